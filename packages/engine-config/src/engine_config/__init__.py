@@ -1,0 +1,3 @@
+"""Configuration files that inherit, merge, and say where each value came from."""
+
+__all__: list[str] = []

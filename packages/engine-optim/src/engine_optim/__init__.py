@@ -1,0 +1,3 @@
+"""Optimizer wrappers, constructors and schedulers of any hyper-parameter."""
+
+__all__: list[str] = []

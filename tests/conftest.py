@@ -1,0 +1,53 @@
+"""Guards around every test: what a test changes in the process is put back, or the test fails."""
+
+import logging
+import os
+import random
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _restore_environment() -> Iterator[None]:
+    before, folder, path = dict(os.environ), os.getcwd(), list(sys.path)
+    yield
+    os.chdir(folder)
+    sys.path[:] = path
+    for name in set(os.environ) - set(before) - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _restore_random_state() -> Iterator[None]:
+    state = random.getstate()
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    numpy_state = numpy.random.get_state() if numpy else None
+    torch_state = torch.random.get_rng_state() if torch else None
+    yield
+    random.setstate(state)
+    if numpy:
+        numpy.random.set_state(numpy_state)
+    if torch:
+        torch.random.set_rng_state(torch_state)
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(autouse=True)
+def _restore_loggers() -> Iterator[None]:
+    engine = logging.getLogger("engine")
+    handlers, level, propagate = list(engine.handlers), engine.level, engine.propagate
+    yield
+    engine.handlers[:], engine.propagate = handlers, propagate
+    engine.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_group_left() -> Iterator[None]:
+    yield
+    torch = sys.modules.get("torch")
+    if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        pytest.fail("the test left a process group behind; destroy it in the test")
