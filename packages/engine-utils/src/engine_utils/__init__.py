@@ -1,3 +1,5 @@
-"""Named instances, imports, paths, versions, sequences, timers and progress: the ground floor of Engine."""
+"""Named instances, imports, paths, versions, sequences, timers and progress."""
 
-__all__: list[str] = []
+from ._manager import ManagerMeta, ManagerMixin
+
+__all__ = ["ManagerMeta", "ManagerMixin"]
