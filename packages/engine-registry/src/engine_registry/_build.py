@@ -1,0 +1,182 @@
+"""From configs to objects."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ._construct import construct
+from ._miss import miss
+from ._registry import Registry
+from ._scope import DefaultScope
+from ._search import Search
+
+
+def build_from_cfg(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
+    """Build what a config names: construct a class, or call a function.
+
+    The keys beside ``type`` are the arguments. A name is looked up in the registry of the default
+    scope first, then in ``registry``.
+
+    Args:
+        cfg: A mapping with the key ``type`` (a name, a dotted path, a class or a function), and
+            perhaps ``_scope_``, the default scope while this is built. It is not changed.
+        registry: Where names are looked up.
+        default_args: Arguments for what ``cfg`` does not set, ``type`` included.
+
+    Returns:
+        The instance, or what the function returned. A class derived from ``ManagerMixin`` is
+        built with ``get_instance``, so the instance can be found by its name.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        KeyError: there is no ``type``, or it is not registered (``NotRegisteredError``).
+        ConstructionError: the class or function failed; the error is also of the original's
+            class.
+
+    Example:
+        >>> SHAPES = Registry("shape", scope="shapes")
+        >>> build_from_cfg({"type": dict, "side": 3}, SHAPES, {"side": 1, "color": "red"})
+        {'side': 3, 'color': 'red'}
+    """
+    arguments = merged_arguments(cfg, registry, default_args)
+    scope = arguments.pop("_scope_", None)
+    if scope is None:
+        return _build(arguments, registry)
+    with DefaultScope.overwrite_default_scope(scope):
+        return _build(arguments, registry)
+
+
+def _build(arguments: dict[str, Any], registry: Registry) -> Any:
+    kind = arguments.pop("type")
+    return construct(find_type(kind, registry), arguments, kind)
+
+
+def merged_arguments(cfg: Any, registry: object, default_args: Any) -> dict[str, Any]:
+    """Return a new dict of the config over the defaults, which has the key ``type``."""
+    if not isinstance(registry, Registry):
+        raise TypeError(f"registry is a Registry, not {type(registry).__name__}")
+    arguments = to_dict(cfg, "cfg")
+    if default_args is not None:
+        arguments = {**to_dict(default_args, "default_args"), **arguments}
+    if "type" not in arguments:
+        raise KeyError(
+            f'a config for the "{registry.name}" registry needs the key "type", which says what '
+            f"to build; this one has {sorted(map(str, arguments)) or 'no keys'}"
+        )
+    return arguments
+
+
+def to_dict(cfg: Any, name: str) -> dict[str, Any]:
+    """Return the items of any mapping, read through its own ``__getitem__``, as a new dict."""
+    if type(cfg) is dict:
+        return cfg.copy()
+    if isinstance(cfg, Mapping) or (hasattr(cfg, "keys") and hasattr(cfg, "__getitem__")):
+        # Not dict(cfg): of a subclass of dict it takes the stored values, which a lazy config
+        # holds as placeholders.
+        return {key: cfg[key] for key in cfg.keys()}  # noqa: SIM118 - not every one iterates
+    raise TypeError(f"{name} is a dict or another mapping, not {type(cfg).__name__}: {cfg!r:.200}")
+
+
+def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:
+    """Return the class or function that the value of ``type`` names.
+
+    Raises:
+        NotRegisteredError: nothing has that name.
+        TypeError: the value is neither a name nor can it be called.
+    """
+    if isinstance(kind, str):
+        home = registry.in_default_scope()
+        found = home.module_dict.get(kind)
+        if found is None:
+            found = _search(kind, home, registry)
+        return found
+    if callable(kind):
+        return kind  # type: ignore[no-any-return]  # callable() narrows Any no further
+    raise TypeError(
+        f"type is a name, a dotted path, a class or a function, not {type(kind).__name__}: {kind!r}"
+    )
+
+
+def _search(kind: str, home: Registry, registry: Registry) -> Callable[..., Any]:
+    search = Search()
+    found = home._find(kind, search)
+    if found is None and home is not registry:
+        found = registry._find(kind, search)
+    if found is None:
+        raise miss(kind, home, search)
+    return found
+
+
+def build_model_from_cfg(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
+    """Build a model from a config, or a sequence of modules from a list of configs.
+
+    Args:
+        cfg: A mapping as ``build_from_cfg`` takes, or a list of them.
+        registry: Where names are looked up.
+        default_args: Arguments for what a config does not set.
+
+    Returns:
+        The module; for a list, an ``engine_model.Sequential`` of the modules
+        (``torch.nn.Sequential`` where engine-model is not installed).
+    """
+    if not isinstance(cfg, list | tuple):
+        return build_from_cfg(cfg, registry, default_args)
+    modules = [build_from_cfg(item, registry, default_args) for item in cfg]
+    try:
+        package = importlib.import_module("engine_model")
+    except ModuleNotFoundError as error:
+        if error.name != "engine_model":
+            raise
+        package = importlib.import_module("torch.nn")
+    return package.Sequential(*modules)
+
+
+def build_runner_from_cfg(cfg: Any, registry: Registry) -> Any:
+    """Build a runner with the ``from_cfg`` of its class.
+
+    Args:
+        cfg: The whole config. ``runner_type`` names the class, ``Runner`` by default. It is handed
+            on as it is, so that the runner knows the file it came from.
+        registry: Where the class is looked up.
+    """
+    arguments = to_dict(cfg, "cfg")
+    with DefaultScope.overwrite_default_scope(arguments.get("_scope_")):
+        runner: Any = find_type(arguments.get("runner_type", "Runner"), registry)
+        return runner.from_cfg(cfg)
+
+
+def build_scheduler_from_cfg(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
+    """Build a parameter scheduler with its constructor or with ``build_iter_from_epoch``.
+
+    Args:
+        cfg: A mapping as ``build_from_cfg`` takes. With ``convert_to_iter_based`` its numbers are
+            epochs, and the scheduler that is built counts iterations.
+        registry: Where names are looked up.
+        default_args: Must hold ``optimizer``, and ``epoch_length`` (iterations in an epoch) for
+            ``convert_to_iter_based``.
+
+    Raises:
+        ValueError: ``convert_to_iter_based`` is set, and ``epoch_length`` is missing or
+            ``by_epoch`` is False.
+    """
+    arguments = merged_arguments(cfg, registry, default_args)
+    convert = arguments.pop("convert_to_iter_based", False)
+    epoch_length = arguments.pop("epoch_length", None)
+    if not convert:
+        return build_from_cfg(arguments, registry)
+    if epoch_length is None:
+        raise ValueError(
+            "convert_to_iter_based needs epoch_length, the number of iterations in an epoch: "
+            "pass it in default_args"
+        )
+    if not arguments.get("by_epoch", True):
+        raise ValueError(
+            "convert_to_iter_based is for a scheduler that counts epochs, but by_epoch is False: "
+            "remove one of the two"
+        )
+    with DefaultScope.overwrite_default_scope(arguments.pop("_scope_", None)):
+        kind = arguments.pop("type")
+        scheduler: Any = find_type(kind, registry)
+        return construct(
+            scheduler.build_iter_from_epoch, {**arguments, "epoch_length": epoch_length}, kind
+        )

@@ -1,0 +1,354 @@
+"""The table from names to classes and functions, and the tree of such tables."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar, overload
+
+from ._scope import DefaultScope
+from ._search import Locations, Search, import_function, import_object
+
+_Module = TypeVar("_Module", bound=Callable[..., Any])
+
+_logger = logging.getLogger("engine.registry")
+
+
+class Registry:
+    """A table from names to classes or functions that builds from configs.
+
+    Registries form a tree: a child finds what its ancestors hold, and a prefix
+    (``"mmdet.ResNet"``) names the scope of another registry in the tree.
+
+    Args:
+        name: What the registry holds, e.g. ``"model"``.
+        build_func: Called by ``build`` as ``build_func(cfg, registry, ...)``: a function, or a
+            string ``"package.module:function"`` imported at the first build. By default the
+            parent's, and ``build_from_cfg`` for a root.
+        parent: The registry that is searched after this one.
+        scope: The prefix that names this registry. By default the name of the package that
+            creates it.
+        locations: Modules to import when a name is not found, e.g. ``["mmdet.models"]``.
+
+    Example:
+        >>> MODELS = Registry("model", scope="shapes")
+        >>> @MODELS.register_module()
+        ... class Square:
+        ...     def __init__(self, side: int) -> None:
+        ...         self.side = side
+        >>> MODELS.build({"type": "Square", "side": 3}).side
+        3
+    """
+
+    def __init__(
+        self,
+        name: str,
+        build_func: Callable[..., Any] | str | None = None,
+        parent: "Registry | None" = None,
+        scope: str | None = None,
+        locations: Sequence[str] = [],
+    ) -> None:
+        self._name = name
+        self._scope = self.infer_scope() if scope is None else scope
+        self._module_dict: dict[str, Callable[..., Any]] = {}
+        self._children: dict[str, Registry] = {}
+        self._locations = Locations(list(locations))
+        self._build_func = build_func
+        self.parent = parent
+        if parent is not None:
+            parent._add_child(self)
+
+    def _add_child(self, child: "Registry") -> None:
+        if not isinstance(child, Registry):
+            raise TypeError(f"a child of a registry is a Registry, not {type(child).__name__}")
+        if child.scope in self._children:
+            raise ValueError(
+                f'registry "{self.name}" of scope "{self.scope}" has a child of scope '
+                f'"{child.scope}" already: {self._children[child.scope]!r}; '
+                "give the new one a scope of its own"
+            )
+        self._children[child.scope] = child
+
+    @property
+    def name(self) -> str:
+        """What the registry holds."""
+        return self._name
+
+    @property
+    def scope(self) -> str:
+        """The prefix that names this registry in its tree."""
+        return self._scope
+
+    @property
+    def module_dict(self) -> dict[str, Callable[..., Any]]:
+        """What is registered here, by name; not what ancestors hold."""
+        return self._module_dict
+
+    @property
+    def children(self) -> dict[str, "Registry"]:
+        """The registries that have this one as parent, by scope."""
+        return self._children
+
+    @property
+    def root(self) -> "Registry":
+        """The registry at the top of the tree."""
+        node = self
+        while node.parent is not None:
+            node = node.parent
+        return node
+
+    @property
+    def build_func(self) -> Callable[..., Any]:
+        """The function that builds from a config: its own, else the parent's."""
+        if isinstance(self._build_func, str):
+            self._build_func = import_function(self._build_func)
+        elif self._build_func is None:
+            if self.parent is not None:
+                return self.parent.build_func
+            from ._build import build_from_cfg  # it needs this module
+
+            self._build_func = build_from_cfg
+        return self._build_func
+
+    def __len__(self) -> int:
+        return len(self._module_dict)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
+
+    def __repr__(self) -> str:
+        return f"<Registry {self.name!r} of scope {self.scope!r}, {len(self)} registered>"
+
+    @staticmethod
+    def infer_scope() -> str:
+        """Return the name of the package whose code calls into this one."""
+        home = __name__.partition(".")[0]
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            package = str(frame.f_globals.get("__name__", "__main__")).partition(".")[0]
+            if package != home:
+                return package
+            frame = frame.f_back
+        return home
+
+    @staticmethod
+    def split_scope_key(key: str) -> tuple[str | None, str]:
+        """Split ``"scope.name"`` at the first dot; the scope is None if there is no dot.
+
+        Example:
+            >>> Registry.split_scope_key("mmdet.ResNet")
+            ('mmdet', 'ResNet')
+            >>> Registry.split_scope_key("ResNet")
+            (None, 'ResNet')
+        """
+        scope, dot, name = key.partition(".")
+        return (scope, name) if dot else (None, key)
+
+    def get(self, key: str) -> Callable[..., Any] | None:
+        """Return the class or function of that name.
+
+        A name alone is looked up here, then in the ancestors. With the prefix of this scope it
+        is looked up only here; with another one, in the registry of that scope, wherever it is
+        in the tree. A key that is none of these may be a dotted path, which is imported.
+        The locations of a registry are imported when it does not hold the name.
+
+        Returns:
+            None if nothing has that name.
+
+        Raises:
+            LocationImportError: nothing has that name, and a location failed to import.
+        """
+        if not isinstance(key, str):
+            raise TypeError(f"the key of a registry is a string, not {type(key).__name__}")
+        found = self._module_dict.get(key)
+        if found is None:
+            search = Search()
+            found = self._find(key, search)
+            if found is None and search.failed:
+                from ._miss import miss
+
+                raise miss(key, self, search)
+        if found is not None and _logger.isEnabledFor(logging.DEBUG):
+            self._log_found(key, found)
+        return found
+
+    def _log_found(self, key: str, found: Callable[..., Any]) -> None:
+        name = getattr(found, "__name__", key)
+        _logger.debug('Get class `%s` from "%s" registry in "%s"', name, self.name, self.scope)
+
+    def _find(self, key: str, search: Search) -> Callable[..., Any] | None:
+        found = self._module_dict.get(key)
+        if found is not None:
+            return found
+        scope, name = self.split_scope_key(key)
+        if scope is None:
+            return self._find_upwards(key, search)
+        found = self._find_in_scope(scope, name, search)
+        if found is None:
+            found = import_object(key, search)
+        if found is None and scope != self.scope:
+            # The import may have brought the registry of that scope.
+            found = self._find_in_scope(scope, name, search)
+        return found
+
+    def _find_upwards(self, key: str, search: Search) -> Callable[..., Any] | None:
+        node: Registry | None = self
+        while node is not None:
+            found = node._find_here(key, search)
+            if found is not None:
+                return found
+            node = node.parent
+        return None
+
+    def _find_here(self, key: str, search: Search) -> Callable[..., Any] | None:
+        found = self._module_dict.get(key)
+        if found is None and self not in search.searched:
+            search.searched.append(self)
+            self._locations.load(search)
+            found = self._module_dict.get(key)
+        return found
+
+    def _find_in_scope(self, scope: str, name: str, search: Search) -> Callable[..., Any] | None:
+        if scope == self.scope:
+            return self._find_here(name, search)
+        node = self.find_scope(scope)
+        if node is None:
+            return None
+        inner_scope, inner_name = self.split_scope_key(name)
+        if inner_scope is not None and inner_scope in node.children:
+            return node._find_in_scope(inner_scope, inner_name, search)
+        return node._find_upwards(name, search)
+
+    def find_scope(self, scope: str) -> "Registry | None":
+        """Return the registry of that scope: this one, one below it, or any in the tree."""
+        if scope == self._scope:
+            return self
+        return self._below(scope) or self.root._below(scope)
+
+    def _below(self, scope: str) -> "Registry | None":
+        if scope == self._scope:
+            return self
+        if scope in self._children:
+            return self._children[scope]
+        for child in self._children.values():
+            found = child._below(scope)
+            if found is not None:
+                return found
+        return None
+
+    def import_from_location(self) -> None:
+        """Import the locations of this registry that were not imported yet.
+
+        A location that is not installed or fails to import is passed over; a look-up that
+        misses names it.
+        """
+        self._locations.load(Search())
+
+    @contextmanager
+    def switch_scope_and_registry(self, scope: str | None) -> "Iterator[Registry]":
+        """Change the default scope inside a ``with`` block, and yield its registry.
+
+        Args:
+            scope: The scope; None keeps the default scope.
+
+        Yields:
+            The registry of the default scope in this tree, or this one if there is none.
+        """
+        with DefaultScope.overwrite_default_scope(scope):
+            yield self.in_default_scope()
+
+    def in_default_scope(self) -> "Registry":
+        """Return the registry of the default scope in this tree, or this one."""
+        current = DefaultScope.get_current_instance()
+        if current is None or current.scope_name == self._scope:
+            return self
+        return self.find_scope(current.scope_name) or self
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build from a config with the registry's build function.
+
+        Args:
+            cfg: A mapping with the key ``type``; it is not changed.
+            *args: Handed on to the build function, after config and registry.
+            **kwargs: Handed on to the build function.
+
+        Returns:
+            What the build function returns: usually an instance of the class that ``type`` names.
+        """
+        if args:
+            return self.build_func(cfg, self, *args, **kwargs)
+        return self.build_func(cfg, registry=self, **kwargs)
+
+    @overload
+    def register_module(
+        self, name: str | Sequence[str] | None = None, force: bool = False, *, module: _Module
+    ) -> _Module: ...
+    @overload
+    def register_module(
+        self, name: str | Sequence[str] | None, force: bool, module: _Module
+    ) -> _Module: ...
+    @overload
+    def register_module(
+        self, name: str | Sequence[str] | None = None, force: bool = False, module: None = None
+    ) -> Callable[[_Module], _Module]: ...
+
+    def register_module(
+        self,
+        name: str | Sequence[str] | None = None,
+        force: bool = False,
+        module: _Module | None = None,
+    ) -> _Module | Callable[[_Module], _Module]:
+        """Register a class or function, as a decorator or by a plain call.
+
+        Args:
+            name: The name, or several; by default the class's or function's own.
+            force: Replace what has the name already.
+            module: What to register; without it a decorator is returned.
+
+        Raises:
+            KeyError: the name is taken, and ``force`` is not set.
+            TypeError: an argument is of the wrong type.
+        """
+        names = _names(name)
+        if not isinstance(force, bool):
+            raise TypeError(f"force is True or False, not {force!r}")
+        if module is not None:
+            self._register(module, names, force)
+            return module
+
+        def register(decorated: _Module) -> _Module:
+            self._register(decorated, names, force)
+            return decorated
+
+        return register
+
+    def _register(self, module: Callable[..., Any], names: list[str] | None, force: bool) -> None:
+        if not callable(module):
+            raise TypeError(
+                f'registry "{self.name}" takes classes and functions, not {type(module).__name__}'
+            )
+        for name in names or [module.__name__]:
+            if not force and name in self._module_dict:
+                taken = self._module_dict[name]
+                raise KeyError(
+                    f"{name} is already registered in {self.name} at {taken.__module__}; "
+                    "choose another name, or replace it with force=True"
+                )
+            self._module_dict[name] = module
+
+
+def _names(name: object) -> list[str] | None:
+    if name is None:
+        return None
+    if isinstance(name, str):
+        return [name]
+    if isinstance(name, Sequence) and all(isinstance(item, str) for item in name):
+        return list(name)
+    raise TypeError(
+        f"name must be None, a string or a sequence of strings, not {name!r}; "
+        "as a decorator, write @REGISTRY.register_module() with parentheses"
+    )

@@ -1,0 +1,50 @@
+"""The root registries, one for each kind of part that a config can name.
+
+Where the parts are defined is known by name only: a location is imported when a look-up misses.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ._build import build_model_from_cfg, build_runner_from_cfg, build_scheduler_from_cfg
+from ._registry import Registry
+
+
+def _root(name: str, *locations: str, build_func: Callable[..., Any] | None = None) -> Registry:
+    return Registry(name, build_func, scope="engine", locations=list(locations))
+
+
+RUNNERS = _root("runner", "engine_runner", build_func=build_runner_from_cfg)
+RUNNER_CONSTRUCTORS = _root("runner_constructor", "engine_runner")
+LOOPS = _root("loop", "engine_runner")
+HOOKS = _root("hook", "engine_runner.hooks")
+STRATEGIES = _root("strategy", "engine_runner")
+LOG_PROCESSORS = _root("log_processor", "engine_runner")
+INFERENCERS = _root("inferencer", "engine_runner")
+
+DATASETS = _root("dataset", "engine_dataset")
+DATA_SAMPLERS = _root("data_sampler", "engine_dataset")
+TRANSFORMS = _root("transform", "engine_dataset")
+COLLATE_FUNCTIONS = _root("collate_function", "engine_dataset")
+FUNCTIONS = _root("function", "engine_dataset")
+
+MODELS = _root("model", "engine_model", build_func=build_model_from_cfg)
+MODEL_WRAPPERS = _root("model_wrapper", "engine_model")
+WEIGHT_INITIALIZERS = _root("weight_initializer", "engine_model")
+TASK_UTILS = _root("task_util", "engine_model")
+
+OPTIMIZERS = _root("optimizer", "engine_optim")
+OPTIM_WRAPPERS = _root("optim_wrapper", "engine_optim")
+OPTIM_WRAPPER = OPTIM_WRAPPERS
+OPTIM_WRAPPER_CONSTRUCTORS = _root("optim_wrapper_constructor", "engine_optim")
+PARAM_SCHEDULERS = _root("param_scheduler", "engine_optim", build_func=build_scheduler_from_cfg)
+
+METRICS = _root("metric", "engine_evaluator")
+EVALUATOR = _root("evaluator", "engine_evaluator")
+
+VISUALIZERS = _root("visualizer", "engine_visualization")
+VISBACKENDS = _root("vis_backend", "engine_visualization")
+
+ROOTS: dict[str, Registry] = {
+    name: value for name, value in globals().items() if isinstance(value, Registry)
+}
