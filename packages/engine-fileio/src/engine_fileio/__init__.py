@@ -1,3 +1,91 @@
 """One set of file functions over disk, HTTP, S3, LMDB, memcached and fsspec."""
 
-__all__: list[str] = []
+from engine_fileio._atomic import atomic_write
+from engine_fileio._client import FileClient
+from engine_fileio._errors import (
+    OperationNotSupported,
+    StorageError,
+    StorageUnavailable,
+    UntrustedDataError,
+)
+from engine_fileio._functions import (
+    copy_if_symlink_fails,
+    copyfile,
+    copyfile_from_local,
+    copyfile_to_local,
+    copytree,
+    copytree_from_local,
+    copytree_to_local,
+    exists,
+    generate_presigned_url,
+    get,
+    get_local_path,
+    get_text,
+    isdir,
+    isfile,
+    join_path,
+    list_dir_or_file,
+    put,
+    put_text,
+    remove,
+    rmtree,
+)
+from engine_fileio._lists import dict_from_file, list_from_file
+from engine_fileio._load_dump import dump, load
+from engine_fileio.backends import (
+    BaseStorageBackend,
+    HardDiskBackend,
+    LocalBackend,
+    get_file_backend,
+    register_backend,
+)
+from engine_fileio.handlers import (
+    BaseFileHandler,
+    JsonHandler,
+    PickleHandler,
+    YamlHandler,
+    register_handler,
+)
+
+__all__ = [
+    "BaseFileHandler",
+    "BaseStorageBackend",
+    "FileClient",
+    "HardDiskBackend",
+    "JsonHandler",
+    "LocalBackend",
+    "OperationNotSupported",
+    "PickleHandler",
+    "StorageError",
+    "StorageUnavailable",
+    "UntrustedDataError",
+    "YamlHandler",
+    "atomic_write",
+    "copy_if_symlink_fails",
+    "copyfile",
+    "copyfile_from_local",
+    "copyfile_to_local",
+    "copytree",
+    "copytree_from_local",
+    "copytree_to_local",
+    "dict_from_file",
+    "dump",
+    "exists",
+    "generate_presigned_url",
+    "get",
+    "get_file_backend",
+    "get_local_path",
+    "get_text",
+    "isdir",
+    "isfile",
+    "join_path",
+    "list_dir_or_file",
+    "list_from_file",
+    "load",
+    "put",
+    "put_text",
+    "register_backend",
+    "register_handler",
+    "remove",
+    "rmtree",
+]

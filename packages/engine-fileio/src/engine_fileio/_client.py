@@ -1,0 +1,156 @@
+"""The older way to reach a back end: an object chosen by name or prefix."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from engine_fileio._paths import StrPath, prefix_of
+from engine_fileio.backends._base import BaseStorageBackend, Suffix
+from engine_fileio.backends._local import LocalBackend
+from engine_fileio.backends._table import (
+    BackendT,
+    backend_class,
+    frozen,
+    known_prefix,
+    prefix_class,
+    register_backend,
+)
+
+
+class FileClient:
+    """A client of one storage back end, made once for equal arguments.
+
+    New code is shorter with the file functions (`get`, `put`, …) or `get_file_backend`.
+
+    Args:
+        backend: Name of the back end; goes before ``prefix``.
+        prefix: URI scheme that chooses the back end; without either it is the local disk.
+        **kwargs: Arguments of the back end.
+
+    Attributes:
+        client: The back end.
+
+    Example:
+        >>> FileClient(backend="disk") is FileClient(backend="disk")
+        True
+        >>> FileClient.infer_client(uri="data/a.txt").name
+        'LocalBackend'
+    """
+
+    _instances: ClassVar[dict[Hashable, "FileClient"]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+    client: BaseStorageBackend
+
+    def __new__(
+        cls, backend: str | None = None, prefix: str | None = None, **kwargs: Any
+    ) -> "FileClient":
+        """Return the client made earlier for the same arguments, or a new one."""
+        if backend is not None:
+            chosen = backend_class(backend)
+        else:
+            chosen = LocalBackend if prefix is None else prefix_class(prefix, f"{prefix}://")
+        key = (cls, chosen, frozen(kwargs))
+        with cls._lock:
+            if key not in cls._instances:
+                made = super().__new__(cls)
+                made.client = chosen(**kwargs)
+                cls._instances[key] = made
+            return cls._instances[key]
+
+    @property
+    def name(self) -> str:
+        """Name of the back end's class."""
+        return self.client.name
+
+    @property
+    def allow_symlink(self) -> bool:
+        """Whether the storage knows symbolic links."""
+        return self.client.allow_symlink
+
+    @staticmethod
+    def parse_uri_prefix(uri: StrPath) -> str | None:
+        """Return the scheme of a URI, None for a plain path."""
+        return prefix_of(uri)
+
+    @classmethod
+    def infer_client(
+        cls,
+        file_client_args: Mapping[str, Any] | None = None,
+        uri: StrPath | None = None,
+    ) -> "FileClient":
+        """Return the client that the arguments name, or else the one of the URI's prefix."""
+        if file_client_args is not None:
+            return cls(**file_client_args)
+        if uri is None:
+            raise ValueError("give file_client_args or a uri to choose a client")
+        return cls(prefix=known_prefix(uri))
+
+    @classmethod
+    def register_backend(
+        cls,
+        name: str,
+        backend: BackendT | None = None,
+        force: bool = False,
+        prefixes: str | Sequence[str] | None = None,
+    ) -> BackendT | Callable[[BackendT], BackendT]:
+        """Make a back end known; the same as `engine_fileio.register_backend`."""
+        if backend is None:
+            return register_backend(name, force=force, prefixes=prefixes)
+        return register_backend(name, backend, force, prefixes)
+
+    def get(self, filepath: StrPath) -> bytes | memoryview:
+        """Return the content of a file."""
+        return self.client.get(filepath)
+
+    def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
+        """Return the content of a file as text."""
+        if encoding == "utf-8":
+            return self.client.get_text(filepath)  # a registered back end may take no encoding
+        return bytes(self.client.get(filepath)).decode(encoding)
+
+    def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
+        """Write bytes to a file, replacing it and creating its folders."""
+        self.client.put(obj, filepath)
+
+    def put_text(self, obj: str, filepath: StrPath) -> None:
+        """Write text to a file as UTF-8, replacing it and creating its folders."""
+        self.client.put_text(obj, filepath)
+
+    def remove(self, filepath: StrPath) -> None:
+        """Delete a file."""
+        self.client.remove(filepath)
+
+    def exists(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file or folder of this name."""
+        return self.client.exists(filepath)
+
+    def isdir(self, filepath: StrPath) -> bool:
+        """Tell whether there is a folder of this name."""
+        return self.client.isdir(filepath)
+
+    def isfile(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file of this name."""
+        return self.client.isfile(filepath)
+
+    def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
+        """Join parts of a path in the way of the storage."""
+        return self.client.join_path(filepath, *filepaths)
+
+    @contextlib.contextmanager
+    def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
+        """Yield a local path with the content of a file; a temporary copy is removed afterwards."""
+        with self.client.get_local_path(filepath) as path:
+            yield path
+
+    def list_dir_or_file(
+        self,
+        dir_path: StrPath,
+        list_dir: bool = True,
+        list_file: bool = True,
+        suffix: Suffix = None,
+        recursive: bool = False,
+    ) -> Iterator[str]:
+        """Iterate over folders and files in ``dir_path``, as paths relative to it."""
+        return self.client.list_dir_or_file(dir_path, list_dir, list_file, suffix, recursive)

@@ -1,0 +1,60 @@
+"""gzip and zstandard files, recognised by their suffix."""
+
+import gzip
+import zlib
+from typing import Any, Literal
+
+from engine_fileio._errors import StorageError
+from engine_fileio._paths import StrPath, base_name, shown
+from engine_fileio._require import require
+
+Compression = Literal["gz", "zst"]
+
+
+def format_of(path: StrPath) -> tuple[str, Compression | None]:
+    """Return the suffix that names the format, and the compression after it.
+
+    ``'a.json'`` gives ``('json', None)`` and ``'a.json.gz'`` gives ``('json', 'gz')``.
+    """
+    parts = base_name(path).lower().split(".")
+    kind: Compression | None = None
+    if len(parts) > 1 and parts[-1] in ("gz", "zst"):
+        kind = "gz" if parts.pop() == "gz" else "zst"
+    return (parts[-1] if len(parts) > 1 else ""), kind
+
+
+def compress(data: bytes, kind: Compression) -> bytes:
+    """Compress ``data``; equal data gives equal bytes, as no time is stored."""
+    if kind == "gz":
+        return gzip.compress(data, mtime=0)
+    compressed: bytes = require("zstandard").ZstdCompressor().compress(data)
+    return compressed
+
+
+def decompress(data: bytes, kind: Compression, path: StrPath) -> bytes:
+    """Return what was compressed.
+
+    Raises:
+        StorageError: The data, read from ``path``, is damaged or cut off.
+    """
+    try:
+        return gzip.decompress(data) if kind == "gz" else _unpack_zstd(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise StorageError(
+            f"{shown(path)!r} is not a whole .{kind} file: {error}; fetch or write it again"
+        ) from error
+
+
+def _unpack_zstd(data: bytes) -> bytes:
+    zstandard = require("zstandard")
+    found, rest = bytearray(), data
+    while rest:
+        frame: Any = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            found += frame.decompress(rest)
+        except zstandard.ZstdError as error:
+            raise EOFError(str(error)) from error
+        if not frame.eof:
+            raise EOFError("it ends within a frame")
+        rest = frame.unused_data
+    return bytes(found)

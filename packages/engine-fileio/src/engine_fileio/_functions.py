@@ -1,0 +1,235 @@
+"""The file functions: each finds the back end of its path and asks it.
+
+Every function takes ``backend_args``: the arguments of the back end, and optionally its name as
+``backend``, which then goes before the prefix of the path.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine_fileio._paths import StrPath, shown
+from engine_fileio.backends._base import BaseStorageBackend, Suffix
+from engine_fileio.backends._table import get_file_backend, known_prefix
+from engine_fileio.backends._transfer import Progress, counted
+
+Arguments = Mapping[str, Any] | None
+
+
+def get(filepath: StrPath, backend_args: Arguments = None) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    return _backend(filepath, backend_args).get(filepath)
+
+
+def get_text(filepath: StrPath, encoding: str = "utf-8", backend_args: Arguments = None) -> str:
+    """Return the content of a file as text."""
+    backend = _backend(filepath, backend_args)
+    if encoding == "utf-8":
+        return backend.get_text(filepath)  # a registered back end may take no encoding
+    return bytes(backend.get(filepath)).decode(encoding)
+
+
+def put(obj: bytes | memoryview, filepath: StrPath, backend_args: Arguments = None) -> None:
+    """Write bytes to a file, replacing it and creating its folders."""
+    _backend(filepath, backend_args).put(obj, filepath)
+
+
+def put_text(obj: str, filepath: StrPath, backend_args: Arguments = None) -> None:
+    """Write text to a file as UTF-8, replacing it and creating its folders."""
+    _backend(filepath, backend_args).put_text(obj, filepath)
+
+
+def exists(filepath: StrPath, backend_args: Arguments = None) -> bool:
+    """Tell whether there is a file or folder of this name."""
+    return _backend(filepath, backend_args).exists(filepath)
+
+
+def isfile(filepath: StrPath, backend_args: Arguments = None) -> bool:
+    """Tell whether there is a file of this name."""
+    return _backend(filepath, backend_args).isfile(filepath)
+
+
+def isdir(filepath: StrPath, backend_args: Arguments = None) -> bool:
+    """Tell whether there is a folder of this name."""
+    return _backend(filepath, backend_args).isdir(filepath)
+
+
+def join_path(filepath: StrPath, *filepaths: StrPath, backend_args: Arguments = None) -> str:
+    """Join parts of a path in the way of its storage."""
+    return _backend(filepath, backend_args).join_path(filepath, *filepaths)
+
+
+@contextlib.contextmanager
+def get_local_path(filepath: StrPath, backend_args: Arguments = None) -> Iterator[str | Path]:
+    """Yield a local path with the content of a file, for libraries that only open files.
+
+    A file that is local already is yielded as it is; any other is fetched to a temporary folder,
+    under its own name, which is removed when the block ends.
+    """
+    with _backend(filepath, backend_args).get_local_path(filepath) as path:
+        yield path
+
+
+def copyfile(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
+    """Copy a file within one storage.
+
+    Args:
+        src: The file to copy.
+        dst: File to write, or a folder that gets a file of the same name.
+        backend_args: Arguments of the back end of both.
+
+    Returns:
+        The destination file.
+
+    Raises:
+        shutil.SameFileError: ``src`` and ``dst`` are the same file.
+        ValueError: They have different prefixes.
+    """
+    return _shared_backend("copyfile", src, dst, backend_args).copyfile(src, dst)
+
+
+def copytree(
+    src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
+) -> str:
+    """Copy a folder within one storage, several files at once.
+
+    Args:
+        src: The folder to copy.
+        dst: The folder to create.
+        backend_args: Arguments of the back end of both.
+        progress: Called in this thread with the files done and the files in all.
+
+    Returns:
+        The destination folder.
+
+    Raises:
+        FileExistsError: ``dst`` exists.
+        ValueError: ``src`` and ``dst`` have different prefixes.
+    """
+    backend = _shared_backend("copytree", src, dst, backend_args)
+    return backend.copytree(src, dst, **_given(progress))
+
+
+def copyfile_from_local(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
+    """Upload a local file; ``dst`` may be a folder. Returns the destination file."""
+    return _backend(dst, backend_args).copyfile_from_local(src, dst)
+
+
+def copytree_from_local(
+    src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
+) -> str:
+    """Upload a local folder, several files at once; ``dst`` must not exist and is returned."""
+    return _backend(dst, backend_args).copytree_from_local(src, dst, **_given(progress))
+
+
+def copyfile_to_local(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
+    """Download a file; ``dst`` may be a folder. Returns the destination file."""
+    return _backend(src, backend_args).copyfile_to_local(src, dst)
+
+
+def copytree_to_local(
+    src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
+) -> str:
+    """Download a folder, several files at once. Returns the destination folder."""
+    return _backend(src, backend_args).copytree_to_local(src, dst, **_given(progress))
+
+
+def copy_if_symlink_fails(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> bool:
+    """Make ``dst`` a link to ``src``, or a copy of it where the storage has no links.
+
+    Returns:
+        Whether a link was made.
+    """
+    backend = _shared_backend("copy_if_symlink_fails", src, dst, backend_args)
+    return backend.copy_if_symlink_fails(src, dst)
+
+
+def remove(filepath: StrPath, backend_args: Arguments = None) -> None:
+    """Delete a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        IsADirectoryError: It is a folder; ``rmtree`` deletes those.
+    """
+    _backend(filepath, backend_args).remove(filepath)
+
+
+def rmtree(dir_path: StrPath, backend_args: Arguments = None) -> None:
+    """Delete a folder with all it holds."""
+    _backend(dir_path, backend_args).rmtree(dir_path)
+
+
+def list_dir_or_file(
+    dir_path: StrPath,
+    list_dir: bool = True,
+    list_file: bool = True,
+    suffix: Suffix = None,
+    recursive: bool = False,
+    backend_args: Arguments = None,
+    *,
+    progress: Progress | None = None,
+) -> Iterator[str]:
+    """Iterate over folders and files in ``dir_path``, as paths relative to it.
+
+    Args:
+        dir_path: The folder.
+        list_dir: Whether to show folders.
+        list_file: Whether to show files.
+        suffix: Show only files that end with this string, or one of these; folders are left out.
+        recursive: Whether to go into folders.
+        backend_args: Arguments of the back end.
+        progress: Called with the number of entries seen and None, as their total is unknown.
+
+    Returns:
+        An iterator; the order is the storage's own.
+    """
+    backend = _backend(dir_path, backend_args)
+    found = backend.list_dir_or_file(dir_path, list_dir, list_file, suffix, recursive)
+    return found if progress is None else counted(found, progress)
+
+
+def generate_presigned_url(
+    url: str,
+    client_method: str = "get_object",
+    expires_in: int = 3600,
+    backend_args: Arguments = None,
+) -> str:
+    """Return a URL that reads or writes an object without credentials.
+
+    Args:
+        url: URI of the object.
+        client_method: ``get_object`` or ``put_object``.
+        expires_in: How long the URL works, in seconds.
+        backend_args: Arguments of the back end.
+
+    Raises:
+        OperationNotSupported: The storage is no object store.
+    """
+    backend = _backend(url, backend_args)
+    return backend.generate_presigned_url(url, client_method, expires_in)
+
+
+def _backend(path: StrPath, backend_args: Arguments) -> BaseStorageBackend:
+    return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+
+
+def _shared_backend(
+    operation: str, src: StrPath, dst: StrPath, backend_args: Arguments
+) -> BaseStorageBackend:
+    if known_prefix(src) != known_prefix(dst) and "backend" not in (backend_args or {}):
+        raise ValueError(
+            f"{operation} stays within one storage, but {shown(src)!r} and {shown(dst)!r} have "
+            "different prefixes; go through copyfile_to_local and copyfile_from_local "
+            "(copytree_to_local and copytree_from_local for folders)"
+        )
+    return _backend(src, backend_args)
+
+
+def _given(progress: Progress | None) -> dict[str, Progress]:
+    """Return ``progress`` as a keyword if there is one; a registered back end may not take it."""
+    return {} if progress is None else {"progress": progress}

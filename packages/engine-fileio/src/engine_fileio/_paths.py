@@ -1,0 +1,93 @@
+"""Reading paths and URIs: their prefix, their parts, and a form that is safe to show."""
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+StrPath = str | os.PathLike[str]
+
+# pathlib folds "s3://bucket" into "s3:/bucket"; a scheme of one letter is a Windows drive.
+_FOLDED = re.compile(r"^((?:[\w.-]+:)?[A-Za-z][\w+.-]+):/(?!/)")
+
+
+def uri_of(path: StrPath) -> str:
+    """Return ``path`` as text, with the ``//`` that pathlib drops from a URI put back."""
+    if isinstance(path, str):
+        return path
+    return _FOLDED.sub(r"\1://", os.fspath(path))
+
+
+def prefix_of(uri: StrPath) -> str | None:
+    """Return the scheme of a URI, without a cluster name before it; None for a plain path.
+
+    ``'s3://bucket/key'`` and ``'cluster:s3://bucket/key'`` both give ``'s3'``.
+    """
+    text = uri_of(uri)
+    if "://" not in text:
+        return None
+    return text.partition("://")[0].rpartition(":")[2]
+
+
+def shown(uri: StrPath) -> str:
+    """Return ``uri`` without user names, passwords and signed queries, for errors and logs."""
+    text = uri_of(uri)
+    if "://" not in text:
+        return text
+    scheme, _, rest = text.partition("://")
+    authority, slash, tail = rest.partition("/")
+    text = f"{scheme}://{authority.rpartition('@')[2]}{slash}{tail}"
+    if scheme not in ("http", "https"):
+        return text
+    parts = urlsplit(text)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "...", "")) if parts.query else text
+
+
+def resolve_dots(key: str, *, root: str = "") -> str:
+    """Resolve ``.`` and ``..`` in a slash-separated key, as a file system would.
+
+    Args:
+        key: Key without a scheme; leading slashes are dropped.
+        root: Part of ``key`` that ``..`` may not leave.
+
+    Raises:
+        PermissionError: The key climbs above ``root``.
+    """
+    kept: list[str] = []
+    floor = len([part for part in root.split("/") if part])
+    for part in key.split("/"):
+        if part == "..":
+            if len(kept) <= floor:
+                raise PermissionError(
+                    f"{key!r} climbs out of {root or 'its root'!r} through '..'; "
+                    "name the file inside"
+                )
+            kept.pop()
+        elif part not in ("", "."):
+            kept.append(part)
+    return "/".join(kept)
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """Join ``relative``, a name that a server listed, to a local folder it may not leave.
+
+    Raises:
+        PermissionError: The joined path would lie outside ``folder``.
+    """
+    clean = relative.replace("\\", "/") if os.sep == "\\" else relative
+    if clean.startswith("/") or ".." in clean.split("/"):
+        raise PermissionError(
+            f"the listed name {relative!r} would be written outside {str(folder)!r}; "
+            "copy that object by itself to a name of your choice"
+        )
+    return folder / clean
+
+
+def base_name(uri: StrPath) -> str:
+    """Return the last part of a path or URI, without a query; never empty, ``.`` or ``..``."""
+    text = uri_of(uri)
+    if prefix_of(text) in ("http", "https"):
+        text = urlsplit(text).path
+    name = posixpath.basename(text.rstrip("/"))
+    return name if name not in ("", ".", "..") else "file"

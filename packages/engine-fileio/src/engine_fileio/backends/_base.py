@@ -1,0 +1,275 @@
+"""What every storage back end offers, derived from the little that a back end must have."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from engine_fileio._atomic import atomic_write
+from engine_fileio._errors import OperationNotSupported
+from engine_fileio._paths import StrPath, base_name, inside, shown, uri_of
+from engine_fileio.backends._transfer import Progress, run_parallel
+
+Suffix = str | tuple[str, ...] | None
+
+
+class BaseStorageBackend(metaclass=ABCMeta):
+    """Base of all storage back ends.
+
+    A subclass must have ``get`` and ``get_text``. What else it defines of ``put``, ``exists``,
+    ``isfile``, ``isdir``, ``list_dir_or_file`` and ``remove`` decides which of the derived
+    operations work; the others raise `OperationNotSupported`, which names back end and operation.
+    Three hooks make transfers stream instead of passing through memory: ``_download``,
+    ``_upload`` and ``_copy``.
+
+    Example:
+        >>> class Shouting(BaseStorageBackend):
+        ...     def get(self, filepath):
+        ...         return str(filepath).upper().encode()
+        ...     def get_text(self, filepath):
+        ...         return self.get(filepath).decode()
+        >>> Shouting().get_text("quiet"), Shouting().name
+        ('QUIET', 'Shouting')
+        >>> Shouting().remove("quiet")
+        Traceback (most recent call last):
+            ...
+        engine_fileio._errors.OperationNotSupported: Shouting cannot do 'remove'
+    """
+
+    _allow_symlink = False
+    _workers = 16
+
+    @property
+    def allow_symlink(self) -> bool:
+        """Whether the storage knows symbolic links."""
+        return self._allow_symlink
+
+    @property
+    def name(self) -> str:
+        """Name of the class, for log lines."""
+        return type(self).__name__
+
+    @abstractmethod
+    def get(self, filepath: StrPath) -> bytes:
+        """Return the content of a file."""
+
+    @abstractmethod
+    def get_text(self, filepath: StrPath) -> str:
+        """Return the content of a file as text."""
+
+    def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
+        """Write ``obj`` to a file, replacing it and creating its folders."""
+        self._refuse("put")
+
+    def put_text(self, obj: str, filepath: StrPath, encoding: str = "utf-8") -> None:
+        """Write text to a file, replacing it and creating its folders."""
+        self.put(obj.encode(encoding), filepath)
+
+    def exists(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file or folder of this name."""
+        self._refuse("exists")
+
+    def isfile(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file of this name."""
+        self._refuse("isfile")
+
+    def isdir(self, filepath: StrPath) -> bool:
+        """Tell whether there is a folder of this name."""
+        self._refuse("isdir")
+
+    def remove(self, filepath: StrPath) -> None:
+        """Delete a file; FileNotFoundError and IsADirectoryError as for ``os.remove``."""
+        self._refuse("remove")
+
+    def list_dir_or_file(
+        self,
+        dir_path: StrPath,
+        list_dir: bool = True,
+        list_file: bool = True,
+        suffix: Suffix = None,
+        recursive: bool = False,
+    ) -> Iterator[str]:
+        """Iterate over folders and files in ``dir_path``, as paths relative to it."""
+        self._refuse("list_dir_or_file")
+
+    def generate_presigned_url(
+        self, url: str, client_method: str = "get_object", expires_in: int = 3600
+    ) -> str:
+        """Return a URL that works without credentials for ``expires_in`` seconds."""
+        self._refuse("generate_presigned_url", "only object stores such as S3 sign URLs")
+
+    def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
+        """Join parts with one slash between them; a leading slash of a later part is dropped."""
+        first, *rest = (uri_of(part) for part in (filepath, *filepaths))
+        head = first if first.endswith("://") else first.rstrip("/")
+        for part in rest:
+            gap = "" if not head or head.endswith("/") else "/"
+            head = f"{head}{gap}{part.strip('/')}"
+        return head
+
+    @contextlib.contextmanager
+    def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
+        """Yield a temporary local copy, under the file's own name, that is removed afterwards."""
+        with tempfile.TemporaryDirectory(prefix="engine-fileio-") as folder:
+            local = Path(folder) / base_name(filepath)
+            with open(local, "wb") as file:
+                self._download(filepath, file)
+            yield str(local)
+
+    def copyfile(self, src: StrPath, dst: StrPath) -> str:
+        """Copy a file within this storage; ``dst`` may be a folder.
+
+        Returns:
+            The destination file.
+
+        Raises:
+            shutil.SameFileError: ``src`` and ``dst`` are the same file.
+        """
+        target = self._file_target(src, dst)
+        if self._same(src, target):
+            raise shutil.SameFileError(f"{shown(src)!r} would be copied to itself")
+        self._copy(src, target)
+        return target
+
+    def copyfile_from_local(self, src: StrPath, dst: StrPath) -> str:
+        """Upload a local file; ``dst`` may be a folder. Returns the destination file."""
+        local = Path(src)
+        target = self._file_target(local.name, dst)
+        self._upload(local, target)
+        return target
+
+    def copyfile_to_local(self, src: StrPath, dst: StrPath) -> str:
+        """Download a file; ``dst`` may be a folder. The local file is written atomically."""
+        target = Path(dst) / base_name(src) if os.path.isdir(dst) else Path(dst)
+        with atomic_write(target) as file:
+            self._download(src, file)
+        return str(target)
+
+    def copytree(self, src: StrPath, dst: StrPath, *, progress: Progress | None = None) -> str:
+        """Copy a folder within this storage, several files at once.
+
+        Args:
+            src: Folder to copy.
+            dst: Folder to create.
+            progress: Called with files done and files in all.
+
+        Returns:
+            The destination folder.
+
+        Raises:
+            FileExistsError: ``dst`` exists.
+        """
+        self._new_folder(dst)
+        run_parallel(
+            lambda name: self._copy(self.join_path(src, name), self.join_path(dst, name)),
+            self._files_of(src),
+            workers=self._workers,
+            progress=progress,
+        )
+        return uri_of(dst)
+
+    def copytree_from_local(
+        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
+    ) -> str:
+        """Upload a local folder, several files at once; ``dst`` must not exist."""
+        self._new_folder(dst)
+        root = Path(src)
+        if not root.is_dir():
+            raise NotADirectoryError(f"{str(root)!r} is not a local folder")
+        run_parallel(
+            lambda name: self._upload(root / name, self.join_path(dst, name)),
+            _local_files(root),
+            workers=self._workers,
+            progress=progress,
+        )
+        return uri_of(dst)
+
+    def copytree_to_local(
+        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
+    ) -> str:
+        """Download a folder, several files at once, each written atomically.
+
+        Files already in ``dst`` stay unless they are replaced. A listed name that would lie
+        outside ``dst`` raises PermissionError before anything is fetched.
+        """
+        root = Path(dst)
+        names = list(self._files_of(src))
+        targets = {name: inside(root, name) for name in names}
+        root.mkdir(parents=True, exist_ok=True)
+
+        def fetch(name: str) -> None:
+            with atomic_write(targets[name]) as file:
+                self._download(self.join_path(src, name), file)
+
+        run_parallel(fetch, names, workers=self._workers, progress=progress)
+        return uri_of(dst)
+
+    def copy_if_symlink_fails(self, src: StrPath, dst: StrPath) -> bool:
+        """Copy a file or folder, as this storage has no links. Returns whether a link was made."""
+        if self._is_folder(src):
+            self.copytree(src, dst)
+        else:
+            self.copyfile(src, dst)
+        return False
+
+    def rmtree(self, dir_path: StrPath) -> None:
+        """Delete a folder with all it holds, several files at once."""
+        run_parallel(
+            lambda name: self.remove(self.join_path(dir_path, name)),
+            self._files_of(dir_path),
+            workers=self._workers,
+        )
+
+    def _download(self, filepath: StrPath, file: BinaryIO) -> None:
+        """Write the content of ``filepath`` to an open local file."""
+        file.write(self.get(filepath))
+
+    def _upload(self, local: Path, filepath: StrPath) -> None:
+        """Write a local file to ``filepath``."""
+        self.put(local.read_bytes(), filepath)
+
+    def _copy(self, src: StrPath, dst: StrPath) -> None:
+        """Copy one file within this storage."""
+        self.put(self.get(src), dst)
+
+    def _same(self, src: StrPath, dst: StrPath) -> bool:
+        return uri_of(src) == uri_of(dst)
+
+    def _file_target(self, src: StrPath, dst: StrPath) -> str:
+        text = uri_of(dst)
+        if text.endswith("/") or self._is_folder(dst):
+            return self.join_path(text, base_name(src))
+        return text
+
+    def _files_of(self, folder: StrPath) -> Iterator[str]:
+        return self.list_dir_or_file(folder, list_dir=False, recursive=True)
+
+    def _new_folder(self, dst: StrPath) -> None:
+        try:
+            taken = self.exists(dst) or self.isdir(dst)
+        except OperationNotSupported:
+            return  # a storage without folders has nothing that a new one could clash with
+        if taken:
+            raise FileExistsError(
+                f"{shown(dst)!r} exists; copy to a new folder or remove it with rmtree first"
+            )
+
+    def _is_folder(self, path: StrPath) -> bool:
+        try:
+            return self.isdir(path)
+        except OperationNotSupported:
+            return False
+
+    def _refuse(self, operation: str, hint: str = "") -> NoReturn:
+        raise OperationNotSupported(self.name, operation, hint)
+
+
+def _local_files(root: Path) -> Iterator[str]:
+    for folder, _, files in os.walk(root, followlinks=True):
+        relative = Path(folder).relative_to(root)
+        for name in sorted(files):
+            yield (relative / name).as_posix()

@@ -1,0 +1,269 @@
+"""Files on disk, written atomically."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from engine_fileio._atomic import atomic_write, is_partial
+from engine_fileio._paths import StrPath
+from engine_fileio.backends._base import BaseStorageBackend, Suffix
+from engine_fileio.backends._transfer import Progress, run_parallel
+
+_CHUNK = 1 << 20
+
+
+class LocalBackend(BaseStorageBackend):
+    """The local file system.
+
+    Writes go to a temporary file in the same folder, are flushed, and take the target's name at
+    the end: a reader sees the old or the new file, never a part. Paths may begin with ``file://``.
+
+    Example:
+        >>> import tempfile
+        >>> backend, folder = LocalBackend(), tempfile.mkdtemp()
+        >>> backend.put_text("hello", backend.join_path(folder, "new", "greeting.txt"))
+        >>> list(backend.list_dir_or_file(folder, recursive=True))
+        ['new', 'new/greeting.txt']
+    """
+
+    _allow_symlink = True
+
+    def get(self, filepath: StrPath) -> bytes:
+        """Return the content of a file."""
+        with open(_local(filepath), "rb") as file:
+            return file.read()
+
+    def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
+        """Return the content of a file as text; ends of lines become newlines."""
+        with open(_local(filepath), encoding=encoding) as file:
+            return file.read()
+
+    def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
+        """Write bytes to a file, atomically; missing folders are created."""
+        with atomic_write(_local(filepath)) as file:
+            file.write(obj)
+
+    def exists(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file or folder of this name; a dangling link does not count."""
+        return os.path.exists(_local(filepath))
+
+    def isfile(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file of this name."""
+        return os.path.isfile(_local(filepath))
+
+    def isdir(self, filepath: StrPath) -> bool:
+        """Tell whether there is a folder of this name."""
+        return os.path.isdir(_local(filepath))
+
+    def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
+        """Join parts as ``os.path.join`` does: an absolute part drops what stands before it."""
+        return os.path.join(filepath, *filepaths)
+
+    @contextlib.contextmanager
+    def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
+        """Yield the path itself; nothing is copied and nothing removed."""
+        local = _local(filepath)
+        yield local if isinstance(local, Path) else str(local)
+
+    def copyfile_from_local(self, src: StrPath, dst: StrPath) -> str:
+        """Copy a file; the same as ``copyfile``."""
+        return self.copyfile(src, dst)
+
+    def copyfile_to_local(self, src: StrPath, dst: StrPath) -> str:
+        """Copy a file; the same as ``copyfile``."""
+        return self.copyfile(src, dst)
+
+    def copytree(self, src: StrPath, dst: StrPath, *, progress: Progress | None = None) -> str:
+        """Copy a folder, several files at once; ``dst`` must not exist.
+
+        Links in it become copies of what they point to. Returns the destination folder.
+        """
+        root, target = Path(_local(src)), Path(_local(dst))
+        if not root.is_dir():
+            raise NotADirectoryError(f"{str(root)!r} is not a folder")
+        if target.resolve().is_relative_to(root.resolve()):
+            raise shutil.SameFileError(
+                f"{str(target)!r} lies in {str(root)!r}, which it would copy"
+            )
+        self._new_folder(target)
+        names = list(_walk(str(root), recursive=True))
+        target.mkdir(parents=True)
+        for name, is_folder in names:
+            if is_folder:
+                (target / name).mkdir()
+        run_parallel(
+            lambda name: self._copy(root / name, target / name),
+            [name for name, is_folder in names if not is_folder],
+            workers=self._workers,
+            progress=progress,
+        )
+        return os.fspath(dst)
+
+    def copytree_from_local(
+        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
+    ) -> str:
+        """Copy a folder; the same as ``copytree``."""
+        return self.copytree(src, dst, progress=progress)
+
+    def copytree_to_local(
+        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
+    ) -> str:
+        """Copy a folder; the same as ``copytree``."""
+        return self.copytree(src, dst, progress=progress)
+
+    def copy_if_symlink_fails(self, src: StrPath, dst: StrPath) -> bool:
+        """Make ``dst`` a link to ``src``; copy where the file system refuses links.
+
+        A file or link named ``dst`` is replaced in one step. A relative ``src`` is meant from the
+        working folder, and the link is relative too, so that both may move together.
+
+        Returns:
+            Whether a link was made.
+
+        Raises:
+            FileNotFoundError: There is no ``src``.
+        """
+        source, link = os.fspath(_local(src)), os.fspath(_local(dst))
+        if not os.path.exists(source):
+            raise FileNotFoundError(f"{source!r}, which {link!r} should point to, does not exist")
+        if not os.path.islink(link) and os.path.isdir(link):
+            return super().copy_if_symlink_fails(src, dst)
+        try:
+            _replace_link(source, link)
+        except OSError:
+            return super().copy_if_symlink_fails(src, dst)
+        return True
+
+    def list_dir_or_file(
+        self,
+        dir_path: StrPath,
+        list_dir: bool = True,
+        list_file: bool = True,
+        suffix: Suffix = None,
+        recursive: bool = False,
+    ) -> Iterator[str]:
+        """Iterate over folders and files in ``dir_path``, as paths relative to it.
+
+        A ``suffix`` (or several) keeps only the files that end with it, and no folders. Names are
+        sorted within each folder, links are followed, and files that ``atomic_write`` is still
+        filling are not shown.
+
+        Raises:
+            NotADirectoryError: ``dir_path`` is not a folder.
+            FileNotFoundError: ``dir_path`` does not exist.
+        """
+        root = os.fspath(_local(dir_path))
+        os.scandir(root).close()  # a wrong folder is an error here, not at the first use
+        return (
+            name
+            for name, is_folder in _walk(root, recursive=recursive)
+            if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix)
+        )
+
+    def remove(self, filepath: StrPath) -> None:
+        """Delete a file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            IsADirectoryError: It is a folder; ``rmtree`` deletes those.
+        """
+        path = _local(filepath)
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; use rmtree")
+        os.remove(path)
+
+    def rmtree(self, dir_path: StrPath) -> None:
+        """Delete a folder with all it holds."""
+        shutil.rmtree(_local(dir_path))
+
+    def _download(self, filepath: StrPath, file: BinaryIO) -> None:
+        with open(_local(filepath), "rb") as source:
+            shutil.copyfileobj(source, file, _CHUNK)
+
+    def _upload(self, local: Path, filepath: StrPath) -> None:
+        self._copy(local, filepath)
+
+    def _copy(self, src: StrPath, dst: StrPath) -> None:
+        source, target = _local(src), _local(dst)
+        with open(source, "rb") as reader, atomic_write(target) as writer:
+            shutil.copyfileobj(reader, writer, _CHUNK)
+        shutil.copymode(source, target)
+
+    def _same(self, src: StrPath, dst: StrPath) -> bool:
+        try:
+            return os.path.samefile(_local(src), _local(dst))
+        except FileNotFoundError:
+            return False
+
+    def _file_target(self, src: StrPath, dst: StrPath) -> str:
+        if os.path.isdir(_local(dst)):
+            return os.path.join(dst, os.path.basename(os.fspath(src)))
+        return os.fspath(dst)
+
+
+HardDiskBackend = LocalBackend
+"""The old name of `LocalBackend`."""
+
+
+def wanted(name: str, is_folder: bool, *, list_dir: bool, list_file: bool, suffix: Suffix) -> bool:
+    """Tell whether a listing with these arguments shows ``name``."""
+    if is_folder:
+        return list_dir and suffix is None
+    return list_file and (suffix is None or name.endswith(suffix))
+
+
+def _local(path: StrPath) -> StrPath:
+    if isinstance(path, str) and path.startswith("file://"):
+        return path.removeprefix("file://")
+    return path
+
+
+def _walk(
+    root: str,
+    *,
+    recursive: bool,
+    relative: str = "",
+    above: frozenset[tuple[int, int]] = frozenset(),
+) -> Iterator[tuple[str, bool]]:
+    """Yield (relative path, is a folder) of all in ``root``, each folder before its files."""
+    here = os.stat(os.path.join(root, relative))
+    above |= {(here.st_dev, here.st_ino)}
+    with os.scandir(os.path.join(root, relative)) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        name = f"{relative}/{entry.name}" if relative else entry.name
+        is_folder = entry.is_dir()
+        if not is_folder and (is_partial(entry.name) or not entry.is_file()):
+            continue
+        yield name, is_folder
+        if recursive and is_folder and not _leads_back(entry, above):
+            yield from _walk(root, recursive=True, relative=name, above=above)
+
+
+def _leads_back(entry: os.DirEntry[str], above: frozenset[tuple[int, int]]) -> bool:
+    """Tell whether a link points to a folder that it lies in, which would go on for ever."""
+    status = entry.stat()
+    return entry.is_symlink() and (status.st_dev, status.st_ino) in above
+
+
+def _last(path: str) -> str:
+    return os.path.basename(os.path.abspath(path))
+
+
+def _replace_link(source: str, link: str) -> None:
+    folder = os.path.dirname(os.path.abspath(link))
+    os.makedirs(folder, exist_ok=True)
+    if not os.path.isabs(source):
+        there = os.path.realpath(os.path.dirname(os.path.abspath(source)))
+        source = os.path.join(os.path.relpath(there, os.path.realpath(folder)), _last(source))
+    partial = os.path.join(folder, f".engine-{secrets.token_hex(8)}.part")
+    os.symlink(source, partial)
+    try:
+        os.replace(partial, link)
+    except OSError:
+        os.remove(partial)
+        raise

@@ -1,0 +1,182 @@
+"""Local writes: a reader sees the old or the new file, whole."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine_fileio import LocalBackend, atomic_write, list_dir_or_file, put
+
+WRITER = Path(__file__).with_name("write_for_ever.py")
+
+
+def test_atomic_write_replaces_the_file_at_the_end_only(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+
+    with atomic_write(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+        assert list(list_dir_or_file(tmp_path)) == ["f"]
+
+    assert path.read_bytes() == b"new"
+
+
+def test_atomic_write_leaves_nothing_when_the_block_raises(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+
+    def fail_halfway() -> None:
+        with atomic_write(path) as file:
+            file.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_atomic_write_lets_the_writer_seek(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "f", durable=False) as file:
+        file.write(b"....tail")
+        file.seek(0)
+        file.write(b"head")
+
+    assert (tmp_path / "f").read_bytes() == b"headtail"
+
+
+def test_atomic_write_keeps_permissions_and_follows_the_umask(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.touch(mode=0o600)
+    old = os.umask(0o027)
+    try:
+        put(b"x", kept)
+        put(b"x", tmp_path / "new")
+    finally:
+        os.umask(old)
+
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+
+
+def test_atomic_write_writes_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+
+    put(b"new", tmp_path / "link")
+
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_atomic_write_refuses_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        put(b"x", tmp_path)
+
+
+def test_atomic_write_leaves_devices_alone() -> None:
+    put(b"x", os.devnull)
+
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+def test_atomic_write_refuses_what_its_user_may_not_write() -> None:
+    # pytest's own folders are closed to other users, so this one is made apart
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        locked = Path(folder) / "f"
+        locked.write_bytes(b"old")
+        locked.chmod(0o444)
+        (Path(folder) / "closed").mkdir(mode=0o555)
+
+        assert _error_without_rights(lambda: put(b"x", locked)) == "PermissionError"
+        assert _error_without_rights(lambda: put(b"x", locked.parent / "closed/f")) == (
+            "PermissionError"
+        )
+        assert locked.read_bytes() == b"old"
+
+
+def _error_without_rights(action: Callable[[], object]) -> str:
+    """Name the error that ``action`` raises in a child process that is not root."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            action()
+            os.write(writer, b"none")
+        except Exception as error:
+            os.write(writer, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with open(reader) as answer:
+        return answer.read()
+
+
+def test_two_writers_in_one_folder_do_not_meet(tmp_path: Path) -> None:
+    backend = LocalBackend()
+
+    with atomic_write(tmp_path / "f") as slow:
+        slow.write(b"slow")
+        backend.put(b"fast", tmp_path / "f")
+
+    assert backend.get(tmp_path / "f") == b"slow"
+
+
+def is_whole(data: bytes) -> bool:
+    return len(data) == 300_000 and len(set(data)) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_writer_leaves_the_old_or_the_new_file_200_times(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(b"\0" * 300_000)
+    writers = [_start(path) for _ in range(2)]
+    try:
+        for round_ in range(200):
+            writer = writers.pop(0)
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"writing\n"
+            time.sleep((round_ * 7919 % 97) / 10_000)
+            writer.send_signal(signal.SIGKILL)
+            writer.wait(timeout=10)
+            writer.stdout.close()
+            assert is_whole(path.read_bytes())
+            writers.append(_start(path))
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate(timeout=10)
+
+
+def test_a_reader_in_another_process_never_sees_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(b"\0" * 300_000)
+    writer = _start(path)
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"writing\n"
+        contents = [path.read_bytes() for _ in range(300)]
+    finally:
+        writer.kill()
+        writer.communicate(timeout=10)
+
+    assert all(is_whole(content) for content in contents)
+    assert len(set(contents)) > 1
+
+
+def _start(path: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-S", str(WRITER), str(path)], stdout=subprocess.PIPE)
