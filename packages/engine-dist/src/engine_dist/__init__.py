@@ -1,3 +1,79 @@
 """Process groups, collectives and devices that work with one process or a thousand."""
 
-__all__: list[str] = []
+from torch.distributed import ReduceOp
+
+from engine_dist._collectives import (
+    all_gather,
+    all_reduce,
+    all_reduce_dict,
+    all_reduce_params,
+    barrier,
+    broadcast,
+    gather,
+    sync_random_seed,
+)
+from engine_dist._errors import DistError, RankLost, RanksDisagree
+from engine_dist._groups import (
+    get_backend,
+    get_comm_device,
+    get_default_group,
+    get_dist_info,
+    get_local_group,
+    get_local_rank,
+    get_local_size,
+    get_rank,
+    get_world_size,
+    init_local_group,
+    is_distributed,
+    is_main_process,
+    master_only,
+)
+from engine_dist._launch import init_dist
+from engine_dist._objects import (
+    all_gather_object,
+    broadcast_object_list,
+    collect_results,
+    collect_results_cpu,
+    collect_results_gpu,
+    gather_object,
+)
+from engine_dist._tensors import cast_data_device, get_data_device
+from engine_dist._watch import guard_collective
+
+__all__ = [
+    "DistError",
+    "RankLost",
+    "RanksDisagree",
+    "ReduceOp",
+    "all_gather",
+    "all_gather_object",
+    "all_reduce",
+    "all_reduce_dict",
+    "all_reduce_params",
+    "barrier",
+    "broadcast",
+    "broadcast_object_list",
+    "cast_data_device",
+    "collect_results",
+    "collect_results_cpu",
+    "collect_results_gpu",
+    "gather",
+    "gather_object",
+    "get_backend",
+    "get_comm_device",
+    "get_data_device",
+    "get_default_group",
+    "get_dist_info",
+    "get_local_group",
+    "get_local_rank",
+    "get_local_size",
+    "get_rank",
+    "get_world_size",
+    "guard_collective",
+    "init_dist",
+    "init_local_group",
+    "is_distributed",
+    "is_main_process",
+    "master_only",
+    "sync_random_seed",
+]

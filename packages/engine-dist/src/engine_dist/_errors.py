@@ -1,0 +1,39 @@
+"""What callers of engine-dist may catch."""
+
+from collections.abc import Mapping
+
+
+class DistError(RuntimeError):
+    """The base of the errors that this package raises of its own accord."""
+
+
+class RankLost(DistError):
+    """A collective failed because other ranks died, left, or never arrived.
+
+    Attributes:
+        operation: What this rank was doing, such as ``"all_reduce"``.
+        reasons: For each rank to blame (its global number), what became of it. Empty when every
+            rank still answers, which points at the network between them.
+
+    Example:
+        >>> error = RankLost("all_reduce", {2: "died of ValueError: bad sample"})
+        >>> error.ranks
+        (2,)
+        >>> print(error)
+        all_reduce failed: rank 2 died of ValueError: bad sample
+    """
+
+    def __init__(self, operation: str, reasons: Mapping[int, str], hint: str = "") -> None:
+        self.operation = operation
+        self.reasons = dict(reasons)
+        told = "; ".join(f"rank {rank} {reason}" for rank, reason in sorted(self.reasons.items()))
+        super().__init__(f"{operation} failed: {told or hint}")
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The global ranks to blame, ascending."""
+        return tuple(sorted(self.reasons))
+
+
+class RanksDisagree(DistError, ValueError):
+    """Ranks entered the same collective with arguments that do not fit together."""

@@ -1,0 +1,170 @@
+"""Who am I, who else is there: questions about process groups, with answers for one process too."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeAlias, TypeVar
+
+import torch
+import torch.distributed as torch_dist
+
+Group: TypeAlias = torch_dist.ProcessGroup | None
+"""A process group; None stands for the default group of all ranks."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# What init_local_group made: the group of this machine's ranks, and the default group it belongs to
+# (a group outlives neither the default group nor a second initialisation).
+_local: tuple[torch_dist.ProcessGroup, torch_dist.ProcessGroup] | None = None
+
+
+def is_distributed() -> bool:
+    """Tell whether a default process group exists in this process."""
+    return torch_dist.is_available() and torch_dist.is_initialized()
+
+
+def get_default_group() -> Group:
+    """Return the group of all ranks, or None when not distributed."""
+    return torch_dist.group.WORLD if is_distributed() else None
+
+
+def get_backend(group: Group = None) -> str | None:
+    """Return the lower-case name of the group's backend, or None when not distributed."""
+    return str(torch_dist.get_backend(group)) if is_distributed() else None
+
+
+def get_world_size(group: Group = None) -> int:
+    """Return the number of ranks in the group: 1 when not distributed, -1 outside the group."""
+    return torch_dist.get_world_size(group) if is_distributed() else 1
+
+
+def get_rank(group: Group = None) -> int:
+    """Return this process's rank in the group: 0 when not distributed, -1 outside the group."""
+    return torch_dist.get_rank(group) if is_distributed() else 0
+
+
+def get_dist_info(group: Group = None) -> tuple[int, int]:
+    """Return ``(rank, world_size)`` of this process in the group; (0, 1) when not distributed."""
+    return (get_rank(group), get_world_size(group))
+
+
+def is_main_process(group: Group = None) -> bool:
+    """Tell whether this process is rank 0 of the group; always true when not distributed."""
+    return get_rank(group) == 0
+
+
+def master_only(func: Callable[P, T]) -> Callable[P, T | None]:
+    """Make a function act on rank 0 only; on every other rank it does nothing and returns None.
+
+    Args:
+        func: The function or method. It must not hold a collective, which the other ranks would
+            never enter.
+
+    Example:
+        >>> @master_only
+        ... def announce(text: str) -> str:
+        ...     return text.upper()
+        >>> announce("ready")
+        'READY'
+    """
+
+    @functools.wraps(func)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        return func(*args, **kwargs) if is_main_process() else None
+
+    return call
+
+
+def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
+    """Create the group of the ranks on this machine; every rank must call it.
+
+    Ranks are taken to be numbered machine by machine, as all launchers do.
+
+    Args:
+        node_rank: The number of this machine, from 0.
+        num_gpus_per_node: How many ranks run on each machine.
+
+    Raises:
+        RuntimeError: No default process group exists.
+        ValueError: The world does not divide into such machines, or this rank is on another one.
+    """
+    global _local
+    world = get_default_group()
+    if world is None:
+        raise RuntimeError("init_local_group needs a process group: call init_dist first")
+    rank, world_size = get_dist_info()
+    if num_gpus_per_node < 1 or world_size % num_gpus_per_node:
+        raise ValueError(
+            f"num_gpus_per_node={num_gpus_per_node} does not divide the {world_size} ranks; "
+            "give the number of ranks that each machine runs"
+        )
+    if rank // num_gpus_per_node != node_rank:
+        raise ValueError(
+            f"rank {rank} is on node {rank // num_gpus_per_node} with {num_gpus_per_node} ranks "
+            f"a node, but node_rank={node_rank} was given"
+        )
+    # new_group is a collective of the whole world: every rank creates every group.
+    for first in range(0, world_size, num_gpus_per_node):
+        group = torch_dist.new_group(list(range(first, first + num_gpus_per_node)))
+        if first // num_gpus_per_node == node_rank:
+            _local = (world, group)
+
+
+def get_local_group() -> Group:
+    """Return the group of the ranks on this machine, or None where init_local_group has not run."""
+    if _local is None or _local[0] is not get_default_group():
+        return None
+    return _local[1]
+
+
+def get_local_size() -> int:
+    """Return the number of ranks on this machine; 1 when not distributed.
+
+    Known from `init_local_group`, else from ``LOCAL_WORLD_SIZE``, which launchers set; without
+    either, all ranks are taken to be on one machine.
+    """
+    return _on_this_machine("LOCAL_WORLD_SIZE", get_world_size)
+
+
+def get_local_rank() -> int:
+    """Return this process's rank among those on this machine; 0 when not distributed.
+
+    Known from `init_local_group`, else from ``LOCAL_RANK``, which launchers set; without either,
+    all ranks are taken to be on one machine.
+    """
+    return _on_this_machine("LOCAL_RANK", get_rank)
+
+
+def _on_this_machine(variable: str, ask: Callable[[Group], int]) -> int:
+    group = get_local_group()
+    if is_distributed() and group is None and variable in os.environ:
+        return int(os.environ[variable])
+    return ask(group)
+
+
+def get_comm_device(group: Group = None) -> torch.device:
+    """Return the device on which the group's backend wants its tensors.
+
+    The CPU when not distributed. A group with a backend for the CPU and one for an accelerator
+    (``cpu:gloo,cuda:nccl``) answers with the accelerator.
+    """
+    if not is_distributed():
+        return torch.device("cpu")
+    types = comm_device_types(group)
+    accelerators = [kind for kind in types if kind != "cpu"]
+    kind = accelerators[0] if accelerators else "cpu"
+    if kind == "cpu":
+        return torch.device("cpu")
+    return torch.device(kind, torch.get_device_module(kind).current_device())
+
+
+def comm_device_types(group: Group = None) -> list[str]:
+    """Return the device types that the group can send from, the CPU first where it can."""
+    config = torch_dist.get_backend_config(group)
+    pairs = [entry.split(":", 1) for entry in config.split(",")]
+    # gloo and mpi list every device type torch knows, but move accelerator memory through the CPU.
+    return sorted(
+        {kind for kind, backend in pairs if kind == "cpu" or backend not in ("gloo", "mpi")},
+        key=lambda kind: kind != "cpu",
+    )

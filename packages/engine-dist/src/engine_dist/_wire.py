@@ -1,0 +1,188 @@
+"""How any data travels: a pickled header that says what there is, and one run of tensor bytes.
+
+Each rank sends a frame of fixed length first: how long header and bytes are, and the header itself
+where it fits. One more collective then carries all tensors, however many, padded to the longest.
+"""
+
+import io
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.distributed as torch_dist
+
+from engine_dist._groups import Group, get_comm_device, get_world_size
+from engine_dist._tensors import Data, list_tensors, map_leaves
+
+_ALIGNMENT = 16  # no dtype is longer, so that each tensor may be viewed in place
+_FRAME = 1024
+_LENGTHS = 16  # two int64 at the start of a frame
+
+
+class _Slot:
+    """Stands in a header where a tensor's bytes belong."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    def __reduce__(self) -> tuple[type["_Slot"], tuple[tuple[int, ...], torch.dtype]]:
+        return _Slot, (self.shape, self.dtype)
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles tensors for another rank.
+
+    Not with the whole storage behind a view, and not with the number of a device that is another
+    one, or none at all, to the rank that receives it.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not torch.Tensor or value.layout is not torch.strided:
+            return NotImplemented
+        kind = value.device.type
+        if kind == "cpu" and value.untyped_storage().nbytes() <= value.nbytes:
+            return NotImplemented
+        return _arrive, (value.detach().to("cpu", copy=True), kind)
+
+
+def _arrive(tensor: torch.Tensor, device_type: str) -> torch.Tensor:
+    """Put a received tensor on this rank's own device of the sender's type, if it has one."""
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None or accelerator.type != device_type:
+        return tensor
+    return tensor.to(device_type)
+
+
+def dump(value: object) -> bytes:
+    """Pickle an object for other ranks; its tensors arrive on their own devices."""
+    file = io.BytesIO()
+    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+def load(data: bytes) -> Any:
+    """Unpickle what another rank of this very run made with `dump`."""
+    return pickle.loads(data)
+
+
+def gather_data(data: Data, group: Group, *, root: int | None = None) -> list[Data]:
+    """Gather nested containers from all ranks, for all ranks or for one.
+
+    Returns:
+        Each rank's data, its tensors on this rank's device; an empty list away from `root`.
+    """
+    tensors: list[torch.Tensor] = []
+
+    def take(tensor: torch.Tensor) -> _Slot:
+        tensors.append(tensor.detach().contiguous().view(-1).view(torch.uint8))
+        return _Slot(tuple(tensor.shape), tensor.dtype)
+
+    header = dump(map_leaves(torch.Tensor, take, data))
+    own = list_tensors(data)
+    home = own[0].device if own else torch.device("cpu")
+    device = get_comm_device(group)
+    parts = exchange(header, _join(tensors, device), group, root=root)
+    return [_rebuild(load(head), body, home) for head, body in parts]
+
+
+def _rebuild(frame: Data, payload: torch.Tensor, home: torch.device) -> Data:
+    at = 0
+
+    def fill(slot: _Slot) -> torch.Tensor:
+        nonlocal at
+        count = torch.Size(slot.shape).numel() * slot.dtype.itemsize
+        part = payload[at : at + count].clone()
+        at += _padded(count)
+        return part.view(slot.dtype).view(slot.shape).to(home)
+
+    return map_leaves(_Slot, fill, frame)
+
+
+def gather_objects(
+    value: object, group: Group, *, root: int | None = None, device: torch.device | None = None
+) -> list[Any]:
+    """Gather picklable objects from all ranks, for all ranks or for one.
+
+    Args:
+        value: This rank's object.
+        group: The process group.
+        root: The one global rank to receive; None for all.
+        device: Where the bytes lie while they travel; None for the group's own device.
+    """
+    nothing = torch.empty(0, dtype=torch.uint8, device=device or get_comm_device(group))
+    return [load(head) for head, _ in exchange(dump(value), nothing, group, root=root)]
+
+
+def exchange(
+    header: bytes, body: torch.Tensor, group: Group, *, root: int | None = None
+) -> list[tuple[bytes, torch.Tensor]]:
+    """Send a header and a byte tensor of any length to all ranks, or to one.
+
+    Returns:
+        Each rank's header and bytes in the order of the ranks; an empty list away from `root`.
+    """
+    frame = bytearray(_FRAME)
+    frame[:_LENGTHS] = len(header).to_bytes(8, "little") + len(body).to_bytes(8, "little")
+    inline = header[: _FRAME - _LENGTHS]
+    frame[_LENGTHS : _LENGTHS + len(inline)] = inline
+    mine = to_tensor(frame, body.device)
+    frames = [torch.empty_like(mine) for _ in range(get_world_size(group))]
+    torch_dist.all_gather(frames, mine, group)
+
+    texts = [bytes(text) for text in torch.stack(frames).cpu().numpy()]
+    lengths = [int.from_bytes(text[:8], "little") for text in texts]
+    bodies = [int.from_bytes(text[8:_LENGTHS], "little") for text in texts]
+    if max(lengths) <= _FRAME - _LENGTHS:
+        heads = [text[_LENGTHS:][:length] for text, length in zip(texts, lengths, strict=True)]
+    else:
+        long = _gather_bytes(to_tensor(header, body.device), lengths, group, root=root)
+        heads = [to_bytes(head) for head in long]
+    parts = _gather_bytes(body, bodies, group, root=root)
+    return list(zip(heads, parts, strict=False))  # away from the root there are no parts
+
+
+def _gather_bytes(
+    mine: torch.Tensor, lengths: Sequence[int], group: Group, *, root: int | None
+) -> list[torch.Tensor]:
+    """Gather byte tensors of known unequal lengths, padded to the longest while they travel."""
+    receives = root is None or root == torch_dist.get_rank()
+    longest = max(lengths)
+    if longest == 0:
+        return [mine for _ in lengths] if receives else []
+    padded = mine
+    if len(mine) < longest:
+        padded = mine.new_zeros(longest)
+        padded[: len(mine)] = mine
+    parts = [mine.new_empty(longest) for _ in lengths] if receives else []
+    if root is None:
+        torch_dist.all_gather(parts, padded, group)
+    else:
+        torch_dist.gather(padded, parts if receives else None, root, group)
+    return [part[:length] for part, length in zip(parts, lengths, strict=receives)]
+
+
+def to_tensor(data: bytes | bytearray, device: torch.device) -> torch.Tensor:
+    """Copy bytes into a uint8 tensor of shape ``(len(data),)``."""
+    if not data:
+        return torch.empty(0, dtype=torch.uint8, device=device)
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8).to(device)
+
+
+def to_bytes(data: torch.Tensor) -> bytes:
+    """Copy a uint8 tensor into bytes."""
+    return data.cpu().numpy().tobytes()
+
+
+def _padded(count: int) -> int:
+    return -(-count // _ALIGNMENT) * _ALIGNMENT
+
+
+def _join(tensors: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+    size = sum(_padded(len(tensor)) for tensor in tensors)
+    joined = torch.zeros(size, dtype=torch.uint8, device=device)
+    at = 0
+    for tensor in tensors:
+        joined[at : at + len(tensor)] = tensor
+        at += _padded(len(tensor))
+    return joined

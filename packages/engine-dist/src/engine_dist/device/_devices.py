@@ -1,0 +1,55 @@
+"""Questions about the accelerator of this machine."""
+
+import torch
+
+_MEGABYTE = 1024 * 1024
+
+
+def get_device() -> str:
+    """Return the type of the accelerator that torch reports (``cuda``, ``mps``, …), else ``cpu``.
+
+    Example:
+        >>> torch.zeros(2, device=get_device()).shape
+        torch.Size([2])
+    """
+    if not torch.accelerator.is_available():
+        return "cpu"
+    accelerator = torch.accelerator.current_accelerator()
+    return "cpu" if accelerator is None else accelerator.type
+
+
+def get_max_cuda_memory(device: torch.device | None = None) -> int:
+    """Return the peak memory that tensors took on a CUDA device, in megabytes.
+
+    Counted from the start of the program or the last
+    `torch.cuda.reset_peak_memory_stats`, which the caller decides upon.
+
+    Args:
+        device: The device; None for the current one.
+
+    Returns:
+        Whole megabytes (2**20 bytes), rounded down; 0 without CUDA.
+    """
+    if not torch.cuda.is_available():
+        return 0
+    return int(torch.cuda.max_memory_allocated(device)) // _MEGABYTE
+
+
+def is_cuda_available() -> bool:
+    """Tell whether a CUDA device can be used."""
+    return torch.cuda.is_available()
+
+
+def is_npu_available() -> bool:
+    """Tell whether torch reports an Ascend device."""
+    return get_device() == "npu"
+
+
+def is_mlu_available() -> bool:
+    """Tell whether torch reports a Cambricon device."""
+    return get_device() == "mlu"
+
+
+def is_mps_available() -> bool:
+    """Tell whether an Apple GPU can be used."""
+    return torch.backends.mps.is_available()
