@@ -1,0 +1,290 @@
+"""Loggers with one format, that know their rank and are found by name."""
+
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal, Self, TextIO
+
+from engine_utils import ManagerMixin
+
+# Libraries log to children of this logger of the standard library: `engine.optim`, ...
+_TREE = "engine"
+
+_RESET = "\x1b[0m"
+_COLORS = {
+    logging.DEBUG: "\x1b[34m",
+    logging.INFO: "\x1b[32m",
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[1;31m",
+}
+
+# So many different warnings are remembered to be shown once.
+_REMEMBERED = 4096
+
+_tree_lock = threading.RLock()
+
+
+class Formatter(logging.Formatter):
+    """Writes ``2026/01/31 12:00:00 - engine - INFO - message``.
+
+    Errors also say file, function and line. Records of the ``engine.…`` loggers are shown as
+    ``engine``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(datefmt="%Y/%m/%d %H:%M:%S")
+
+    def usesTime(self) -> bool:  # noqa: N802 - the name is logging's
+        """Every line has a time."""
+        return True
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        """Put the parts of the line together."""
+        parts = [record.asctime, _shown_name(record), self.level(record)]
+        if record.levelno >= logging.ERROR:
+            parts += [record.pathname, record.funcName, str(record.lineno)]
+        return " - ".join([*parts, record.message])
+
+    def level(self, record: logging.LogRecord) -> str:
+        """Return the name of the level, as it is written."""
+        return record.levelname
+
+
+class ColorFormatter(Formatter):
+    """The same line with the level in colour."""
+
+    def level(self, record: logging.LogRecord) -> str:
+        """Return the name of the level between the codes of its colour."""
+        color = _COLORS.get(record.levelno)
+        return f"{color}{record.levelname}{_RESET}" if color else record.levelname
+
+
+class ConsoleHandler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stdout`` is at the moment, in colour if that is a terminal."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self._plain, self._color = Formatter(), ColorFormatter()
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # looked up anew for each record
+        """Where lines are written."""
+        return sys.stdout
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of the record."""
+        return (self._color if _wants_color(sys.stdout) else self._plain).format(record)
+
+
+class RepeatedWarningFilter(logging.Filter):
+    """Lets a warning through once: a warning of each iteration would bury everything else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[tuple[str, str]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record is shown."""
+        if record.levelno != logging.WARNING:
+            return True
+        message = (record.name, record.getMessage())
+        if message in self._seen:
+            return False
+        if len(self._seen) < _REMEMBERED:
+            self._seen.add(message)
+        return True
+
+
+class MMLogger(logging.Logger, ManagerMixin):
+    """A logger with one format for console and files, found by name from anywhere.
+
+    It is not among the loggers of ``logging.getLogger``, so that nobody else's settings change
+    it. Its handlers are also attached to the standard library's logger ``engine``, so that what
+    the packages log (``engine.optim``, …) arrives where this logger writes; of several, the one
+    created last gets it.
+
+    Rank 0 writes to the console everything from ``log_level`` on, other ranks write errors. The
+    same warning is shown once.
+
+    Args:
+        name: The name of the instance.
+        logger_name: The name in the lines.
+        log_file: Where to write, beside the console. A folder with the name of the file is
+            added if the file is not in one: ``work/run.log`` is written to ``work/run/run.log``.
+            Rank n writes ``run_rank<n>.log``.
+        log_level: A level of ``logging``, by name or number.
+        file_mode: ``"w"`` to begin the file anew, ``"a"`` to append.
+        distributed: Let all ranks write files; by default, rank 0 does, and with the level
+            ``DEBUG`` all do.
+
+    Raises:
+        ValueError: there is no level of that name.
+
+    Example:
+        >>> logger = MMLogger.get_instance("example", log_level="INFO")
+        >>> logger.info("epoch %d", 1)
+        2... - engine - INFO - epoch 1
+        >>> logger.close()
+    """
+
+    def __init__(
+        self,
+        name: str,
+        logger_name: str = "engine",
+        log_file: str | os.PathLike[str] | None = None,
+        log_level: int | str = "INFO",
+        file_mode: Literal["w", "a"] = "w",
+        distributed: bool = False,
+    ) -> None:
+        logging.Logger.__init__(self, logger_name)
+        ManagerMixin.__init__(self, name)
+        logging.Logger.setLevel(self, log_level)
+        rank = _rank()
+        console = ConsoleHandler()
+        if rank > 0:
+            console.setLevel(logging.ERROR)
+        self._attach(console)
+        if log_file is not None and (rank == 0 or distributed or self.level <= logging.DEBUG):
+            path = _rank_file(Path(log_file), rank)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file_handler = logging.FileHandler(path, file_mode, encoding="utf-8")
+            file_handler.setFormatter(Formatter())
+            self._attach(file_handler)
+        _lead_tree(self)
+
+    def _attach(self, handler: logging.Handler) -> None:
+        handler.addFilter(RepeatedWarningFilter())
+        self.addHandler(handler)
+
+    @classmethod
+    def get_current_instance(cls) -> Self:
+        """Return the logger created last; the first call may create one named ``engine``."""
+        if not cls._instance_dict:
+            return cls.get_instance("engine")
+        return super().get_current_instance()
+
+    @property
+    def log_files(self) -> list[Path]:
+        """The files this process writes through this logger."""
+        return [Path(h.baseFilename) for h in self.handlers if isinstance(h, logging.FileHandler)]
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
+        """Pass a record to the handlers of this logger; without any, it is dropped."""
+        for handler in self.handlers:
+            if record.levelno >= handler.level:
+                handler.handle(record)
+
+    def setLevel(self, level: int | str) -> None:  # noqa: N802 - logging's
+        """Set the level from which records are written.
+
+        ``logging`` keeps what it decided for a level until one is set; it does not know these
+        loggers, so that is renewed here for all of them.
+
+        Args:
+            level: A level of ``logging``, by name or number.
+        """
+        super().setLevel(level)
+        for logger in (self, *list(MMLogger._instance_dict.values())):
+            vars(logger)["_cache"].clear()
+        tree = logging.getLogger(_TREE)
+        if any(handler in tree.handlers for handler in self.handlers):
+            tree.setLevel(self.level)
+
+    def close(self) -> None:
+        """Close the files, detach the handlers, and forget the instance."""
+        with _tree_lock:
+            tree = logging.getLogger(_TREE)
+            for handler in list(self.handlers):
+                tree.removeHandler(handler)
+                self.removeHandler(handler)
+                handler.close()
+        if MMLogger._instance_dict.get(self.instance_name) is self:
+            MMLogger.release_instance(self.instance_name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A model may hold its logger: a copy of the model uses the same one.
+        return _named, (self.instance_name,)
+
+
+def _named(name: str) -> MMLogger:
+    return MMLogger.get_instance(name)
+
+
+def _lead_tree(logger: MMLogger) -> None:
+    """Let the records of the libraries arrive at the handlers of this logger only."""
+    with _tree_lock:
+        tree = logging.getLogger(_TREE)
+        for other in list(MMLogger._instance_dict.values()):
+            for handler in other.handlers:
+                tree.removeHandler(handler)
+        for handler in logger.handlers:
+            tree.addHandler(handler)
+        tree.setLevel(logger.level)
+        # The handlers of the root logger are somebody else's, and would write each line twice.
+        tree.propagate = False
+
+
+def print_log(
+    msg: Any, logger: logging.Logger | str | None = None, level: int = logging.INFO
+) -> None:
+    """Write a message to a logger, or print it.
+
+    Args:
+        msg: The message.
+        logger: A logger; the name of an ``MMLogger`` instance; ``"current"`` for the one created
+            last; ``"silent"`` for nothing; None to print.
+        level: A level of ``logging``; a message that is printed has none.
+
+    Raises:
+        ValueError: no ``MMLogger`` of that name was created.
+        TypeError: ``logger`` is something else.
+
+    Example:
+        >>> print_log("hello")
+        hello
+    """
+    if logger is None:
+        sys.stdout.write(f"{msg}\n")
+    elif isinstance(logger, logging.Logger):
+        logger.log(level, msg, stacklevel=2)
+    elif logger == "silent":
+        return
+    elif logger == "current":
+        MMLogger.get_current_instance().log(level, msg, stacklevel=2)
+    elif not isinstance(logger, str):
+        raise TypeError(
+            f"logger is a logging.Logger, a string or None, not {type(logger).__name__}"
+        )
+    elif MMLogger.check_instance_created(logger):
+        MMLogger.get_instance(logger).log(level, msg, stacklevel=2)
+    else:
+        raise ValueError(
+            f"there is no MMLogger named {logger!r}: create it with "
+            f"MMLogger.get_instance({logger!r}), or use 'current', 'silent' or None"
+        )
+
+
+def _shown_name(record: logging.LogRecord) -> str:
+    return _TREE if record.name.startswith(f"{_TREE}.") else record.name
+
+
+def _wants_color(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(getattr(stream, "isatty", bool)())
+
+
+def _rank_file(path: Path, rank: int) -> Path:
+    folder = path.parent if path.parent.name == path.stem else path.parent / path.stem
+    return folder / (path.name if rank == 0 else f"{path.stem}_rank{rank}{path.suffix}")
+
+
+def _rank() -> int:
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return int(distributed.get_rank())
+    rank = os.environ.get("RANK", "")
+    return int(rank) if rank.isdecimal() else 0

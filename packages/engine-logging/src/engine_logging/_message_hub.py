@@ -1,0 +1,310 @@
+"""The numbers and facts of a run, shared among its parts."""
+
+import copy
+import difflib
+import logging
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Self
+
+from engine_utils import ManagerMixin
+
+from ._history import HistoryBuffer
+from ._plain import NotPlain, plain
+
+_logger = logging.getLogger("engine.logging")
+
+_REQUIRED: Any = object()
+
+# A checkpoint holds so many of the last values of a scalar.
+_SAVED_VALUES = 10_000
+
+_ATOMS = (int, float, str, bool, type(None))
+
+
+class MessageHub(ManagerMixin):
+    """Collects the scalars of a run, with their history, and facts that any part may read.
+
+    Scalars (loss, learning rate, times) are kept as ``HistoryBuffer``; facts (iteration, epoch,
+    meta data) are overwritten by each update. Threads may update at once.
+
+    Args:
+        name: The name of the instance.
+        log_scalars: The first scalars.
+        runtime_info: The first facts.
+        resumed_keys: For each key of both whether ``state_dict`` holds it; True if not given.
+
+    Example:
+        >>> hub = MessageHub.get_instance("example")
+        >>> hub.update_scalar("train/loss", 3.0)
+        >>> hub.update_scalars({"train/loss": {"value": 1.0, "count": 1}})
+        >>> float(hub.get_scalar("train/loss").mean())
+        2.0
+        >>> hub.update_info("iter", 7)
+        >>> hub.get_info("iter")
+        7
+        >>> MessageHub.release_instance("example")
+        True
+    """
+
+    def __init__(
+        self,
+        name: str,
+        log_scalars: Mapping[str, HistoryBuffer] | None = None,
+        runtime_info: Mapping[str, Any] | None = None,
+        resumed_keys: Mapping[str, bool] | None = None,
+    ) -> None:
+        super().__init__(name)
+        self._log_scalars: OrderedDict[str, HistoryBuffer] = OrderedDict()
+        self._runtime_info: OrderedDict[str, Any] = OrderedDict()
+        self._resumed_keys: dict[str, bool] = {}
+        self._dropped: set[str] = set()
+        self._fill(
+            _mapping("log_scalars", log_scalars),
+            _mapping("runtime_info", runtime_info),
+            _mapping("resumed_keys", resumed_keys),
+        )
+
+    def _fill(
+        self,
+        log_scalars: Mapping[str, HistoryBuffer],
+        runtime_info: Mapping[str, Any],
+        resumed_keys: Mapping[str, bool],
+    ) -> None:
+        unknown = set(resumed_keys) - set(log_scalars) - set(runtime_info)
+        if unknown:
+            raise ValueError(
+                f"resumed_keys names {', '.join(sorted(unknown))}, which is neither in "
+                "log_scalars nor in runtime_info"
+            )
+        for key, buffer in log_scalars.items():
+            if not isinstance(buffer, HistoryBuffer):
+                raise TypeError(
+                    f"log_scalars[{key!r}] is a HistoryBuffer, not {type(buffer).__name__}"
+                )
+            self._adopt(key, buffer)
+        self._runtime_info.update(runtime_info)
+        for key in (*log_scalars, *runtime_info):
+            self._resumed_keys[key] = bool(resumed_keys.get(key, True))
+
+    def _adopt(self, key: str, buffer: HistoryBuffer) -> None:
+        buffer._family = weakref.ref(self._log_scalars)
+        self._log_scalars[key] = buffer
+
+    @classmethod
+    def get_current_instance(cls) -> Self:
+        """Return the hub created last; the first call may create one named ``engine``."""
+        if not cls._instance_dict:
+            return cls.get_instance("engine")
+        return super().get_current_instance()
+
+    def update_scalar(self, key: str, value: Any, count: Any = 1, resumed: bool = True) -> None:
+        """Add a value to the history of a scalar, which the first value creates.
+
+        Args:
+            key: Its name. Those that begin with ``train/``, ``val/`` or ``test/`` are logged.
+            value: A number, or a tensor or array of one element. A tensor is read from its device
+                only when a statistic is asked for.
+            count: How much the value weighs in the mean.
+            resumed: Whether ``state_dict`` holds the scalar; the same at each call.
+
+        Raises:
+            ValueError: ``resumed`` is not what it was before for this key.
+        """
+        buffer = self._log_scalars.get(key)
+        if buffer is None or self._resumed_keys.get(key) is not resumed:
+            buffer = self._scalar(key, resumed)
+        buffer.update(value, count)
+
+    def _scalar(self, key: str, resumed: bool) -> HistoryBuffer:
+        self._set_resumed(key, resumed)
+        buffer = self._log_scalars.get(key)
+        if buffer is None:
+            # Two threads may come here at once: setdefault lets both use one buffer.
+            fresh = HistoryBuffer()
+            fresh._family = weakref.ref(self._log_scalars)
+            buffer = self._log_scalars.setdefault(key, fresh)
+        return buffer
+
+    def _set_resumed(self, key: str, resumed: bool) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"a key is a string, not {type(key).__name__}: {key!r}")
+        before = self._resumed_keys.setdefault(key, bool(resumed))
+        if before != bool(resumed):
+            raise ValueError(
+                f"{key} was given resumed={before} before and now resumed={resumed}: "
+                "it cannot be changed"
+            )
+
+    def update_scalars(self, log_dict: Mapping[str, Any], resumed: bool = True) -> None:
+        """Add a value to each of several scalars.
+
+        Args:
+            log_dict: Values by key; a value may be ``{"value": …, "count": …}``.
+            resumed: Whether ``state_dict`` holds these scalars.
+
+        Raises:
+            ValueError: a mapping among the values has no ``value``, or other keys.
+        """
+        for key, entry in _mapping("log_dict", log_dict).items():
+            if isinstance(entry, Mapping):
+                if "value" not in entry or len(entry) > 2 or set(entry) - {"value", "count"}:
+                    raise ValueError(
+                        f"the entry of {key} has the keys {list(entry)}; "
+                        'it needs "value" and may have "count"'
+                    )
+                self.update_scalar(key, entry["value"], entry.get("count", 1), resumed)
+            else:
+                self.update_scalar(key, entry, 1, resumed)
+
+    def update_info(self, key: str, value: Any, resumed: bool = True) -> None:
+        """Set a fact, over what it was before.
+
+        Args:
+            key: Its name.
+            value: Anything.
+            resumed: Whether ``state_dict`` holds it, if it is plain data; the same at each call.
+
+        Raises:
+            ValueError: ``resumed`` is not what it was before for this key.
+        """
+        if self._resumed_keys.get(key) is not resumed:
+            self._set_resumed(key, resumed)
+        self._runtime_info[key] = value
+
+    def update_info_dict(self, info_dict: Mapping[str, Any], resumed: bool = True) -> None:
+        """Set several facts; see ``update_info``."""
+        for key, value in _mapping("info_dict", info_dict).items():
+            self.update_info(key, value, resumed)
+
+    @property
+    def log_scalars(self) -> OrderedDict[str, HistoryBuffer]:
+        """The histories of all scalars, by key: the hub's own, not a copy."""
+        return self._log_scalars
+
+    @property
+    def runtime_info(self) -> OrderedDict[str, Any]:
+        """A deep copy of all facts."""
+        return copy.deepcopy(self._runtime_info)
+
+    def get_scalar(self, key: str) -> HistoryBuffer:
+        """Return the history of a scalar: the hub's own, not a copy.
+
+        Raises:
+            KeyError: there is no such scalar.
+        """
+        try:
+            return self._log_scalars[key]
+        except KeyError:
+            raise KeyError(_unknown("scalar", key, self._log_scalars)) from None
+
+    def get_info(self, key: str, *, default: Any = _REQUIRED) -> Any:
+        """Return a copy of a fact.
+
+        Args:
+            key: Its name.
+            default: Returned if there is no such fact.
+
+        Raises:
+            KeyError: there is no such fact, and no default.
+        """
+        value = self._runtime_info.get(key, _REQUIRED)
+        if value is _REQUIRED:
+            if default is _REQUIRED:
+                raise KeyError(_unknown("info", key, self._runtime_info))
+            return default
+        return value if type(value) in _ATOMS else copy.deepcopy(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs, as plain Python values.
+
+        It holds the last 10,000 values of each scalar and those facts that are plain data, both
+        only where ``resumed`` is set. A fact that is something else is left out, with a warning
+        the first time.
+
+        Returns:
+            A dict with the keys ``log_scalars``, ``runtime_info`` and ``resumed_keys``.
+        """
+        scalars, facts = {}, {}
+        for key, buffer in list(self._log_scalars.items()):
+            if self._resumed_keys.get(key, True):
+                values, counts = buffer.data
+                scalars[key] = {
+                    "log_history": values[-_SAVED_VALUES:].tolist(),
+                    "count_history": counts[-_SAVED_VALUES:].tolist(),
+                    "max_length": buffer._max_length,
+                }
+        for key, value in list(self._runtime_info.items()):
+            if self._resumed_keys.get(key, True):
+                try:
+                    facts[key] = plain(value)
+                except NotPlain as found:
+                    self._warn_dropped(key, found)
+        kept = dict.fromkeys((*scalars, *facts), True)
+        return {"log_scalars": scalars, "runtime_info": facts, "resumed_keys": kept}
+
+    def _warn_dropped(self, key: str, found: NotPlain) -> None:
+        if key not in self._dropped:
+            self._dropped.add(key)
+            _logger.warning(
+                "%s is not saved: it holds %s, and a checkpoint holds plain data only. "
+                "Pass resumed=False to update_info if it need not be saved.",
+                key,
+                found,
+            )
+
+    def load_state_dict(self, state_dict: "Mapping[str, Any] | MessageHub") -> None:
+        """Take over scalars and facts; what the hub has under other keys stays.
+
+        Args:
+            state_dict: What ``state_dict`` returned, or a hub: then all it has is copied.
+
+        Raises:
+            KeyError: one of the three keys is missing.
+            TypeError: it is neither a mapping nor a hub, or what it holds is of another type.
+        """
+        if isinstance(state_dict, MessageHub):
+            self._fill(
+                copy.deepcopy(state_dict._log_scalars),
+                copy.deepcopy(state_dict._runtime_info),
+                state_dict._resumed_keys,
+            )
+            return
+        state = _mapping("state_dict", state_dict)
+        missing = {"log_scalars", "runtime_info", "resumed_keys"} - set(state)
+        if missing:
+            raise KeyError(
+                f"the state of a message hub has no {', '.join(sorted(missing))}; "
+                f"it has {', '.join(state) or 'no keys'}"
+            )
+        self._fill(
+            {key: _restored(key, entry) for key, entry in state["log_scalars"].items()},
+            copy.deepcopy(dict(state["runtime_info"])),
+            state["resumed_keys"],
+        )
+
+
+def _restored(key: str, entry: Any) -> HistoryBuffer:
+    if isinstance(entry, HistoryBuffer):
+        return copy.deepcopy(entry)
+    if not isinstance(entry, Mapping):
+        raise TypeError(
+            f"the state of the scalar {key} is a mapping or a HistoryBuffer, "
+            f"not {type(entry).__name__}"
+        )
+    return HistoryBuffer(entry["log_history"], entry["count_history"], entry["max_length"])
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} is a mapping, not {type(value).__name__}")
+    return value
+
+
+def _unknown(kind: str, key: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(str(key), known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+    return f"there is no {kind} {key!r} in this message hub; {hint}"
