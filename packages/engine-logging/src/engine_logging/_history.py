@@ -4,15 +4,14 @@ import operator
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 from weakref import ReferenceType
 
 import numpy as np
 
 from ._column import Array, Column
-from ._tensors import is_tensor, read_tensors, scalar
+from ._tensors import read_tensors, scalar
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -22,6 +21,17 @@ _WAITING = 1024
 
 # Moving is rare and short, and it may read the tensors of several buffers: one lock for all.
 _lock = threading.RLock()
+
+_PLAIN = {float, int}
+
+
+class _Weighted:
+    """A value whose count is not 1."""
+
+    __slots__ = ("count", "value")
+
+    def __init__(self, value: Any, count: Any) -> None:
+        self.value, self.count = value, count
 
 
 class HistoryBuffer:
@@ -69,7 +79,7 @@ class HistoryBuffer:
                 f"max_length({self._max_length}), the first few elements will be ignored.\n"
             )
         self._values, self._counts = Column(self._max_length), Column(self._max_length)
-        self._waiting: list[tuple[Any, Any]] = []
+        self._waiting: list[Any] = []
         # The buffers of a message hub are read together.
         self._family: ReferenceType[OrderedDict[str, HistoryBuffer]] | None = None
         for value, count in zip(log_history, count_history, strict=True):
@@ -89,33 +99,32 @@ class HistoryBuffer:
         if type(log_val) is not float:
             log_val = scalar(log_val)
         waiting = self._waiting
-        # One append of a pair: threads may add at once, and a pair is never torn apart.
-        waiting.append((log_val, count))
+        # One append for value and count: threads may add at once and never tear them apart. The
+        # usual count needs no pair, which would be one more object for the garbage collector.
+        waiting.append(log_val if type(count) is int and count == 1 else _Weighted(log_val, count))
         if len(waiting) >= _WAITING:
             self._settle()
 
     def _settle(self) -> None:
         """Move what waits into the arrays, and read all tensors of the family in one transfer."""
         with _lock:
-            if any(is_tensor(value) or is_tensor(count) for value, count in self._waiting):
-                family = self._family() if self._family is not None else None
-                buffers: Iterable[HistoryBuffer] = list(family.values()) if family else [self]
-            else:
-                buffers = [self]
-            pairs = []
-            for buffer in buffers:
-                taken = buffer._waiting[:]
-                # Another thread may append meanwhile: only what was taken is removed.
-                del buffer._waiting[: len(taken)]
-                pairs.append((buffer, taken))
-            numbers = iter(
-                read_tensors(list(chain.from_iterable(chain.from_iterable(p for _, p in pairs))))
-            )
-            for buffer, taken in pairs:
-                if taken:
-                    flat = [next(numbers) for _ in range(2 * len(taken))]
-                    buffer._values.extend(np.asarray(flat[0::2]))
-                    buffer._counts.extend(np.asarray(flat[1::2]))
+            entries = self._take()
+            if not entries:
+                return
+            if set(map(type, entries)) <= _PLAIN:
+                self._values.extend(np.array(entries))
+                self._counts.extend(np.ones(len(entries), dtype=np.int64))
+                return
+            family = self._family() if self._family is not None else None
+            taken = [(self, entries)]
+            taken += [(other, other._take()) for other in list((family or {}).values())]
+            _store(taken)
+
+    def _take(self) -> list[Any]:
+        taken = self._waiting[:]
+        # Another thread may append meanwhile: only what was taken is removed.
+        del self._waiting[: len(taken)]
+        return taken
 
     @property
     def _log_history(self) -> Array:
@@ -238,3 +247,23 @@ for _method in (HistoryBuffer.mean, HistoryBuffer.max, HistoryBuffer.min, Histor
 
 def _origin(method: Callable[..., Any]) -> tuple[str, str]:
     return method.__module__, method.__qualname__
+
+
+def _store(taken: list[tuple[HistoryBuffer, list[Any]]]) -> None:
+    """Write the entries of several buffers into their arrays."""
+    values = read_tensors([_value(entry) for _, entries in taken for entry in entries])
+    counts = read_tensors([_count(entry) for _, entries in taken for entry in entries])
+    stop = 0
+    for buffer, entries in taken:
+        start, stop = stop, stop + len(entries)
+        if entries:
+            buffer._values.extend(np.array(values[start:stop]))
+            buffer._counts.extend(np.array(counts[start:stop]))
+
+
+def _value(entry: Any) -> Any:
+    return entry.value if type(entry) is _Weighted else entry
+
+
+def _count(entry: Any) -> Any:
+    return entry.count if type(entry) is _Weighted else 1

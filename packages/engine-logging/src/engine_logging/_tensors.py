@@ -43,32 +43,31 @@ def scalar(value: Any) -> Any:
 def read_tensors(values: Sequence[Any]) -> list[Any]:
     """Return the values with every tensor replaced by its number.
 
-    The tensors of a device are stacked there and copied in one transfer.
+    The tensors of an accelerator are stacked there and copied in one transfer.
     """
-    found: dict[Any, list[int]] = {}
-    for index, value in enumerate(values):
-        if is_tensor(value):
-            found.setdefault(value.device, []).append(index)
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return list(values)
+    # By device, and on it by type: tensors of one type can be stacked.
+    found: dict[Any, dict[Any, list[int]]] = {}
     read = list(values)
-    for indices in found.values():
-        numbers_read = _transfer([values[index] for index in indices])
-        for index, number in zip(indices, numbers_read, strict=True):
+    for index, value in enumerate(values):
+        if isinstance(value, torch.Tensor):
+            if value.is_cpu:
+                read[index] = value.item()
+            else:
+                found.setdefault(value.device, {}).setdefault(value.dtype, []).append(index)
+    for device, kinds in found.items():
+        stacks = [torch.stack([_flat(read[i]) for i in group]) for group in kinds.values()]
+        if len(stacks) > 1:
+            # Integers stay exact in double precision, which not every device has.
+            wide = torch.float32 if device.type == "mps" else torch.float64
+            stacks = [stack.to(wide) for stack in stacks]
+        order = [index for group in kinds.values() for index in group]
+        for index, number in zip(order, torch.cat(stacks).tolist(), strict=True):
             read[index] = number
     return read
 
 
-def _transfer(tensors: list[Any]) -> list[Any]:
-    torch = sys.modules["torch"]
-    kinds: dict[Any, list[int]] = {}
-    for index, tensor in enumerate(tensors):
-        kinds.setdefault(tensor.dtype, []).append(index)
-    stacks = [
-        torch.stack([tensors[index].reshape(()) for index in group]) for group in kinds.values()
-    ]
-    if len(stacks) > 1:
-        # Integers stay exact in double precision, which not every device has.
-        wide = torch.float32 if tensors[0].device.type == "mps" else torch.float64
-        stacks = [stack.to(wide) for stack in stacks]
-    flat = torch.cat(stacks).tolist()
-    order = [index for group in kinds.values() for index in group]
-    return [number for _, number in sorted(zip(order, flat, strict=True))]
+def _flat(tensor: Any) -> Any:
+    return tensor if tensor.ndim == 0 else tensor.reshape(())
