@@ -1,0 +1,268 @@
+"""The default constructor: from configs to a wrapper, with options for each parameter."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.optim import Optimizer
+
+from engine_optim._optimizers import build_optimizer
+from engine_optim.constructors._groups import is_listed, merge_equal_groups
+from engine_optim.wrappers import OptimWrapper
+from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+
+logger = logging.getLogger("engine.optim")
+
+_NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+_DECAY_KEYS = (
+    "decay_mult",
+    "bias_decay_mult",
+    "norm_decay_mult",
+    "flat_decay_mult",
+    "dwconv_decay_mult",
+)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class DefaultOptimWrapperConstructor:
+    """Build an optimizer wrapper for a model, with options that depend on the parameter.
+
+    ``paramwise_cfg`` may hold, each a factor of the optimizer's ``lr`` or ``weight_decay``:
+
+    - ``lr_mult``, ``decay_mult``: of all parameters;
+    - ``bias_lr_mult``, ``bias_decay_mult``: of biases, but not those of norms and of the offsets of
+      deformable convolutions (and, for the decay, not those of depth-wise convolutions);
+    - ``norm_decay_mult``: of all parameters of normalisation layers;
+    - ``dwconv_decay_mult``: of all parameters of depth-wise convolutions;
+    - ``flat_decay_mult``: of one-dimensional parameters for which none of the above is given;
+    - ``dcn_offset_lr_mult``: of the offset layers of deformable convolutions;
+
+    and
+
+    - ``custom_keys``: options by a part of the parameter's name, as in
+      ``{"backbone": dict(lr_mult=0.1)}``. The longest key that the name holds applies, of equally
+      long ones the first in the alphabet, and none of the factors above does;
+    - ``bypass_duplicate``: leave out parameters met before (a warning is logged) instead of
+      failing;
+    - ``merge_equal``: one group for all parameters with equal options instead of one for each, in
+      the order of their first parameter. Optimizers that work on whole groups are then as fast as
+      without options.
+
+    Keys that it does not know are left to subclasses. A subclass overrides :meth:`add_params`; the
+    first call gets an empty list and the whole model.
+
+    Args:
+        optim_wrapper_cfg: ``type`` (``OptimWrapper`` if left out), ``optimizer`` (a config, or an
+            optimizer), and arguments of the wrapper.
+        paramwise_cfg: Options by parameter, as above.
+
+    Raises:
+        TypeError: If a config or ``custom_keys`` is no mapping, or there is no ``optimizer``.
+        ValueError: If a decay is to be multiplied, but the optimizer's config has no
+            ``weight_decay``.
+
+    Example:
+        >>> from torch import nn
+        >>> constructor = DefaultOptimWrapperConstructor(
+        ...     dict(optimizer=dict(type="SGD", lr=0.1, weight_decay=0.01)),
+        ...     dict(norm_decay_mult=0.0),
+        ... )
+        >>> optim_wrapper = constructor(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
+        >>> [group["weight_decay"] for group in optim_wrapper.param_groups]
+        [0.01, 0.01, 0.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        optim_wrapper_cfg: Mapping[str, Any],
+        paramwise_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(optim_wrapper_cfg, Mapping):
+            raise TypeError(
+                f"optim_wrapper_cfg is a {type(optim_wrapper_cfg).__name__}; give a dict with the "
+                "key 'optimizer'"
+            )
+        self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
+        optimizer = self.optim_wrapper_cfg.pop("optimizer", None)
+        if not isinstance(optimizer, Mapping | Optimizer):
+            raise TypeError(
+                f"optim_wrapper_cfg has optimizer={optimizer!r}; give a config such as "
+                "dict(type='SGD', lr=0.01), or an optimizer"
+            )
+        self.optimizer_cfg = optimizer
+        self.paramwise_cfg = {} if paramwise_cfg is None else dict(paramwise_cfg)
+        options = {} if isinstance(optimizer, Optimizer) else optimizer
+        self.base_lr: float | None = options.get("lr")
+        self.base_wd: float | None = options.get("weight_decay")
+        self._custom_keys: dict[str, Mapping[str, Any]] = {}
+        self._check()
+
+    def _check(self) -> None:
+        if self.paramwise_cfg and isinstance(self.optimizer_cfg, Optimizer):
+            raise ValueError(
+                "paramwise_cfg cannot change an optimizer that is built already; give the "
+                "optimizer as a config"
+            )
+        custom = self.paramwise_cfg.get("custom_keys", {})
+        if not isinstance(custom, Mapping) or not all(
+            isinstance(value, Mapping) for value in custom.values()
+        ):
+            raise TypeError(
+                f"custom_keys={custom!r} must be a dict such as {{'backbone': dict(lr_mult=0.1)}}"
+            )
+        # The longest first; of equally long ones the first in the alphabet.
+        ordered = sorted(custom, key=lambda key: (-len(key), key))
+        self._custom_keys = {key: custom[key] for key in ordered}
+        settings = [self.paramwise_cfg, *custom.values()]
+        wanted = sorted({key for each in settings for key in _DECAY_KEYS if key in each})
+        if wanted and self.base_wd is None:
+            raise ValueError(
+                f"paramwise_cfg has {', '.join(wanted)}, but the optimizer's config has no "
+                "weight_decay to multiply; give it one"
+            )
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Build the wrapper.
+
+        Args:
+            model: The model, or a wrapper of it (``DistributedDataParallel``, ...): parameters have
+                the names that they have in the model itself.
+        """
+        model = _unwrapped(model)
+        cfg = {"type": "OptimWrapper", **self.optim_wrapper_cfg}
+        if isinstance(self.optimizer_cfg, Optimizer):
+            optimizer = self.optimizer_cfg
+        else:
+            optimizer = build_optimizer(self.optimizer_cfg, params=self._params(model))
+        wrapper: OptimWrapper = OPTIM_WRAPPERS.build({**cfg, "optimizer": optimizer})
+        if self.paramwise_cfg and "lr" in optimizer.defaults:
+            wrapper.track_base_lr()
+        return wrapper
+
+    def _params(self, model: nn.Module) -> list[Any]:
+        if not self.paramwise_cfg:
+            return list(model.parameters())
+        params: list[dict[str, Any]] = []
+        self.add_params(params, model)
+        return merge_equal_groups(params) if self.paramwise_cfg.get("merge_equal") else params
+
+    def add_params(
+        self,
+        params: list[dict[str, Any]],
+        module: nn.Module,
+        prefix: str = "",
+        is_dcn_module: bool | float | None = None,
+    ) -> None:
+        """Add a group for each parameter of a module and of those inside it.
+
+        Args:
+            params: The groups so far; new ones are appended.
+            module: The module.
+            prefix: Its name in the model.
+            is_dcn_module: Whether it lies in a deformable convolution.
+        """
+        in_dcn = bool(is_dcn_module)
+        for name, param in module.named_parameters(recurse=False):
+            full_name = f"{prefix}.{name}" if prefix else name
+            if self.paramwise_cfg.get("bypass_duplicate") and is_listed(param, params):
+                logger.warning("%s is duplicate: it keeps its first group.", full_name)
+                continue
+            group: dict[str, Any] = {"params": [param]}
+            params.append(group)
+            if not param.requires_grad:
+                continue
+            group.update(self._options(full_name, param, module, in_dcn))
+            for key, value in group.items():
+                if key != "params":
+                    logger.info("paramwise_options -- %s:%s=%s", full_name, key, value)
+        is_dcn = in_dcn or _is_deformable(module)
+        for name, child in module.named_children():
+            child_prefix = f"{prefix}.{name}" if prefix else name
+            self.add_params(params, child, prefix=child_prefix, is_dcn_module=is_dcn)
+
+    def _options(
+        self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
+    ) -> dict[str, Any]:
+        """The options in which a parameter differs from the optimizer's."""
+        for key, custom in self._custom_keys.items():
+            if key in full_name:
+                return self._custom_options(custom)
+        options: dict[str, Any] = {}
+        lr_mult = self._lr_mult(full_name, module, in_dcn)
+        decay_mult = self._decay_mult(full_name, param, module, in_dcn)
+        if lr_mult is not None and self.base_lr is not None:
+            options["lr"] = self.base_lr * lr_mult
+        if decay_mult is not None and self.base_wd is not None:
+            options["weight_decay"] = self.base_wd * decay_mult
+        return options
+
+    def _custom_options(self, custom: Mapping[str, Any]) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.base_lr is not None:
+            options["lr"] = self.base_lr * custom.get("lr_mult", 1.0)
+        if self.base_wd is not None:
+            options["weight_decay"] = self.base_wd * custom.get("decay_mult", 1.0)
+        return {**options, **custom}
+
+    def _lr_mult(self, full_name: str, module: nn.Module, in_dcn: bool) -> float | None:
+        """The factor of the learning rate; ``None`` where no rule is about this parameter."""
+        cfg = self.paramwise_cfg
+        general: float | None = cfg.get("lr_mult")
+        special: float | None = None
+        if in_dcn and "conv_offset" in full_name and isinstance(module, _ConvNd):
+            special = cfg.get("dcn_offset_lr_mult", 1.0)
+        elif _is_bias(full_name) and not isinstance(module, _NORMS):
+            special = cfg.get("bias_lr_mult", 1.0)
+        return _product(general, special)
+
+    def _decay_mult(
+        self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
+    ) -> float | None:
+        """The factor of the decay, of the most special rule that is given."""
+        cfg = self.paramwise_cfg
+        general: float | None = cfg.get("decay_mult")
+        rules = {
+            "norm_decay_mult": isinstance(module, _NORMS),
+            "dwconv_decay_mult": _is_depthwise(module),
+            "bias_decay_mult": _is_bias(full_name)
+            and not (in_dcn or isinstance(module, _NORMS) or _is_depthwise(module)),
+            "flat_decay_mult": param.ndim == 1,
+        }
+        about = [key for key, holds in rules.items() if holds]
+        special = next((float(cfg[key]) for key in about if key in cfg), None)
+        return _product(general, 1.0 if special is None and about else special)
+
+
+def _product(general: float | None, special: float | None) -> float | None:
+    if general is None or special is None:
+        return special if general is None else general
+    return general * special
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    wrappers = (DataParallel, DistributedDataParallel)
+    while isinstance(model, wrappers) or type(model) in MODEL_WRAPPERS.module_dict.values():
+        inner = getattr(model, "module", None)
+        if not isinstance(inner, nn.Module):
+            break
+        model = inner
+    return model
+
+
+def _is_bias(full_name: str) -> bool:
+    return full_name.rpartition(".")[2] == "bias"
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, _ConvNd) and 1 < module.in_channels == module.groups
+
+
+def _is_deformable(module: nn.Module) -> bool:
+    """Known by name: the classes belong to libraries that need not be installed."""
+    names = {"DeformConv2d", "ModulatedDeformConv2d"}
+    return any(kind.__name__ in names for kind in type(module).__mro__)

@@ -1,0 +1,134 @@
+"""Parameter groups: merging equal ones, and a table of which parameter got what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from engine_optim.wrappers import OptimWrapper
+
+
+def is_listed(param: nn.Parameter, groups: Iterable[dict[str, Any]]) -> bool:
+    """Tell whether a parameter is in one of the groups already."""
+    return any(param is other for group in groups for other in group["params"])
+
+
+def merge_equal_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups in which parameters with equal options stand together.
+
+    Groups keep the order of their first parameter, and parameters their order within a group. An
+    optimizer's saved state goes by position: merge before the first step of a run, and always or
+    never in one run.
+
+    Args:
+        groups: Parameter groups; they are not changed.
+
+    Example:
+        >>> merged = merge_equal_groups(
+        ...     [{"params": ["a"], "lr": 1}, {"params": ["b"], "lr": 2}, {"params": ["c"], "lr": 1}]
+        ... )
+        >>> [group["params"] for group in merged]
+        [['a', 'c'], ['b']]
+    """
+    merged: list[dict[str, Any]] = []
+    for group in groups:
+        options = {key: value for key, value in group.items() if key != "params"}
+        for target in merged:
+            if {key: value for key, value in target.items() if key != "params"} == options:
+                target["params"].extend(group["params"])
+                break
+        else:
+            merged.append({**group, "params": list(group["params"])})
+    return merged
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParamOptions:
+    """What one parameter got from its optimizer.
+
+    Attributes:
+        name: Its name in the model.
+        shape: Its shape.
+        group: The index of its group.
+        options: The group's options in which groups differ from each other, and ``lr`` and
+            ``weight_decay`` always.
+
+    Example:
+        >>> ParamOptions(name="fc.bias", shape=(10,), group=1, options={"lr": 0.1}).options["lr"]
+        0.1
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    group: int
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParamTable:
+    """Which parameter got what; ``str`` of it is a table.
+
+    Attributes:
+        rows: A row for each parameter of the model that the optimizer holds.
+        left_out: The names of those that it does not.
+
+    Example:
+        >>> row = ParamOptions(name="fc.bias", shape=(10,), group=1, options={"lr": 0.1})
+        >>> print(ParamTable(rows=[row], left_out=[]))
+        parameter  shape  group  lr
+        fc.bias    (10,)  1      0.1
+    """
+
+    rows: list[ParamOptions]
+    left_out: list[str]
+
+    def __str__(self) -> str:
+        keys = list(self.rows[0].options) if self.rows else []
+        lines = [["parameter", "shape", "group", *keys]]
+        lines += [
+            [row.name, str(row.shape), str(row.group), *map(str, row.options.values())]
+            for row in self.rows
+        ]
+        lines += [[name, "", "not optimized"] for name in self.left_out]
+        columns = len(lines[0])
+        widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(columns)]
+        text = ("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=False)) for line in lines)
+        return "\n".join(line.rstrip() for line in text)
+
+
+def param_table(model: nn.Module, optim_wrapper: OptimWrapper) -> ParamTable:
+    """Tell which parameter of a model is in which group, with which options.
+
+    Args:
+        model: The model that the wrapper was built for.
+        optim_wrapper: The wrapper.
+
+    Example:
+        >>> from torch import nn, optim
+        >>> model = nn.Linear(2, 1)
+        >>> optim_wrapper = OptimWrapper(optim.SGD(model.parameters(), lr=0.1))
+        >>> print(param_table(model, optim_wrapper))
+        parameter  shape   group  lr   weight_decay
+        weight     (1, 2)  0      0.1  0
+        bias       (1,)    0      0.1  0
+    """
+    groups = optim_wrapper.optimizer.param_groups
+    first = groups[0]
+    keys = [
+        key
+        for key in dict.fromkeys(key for group in groups for key in group)
+        if key in ("lr", "weight_decay")
+        or (key != "params" and any(group.get(key) != first.get(key) for group in groups))
+    ]
+    places = {id(p): index for index, group in enumerate(groups) for p in group["params"]}
+    rows, left_out = [], []
+    for name, param in model.named_parameters():
+        index = places.get(id(param))
+        if index is None:
+            left_out.append(name)
+        else:
+            options = {key: groups[index].get(key) for key in keys}
+            row = ParamOptions(name=name, shape=tuple(param.shape), group=index, options=options)
+            rows.append(row)
+    return ParamTable(rows=rows, left_out=left_out)

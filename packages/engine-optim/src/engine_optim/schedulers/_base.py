@@ -1,0 +1,261 @@
+"""The base of all schedulers: which steps count, where values are read and written, state."""
+
+import logging
+import math
+from typing import Any, Protocol, Self, TypeAlias
+
+from torch import Tensor
+
+logger = logging.getLogger("engine.optim")
+
+#: The end of a scheduler without one: more steps than any run takes.
+INF = 10**9
+
+#: A hyper-parameter: a number, or a zero-dimensional tensor (of ``capturable`` optimizers).
+Value: TypeAlias = "float | Tensor"
+
+
+class Schedulable(Protocol):
+    """What a scheduler needs of an optimizer: torch's own and our wrappers have it."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The parameter groups; their values are written in place."""
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The options of the optimizer, which tell what it has."""
+
+
+class _ParamScheduler:
+    """Base of the schedulers of one hyper-parameter of an optimizer.
+
+    Like a scheduler of torch it acts once when it is made (step 0) and once at every :meth:`step`.
+    It changes values only at the steps of ``[begin, end)``; ``last_step`` counts those, from 0.
+    Values are derived from the ones that the groups hold, so that schedulers chain and overlap:
+    each acts on what the one before it left.
+
+    A subclass implements :meth:`_get_value`.
+
+    Args:
+        optimizer: A torch optimizer or an ``OptimWrapper``.
+        param_name: The key in ``param_groups``, such as ``lr``, ``momentum`` or ``weight_decay``.
+            Of ``betas`` the first is scheduled.
+        begin: The first step at which the scheduler acts. Fractions are allowed.
+        end: The first step at which it does not act any more.
+        last_step: The index of the last step taken within the interval, to go on without a state
+            dict. The groups must then hold ``initial_<param_name>``. -1 starts anew.
+        by_epoch: Whether the owner steps it once an epoch or once an iteration.
+        verbose: Log each new value.
+
+    Raises:
+        TypeError: If ``optimizer`` has no list of parameter groups.
+        ValueError: If the interval is empty.
+        KeyError: If a group lacks the value, or its initial value when ``last_step`` is given.
+
+    Example:
+        >>> from torch import nn, optim
+        >>> class HalvedScheduler(_ParamScheduler):
+        ...     def _get_value(self):
+        ...         return [value / 2 for value in self._current()]
+        >>> optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+        >>> scheduler = HalvedScheduler(optimizer, "lr", begin=1, end=3)
+        >>> for _ in range(4):
+        ...     scheduler.step()
+        >>> optimizer.param_groups[0]["lr"]
+        0.25
+    """
+
+    def __init__(
+        self,
+        optimizer: Schedulable,
+        param_name: str,
+        begin: float = 0,
+        end: float = INF,
+        last_step: int = -1,
+        by_epoch: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        if not isinstance(getattr(optimizer, "param_groups", None), list):
+            raise TypeError(
+                f"optimizer is a {type(optimizer).__name__}, which has no list of parameter "
+                "groups; give a torch optimizer or an OptimWrapper (of an OptimWrapperDict: one "
+                "scheduler "
+                "for each of its wrappers)"
+            )
+        if begin < 0 or begin >= end:
+            raise ValueError(
+                f"begin={begin} and end={end} hold no step; 0 <= begin < end is required"
+            )
+        self.optimizer = optimizer
+        self.param_name = param_name
+        self.begin = begin
+        self.end = end
+        self.by_epoch = by_epoch
+        self.verbose = verbose
+        self.base_values = self._initial_values(last_step)
+        self.last_step = last_step
+        self._global_step = -1 if last_step == -1 else math.ceil(begin) + last_step
+        self._last_value = self._current()
+        self.step()
+
+    def _initial_values(self, last_step: int) -> list[Value]:
+        initial = f"initial_{self.param_name}"
+        for index, group in enumerate(self._groups):
+            if self.param_name not in group:
+                choices = ", ".join(key for key in group if key != "params")
+                raise KeyError(
+                    f"parameter group {index} has no {self.param_name!r} to schedule; it has: "
+                    f"{choices}"
+                )
+            if last_step == -1:
+                group.setdefault(initial, _copy(group[self.param_name]))
+            elif initial not in group:
+                raise KeyError(
+                    f"last_step={last_step} goes on with a schedule, but parameter group {index} "
+                    f"has no {initial!r}; load the optimizer's state dict first, or leave "
+                    "last_step at -1"
+                )
+        return [_copy(group[initial]) for group in self._groups]
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        # A wrapper may schedule one group more than the optimizer has: the one that tracks base_lr.
+        groups: list[dict[str, Any]] | None = getattr(self.optimizer, "scheduled_groups", None)
+        return self.optimizer.param_groups if groups is None else groups
+
+    def _current(self) -> list[Value]:
+        """The values that the groups hold now."""
+        name = self.param_name
+        return [v if type(v := group[name]) is float else _copy(v) for group in self._groups]
+
+    def _get_value(self) -> list[Value]:
+        """The new value of each group at ``last_step``; a subclass says which."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement _get_value(): a list with a value for each group"
+        )
+
+    def _assign(self, values: list[Value]) -> None:
+        name = self.param_name
+        for group, value in zip(self._groups, values, strict=True):
+            if type(group[name]) is float:
+                group[name] = value
+            else:
+                _replace(group, name, value)
+        self._last_value = values
+        if self.verbose:
+            for index, value in enumerate(values):
+                self.print_value(self.verbose, index, float(value))
+
+    def step(self) -> None:
+        """Count a step; if it lies in ``[begin, end)``, give each group its new value."""
+        self._global_step = step = self._global_step + 1
+        if self.begin <= step < self.end:
+            self.last_step += 1
+            self._assign(self._get_value())
+
+    def get_last_value(self) -> list[Value]:
+        """Return what this scheduler last computed, a value for each parameter group."""
+        return self._last_value
+
+    def print_value(self, is_verbose: bool, group: int, value: float) -> None:
+        """Log the value of a parameter group.
+
+        Args:
+            is_verbose: Log it, or do nothing.
+            group: The index of the group.
+            value: Its new value.
+        """
+        if is_verbose:
+            logger.info("Adjusting %s of group %d to %.4e.", self.param_name, group, value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all attributes but the optimizer: plain values, ready for a checkpoint."""
+        return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned; the values in groups are the optimizer's.
+
+        Args:
+            state_dict: The state of a scheduler of the same class.
+        """
+        self.__dict__.update({k: v for k, v in state_dict.items() if k != "optimizer"})
+
+    @classmethod
+    def build_iter_from_epoch(
+        cls,
+        *args: Any,
+        begin: float = 0,
+        end: float = INF,
+        by_epoch: bool = True,
+        epoch_length: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Make a scheduler that steps at each iteration from settings that count epochs.
+
+        Args:
+            *args: As for the class.
+            begin: The first epoch at which it acts.
+            end: The first epoch at which it does not.
+            by_epoch: Must be true: the settings count epochs.
+            epoch_length: Iterations in an epoch.
+            **kwargs: As for the class.
+
+        Raises:
+            ValueError: If ``by_epoch`` is false or ``epoch_length`` is no positive integer.
+        """
+        length = check_epoch_length(by_epoch, epoch_length)
+        kwargs["begin"] = in_iterations(begin, length)
+        kwargs["end"] = in_iterations(end, length)
+        kwargs["by_epoch"] = False
+        return cls(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(param_name={self.param_name!r}, begin={self.begin}, "
+            f"end={self.end}, "
+            f"by_epoch={self.by_epoch}, last_step={self.last_step})"
+        )
+
+
+def _copy(value: Any) -> Any:
+    """A value that later writes to the group cannot change; of ``betas`` the first."""
+    if isinstance(value, tuple):
+        return value[0]
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def _replace(group: dict[str, Any], name: str, value: Value) -> None:
+    current = group[name]
+    if isinstance(current, tuple):
+        group[name] = (value, *current[1:])
+    elif isinstance(current, Tensor):
+        # In place: a captured graph or compiled step holds this very tensor.
+        current.copy_(value) if isinstance(value, Tensor) else current.fill_(value)
+    else:
+        group[name] = value
+
+
+def count_steps(begin: float, end: float) -> int:
+    """How many whole steps lie in ``[begin, end)``."""
+    return math.ceil(end) - math.ceil(begin)
+
+
+def check_epoch_length(by_epoch: bool, epoch_length: int | None) -> int:
+    """Return the length of an epoch, or tell why the settings cannot be turned to iterations."""
+    if not by_epoch:
+        raise ValueError(
+            "by_epoch=False: the settings count iterations already; only settings with "
+            "by_epoch=True "
+            "are converted (leave convert_to_iter_based out)"
+        )
+    if not isinstance(epoch_length, int) or epoch_length <= 0:
+        raise ValueError(
+            f"epoch_length={epoch_length!r} must be a positive integer: the iterations of an epoch"
+        )
+    return epoch_length
+
+
+def in_iterations(epochs: float, epoch_length: int) -> int:
+    """The iteration at which an epoch, or a fraction of one, begins; no end stays no end."""
+    return INF if epochs >= INF else round(epochs * epoch_length)

@@ -1,0 +1,153 @@
+"""Mixed precision: autocast around the forward pass, and a loss scaler where float16 needs one."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine_optim.wrappers._wrapper import NO_CONTEXT, OptimWrapper
+from engine_registry import OPTIM_WRAPPERS
+
+_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(OptimWrapper):
+    """An :class:`OptimWrapper` that trains in mixed precision, on the CPU and on accelerators.
+
+    Losses in float16 are scaled up before backward, so that small gradients do not vanish, and
+    gradients are scaled back before clipping and the step; a step whose gradients overflow is left
+    out. bfloat16 needs no scaler and has none.
+
+    Args:
+        loss_scale: ``dynamic`` for the defaults of ``torch.amp.GradScaler``, a number for its
+            ``init_scale``, or a dict of its arguments.
+        dtype: ``float16`` or ``bfloat16``, or the torch dtype of that name.
+        device_type: The device of the forward pass. That of the first parameter if left out.
+        **kwargs: For :class:`OptimWrapper`.
+
+    Raises:
+        ValueError: If ``dtype`` is another one.
+        TypeError: If ``loss_scale`` is none of these.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> optim_wrapper = AmpOptimWrapper(dtype="bfloat16", optimizer=optimizer)
+        >>> with optim_wrapper.optim_context(model):
+        ...     output = model(torch.ones(4, 2))
+        ...     optim_wrapper.update_params(output.float().square().mean())
+        >>> output.dtype
+        torch.bfloat16
+    """
+
+    def __init__(
+        self,
+        loss_scale: str | float | Mapping[str, Any] = "dynamic",
+        *,
+        dtype: str | torch.dtype = torch.float16,
+        device_type: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dtype = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+        if self.dtype not in _DTYPES.values():
+            raise ValueError(f"dtype={dtype!r}; choose from: {', '.join(_DTYPES)}")
+        self._device_type = device_type
+        self.loss_scaler: torch.amp.GradScaler | None = None
+        if self.dtype is torch.float16:
+            self.loss_scaler = torch.amp.GradScaler(self.device_type, **_scaler_args(loss_scale))
+
+    @property
+    def device_type(self) -> str:
+        """The device of the forward pass, such as ``cuda``."""
+        if self._device_type is not None:
+            return self._device_type
+        device: torch.device = self.optimizer.param_groups[0]["params"][0].device
+        return device.type
+
+    def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Return the context of mixed precision, and that of :class:`OptimWrapper`.
+
+        Args:
+            model: The model, or the wrapper that synchronises its gradients.
+        """
+        synchronisation = super().optim_context(model)
+        autocast = torch.autocast(self.device_type, dtype=self.dtype)
+        return autocast if synchronisation is NO_CONTEXT else _both(synchronisation, autocast)
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Compute gradients of the scaled loss and count the call.
+
+        Args:
+            loss: A scalar with a graph.
+            **kwargs: For ``torch.Tensor.backward``.
+        """
+        if self.loss_scaler is not None:
+            loss = self.loss_scaler.scale(loss)
+        super().backward(loss, **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        """Scale the gradients back, clip them if told so, and step unless they overflowed.
+
+        Args:
+            **kwargs: For the optimizer's ``step``.
+
+        Raises:
+            ValueError: If a ``closure`` is given in float16: its gradients would be scaled.
+        """
+        scaler = self.loss_scaler
+        if scaler is None:
+            super().step(**kwargs)
+            return
+        if kwargs.get("closure") is not None:
+            raise ValueError(
+                "closures do not go with float16, whose loss scale changes between steps; use "
+                "dtype='bfloat16' or OptimWrapper"
+            )
+        if self.clip_func is not None:
+            scaler.unscale_(self.optimizer)
+            self._clip_grad()
+        scaler.step(self.optimizer, **kwargs)
+        scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's state dict, with the scaler's under ``loss_scaler`` in float16."""
+        state = super().state_dict()
+        if self.loss_scaler is not None:
+            state["loss_scaler"] = self.loss_scaler.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned; without ``loss_scaler``, the optimizer alone.
+
+        Args:
+            state_dict: The state; it is not changed.
+        """
+        state = dict(state_dict)
+        scaler_state = state.pop("loss_scaler", None)
+        if scaler_state and self.loss_scaler is not None:
+            self.loss_scaler.load_state_dict(scaler_state)
+        super().load_state_dict(state)
+
+
+def _scaler_args(loss_scale: str | float | Mapping[str, Any]) -> dict[str, Any]:
+    if loss_scale == "dynamic":
+        return {}
+    if isinstance(loss_scale, Mapping):
+        return dict(loss_scale)
+    if isinstance(loss_scale, int | float) and not isinstance(loss_scale, bool):
+        return {"init_scale": float(loss_scale)}
+    raise TypeError(
+        f"loss_scale={loss_scale!r}; give 'dynamic', a number, or a dict of the arguments of "
+        "torch.amp.GradScaler"
+    )
+
+
+@contextmanager
+def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]) -> Iterator[None]:
+    with outer, inner:
+        yield

@@ -1,0 +1,196 @@
+"""Several optimizers under names: their state and rates together, their updates one by one."""
+
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn
+
+from torch import Tensor, nn
+
+from engine_optim.wrappers._wrapper import OptimWrapper
+from engine_registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class OptimWrapperDict(OptimWrapper):
+    """A dict of optimizer wrappers, saved, loaded and reported together.
+
+    Updating all from one loss has no meaning: the model's ``train_step`` takes each wrapper by its
+    name. The methods that would, raise ``NotImplementedError``.
+
+    Args:
+        **optim_wrapper_dict: The wrappers by name.
+
+    Raises:
+        TypeError: If a value is no :class:`OptimWrapper`.
+
+    Example:
+        >>> import torch
+        >>> def wrapper(lr):
+        ...     parameters = torch.nn.Linear(1, 1).parameters()
+        ...     return OptimWrapper(torch.optim.SGD(parameters, lr=lr))
+        >>> optim_wrappers = OptimWrapperDict(gen=wrapper(0.1), disc=wrapper(0.4))
+        >>> optim_wrappers.get_lr()
+        {'gen.lr': [0.1], 'disc.lr': [0.4]}
+        >>> sorted(optim_wrappers)
+        ['disc', 'gen']
+    """
+
+    def __init__(self, **optim_wrapper_dict: OptimWrapper) -> None:
+        for name, wrapper in optim_wrapper_dict.items():
+            if not isinstance(wrapper, OptimWrapper):
+                raise TypeError(
+                    f"{name} is a {type(wrapper).__name__}; wrap the optimizer in an OptimWrapper"
+                )
+        self.optim_wrappers = optim_wrapper_dict
+
+    def _refuse(self, method: str) -> NoReturn:
+        raise NotImplementedError(
+            f"OptimWrapperDict has no {method}: which optimizer it means is the model's to say; "
+            f"call {method} of one wrapper, such as optim_wrapper[{next(iter(self), 'name')!r}]"
+        )
+
+    def update_params(
+        self,
+        loss: Tensor,
+        step_kwargs: dict[str, Any] | None = None,
+        zero_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """Refuse: each wrapper updates its own parameters."""
+        self._refuse("update_params")
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Refuse: each wrapper has a loss scale of its own."""
+        self._refuse("backward")
+
+    def step(self, **kwargs: Any) -> None:
+        """Refuse: each wrapper steps by itself."""
+        self._refuse("step")
+
+    def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Refuse: each wrapper has a context of its own."""
+        self._refuse("optim_context")
+
+    def should_update(self) -> bool:
+        """Refuse: each wrapper counts by itself."""
+        self._refuse("should_update")
+
+    def should_sync(self) -> bool:
+        """Refuse: each wrapper counts by itself."""
+        self._refuse("should_sync")
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """Refuse: each wrapper has windows of its own."""
+        self._refuse("scale_loss")
+
+    @property
+    def inner_count(self) -> int:
+        """Refused: each wrapper counts by itself."""
+        self._refuse("inner_count")
+
+    def zero_grad(self, **kwargs: Any) -> None:
+        """Clear the gradients of all.
+
+        Args:
+            **kwargs: For each optimizer's ``zero_grad``.
+        """
+        for wrapper in self.values():
+            wrapper.zero_grad(**kwargs)
+
+    def initialize_count_status(self, model: nn.Module, cur_iter: int, max_iters: int) -> None:
+        """Do nothing: which wrapper updates how often in an iteration is the model's to know.
+
+        Args:
+            model: Not used.
+            cur_iter: Not used.
+            max_iters: Not used.
+        """
+
+    def train(self, mode: bool = True) -> None:
+        """Tell all optimizers that have modes whether training goes on.
+
+        Args:
+            mode: Training, or evaluation.
+        """
+        for wrapper in self.values():
+            wrapper.train(mode)
+
+    @property
+    def param_groups(self) -> dict[str, list[dict[str, Any]]]:  # type: ignore[override]  # documented
+        """The parameter groups of each, by name."""
+        return {name: wrapper.param_groups for name, wrapper in self.items()}
+
+    @property
+    def scheduled_groups(self) -> dict[str, list[dict[str, Any]]]:  # type: ignore[override]  # as above
+        """The groups that schedulers act on, by name."""
+        return {name: wrapper.scheduled_groups for name, wrapper in self.items()}
+
+    @property
+    def defaults(self) -> dict[str, dict[str, Any]]:
+        """The default options of each optimizer, by name."""
+        return {name: wrapper.defaults for name, wrapper in self.items()}
+
+    def track_base_lr(self) -> None:
+        """Track ``base_lr`` in each."""
+        for wrapper in self.values():
+            wrapper.track_base_lr()
+
+    def get_lr(self) -> dict[str, list[float]]:
+        """Return the learning rates of all, as ``{"<name>.lr": [...]}``."""
+        return {f"{n}.{key}": lr for n, w in self.items() for key, lr in w.get_lr().items()}
+
+    def get_momentum(self) -> dict[str, list[float]]:
+        """Return the momentum of all, as ``{"<name>.momentum": [...]}``."""
+        return {f"{n}.{key}": m for n, w in self.items() for key, m in w.get_momentum().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state dict of each, by name."""
+        return {name: wrapper.state_dict() for name, wrapper in self.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned.
+
+        Args:
+            state_dict: A state for each wrapper, by name.
+
+        Raises:
+            KeyError: If a name has no wrapper, or a wrapper no state.
+        """
+        if state_dict.keys() != self.optim_wrappers.keys():
+            raise KeyError(
+                f"the state holds the optimizers {sorted(state_dict)}, but this dict holds "
+                f"{sorted(self.optim_wrappers)}; they must be the same"
+            )
+        for name, state in state_dict.items():
+            self.optim_wrappers[name].load_state_dict(state)
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self.optim_wrappers.keys()
+
+    def values(self) -> ValuesView[OptimWrapper]:
+        """The wrappers."""
+        return self.optim_wrappers.values()
+
+    def items(self) -> ItemsView[str, OptimWrapper]:
+        """Pairs of name and wrapper."""
+        return self.optim_wrappers.items()
+
+    def __getitem__(self, key: str) -> OptimWrapper:
+        if key not in self.optim_wrappers:
+            raise KeyError(f"no optimizer wrapper {key!r}; there are: {', '.join(self)}")
+        return self.optim_wrappers[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.optim_wrappers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.optim_wrappers)
+
+    def __len__(self) -> int:
+        return len(self.optim_wrappers)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"OptimWrapperDict({', '.join(f'{n}={w!r}' for n, w in self.items())})"

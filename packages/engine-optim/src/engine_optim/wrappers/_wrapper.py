@@ -1,0 +1,341 @@
+"""The optimizer wrapper: backward, accumulation, clipping and step behind one call."""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+
+from engine_registry import OPTIM_WRAPPERS
+
+logger = logging.getLogger("engine.optim")
+
+#: The context of an iteration that needs none; one object serves all.
+NO_CONTEXT: AbstractContextManager[None] = nullcontext()
+
+
+@OPTIM_WRAPPERS.register_module()
+class OptimWrapper:
+    """Update parameters from a loss: ``update_params(loss)`` is backward, step and zero_grad.
+
+    With ``accumulative_counts=n`` it steps at every n-th call, and at the last call of a run whose
+    length :meth:`initialize_count_status` told; each loss is divided by the size of its window.
+
+    Args:
+        optimizer: The optimizer that holds the parameters.
+        accumulative_counts: Calls of :meth:`update_params` for each step of the optimizer.
+        clip_grad: How gradients are clipped before each step, or ``None``. Arguments of
+            ``torch.nn.utils.clip_grad_norm_`` (``max_norm``, ``norm_type``, ...), or
+            ``clip_value`` for ``torch.nn.utils.clip_grad_value_``; a key ``type`` (``norm`` or
+            ``value``) may say which.
+
+    Attributes:
+        last_grad_norm: The total norm before the last clipping by norm, a tensor on the device of
+            the gradients, or ``None``. Reading it as a number waits for the device.
+        grad_norm_name: The name under which that norm is logged.
+
+    Raises:
+        TypeError: If ``optimizer`` is no torch optimizer.
+        ValueError: If ``accumulative_counts`` or ``clip_grad`` is wrong.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> optim_wrapper = OptimWrapper(optimizer, clip_grad=dict(max_norm=1.0))
+        >>> with optim_wrapper.optim_context(model):
+        ...     loss = model(torch.ones(4, 2)).square().mean()
+        >>> optim_wrapper.update_params(loss)
+        >>> optim_wrapper.get_lr()
+        {'lr': [0.1]}
+    """
+
+    grad_norm_name: ClassVar[str] = "train/grad_norm"
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        accumulative_counts: int = 1,
+        clip_grad: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"optimizer is a {type(optimizer).__name__}; give an instance of "
+                "torch.optim.Optimizer, "
+                "or build the wrapper from a config with build_optim_wrapper(model, cfg)"
+            )
+        if accumulative_counts < 1:
+            raise ValueError(f"accumulative_counts={accumulative_counts} must be at least 1")
+        self.optimizer = optimizer
+        self._accumulative_counts = accumulative_counts
+        self._inner_count = 0
+        self._max_counts = -1
+        self._remainder_counts = 0
+        self.clip_func, self.clip_grad_kwargs = _clipping(clip_grad)
+        self.last_grad_norm: Tensor | None = None
+        self._base_group: dict[str, Any] | None = None
+
+    def update_params(
+        self,
+        loss: Tensor,
+        step_kwargs: dict[str, Any] | None = None,
+        zero_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """Add the loss's gradients; at the end of a window, step and clear them.
+
+        Args:
+            loss: A scalar with a graph.
+            step_kwargs: Arguments for the optimizer's ``step``.
+            zero_kwargs: Arguments for its ``zero_grad``.
+        """
+        self.backward(self.scale_loss(loss))
+        if self.should_update():
+            self.step(**step_kwargs) if step_kwargs else self.step()
+            self.zero_grad(**zero_kwargs) if zero_kwargs else self.zero_grad()
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Compute gradients and count the call; a subclass that overrides this must count too.
+
+        Args:
+            loss: A scalar with a graph.
+            **kwargs: For ``torch.Tensor.backward``.
+        """
+        loss.backward(**kwargs)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._inner_count += 1
+
+    def step(self, **kwargs: Any) -> None:
+        """Clip the gradients if told so, then step the optimizer.
+
+        Args:
+            **kwargs: For the optimizer's ``step``. A ``closure`` may use :meth:`zero_grad` and
+                :meth:`backward` of this wrapper; gradients are clipped after each evaluation.
+        """
+        if kwargs.get("closure") is not None:
+            self._step_closure(**kwargs)
+            return
+        if self.clip_func is not None:
+            self._clip_grad()
+        self.optimizer.step(**kwargs)
+
+    def _step_closure(self, closure: Callable[[], Any], **kwargs: Any) -> None:
+        if self._accumulative_counts > 1:
+            raise ValueError(
+                f"a closure computes the gradients of its step anew: accumulative_counts="
+                f"{self._accumulative_counts} has no meaning there; accumulate inside the closure"
+            )
+
+        def evaluate() -> Any:
+            with torch.enable_grad():
+                loss = closure()
+            if self.clip_func is not None:
+                self._clip_grad()
+            return loss
+
+        count = self._inner_count
+        self.optimizer.step(closure=evaluate, **kwargs)
+        # However often the closure ran, it was one update.
+        self._inner_count = count
+
+    def zero_grad(self, **kwargs: Any) -> None:
+        """Clear the gradients.
+
+        Args:
+            **kwargs: For the optimizer's ``zero_grad``.
+        """
+        self.optimizer.zero_grad(**kwargs)
+
+    def _clip_grad(self) -> None:
+        groups = self.optimizer.param_groups
+        params = [p for group in groups for p in group["params"] if p.grad is not None]
+        if params and self.clip_func is not None:
+            norm = self.clip_func(params, **self.clip_grad_kwargs)
+            if norm is not None:
+                self.last_grad_norm = norm.detach()
+
+    def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Return the context for the forward pass and :meth:`update_params`.
+
+        Inside a window of accumulation it is the model's ``no_sync()``, if it has one: gradients
+        are exchanged between processes only for the call that steps.
+
+        Args:
+            model: The model, or the wrapper that synchronises its gradients.
+        """
+        if self._accumulative_counts == 1 or self.should_sync():
+            return NO_CONTEXT
+        no_sync: Callable[[], AbstractContextManager[Any]] | None = getattr(model, "no_sync", None)
+        return NO_CONTEXT if no_sync is None else no_sync()
+
+    def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
+        """Tell where the run begins and ends, so that the last window steps whatever its size.
+
+        Args:
+            model: The model; with batch norm and accumulation a warning is logged.
+            init_counts: Calls of :meth:`update_params` made before, in a resumed run.
+            max_counts: Calls in the whole run; -1 if unknown.
+        """
+        self._inner_count = init_counts
+        self._max_counts = max_counts
+        counts = self._accumulative_counts
+        self._remainder_counts = max_counts % counts if max_counts > 0 else 0
+        if counts == 1:
+            return
+        if init_counts % counts:
+            logger.warning(
+                "The run goes on at iteration %d, inside a window of accumulative_counts=%d: the "
+                "gradients of the window's first %d iterations are lost.",
+                init_counts,
+                counts,
+                init_counts % counts,
+            )
+        if any(isinstance(module, _BatchNorm) for module in model.modules()):
+            logger.warning(
+                "Batch norm sees single batches, not the windows of accumulative_counts=%d; its "
+                "statistics are those of the smaller batch.",
+                counts,
+            )
+
+    def should_update(self) -> bool:
+        """Tell whether the call just counted completes a window."""
+        count = self._inner_count
+        return count % self._accumulative_counts == 0 or count == self._max_counts
+
+    def should_sync(self) -> bool:
+        """Tell whether the coming call completes a window, and must exchange gradients."""
+        count = self._inner_count + 1
+        return count % self._accumulative_counts == 0 or count == self._max_counts
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """Divide the loss by the size of its window, the last of which may be smaller.
+
+        Args:
+            loss: The loss of the coming call.
+        """
+        size = self._accumulative_counts
+        if size == 1:
+            return loss
+        remainder = self._remainder_counts
+        if remainder and self._inner_count >= self._max_counts - remainder:
+            size = remainder
+        return loss / size
+
+    @property
+    def inner_count(self) -> int:
+        """How often :meth:`backward` was called, from ``init_counts`` on."""
+        return self._inner_count
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The optimizer's parameter groups."""
+        return self.optimizer.param_groups
+
+    @property
+    def scheduled_groups(self) -> list[dict[str, Any]]:
+        """What schedulers act on: the optimizer's groups, and the one that tracks ``base_lr``."""
+        groups = self.optimizer.param_groups
+        return groups if self._base_group is None else [*groups, self._base_group]
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The optimizer's default options."""
+        return self.optimizer.defaults
+
+    def track_base_lr(self) -> None:
+        """Let schedulers act on the optimizer's default options too, reported as ``base_lr``.
+
+        Where groups have learning rates of their own, none of them need show the schedule.
+        """
+        self._base_group = {"params": [], **self.optimizer.defaults}
+
+    def get_lr(self) -> dict[str, list[float]]:
+        """Return ``{"lr": [...]}``, a number for each group, and ``base_lr`` if it is tracked."""
+        rates = {"lr": [_number(group["lr"]) for group in self.optimizer.param_groups]}
+        if self._base_group is not None and "lr" in self._base_group:
+            rates["base_lr"] = [_number(self._base_group["lr"])]
+        return rates
+
+    def get_momentum(self) -> dict[str, list[float]]:
+        """Return ``{"momentum": [...]}``: for each group momentum, the first of betas, or 0."""
+        return {"momentum": [_momentum(group) for group in self.optimizer.param_groups]}
+
+    def train(self, mode: bool = True) -> None:
+        """Tell an optimizer that has modes (schedule-free ones do) whether training goes on.
+
+        Args:
+            mode: Training, or evaluation of the averaged weights.
+        """
+        switch: Callable[[], Any] | None = getattr(
+            self.optimizer, "train" if mode else "eval", None
+        )
+        if switch is not None:
+            switch()
+
+    def eval(self) -> None:
+        """Tell an optimizer that has modes that evaluation begins."""
+        self.train(False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's state, with ``base_param_settings`` if ``base_lr`` is tracked."""
+        state = self.optimizer.state_dict()
+        if self._base_group is not None:
+            state["base_param_settings"] = dict(self._base_group)
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned.
+
+        Args:
+            state_dict: The state; it is not changed.
+        """
+        state = dict(state_dict)
+        base = state.pop("base_param_settings", None)
+        if base is not None and self._base_group is not None:
+            self._base_group = dict(base)
+        self.optimizer.load_state_dict(state)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(accumulative_counts={self._accumulative_counts}, "
+            f"optimizer={self.optimizer!r})"
+        )
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) else value
+
+
+def _momentum(group: dict[str, Any]) -> Any:
+    if "momentum" in group:
+        return _number(group["momentum"])
+    return _number(group["betas"][0]) if "betas" in group else 0
+
+
+_CLIP: dict[str, Callable[..., Tensor | None]] = {
+    "norm": torch.nn.utils.clip_grad_norm_,
+    "value": torch.nn.utils.clip_grad_value_,
+}
+
+
+def _clipping(
+    clip_grad: Mapping[str, Any] | None,
+) -> tuple[Callable[..., Tensor | None] | None, dict[str, Any]]:
+    """Return the function that clips and its arguments; no function if nothing clips."""
+    if clip_grad is None:
+        return None, {}
+    if not isinstance(clip_grad, Mapping) or not clip_grad:
+        raise ValueError(
+            f"clip_grad={clip_grad!r} must be a dict such as dict(max_norm=1.0) or "
+            "dict(clip_value=0.2)"
+        )
+    arguments = dict(clip_grad)
+    kind = arguments.pop("type", "value" if "clip_value" in arguments else "norm")
+    if kind not in _CLIP:
+        raise ValueError(f"clip_grad has type={kind!r}; choose from: {', '.join(_CLIP)}")
+    needed = {"norm": "max_norm", "value": "clip_value"}[kind]
+    if needed not in arguments:
+        raise ValueError(f"clip_grad of type {kind!r} needs {needed!r}; it has: {arguments}")
+    return _CLIP[kind], arguments
