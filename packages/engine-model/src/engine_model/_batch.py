@@ -1,0 +1,76 @@
+"""One batch from tensors of different sizes."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+
+def stack_batch(
+    tensor_list: Sequence[Tensor], pad_size_divisor: int = 1, pad_value: float = 0
+) -> Tensor:
+    """Stack tensors ``(C, ...)`` to one batch ``(N, C, ...)``, padded at the end of each dimension.
+
+    Each dimension but the first gets the greatest size among the tensors, rounded up to a multiple
+    of ``pad_size_divisor``. The first dimension, the channels, is not padded.
+
+    Args:
+        tensor_list: At least one tensor; all with as many dimensions and channels.
+        pad_size_divisor: What the padded sizes are to be multiples of; below 2, nothing is rounded.
+        pad_value: The value of the padding.
+
+    Returns:
+        A new tensor, of the type to which the tensors promote.
+
+    Raises:
+        TypeError: If ``tensor_list`` is no list or tuple of tensors.
+        ValueError: If it is empty, or the tensors differ in channels or number of dimensions.
+
+    Example:
+        >>> stack_batch([torch.ones(1, 1, 2), torch.ones(1, 2, 1)]).tolist()
+        [[[[1.0, 1.0], [0.0, 0.0]]], [[[1.0, 0.0], [1.0, 0.0]]]]
+    """
+    tensors = _checked(tensor_list)
+    sizes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    padded = [_round_up(max(along), pad_size_divisor) for along in zip(*sizes, strict=True)]
+    if all(size == tuple(padded) for size in sizes):
+        return torch.stack(tensors)
+    batch = tensors[0].new_full(
+        (len(tensors), tensors[0].shape[0], *padded),
+        pad_value,
+        dtype=reduce(torch.promote_types, {tensor.dtype for tensor in tensors}),
+    )
+    for index, tensor in enumerate(tensors):
+        place = batch[index]
+        for dimension, length in enumerate(tensor.shape[1:], start=1):
+            place = place.narrow(dimension, 0, length)
+        place.copy_(tensor)
+    return batch
+
+
+def _round_up(size: int, divisor: int) -> int:
+    return size if divisor < 2 else -(-size // divisor) * divisor
+
+
+def _checked(tensors: object) -> list[Tensor]:
+    """Return the tensors as a list.
+
+    Raises:
+        TypeError: If they are no list or tuple of tensors.
+        ValueError: If they cannot make one batch.
+    """
+    if not isinstance(tensors, list | tuple):
+        raise TypeError(f"expected a list of tensors to stack, not {type(tensors).__name__}")
+    if not tensors:
+        raise ValueError("there are no tensors to stack: the batch is empty")
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"expected a list of tensors, but it holds a {type(tensor).__name__}")
+    kinds = {(tensor.dim(), *tensor.shape[:1]) for tensor in tensors}
+    if len(kinds) > 1:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+        raise ValueError(
+            f"tensors of one batch need as many dimensions and channels; the shapes are {shapes}"
+        )
+    return list(tensors)

@@ -1,0 +1,178 @@
+"""The base class of models that a training loop can drive."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from engine_model._forward import run_forward
+from engine_model._module import BaseModule
+from engine_model._preprocess import BaseDataPreprocessor, npu_device
+from engine_model.init._initialize import InitConfig
+from engine_registry import MODELS
+
+
+class OptimizerWrapper(Protocol):
+    """What `BaseModel.train_step` needs of whatever updates the parameters."""
+
+    def optim_context(self, model: nn.Module, /) -> AbstractContextManager[Any]:
+        """Return the context for the forward pass: precision, gradient synchronisation."""
+
+    def update_params(self, loss: Tensor, /) -> None:
+        """Go backward from ``loss`` and update the parameters."""
+
+
+class BaseModel(BaseModule, metaclass=ABCMeta):
+    """A model that brings the steps of training, validation and testing.
+
+    A subclass implements `forward`; everything else has a default. The data preprocessor is a
+    sub-module: it moves along with the model, and data goes where the model is.
+
+    Args:
+        data_preprocessor: A module, or a config of one in ``MODELS``, called with
+            ``(data, training)``. By default a `BaseDataPreprocessor`.
+        init_cfg: One or more configs of initializers; see `initialize`.
+
+    Raises:
+        TypeError: If ``data_preprocessor`` is neither a module nor a dict.
+
+    Example:
+        >>> class Regression(BaseModel):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.linear = nn.Linear(2, 1)
+        ...     def forward(self, inputs, targets=None, mode="tensor"):
+        ...         outputs = self.linear(inputs)
+        ...         if mode == "loss":
+        ...             return {"loss": (outputs - targets).square()}
+        ...         return outputs
+        >>> Regression().val_step((torch.zeros(4, 2), torch.zeros(4, 1))).shape
+        torch.Size([4, 1])
+    """
+
+    def __init__(
+        self,
+        data_preprocessor: Mapping[str, Any] | nn.Module | None = None,
+        init_cfg: InitConfig | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.data_preprocessor = build_data_preprocessor(data_preprocessor)
+
+    @abstractmethod
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
+        """Return losses, predictions or features.
+
+        A batch that is a dict arrives as keyword arguments, a list or tuple as positional ones;
+        the parameters are the subclass's to name, except ``mode``.
+
+        Args:
+            inputs: The inputs of the batch.
+            data_samples: What else the batch holds.
+            mode: ``"loss"`` for a dict of losses, ``"predict"`` for what the evaluator takes,
+                ``"tensor"`` for bare outputs.
+        """
+
+    def train_step(self, data: Any, optim_wrapper: OptimizerWrapper) -> dict[str, Tensor]:
+        """Train on one batch: preprocess, forward, backward, update.
+
+        Args:
+            data: What the data loader yielded.
+            optim_wrapper: What updates the parameters.
+
+        Returns:
+            The losses by name, and their sum as ``loss``; tensors, not yet read from the device.
+        """
+        with optim_wrapper.optim_context(self):
+            data = self.data_preprocessor(data, True)
+            losses = run_forward(self, data, "loss")
+        loss, log_vars = self.parse_losses(losses)
+        optim_wrapper.update_params(loss)
+        return log_vars
+
+    def val_step(self, data: Any) -> Any:
+        """Return the predictions for one batch.
+
+        Args:
+            data: What the data loader yielded.
+        """
+        data = self.data_preprocessor(data, False)
+        return run_forward(self, data, "predict")
+
+    def test_step(self, data: Any) -> Any:
+        """Return the predictions for one batch; by default those of the validation.
+
+        Args:
+            data: What the data loader yielded.
+        """
+        data = self.data_preprocessor(data, False)
+        return run_forward(self, data, "predict")
+
+    def parse_losses(
+        self, losses: Mapping[str, Tensor | Sequence[Tensor]]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss to go backward from, and what to log.
+
+        A tensor counts as its mean, a list of tensors as the sum of their means. Every entry
+        whose name holds ``loss`` is part of the loss; the others are only logged.
+
+        Args:
+            losses: What `forward` returned in the mode ``"loss"``.
+
+        Returns:
+            The sum of the losses, and a dict of all entries in order, with the sum as ``loss``.
+
+        Raises:
+            TypeError: If a value is neither a tensor nor a list of tensors.
+            ValueError: If no name holds ``loss``.
+        """
+        log_vars: dict[str, Tensor] = {}
+        total: Tensor | None = None
+        for name, value in losses.items():
+            if not isinstance(value, Tensor):
+                value = _sum_of_means(name, value)
+            elif value.ndim:
+                value = value.mean()
+            log_vars[name] = value
+            if "loss" in name:
+                total = value if total is None else total + value
+        if total is None:
+            raise ValueError(
+                f"no entry of the losses holds 'loss' in its name, so there is nothing to "
+                f"optimise; the names are {list(losses)}"
+            )
+        log_vars["loss"] = total
+        return total, log_vars
+
+    def npu(self, device: int | str | torch.device | None = None) -> Self:
+        """Move to an Ascend NPU, by default the current one."""
+        return self.to(npu_device(device))
+
+
+def build_data_preprocessor(value: Mapping[str, Any] | nn.Module | None) -> nn.Module:
+    """Return a data preprocessor from a module, its config, or nothing.
+
+    Raises:
+        TypeError: If ``value`` is something else.
+    """
+    if value is None:
+        return BaseDataPreprocessor()
+    if isinstance(value, nn.Module):
+        return value
+    if not isinstance(value, Mapping):
+        raise TypeError(f"data_preprocessor must be a module or a dict, not {value!r}")
+    built = MODELS.build(dict(value))
+    if not isinstance(built, nn.Module):
+        raise TypeError(f"data_preprocessor {value!r} builds no module, but {built!r}")
+    return built
+
+
+def _sum_of_means(name: str, value: object) -> Tensor:
+    if not isinstance(value, list | tuple) or not value:
+        raise TypeError(f"{name!r} must be a tensor or a list of tensors, not {value!r}")
+    for item in value:
+        if not isinstance(item, Tensor):
+            raise TypeError(f"{name!r} is a list that holds {item!r}, which is no tensor")
+    return torch.stack([item.mean() for item in value]).sum()

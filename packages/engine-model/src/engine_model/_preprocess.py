@@ -1,0 +1,218 @@
+"""From what a data loader yields to what a model takes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine_model._batch import stack_batch
+from engine_model._transfer import to_device
+from engine_registry import MODELS
+
+
+@MODELS.register_module()
+class BaseDataPreprocessor(nn.Module):
+    """Moves the data of a batch to the device of the model.
+
+    The device follows every `to`, `cuda`, `cpu` and so on of this module or of one that holds it.
+    A subclass overrides `forward` to do more, such as MixUp when ``training`` is true.
+
+    Args:
+        non_blocking: Whether copies from pinned memory may run while the program goes on.
+
+    Example:
+        >>> preprocess = BaseDataPreprocessor()
+        >>> batch = preprocess({"inputs": torch.zeros(2, 3)})
+        >>> batch["inputs"].shape, preprocess.device
+        (torch.Size([2, 3]), device(type='cpu'))
+    """
+
+    def __init__(self, non_blocking: bool = False) -> None:
+        super().__init__()
+        self._non_blocking = non_blocking
+        self._device = torch.device("cpu")
+
+    @property
+    def device(self) -> torch.device:
+        """Where `cast_data` moves the data."""
+        return self._device
+
+    def cast_data(self, data: Any) -> Any:
+        """Return ``data`` with every tensor and data element on `device`.
+
+        Nothing is copied that is there already: then ``data`` itself is returned.
+
+        Args:
+            data: Nested containers of tensors, data elements and anything else.
+        """
+        # The usual batches are flat and on the device: see that before walking through the data.
+        kind = type(data)
+        if kind is tuple or kind is list:
+            values = data
+        elif kind is dict:
+            values = data.values()
+        else:
+            return to_device(data, self._device, self._non_blocking)
+        device = self._device
+        for value in values:
+            if type(value) is not Tensor or value.device != device:
+                return to_device(data, device, self._non_blocking)
+        return data
+
+    def forward(self, data: Any, training: bool = False) -> Any:
+        """Return ``data`` in the form that the model takes.
+
+        Args:
+            data: What the data loader yielded; it is not changed.
+            training: Whether the batch is for training.
+        """
+        return self.cast_data(data)
+
+    def npu(self, *args: Any, **kwargs: Any) -> Self:
+        """Move to an Ascend NPU, by default the current one."""
+        return self.to(npu_device(*args, **kwargs))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow the move of whichever module holds this one: all of them come through here."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call] # torch leaves it bare
+        self._device = fn(torch.empty(0, device=self._device)).device
+        return self
+
+
+@MODELS.register_module()
+class ImgDataPreprocessor(BaseDataPreprocessor):
+    """Moves images to the device, turns their channels, normalises, pads and stacks them.
+
+    Images travel as they are and become float32 on the device, so that eight-bit images cost a
+    quarter of the transfer.
+
+    Args:
+        mean: The mean of each channel, in the order after the turn; one value is for all channels.
+        std: The standard deviation of each channel, likewise. With neither, nothing is normalised.
+        pad_size_divisor: What height and width of the batch are to be multiples of.
+        pad_value: The value of the padding, which comes after the normalisation.
+        bgr_to_rgb: Whether to turn the three channels from BGR to RGB.
+        rgb_to_bgr: Whether to turn them from RGB to BGR.
+        non_blocking: Whether copies from pinned memory may run while the program goes on.
+
+    Raises:
+        ValueError: If both turns are wanted, only one of ``mean`` and ``std`` is given, they
+            differ in length, or have neither one nor three values.
+
+    Example:
+        >>> preprocess = ImgDataPreprocessor(mean=[127.5], std=[127.5], pad_size_divisor=4)
+        >>> images = [torch.full((1, 2, 3), 255, dtype=torch.uint8)]
+        >>> batch = preprocess({"inputs": images})["inputs"]
+        >>> batch.shape, batch[0, 0, 0].tolist()
+        (torch.Size([1, 1, 4, 4]), [1.0, 1.0, 1.0, 0.0])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        pad_size_divisor: int = 1,
+        pad_value: float = 0,
+        bgr_to_rgb: bool = False,
+        rgb_to_bgr: bool = False,
+        non_blocking: bool = False,
+    ) -> None:
+        super().__init__(non_blocking)
+        if bgr_to_rgb and rgb_to_bgr:
+            raise ValueError(
+                "set at most one of bgr_to_rgb and rgb_to_bgr: together they do nothing"
+            )
+        self._enable_normalize = mean is not None or std is not None
+        if self._enable_normalize:
+            _check_statistics(mean, std)
+            self.register_buffer("mean", torch.tensor(mean).float().view(-1, 1, 1), False)
+            self.register_buffer("std", torch.tensor(std).float().view(-1, 1, 1), False)
+        self._channel_conversion = bgr_to_rgb or rgb_to_bgr
+        self.pad_size_divisor = pad_size_divisor
+        self.pad_value = pad_value
+
+    def forward(self, data: Any, training: bool = False) -> Any:
+        """Return ``data`` with its images as one float batch ``(N, C, H, W)`` on the device.
+
+        Args:
+            data: A dict with the images under ``inputs``, a list or tuple with the images first,
+                or a list of such dicts, one an image. The images are a batch ``(N, C, H, W)``
+                or a list of ``(C, H, W)``. The containers are not changed.
+            training: Whether the batch is for training.
+
+        Returns:
+            A dict for a dict or a list of dicts, else a list or tuple as given.
+
+        Raises:
+            TypeError: If ``data`` or its images are something else.
+            ValueError: If the images have not as many channels as ``mean`` has values, or not
+                the stated number of dimensions.
+        """
+        if isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
+            data = {key: [item[key] for item in data] for key in data[0]}
+        data = self.cast_data(data)
+        if isinstance(data, Mapping):
+            if "inputs" not in data:
+                raise TypeError(f"the batch has no 'inputs'; its keys are {', '.join(data)}")
+            return {**data, "inputs": self._batch(data["inputs"])}
+        if isinstance(data, list | tuple) and data:
+            return type(data)([self._batch(data[0]), *data[1:]])
+        raise TypeError(
+            f"expected a dict with 'inputs', or a list or tuple of images and more, "
+            f"not {type(data).__name__}"
+        )
+
+    def _batch(self, images: object) -> Tensor:
+        """Return images as one batch."""
+        if isinstance(images, Tensor):
+            if images.dim() != 4:
+                raise ValueError(f"images must be (N, C, H, W), not {tuple(images.shape)}")
+            divisor = max(1, self.pad_size_divisor)
+            below, right = (-size % divisor for size in images.shape[-2:])
+            return functional.pad(
+                self._normalized(images), (0, right, 0, below), value=self.pad_value
+            )
+        if not isinstance(images, list | tuple):
+            raise TypeError(f"images must be a tensor or a list, not {type(images).__name__}")
+        for image in images:
+            if not isinstance(image, Tensor) or image.dim() != 3:
+                what = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+                raise ValueError(f"each image must be a tensor (C, H, W), not {what}")
+        if len({(image.shape, image.dtype) for image in images}) == 1:  # one kernel for them all
+            return self._batch(torch.stack(cast("list[Tensor]", images)))
+        normalized = [self._normalized(image) for image in images]
+        return stack_batch(normalized, self.pad_size_divisor, self.pad_value)
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        """Return images ``(..., C, H, W)`` as float, turned and normalised."""
+        channels = images.shape[-3]
+        if self._channel_conversion and channels == 3:
+            images = images.flip(-3)
+        images = images.float()
+        if not self._enable_normalize:
+            return images
+        if len(self.mean) not in (1, channels):
+            raise ValueError(
+                f"mean and std have {len(self.mean)} values, but the images have {channels} "
+                f"channels; give one value, or one a channel"
+            )
+        return (images - self.mean) / self.std
+
+
+def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+    if mean is None or std is None:
+        raise ValueError(f"give both mean and std or neither, not mean={mean} and std={std}")
+    if len(mean) not in (1, 3) or len(std) not in (1, 3):
+        raise ValueError(f"mean and std have one or three values, not {mean} and {std}")
+    if len(mean) != len(std):
+        raise ValueError(f"mean and std need as many values, not {mean} and {std}")
+
+
+def npu_device(device: int | str | torch.device | None = None) -> torch.device:
+    """Return an Ascend NPU: the current one, or the one of an index or name."""
+    return torch.device("npu", device) if isinstance(device, int) else torch.device(device or "npu")

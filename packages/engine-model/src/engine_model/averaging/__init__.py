@@ -1,0 +1,17 @@
+"""Models whose parameters are running averages of another model's."""
+
+from engine_model.averaging._base import BaseAveragedModel
+from engine_model.averaging._interpolated import (
+    ExponentialMovingAverage,
+    InterpolatedAverage,
+    MomentumAnnealingEMA,
+    StochasticWeightAverage,
+)
+
+__all__ = [
+    "BaseAveragedModel",
+    "ExponentialMovingAverage",
+    "InterpolatedAverage",
+    "MomentumAnnealingEMA",
+    "StochasticWeightAverage",
+]

@@ -1,0 +1,45 @@
+"""Weight initialisation: functions for one module, initializers for configs, and their log."""
+
+from engine_model.init._functions import (
+    bias_init_with_prob,
+    caffe2_xavier_init,
+    constant_init,
+    kaiming_init,
+    normal_init,
+    trunc_normal_init,
+    uniform_init,
+    xavier_init,
+)
+from engine_model.init._initialize import initialize
+from engine_model.init._initializers import (
+    BaseInit,
+    Caffe2XavierInit,
+    ConstantInit,
+    KaimingInit,
+    NormalInit,
+    TruncNormalInit,
+    UniformInit,
+    XavierInit,
+)
+from engine_model.init._record import update_init_info
+
+__all__ = [
+    "BaseInit",
+    "Caffe2XavierInit",
+    "ConstantInit",
+    "KaimingInit",
+    "NormalInit",
+    "TruncNormalInit",
+    "UniformInit",
+    "XavierInit",
+    "bias_init_with_prob",
+    "caffe2_xavier_init",
+    "constant_init",
+    "initialize",
+    "kaiming_init",
+    "normal_init",
+    "trunc_normal_init",
+    "uniform_init",
+    "update_init_info",
+    "xavier_init",
+]

@@ -1,0 +1,312 @@
+"""Initializers that configs name: each applies one function to the layers it is meant for."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from engine_model.init._functions import (
+    Distribution,
+    FanMode,
+    bias_init_with_prob,
+    constant_init,
+    kaiming_init,
+    normal_init,
+    trunc_normal_init,
+    uniform_init,
+    xavier_init,
+)
+from engine_model.init._record import is_recording, update_init_info
+from engine_registry import WEIGHT_INITIALIZERS
+
+
+class BaseInit(ABC):
+    """Applies an initialisation to the layers of a module that it names.
+
+    A subclass says in `initialize_layer` what to do with one layer, and in `describe` what the
+    init log is to show.
+
+    Args:
+        bias: The value for biases.
+        bias_prob: A probability; when given, biases get the value at which a sigmoid unit starts
+            at it, whatever ``bias`` says.
+        layer: The class name, or names, of the layers to initialise. Names of base classes count.
+
+    Attributes:
+        wholly_init: Whether to initialise every layer, whatever ``layer`` says.
+
+    Raises:
+        TypeError: If ``bias`` or ``bias_prob`` is no number, or ``layer`` no string or strings.
+    """
+
+    needs_fans = False
+    """Whether the weight needs two dimensions, so that fan-in and fan-out exist."""
+
+    def __init__(
+        self,
+        *,
+        bias: float = 0,
+        bias_prob: float | None = None,
+        layer: str | Sequence[str] | None = None,
+    ) -> None:
+        if not isinstance(bias, int | float):
+            raise TypeError(f"bias must be a number, not {type(bias).__name__}")
+        if not isinstance(bias_prob, int | float | None):
+            raise TypeError(f"bias_prob must be a number or None, not {type(bias_prob).__name__}")
+        if not isinstance(layer, str | list | tuple | None):
+            raise TypeError(f"layer must be a class name or a list, not {type(layer).__name__}")
+        self.wholly_init = False
+        self.layer = [layer] if isinstance(layer, str) else list(layer or ())
+        self.bias = bias if bias_prob is None else bias_init_with_prob(bias_prob)
+
+    def __call__(self, module: nn.Module) -> None:
+        """Initialise the chosen layers of ``module``, itself included."""
+        for layer in module.modules():
+            if self._is_chosen(layer):
+                self.initialize_layer(layer)
+        if is_recording(module):
+            update_init_info(module, self.describe())
+
+    @abstractmethod
+    def initialize_layer(self, layer: nn.Module) -> None:
+        """Initialise one layer in place."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+
+    def _is_chosen(self, layer: nn.Module) -> bool:
+        if not self.wholly_init:
+            return any(base.__name__ in self.layer for base in type(layer).__mro__)
+        if not self.needs_fans:
+            return True
+        weight = getattr(layer, "weight", None)  # norm layers have no fans
+        return isinstance(weight, Tensor) and weight.dim() >= 2
+
+
+@WEIGHT_INITIALIZERS.register_module(name="Constant")
+class ConstantInit(BaseInit):
+    """Fills weights with a constant.
+
+    Args:
+        val: The value of the weights.
+        **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
+
+    Example:
+        >>> linear = nn.Linear(1, 2)
+        >>> ConstantInit(val=3, bias=1, layer="Linear")(linear)
+        >>> linear.weight.tolist(), linear.bias.tolist()
+        ([[3.0], [3.0]], [1.0, 1.0])
+    """
+
+    def __init__(self, val: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.val = val
+
+    def initialize_layer(self, layer: nn.Module) -> None:
+        """Initialise one layer in place."""
+        constant_init(layer, self.val, self.bias)
+
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+        return f"{type(self).__name__}: val={self.val}, bias={self.bias}"
+
+
+@WEIGHT_INITIALIZERS.register_module(name="Xavier")
+class XavierInit(BaseInit):
+    """Draws weights after Glorot and Bengio (2010); see `xavier_init`.
+
+    Args:
+        gain: The factor on the standard deviation.
+        distribution: ``"normal"`` or ``"uniform"``.
+        **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
+
+    Example:
+        >>> XavierInit(layer="Linear").describe()
+        'XavierInit: gain=1, distribution=normal, bias=0'
+    """
+
+    needs_fans = True
+
+    def __init__(
+        self, gain: float = 1, distribution: Distribution = "normal", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.gain = gain
+        self.distribution = distribution
+
+    def initialize_layer(self, layer: nn.Module) -> None:
+        """Initialise one layer in place."""
+        xavier_init(layer, self.gain, self.bias, self.distribution)
+
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+        return (
+            f"{type(self).__name__}: gain={self.gain}, "
+            f"distribution={self.distribution}, bias={self.bias}"
+        )
+
+
+@WEIGHT_INITIALIZERS.register_module(name="Normal")
+class NormalInit(BaseInit):
+    """Draws weights from N(mean, std²).
+
+    Args:
+        mean: The mean of the distribution.
+        std: Its standard deviation.
+        **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
+
+    Example:
+        >>> NormalInit(std=0.01, layer="Linear").describe()
+        'NormalInit: mean=0, std=0.01, bias=0'
+    """
+
+    def __init__(self, mean: float = 0, std: float = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mean = mean
+        self.std = std
+
+    def initialize_layer(self, layer: nn.Module) -> None:
+        """Initialise one layer in place."""
+        normal_init(layer, self.mean, self.std, self.bias)
+
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+        return f"{type(self).__name__}: mean={self.mean}, std={self.std}, bias={self.bias}"
+
+
+@WEIGHT_INITIALIZERS.register_module(name="TruncNormal")
+class TruncNormalInit(BaseInit):
+    """Draws weights from N(mean, std²), values outside ``[a, b]`` drawn again.
+
+    Args:
+        mean: The mean of the distribution before it is cut.
+        std: Its standard deviation.
+        a: The least value, not scaled by ``std``.
+        b: The greatest value, not scaled by ``std``.
+        **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
+
+    Example:
+        >>> linear = nn.Linear(8, 8)
+        >>> TruncNormalInit(a=-1, b=1, layer="Linear")(linear)
+        >>> bool(linear.weight.abs().max() <= 1)
+        True
+    """
+
+    def __init__(
+        self, mean: float = 0, std: float = 1, a: float = -2, b: float = 2, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.mean = mean
+        self.std = std
+        self.a = a
+        self.b = b
+
+    def initialize_layer(self, layer: nn.Module) -> None:
+        """Initialise one layer in place."""
+        trunc_normal_init(layer, self.mean, self.std, self.a, self.b, self.bias)
+
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+        return (
+            f"{type(self).__name__}: a={self.a}, b={self.b}, "
+            f"mean={self.mean}, std={self.std}, bias={self.bias}"
+        )
+
+
+@WEIGHT_INITIALIZERS.register_module(name="Uniform")
+class UniformInit(BaseInit):
+    """Draws weights from U(a, b).
+
+    Args:
+        a: The lower bound.
+        b: The upper bound.
+        **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
+
+    Example:
+        >>> UniformInit(a=-1, layer="Linear").describe()
+        'UniformInit: a=-1, b=1, bias=0'
+    """
+
+    def __init__(self, a: float = 0, b: float = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.a = a
+        self.b = b
+
+    def initialize_layer(self, layer: nn.Module) -> None:
+        """Initialise one layer in place."""
+        uniform_init(layer, self.a, self.b, self.bias)
+
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+        return f"{type(self).__name__}: a={self.a}, b={self.b}, bias={self.bias}"
+
+
+@WEIGHT_INITIALIZERS.register_module(name="Kaiming")
+class KaimingInit(BaseInit):
+    """Draws weights after He et al. (2015); see `kaiming_init`.
+
+    Args:
+        a: The negative slope of the rectifier behind the layer, used with ``leaky_relu``.
+        mode: ``fan_in`` keeps the variance in the forward pass, ``fan_out`` in the backward pass.
+        nonlinearity: The name of the function in `torch.nn.functional`.
+        distribution: ``"normal"`` or ``"uniform"``.
+        **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, 2))
+        >>> before = net[1].weight.clone()
+        >>> KaimingInit(layer="Conv2d")(net)
+        >>> bool((net[1].weight == before).all())
+        True
+    """
+
+    needs_fans = True
+
+    def __init__(
+        self,
+        a: float = 0,
+        mode: FanMode = "fan_out",
+        nonlinearity: str = "relu",
+        distribution: Distribution = "normal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.a = a
+        self.mode: FanMode = mode
+        self.nonlinearity = nonlinearity
+        self.distribution: Distribution = distribution
+
+    def initialize_layer(self, layer: nn.Module) -> None:
+        """Initialise one layer in place."""
+        kaiming_init(layer, self.a, self.mode, self.nonlinearity, self.bias, self.distribution)
+
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+        # The blank before the equals sign is part of the documented log line.
+        return (
+            f"{type(self).__name__}: a={self.a}, mode={self.mode}, "
+            f"nonlinearity={self.nonlinearity}, distribution ={self.distribution}, "
+            f"bias={self.bias}"
+        )
+
+
+@WEIGHT_INITIALIZERS.register_module(name="Caffe2Xavier")
+class Caffe2XavierInit(KaimingInit):
+    """Draws weights as the ``XavierFill`` of Caffe2 does: U(-b, b) with b = sqrt(3 / fan_in).
+
+    Args:
+        **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
+
+    Example:
+        >>> linear = nn.Linear(3, 4)
+        >>> Caffe2XavierInit(layer="Linear")(linear)
+        >>> bool(linear.weight.abs().max() <= 1)
+        True
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            a=1, mode="fan_in", nonlinearity="leaky_relu", distribution="uniform", **kwargs
+        )

@@ -1,0 +1,77 @@
+"""Data parallelism: every rank holds the model, gradients are averaged."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from engine_model._anomalous import detect_anomalous_params
+from engine_model._forward import run_forward
+from engine_model._model import OptimizerWrapper
+from engine_registry import MODEL_WRAPPERS
+
+
+@MODEL_WRAPPERS.register_module()
+class MMDistributedDataParallel(DistributedDataParallel):
+    """A `torch.nn.parallel.DistributedDataParallel` with the steps of a `BaseModel`.
+
+    The training step forwards through the wrapper, so that gradients are averaged over the ranks;
+    validation and test go to the model directly. A process group must exist.
+
+    Args:
+        module: The model, on its device.
+        detect_anomalous_params: Whether each training step logs the parameters that the loss does
+            not depend on, which is slow; see `detect_anomalous_params`.
+        **kwargs: Arguments of `torch.nn.parallel.DistributedDataParallel`.
+
+    Example:
+        >>> MMDistributedDataParallel.__bases__[0].__name__
+        'DistributedDataParallel'
+    """
+
+    def __init__(
+        self, module: nn.Module, detect_anomalous_params: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(module, **kwargs)
+        self.detect_anomalous_params = detect_anomalous_params
+
+    @property
+    def data_preprocessor(self) -> Any:
+        """The data preprocessor of the model."""
+        return self.module.data_preprocessor
+
+    def train_step(self, data: Any, optim_wrapper: OptimizerWrapper) -> dict[str, Tensor]:
+        """Train on one batch: preprocess, forward, backward, update.
+
+        Args:
+            data: What the data loader yielded on this rank.
+            optim_wrapper: What updates the parameters.
+
+        Returns:
+            The losses of this rank by name, and their sum as ``loss``.
+        """
+        with optim_wrapper.optim_context(self):
+            data = self.module.data_preprocessor(data, True)
+            losses = run_forward(self, data, "loss")
+        loss, log_vars = self.module.parse_losses(losses)
+        if self.detect_anomalous_params:
+            detect_anomalous_params(loss, self)
+        optim_wrapper.update_params(loss)
+        result: dict[str, Tensor] = log_vars
+        return result
+
+    def val_step(self, data: Any) -> Any:
+        """Return the predictions of the model for one batch of this rank.
+
+        Args:
+            data: What the data loader yielded on this rank.
+        """
+        return self.module.val_step(data)
+
+    def test_step(self, data: Any) -> Any:
+        """Return the predictions of the model for one batch of this rank.
+
+        Args:
+            data: What the data loader yielded on this rank.
+        """
+        return self.module.test_step(data)

@@ -1,0 +1,27 @@
+"""Which modules are wrappers around a model."""
+
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from engine_registry import MODEL_WRAPPERS, Registry
+
+MODEL_WRAPPERS.register_module(module=DistributedDataParallel)
+MODEL_WRAPPERS.register_module(module=DataParallel)
+
+
+def is_model_wrapper(model: nn.Module, registry: Registry = MODEL_WRAPPERS) -> bool:
+    """Return whether ``model`` wraps another model, which is then its ``module``.
+
+    Args:
+        model: The module in question.
+        registry: Where to look, along with the registries below it. A wrapper of your own counts
+            once it is registered in ``MODEL_WRAPPERS``.
+
+    Example:
+        >>> is_model_wrapper(DataParallel(nn.Linear(1, 1))), is_model_wrapper(nn.Linear(1, 1))
+        (True, False)
+    """
+    wrappers = tuple(kind for kind in registry.module_dict.values() if isinstance(kind, type))
+    return isinstance(model, wrappers) or any(
+        is_model_wrapper(model, child) for child in registry.children.values()
+    )

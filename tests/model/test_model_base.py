@@ -1,0 +1,170 @@
+"""BaseModel: the steps, the losses, the device."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine_model import BaseDataPreprocessor, BaseModel, BaseModule
+
+
+class Echo(BaseModel):
+    """Returns what it was called with."""
+
+    def forward(self, *args: Any, mode: str = "tensor", **kwargs: Any) -> Any:
+        return args, kwargs, mode
+
+
+class Doubling(nn.Module):
+    def forward(self, data: Any, training: bool = True) -> Any:
+        return [data[0] * 2, training]
+
+
+def test_base_model_without_forward_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="forward"):
+        BaseModel()  # type: ignore[abstract]  # that is the point
+
+
+def test_base_model_is_a_base_module_with_a_default_preprocessor(linear_model: Any) -> None:
+    assert isinstance(linear_model, BaseModule)
+    assert type(linear_model.data_preprocessor) is BaseDataPreprocessor
+
+
+@pytest.mark.parametrize(
+    "value", [{"type": "BaseDataPreprocessor"}, BaseDataPreprocessor()], ids=["config", "module"]
+)
+def test_base_model_takes_a_preprocessor(value: Any) -> None:
+    given = dict(value) if isinstance(value, dict) else None
+    assert isinstance(Echo(data_preprocessor=value).data_preprocessor, BaseDataPreprocessor)
+    assert given is None or value == given
+
+
+def test_base_model_refuses_a_preprocessor_of_another_type() -> None:
+    with pytest.raises(TypeError, match="a module or a dict, not 3"):
+        Echo(data_preprocessor=3)  # type: ignore[arg-type]  # that is the point
+
+
+def test_train_step_updates_and_returns_the_losses(
+    linear_model: Any, make_update: Callable[[nn.Module], Any]
+) -> None:
+    inputs, targets = torch.randn(4, 2), torch.randn(4, 1)
+    before = linear_model.linear.weight.clone()
+    outputs = linear_model.linear(inputs)
+    square, parts = (outputs - targets).square().mean(), (outputs - targets).abs().mean()
+    parts = parts + outputs.square().mean()
+    wanted = torch.autograd.grad(square + parts, linear_model.linear.weight)[0]
+    update = make_update(linear_model)
+
+    log_vars = linear_model.train_step((inputs, targets), update)
+
+    assert list(log_vars) == ["loss_square", "loss_parts", "error", "loss"]
+    torch.testing.assert_close(log_vars["loss"], square + parts)
+    torch.testing.assert_close(log_vars["loss_square"], square)
+    torch.testing.assert_close(log_vars["loss_parts"], parts)
+    torch.testing.assert_close(linear_model.linear.weight, before - 0.1 * wanted)
+    assert update.contexts == [linear_model]
+
+
+@pytest.mark.parametrize("step", ["val_step", "test_step"])
+def test_validation_predicts_without_training(linear_model: Any, step: str) -> None:
+    data = {"inputs": torch.zeros(3, 2), "targets": torch.ones(3, 1)}
+    outputs, targets = getattr(linear_model, step)(data)
+    assert outputs.shape == (3, 1)
+    assert targets is data["targets"]
+
+
+@pytest.mark.parametrize("kind", [tuple, list], ids=["tuple", "list"])
+def test_sequences_become_positional_arguments(kind: Callable[[Any], Any]) -> None:
+    assert Echo().val_step(kind([1, "a"])) == ((1, "a"), {}, "predict")
+
+
+def test_mappings_become_keyword_arguments() -> None:
+    assert Echo().test_step({"a": 1}) == ((), {"a": 1}, "predict")
+
+
+def test_other_batches_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"must return a dict, list or tuple.*Tensor"):
+        Echo().val_step(torch.zeros(2))
+
+
+def test_a_plain_module_can_preprocess_and_learns_whether_it_trains(
+    make_update: Callable[[nn.Module], Any],
+) -> None:
+    class Model(BaseModel):
+        def __init__(self) -> None:
+            super().__init__(data_preprocessor=Doubling())
+            self.scale = nn.Parameter(torch.ones(()))
+            self.seen: list[bool] = []
+
+        def forward(self, inputs: Any, training: Any = None, mode: str = "tensor") -> Any:
+            self.seen.append(training)
+            return {"loss": inputs * self.scale}
+
+    model = Model()
+    assert model.train_step([torch.ones(2)], make_update(model))["loss"].item() == 2
+    model.val_step([torch.ones(2)])
+    assert model.seen == [True, False]
+
+
+def test_parse_losses_keeps_a_single_scalar_as_it_is() -> None:
+    value = torch.tensor(2.0, requires_grad=True)
+    loss, log_vars = Echo().parse_losses({"loss": value})
+    assert loss is value
+    assert log_vars == {"loss": value}
+
+
+def test_parse_losses_sums_what_is_named_loss() -> None:
+    losses = {"loss_a": torch.tensor([1.0, 3.0]), "aux.loss": torch.tensor(5.0)}
+    loss, log_vars = Echo().parse_losses({**losses, "accuracy": torch.tensor([0.0, 1.0])})
+    assert loss.item() == 7
+    assert {name: value.item() for name, value in log_vars.items()} == {
+        "loss_a": 2.0,
+        "aux.loss": 5.0,
+        "accuracy": 0.5,
+        "loss": 7.0,
+    }
+
+
+def test_parse_losses_leaves_the_losses_unchanged() -> None:
+    losses: dict[str, Tensor] = {"loss_a": torch.ones(2)}
+    Echo().parse_losses(losses)
+    assert list(losses) == ["loss_a"]
+
+
+@pytest.mark.parametrize("value", [1.0, "x", [], [1.0], None], ids=repr)
+def test_parse_losses_refuses_what_is_no_tensor(value: Any) -> None:
+    with pytest.raises(TypeError, match="loss_a"):
+        Echo().parse_losses({"loss_a": value})
+
+
+def test_parse_losses_refuses_to_optimise_nothing() -> None:
+    with pytest.raises(ValueError, match=r"nothing to optimise; the names are \['accuracy'\]"):
+        Echo().parse_losses({"accuracy": torch.ones(())})
+
+
+@pytest.mark.parametrize("move", [lambda m: m.to("meta"), lambda m: nn.Sequential(m).to("meta")])
+def test_the_preprocessor_follows_the_model(
+    linear_model: Any, move: Callable[[nn.Module], Any]
+) -> None:
+    move(linear_model)
+    assert linear_model.data_preprocessor.device == torch.device("meta")
+    assert linear_model.data_preprocessor(torch.zeros(2)).is_meta
+
+
+def test_the_preprocessor_comes_back_with_cpu(linear_model: Any) -> None:
+    linear_model.to("meta").to_empty(device="cpu").cpu()
+    assert linear_model.data_preprocessor.device == torch.device("cpu")
+
+
+def test_casting_the_type_does_not_move_the_preprocessor(linear_model: Any) -> None:
+    assert linear_model.half().data_preprocessor.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", [None, 0, "npu:0"], ids=repr)
+def test_npu_says_that_torch_lacks_it(linear_model: Any, device: Any) -> None:
+    with pytest.raises((RuntimeError, ModuleNotFoundError), match="npu"):
+        linear_model.npu(device)
+    with pytest.raises((RuntimeError, ModuleNotFoundError), match="npu"):
+        linear_model.data_preprocessor.npu(device)

@@ -1,0 +1,205 @@
+"""BaseModule: who initialises what, in which order, and what the log says."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from engine_model import BaseModule, ModuleDict, ModuleList, Sequential, update_init_info
+
+Log = Callable[[], list[str]]
+
+XAVIER = "XavierInit: gain=1, distribution=normal, bias=0"
+KAIMING = "KaimingInit: a=0, mode=fan_out, nonlinearity=relu, distribution =normal, bias=0"
+
+
+class Net(BaseModule):
+    def __init__(self, init_cfg: Any = None) -> None:
+        super().__init__(init_cfg)
+        self.linear = nn.Linear(1, 1)
+        self.conv = nn.Conv2d(1, 1, 1)
+
+
+class TwoConvs(BaseModule):
+    def __init__(self, init_cfg: Any = None) -> None:
+        super().__init__(init_cfg)
+        self.conv1 = nn.Conv2d(1, 1, 1)
+        self.conv2 = nn.Conv2d(1, 1, 1)
+
+
+class Custom(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.custom_weight = nn.Parameter(torch.zeros(1, 1))
+
+    def init_weights(self) -> None:
+        with torch.no_grad():
+            # what fill_ returns is the parameter itself
+            self.custom_weight = self.custom_weight.fill_(1)  # type: ignore[assignment]
+
+
+def constant(value: float, **more: Any) -> dict[str, Any]:
+    return {"type": "Constant", "layer": "Linear", "val": value, **more}
+
+
+def test_base_module_copies_its_config() -> None:
+    cfg = constant(1)
+    module = Net(cfg)
+    assert module.init_cfg == cfg
+    assert module.init_cfg is not cfg
+
+
+def test_init_weights_runs_each_config_on_its_layers(init_log: Log) -> None:
+    net = Net([{"type": "Kaiming", "layer": "Conv2d"}, {"type": "Xavier", "layer": "Linear"}])
+    net.init_weights()
+    assert init_log() == [
+        f"\nlinear.weight - torch.Size([1, 1]): \n{XAVIER} \n",
+        f"\nlinear.bias - torch.Size([1]): \n{XAVIER} \n",
+        f"\nconv.weight - torch.Size([1, 1, 1, 1]): \n{KAIMING} \n",
+        f"\nconv.bias - torch.Size([1]): \n{KAIMING} \n",
+    ]
+
+
+def test_init_weights_takes_a_list_of_layers(init_log: Log) -> None:
+    Net({"type": "Kaiming", "layer": ["Conv2d", "Linear"]}).init_weights()
+    assert all(KAIMING in line for line in init_log())
+
+
+def test_override_shows_only_where_values_changed(init_log: Log) -> None:
+    override = {"name": "conv2", "type": "Xavier"}
+    TwoConvs([{"type": "Kaiming", "layer": ["Conv2d"], "override": override}]).init_weights()
+    shown = {line.split(" - ")[0].strip(): line.split("\n")[2].strip() for line in init_log()}
+    assert shown == {
+        "conv1.weight": KAIMING,
+        "conv1.bias": KAIMING,
+        "conv2.weight": XAVIER,
+        "conv2.bias": KAIMING,
+    }
+
+
+def test_log_names_user_defined_initialisation(init_log: Log) -> None:
+    net = Net(constant(2))
+    net.custom = Custom()
+    net.init_weights()
+    assert init_log()[-1] == (
+        "\ncustom.custom_weight - torch.Size([1, 1]): \n"
+        "Initialized by user-defined `init_weights` in Custom  \n"
+    )
+    assert net.custom.custom_weight.item() == 1
+
+
+def test_log_says_what_nobody_touched(init_log: Log) -> None:
+    Net(constant(2)).init_weights()
+    assert "The value is the same before and after calling `init_weights` of Net" in init_log()[2]
+
+
+def test_log_sees_a_change_among_nan_values(init_log: Log) -> None:
+    class Row(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.full((1000, 2), torch.nan))
+
+        def init_weights(self) -> None:
+            nn.init.ones_(self.table)
+
+    net = BaseModule()
+    net.row = Row()
+    net.init_weights()
+    assert "Row" in init_log()[0]
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda m: m, nn.Sequential, lambda m: nn.ModuleDict({"a": nn.ModuleList([m])})]
+)
+def test_children_go_after_the_config_of_their_parent(wrap: Callable[[Any], Any]) -> None:
+    child = Net(constant(5))
+    parent = Net(constant(2))
+    parent.child = wrap(child)
+    parent.init_weights()
+    assert parent.linear.weight.item() == 2
+    assert child.linear.weight.item() == 5
+    assert child.is_init
+
+
+def test_init_weights_a_second_time_warns_and_does_nothing(init_log: Log) -> None:
+    net = Net(constant(2))
+    assert not net.is_init
+    net.init_weights()
+    assert net.is_init
+    nn.init.constant_(net.linear.weight, 9)
+    net.init_weights()
+    assert net.linear.weight.item() == 9
+    assert "Net has been called more than once" in init_log()[-1]
+
+
+def test_record_exists_only_while_init_weights_runs() -> None:
+    class Watching(nn.Module):
+        def init_weights(self) -> None:
+            self.seen = dict(vars(self)["_params_init_info"])
+
+    net = Net()
+    net.watching = Watching()
+    net.init_weights()
+    assert set(net.watching.seen) == set(net.parameters())
+    assert not any(hasattr(module, "_params_init_info") for module in net.modules())
+
+
+def test_record_is_removed_when_an_initialisation_fails() -> None:
+    class Failing(nn.Module):
+        def init_weights(self) -> None:
+            raise RuntimeError("no")
+
+    net = Net()
+    net.failing = Failing()
+    with pytest.raises(RuntimeError, match="no"):
+        net.init_weights()
+    assert not hasattr(net.linear, "_params_init_info")
+    assert not net.is_init
+
+
+def test_update_init_info_outside_init_weights_is_refused() -> None:
+    with pytest.raises(AttributeError, match="exists only while"):
+        update_init_info(nn.Linear(1, 1), "by hand")
+
+
+def test_parameters_without_values_are_initialised_on_meta(init_log: Log) -> None:
+    with torch.device("meta"):
+        net = Net(constant(2))
+    net.init_weights()
+    assert "ConstantInit: val=2, bias=0" in init_log()[0]
+
+
+def test_complex_parameters_are_recorded(init_log: Log) -> None:
+    net = BaseModule()
+    net.phase = nn.Parameter(torch.zeros(2, dtype=torch.complex64))
+    net.init_weights()
+    assert init_log()[0].startswith("\nphase - torch.Size([2])")
+
+
+@pytest.mark.parametrize(
+    ("made", "plain"),
+    [
+        (Sequential(nn.Linear(1, 1), init_cfg=constant(3)), nn.Sequential),
+        (ModuleList([nn.Linear(1, 1)], init_cfg=constant(3)), nn.ModuleList),
+        (ModuleDict({"a": nn.Linear(1, 1)}, init_cfg=constant(3)), nn.ModuleDict),
+        (ModuleDict([("a", nn.Linear(1, 1))], init_cfg=constant(3)), nn.ModuleDict),
+    ],
+    ids=["sequential", "list", "dict", "pairs"],
+)
+def test_containers_have_a_config_of_their_own(made: BaseModule, plain: type[nn.Module]) -> None:
+    made = copy.deepcopy(made)
+    parent = Net(constant(2))
+    parent.part = made
+    parent.init_weights()
+    assert isinstance(made, plain)
+    assert next(made.parameters()).item() == 3
+    assert "init_cfg={'type': 'Constant'" in repr(made)
+
+
+def test_modules_can_be_pickled() -> None:
+    loaded = pickle.loads(pickle.dumps(Sequential(nn.Linear(1, 1), init_cfg=constant(3))))
+    assert loaded.init_cfg == constant(3)

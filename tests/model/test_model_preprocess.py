@@ -1,0 +1,214 @@
+"""Data preprocessors: what moves, what is copied, how images become a batch."""
+
+from collections import OrderedDict, namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from engine_model import BaseDataPreprocessor, ImgDataPreprocessor, stack_batch
+
+Pair = namedtuple("Pair", ["image", "label"])
+
+
+def batch_of(kind: str) -> Any:
+    image, label = torch.zeros(2, 3), torch.ones(2)
+    batches: dict[str, Any] = {
+        "tensor": image,
+        "tuple": (image, label),
+        "list": [image, label],
+        "dict": {"a": image, "b": label},
+        "ordered": OrderedDict(a=image, b=label),
+        "named": Pair(image, label),
+        "nested": {"inputs": [image, (label, None)], "names": ["x", 3, b"y", 1.5]},
+    }
+    return batches[kind]
+
+
+KINDS = ["tensor", "tuple", "list", "dict", "ordered", "named", "nested"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_on_the_device_is_returned_as_it_is(kind: str) -> None:
+    batch = batch_of(kind)
+    assert BaseDataPreprocessor()(batch) is batch
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_elsewhere_is_moved_in_containers_of_the_same_type(kind: str) -> None:
+    batch = batch_of(kind)
+    moved = BaseDataPreprocessor().to("meta")(batch, True)
+    assert type(moved) is type(batch)
+    for old, new in zip(tree_leaves(batch), tree_leaves(moved), strict=True):
+        assert new.is_meta if isinstance(old, Tensor) else new is old
+    assert not any(leaf.is_meta for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
+
+
+def test_objects_of_other_types_pass() -> None:
+    thing = object()
+    assert BaseDataPreprocessor().to("meta")({"a": thing})["a"] is thing
+
+
+def images_of(*sizes: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> list[Tensor]:
+    return [torch.randint(0, 256, size).to(dtype) for size in sizes]
+
+
+def normalized(image: Tensor, mean: list[float], std: list[float]) -> Tensor:
+    return (image.float() - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
+
+
+MEAN, STD = [123.0, 116.0, 103.0], [58.0, 57.0, 56.0]
+
+
+@pytest.mark.parametrize(
+    "sizes", [[(3, 4, 5), (3, 4, 5)], [(3, 4, 5), (3, 6, 2)]], ids=["equal", "unequal"]
+)
+@pytest.mark.parametrize("turn", [{}, {"bgr_to_rgb": True}, {"rgb_to_bgr": True}], ids=str)
+def test_images_are_turned_then_normalised_then_padded(
+    sizes: list[tuple[int, ...]], turn: dict[str, bool]
+) -> None:
+    images = images_of(*sizes)
+    tall = sizes[1][1] == 6
+    preprocess = ImgDataPreprocessor(MEAN, STD, pad_size_divisor=4, pad_value=7, **turn)
+
+    batch = preprocess({"inputs": images, "labels": [1, 2]})
+
+    assert batch["labels"] == [1, 2]
+    assert batch["inputs"].shape == (2, 3, 8 if tall else 4, 8)
+    assert batch["inputs"].dtype == torch.float32
+    for image, got in zip(images, batch["inputs"], strict=True):
+        _, height, width = image.shape
+        wanted = normalized(image[[2, 1, 0]] if turn else image, MEAN, STD)
+        torch.testing.assert_close(got[:, :height, :width], wanted)
+        assert (got[:, height:] == 7).all()
+        assert (got[:, :, width:] == 7).all()
+
+
+def test_a_batch_of_images_is_treated_as_a_list_of_them() -> None:
+    images = images_of((3, 5, 6), (3, 5, 6))
+    preprocess = ImgDataPreprocessor(MEAN, STD, pad_size_divisor=4, bgr_to_rgb=True)
+    from_batch = preprocess({"inputs": torch.stack(images)})["inputs"]
+    torch.testing.assert_close(from_batch, preprocess({"inputs": images})["inputs"])
+
+
+def test_one_mean_is_for_all_channels() -> None:
+    image = images_of((2, 3, 3))
+    batch = ImgDataPreprocessor([10], [2])({"inputs": image})["inputs"]
+    torch.testing.assert_close(batch[0], (image[0].float() - 10) / 2)
+
+
+def test_images_without_statistics_only_become_float() -> None:
+    image = images_of((1, 3, 3))
+    batch = ImgDataPreprocessor(bgr_to_rgb=True)({"inputs": image})["inputs"]
+    assert torch.equal(batch[0], image[0].float())
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda image: [torch.stack(image), "labels"], list),
+        (lambda image: (image, "labels"), tuple),
+        (lambda image: {"inputs": tuple(image)}, dict),
+        (lambda image: [{"inputs": one, "label": 1} for one in image], dict),
+    ],
+    ids=["list", "tuple", "dict", "list of dicts"],
+)
+def test_images_come_in_every_form_of_collate(
+    make: Callable[[list[Tensor]], Any], kind: type[Any]
+) -> None:
+    images = images_of((3, 2, 2), (3, 2, 2))
+    result: Any = ImgDataPreprocessor()(make(images))
+    assert type(result) is kind
+    got = result[0 if kind is not dict else "inputs"]
+    assert torch.equal(got, torch.stack(images).float())
+
+
+def test_the_batch_of_the_caller_is_not_changed() -> None:
+    images = images_of((3, 2, 2))
+    data = {"inputs": images}
+    before = images[0].clone()
+    ImgDataPreprocessor(MEAN, STD)(data)
+    assert data["inputs"] is images
+    assert torch.equal(images[0], before)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"bgr_to_rgb": True, "rgb_to_bgr": True},
+        {"mean": [1.0]},
+        {"std": [1.0]},
+        {"mean": [1.0, 2.0], "std": [1.0, 2.0]},
+        {"mean": [1.0], "std": [1.0, 2.0, 3.0]},
+    ],
+    ids=str,
+)
+def test_contradicting_arguments_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"bgr_to_rgb|mean"):
+        ImgDataPreprocessor(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({"img": 1}, TypeError, "its keys are img"),
+        (torch.zeros(1, 3, 2, 2), TypeError, "not Tensor"),
+        ({"inputs": "x"}, TypeError, "not str"),
+        ({"inputs": torch.zeros(3, 2, 2)}, ValueError, "N, C, H, W"),
+        ({"inputs": [torch.zeros(2, 2)]}, ValueError, "C, H, W"),
+        ({"inputs": ["x"]}, ValueError, "not str"),
+        ({"inputs": []}, ValueError, "empty"),
+        ({"inputs": [torch.zeros(2, 2, 2)]}, ValueError, "2 channels"),
+    ],
+    ids=["no inputs", "tensor", "string", "no batch", "no image", "strings", "none", "channels"],
+)
+def test_batches_that_are_no_images_are_refused(
+    data: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ImgDataPreprocessor(MEAN, STD)(data)
+
+
+def test_the_statistics_are_no_part_of_the_weights() -> None:
+    assert not ImgDataPreprocessor(MEAN, STD).state_dict()
+
+
+@pytest.mark.parametrize("divisor", [0, 1, 2, 32])
+def test_stack_batch_pads_each_dimension_but_the_first(divisor: int) -> None:
+    tensors = [torch.randn(3, 5, 2, 4), torch.randn(3, 1, 7, 4)]
+    batch = stack_batch(tensors, divisor, 0.5)
+    step = max(1, divisor)
+    assert batch.shape == (2, 3, *(-(-size // step) * step for size in (5, 7, 4)))
+    for tensor, place in zip(tensors, batch, strict=True):
+        _, depth, height, width = tensor.shape
+        assert torch.equal(place[:, :depth, :height, :width], tensor)
+    assert (batch == 0.5).sum() == batch.numel() - sum(tensor.numel() for tensor in tensors)
+
+
+def test_stack_batch_promotes_types_and_passes_gradients() -> None:
+    source = torch.ones(1, 2, requires_grad=True)
+    batch = stack_batch([source, torch.ones(1, 3, dtype=torch.int64)])
+    assert batch.dtype == torch.float32
+    (gradient,) = torch.autograd.grad(batch.sum(), source)
+    assert torch.equal(gradient, torch.ones(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "error", "message"),
+    [
+        (torch.zeros(2), TypeError, "not Tensor"),
+        ([], ValueError, "empty"),
+        ([torch.zeros(1, 2), 3], TypeError, "holds a int"),
+        ([torch.zeros(1, 2), torch.zeros(2, 2)], ValueError, r"\(1, 2\), \(2, 2\)"),
+        ([torch.zeros(1, 2), torch.zeros(1, 2, 2)], ValueError, "as many dimensions"),
+    ],
+    ids=["no list", "empty", "number", "channels", "dimensions"],
+)
+def test_stack_batch_refuses_what_is_no_batch(
+    tensors: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        stack_batch(tensors)
