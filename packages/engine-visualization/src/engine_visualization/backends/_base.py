@@ -1,0 +1,85 @@
+"""What every back end offers."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+
+class ConfigLike(Protocol):
+    """The part of a config that back ends read; engine-config's ``Config`` has it."""
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as formatted text."""
+
+    def dump(self, file: str | None = None) -> str | None:
+        """Write the config to a file, in the format of its suffix."""
+
+
+class BaseVisBackend:
+    """Base of the back ends: a subclass overrides what its service can record.
+
+    What a subclass does not override is left out of its records, so that one visualizer can feed
+    services of different abilities. The visualizer passes every argument by keyword. Files and
+    connections are opened at the first record, never at construction.
+
+    Args:
+        save_dir: Folder for the files that the back end writes.
+
+    Example:
+        >>> class Printer(BaseVisBackend):
+        ...     def add_scalar(self, name, value, step=0, **kwargs):
+        ...         print(f"{step}: {name} = {value}")
+        >>> Printer("logs").add_scalar("loss", 0.25, step=3)
+        3: loss = 0.25
+    """
+
+    def __init__(self, save_dir: str | PathLike[str]) -> None:
+        self._save_dir = fspath(save_dir)
+
+    @property
+    def save_dir(self) -> str:
+        """Folder for the files that the back end writes."""
+        return self._save_dir
+
+    @property
+    def experiment(self) -> Any:
+        """The service's own object, for what this interface does not cover; here the back end."""
+        return self
+
+    def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
+        """Record the config."""
+
+    def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
+        """Record the structure of the model, which would be called with ``data_batch``."""
+
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+        """Record an RGB image ``(H, W, 3)``."""
+
+    def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
+        """Record a number."""
+
+    def add_scalars(
+        self,
+        scalar_dict: Mapping[str, Any],
+        step: int = 0,
+        file_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record several numbers of one step; ``file_path`` is one more file to write them to."""
+
+    def close(self) -> None:
+        """Write out what is pending and free what is open; closing twice does no harm."""
+
+
+def to_plain(value: Any) -> Any:
+    """Return tensors, arrays and NumPy numbers as Python values, anything else as it is."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        return value.item() if value.numel() == 1 else value.tolist()
+    if isinstance(value, np.ndarray | np.generic):
+        return value.item() if value.size == 1 else value.tolist()
+    return value

@@ -1,0 +1,128 @@
+"""The back end that writes to the local disk."""
+
+import json
+import weakref
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from PIL import Image
+
+from engine_registry import VISBACKENDS
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+
+
+@VISBACKENDS.register_module()
+class LocalVisBackend(BaseVisBackend):
+    """Writes scalars, images and the config to a local folder.
+
+    Scalars are appended to a file with one JSON object a line, which holds the values of one call
+    and their ``step``. The file stays open between calls, and each line is on its way to the disk
+    when the call returns.
+
+    Args:
+        save_dir: Folder for everything written; it is made at the first record.
+        img_save_dir: Folder for images, below ``save_dir``.
+        config_save_file: Name of the config's file; its suffix chooses the format.
+        scalar_save_file: Name of the file for scalars, ending in ``.json``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     backend = LocalVisBackend(folder)
+        ...     backend.add_scalars({"loss": 0.3, "accuracy": 0.8}, step=10)
+        ...     backend.close()
+        ...     print(Path(folder, "scalars.json").read_text(), end="")
+        {"loss": 0.3, "accuracy": 0.8, "step": 10}
+    """
+
+    def __init__(
+        self,
+        save_dir: str | PathLike[str],
+        img_save_dir: str = "vis_image",
+        config_save_file: str = "config.py",
+        scalar_save_file: str = "scalars.json",
+    ) -> None:
+        super().__init__(save_dir)
+        self._images = Path(save_dir, img_save_dir)
+        self._config = Path(save_dir, config_save_file)
+        self._scalars = _check_json(Path(save_dir, scalar_save_file))
+        self._streams: dict[Path, TextIO] = {}
+        # Lines are complete when written; this only frees the files of a back end nobody closed.
+        weakref.finalize(self, _close_all, self._streams)
+
+    @property
+    def experiment(self) -> "LocalVisBackend":
+        """The back end itself."""
+        return self
+
+    def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
+        """Write the config to ``config_save_file``."""
+        self._config.parent.mkdir(parents=True, exist_ok=True)
+        config.dump(str(self._config))
+
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+        """Write an RGB image to ``<img_save_dir>/<name>_<step>.png``."""
+        target = self._images / f"{name}_{step}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(image).astype(np.uint8)).save(target)
+
+    def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
+        """Append a number, tensor or array with its step to the file of scalars."""
+        self.add_scalars({name: value}, step=step)
+
+    def add_scalars(
+        self,
+        scalar_dict: Mapping[str, Any],
+        step: int = 0,
+        file_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Append values and their step as one line to the file of scalars.
+
+        Args:
+            scalar_dict: Numbers, tensors or arrays by name; a ``step`` among them takes the place
+                of the argument.
+            step: The step they belong to.
+            file_path: Another file below ``save_dir``, ending in ``.json``, that gets the line too.
+            **kwargs: Without meaning here.
+
+        Raises:
+            ValueError: ``file_path`` is the file of scalars, or does not end in ``.json``.
+        """
+        values = {name: to_plain(value) for name, value in scalar_dict.items()}
+        line = json.dumps({**values, "step": values.get("step", step)}) + "\n"
+        if file_path is not None:
+            self._append(self._extra_file(file_path), line)
+        self._append(self._scalars, line)
+
+    def close(self) -> None:
+        """Close the files; a later record opens them again."""
+        _close_all(self._streams)
+
+    def _append(self, file: Path, line: str) -> None:
+        stream = self._streams.get(file)
+        if stream is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stream = self._streams[file] = file.open("a", buffering=1, encoding="utf-8")
+        stream.write(line)
+
+    def _extra_file(self, file_path: str) -> Path:
+        file = _check_json(Path(self.save_dir, file_path))
+        if file == self._scalars:
+            raise ValueError(f"file_path {file_path!r} is the file that gets all scalars anyway")
+        return file
+
+
+def _close_all(streams: dict[Path, TextIO]) -> None:
+    while streams:
+        streams.popitem()[1].close()
+
+
+def _check_json(file: Path) -> Path:
+    if file.suffix != ".json":
+        raise ValueError(f"scalars are written as JSON lines to a file *.json; got {file.name!r}")
+    return file

@@ -1,0 +1,85 @@
+"""The back end that writes TensorBoard's event files."""
+
+import logging
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from engine_registry import VISBACKENDS
+from engine_visualization._extras import load_library
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+
+_logger = logging.getLogger("engine.visualization")
+
+
+@VISBACKENDS.register_module()
+class TensorboardVisBackend(BaseVisBackend):
+    """Writes scalars, images and the config as TensorBoard events.
+
+    Needs the extra ``tensorboard``, which is imported at the first record.
+
+    Args:
+        save_dir: Folder for the event files.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     backend = TensorboardVisBackend(folder)
+        ...     backend.add_scalar("loss", 0.3, step=10)
+        ...     backend.close()
+    """
+
+    def __init__(self, save_dir: str | PathLike[str]) -> None:
+        super().__init__(save_dir)
+        self._writer: Any = None
+
+    @property
+    def experiment(self) -> Any:
+        """The ``torch.utils.tensorboard.SummaryWriter``, made at the first use.
+
+        Raises:
+            ImportError: TensorBoard is not installed.
+        """
+        if self._writer is None:
+            self._writer = load_library("tensorboard").SummaryWriter(self.save_dir)
+        return self._writer
+
+    def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
+        """Record the config as a text."""
+        indented = config.pretty_text.replace("\n", "\n    ")  # TensorBoard renders Markdown
+        self.experiment.add_text("config", f"    {indented}")
+
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+        """Record an RGB image ``(H, W, 3)``."""
+        self.experiment.add_image(name, image, step, dataformats="HWC")
+
+    def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
+        """Record a number; what is not one number is left out, with a warning in the log."""
+        number = to_plain(value)
+        if isinstance(number, int | float):
+            self.experiment.add_scalar(name, number, step)
+        else:
+            _logger.warning(
+                "TensorBoard records single numbers only; %r is a %s", name, type(value).__name__
+            )
+
+    def add_scalars(
+        self,
+        scalar_dict: Mapping[str, Any],
+        step: int = 0,
+        file_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record each number under its name; ``file_path`` has no meaning here."""
+        at = int(scalar_dict.get("step", step))
+        for name, value in scalar_dict.items():
+            if name != "step":
+                self.add_scalar(name, value, at)
+
+    def close(self) -> None:
+        """Write out and close the event file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

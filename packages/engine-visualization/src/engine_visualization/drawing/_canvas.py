@@ -1,0 +1,282 @@
+"""An RGB image to draw on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from engine_visualization.drawing._colors import RGBA, ColorSpec, parse_color
+from engine_visualization.drawing._featmap import draw_featmap
+from engine_visualization.drawing._markers import marker_outline, marker_strokes
+from engine_visualization.drawing._shapes import Style, circle_points, paint_path
+from engine_visualization.drawing._text import (
+    Horizontal,
+    TextStyle,
+    Vertical,
+    default_font_size,
+    paint_text,
+)
+from engine_visualization.drawing._values import Array, spread, to_image, to_numpy, to_rows
+
+Number: TypeAlias = int | float
+Colors: TypeAlias = ColorSpec | Sequence[ColorSpec]
+_DEFAULT_POINT_SIZE = 36.0
+
+
+class Canvas:
+    """An image and the methods that draw on it; each returns the canvas, so calls can be chained.
+
+    Coordinates are ``(x, y)`` in pixels, pixel ``i`` having its centre at ``i``; what lies outside
+    the image is cut. Every method takes NumPy arrays or tensors (on any device), one shape or
+    several; a list of colours, styles or widths holds one for each shape, any other value serves
+    them all. Colours are letters as in ``"g"``, CSS names, ``"#rrggbb"``, ``"C0"`` to ``"C9"``,
+    greys ``"0"`` to ``"1"``, tuples of integers 0-255 or of floats 0-1, and ``"none"``. Line
+    styles are ``"-"``, ``"--"``, ``":"`` and ``"-."``; widths are in pixels.
+
+    Args:
+        image: RGB ``(H, W, 3)`` or grey ``(H, W)``, values 0-255; it is copied.
+
+    Example:
+        >>> import numpy as np
+        >>> canvas = Canvas(np.zeros((40, 60, 3), dtype=np.uint8))
+        >>> image = canvas.draw_bboxes(np.array([5, 5, 30, 20]), edge_colors="r").get_image()
+        >>> image.shape, bool(image.any())
+        ((40, 60, 3), True)
+    """
+
+    draw_featmap = staticmethod(draw_featmap)
+
+    def __init__(self, image: np.ndarray | None = None) -> None:
+        self._picture: Image.Image | None = None
+        if image is not None:
+            self.set_image(image)
+
+    def set_image(self, image: np.ndarray) -> None:
+        """Start over with another image: RGB ``(H, W, 3)`` or grey ``(H, W)``, values 0-255."""
+        self._picture = Image.fromarray(to_image(image).copy())
+
+    def get_image(self) -> np.ndarray:
+        """Return a copy of the image with everything drawn so far: RGB ``(H, W, 3)``, uint8.
+
+        Raises:
+            RuntimeError: No image was set.
+        """
+        return np.array(self._target())
+
+    def draw_bboxes(
+        self,
+        bboxes: Array,
+        edge_colors: Colors = "g",
+        line_styles: str | list[str] = "-",
+        line_widths: Number | list[Number] = 2,
+        face_colors: Colors = "none",
+        alpha: Number = 0.8,
+    ) -> Self:
+        """Draw boxes ``(4,)`` or ``(N, 4)`` as ``(x1, y1, x2, y2)``.
+
+        Raises:
+            ValueError: A box ends before it begins, or a list has not one value for each box.
+        """
+        rows = to_rows(bboxes, 4, "bboxes")
+        if (rows[:, :2] > rows[:, 2:]).any():
+            raise ValueError("bboxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
+        outlines = list(rows[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
+        styles = _styles(len(rows), edge_colors, line_styles, line_widths, face_colors, alpha)
+        return self._paint(outlines, styles)
+
+    def draw_polygons(
+        self,
+        polygons: Array | list[Array],
+        edge_colors: Colors = "g",
+        line_styles: str | list[str] = "-",
+        line_widths: Number | list[Number] = 2,
+        face_colors: Colors = "none",
+        alpha: Number = 0.8,
+    ) -> Self:
+        """Draw a polygon ``(N, 2)`` or ``(2 * N,)``, or a list of such polygons."""
+        several = polygons if isinstance(polygons, list) else [polygons]
+        outlines = [to_numpy(polygon).astype(np.float64).reshape(-1, 2) for polygon in several]
+        styles = _styles(len(outlines), edge_colors, line_styles, line_widths, face_colors, alpha)
+        return self._paint(outlines, styles)
+
+    def draw_circles(
+        self,
+        center: Array,
+        radius: Array,
+        edge_colors: Colors = "g",
+        line_styles: str | list[str] = "-",
+        line_widths: Number | list[Number] = 2,
+        face_colors: Colors = "none",
+        alpha: Number = 0.8,
+    ) -> Self:
+        """Draw circles around ``center`` ``(2,)`` or ``(N, 2)`` with one radius for each."""
+        centers = to_rows(center, 2, "center")
+        radii = spread(to_numpy(radius).ravel().tolist(), len(centers), "radius")
+        outlines = [circle_points(x, y, r) for (x, y), r in zip(centers, radii, strict=True)]
+        styles = _styles(len(outlines), edge_colors, line_styles, line_widths, face_colors, alpha)
+        return self._paint(outlines, styles)
+
+    def draw_lines(
+        self,
+        x_datas: Array,
+        y_datas: Array,
+        colors: Colors = "g",
+        line_styles: str | list[str] = "-",
+        line_widths: Number | list[Number] = 2,
+    ) -> Self:
+        """Draw lines; ``x_datas`` and ``y_datas``, ``(2,)`` or ``(N, 2)``, hold start and end."""
+        x, y = to_rows(x_datas, 2, "x_datas"), to_rows(y_datas, 2, "y_datas")
+        if x.shape != y.shape:
+            raise ValueError(f"x_datas and y_datas have one shape; got {x.shape} and {y.shape}")
+        styles = _styles(len(x), colors, line_styles, line_widths, "none", 1.0)
+        return self._paint(list(np.stack([x, y], axis=2)), styles, closed=False)
+
+    def draw_points(
+        self,
+        positions: Array,
+        colors: Colors = "g",
+        marker: str | None = None,
+        sizes: Array | list[Number] | Number | None = None,
+    ) -> Self:
+        """Draw points at ``positions`` ``(2,)`` or ``(N, 2)``.
+
+        Args:
+            positions: Where.
+            colors: One colour, or a list with one for each point.
+            marker: One of ``o . s ^ v < > D + x``; a filled circle if None.
+            sizes: Area of the square around the marker in pixels; 36 if None.
+        """
+        rows, image = to_rows(positions, 2, "positions"), self._target()
+        areas = _DEFAULT_POINT_SIZE if sizes is None else sizes
+        if not isinstance(areas, int | float):
+            areas = to_numpy(areas).ravel().tolist()
+        for (x, y), color, area in zip(
+            rows,
+            _colors(colors, len(rows), "colors"),
+            spread(areas, len(rows), "sizes"),
+            strict=True,
+        ):
+            radius = float(area) ** 0.5 / 2
+            outline = marker_outline(marker or "o", x, y, radius)
+            if outline is not None:
+                paint_path(image, outline, Style(face=color), closed=True)
+                continue
+            stroke = Style(edge=color, width=max(1.0, radius / 2))
+            for line in marker_strokes(marker or "o", x, y, radius):
+                paint_path(image, line, stroke, closed=False)
+        return self
+
+    def draw_texts(
+        self,
+        texts: str | list[str],
+        positions: Array,
+        font_sizes: Number | list[Number] | None = None,
+        colors: Colors = "g",
+        vertical_alignments: Vertical | list[Vertical] = "top",
+        horizontal_alignments: Horizontal | list[Horizontal] = "left",
+        font_families: str | list[str] = "sans-serif",
+        bboxes: Mapping[str, Any] | list[Mapping[str, Any]] | None = None,
+    ) -> Self:
+        """Write texts at ``positions`` ``(2,)`` or ``(N, 2)``.
+
+        Args:
+            texts: One text, or one for each position.
+            positions: Where each text's aligned point lies.
+            font_sizes: In pixels; grows with the image if None.
+            colors: Of the letters.
+            vertical_alignments: ``"top"``, ``"center"``, ``"bottom"`` or ``"baseline"``.
+            horizontal_alignments: ``"left"``, ``"center"`` or ``"right"``.
+            font_families: ``"sans-serif"``, ``"serif"``, ``"monospace"``, … or a font's file name;
+                where the machine lacks it, the sans-serif font that Pillow brings.
+            bboxes: The box behind a text: ``facecolor``, ``edgecolor``, ``alpha``, ``linewidth``,
+                ``pad`` (pixels) and ``boxstyle`` (``"square"`` or ``"round"``).
+        """
+        rows, image = to_rows(positions, 2, "positions"), self._target()
+        count = len(rows)
+        words = [texts] if isinstance(texts, str) else texts
+        size = default_font_size(image) if font_sizes is None else font_sizes
+        boxes = spread(bboxes, count, "bboxes")
+        columns = zip(
+            spread(size, count, "font_sizes"),
+            _colors(colors, count, "colors"),
+            spread(font_families, count, "font_families"),
+            spread(vertical_alignments, count, "vertical_alignments"),
+            spread(horizontal_alignments, count, "horizontal_alignments"),
+            strict=True,
+        )
+        styles = [
+            TextStyle(size=size, color=color, family=family, vertical=vertical, horizontal=across)
+            for size, color, family, vertical, across in columns
+        ]
+        for text, (x, y), style, box in zip(
+            spread(words, count, "texts"), rows, styles, boxes, strict=True
+        ):
+            paint_text(image, text, (float(x), float(y)), style, box=box)
+        return self
+
+    def draw_binary_masks(
+        self,
+        binary_masks: Array,
+        colors: Colors = "g",
+        alphas: Number | list[Number] = 0.8,
+    ) -> Self:
+        """Tint what masks ``(H, W)`` or ``(N, H, W)`` of zeros and ones (or booleans) cover.
+
+        Raises:
+            ValueError: The masks have another size than the image, or other values.
+        """
+        image = self._target()
+        masks = to_numpy(binary_masks)
+        masks = masks[np.newaxis] if masks.ndim == 2 else masks
+        if masks.ndim != 3 or masks.shape[1:] != (image.height, image.width):
+            raise ValueError(
+                f"masks have the image's size, (N, {image.height}, {image.width}); "
+                f"got {masks.shape}"
+            )
+        if not np.isin(masks, (0, 1)).all():
+            raise ValueError("masks hold zeros and ones only")
+        tints = _colors(colors, len(masks), "colors")
+        for mask, tint, alpha in zip(
+            masks, tints, spread(alphas, len(masks), "alphas"), strict=True
+        ):
+            if tint is not None:
+                opacity = round(alpha * tint[3])
+                image.paste(tint[:3], mask=Image.fromarray(mask.astype(np.uint8) * opacity))
+        return self
+
+    def _target(self) -> Image.Image:
+        if self._picture is None:
+            raise RuntimeError("there is no image to draw on: call set_image(image) first")
+        return self._picture
+
+    def _paint(
+        self, outlines: Sequence[np.ndarray], styles: Sequence[Style], *, closed: bool = True
+    ) -> Self:
+        image = self._target()
+        for outline, style in zip(outlines, styles, strict=True):
+            paint_path(image, outline, style, closed=closed)
+        return self
+
+
+def _styles(
+    count: int, edges: Any, lines: Any, widths: Any, faces: Any, alpha: Number
+) -> list[Style]:
+    columns = zip(
+        _colors(edges, count, "edge_colors"),
+        _colors(faces, count, "face_colors"),
+        spread(lines, count, "line_styles"),
+        spread(widths, count, "line_widths"),
+        strict=True,
+    )
+    return [
+        Style(edge=edge, face=face, line=line, width=float(width), alpha=float(alpha))
+        for edge, face, line, width in columns
+    ]
+
+
+def _colors(value: Any, count: int, name: str) -> list[RGBA | None]:
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        value = list(value)
+    parse: Callable[[ColorSpec], RGBA | None] = parse_color
+    return [parse(color) for color in spread(value, count, name)]

@@ -1,0 +1,77 @@
+"""Colours as people write them, turned into red, green, blue and opacity."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from PIL import ImageColor
+
+ColorSpec: TypeAlias = str | Sequence[float] | np.ndarray
+"""A colour: a name, a letter, ``#rrggbb``, a grey ``"0.5"``, or three or four numbers."""
+
+RGBA: TypeAlias = tuple[int, int, int, int]
+
+_LETTERS = {
+    "b": "#0000ff",
+    "g": "#008000",
+    "r": "#ff0000",
+    "c": "#00bfbf",
+    "m": "#bf00bf",
+    "y": "#bfbf00",
+    "k": "#000000",
+    "w": "#ffffff",
+}
+# The ten-colour cycle that most plots use, by its names and by its places ("C0", "C1", …).
+_CYCLE = {
+    "tab:blue": "#1f77b4",
+    "tab:orange": "#ff7f0e",
+    "tab:green": "#2ca02c",
+    "tab:red": "#d62728",
+    "tab:purple": "#9467bd",
+    "tab:brown": "#8c564b",
+    "tab:pink": "#e377c2",
+    "tab:gray": "#7f7f7f",
+    "tab:olive": "#bcbd22",
+    "tab:cyan": "#17becf",
+}
+_NAMES = _LETTERS | _CYCLE | {f"C{i}": color for i, color in enumerate(_CYCLE.values())}
+
+
+def parse_color(color: ColorSpec) -> RGBA | None:
+    """Return a colour as four integers from 0 to 255, or None for ``"none"``.
+
+    Three or four whole numbers are read on the scale 0-255, numbers with a fraction part type
+    (Python or NumPy floats) on the scale 0-1.
+
+    Raises:
+        ValueError: The colour is not written in any of the accepted ways.
+    """
+    if isinstance(color, str):
+        return None if color.lower() == "none" else _parse_text(color)
+    return _parse_numbers(np.asarray(color))
+
+
+def _parse_text(text: str) -> RGBA:
+    if text.replace(".", "", 1).isdigit() and 0 <= float(text) <= 1:
+        grey = round(float(text) * 255)
+        return grey, grey, grey, 255
+    try:
+        red, green, blue, *opacity = ImageColor.getrgb(_NAMES.get(text, text))
+    except ValueError as error:
+        raise ValueError(
+            f"unknown colour {text!r}; use one of the letters {''.join(_LETTERS)}, a CSS name such "
+            f"as 'orange', '#rrggbb', a grey from '0' to '1', 'C0' to 'C9', or 'none'"
+        ) from error
+    return red, green, blue, opacity[0] if opacity else 255
+
+
+def _parse_numbers(values: np.ndarray) -> RGBA:
+    scale = 1 if np.issubdtype(values.dtype, np.floating) else 255
+    numeric = np.issubdtype(values.dtype, np.number)
+    if not numeric or values.shape not in {(3,), (4,)} or values.min() < 0 or values.max() > scale:
+        raise ValueError(
+            f"a colour given as numbers has three or four of them, whole from 0 to 255 or floats "
+            f"from 0 to 1; got {values.tolist()}"
+        )
+    red, green, blue, *opacity = (round(float(value) * 255 / scale) for value in values)
+    return red, green, blue, opacity[0] if opacity else 255

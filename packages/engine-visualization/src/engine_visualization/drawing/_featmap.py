@@ -1,0 +1,140 @@
+"""Feature maps as pictures."""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from engine_visualization.drawing._values import to_image
+
+Reduction: TypeAlias = Literal["squeeze_mean", "select_max"]
+
+# From low to high through dark blue, green and yellow: equal steps look equal, also in grey.
+_HEAT = np.array(
+    [
+        [68, 1, 84],
+        [71, 44, 122],
+        [59, 81, 139],
+        [44, 113, 142],
+        [33, 144, 141],
+        [39, 173, 129],
+        [92, 200, 99],
+        [170, 220, 50],
+        [253, 231, 37],
+    ],
+    dtype=np.float64,
+)
+_GAP = 2  # white pixels between the maps of a grid
+
+
+def draw_featmap(
+    featmap: torch.Tensor,
+    overlaid_image: np.ndarray | None = None,
+    channel_reduction: Reduction | None = "squeeze_mean",
+    topk: int = 20,
+    arrangement: tuple[int, int] = (4, 5),
+    resize_shape: tuple[int, int] | None = None,
+    alpha: float = 0.5,
+) -> np.ndarray:
+    """Turn a feature map into an RGB picture, over an image if one is given.
+
+    Args:
+        featmap: Features of shape ``(C, H, W)``.
+        overlaid_image: RGB image under the map. Unless ``resize_shape`` is given, a map of
+            another size is resized to the image's.
+        channel_reduction: ``"squeeze_mean"`` shows the mean over channels, ``"select_max"`` the
+            channel with the largest sum, None the channels themselves.
+        topk: Without reduction, how many channels to show, those with the largest sums first. Zero
+            or less shows a map of one or three channels as an image.
+        arrangement: Rows and columns of the grid that holds the ``topk`` channels.
+        resize_shape: Height and width to which the map and the image are resized.
+        alpha: Weight of the map over the image, 0-1.
+
+    Returns:
+        An RGB image of type uint8; a grid of several where channels are shown.
+
+    Raises:
+        ValueError: The map is not ``(C, H, W)``, an argument is none of its choices, or the grid
+            is too small for ``topk``.
+    """
+    if featmap.ndim != 3:
+        raise ValueError(f"a feature map has shape (C, H, W); got {tuple(featmap.shape)}")
+    maps = featmap.detach().float().cpu()
+    image = None if overlaid_image is None else to_image(overlaid_image)
+    if resize_shape is not None:
+        image = None if image is None else _resize_image(image, resize_shape)
+        maps = _resize(maps, resize_shape)
+    elif image is not None and image.shape[:2] != maps.shape[1:]:
+        maps = _resize(maps, image.shape[:2])
+    if channel_reduction is not None:
+        return _overlay(_reduce(maps, channel_reduction), image, alpha)
+    if topk <= 0:
+        return _overlay(_check_image_channels(maps), image, alpha)
+    return _grid(maps, image, topk=topk, arrangement=arrangement, alpha=alpha)
+
+
+def _reduce(maps: torch.Tensor, reduction: str) -> torch.Tensor:
+    if reduction == "squeeze_mean":
+        return maps.mean(dim=0, keepdim=True)
+    if reduction == "select_max":
+        return maps[maps.sum(dim=(1, 2)).argmax()][None]
+    raise ValueError(
+        f"unknown channel_reduction {reduction!r}; use 'squeeze_mean', 'select_max' or None"
+    )
+
+
+def _check_image_channels(maps: torch.Tensor) -> torch.Tensor:
+    if len(maps) not in {1, 3}:
+        raise ValueError(
+            f"topk <= 0 shows a map of 1 or 3 channels as an image, and this one has {len(maps)}; "
+            "choose a channel_reduction, or a positive topk"
+        )
+    return maps
+
+
+def _grid(
+    maps: torch.Tensor,
+    image: np.ndarray | None,
+    *,
+    topk: int,
+    arrangement: tuple[int, int],
+    alpha: float,
+) -> np.ndarray:
+    rows, columns = arrangement
+    if rows * columns < topk:
+        raise ValueError(f"a grid of {rows} x {columns} is too small for topk={topk} channels")
+    chosen = maps.sum(dim=(1, 2)).topk(min(topk, len(maps))).indices
+    height, width = maps.shape[1:]
+    shape = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3)
+    picture = np.full(shape, 255, dtype=np.uint8)
+    for place, channel in enumerate(chosen):
+        top, left = place // columns * (height + _GAP), place % columns * (width + _GAP)
+        picture[top : top + height, left : left + width] = _overlay(
+            maps[channel][None], image, alpha
+        )
+    return picture
+
+
+def _overlay(maps: torch.Tensor, image: np.ndarray | None, alpha: float) -> np.ndarray:
+    span = maps.max() - maps.min()
+    levels = ((maps - maps.min()) / span if span > 0 else torch.zeros_like(maps)).numpy()
+    if len(levels) == 3:
+        picture = levels.transpose(1, 2, 0) * 255
+    else:
+        stops = np.linspace(0, 1, len(_HEAT))
+        picture = np.stack([np.interp(levels[0], stops, _HEAT[:, i]) for i in range(3)], axis=2)
+    if image is not None:
+        picture = alpha * picture + (1 - alpha) * image
+    return np.asarray(picture.round().astype(np.uint8))
+
+
+def _resize(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    return functional.interpolate(
+        maps[None], size=tuple(shape[:2]), mode="bilinear", align_corners=False
+    )[0]
+
+
+def _resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    resized = _resize(torch.from_numpy(image.copy()).permute(2, 0, 1).float(), shape)
+    return to_image(resized.permute(1, 2, 0).round())

@@ -1,0 +1,104 @@
+"""Writing text on an image, with an optional box behind it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from engine_visualization.drawing._colors import RGBA, parse_color
+from engine_visualization.drawing._shapes import Mask, stamp
+
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Vertical: TypeAlias = Literal["top", "center", "bottom", "baseline"]
+Horizontal: TypeAlias = Literal["left", "center", "right"]
+
+_VERTICAL = {"top": "a", "center": "m", "bottom": "d", "baseline": "s"}
+_HORIZONTAL = {"left": "l", "center": "m", "right": "r"}
+# Pillow brings one sans-serif font; the others are looked for on the machine.
+_FAMILIES = {
+    "sans-serif": "DejaVuSans.ttf",
+    "serif": "DejaVuSerif.ttf",
+    "monospace": "DejaVuSansMono.ttf",
+    "cursive": "DejaVuSerif-Italic.ttf",
+    "fantasy": "DejaVuSans-Bold.ttf",
+}
+_BOX_KEYS = ("alpha", "boxstyle", "edgecolor", "facecolor", "linewidth", "pad")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextStyle:
+    """How a text looks and which of its points lies at the given position."""
+
+    size: float
+    color: RGBA | None
+    family: str
+    vertical: Vertical
+    horizontal: Horizontal
+
+
+def paint_text(
+    image: Image.Image,
+    text: str,
+    position: tuple[float, float],
+    style: TextStyle,
+    *,
+    box: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``text`` on ``image`` at ``position`` (x, y), in place."""
+    pen = ImageDraw.Draw(image)
+    font = _load_font(style.family, max(1.0, float(style.size)))
+    anchor = _choose(_HORIZONTAL, style.horizontal) + _choose(_VERTICAL, style.vertical)
+    if box is not None:
+        _paint_box(image, pen.textbbox(position, text, font=font, anchor=anchor), box)
+    if style.color is not None:
+        pen.text(position, text, fill=style.color[:3], font=font, anchor=anchor)
+
+
+def default_font_size(image: Image.Image) -> float:
+    """Return a size that reads well on an image of this size: 1/25 of its side, at least 10."""
+    return max(10.0, math.sqrt(image.width * image.height) / 25)
+
+
+@lru_cache(maxsize=64)
+def _load_font(family: str, size: float) -> Font:
+    try:
+        return ImageFont.truetype(_FAMILIES.get(family, family), size)
+    except OSError:
+        return ImageFont.load_default(size)
+
+
+def _choose(choices: Mapping[str, str], name: str) -> str:
+    if name not in choices:
+        raise ValueError(f"unknown text alignment {name!r}; use one of {', '.join(choices)}")
+    return choices[name]
+
+
+def _paint_box(
+    image: Image.Image, bounds: tuple[float, float, float, float], box: Mapping[str, Any]
+) -> None:
+    unknown = sorted(set(box) - set(_BOX_KEYS))
+    if unknown:
+        raise ValueError(f"unknown keys {unknown} of a text box; use {', '.join(_BOX_KEYS)}")
+    pad, width = float(box.get("pad", 2)), float(box.get("linewidth", 1))
+    left, top, right, bottom = bounds
+    corners = np.array([[left - pad, top - pad], [right + pad, bottom + pad]])
+    radius = (bottom - top) / 4 if str(box.get("boxstyle", "square")).startswith("round") else 0.0
+    face = parse_color(box.get("facecolor", "w"))
+    edge = parse_color(box.get("edgecolor", "k"))
+
+    def fill(mask: Mask) -> None:
+        mask.pen.rounded_rectangle(mask.place(corners), radius * mask.scale, fill=255)
+
+    def outline(mask: Mask) -> None:
+        stroke = round(width * mask.scale) | 1
+        place = mask.place(corners)
+        mask.pen.rounded_rectangle(place, radius * mask.scale, outline=255, width=stroke)
+
+    alpha = float(box.get("alpha", 1.0))
+    for color, draw in ((face, fill), (edge, outline)):
+        if color is not None:
+            stamp(image, corners, draw, color=color, alpha=alpha, reach=width)

@@ -1,0 +1,64 @@
+"""Showing an image in a window."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engine_visualization._extras import load_library
+
+
+def can_open_window() -> bool:
+    """Tell whether this process can show a window or a notebook cell.
+
+    False without matplotlib (the extra ``plots``), on a Linux machine without a display, and where
+    matplotlib was told to use a back end that only writes files.
+    """
+    if "ipykernel" in sys.modules:
+        return True
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not display:
+        return False
+    try:
+        load_library("matplotlib")
+        from matplotlib import pyplot
+    except ImportError:
+        return False
+    return str(pyplot.get_backend()).lower() != "agg"
+
+
+def show_window(
+    image: np.ndarray,
+    *,
+    title: str,
+    wait_ms: int = 0,
+    continue_key: str = " ",
+    figure: Mapping[str, Any] | None = None,
+) -> None:
+    """Show an RGB image until a key is pressed, the time is over or the window is closed.
+
+    Args:
+        image: RGB ``(H, W, 3)``, uint8.
+        title: The window's title.
+        wait_ms: How long to wait, in milliseconds; 0 means without end.
+        continue_key: The key that ends the wait.
+        figure: Arguments of the matplotlib figure.
+    """
+    load_library("matplotlib")
+    from matplotlib import pyplot
+
+    shown = pyplot.figure(num=title, clear=True, **(figure or {}))
+    axes = shown.add_axes((0, 0, 1, 1))
+    axes.imshow(image)
+    axes.axis("off")
+
+    def on_key(event: Any) -> None:
+        if event.key == continue_key:
+            shown.canvas.stop_event_loop()
+
+    shown.canvas.mpl_connect("key_press_event", on_key)
+    shown.canvas.mpl_connect("close_event", lambda _: shown.canvas.stop_event_loop())
+    pyplot.show(block=False)
+    shown.canvas.start_event_loop(wait_ms / 1000)

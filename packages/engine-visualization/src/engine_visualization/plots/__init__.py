@@ -1,0 +1,6 @@
+"""Pictures of a run's numbers."""
+
+from engine_visualization.plots._curves import plot_curves
+from engine_visualization.plots._scalars import Curve, RunScalars, read_scalars
+
+__all__ = ["Curve", "RunScalars", "plot_curves", "read_scalars"]

@@ -1,0 +1,143 @@
+"""The picture of a run: losses, validation metrics and learning rates."""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+from engine_fileio import put
+from engine_visualization._extras import load_library
+from engine_visualization.plots._scalars import Curve, read_scalars
+
+_COLUMNS = 3
+_PANEL_INCHES = (4.6, 3.3)
+_COLORS = ("#2457a8", "#d1602c", "#2f8f63", "#8a4fa3", "#b8912b", "#5a6472")
+_INK, _FAINT = "#22272e", "#d9dde3"
+_SMOOTHED_FROM = 100  # points from which a loss is drawn faintly, with its smoothed course above
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Panel:
+    title: str
+    unit: str
+    curves: dict[str, Curve]
+    is_metric: bool = False
+
+
+def plot_curves(scalars_json: str | PathLike[str], out_png: str | PathLike[str]) -> str:
+    """Draw a run's losses, each validation metric and its learning rates into one picture.
+
+    Needs the extra ``plots``. Both paths may lie on any storage that engine-fileio reaches.
+
+    Args:
+        scalars_json: The file that :class:`LocalVisBackend` wrote, ``vis_data/scalars.json``.
+        out_png: Where the picture goes.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: The file is malformed or holds nothing to draw.
+    """
+    scalars = read_scalars(scalars_json)
+    panels = [
+        _Panel(title="training loss", unit="iteration", curves=scalars.losses),
+        *(
+            _Panel(title=name, unit=scalars.metric_unit, curves={name: curve}, is_metric=True)
+            for name, curve in sorted(scalars.metrics.items())
+        ),
+        _Panel(title="learning rate", unit="iteration", curves=_without_echo(scalars.rates)),
+    ]
+    picture = _render([panel for panel in panels if panel.curves])
+    put(picture, fspath(out_png))
+    return fspath(out_png)
+
+
+def _without_echo(rates: dict[str, Curve]) -> dict[str, Curve]:
+    """Leave out the base rate where it only repeats the rate."""
+    if "lr" in rates and rates.get("base_lr") == rates["lr"]:
+        return {name: curve for name, curve in rates.items() if name != "base_lr"}
+    return rates
+
+
+def _render(panels: Sequence[_Panel]) -> bytes:
+    load_library("matplotlib")
+    # A figure of its own, without pyplot: no window, no state shared with the caller's figures.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(_COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    size = (columns * _PANEL_INCHES[0], rows * _PANEL_INCHES[1])
+    figure = Figure(figsize=size, dpi=150, facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+    FigureCanvasAgg(figure)
+    for place, panel in enumerate(panels, start=1):
+        _draw_panel(figure.add_subplot(rows, columns, place), panel)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()
+
+
+def _draw_panel(axes: Any, panel: _Panel) -> None:
+    for place, (name, curve) in enumerate(_main_first(panel.curves)):
+        color = _COLORS[place % len(_COLORS)]
+        if panel.is_metric:
+            axes.plot(curve.steps, curve.values, color=color, lw=1.8, marker="o", ms=4)
+        elif panel.title == "training loss" and len(curve.values) >= _SMOOTHED_FROM:
+            axes.plot(curve.steps, curve.values, color=color, lw=0.8, alpha=0.3)
+            axes.plot(curve.steps, _smooth(curve.values), color=color, lw=1.8, label=name)
+        else:
+            axes.plot(curve.steps, curve.values, color=color, lw=1.8, label=name)
+    _style(axes, panel)
+    if panel.is_metric:
+        _mark_last(axes, next(iter(panel.curves.values())))
+    elif len(panel.curves) > 1:
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK)
+
+
+def _main_first(curves: dict[str, Curve]) -> list[tuple[str, Curve]]:
+    return sorted(curves.items(), key=lambda item: (item[0] not in {"loss", "lr"}, item[0]))
+
+
+def _style(axes: Any, panel: _Panel) -> None:
+    axes.set_title(panel.title, loc="left", fontsize=11, fontweight="bold", color=_INK)
+    axes.set_xlabel(panel.unit, fontsize=9.5, color=_INK)
+    axes.tick_params(labelsize=9, colors=_INK, length=3)
+    axes.grid(axis="y", color=_FAINT, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_INK)
+    values = [value for curve in panel.curves.values() for value in curve.values]
+    if panel.title == "training loss" and min(values) > 0 and max(values) / min(values) > 100:
+        axes.set_yscale("log")
+    if panel.title == "learning rate":
+        axes.yaxis.set_major_formatter("{x:.3g}")
+    if panel.unit == "epoch":
+        axes.locator_params(axis="x", integer=True)
+
+
+def _mark_last(axes: Any, curve: Curve) -> None:
+    """Write the last value beside the last point."""
+    axes.annotate(
+        f"{curve.values[-1]:.4g}",
+        (curve.steps[-1], curve.values[-1]),
+        xytext=(0, -9),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=9.5,
+        color=_INK,
+    )
+
+
+def _smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
+    """Return the exponential moving average, corrected for its start (Kingma & Ba, 2015)."""
+    average, smoothed = 0.0, []
+    for count, value in enumerate(values, start=1):
+        average = weight * average + (1 - weight) * value
+        smoothed.append(average / (1 - weight**count))
+    return smoothed

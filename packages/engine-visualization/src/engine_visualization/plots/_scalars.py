@@ -1,0 +1,111 @@
+"""Reading the scalars that a run wrote, sorted into curves."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from typing import Any, Literal
+
+from engine_fileio import get_text
+
+# Numbers about the run itself, which every line may hold.
+_BOOKKEEPING = {"step", "epoch", "iter", "time", "data_time", "memory", "eta"}
+
+
+@dataclass(kw_only=True)
+class Curve:
+    """The values of one name, with the steps they belong to.
+
+    Example:
+        >>> curve = Curve()
+        >>> curve.append(10, 0.5)
+        >>> curve
+        Curve(steps=[10], values=[0.5])
+    """
+
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def append(self, step: int, value: float) -> None:
+        """Add a value at the end."""
+        self.steps.append(step)
+        self.values.append(value)
+
+
+@dataclass(kw_only=True)
+class RunScalars:
+    """The curves of a run, by name.
+
+    Losses and rates have iterations as their steps; validation metrics have epochs or iterations,
+    as ``metric_unit`` says.
+
+    Example:
+        >>> RunScalars().losses
+        {}
+    """
+
+    losses: dict[str, Curve] = field(default_factory=dict)
+    rates: dict[str, Curve] = field(default_factory=dict)
+    metrics: dict[str, Curve] = field(default_factory=dict)
+    metric_unit: Literal["epoch", "iteration"] = "iteration"
+
+
+def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
+    """Read a file of scalars, one JSON object a line, on any storage that engine-fileio reaches.
+
+    A line that holds a learning rate or an iteration was logged in training: its losses and rates
+    are taken. Any other line is a validation's: every number in it is taken as a metric.
+
+    Raises:
+        ValueError: A line is not a JSON object, or no line holds a loss, a rate or a metric.
+    """
+    scalars, last_epoch, last_metric_step = RunScalars(), 0, 0
+    for record in _records(fspath(scalars_json)):
+        step = int(record.get("step", 0))
+        numbers = {
+            name: float(value)
+            for name, value in record.items()
+            if name not in _BOOKKEEPING and _is_finite_number(value)
+        }
+        if "iter" in record or any(map(_is_rate, numbers)):
+            last_epoch = max(last_epoch, int(record.get("epoch", 0)))
+            _take_training(scalars, step, numbers)
+        else:
+            last_metric_step = max(last_metric_step, step)
+            for name, value in numbers.items():
+                scalars.metrics.setdefault(name, Curve()).append(step, value)
+    if not (scalars.losses or scalars.rates or scalars.metrics):
+        raise ValueError(f"{fspath(scalars_json)} holds no losses, learning rates or metrics")
+    if 0 < last_metric_step <= last_epoch:
+        scalars.metric_unit = "epoch"
+    return scalars
+
+
+def _records(path: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(get_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}:{number} is not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"{path}:{number} holds a {type(record).__name__}, not an object")
+        yield record
+
+
+def _take_training(scalars: RunScalars, step: int, numbers: dict[str, float]) -> None:
+    for name, value in numbers.items():
+        if _is_rate(name):
+            scalars.rates.setdefault(name, Curve()).append(step, value)
+        elif "loss" in name:
+            scalars.losses.setdefault(name, Curve()).append(step, value)
+
+
+def _is_rate(name: str) -> bool:
+    return name.replace("/", ".").rsplit(".", 1)[-1] in {"lr", "base_lr"}
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
