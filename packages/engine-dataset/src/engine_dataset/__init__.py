@@ -1,3 +1,26 @@
 """Datasets, samplers and loaders that share memory and resume exactly."""
 
-__all__: list[str] = []
+from engine_dataset._collate import default_collate, pseudo_collate
+from engine_dataset._compose import Compose
+from engine_dataset._dataset import BaseDataset
+from engine_dataset._errors import DatasetError, SampleError
+from engine_dataset._lazy import force_full_init
+from engine_dataset._loader import ResumableDataLoader
+from engine_dataset._samplers import DefaultSampler, InfiniteSampler
+from engine_dataset._workers import worker_init_fn
+from engine_registry import COLLATE_FUNCTIONS
+
+__all__ = [
+    "COLLATE_FUNCTIONS",
+    "BaseDataset",
+    "Compose",
+    "DatasetError",
+    "DefaultSampler",
+    "InfiniteSampler",
+    "ResumableDataLoader",
+    "SampleError",
+    "default_collate",
+    "force_full_init",
+    "pseudo_collate",
+    "worker_init_fn",
+]

@@ -1,3 +1,9 @@
 """Metrics over all ranks, exact in number and order."""
 
-__all__: list[str] = []
+from engine_evaluator._dump import DumpResults
+from engine_evaluator._errors import MetricError
+from engine_evaluator._evaluator import Evaluator
+from engine_evaluator._metric import BaseMetric
+from engine_evaluator._value import get_metric_value
+
+__all__ = ["BaseMetric", "DumpResults", "Evaluator", "MetricError", "get_metric_value"]

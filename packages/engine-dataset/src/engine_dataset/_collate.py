@@ -1,0 +1,95 @@
+"""From a list of samples to a batch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch.utils.data._utils.collate as torch_collate
+
+from engine_registry import COLLATE_FUNCTIONS
+from engine_structures import BaseDataElement
+
+
+def _keep(batch: Sequence[Any], *, collate_fn_map: Any = None) -> list[Any]:
+    return list(batch)
+
+
+# torch looks a sample's type up in this table first; data elements are not taken apart.
+_COLLATE_TABLE = {BaseDataElement: _keep, **torch_collate.default_collate_fn_map}
+
+
+@COLLATE_FUNCTIONS.register_module()
+def pseudo_collate(data_batch: Sequence[Any]) -> Any:
+    """Groups samples field by field without stacking anything.
+
+    Dicts become a dict of lists, tuples and lists a list with one entry a field, named tuples a
+    named tuple of lists, to any depth; tensors, arrays, numbers, strings and data elements stay as
+    they are.
+
+    Args:
+        data_batch: Samples of the same structure.
+
+    Returns:
+        The structure of one sample, with a list of ``len(data_batch)`` entries for each leaf.
+
+    Raises:
+        RuntimeError: Sequences at the same place differ in length.
+
+    Example:
+        >>> pseudo_collate([{"image": "a", "size": (1, 2)}, {"image": "b", "size": (3, 4)}])
+        {'image': ['a', 'b'], 'size': [[1, 3], [2, 4]]}
+    """
+    sample = data_batch[0]
+    if isinstance(sample, str | bytes | BaseDataElement):
+        return list(data_batch)
+    if isinstance(sample, tuple) and hasattr(sample, "_fields"):
+        return type(sample)(*map(pseudo_collate, zip(*data_batch, strict=True)))
+    if isinstance(sample, Mapping):
+        fields = {key: pseudo_collate([one[key] for one in data_batch]) for key in sample}
+        return fields if type(sample) is dict else _rebuild(sample, fields)
+    if isinstance(sample, Sequence):
+        return _collate_sequences(sample, data_batch)
+    return list(data_batch)
+
+
+def _rebuild(sample: Any, content: Any) -> Any:
+    """Gives ``content`` the type of ``sample`` where that can be built from it, as torch does."""
+    try:
+        return type(sample)(content)
+    except TypeError:
+        return content
+
+
+def _collate_sequences(sample: Sequence[Any], data_batch: Sequence[Any]) -> Any:
+    lengths = sorted({len(one) for one in data_batch})
+    if len(lengths) > 1:
+        raise RuntimeError(
+            f"samples of a batch must agree in structure, but sequences at the same place have the "
+            f"lengths {lengths}; make them tensors or data elements, which are kept whole, or "
+            f"register a collate function of your own in COLLATE_FUNCTIONS"
+        )
+    fields = [pseudo_collate(field) for field in zip(*data_batch, strict=True)]
+    return fields if isinstance(sample, tuple | list) else _rebuild(sample, fields)
+
+
+@COLLATE_FUNCTIONS.register_module()
+def default_collate(data_batch: Sequence[Any]) -> Any:
+    """Stacks samples into a batch as torch does, and keeps data elements as a list.
+
+    Tensors are stacked along a new first dimension, in shared memory inside a worker; arrays and
+    numbers become tensors; strings stay strings.
+
+    Args:
+        data_batch: Samples of the same structure; tensors at the same place have the same shape.
+
+    Returns:
+        The structure of one sample, with a batch in place of each leaf.
+
+    Raises:
+        RuntimeError: Tensors or sequences at the same place differ in size.
+        TypeError: A leaf is of a type that cannot be batched, such as ``None``.
+
+    Example:
+        >>> default_collate([{"x": 1, "name": "a"}, {"x": 2, "name": "b"}])
+        {'x': tensor([1, 2]), 'name': ['a', 'b']}
+    """
+    return torch_collate.collate(list(data_batch), collate_fn_map=_COLLATE_TABLE)

@@ -1,0 +1,53 @@
+"""A pipeline: transforms applied one after the other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine_registry import TRANSFORMS
+
+Transform = Callable[[Any], Any]
+
+
+class Compose:
+    """Applies transforms in order, each to what the one before returned.
+
+    A sample is usually a dict of results, but anything that the transforms agree on will do, such
+    as an image of Pillow. The first transform that returns ``None`` ends the pipeline: the sample
+    is unusable, and the result is ``None``.
+
+    Args:
+        transforms: Callables, or configs that are built from ``TRANSFORMS``; ``None`` means none.
+
+    Raises:
+        TypeError: An element is neither a callable nor a config, or its config builds no callable.
+
+    Example:
+        >>> double = lambda results: {**results, "x": 2 * results["x"]}
+        >>> Compose([double, double])({"x": 1})
+        {'x': 4}
+    """
+
+    def __init__(self, transforms: Sequence[Transform | Mapping[str, Any]] | None) -> None:
+        self.transforms: list[Transform] = [_build(transform) for transform in transforms or ()]
+
+    def __call__(self, data: Any) -> Any:
+        """Runs the pipeline on one sample."""
+        for transform in self.transforms:
+            data = transform(data)
+            if data is None:
+                return None
+        return data
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n    {transform!r}" for transform in self.transforms)
+        return f"{type(self).__name__}({lines}\n)"
+
+
+def _build(transform: Transform | Mapping[str, Any]) -> Transform:
+    built = TRANSFORMS.build(transform) if isinstance(transform, Mapping) else transform
+    if not callable(built):
+        raise TypeError(
+            f"a transform must be a callable or a config that builds one, but got "
+            f"{type(built).__name__}: {built!r}"
+        )
+    return built

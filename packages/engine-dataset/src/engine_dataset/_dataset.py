@@ -1,0 +1,337 @@
+"""The data set that reads annotation files."""
+
+import copy
+import os.path
+import random
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from engine_dataset._compose import Compose
+from engine_dataset._errors import SampleError
+from engine_dataset._lazy import force_full_init
+from engine_dataset._records import RecordStore
+from engine_fileio import join_path, load
+from engine_registry import DATASETS
+from engine_utils import is_abs
+
+Record = dict[str, Any]
+Indices = int | Sequence[int]
+
+
+@DATASETS.register_module()
+class BaseDataset(Dataset[Any]):
+    """A data set of records from an annotation file and a pipeline that turns them into samples.
+
+    The file holds ``{"metainfo": {…}, "data_list": [{…}, …]}`` in any format that engine-fileio
+    reads. Subclasses override ``parse_data_info`` for other records, ``load_data_list`` for other
+    files, ``filter_data`` and ``get_cat_ids``.
+
+    Creation has four steps: meta information, paths, pipeline, and ``full_init``, which reads the
+    records, filters them, takes the subset and moves them into memory that workers share.
+
+    Args:
+        ann_file: Annotation file, relative to ``data_root`` or absolute, local or remote.
+        metainfo: Meta information; it wins over ``METAINFO`` of the class, which wins over the
+            file's.
+        data_root: Where ``ann_file`` and the folders of ``data_prefix`` are.
+        data_prefix: For each path key of a record, the folder that its value is relative to.
+        filter_cfg: What ``filter_data`` goes by; kept as it is given.
+        indices: Records to keep: the first ``n``, the last ``n`` of a negative number, or a
+            sequence of positions. ``None`` keeps all.
+        serialize_data: Whether records are kept pickled, once for all workers; otherwise each
+            worker has its own list.
+        pipeline: Transforms, or their configs, applied to each record.
+        test_mode: Whether a sample that the pipeline rejects with ``None`` is an error; in training
+            another one takes its place.
+        lazy_init: Whether to put off ``full_init`` until records are needed.
+        max_refetch: Other samples to try in place of a rejected one.
+
+    Example:
+        >>> class Numbers(BaseDataset):
+        ...     METAINFO = {"classes": ("even", "odd")}
+        ...     def load_data_list(self):
+        ...         return [{"value": number, "label": number % 2} for number in range(5)]
+        >>> dataset = Numbers(pipeline=[lambda record: record["value"] * 10])
+        >>> len(dataset), dataset[3], dataset.get_data_info(3)
+        (5, 30, {'value': 3, 'label': 1})
+        >>> dataset.get_subset(-2).get_data_info(0)
+        {'value': 3, 'label': 1}
+    """
+
+    METAINFO: ClassVar[Mapping[str, Any]] = {}
+    _fully_initialized = False
+
+    def __init__(
+        self,
+        ann_file: str = "",
+        metainfo: Mapping[str, Any] | None = None,
+        data_root: str = "",
+        data_prefix: Mapping[str, str] = {"img_path": ""},
+        filter_cfg: Mapping[str, Any] | None = None,
+        indices: Indices | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[Callable[[Any], Any] | Mapping[str, Any]] = [],
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+    ) -> None:
+        self.data_root = data_root
+        self.ann_file = _join(data_root, ann_file) if ann_file else ann_file
+        self.data_prefix = _join_prefixes(data_root, data_prefix)
+        self.filter_cfg = copy.deepcopy(filter_cfg)
+        self.serialize_data = serialize_data
+        self.test_mode = test_mode
+        self.max_refetch = max_refetch
+        self.data_list: list[Record] = []
+        self._indices = indices
+        self._metainfo = _merge_metainfo(self.METAINFO, metainfo)
+        self._records: Sequence[Record] = self.data_list
+        self.pipeline = Compose(pipeline)
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """Meta information of the data set; a copy, which the caller may change."""
+        return copy.deepcopy(self._metainfo)
+
+    def full_init(self) -> None:
+        """Reads, filters, subsets and stores the records; does nothing when that has been done."""
+        if self._fully_initialized:
+            return
+        self.data_list = self.load_data_list()
+        self.data_list = self.filter_data()
+        if self._indices is not None:
+            self.data_list = _pick(self.data_list, self._indices)
+        self._records = self.data_list
+        if self.serialize_data:
+            self._records = RecordStore(self.data_list)
+            self.data_list = []
+        self._fully_initialized = True
+
+    def load_data_list(self) -> list[Record]:
+        """Reads ``ann_file`` and parses its records.
+
+        Meta information of the file is taken over where neither class nor argument gave it.
+
+        Returns:
+            One dict a sample.
+
+        Raises:
+            ValueError: There is no annotation file, or it lacks ``metainfo`` or ``data_list``.
+            TypeError: The file, or what ``parse_data_info`` returned, has another shape.
+        """
+        annotations = self._read_annotations()
+        for key, value in annotations["metainfo"].items():
+            self._metainfo.setdefault(key, value)
+        data_list: list[Record] = []
+        for raw in annotations["data_list"]:
+            parsed = self.parse_data_info(raw)
+            samples = parsed if isinstance(parsed, list) else [parsed]
+            for sample in samples:
+                if not isinstance(sample, dict):
+                    raise TypeError(
+                        f"`parse_data_info` of {type(self).__name__} must return a dict or a list "
+                        f"of dicts, but for the record {raw!r} gave "
+                        f"{type(sample).__name__}: {sample!r}"
+                    )
+            data_list.extend(samples)
+        return data_list
+
+    def _read_annotations(self) -> Mapping[str, Any]:
+        if not self.ann_file:
+            raise ValueError(
+                f"{type(self).__name__} has no annotation file; give `ann_file`, or override "
+                f"`load_data_list` to bring the records from elsewhere"
+            )
+        annotations = load(self.ann_file)
+        if not isinstance(annotations, Mapping):
+            raise TypeError(
+                f"annotation file {self.ann_file} must hold a dict with the keys 'metainfo' and "
+                f"'data_list', but holds a {type(annotations).__name__}"
+            )
+        missing = [key for key in ("metainfo", "data_list") if key not in annotations]
+        if missing:
+            raise ValueError(
+                f"annotation file {self.ann_file} lacks {missing}; it has {sorted(annotations)}. "
+                f"Convert the file, or override `load_data_list`"
+            )
+        return annotations
+
+    def parse_data_info(self, raw_data_info: Record) -> Record | list[Record]:
+        """Turns one record of the file into one sample, or into several (frames of a video).
+
+        This one puts the folders of ``data_prefix`` before the paths that the record holds.
+        """
+        joined = {
+            key: _join(prefix, raw_data_info[key])
+            for key, prefix in self.data_prefix.items()
+            if key in raw_data_info
+        }
+        return {**raw_data_info, **joined}
+
+    def filter_data(self) -> list[Record]:
+        """Chooses the records of ``self.data_list`` to keep; this one keeps all.
+
+        A subclass that filters reads ``self.filter_cfg``.
+        """
+        return self.data_list
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Tells the categories in a sample, for ``ClassBalancedDataset``; subclasses know them."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say which categories a sample holds; override "
+            f"`get_cat_ids(idx)` to return them as a list of integers"
+        )
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> Record:
+        """Gives the record of a sample; a copy, which the caller may change."""
+        record = self._records[idx]
+        return record if self.serialize_data else copy.deepcopy(record)
+
+    @force_full_init
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, idx: int) -> Any:
+        if not self._fully_initialized:
+            warnings.warn(
+                f"{type(self).__name__} is read before it is loaded; call `full_init` first, or "
+                f"each worker process loads it again",
+                stacklevel=2,
+            )
+            self.full_init()
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f"sample {idx} of a {type(self).__name__} of {len(self)} samples")
+        return self._valid_sample(idx)
+
+    def _valid_sample(self, idx: int) -> Any:
+        sample = self._checked_sample(idx)
+        if sample is not None:
+            return sample
+        if self.test_mode:
+            raise self._sample_error(idx, "was rejected: the pipeline returned None in test mode")
+        # The stand-ins depend on the index alone: a resumed run meets the same ones.
+        chooser = random.Random(idx % len(self))
+        for _ in range(self.max_refetch):
+            sample = self._checked_sample(chooser.randrange(len(self)))
+            if sample is not None:
+                return sample
+        raise self._sample_error(
+            idx,
+            f"and {self.max_refetch} others tried in its place were rejected: the pipeline "
+            f"returned None for all",
+        )
+
+    def _checked_sample(self, idx: int) -> Any:
+        try:
+            return self.prepare_data(idx)
+        except SampleError:
+            raise
+        except Exception as error:
+            raise self._sample_error(
+                idx, f"could not be prepared: {type(error).__name__}: {error}"
+            ) from error
+
+    def _sample_error(self, idx: int, problem: str) -> SampleError:
+        path = _path_in(self._records[idx])
+        origin = f"{path} in " if path else ""
+        where = f"{origin}{self.ann_file or type(self).__name__}"
+        return SampleError(f"sample {idx} ({where}) {problem}", index=idx, path=path)
+
+    def prepare_data(self, idx: int) -> Any:
+        """Runs the pipeline on the record of a sample."""
+        return self.pipeline(self.get_data_info(idx))
+
+    @force_full_init
+    def get_subset_(self, indices: Indices) -> None:
+        """Keeps only the chosen samples.
+
+        Args:
+            indices: The first ``n``, the last ``n`` of a negative number, or positions.
+
+        Raises:
+            TypeError: ``indices`` is neither a number nor a sequence of numbers.
+            IndexError: A position lies outside the data set.
+        """
+        self._take_records(self._chosen_records(indices))
+
+    @force_full_init
+    def get_subset(self, indices: Indices) -> "BaseDataset":
+        """Gives a new data set of the chosen samples; stored records are shared, not copied.
+
+        Args:
+            indices: As for ``get_subset_``.
+        """
+        chosen = self._chosen_records(indices)
+        # The records are handed to the copy below: copying all of them here would be for nothing.
+        subset = copy.deepcopy(self, {id(self._records): [], id(self.data_list): []})
+        subset._take_records(copy.deepcopy(chosen))
+        return subset
+
+    def _chosen_records(self, indices: Indices) -> Sequence[Record]:
+        if isinstance(self._records, RecordStore):
+            return self._records.select(_positions(indices))
+        return _pick(self.data_list, indices)
+
+    def _take_records(self, records: Sequence[Record]) -> None:
+        self._records = records
+        self.data_list = records if isinstance(records, list) else []
+
+    def __repr__(self) -> str:
+        size = f"{len(self)} samples" if self._fully_initialized else "not loaded yet"
+        origin = f" from {self.ann_file}" if self.ann_file else ""
+        return f"{type(self).__name__}({size}{origin})"
+
+
+def _positions(indices: Indices) -> slice | Sequence[int]:
+    if isinstance(indices, int):
+        return slice(None, indices) if indices >= 0 else slice(indices, None)
+    if isinstance(indices, Sequence | np.ndarray):
+        return indices
+    raise TypeError(
+        f"indices must be an integer or a sequence of integers, but got "
+        f"{type(indices).__name__}: {indices!r}"
+    )
+
+
+def _pick(records: list[Record], indices: Indices) -> list[Record]:
+    positions = _positions(indices)
+    if isinstance(positions, slice):
+        return records[positions]
+    return [records[position] for position in positions]
+
+
+def _merge_metainfo(of_class: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"metainfo must be a dict, but got {type(given).__name__}: {given!r}")
+    return copy.deepcopy({**of_class, **(given or {})})
+
+
+def _join(root: str, path: str) -> str:
+    if not root or is_abs(path):
+        return path
+    return join_path(root, path) if "://" in root else os.path.join(root, path)
+
+
+def _join_prefixes(root: str, prefixes: Mapping[str, str] | None) -> dict[str, str]:
+    for key, prefix in (prefixes or {}).items():
+        if not isinstance(prefix, str):
+            raise TypeError(
+                f"data_prefix must map path keys to folders, but data_prefix[{key!r}] is "
+                f"{type(prefix).__name__}: {prefix!r}"
+            )
+    return {key: _join(root, prefix) for key, prefix in (prefixes or {}).items()}
+
+
+def _path_in(record: Record) -> str | None:
+    """Finds the file that a record speaks of, by the names that such keys have."""
+    for key, value in record.items():
+        if isinstance(value, str) and ("path" in key or "file" in key):
+            return value
+    return None

@@ -1,0 +1,63 @@
+"""Keeping predictions for later."""
+
+import logging
+from typing import Any, Literal
+
+from engine_evaluator._device import to_cpu
+from engine_evaluator._metric import BaseMetric
+from engine_fileio import dump
+from engine_registry import METRICS
+
+_logger = logging.getLogger("engine.evaluator")
+
+
+@METRICS.register_module()
+class DumpResults(BaseMetric):
+    """Writes the predictions of all ranks to a pickle file, for ``Evaluator.offline_evaluate``.
+
+    Args:
+        out_file_path: File to write, local or remote; ends with ``.pkl`` or ``.pickle``.
+        collect_device: How predictions travel between ranks: ``"cpu"`` or ``"gpu"``.
+
+    Raises:
+        ValueError: The file has another ending.
+
+    Example:
+        >>> import tempfile
+        >>> from engine_fileio import load
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     metric = DumpResults(f"{folder}/predictions.pkl")
+        ...     metric.process(None, [{"label": 1}, {"label": 0}])
+        ...     values = metric.evaluate(size=2)
+        ...     load(f"{folder}/predictions.pkl"), values
+        ([{'label': 1}, {'label': 0}], {})
+    """
+
+    def __init__(self, out_file_path: str, collect_device: Literal["cpu", "gpu"] = "cpu") -> None:
+        super().__init__(collect_device=collect_device)
+        if not str(out_file_path).endswith((".pkl", ".pickle")):
+            raise ValueError(
+                f"predictions are dumped as pickle: out_file_path must end with .pkl or .pickle, "
+                f"but is {out_file_path}"
+            )
+        self.out_file_path = out_file_path
+
+    def process(self, data_batch: Any, predictions: Any) -> None:
+        """Keeps the predictions of one batch on the CPU.
+
+        Args:
+            data_batch: Not used.
+            predictions: A list of samples; anything else is kept as one result a batch.
+        """
+        kept = to_cpu(predictions)
+        self.results.extend(kept if isinstance(kept, list) else [kept])
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        """Writes the file; there are no values.
+
+        Args:
+            results: Predictions of all ranks.
+        """
+        dump(results, self.out_file_path)
+        _logger.info("predictions of %d samples are in %s", len(results), self.out_file_path)
+        return {}

@@ -1,0 +1,28 @@
+"""Finding one value among the results of an evaluation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def get_metric_value(indicator: str, metrics: Mapping[str, Any]) -> Any:
+    """Finds a value by its full name, or by its name without prefix if that is unambiguous.
+
+    Args:
+        indicator: Such as ``"coco/AP"`` or ``"AP"``.
+        metrics: What an evaluator returned.
+
+    Raises:
+        ValueError: There is no such value, or several have that name under different prefixes.
+
+    Example:
+        >>> get_metric_value("AP", {"coco/AP": 0.4, "coco/AR": 0.6})
+        0.4
+    """
+    if indicator in metrics:
+        return metrics[indicator]
+    matches = [] if "/" in indicator else [n for n in metrics if n.split("/")[-1] == indicator]
+    if not matches:
+        raise ValueError(f"there is no metric {indicator!r}; the evaluation gave {list(metrics)}")
+    if len(matches) > 1:
+        raise ValueError(f"{indicator!r} is ambiguous; name one of {matches} in full")
+    return metrics[matches[0]]
