@@ -8,6 +8,8 @@ from ._build import (
 )
 from ._errors import ConstructionError, LocationImportError, NotRegisteredError, RegistryError
 from ._registry import Registry
+from ._report import count_registered_modules, traverse_registry_tree
+from ._resolve import make_resolver, resolve_type
 from ._roots import (
     COLLATE_FUNCTIONS,
     DATA_SAMPLERS,
@@ -73,5 +75,9 @@ __all__ = [
     "build_model_from_cfg",
     "build_runner_from_cfg",
     "build_scheduler_from_cfg",
+    "count_registered_modules",
     "init_default_scope",
+    "make_resolver",
+    "resolve_type",
+    "traverse_registry_tree",
 ]

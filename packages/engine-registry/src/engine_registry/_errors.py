@@ -23,6 +23,10 @@ class LocationImportError(NotRegisteredError, ImportError):
     __str__ = Exception.__str__
 
 
+# What OSError and ImportError keep outside of their ``__dict__``.
+_BUILT_IN_ATTRIBUTES = ("errno", "strerror", "filename", "filename2", "name", "path")
+
+
 class ConstructionError(RegistryError):
     """A class or function was found but failed when called.
 
@@ -51,6 +55,9 @@ class ConstructionError(RegistryError):
         made: Self = combined(message)
         for name, value in vars(error).items():
             made.__dict__.setdefault(name, value)
+        for name in _BUILT_IN_ATTRIBUTES:
+            if hasattr(error, name):
+                setattr(made, name, getattr(error, name))
         return made
 
 

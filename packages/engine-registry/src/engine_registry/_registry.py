@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar, overload
 
+from ._miss import miss
+from ._plugins import load_plugins
 from ._scope import DefaultScope
 from ._search import Locations, Search, import_function, import_object
 
 _Module = TypeVar("_Module", bound=Callable[..., Any])
 
 _logger = logging.getLogger("engine.registry")
+
+# A string, as the module of that function needs this one.
+_DEFAULT_BUILD = "engine_registry:build_from_cfg"
 
 
 class Registry:
@@ -106,9 +111,7 @@ class Registry:
         elif self._build_func is None:
             if self.parent is not None:
                 return self.parent.build_func
-            from ._build import build_from_cfg  # it needs this module
-
-            self._build_func = build_from_cfg
+            self._build_func = import_function(_DEFAULT_BUILD)
         return self._build_func
 
     def __len__(self) -> int:
@@ -169,8 +172,6 @@ class Registry:
             search = Search()
             found = self._find(key, search)
             if found is None and search.failed:
-                from ._miss import miss
-
                 raise miss(key, self, search)
         if found is not None and _logger.isEnabledFor(logging.DEBUG):
             self._log_found(key, found)
@@ -210,6 +211,9 @@ class Registry:
             search.searched.append(self)
             self._locations.load(search)
             found = self._module_dict.get(key)
+            if found is None and self.parent is None:
+                load_plugins(self.name, key, self._module_dict, search)
+                found = self._module_dict.get(key)
         return found
 
     def _find_in_scope(self, scope: str, name: str, search: Search) -> Callable[..., Any] | None:
@@ -247,6 +251,12 @@ class Registry:
         misses names it.
         """
         self._locations.load(Search())
+
+    def load_all(self, search: Search) -> None:
+        """Import everything that may register something here, and record what came of it."""
+        self._locations.load(search)
+        if self.parent is None:
+            load_plugins(self.name, None, self._module_dict, search)
 
     @contextmanager
     def switch_scope_and_registry(self, scope: str | None) -> "Iterator[Registry]":

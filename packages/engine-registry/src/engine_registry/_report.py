@@ -1,0 +1,103 @@
+"""What is registered where."""
+
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ._miss import walk
+from ._registry import Registry
+from ._roots import ROOTS
+from ._search import Search
+
+_FILE = "modules_statistic_results.json"
+
+
+def traverse_registry_tree(registry: Registry, verbose: bool = True) -> list[dict[str, Any]]:
+    """Collect what is registered in a tree, from its root down.
+
+    Args:
+        registry: Any registry of the tree.
+        verbose: Also print it as a table.
+
+    Returns:
+        For each registry a dict with ``registry``, ``scope``, ``parent`` (a scope or None),
+        ``num_modules`` and ``modules``, the place of definition by name.
+
+    Example:
+        >>> SHAPES = Registry("shape", scope="shapes")
+        >>> traverse_registry_tree(SHAPES, verbose=False)[0]["num_modules"]
+        0
+    """
+    nodes = list(walk(registry.root))
+    if verbose:
+        sys.stdout.write(_table(registry.root))
+    return [
+        {
+            "registry": node.name,
+            "scope": node.scope,
+            "parent": node.parent.scope if node.parent else None,
+            "num_modules": len(node),
+            "modules": {name: _place(module) for name, module in node.module_dict.items()},
+        }
+        for node in nodes
+    ]
+
+
+def count_registered_modules(
+    save_path: str | os.PathLike[str] | None = None, verbose: bool = True
+) -> dict[str, Any]:
+    """Collect what is registered in the root registries and all below them.
+
+    Their locations are imported first; one that cannot be is listed under ``not_imported``.
+
+    Args:
+        save_path: A file ``….json`` to write, or a folder for
+            ``modules_statistic_results.json``.
+        verbose: Also print it as tables.
+
+    Returns:
+        A dict with ``scan_date``, ``registries`` (for each root its tree, as
+        ``traverse_registry_tree`` gives it) and ``not_imported`` (the reason by module).
+    """
+    search = Search()
+    registries = {}
+    for name, root in ROOTS.items():
+        for node in walk(root):
+            node.load_all(search)
+        registries[name] = traverse_registry_tree(root, verbose)
+    problems = {**search.missing, **search.failed}
+    counted = {
+        "scan_date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "registries": registries,
+        "not_imported": {module: str(error) for module, error in problems.items()},
+    }
+    if save_path is not None:
+        _save(counted, Path(save_path))
+    return counted
+
+
+def _save(counted: dict[str, Any], path: Path) -> None:
+    if path.suffix != ".json":
+        path = path / _FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(counted, indent=2) + "\n", encoding="utf-8")
+
+
+def _place(module: Any) -> str:
+    name = getattr(module, "__qualname__", None) or repr(module)
+    return f"{getattr(module, '__module__', None) or 'unknown'}.{name}"
+
+
+def _table(registry: Registry, depth: int = 0) -> str:
+    indent = "    " * depth
+    lines = [f"{indent}{registry.name} (scope {registry.scope}): {len(registry)} registered"]
+    width = max(map(len, registry.module_dict), default=0)
+    lines += [
+        f"{indent}  {name:<{width}}  {_place(module)}"
+        for name, module in sorted(registry.module_dict.items())
+    ]
+    text = "\n".join(lines) + "\n"
+    return text + "".join(_table(child, depth + 1) for child in registry.children.values())
