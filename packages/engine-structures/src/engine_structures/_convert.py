@@ -1,0 +1,62 @@
+"""Tensor-like conversions of whatever a field may hold."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def call_method(name: str, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+    """Make a function that calls a method of a value, or of the values in its containers.
+
+    Values without that method stay as they are.
+    """
+
+    def convert(value: Any) -> Any:
+        method = getattr(value, name, None)
+        return value if method is None else method(*args, **kwargs)
+
+    return through_containers(convert)
+
+
+def through_containers(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a function reach into dicts, lists and tuples."""
+
+    def walk(value: Any) -> Any:
+        if type(value) is torch.Tensor:
+            return convert(value)
+        if isinstance(value, dict):
+            made = copy.copy(value)  # keeps its class, and what else that class holds
+            for key, item in value.items():
+                made[key] = walk(item)
+            return made
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*(walk(item) for item in value))
+        if isinstance(value, list | tuple):
+            return type(value)(walk(item) for item in value)
+        return convert(value)
+
+    return walk
+
+
+def to_numpy(value: Any) -> Any:
+    """Convert a tensor to an array on the CPU, without gradient; leave other values."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy()
+    return value.numpy() if hasattr(value, "numpy") else value
+
+
+def to_tensor(value: Any) -> Any:
+    """Convert an array to a tensor that shares its memory; leave other values."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    return value.to_tensor() if hasattr(value, "to_tensor") else value
+
+
+def duplicate(value: Any) -> Any:
+    """Copy a value; a tensor stays in its autograd graph, as `torch.Tensor.clone` does."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return value.clone() if hasattr(value, "clone") else copy.deepcopy(value)

@@ -1,0 +1,42 @@
+"""Fields that a subclass declares by annotating them: ``gt_instances: InstanceData``."""
+
+import inspect
+import types
+import typing
+from typing import Any
+
+Accepted = tuple[type, ...]
+
+
+def accepted_types(cls: type) -> dict[str, Accepted]:
+    """Return which classes each annotated field of a class accepts.
+
+    Names that begin with an underscore, ``ClassVar`` and what cannot be checked by class (``Any``,
+    type variables) are left out. ``list[int]`` accepts any list.
+
+    Raises:
+        TypeError: An annotation names something that does not exist at run time.
+    """
+    try:
+        hints = typing.get_type_hints(cls)
+    except NameError as error:
+        raise TypeError(
+            f"the fields of {cls.__qualname__} cannot be checked: {error}; "
+            "import what their annotations name at run time, not under TYPE_CHECKING only"
+        ) from error
+    accepted = {}
+    for name, hint in hints.items():
+        if not name.startswith("_") and (classes := _classes_of(hint)) is not None:
+            accepted[name] = classes
+    return accepted
+
+
+def _classes_of(hint: Any) -> Accepted | None:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        parts = [_classes_of(part) for part in typing.get_args(hint)]
+        return None if None in parts else tuple(kind for part in parts for kind in part or ())
+    kind = origin or hint
+    if kind is typing.ClassVar or kind is Any or not inspect.isclass(kind):
+        return None
+    return (kind,)

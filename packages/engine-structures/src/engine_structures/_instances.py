@@ -1,0 +1,209 @@
+"""Instances of a sample: fields of equal length that are indexed, sorted and joined together."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from engine_structures._element import BaseDataElement
+from engine_structures._errors import FieldTypeError, FieldValueError
+
+
+class InstanceData(BaseDataElement):
+    """Annotations or predictions of the instances in a sample: fields of equal length.
+
+    A field holds a tensor, array, list, tuple, string, another `InstanceData`, or any object with
+    ``__len__``, ``__getitem__`` and a static method ``cat``.
+
+    Example:
+        >>> found = InstanceData(scores=torch.tensor([0.9, 0.2]), names=["cat", "dog"])
+        >>> found[found.scores > 0.5].names
+        ['cat']
+        >>> found[found.scores.argsort()].names
+        ['dog', 'cat']
+        >>> len(InstanceData.cat([found, found[1]]))
+        3
+    """
+
+    def __len__(self) -> int:
+        for name in self._data_fields:
+            return len(self.__dict__[name])
+        return 0
+
+    def _fit(self, name: str, value: Any) -> Any:
+        try:
+            length = len(value)
+        except TypeError as error:
+            raise FieldTypeError(
+                f"{name} must have a length, one item an instance, but got {value!r}"
+            ) from error
+        for other in self._data_fields:
+            if other != name and len(self.__dict__[other]) != length:
+                raise FieldValueError(
+                    f"{name} has length {length}, but there are {len(self.__dict__[other])} "
+                    f"instances (by {other})"
+                )
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set a field by its name."""
+        if not isinstance(name, str):
+            raise FieldTypeError(f"only fields can be assigned, by name; got {name!r}")
+        setattr(self, name, value)
+
+    def __getitem__(self, item: Any) -> Any:
+        """Return a field, or an element with some of the instances or fields.
+
+        Args:
+            item: The name of a field; or an integer (which keeps the dimension), a slice, a mask
+                (bool tensor, array or list), positions (integer tensor, array or list); or a list
+                of field names.
+
+        Raises:
+            KeyError: There is no such field.
+            IndexError: An integer or position is outside, or a mask has another length.
+            TypeError: `item` is something else.
+        """
+        if isinstance(item, slice):
+            return self._converted(lambda value: value[item])
+        if isinstance(item, str):
+            return self._field(item)
+        if isinstance(item, int | np.integer) and not isinstance(item, bool):
+            return self._one(int(item))
+        if isinstance(item, list) and item and all(isinstance(name, str) for name in item):
+            return self._with((self._stored(name), self._field(name)) for name in item)
+        return self._converted(_Positions(item, len(self)).pick)
+
+    def _field(self, name: str) -> Any:
+        if name not in self:
+            raise KeyError(f"no field {name!r}; there are {', '.join(self.all_keys()) or 'none'}")
+        return getattr(self, name)
+
+    def _stored(self, name: str) -> str:
+        if name in self._data_fields:
+            return name
+        if name in self._properties:
+            return f"_{name}"
+        raise KeyError(f"{name!r} is meta information, which comes along by itself")
+
+    def _one(self, index: int) -> Self:
+        length = len(self)
+        if not -length <= index < length:
+            raise IndexError(f"index {index} is outside of {length} instances")
+        index %= length
+        return self._converted(lambda value: value[index : index + 1])
+
+    @staticmethod
+    def cat(instances_list: "Sequence[InstanceData]") -> "InstanceData":
+        """Join the instances of several elements; meta information is that of the first.
+
+        Args:
+            instances_list: Elements with the same data fields; at least one. A single one is
+                returned as it is.
+
+        Raises:
+            TypeError: One of them is not `InstanceData`, or a field's values cannot be joined.
+            ValueError: There is none, or their fields differ.
+        """
+        for instances in instances_list:
+            if not isinstance(instances, InstanceData):
+                raise FieldTypeError(f"cat joins InstanceData, but got {type(instances).__name__}")
+        if not instances_list:
+            raise FieldValueError("cat needs at least one InstanceData")
+        first, *others = instances_list
+        if not others:
+            return first
+        for other in others:
+            if other._data_fields.keys() != first._data_fields.keys():
+                raise FieldValueError(
+                    f"the fields differ: {sorted(first.keys())} and {sorted(other.keys())}"
+                )
+        return first._with(
+            (name, _join(name, [one.__dict__[name] for one in instances_list]))
+            for name in first._data_fields
+        )
+
+
+class _Positions:
+    """Positions of instances in the forms that values of different kinds want, each made once."""
+
+    def __init__(self, item: Any, length: int) -> None:
+        index = _as_tensor(item)
+        if index.dim() != 1:
+            raise IndexError(
+                f"instances are indexed along one dimension, but got shape {tuple(index.shape)}"
+            )
+        if index.dtype is torch.bool:
+            if len(index) != length:
+                raise IndexError(f"a mask of length {len(index)} for {length} instances")
+            # The positions are looked up once here, not again for each field.
+            index = index.nonzero().squeeze(1)
+        elif index.dtype is not torch.int64:
+            index = index.long()
+        self._by_device = {index.device: index}
+        self._index = index
+        self._array: np.ndarray[Any, Any] | None = None
+        self._list: list[int] | None = None
+
+    def pick(self, value: Any) -> Any:
+        """Return the items of a value at the positions."""
+        if isinstance(value, torch.Tensor):
+            return value[self._on(value.device)]
+        if isinstance(value, np.ndarray):
+            if self._array is None:
+                self._array = self._index.cpu().numpy()
+            return value[self._array]
+        if isinstance(value, InstanceData):
+            return value[self._index]
+        if self._list is None:
+            self._list = self._index.tolist()
+        return _pick_items(value, self._list)
+
+    def _on(self, device: torch.device) -> torch.Tensor:
+        index = self._by_device.get(device)
+        if index is None:
+            index = self._by_device[device] = self._index.to(device)
+        return index
+
+
+def _as_tensor(item: Any) -> torch.Tensor:
+    if isinstance(item, list):
+        item = np.array(item, dtype=None if item else np.int64)
+    if isinstance(item, np.ndarray) and item.dtype.kind in "bi":
+        item = torch.from_numpy(item)
+    integral = (torch.bool, torch.int64, torch.int32, torch.int16, torch.int8)
+    if isinstance(item, torch.Tensor) and item.dtype in integral:
+        return item
+    raise FieldTypeError(
+        "index with an integer, slice, mask, positions or field names, "
+        f"but got {type(item).__name__} {getattr(item, 'dtype', '')}"
+    )
+
+
+def _pick_items(value: Any, positions: list[int]) -> Any:
+    if isinstance(value, str):
+        return "".join(value[index] for index in positions)
+    if isinstance(value, list | tuple):
+        return type(value)(value[index] for index in positions)
+    if not positions:
+        return value[len(value) :]
+    return type(value).cat([value[index] for index in positions])
+
+
+def _join(name: str, values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, torch.Tensor):
+        return torch.cat(values, dim=0)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(values, axis=0)
+    if isinstance(first, str):
+        return "".join(values)
+    if isinstance(first, list | tuple):
+        return type(first)(itertools.chain(*values))
+    if hasattr(type(first), "cat"):
+        return type(first).cat(values)
+    raise FieldTypeError(
+        f"{name} cannot be joined: {type(first).__name__} has no static method 'cat'"
+    )

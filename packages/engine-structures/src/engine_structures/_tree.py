@@ -1,0 +1,67 @@
+"""Makes torch's pytree functions see the data fields of elements as leaves."""
+
+from typing import Any
+
+import torch.utils._pytree as pytree
+
+
+class _Frame:
+    """All of an element but its data: the constant part of its tree."""
+
+    __slots__ = ("fields", "kind", "metainfo")
+
+    def __init__(self, kind: type, fields: tuple[str, ...], metainfo: dict[str, Any]) -> None:
+        self.kind, self.fields, self.metainfo = kind, fields, metainfo
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Frame) or self.fields != other.fields:
+            return False
+        return self.metainfo.keys() == other.metainfo.keys() and all(
+            _same(value, other.metainfo[name]) for name, value in self.metainfo.items()
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.fields, tuple(self.metainfo)))
+
+    def __repr__(self) -> str:
+        return f"{self.kind.__name__}({', '.join(self.fields)})"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare meta information, which may hold arrays that have no single truth value."""
+    if one is other:
+        return True
+    try:
+        return bool(one == other)
+    except (ValueError, RuntimeError):
+        return False
+
+
+def register(cls: type) -> None:
+    """Tell torch's pytree of a class of elements."""
+    pytree.register_pytree_node(cls, _flatten, _unflatten, flatten_with_keys_fn=_flatten_with_keys)
+
+
+def _flatten(element: Any) -> tuple[list[Any], _Frame]:
+    fields = tuple(element._data_fields)
+    return (
+        [element.__dict__[name] for name in fields],
+        _Frame(type(element), fields, element.metainfo),
+    )
+
+
+def _flatten_with_keys(element: Any) -> tuple[list[tuple[pytree.KeyEntry, Any]], _Frame]:
+    values, frame = _flatten(element)
+    keys = [pytree.GetAttrKey(name) for name in frame.fields]
+    return list(zip(keys, values, strict=True)), frame
+
+
+def _unflatten(values: Any, frame: _Frame) -> Any:
+    # Not through the constructor: leaves may be anything, such as the None of a mapped function.
+    element: Any = object.__new__(frame.kind)
+    state = element.__dict__
+    state["_metainfo_fields"] = dict.fromkeys(frame.metainfo)
+    state["_data_fields"] = dict.fromkeys(frame.fields)
+    state.update(frame.metainfo)
+    state.update(zip(frame.fields, values, strict=True))
+    return element
