@@ -8,15 +8,19 @@ from engine_dataset._lazy import force_full_init
 from engine_dataset._loader import ResumableDataLoader
 from engine_dataset._samplers import DefaultSampler, InfiniteSampler
 from engine_dataset._workers import worker_init_fn
+from engine_dataset._wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from engine_registry import COLLATE_FUNCTIONS
 
 __all__ = [
     "COLLATE_FUNCTIONS",
     "BaseDataset",
+    "ClassBalancedDataset",
     "Compose",
+    "ConcatDataset",
     "DatasetError",
     "DefaultSampler",
     "InfiniteSampler",
+    "RepeatDataset",
     "ResumableDataLoader",
     "SampleError",
     "default_collate",

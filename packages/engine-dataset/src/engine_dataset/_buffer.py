@@ -9,6 +9,8 @@ from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd
 from typing import Any, Protocol, Self
 
+import numpy as np
+
 # Windows starts children without inheriting descriptors; there the bytes travel by value.
 _PASSES_DESCRIPTORS = os.name == "posix"
 
@@ -73,3 +75,34 @@ class SharedBuffer:
         if _PASSES_DESCRIPTORS and get_spawning_popen() is not None:
             return type(self)._from_handle, (DupFd(self._descriptor),)
         return type(self), ([bytes(self.view)],)
+
+
+class SharedIntegers:
+    """Integers of 64 bits that worker processes share as they do a ``SharedBuffer``.
+
+    Args:
+        values: Integers of any shape; kept flat, in ``view``.
+    """
+
+    def __init__(self, values: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        self._attach(SharedBuffer([np.ascontiguousarray(values, dtype=np.int64).tobytes()]))
+
+    @classmethod
+    def _from_buffer(cls, buffer: SharedBuffer) -> Self:
+        integers = cls.__new__(cls)
+        integers._attach(buffer)
+        return integers
+
+    def _attach(self, buffer: SharedBuffer) -> None:
+        self.buffer = buffer
+        # A cast view gives a Python integer in a fraction of the time of a numpy element.
+        self.view = buffer.view.cast("q")
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._from_buffer, (self.buffer,)

@@ -201,8 +201,8 @@ class BaseDataset(Dataset[Any]):
     def __getitem__(self, idx: int) -> Any:
         if not self._fully_initialized:
             warnings.warn(
-                f"{type(self).__name__} is read before it is loaded; call `full_init` first, or "
-                f"each worker process loads it again",
+                f"{type(self).__name__} is read before it is loaded, and by each worker process "
+                f"again. Please call `full_init` method manually to accelerate the speed.",
                 stacklevel=2,
             )
             self.full_init()

@@ -72,9 +72,10 @@ class ResumableDataLoader(DataLoader[_Batch]):
         set has no indices.
         """
         progress = self._progress
-        if progress is None or progress.current is None:
+        latest = None if progress is None else progress.latest
+        if progress is None or latest is None:
             return None
-        current = progress.current if self._auto_collation else [progress.current]
+        current = latest if self._auto_collation else [latest]
         padded = self._padding_in(progress.batches - 1, len(current))
         return [*current[: len(current) - padded], *[None] * padded]
 
@@ -111,7 +112,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
         start = self._take_start()
         generator = _generator_of(stream.sampler)
         stream.generator_state = None if generator is None else generator.get_state()
-        progress = self._progress = stream.progress = Progress(start)
+        window = self.num_workers * (self.prefetch_factor or 0)
+        progress = self._progress = stream.progress = Progress(start, window)
         batches = _CountedBatches(super().__iter__(), progress)
         if self._has_no_indices and start:
             _logger.warning("an IterableDataset has no indices: %d batches are read again", start)
@@ -225,16 +227,14 @@ class _CountedBatches(Iterator[_Batch]):
             progress.exhausted = True
             raise
         except Exception as error:
-            self._advance()
-            error.add_note(f"in batch {progress.batches - 1}, samples {progress.current}")
+            error.add_note(
+                f"in batch {progress.batches} of the epoch, which has the samples "
+                f"{progress.indices_of(progress.batches)}"
+            )
+            progress.batches += 1
             raise
-        self._advance()
-        return batch
-
-    def _advance(self) -> None:
-        progress = self._progress
         progress.batches += 1
-        progress.current = progress.pending.popleft() if progress.pending else None
+        return batch
 
     def __len__(self) -> int:
         return len(self._batches)  # type: ignore[arg-type] # torch's iterators have a length

@@ -9,15 +9,29 @@ import torch
 
 
 class Progress:
-    """How far one iteration over a loader has come."""
+    """How far one iteration over a loader has come.
 
-    __slots__ = ("batches", "current", "exhausted", "pending")
+    Args:
+        batches: Batches handed to the trainer before the iteration.
+        window: Batches that workers may be at, at most.
+    """
 
-    def __init__(self, batches: int = 0) -> None:
-        self.batches = batches  # handed to the trainer since the epoch began
-        self.pending: deque[Any] = deque()  # indices of batches that workers are at
-        self.current: Any = None  # indices of the batch handed out last
+    __slots__ = ("batches", "drawn", "exhausted")
+
+    def __init__(self, batches: int = 0, window: int = 0) -> None:
+        self.batches = batches
+        # Number and indices of the batches drawn last; the trainer's latest is always among them.
+        self.drawn: deque[tuple[int, Any]] = deque(maxlen=window + 2)
         self.exhausted = False
+
+    @property
+    def latest(self) -> Any:
+        """Indices of the batch handed out last."""
+        return self.indices_of(self.batches - 1)
+
+    def indices_of(self, batch: int) -> Any:
+        """Indices of a batch among those drawn last; ``None`` when it is not."""
+        return next((indices for number, indices in self.drawn if number == batch), None)
 
 
 class IndexStream:
@@ -52,10 +66,10 @@ class IndexStream:
         # not depend on how many draws that takes.
         if self.generator_state is not None:
             self.sampler.generator.set_state(self.generator_state)  # type: ignore[attr-defined]
-        progress = self.progress
-        for indices in self._from(progress.batches):
-            progress.pending.append(indices)
-            yield indices
+        start, drawn = self.progress.batches, self.progress.drawn
+        for numbered in enumerate(self._from(start), start):
+            drawn.append(numbered)
+            yield numbered[1]
 
     def _from(self, start: int) -> Iterator[Any]:
         if self.batch_size is not None and hasattr(self.sampler, "start_at"):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine_dataset._buffer import SharedBuffer
+from engine_dataset._buffer import SharedBuffer, SharedIntegers
 
 _CHUNK = 1 << 24
 _NUMPY = {
@@ -66,20 +66,15 @@ class RecordStore(Sequence[Any]):
 
     def __init__(self, records: Iterable[Any]) -> None:
         ends = array("q", [0])
-        self._content = SharedBuffer(_pickled(records, ends))
+        content = SharedBuffer(_pickled(records, ends))
         bounds = np.frombuffer(ends, dtype=np.int64)
-        self._set_spans(np.stack([bounds[:-1], bounds[1:]], axis=1))
+        self._attach(content, SharedIntegers(np.stack([bounds[:-1], bounds[1:]], axis=1)))
 
-    def _set_spans(self, spans: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        """Keeps where each record begins and ends, ``(N, 2)``, in shared memory as well."""
-        self._attach(self._content, SharedBuffer([np.ascontiguousarray(spans).tobytes()]))
-
-    def _attach(self, content: SharedBuffer, spans: SharedBuffer) -> None:
+    def _attach(self, content: SharedBuffer, spans: SharedIntegers) -> None:
+        """Takes the pickles, and where each begins and ends: ``(N, 2)``, flat."""
         self._content, self._spans = content, spans
-        self._bytes = content.view
-        # A cast view gives a Python int in a fraction of the time of a numpy element.
-        self._bounds = spans.view.cast("q")
-        self._length = len(self._bounds) // 2
+        self._bytes, self._bounds = content.view, spans.view
+        self._length = len(spans) // 2
 
     def __len__(self) -> int:
         return self._length
@@ -95,7 +90,7 @@ class RecordStore(Sequence[Any]):
     @property
     def nbytes(self) -> int:
         """Bytes of the shared memory behind the store."""
-        return len(self._content) + len(self._spans)
+        return len(self._content) + len(self._spans.buffer)
 
     def select(self, indices: Sequence[int] | slice) -> "RecordStore":
         """Gives a store of the chosen records over the same bytes.
@@ -105,10 +100,7 @@ class RecordStore(Sequence[Any]):
         """
         spans = np.frombuffer(self._spans.view, dtype=np.int64).reshape(-1, 2)
         chosen = indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
-        store = RecordStore.__new__(RecordStore)
-        store._content = self._content
-        store._set_spans(spans[chosen])
-        return store
+        return _restore(self._content, SharedIntegers(spans[chosen]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._content, self._spans)
@@ -117,7 +109,7 @@ class RecordStore(Sequence[Any]):
         return self
 
 
-def _restore(content: SharedBuffer, spans: SharedBuffer) -> RecordStore:
+def _restore(content: SharedBuffer, spans: SharedIntegers) -> RecordStore:
     store = RecordStore.__new__(RecordStore)
     store._attach(content, spans)
     return store

@@ -4,6 +4,14 @@ from engine_evaluator._dump import DumpResults
 from engine_evaluator._errors import MetricError
 from engine_evaluator._evaluator import Evaluator
 from engine_evaluator._metric import BaseMetric
+from engine_evaluator._torchmetrics import TorchMetric
 from engine_evaluator._value import get_metric_value
 
-__all__ = ["BaseMetric", "DumpResults", "Evaluator", "MetricError", "get_metric_value"]
+__all__ = [
+    "BaseMetric",
+    "DumpResults",
+    "Evaluator",
+    "MetricError",
+    "TorchMetric",
+    "get_metric_value",
+]

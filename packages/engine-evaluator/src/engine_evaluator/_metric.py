@@ -108,13 +108,25 @@ class BaseMetric(ABC):
         self._indices: list[int] = []  # the sample of each result, as far as there is one
         self._clean = 0  # results that no padding went into
 
-    def _own_results(self) -> RankResults:
+    def _contribution(self) -> Any:
+        """Gives what this rank sends to the main rank, and forgets it."""
+        if not self.results:
+            _logger.warning(
+                "%s has no results; does `process` append to `self.results`?", type(self).__name__
+            )
         one_a_sample = len(self._indices) == len(self.results)
-        return RankResults(
+        contribution = RankResults(
             results=to_cpu(self.results),
             indices=self._indices if one_a_sample else None,
             free_of_padding=self._clean == len(self.results),
         )
+        self.results.clear()
+        self._forget_origins()
+        return contribution
+
+    def _compute(self, contributions: list[Any], size: int | None) -> dict[str, Any]:
+        """Computes the values on the main rank from what the ranks sent."""
+        return self.compute_metrics(merge(contributions, size))
 
     def evaluate(self, size: int | None = None) -> dict[str, Any]:
         """Computes the metric over all ranks and forgets the results; a collective call.
@@ -127,19 +139,13 @@ class BaseMetric(ABC):
             Values by name, prefix included; the same on every rank.
 
         Raises:
-            MetricError: ``compute_metrics`` failed on the main rank, which raises its own error.
+            MetricError: The computation failed on the main rank, which raises its own error.
         """
-        if not self.results:
-            _logger.warning(
-                "%s has no results; does `process` append to `self.results`?", type(self).__name__
-            )
-        parts = collect_results([self._own_results()], get_world_size(), self.collect_device)
-        self.results.clear()
-        self._forget_origins()
-        if not is_main_process():
+        parts = collect_results([self._contribution()], get_world_size(), self.collect_device)
+        if parts is None or not is_main_process():
             return self._await_metrics()
         try:
-            metrics = self._named(self.compute_metrics(merge(parts or [], size)))
+            metrics = self._named(self._compute(parts, size))
         except Exception as error:
             broadcast_object_list([None, f"{type(error).__name__}: {error}"])
             raise

@@ -1,0 +1,7 @@
+"""The module that the documentation imports ``BaseDataset`` and ``Compose`` from."""
+
+from engine_dataset._compose import Compose
+from engine_dataset._dataset import BaseDataset
+from engine_dataset._lazy import force_full_init
+
+__all__ = ["BaseDataset", "Compose", "force_full_init"]

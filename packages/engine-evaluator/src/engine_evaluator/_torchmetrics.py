@@ -1,0 +1,203 @@
+"""Metrics of the torchmetrics library as metrics of an evaluator."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, Literal
+
+import torch
+
+from engine_evaluator._device import to_cpu
+from engine_evaluator._metric import BaseMetric
+from engine_registry import METRICS
+
+# The states of a metric and of the metrics in it, in the order of `modules()`.
+_States = list[dict[str, Any]]
+
+
+@METRICS.register_module()
+class TorchMetric(BaseMetric):
+    """Any metric of torchmetrics, updated batch by batch and merged over the ranks.
+
+    Each rank keeps only the metric's state. At the end the main rank puts the states together by
+    the metric's own reductions; unlike torchmetrics' own synchronisation, that does not need
+    equally many batches on every rank.
+
+    Args:
+        metric: Name in torchmetrics, such as ``"Accuracy"`` or ``"text.WordErrorRate"``, or a
+            metric or collection that is already made.
+        keys: Fields of each predicted sample that make up the arguments of ``update``, in order;
+            dots go into nested fields: ``("pred_label.score", "gt_label.item")``. Without them,
+            predictions are the arguments themselves: a tuple or list by position, a dict by name.
+        collect_device: How states travel between ranks: ``"cpu"`` or ``"gpu"``.
+        prefix: Put before the names of the values.
+        **arguments: Passed on to the metric of that name.
+
+    Raises:
+        ImportError: torchmetrics, or what it needs for this metric, is not installed.
+        ValueError: It has no metric of that name.
+
+    Example:
+        >>> metric = TorchMetric("Accuracy", task="multiclass", num_classes=3)
+        >>> metric.process(None, (torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2])))
+        >>> metric.evaluate()
+        {'Accuracy': 0.75}
+    """
+
+    def __init__(
+        self,
+        metric: Any,
+        *,
+        keys: Sequence[str] | None = None,
+        collect_device: Literal["cpu", "gpu"] = "cpu",
+        prefix: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.name = metric.rpartition(".")[2] if isinstance(metric, str) else type(metric).__name__
+        self.metric = _find(metric)(**arguments) if isinstance(metric, str) else metric
+        self.keys = tuple(keys or ())
+        self._placed = False
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        """Updates the metric with one batch.
+
+        Args:
+            data_batch: Passed to ``arguments_of``.
+            data_samples: Predictions of the model.
+        """
+        positional, named = self.arguments_of(data_batch, data_samples)
+        if not self._placed:
+            self._place(positional, named)
+        self.metric.update(*positional, **named)
+
+    def arguments_of(
+        self, data_batch: Any, data_samples: Any
+    ) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """Gives the arguments of ``update`` for one batch; override it for other predictions.
+
+        Args:
+            data_batch: What the data loader gave; not used here.
+            data_samples: Predictions of the model.
+
+        Returns:
+            Positional and named arguments.
+        """
+        if self.keys:
+            fields = ([_field(one, key) for one in data_samples] for key in self.keys)
+            return [_batched(values) for values in fields], {}
+        if isinstance(data_samples, Mapping):
+            return (), data_samples
+        return data_samples, {}
+
+    def _place(self, positional: Sequence[Any], named: Mapping[str, Any]) -> None:
+        """Moves the metric's state to where the predictions are."""
+        found = (one for one in chain(positional, named.values()) if isinstance(one, torch.Tensor))
+        tensor = next(found, None)
+        if tensor is not None:
+            self.metric.to(tensor.device)
+            self._placed = True
+
+    def _contribution(self) -> _States:
+        states = [to_cpu(dict(part.metric_state)) for part in _parts(self.metric)]
+        counts = [part.update_count for part in _parts(self.metric)]
+        self.metric.reset()
+        return [
+            {"update_count": count, **state} for count, state in zip(counts, states, strict=True)
+        ]
+
+    def _compute(self, contributions: list[_States], size: int | None) -> dict[str, Any]:
+        return self.compute_metrics(contributions)
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        """Merges the states of all ranks and computes the metric from them.
+
+        Args:
+            results: The states that the ranks sent.
+
+        Returns:
+            Numbers, or tensors on the CPU where a value is not a single number; under the metric's
+            name, or under the names it gives itself.
+        """
+        self.metric.to("cpu")
+        self._placed = False
+        for part, *states in zip(_parts(self.metric), *results, strict=True):
+            _restore(part, states)
+        computed = self.metric.compute()
+        self.metric.reset()
+        values = computed if isinstance(computed, Mapping) else {self.name: computed}
+        return {name: _plain(value) for name, value in values.items()}
+
+
+def _find(name: str) -> Any:
+    """Finds a metric class in torchmetrics or one of its domains."""
+    try:
+        library = importlib.import_module("torchmetrics")
+    except ImportError as error:
+        raise ImportError(
+            "TorchMetric needs the package torchmetrics: "
+            'pip install "engine-evaluator[torchmetrics]"'
+        ) from error
+    domain, _, plain = name.rpartition(".")
+    domains = [domain] if domain else ["", *_domains(library)]
+    for one in domains:
+        module = importlib.import_module(f"torchmetrics.{one}") if one else library
+        if isinstance(found := getattr(module, plain, None), type):
+            return found
+    raise ValueError(
+        f"torchmetrics has no metric {name!r}, or lacks a package that this metric needs; metrics "
+        f"are looked for in {domain or 'torchmetrics and its domains'}"
+    )
+
+
+def _domains(library: Any) -> list[str]:
+    not_metrics = {"functional", "utilities"}
+    packages = (module.name for module in pkgutil.iter_modules(library.__path__) if module.ispkg)
+    return [name for name in packages if name not in not_metrics]
+
+
+def _parts(metric: Any) -> list[Any]:
+    """Lists a metric and the metrics inside it, as collections and wrappers have."""
+    return [part for part in metric.modules() if hasattr(part, "metric_state")]
+
+
+def _restore(metric: Any, states: Sequence[dict[str, Any]]) -> None:
+    """Sets a metric's state to that of all ranks together."""
+    for name, reduction in metric._reductions.items():
+        values = [state[name] for state in states]
+        if len(values) == 1:
+            merged: Any = values[0]
+        elif isinstance(values[0], list):
+            merged = list(chain.from_iterable(values))
+            # Concatenation is left to the metric, which does it over a list in any case.
+            if callable(reduction) and reduction.__name__ != "dim_zero_cat":
+                merged = reduction(merged)
+        else:
+            merged = torch.stack(values)
+            merged = reduction(merged) if callable(reduction) else merged
+        setattr(metric, name, merged)
+    metric._update_count = sum(state["update_count"] for state in states)
+    metric._to_sync = False
+    metric._computed = None
+
+
+def _field(sample: Any, key: str) -> Any:
+    for name in key.split("."):
+        sample = sample[name] if isinstance(sample, Mapping) else getattr(sample, name)
+    return sample
+
+
+def _batched(values: list[Any]) -> Any:
+    """Stacks tensors of one shape and numbers; anything else stays a list, one entry a sample."""
+    if all(isinstance(value, bool | int | float) for value in values):
+        return torch.tensor(values)
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    if len(tensors) == len(values) and len({tensor.shape for tensor in tensors}) == 1:
+        return torch.stack(tensors)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    value = to_cpu(value)
+    return value.item() if isinstance(value, torch.Tensor) and value.numel() == 1 else value
