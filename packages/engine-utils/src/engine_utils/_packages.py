@@ -1,0 +1,153 @@
+"""Installed packages, and what a function needs to be installed."""
+
+import functools
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def call_command(cmd: Sequence[str]) -> None:
+    """Run a command, and wait for it.
+
+    Args:
+        cmd: The program and its arguments; no shell reads them.
+
+    Raises:
+        subprocess.CalledProcessError: the command failed.
+    """
+    import subprocess  # slow to import, and rarely needed
+
+    subprocess.run(list(cmd), check=True)
+
+
+def install_package(package: str) -> None:
+    """Install a package with pip into the running environment, if it is not installed."""
+    if not is_installed(package):
+        call_command([sys.executable, "-m", "pip", "install", package])
+
+
+def is_installed(package: str) -> bool:
+    """Tell whether a package is installed, by its import name or its name on PyPI.
+
+    Example:
+        >>> is_installed("pip"), is_installed("no-such-package")
+        (True, False)
+    """
+    spec = _spec(package)
+    # Any folder in the working directory makes a namespace package without an origin.
+    return (spec is not None and spec.origin is not None) or bool(_import_names(package))
+
+
+def get_installed_path(package: str) -> str:
+    """Return the folder of an installed package.
+
+    Args:
+        package: Its import name or its name on PyPI.
+
+    Returns:
+        The folder; for a module that is one file, the folder the file is in.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: it is not installed.
+
+    Example:
+        >>> get_installed_path("pip").endswith("pip")
+        True
+    """
+    for name in (package, *_import_names(package)):
+        spec = _spec(name)
+        if spec is not None and spec.submodule_search_locations:
+            return str(Path(next(iter(spec.submodule_search_locations))))
+        if spec is not None and spec.has_location and spec.origin:
+            return str(Path(spec.origin).parent)
+    from importlib.metadata import PackageNotFoundError  # slow to import, and rarely needed
+
+    raise PackageNotFoundError(package)
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # a parent that is missing, a module without a spec
+        return None
+
+
+def _import_names(distribution: str) -> list[str]:
+    from importlib import metadata  # slow to import, and rarely needed
+
+    try:
+        metadata.distribution(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return []
+    wanted = _normal(distribution)
+    provided = metadata.packages_distributions()
+    found = [name for name, owners in provided.items() if wanted in map(_normal, owners)]
+    return found or [distribution]
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def check_prerequisites(
+    prerequisites: str | Sequence[str],
+    checker: Callable[[str], bool],
+    msg_tmpl: str = 'Prerequisites "{}" are required in method "{}" but not found, '
+    "please install them first.",
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Make a decorator that checks what a function needs, each time it is called.
+
+    Args:
+        prerequisites: One name or several.
+        checker: Tells whether the prerequisite of that name is there.
+        msg_tmpl: The message, with places for the names and the function.
+
+    Returns:
+        A decorator; the function it makes raises RuntimeError if something is missing.
+    """
+    names = [prerequisites] if isinstance(prerequisites, str) else list(prerequisites)
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            missing = [name for name in names if not checker(name)]
+            if missing:
+                raise RuntimeError(msg_tmpl.format(", ".join(missing), function.__name__))
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def requires_package(prerequisites: str | Sequence[str]) -> Callable[[Any], Any]:
+    """Make a decorator that checks at each call that packages can be imported.
+
+    Example:
+        >>> @requires_package("no_such_package")
+        ... def draw() -> None: ...
+        >>> draw()
+        Traceback (most recent call last):
+        RuntimeError: Prerequisites "no_such_package" are required in method "draw" ...
+    """
+    return check_prerequisites(prerequisites, is_installed)
+
+
+def requires_executable(prerequisites: str | Sequence[str]) -> Callable[[Any], Any]:
+    """Make a decorator that checks at each call that programs are on the ``PATH``.
+
+    Example:
+        >>> @requires_executable("no-such-program")
+        ... def convert() -> None: ...
+        >>> convert()
+        Traceback (most recent call last):
+        RuntimeError: Prerequisites "no-such-program" are required in method "convert" ...
+    """
+    return check_prerequisites(prerequisites, lambda name: shutil.which(name) is not None)

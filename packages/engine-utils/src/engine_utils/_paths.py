@@ -1,0 +1,132 @@
+"""Files and folders on the local disk."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)+//")
+
+
+def is_filepath(x: object) -> bool:
+    """Tell whether something is a path: a string or a ``Path``."""
+    return isinstance(x, str | Path)
+
+
+def is_abs(path: str) -> bool:
+    """Tell whether a path is absolute, on the local disk or as the URI of a storage back end.
+
+    Example:
+        >>> is_abs("/data/a.jpg"), is_abs("s3://bucket/a.jpg"), is_abs("data/a.jpg")
+        (True, True, False)
+    """
+    return os.path.isabs(path) or _URI.match(path) is not None
+
+
+def fopen(filepath: str | Path, *args: Any, **kwargs: Any) -> IO[Any]:
+    """Open a local file; the other arguments are those of ``open``.
+
+    Raises:
+        TypeError: ``filepath`` is neither a string nor a ``Path``.
+    """
+    if not is_filepath(filepath):
+        raise TypeError(f"filepath is a string or a Path, not {type(filepath).__name__}")
+    opened: IO[Any] = open(filepath, *args, **kwargs)
+    return opened
+
+
+def check_file_exist(filename: str | Path, msg_tmpl: str = 'file "{}" does not exist') -> None:
+    """Raise an error unless there is such a file.
+
+    Args:
+        filename: The file.
+        msg_tmpl: The message, with a place for the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not os.path.isfile(filename):
+        raise FileNotFoundError(msg_tmpl.format(filename))
+
+
+def mkdir_or_exist(dir_name: str | Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it, unless they exist; ``~`` is the home folder.
+
+    Args:
+        dir_name: The folder; nothing is done for an empty string.
+        mode: The permissions of a new folder, less the process's umask.
+    """
+    if os.fspath(dir_name):
+        os.makedirs(os.path.expanduser(dir_name), mode=mode, exist_ok=True)
+
+
+def symlink(src: str | Path, dst: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+    """Make a symbolic link.
+
+    Args:
+        src: What the link points to.
+        dst: The link.
+        overwrite: Replace a file or link that is there; at no moment is there none.
+        **kwargs: Handed on to ``os.symlink``.
+
+    Raises:
+        FileExistsError: ``dst`` exists, and ``overwrite`` is False.
+        IsADirectoryError: ``dst`` is a folder.
+    """
+    if not overwrite:
+        os.symlink(src, dst, **kwargs)
+        return
+    new = f"{os.fspath(dst)}.{secrets.token_hex(8)}"
+    os.symlink(src, new, **kwargs)
+    try:
+        os.replace(new, dst)
+    except OSError:
+        os.unlink(new)
+        raise
+
+
+def scandir(
+    dir_path: str | Path,
+    suffix: str | tuple[str, ...] | None = None,
+    recursive: bool = False,
+    case_sensitive: bool = True,
+) -> Iterator[str]:
+    """Yield the files of a folder as paths relative to it, in alphabetical order.
+
+    Files and folders whose name begins with a dot are passed over.
+
+    Args:
+        dir_path: The folder.
+        suffix: Only files whose name ends so, or in one of these ways.
+        recursive: Also look into the folders below.
+        case_sensitive: Whether upper and lower case differ in suffixes.
+
+    Raises:
+        TypeError: ``dir_path`` or ``suffix`` is of another type.
+    """
+    if not is_filepath(dir_path):
+        raise TypeError(f"dir_path is a string or a Path, not {type(dir_path).__name__}")
+    if suffix is not None and not isinstance(suffix, str | tuple):
+        raise TypeError(f"suffix is a string or a tuple of strings, not {type(suffix).__name__}")
+    endings = (suffix,) if isinstance(suffix, str) else suffix
+    if endings is not None and not case_sensitive:
+        endings = tuple(ending.lower() for ending in endings)
+    for path in _files(Path(dir_path), recursive):
+        if endings is None or (path if case_sensitive else path.lower()).endswith(endings):
+            yield path
+
+
+def _files(folder: Path, recursive: bool, prefix: str = "") -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.name.startswith("."):
+            continue
+        path = os.path.join(prefix, entry.name)
+        if entry.is_file():
+            yield path
+        # A link to a folder may lead back to a folder above it.
+        elif recursive and entry.is_dir(follow_symlinks=False):
+            yield from _files(folder / entry.name, recursive, path)

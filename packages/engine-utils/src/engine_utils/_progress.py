@@ -1,0 +1,136 @@
+"""How far a list of tasks is, on a terminal, in a notebook or in a file."""
+
+import importlib
+import shutil
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+# Where lines cannot be overwritten, at most so many are written for all tasks.
+_LINES = 20
+
+
+class _Display(Protocol):
+    def update(self, n: int) -> Any: ...
+    def close(self) -> Any: ...
+
+
+class _Lines:
+    """Writes a line now and then: for files and pipes, and where tqdm is not installed."""
+
+    def __init__(self, total: int, file: TextIO) -> None:
+        self._total, self._file = total, file
+        self._done = 0
+        self._step = max(total // _LINES, 1)
+        self._next = self._step
+        self._started = time.perf_counter()
+
+    def update(self, n: int) -> None:
+        self._done += n
+        if self._done >= self._next or self._done == self._total:
+            self._next = self._done + self._step
+            self._file.write(self._line() + "\n")
+            self._file.flush()
+
+    def _line(self) -> str:
+        elapsed = time.perf_counter() - self._started
+        speed = self._done / elapsed if elapsed > 0 else float("inf")
+        if not self._total:
+            return f"completed: {self._done}, elapsed: {elapsed:.0f}s, {speed:.1f} tasks/s"
+        left = max(self._total - self._done, 0) / speed
+        line = f"[{self._done}/{self._total}] {speed:.1f} tasks/s, elapsed: {elapsed:.0f}s"
+        return f"{line}, ETA: {left:.0f}s"
+
+    def close(self) -> None:
+        self._file.flush()
+
+
+class ProgressBar:
+    """Shows how many tasks are done, how fast, and when the rest will be.
+
+    On a terminal and in a notebook it is a bar of tqdm (``pip install "engine-utils[progress]"``).
+    Without tqdm, and in a file or pipe, it is a line now and then.
+
+    Args:
+        task_num: How many tasks there are; 0 if that is not known.
+        bar_width: The width of the bar, in characters; less on a narrow terminal.
+        start: Start at once; otherwise ``start`` does.
+        file: Where it is written; standard output if not given.
+
+    Example:
+        >>> bar = ProgressBar(2)
+        >>> bar.update()
+        [1/2] ... tasks/s, elapsed: 0s, ETA: 0s
+        >>> bar.update()
+        [2/2] ... tasks/s, elapsed: 0s, ETA: 0s
+    """
+
+    def __init__(
+        self,
+        task_num: int = 0,
+        bar_width: int = 50,
+        start: bool = True,
+        file: TextIO | None = None,
+    ) -> None:
+        self.task_num = task_num
+        self.bar_width = bar_width
+        self.completed = 0
+        self.file = sys.stdout if file is None else file
+        self._display: _Display | None = None
+        if start:
+            self.start()
+
+    @property
+    def terminal_width(self) -> int:
+        """The width of the terminal, in characters."""
+        return shutil.get_terminal_size().columns
+
+    def start(self) -> None:
+        """Show the bar, and count time from now."""
+        self.close()
+        self.completed = 0
+        self._shown()
+
+    def _tqdm(self) -> _Display | None:
+        notebook = "ipykernel" in sys.modules
+        if not notebook and not self.file.isatty():
+            return None
+        width = max(min(self.bar_width, self.terminal_width - 50), 5)
+        try:
+            tqdm = importlib.import_module("tqdm.auto" if notebook else "tqdm").tqdm
+            display: _Display = tqdm(
+                total=self.task_num or None,
+                file=None if notebook else self.file,
+                unit="task",
+                bar_format=None if notebook else f"{{l_bar}}{{bar:{width}}}{{r_bar}}",
+            )
+        except ImportError:  # also raised by a notebook that has no widgets
+            return None
+        return display
+
+    def update(self, num_tasks: int = 1) -> None:
+        """Count tasks as done.
+
+        Args:
+            num_tasks: How many.
+
+        Raises:
+            ValueError: it is less than 1.
+        """
+        if num_tasks < 1:
+            raise ValueError(f"num_tasks is at least 1, not {num_tasks}")
+        self.completed += num_tasks
+        self._shown().update(num_tasks)
+        if self.task_num and self.completed >= self.task_num:
+            self.close()
+
+    def _shown(self) -> _Display:
+        if self._display is None:
+            self._display = self._tqdm() or _Lines(self.task_num, self.file)
+        return self._display
+
+    def close(self) -> None:
+        """Leave the bar as it is and go to the next line; the last task does so, too."""
+        if self._display is not None:
+            self._display.close()
+            self._display = None

@@ -1,0 +1,161 @@
+"""Lists and tuples: their types, casts, slices."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+_Types = type | tuple[type, ...]
+
+
+def is_str(x: object) -> bool:
+    """Tell whether something is a string."""
+    return isinstance(x, str)
+
+
+def is_seq_of(seq: object, expected_type: _Types, seq_type: type | None = None) -> bool:
+    """Tell whether something is a sequence whose items are all of a type.
+
+    Args:
+        seq: What is asked about.
+        expected_type: The type of the items, or several.
+        seq_type: The type of the sequence; any if not given.
+
+    Example:
+        >>> is_seq_of(["a", "b"], str), is_seq_of(["a", 1], str)
+        (True, False)
+    """
+    if not isinstance(seq, seq_type or Sequence):
+        return False
+    items: Iterable[object] = seq
+    return all(isinstance(item, expected_type) for item in items)
+
+
+def is_list_of(seq: object, expected_type: _Types) -> bool:
+    """Tell whether something is a list whose items are all of a type."""
+    return is_seq_of(seq, expected_type, seq_type=list)
+
+
+def is_tuple_of(seq: object, expected_type: _Types) -> bool:
+    """Tell whether something is a tuple whose items are all of a type."""
+    return is_seq_of(seq, expected_type, seq_type=tuple)
+
+
+def iter_cast(
+    inputs: Iterable[Any], dst_type: type, return_type: Callable[[Iterator[Any]], Any] | None = None
+) -> Any:
+    """Convert the items of something to a type.
+
+    Args:
+        inputs: What holds the items.
+        dst_type: The type they are converted to, by calling it.
+        return_type: What the result is, e.g. ``list``; an iterator if not given.
+
+    Raises:
+        TypeError: ``inputs`` cannot be iterated, or ``dst_type`` is not a type.
+
+    Example:
+        >>> iter_cast(["1", "2"], int, tuple)
+        (1, 2)
+    """
+    if not isinstance(inputs, Iterable):
+        raise TypeError(f"inputs is iterable, which {type(inputs).__name__} is not: {inputs!r}")
+    if not isinstance(dst_type, type):
+        raise TypeError(f"dst_type is a type, not {dst_type!r}")
+    cast = map(dst_type, inputs)
+    return cast if return_type is None else return_type(cast)
+
+
+def list_cast(inputs: Iterable[Any], dst_type: type[_T]) -> list[_T]:
+    """Convert the items of something to a type, into a list."""
+    cast: list[_T] = iter_cast(inputs, dst_type, list)
+    return cast
+
+
+def tuple_cast(inputs: Iterable[Any], dst_type: type[_T]) -> tuple[_T, ...]:
+    """Convert the items of something to a type, into a tuple."""
+    cast: tuple[_T, ...] = iter_cast(inputs, dst_type, tuple)
+    return cast
+
+
+def concat_list(in_list: Iterable[Iterable[_T]]) -> list[_T]:
+    """Join lists into one.
+
+    Example:
+        >>> concat_list([[1, 2], [3]])
+        [1, 2, 3]
+    """
+    return list(chain.from_iterable(in_list))
+
+
+def slice_list(in_list: list[_T], lens: int | Sequence[int]) -> list[list[_T]]:
+    """Cut a list into parts.
+
+    Args:
+        in_list: The list.
+        lens: The length of every part, or of each.
+
+    Raises:
+        TypeError: ``lens`` is of another type.
+        ValueError: the parts do not make up the list.
+
+    Example:
+        >>> slice_list([1, 2, 3], [1, 2])
+        [[1], [2, 3]]
+    """
+    if isinstance(lens, int):
+        if lens < 1 or len(in_list) % lens:
+            raise ValueError(f"a list of {len(in_list)} items has no whole parts of {lens}")
+        lens = [lens] * (len(in_list) // lens)
+    if not is_seq_of(lens, int):
+        raise TypeError(f"lens is an integer or a list of integers, not {lens!r}")
+    if sum(lens) != len(in_list):
+        raise ValueError(
+            f"parts of {', '.join(map(str, lens))} items need {sum(lens)}, "
+            f"but the list has {len(in_list)}"
+        )
+    items = iter(in_list)
+    return [[next(items) for _ in range(size)] for size in lens]
+
+
+def to_ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
+    """Make a function that gives a tuple of ``n`` items.
+
+    Returns:
+        A function that repeats one value ``n`` times, and makes a tuple of something that holds
+        ``n`` already; with another number of items it raises ValueError. A string is one value.
+
+    Example:
+        >>> to_ntuple(3)(1), to_ntuple(2)([1, 2])
+        ((1, 1, 1), (1, 2))
+    """
+
+    def convert(x: Any) -> tuple[Any, ...]:
+        if isinstance(x, str) or not isinstance(x, Iterable):
+            return tuple(repeat(x, n))
+        items = tuple(x)
+        if len(items) != n:
+            raise ValueError(f"expected one value or {n}, but there are {len(items)}: {items!r}")
+        return items
+
+    return convert
+
+
+def to_1tuple(x: Any) -> tuple[Any, ...]:
+    """Return a tuple of 1 item; see ``to_ntuple``."""
+    return to_ntuple(1)(x)
+
+
+def to_2tuple(x: Any) -> tuple[Any, ...]:
+    """Return a tuple of 2 items; see ``to_ntuple``."""
+    return to_ntuple(2)(x)
+
+
+def to_3tuple(x: Any) -> tuple[Any, ...]:
+    """Return a tuple of 3 items; see ``to_ntuple``."""
+    return to_ntuple(3)(x)
+
+
+def to_4tuple(x: Any) -> tuple[Any, ...]:
+    """Return a tuple of 4 items; see ``to_ntuple``."""
+    return to_ntuple(4)(x)

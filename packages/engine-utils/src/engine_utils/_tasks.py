@@ -1,0 +1,197 @@
+"""Lists of tasks that are worked off while a progress bar shows how far they are."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from ._progress import ProgressBar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+_Tasks = Sequence[_T] | tuple[Iterable[_T], int]
+
+# Chunks that are handed to a pool before their turn, for each of its processes.
+_AHEAD = 4
+
+
+def track_progress(
+    func: Callable[..., _R],
+    tasks: _Tasks[Any],
+    bar_width: int = 50,
+    file: TextIO | None = None,
+    **kwargs: Any,
+) -> list[_R]:
+    """Call a function for each task, one after the other, and show the progress.
+
+    Args:
+        func: Called with a task.
+        tasks: A list of tasks, or the tasks and their number.
+        bar_width: The width of the bar, in characters.
+        file: Where the progress is written; standard output if not given.
+        **kwargs: Handed on to ``func``.
+
+    Returns:
+        What ``func`` returned, in the order of the tasks.
+
+    Raises:
+        TypeError: ``tasks`` is of another type.
+
+    Example:
+        >>> import io
+        >>> track_progress(abs, [-1, -2], file=io.StringIO())
+        [1, 2]
+    """
+    return [func(task, **kwargs) for task in track_iter_progress(tasks, bar_width, file)]
+
+
+def track_iter_progress(
+    tasks: _Tasks[_T], bar_width: int = 50, file: TextIO | None = None
+) -> Iterator[_T]:
+    """Yield the tasks, and show the progress: a task is done when the next one is asked for.
+
+    Args:
+        tasks: A list of tasks, or the tasks and their number.
+        bar_width: The width of the bar, in characters.
+        file: Where the progress is written; standard output if not given.
+
+    Raises:
+        TypeError: ``tasks`` is of another type.
+    """
+    items, number = _counted(tasks)
+    bar = ProgressBar(number, bar_width, file=file)
+    try:
+        for task in items:
+            yield task
+            bar.update()
+    finally:
+        bar.close()
+
+
+def track_parallel_progress(
+    func: Callable[[Any], _R],
+    tasks: _Tasks[Any],
+    nproc: int,
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] | None = None,
+    bar_width: int = 50,
+    chunksize: int = 1,
+    skip_first: bool = False,
+    keep_order: bool = True,
+    file: TextIO | None = None,
+) -> list[_R]:
+    """Call a function for each task in several processes, and show the progress.
+
+    Args:
+        func: Called with a task; a function that another process can import.
+        tasks: A list of tasks, or the tasks and their number. They are read as they are needed.
+        nproc: The number of processes.
+        initializer: Called in each process before its first task.
+        initargs: The arguments of ``initializer``.
+        bar_width: The width of the bar, in characters.
+        chunksize: How many tasks a process is handed at a time.
+        skip_first: Leave the first tasks of each process out of the progress, as they may take
+            longer.
+        keep_order: Return the results in the order of the tasks, and not as they come.
+        file: Where the progress is written; standard output if not given.
+
+    Returns:
+        What ``func`` returned.
+
+    Raises:
+        TypeError: ``tasks`` or ``initargs`` is of another type.
+        ValueError: ``nproc`` or ``chunksize`` is less than 1.
+        concurrent.futures.process.BrokenProcessPool: a process died, or ``initializer`` failed.
+        Exception: what ``func`` raised, with the traceback in its process and the task. The other
+            tasks are given up.
+    """
+    from concurrent.futures import ProcessPoolExecutor  # slow to import, and rarely needed
+
+    if nproc < 1 or chunksize < 1:
+        raise ValueError(f"nproc and chunksize are at least 1, not {nproc} and {chunksize}")
+    if initargs is not None and not isinstance(initargs, tuple):
+        raise TypeError(f"initargs is a tuple, not {type(initargs).__name__}")
+    items, number = _counted(tasks)
+    left_out = min(nproc * chunksize, number) if skip_first else 0
+    bar = ProgressBar(number - left_out, bar_width, start=False, file=file)
+    done: list[tuple[int, list[_R]]] = []
+    count = 0
+    with ProcessPoolExecutor(nproc, initializer=initializer, initargs=initargs or ()) as pool:
+        try:
+            for index, results in _chunks_done(pool, func, items, chunksize, _AHEAD * nproc):
+                done.append((index, results))
+                before, count = max(count, left_out), count + len(results)
+                if count > before:
+                    bar.update(count - before)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            bar.close()
+    if keep_order:
+        done.sort(key=lambda chunk: chunk[0])
+    return [result for _, results in done for result in results]
+
+
+def _chunks_done(
+    pool: ProcessPoolExecutor,
+    func: Callable[[Any], _R],
+    items: Iterable[Any],
+    chunksize: int,
+    ahead: int,
+) -> Iterator[tuple[int, list[_R]]]:
+    """Yield the index and the results of each chunk when it is done."""
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    source = iter(items)
+    chunks = enumerate(iter(lambda: list(islice(source, chunksize)), []))
+    running: dict[Future[list[_R]], int] = {}
+    while True:
+        for index, chunk in islice(chunks, ahead - len(running)):
+            running[pool.submit(_run_chunk, func, chunk, index * chunksize)] = index
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future.result()
+
+
+def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[_R]:
+    results = []
+    for offset, task in enumerate(chunk):
+        try:
+            results.append(func(task))
+        except Exception as error:
+            error.add_note(f"raised for task {first + offset}: {task!r:.200}")
+            if not _travels(error):
+                text = "".join(traceback.format_exception(error))
+                raise RuntimeError(f"a task failed in its process:\n{text}") from None
+            raise
+    return results
+
+
+def _travels(error: Exception) -> bool:
+    """Tell whether an error can be sent to the parent, which else would lose the whole pool."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True
+
+
+def _counted(tasks: _Tasks[_T]) -> tuple[Iterable[_T], int]:
+    match tasks:
+        case (Iterable() as items, int(number)):
+            return items, number
+        case Sized() if isinstance(tasks, Iterable):
+            return tasks, len(tasks)
+        case _:
+            raise TypeError(
+                "tasks is a list, or a tuple of the tasks and their number, "
+                f"not {type(tasks).__name__}"
+            )

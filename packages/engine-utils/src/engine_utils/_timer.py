@@ -1,0 +1,112 @@
+"""Time between two points of a program."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+
+class TimerError(Exception):
+    """A timer was asked before it was started."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class Timer:
+    """A stopwatch, by hand or as a ``with`` block that prints the seconds it took.
+
+    Args:
+        start: Start it at once.
+        print_tmpl: What a ``with`` block prints, with a place for the seconds; ``{:.3f}`` if not
+            given.
+
+    Example:
+        >>> timer = Timer()
+        >>> timer.is_running, timer.since_start() < 10
+        (True, True)
+        >>> with Timer(print_tmpl="took {:.0f} s"):
+        ...     total = sum(range(10))
+        took 0 s
+    """
+
+    def __init__(self, start: bool = True, print_tmpl: str | None = None) -> None:
+        self._started: float | None = None
+        self._checked = 0.0
+        self.print_tmpl = print_tmpl if print_tmpl else "{:.3f}"
+        if start:
+            self.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started."""
+        return self._started is not None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        sys.stdout.write(self.print_tmpl.format(self.since_last_check()) + "\n")
+        self._started = None
+
+    def start(self) -> None:
+        """Start it, unless it runs, and count the next check from now."""
+        now = time.perf_counter()
+        if self._started is None:
+            self._started = now
+        self._checked = now
+
+    def since_start(self) -> float:
+        """Return the seconds since the start; this is a check.
+
+        Raises:
+            TimerError: it does not run.
+        """
+        self._checked = time.perf_counter()
+        return self._checked - self._start_time()
+
+    def since_last_check(self) -> float:
+        """Return the seconds since the last check, or the start; this is a check.
+
+        Raises:
+            TimerError: it does not run.
+        """
+        self._start_time()
+        before, self._checked = self._checked, time.perf_counter()
+        return self._checked - before
+
+    def _start_time(self) -> float:
+        if self._started is None:
+            raise TimerError("this timer does not run: call start() first")
+        return self._started
+
+
+_timers: dict[str, Timer] = {}
+
+
+def check_time(timer_id: str) -> float:
+    """Return the seconds since the last call with this name.
+
+    Args:
+        timer_id: Any name.
+
+    Returns:
+        The seconds; 0 for the first call.
+
+    Example:
+        >>> check_time("loop")
+        0
+        >>> check_time("loop") < 10
+        True
+    """
+    if timer_id in _timers:
+        return _timers[timer_id].since_last_check()
+    _timers[timer_id] = Timer()
+    return 0
