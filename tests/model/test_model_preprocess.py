@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from engine_model import BaseDataPreprocessor, ImgDataPreprocessor, stack_batch
+from engine_structures import BaseDataElement
 
 Pair = namedtuple("Pair", ["image", "label"])
 
@@ -50,6 +51,19 @@ def test_data_elsewhere_is_moved_in_containers_of_the_same_type(kind: str) -> No
 def test_objects_of_other_types_pass() -> None:
     thing = object()
     assert BaseDataPreprocessor().to("meta")({"a": thing})["a"] is thing
+
+
+def test_data_elements_on_the_device_are_returned_as_they_are() -> None:
+    element = BaseDataElement(mask=torch.zeros(2), inner=BaseDataElement(box=torch.zeros(4)))
+    batch = {"inputs": torch.zeros(2), "data_samples": [element]}
+    assert BaseDataPreprocessor()(batch) is batch
+
+
+def test_data_elements_elsewhere_are_moved_with_what_they_hold() -> None:
+    element = BaseDataElement(mask=1, inner=BaseDataElement(box=torch.zeros(4)))
+    (moved,) = BaseDataPreprocessor().to("meta")([element])
+    assert moved.inner.box.is_meta
+    assert not element.inner.box.is_meta
 
 
 def images_of(*sizes: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> list[Tensor]:

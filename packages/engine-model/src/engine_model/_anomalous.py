@@ -34,7 +34,7 @@ def detect_anomalous_params(loss: Tensor, model: nn.Module) -> None:
 
 def _leaves(loss: Tensor) -> set[int]:
     """Return the identities of the leaf tensors in the graph of ``loss``."""
-    found: set[int] = set()
+    found = {id(loss)}  # a loss may itself be a parameter
     nodes = deque([loss.grad_fn])
     seen = set(nodes)
     while nodes:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine_structures import BaseDataElement
+
 
 def to_device(data: Any, device: torch.device, non_blocking: bool = False) -> Any:
     """Return ``data`` with every tensor and data element on ``device``.
@@ -40,4 +42,13 @@ def to_device(data: Any, device: torch.device, non_blocking: bool = False) -> An
         if hasattr(data, "_fields"):
             return type(data)(*values)
         return values if type(data) is list else type(data)(values)  # type: ignore[call-arg]
+    if isinstance(data, BaseDataElement):
+        return data if _is_on(data, device) else data.to(device, non_blocking=non_blocking)
     return data
+
+
+def _is_on(value: Any, device: torch.device) -> bool:
+    """Return whether every tensor among the fields of a data element is on ``device``."""
+    if isinstance(value, BaseDataElement):
+        return all(_is_on(field, device) for field in value.values())
+    return not isinstance(value, Tensor) or value.device == device

@@ -1,0 +1,124 @@
+"""Batch normalisation over one process, or over all of them."""
+
+import importlib
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class BatchNormXd(_BatchNorm):
+    """A batch normalisation that takes inputs ``(N, C, ...)`` of any number of dimensions.
+
+    A synchronised layer does not know whether it was made from a 1d, 2d or 3d layer; this one
+    stands for all of them.
+
+    Example:
+        >>> import torch
+        >>> BatchNormXd(3)(torch.zeros(2, 3, 4, 4)).shape
+        torch.Size([2, 3, 4, 4])
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected an input (N, C, ...), not {tuple(input.shape)}")
+
+
+def revert_sync_batchnorm(module: nn.Module) -> nn.Module:
+    """Replace each synchronised batch normalisation by one that needs no process group.
+
+    Parameters and buffers are the same objects as before.
+
+    Args:
+        module: The module; its sub-modules are replaced in place.
+
+    Returns:
+        ``module``, or the new layer if it is itself such a layer.
+
+    Example:
+        >>> type(revert_sync_batchnorm(nn.SyncBatchNorm(2))).__name__
+        'BatchNormXd'
+    """
+    synchronised: tuple[type[nn.Module], ...] = (nn.SyncBatchNorm, *_mmcv_layers())
+    return _replace(module, lambda layer: isinstance(layer, synchronised), BatchNormXd)
+
+
+def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> nn.Module:
+    """Replace each batch normalisation by one that takes its statistics over all processes.
+
+    Parameters and buffers are the same objects as before, so an optimizer that holds them stays
+    valid.
+
+    Args:
+        module: The module; its sub-modules are replaced in place.
+        implementation: ``"torch"`` for `torch.nn.SyncBatchNorm`, ``"mmcv"`` for the layer of mmcv.
+
+    Returns:
+        ``module``, or the new layer if it is itself a batch normalisation.
+
+    Raises:
+        ValueError: If ``implementation`` is neither of the two.
+        ImportError: If it is ``"mmcv"`` and mmcv with its operators is not installed.
+
+    Example:
+        >>> layers = convert_sync_batchnorm(nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()))
+        >>> [type(layer).__name__ for layer in layers]
+        ['SyncBatchNorm', 'ReLU']
+    """
+    if implementation not in ("torch", "mmcv"):
+        raise ValueError(f"implementation must be 'torch' or 'mmcv', not {implementation!r}")
+    target: type[nn.Module] = nn.SyncBatchNorm
+    if implementation == "mmcv":
+        layers = _mmcv_layers()
+        if not layers:
+            raise ImportError(
+                "implementation='mmcv' needs mmcv with its compiled operators; install it, or use "
+                "implementation='torch'"
+            )
+        target = layers[0]
+    return _replace(
+        module,
+        lambda layer: isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm),
+        target,
+    )
+
+
+def _mmcv_layers() -> tuple[type[nn.Module], ...]:
+    """Return the synchronised layer of mmcv if it is there."""
+    try:
+        layers = importlib.import_module("mmcv.ops")
+    except ImportError:
+        return ()
+    return (layers.SyncBatchNorm,)
+
+
+def _replace(
+    module: nn.Module, is_chosen: Callable[[nn.Module], bool], target: type[nn.Module]
+) -> nn.Module:
+    """Replace chosen layers by ones of the type ``target``; shared layers stay shared."""
+    if is_chosen(module):
+        return _like(module, target)
+    made: dict[nn.Module, nn.Module] = {}
+    for path, layer in list(module.named_modules(remove_duplicate=False)):
+        if is_chosen(layer):
+            if layer not in made:
+                made[layer] = _like(layer, target)
+            module.set_submodule(path, made[layer])
+    return module
+
+
+def _like(layer: nn.Module, target: type[nn.Module]) -> nn.Module:
+    """Return a ``target`` with the settings, parameters and buffers of a batch normalisation."""
+    new = target(
+        layer.num_features,
+        eps=layer.eps,
+        momentum=layer.momentum,
+        affine=layer.affine,
+        track_running_stats=layer.track_running_stats,
+    )
+    for name, parameter in layer.named_parameters(recurse=False):
+        setattr(new, name, parameter)
+    for name, buffer in layer.named_buffers(recurse=False):
+        setattr(new, name, buffer)
+    new.training = layer.training
+    return new

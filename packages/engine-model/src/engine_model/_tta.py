@@ -1,0 +1,131 @@
+"""Test-time augmentation: several views of each sample, one prediction."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from engine_model._model import BaseModel, build_data_preprocessor
+from engine_registry import MODELS
+
+
+@MODELS.register_module()
+class BaseTTAModel(BaseModel):
+    """Runs a model on every augmented view of a batch and merges the predictions of each sample.
+
+    A subclass implements `merge_preds`. Weights are saved and loaded under the names that they
+    have in the inner model, so that a checkpoint of that model fits.
+
+    Args:
+        module: The model, or its config in ``MODELS``; it has a `test_step`.
+        data_preprocessor: Replaces the data preprocessor of the model.
+
+    Attributes:
+        module: The inner model.
+
+    Raises:
+        TypeError: If ``module`` is neither a module nor a dict, or has no `test_step`.
+
+    Example:
+        >>> class Doubling(BaseModel):
+        ...     def forward(self, inputs, mode="tensor"):
+        ...         return [2 * value for value in inputs]
+        >>> class Mean(BaseTTAModel):
+        ...     def merge_preds(self, data_samples_list):
+        ...         return [sum(views) / len(views) for views in data_samples_list]
+        >>> Mean(Doubling()).test_step({"inputs": [[1, 10], [3, 30]]})
+        [4.0, 40.0]
+    """
+
+    def __init__(
+        self,
+        module: Mapping[str, Any] | nn.Module,
+        data_preprocessor: Mapping[str, Any] | nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(module, nn.Module):
+            if data_preprocessor is not None:
+                module.data_preprocessor = build_data_preprocessor(data_preprocessor)
+        elif isinstance(module, Mapping):
+            extra = {} if data_preprocessor is None else {"data_preprocessor": data_preprocessor}
+            module = MODELS.build({**module, **extra})
+        else:
+            raise TypeError(f"module must be a model or a dict, not {module!r}")
+        if not hasattr(module, "test_step"):
+            raise TypeError(f"module needs a test_step, which {type(module).__name__} lacks")
+        self.module: Any = module
+        self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call] # torch leaves it bare
+        self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call] # likewise
+
+    @abstractmethod
+    def merge_preds(self, data_samples_list: list[list[Any]]) -> list[Any]:
+        """Merge the predictions of the views to one prediction for each sample.
+
+        Args:
+            data_samples_list: For each sample of the batch, its predictions, one a view.
+
+        Returns:
+            One prediction for each sample.
+        """
+
+    def test_step(self, data: Any) -> list[Any]:
+        """Return one prediction for each sample of a batch.
+
+        Args:
+            data: A dict, list or tuple of fields such as ``inputs`` and ``data_samples``. Each
+                field is a list with an item for each view, which holds that field for all samples.
+
+        Raises:
+            TypeError: If ``data`` is something else.
+            ValueError: If the fields differ in the number of views, or the model returns another
+                number of predictions for one view than for another.
+        """
+        views = [self.module.test_step(view) for view in _views(data)]
+        if len({len(predictions) for predictions in views}) > 1:
+            counts = [len(predictions) for predictions in views]
+            raise ValueError(f"the views of one batch gave different numbers of results: {counts}")
+        return self.merge_preds([list(sample) for sample in zip(*views, strict=True)])
+
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
+        """Refuse: test-time augmentation has `test_step` only.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} merges predictions over views in test_step; "
+            f"call that, or the inner model"
+        )
+
+
+def _views(data: Any) -> list[Any]:
+    """Turn fields that hold views into views that hold fields."""
+    if isinstance(data, Mapping):
+        _check_views([len(field) for field in data.values()])
+        return [dict(zip(data, view, strict=True)) for view in zip(*data.values(), strict=True)]
+    if isinstance(data, list | tuple):
+        _check_views([len(field) for field in data])
+        return [list(view) for view in zip(*data, strict=True)]
+    raise TypeError(
+        f"expected a dict, list or tuple of fields, each a list with an item for each view, "
+        f"not a {type(data).__name__}"
+    )
+
+
+def _check_views(counts: list[int]) -> None:
+    if len(set(counts)) != 1 or not counts[0]:
+        raise ValueError(
+            f"each field of a batch needs as many views, and at least one; they have {counts}"
+        )
+
+
+def _drop_prefix(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    for key in [key for key in state if key.startswith(f"{prefix}module.")]:
+        state[prefix + key.removeprefix(f"{prefix}module.")] = state.pop(key)
+
+
+def _add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+    for key in [key for key in state if key.startswith(prefix)]:
+        if not key.startswith(f"{prefix}module."):
+            state[f"{prefix}module.{key.removeprefix(prefix)}"] = state.pop(key)
