@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -88,6 +87,8 @@ def walk(registry: Registry) -> Iterator[Registry]:
 
 def closest(key: str, known: Iterable[str]) -> list[str]:
     """Return the names most like ``key``, best first, whatever their prefix and case."""
+    import difflib  # slow to import, and rarely needed
+
     by_name: dict[str, list[str]] = {}
     for full in known:
         by_name.setdefault(_bare(full), []).append(full)

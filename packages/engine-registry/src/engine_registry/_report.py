@@ -1,10 +1,7 @@
 """What is registered where."""
 
-import json
 import os
 import sys
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from ._miss import walk
@@ -62,6 +59,8 @@ def count_registered_modules(
         A dict with ``scan_date``, ``registries`` (for each root its tree, as
         ``traverse_registry_tree`` gives it) and ``not_imported`` (the reason by module).
     """
+    from datetime import datetime  # slow to import, and rarely needed
+
     search = Search()
     registries = {}
     for name, root in ROOTS.items():
@@ -75,15 +74,18 @@ def count_registered_modules(
         "not_imported": {module: str(error) for module, error in problems.items()},
     }
     if save_path is not None:
-        _save(counted, Path(save_path))
+        _save(counted, os.fspath(save_path))
     return counted
 
 
-def _save(counted: dict[str, Any], path: Path) -> None:
-    if path.suffix != ".json":
-        path = path / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(counted, indent=2) + "\n", encoding="utf-8")
+def _save(counted: dict[str, Any], path: str) -> None:
+    import json  # slow to import, and rarely needed
+
+    if not path.endswith(".json"):
+        path = os.path.join(path, _FILE)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(counted, indent=2) + "\n")
 
 
 def _place(module: Any) -> str:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._registry import Registry
 
 
-@dataclass(kw_only=True)
 class Search:
-    """The record of one look-up, kept for the message of a miss."""
+    """The record of one look-up, kept for the message of a miss.
 
-    searched: list[Registry] = field(default_factory=list)
-    imported: list[str] = field(default_factory=list)
-    missing: dict[str, Exception] = field(default_factory=dict)
-    failed: dict[str, Exception] = field(default_factory=dict)
+    Attributes:
+        searched: The registries whose locations were imported for it.
+        imported: The modules that were imported.
+        missing: Those that are not installed, with the error.
+        failed: Those that are, and failed, with the error.
+    """
+
+    def __init__(self) -> None:
+        self.searched: list[Registry] = []
+        self.imported: list[str] = []
+        self.missing: dict[str, Exception] = {}
+        self.failed: dict[str, Exception] = {}
 
 
 class Locations:

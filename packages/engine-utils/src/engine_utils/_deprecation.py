@@ -1,7 +1,6 @@
 """Old names that still work for a while, with a warning."""
 
 import functools
-import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
@@ -72,6 +71,7 @@ def deprecated_function(
         A decorator. The function it makes warns with DeprecationWarning when called, and its
         docstring begins with a note.
     """
+    from inspect import cleandoc  # slow to import, and rarely needed
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         note = (
@@ -87,7 +87,9 @@ def deprecated_function(
             )
             return function(*args, **kwargs)
 
-        warned.__doc__ = f".. deprecated:: {since}\n    {note}\n\n{inspect.getdoc(function) or ''}"
+        warned.__doc__ = (
+            f".. deprecated:: {since}\n    {note}\n\n{cleandoc(function.__doc__ or '')}"
+        )
         return warned
 
     return decorate

@@ -1,6 +1,5 @@
 """Instances that are found again by their name, from anywhere in the process."""
 
-import inspect
 import threading
 from typing import Any, Self
 
@@ -26,8 +25,8 @@ class ManagerMeta(type):
 
     def __init__(cls, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        constructor = cls.__init__  # type: ignore[misc]  # only its signature is read
-        parameters = inspect.signature(constructor).parameters
+        constructor = cls.__init__  # type: ignore[misc]  # only its parameters are read
+        parameters = _parameters(constructor)
         if "name" not in parameters:
             raise TypeError(
                 f"{cls.__module__}.{cls.__qualname__}.__init__ takes ({', '.join(parameters)}), "
@@ -35,6 +34,17 @@ class ManagerMeta(type):
                 "instances are found again by it"
             )
         cls._instance_dict = {}
+
+
+def _parameters(function: Any) -> tuple[str, ...]:
+    # Not inspect.signature: importing inspect costs more than all of this package.
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return ()
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names
 
 
 class ManagerMixin(metaclass=ManagerMeta):

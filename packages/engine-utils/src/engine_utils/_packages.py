@@ -2,11 +2,10 @@
 
 import functools
 import importlib.util
-import shutil
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
@@ -64,9 +63,9 @@ def get_installed_path(package: str) -> str:
     for name in (package, *_import_names(package)):
         spec = _spec(name)
         if spec is not None and spec.submodule_search_locations:
-            return str(Path(next(iter(spec.submodule_search_locations))))
+            return os.path.normpath(next(iter(spec.submodule_search_locations)))
         if spec is not None and spec.has_location and spec.origin:
-            return str(Path(spec.origin).parent)
+            return os.path.dirname(spec.origin)
     from importlib.metadata import PackageNotFoundError  # slow to import, and rarely needed
 
     raise PackageNotFoundError(package)
@@ -150,4 +149,10 @@ def requires_executable(prerequisites: str | Sequence[str]) -> Callable[[Any], A
         Traceback (most recent call last):
         RuntimeError: Prerequisites "no-such-program" are required in method "convert" ...
     """
-    return check_prerequisites(prerequisites, lambda name: shutil.which(name) is not None)
+    return check_prerequisites(prerequisites, _is_program)
+
+
+def _is_program(name: str) -> bool:
+    import shutil  # slow to import, and rarely needed
+
+    return shutil.which(name) is not None

@@ -2,17 +2,15 @@
 
 import os
 import re
-import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)+//")
 
 
 def is_filepath(x: object) -> bool:
-    """Tell whether something is a path: a string or a ``Path``."""
-    return isinstance(x, str | Path)
+    """Tell whether something is a path: a string, or a path object such as ``pathlib.Path``."""
+    return isinstance(x, str | os.PathLike)
 
 
 def is_abs(path: str) -> bool:
@@ -25,19 +23,21 @@ def is_abs(path: str) -> bool:
     return os.path.isabs(path) or _URI.match(path) is not None
 
 
-def fopen(filepath: str | Path, *args: Any, **kwargs: Any) -> IO[Any]:
+def fopen(filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> IO[Any]:
     """Open a local file; the other arguments are those of ``open``.
 
     Raises:
-        TypeError: ``filepath`` is neither a string nor a ``Path``.
+        TypeError: ``filepath`` is neither a string nor a path.
     """
     if not is_filepath(filepath):
-        raise TypeError(f"filepath is a string or a Path, not {type(filepath).__name__}")
-    opened: IO[Any] = open(filepath, *args, **kwargs)
+        raise TypeError(f"filepath is a string or a path, not {type(filepath).__name__}")
+    opened: IO[Any] = open(filepath, *args, **kwargs)  # noqa: SIM115 - the caller closes it
     return opened
 
 
-def check_file_exist(filename: str | Path, msg_tmpl: str = 'file "{}" does not exist') -> None:
+def check_file_exist(
+    filename: str | os.PathLike[str], msg_tmpl: str = 'file "{}" does not exist'
+) -> None:
     """Raise an error unless there is such a file.
 
     Args:
@@ -51,7 +51,7 @@ def check_file_exist(filename: str | Path, msg_tmpl: str = 'file "{}" does not e
         raise FileNotFoundError(msg_tmpl.format(filename))
 
 
-def mkdir_or_exist(dir_name: str | Path, mode: int = 0o777) -> None:
+def mkdir_or_exist(dir_name: str | os.PathLike[str], mode: int = 0o777) -> None:
     """Make a folder and those above it, unless they exist; ``~`` is the home folder.
 
     Args:
@@ -62,7 +62,9 @@ def mkdir_or_exist(dir_name: str | Path, mode: int = 0o777) -> None:
         os.makedirs(os.path.expanduser(dir_name), mode=mode, exist_ok=True)
 
 
-def symlink(src: str | Path, dst: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+def symlink(
+    src: str | os.PathLike[str], dst: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any
+) -> None:
     """Make a symbolic link.
 
     Args:
@@ -78,7 +80,7 @@ def symlink(src: str | Path, dst: str | Path, overwrite: bool = True, **kwargs: 
     if not overwrite:
         os.symlink(src, dst, **kwargs)
         return
-    new = f"{os.fspath(dst)}.{secrets.token_hex(8)}"
+    new = f"{os.fspath(dst)}.{os.urandom(8).hex()}"
     os.symlink(src, new, **kwargs)
     try:
         os.replace(new, dst)
@@ -88,7 +90,7 @@ def symlink(src: str | Path, dst: str | Path, overwrite: bool = True, **kwargs: 
 
 
 def scandir(
-    dir_path: str | Path,
+    dir_path: str | os.PathLike[str],
     suffix: str | tuple[str, ...] | None = None,
     recursive: bool = False,
     case_sensitive: bool = True,
@@ -107,18 +109,18 @@ def scandir(
         TypeError: ``dir_path`` or ``suffix`` is of another type.
     """
     if not is_filepath(dir_path):
-        raise TypeError(f"dir_path is a string or a Path, not {type(dir_path).__name__}")
+        raise TypeError(f"dir_path is a string or a path, not {type(dir_path).__name__}")
     if suffix is not None and not isinstance(suffix, str | tuple):
         raise TypeError(f"suffix is a string or a tuple of strings, not {type(suffix).__name__}")
     endings = (suffix,) if isinstance(suffix, str) else suffix
     if endings is not None and not case_sensitive:
         endings = tuple(ending.lower() for ending in endings)
-    for path in _files(Path(dir_path), recursive):
+    for path in _files(os.fspath(dir_path), recursive):
         if endings is None or (path if case_sensitive else path.lower()).endswith(endings):
             yield path
 
 
-def _files(folder: Path, recursive: bool, prefix: str = "") -> Iterator[str]:
+def _files(folder: str, recursive: bool, prefix: str = "") -> Iterator[str]:
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
@@ -129,4 +131,4 @@ def _files(folder: Path, recursive: bool, prefix: str = "") -> Iterator[str]:
             yield path
         # A link to a folder may lead back to a folder above it.
         elif recursive and entry.is_dir(follow_symlinks=False):
-            yield from _files(folder / entry.name, recursive, path)
+            yield from _files(entry.path, recursive, path)

@@ -1,7 +1,6 @@
 """How far a list of tasks is, on a terminal, in a notebook or in a file."""
 
 import importlib
-import shutil
 import sys
 import time
 from typing import Any, Protocol, TextIO
@@ -83,6 +82,8 @@ class ProgressBar:
     @property
     def terminal_width(self) -> int:
         """The width of the terminal, in characters."""
+        import shutil  # slow to import, and needed by a bar on a terminal only
+
         return shutil.get_terminal_size().columns
 
     def start(self) -> None:

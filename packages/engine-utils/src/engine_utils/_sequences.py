@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 _T = TypeVar("_T")
 _Types = type | tuple[type, ...]
@@ -27,8 +27,7 @@ def is_seq_of(seq: object, expected_type: _Types, seq_type: type | None = None) 
     """
     if not isinstance(seq, seq_type or Sequence):
         return False
-    items: Iterable[object] = seq
-    return all(isinstance(item, expected_type) for item in items)
+    return all(isinstance(item, expected_type) for item in cast("Sequence[object]", seq))
 
 
 def is_list_of(seq: object, expected_type: _Types) -> bool:
@@ -62,20 +61,18 @@ def iter_cast(
         raise TypeError(f"inputs is iterable, which {type(inputs).__name__} is not: {inputs!r}")
     if not isinstance(dst_type, type):
         raise TypeError(f"dst_type is a type, not {dst_type!r}")
-    cast = map(dst_type, inputs)
-    return cast if return_type is None else return_type(cast)
+    converted = map(dst_type, inputs)
+    return converted if return_type is None else return_type(converted)
 
 
 def list_cast(inputs: Iterable[Any], dst_type: type[_T]) -> list[_T]:
     """Convert the items of something to a type, into a list."""
-    cast: list[_T] = iter_cast(inputs, dst_type, list)
-    return cast
+    return cast(list[_T], iter_cast(inputs, dst_type, list))
 
 
 def tuple_cast(inputs: Iterable[Any], dst_type: type[_T]) -> tuple[_T, ...]:
     """Convert the items of something to a type, into a tuple."""
-    cast: tuple[_T, ...] = iter_cast(inputs, dst_type, tuple)
-    return cast
+    return cast(tuple[_T, ...], iter_cast(inputs, dst_type, tuple))
 
 
 def concat_list(in_list: Iterable[Iterable[_T]]) -> list[_T]:

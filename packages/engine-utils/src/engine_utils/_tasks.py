@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -169,6 +167,8 @@ def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[
         except Exception as error:
             error.add_note(f"raised for task {first + offset}: {task!r:.200}")
             if not _travels(error):
+                import traceback
+
                 text = "".join(traceback.format_exception(error))
                 raise RuntimeError(f"a task failed in its process:\n{text}") from None
             raise
@@ -177,6 +177,8 @@ def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[
 
 def _travels(error: Exception) -> bool:
     """Tell whether an error can be sent to the parent, which else would lose the whole pool."""
+    import pickle  # what the pool imports, and the parent of one only
+
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
