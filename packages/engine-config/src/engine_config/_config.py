@@ -1,0 +1,419 @@
+"""`Config`: the values of a config file and its bases, as a dict with attributes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from engine_config import _read
+from engine_config._attach import Attacher
+from engine_config._dict import ConfigDict, marks_of, unnested
+from engine_config._errors import ConfigCheckError, ConfigFormatError, ConfigKeyError
+from engine_config._find import find_origin, walk_origins
+from engine_config._inherit import Loaded, load_file, load_text, reserved
+from engine_config._merge import Merging, Note
+from engine_config._origin import Mark, Origin, Source, caller_mark
+from engine_config._overrides import expand, merge_options
+from engine_config._plain import plain_data
+from engine_config._text import python_text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from engine_config._check import Problem, Resolver
+
+_OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources", "_text"])
+
+
+class Config:
+    """The values of a config, readable and writable as items and as attributes.
+
+    Args:
+        cfg_dict: the values; they are copied. Top-level keys are strings.
+        cfg_text: the text they came from, for `text`.
+        filename: the file they came from.
+
+    Raises:
+        ConfigKeyError: a top-level key is reserved.
+        TypeError: `cfg_dict` is not a mapping.
+
+    Example:
+        >>> cfg = Config(dict(optimizer=dict(type="SGD", lr=0.1)))
+        >>> cfg.merge_from_dict({"optimizer.lr": 0.01})
+        >>> cfg.optimizer.lr
+        0.01
+        >>> print(cfg.pretty_text, end="")
+        optimizer = dict(type='SGD', lr=0.01)
+    """
+
+    _cfg_dict: ConfigDict
+    _sources: tuple[Source, ...]
+    _notes: list[Note]
+
+    def __init__(
+        self,
+        cfg_dict: Mapping[str, Any] | None = None,
+        cfg_text: str | None = None,
+        filename: str | os.PathLike[str] | None = None,
+    ) -> None:
+        values = {} if cfg_dict is None else cfg_dict
+        if isinstance(values, Config):
+            values = values._cfg_dict
+        if not isinstance(values, Mapping):
+            raise TypeError(f"cfg_dict must be a mapping, not {type(values).__name__}")
+        for key in values:
+            if reason := reserved(key):
+                raise ConfigKeyError(reason, key_path=str(key))
+        mark = caller_mark()
+        root = values if isinstance(values, ConfigDict) else dict(values)
+        own = Attacher(mark.source, line=mark.line).root(root, {})
+        merging = Merging()
+        merging.settle(own, mark, "")
+        sources = [] if cfg_text is None else [Source(str(filename or ""), cfg_text)]
+        self._fill(own, sources, merging.notes, filename)
+
+    def _fill(
+        self,
+        values: ConfigDict,
+        sources: list[Source],
+        notes: list[Note],
+        filename: str | os.PathLike[str] | None,
+    ) -> None:
+        name = None if filename is None else os.fspath(filename)
+        state = (values, tuple(sources), list(notes), name)
+        names = ("_cfg_dict", "_sources", "_notes", "_filename")
+        self.__dict__.update(zip(names, state, strict=True))
+
+    @classmethod
+    def _from_loaded(cls, loaded: Loaded, filename: str | None) -> Config:
+        config = cls.__new__(cls)
+        config._fill(loaded.values, loaded.sources, loaded.notes, filename)
+        return config
+
+    # --- from and to files -------------------------------------------------------------------
+
+    @staticmethod
+    def fromfile(
+        filename: str | os.PathLike[str],
+        use_predefined_variables: bool = True,
+        import_custom_modules: bool = True,
+        *,
+        use_environment_variables: bool = True,
+        lazy_import: bool | None = None,
+        execute: bool = True,
+    ) -> Config:
+        """Read a config file and its bases.
+
+        Args:
+            filename: path of a `.py`, `.json`, `.yaml` or `.yml` file, on the disk or in any
+                storage that engine-fileio knows by a prefix (`s3://…`), or `package::path` for a
+                config an installed package ships.
+            use_predefined_variables: whether `{{fileDirname}}`, `{{fileBasename}}`,
+                `{{fileBasenameNoExtension}}` and `{{fileExtname}}` are replaced.
+            import_custom_modules: whether the modules in `custom_imports` are imported.
+            use_environment_variables: whether `{{$NAME}}` and `{{$NAME:default}}` are replaced.
+            lazy_import: whether the file is a lazy config, whose imports wait until they are used;
+                None to tell from the file: `with read_base()` or an import from outside the
+                standard library, and no `_base_`.
+            execute: False to read without running anything: a Python file may then only assign
+                literal values, and `custom_imports` is left alone.
+
+        Raises:
+            ConfigError: a file is missing, malformed, or does not fit its bases.
+        """
+        path = os.fspath(filename)
+        package, double_colon, inner = path.partition("::")
+        if double_colon:
+            from engine_config._inherit import package_config
+
+            path = package_config(package, inner)
+        options = _read.Options(
+            file_variables=use_predefined_variables,
+            environment=use_environment_variables,
+            lazy=lazy_import,
+            execute=execute,
+        )
+        config = Config._from_loaded(load_file(path, options), path)
+        if import_custom_modules and execute:
+            _import_custom_modules(config._cfg_dict)
+        return config
+
+    @staticmethod
+    def fromstring(
+        cfg_str: str, file_format: str, *, lazy_import: bool | None = None, execute: bool = True
+    ) -> Config:
+        """Read a config from a text; bases are relative to the current folder.
+
+        Args:
+            cfg_str: the text.
+            file_format: `.py`, `.json`, `.yaml` or `.yml`.
+            lazy_import: as for `fromfile`.
+            execute: as for `fromfile`.
+
+        Raises:
+            ConfigError: the text is malformed.
+            ConfigFormatError: there is no such format.
+        """
+        options = _read.Options(lazy=lazy_import, execute=execute)
+        loaded = load_text(cfg_str, "<string>", file_format.lower(), options)
+        config = Config._from_loaded(loaded, None)
+        if execute:
+            _import_custom_modules(config._cfg_dict)
+        return config
+
+    def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
+        """Write the merged config to a file that needs no bases, or return its text.
+
+        Python keeps every value. JSON and YAML have no tuples, sets and classes: they get lists,
+        and import paths.
+
+        Args:
+            file: the file to write, whose extension says the format; None for the text, in the
+                format of `filename` or else Python.
+
+        Raises:
+            ConfigFormatError: the extension is not one of a config.
+        """
+        suffix = _read.suffix_of(os.fspath(file)) if file is not None else ""
+        suffix = suffix or (_read.suffix_of(self._filename) if self._filename else ".py")
+        if suffix not in _read.FORMATS:
+            raise ConfigFormatError(
+                f"{suffix!r} is not a config format; use {', '.join(_read.FORMATS)}",
+                file=None if file is None else os.fspath(file),
+            )
+        text = self._as(suffix)
+        if file is None:
+            return text
+        Path(file).write_text(text, encoding="utf-8")
+        return None
+
+    def _as(self, suffix: str) -> str:
+        if suffix == ".py":
+            return self.pretty_text
+        data = plain_data(self._cfg_dict)
+        if suffix == ".json":
+            return json.dumps(data, ensure_ascii=False)
+        from engine_config._yaml import write
+
+        return write(data)
+
+    @property
+    def filename(self) -> str | None:
+        """The path the config was read from, as it was given."""
+        name: str | None = self._filename
+        return name
+
+    @property
+    def text(self) -> str:
+        """The text of the file; with bases, all texts, bases first, each below its name."""
+        if len(self._sources) == 1:
+            return self._sources[0].text
+        return "\n".join(f"# {source.file}\n{source.text}" for source in self._sources)
+
+    @property
+    def pretty_text(self) -> str:
+        """The merged config as Python text, which reads back equal."""
+        return python_text(self._cfg_dict)
+
+    # --- changing and asking -----------------------------------------------------------------
+
+    def merge_from_dict(
+        self, options: Mapping[str, Any], allow_list_keys: bool = True, *, origin: str | None = None
+    ) -> None:
+        """Merge options, whose keys may be dotted, into the config.
+
+        When one is wrong, none is merged.
+
+        Args:
+            options: such as `{"model.backbone.depth": 50}`; a list is changed by
+                `{"pipeline.0.type": "Load"}` or by the keys described in the README, such as
+                `{"pipeline._remove_": "Flip"}`.
+            allow_list_keys: whether a number as key means an element of a list.
+            origin: what `origin()` is to name as the place, such as `--cfg-options`; None for the
+                line that calls.
+
+        Raises:
+            ConfigKeyError: a list has no such element.
+            ConfigTypeError: a key lies inside of a value that is not a dict or list.
+        """
+        caller = caller_mark() if origin is None else None
+
+        def mark_of(key: str, value: Any) -> Mark:
+            return caller or Mark(Source(origin or "", f"{key}={value}", is_option=True), 0)
+
+        for key in options:
+            if reason := reserved(str(key).partition(".")[0]):
+                raise ConfigKeyError(reason, key_path=str(key))
+        expanded = expand(options, mark_of)
+        notes = merge_options(self._cfg_dict, expanded, list_keys=allow_list_keys)
+        self._notes.extend(notes)
+
+    def origin(self, key_path: str) -> Origin:
+        """Return the assignment that gave a value: file, line and text.
+
+        Args:
+            key_path: such as `model.backbone.depth` or `train_pipeline.2.type`.
+
+        Raises:
+            ConfigKeyError: there is no such key; the closest one is named.
+        """
+        return find_origin(self._cfg_dict, key_path)
+
+    def origins(self) -> Mapping[str, Origin]:
+        """Return the origins of all keys and list elements, by key path."""
+        return MappingProxyType(dict(walk_origins(self._cfg_dict)))
+
+    def check(
+        self,
+        resolve: Resolver,
+        *,
+        root: Callable[..., Any] | None = None,
+        raise_error: bool = False,
+    ) -> list[Problem]:
+        """Return all mistakes that can be found without building anything.
+
+        Every dict with a `type` is held against the signature of what that names: unknown types,
+        unknown and missing arguments, literal values that do not fit the annotations. A `_delete_`
+        that deletes nothing and options that misspell a key are reported too.
+
+        Args:
+            resolve: finds what a `type` names; see `Resolver`.
+            root: what the whole config is passed to, such as the Runner; a top-level key that
+                nearly has the name of one of its arguments is a mistake.
+            raise_error: whether to raise instead of returning problems.
+
+        Raises:
+            ConfigCheckError: there are problems, and `raise_error` is true.
+        """
+        from engine_config._check import find_problems  # inspect is slow to import
+
+        problems = list(find_problems(self._cfg_dict, self._notes, resolve, root))
+        if problems and raise_error:
+            raise ConfigCheckError(problems)
+        return problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values as plain dicts, lists and tuples."""
+        return self._cfg_dict.to_dict()
+
+    @staticmethod
+    def diff(cfg1: Config | str | os.PathLike[str], cfg2: Config | str | os.PathLike[str]) -> str:
+        """Return what differs between two merged configs, as a unified diff of their texts.
+
+        Args:
+            cfg1: a config or the path of one.
+            cfg2: another.
+
+        Returns:
+            The diff, empty when they are equal.
+        """
+        import difflib
+
+        first, second = (
+            cfg if isinstance(cfg, Config) else Config.fromfile(cfg) for cfg in (cfg1, cfg2)
+        )
+        lines = difflib.unified_diff(
+            first.pretty_text.splitlines(),
+            second.pretty_text.splitlines(),
+            fromfile=first.filename or "cfg1",
+            tofile=second.filename or "cfg2",
+            lineterm="",
+        )
+        return "\n".join(lines)
+
+    @staticmethod
+    def auto_argparser(
+        description: str | None = None,
+    ) -> tuple[argparse.ArgumentParser, Config]:
+        """Return a parser with an option for every key of the config that the command line names.
+
+        Args:
+            description: what the parser's help says.
+
+        Returns:
+            The parser, and the config. `cfg.merge_from_dict(vars(parser.parse_args()))` without
+            `config` applies them.
+        """
+        from engine_config._argparser import config_parser
+
+        return config_parser(description)
+
+    # --- as a dict ---------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"Config (path: {self._filename}): {self._cfg_dict!r}"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Config):
+            return self._cfg_dict == other._cfg_dict
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
+    def __len__(self) -> int:
+        return len(self._cfg_dict)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cfg_dict)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._cfg_dict
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OWN:  # asked while a copy is made, before there is anything
+            raise AttributeError(name)
+        return getattr(self._cfg_dict, name)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._cfg_dict[key]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OWN:
+            self.__dict__[name] = value
+        elif hasattr(type(self), name):
+            raise AttributeError(f"{name!r} is part of Config; a key cannot have this name")
+        else:
+            self[name] = value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if reason := reserved(key):
+            raise ConfigKeyError(reason, key_path=str(key))
+        self._cfg_dict[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._cfg_dict[key]
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._cfg_dict, name)
+
+    def __copy__(self) -> Config:
+        new = type(self).__new__(type(self))
+        new._fill(self._cfg_dict.copy(), list(self._sources), self._notes, self._filename)
+        return new
+
+    copy = __copy__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Config:
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        values = copy.deepcopy(self._cfg_dict, memo)
+        new._fill(values, list(self._sources), self._notes, self._filename)
+        return new
+
+
+def _import_custom_modules(values: ConfigDict) -> None:
+    custom = dict.get(values, "custom_imports")
+    if not custom:
+        return
+    from engine_utils import import_modules_from_strings
+
+    try:
+        import_modules_from_strings(**unnested(custom))
+    except ImportError as error:
+        mark = marks_of(values)["custom_imports"]
+        raise ImportError(f"{mark.origin()}: custom_imports: {error}") from error

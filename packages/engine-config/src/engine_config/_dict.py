@@ -1,0 +1,272 @@
+"""`ConfigDict`: a dict with attribute access that remembers where each key was set."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import addict
+
+from engine_config._lazy import LazyObject
+from engine_config._origin import Mark, caller_mark
+
+_MISSING: Any = object()
+_set = dict.__setitem__
+
+
+if TYPE_CHECKING:  # addict publishes no types
+    _Dict = dict[Any, Any]
+else:
+    _Dict = addict.Dict
+
+
+class ConfigDict(_Dict):
+    """A dict whose keys are attributes too, nested dicts included.
+
+    It does what Python's dict does, with these differences: a missing attribute or item is an error
+    that names the closest key, dicts that are put in become `ConfigDict`, and a value that a lazy
+    config imported is imported when it is read.
+
+    Args:
+        *args: what `dict` takes: nothing, a mapping, or pairs.
+        **kwargs: keys and values.
+
+    Example:
+        >>> model = ConfigDict(type="ResNet", backbone=dict(depth=50))
+        >>> model.backbone.depth
+        50
+        >>> model.backbone.dept
+        Traceback (most recent call last):
+        AttributeError: there is no key 'dept'; did you mean 'depth'?
+    """
+
+    __slots__ = ("_marks_",)
+    _marks_: dict[Any, Mark]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> ConfigDict:
+        """Give the instance its state, also when it is copied or unpickled without `__init__`."""
+        self: ConfigDict = dict.__new__(cls)
+        _put_marks(self, {})
+        return self
+
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
+        if args and isinstance(args[0], ConfigDict):
+            _put_marks(self, dict(args[0]._marks_))
+            args = (raw_items(args[0]), *args[1:])
+        for key, value in dict(*args, **kwargs).items():
+            _set(self, key, nested(value))
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        return real(dict.__getitem__(self, key))
+
+    def __missing__(self, key: Any) -> NoReturn:
+        raise KeyError(self._miss(key))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python probing for an ability; no key is meant
+            raise AttributeError(name)
+        try:
+            return real(dict.__getitem__(self, name))
+        except KeyError:
+            raise AttributeError(self._miss(name)) from None
+
+    def _miss(self, key: Any) -> str:
+        keys = [known for known in dict.keys(self) if isinstance(known, str)]
+        close = difflib.get_close_matches(str(key), keys, n=1)
+        if close:
+            return f"there is no key {key!r}; did you mean {close[0]!r}?"
+        shown = ", ".join(map(repr, keys[:20])) + (", …" if len(keys) > 20 else "")
+        return f"there is no key {key!r}; the keys are: {shown or 'none'}"
+
+    # dict(x), {**x} and f(**x) read a dict subclass behind its back unless __iter__ is its own.
+    def __iter__(self) -> Iterator[Any]:
+        return dict.__iter__(self)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return the value of `key`, or `default`."""
+        return real(dict.get(self, key, default))
+
+    def items(self) -> Any:
+        """Return pairs of key and value; imports what a lazy config names among them."""
+        pairs = dict.items(self)
+        if any(holds_lazy(value) for _, value in pairs):
+            return {key: real(value) for key, value in pairs}.items()
+        return pairs
+
+    def values(self) -> Any:
+        """Return the values; imports what a lazy config names among them."""
+        values = dict.values(self)
+        if any(holds_lazy(value) for value in values):
+            return {key: real(value) for key, value in dict.items(self)}.values()
+        return values
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.__dict__.get("__frozen") and key not in self:
+            raise KeyError(f"the config is frozen: the new key {key!r} cannot be added")
+        _set(self, key, nested(value))
+        self._marks_[key] = caller_mark()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            raise AttributeError(f"{name!r} is a method of ConfigDict; set the key as [{name!r}]")
+        self[name] = value
+
+    def __delitem__(self, key: Any) -> None:
+        if key not in self:
+            raise KeyError(self._miss(key))
+        dict.__delitem__(self, key)
+        self._marks_.pop(key, None)
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self:
+            raise AttributeError(self._miss(name))
+        del self[name]
+
+    def pop(self, key: Any, default: Any = _MISSING) -> Any:
+        """Remove `key` and return its value, or `default` when it is not there."""
+        if key not in self:
+            if default is _MISSING:
+                raise KeyError(self._miss(key))
+            return default
+        self._marks_.pop(key, None)
+        return real(dict.pop(self, key))
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Remove the last key and return it with its value."""
+        key, value = dict.popitem(self)
+        self._marks_.pop(key, None)
+        return key, real(value)
+
+    def clear(self) -> None:
+        """Remove every key."""
+        dict.clear(self)
+        self._marks_.clear()
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """Return the value of `key`, which is set to `default` when it is not there."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, /, *args: Any, **kwargs: Any) -> None:
+        """Set keys as `dict.update` does: a nested dict is replaced, not merged."""
+        if args and isinstance(args[0], ConfigDict):
+            args = (raw_items(args[0]), *args[1:])
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def __or__(self, other: Any) -> ConfigDict:
+        if not isinstance(other, dict):
+            return NotImplemented
+        new = self.copy()
+        new.update(other)
+        return new
+
+    def __ror__(self, other: Any) -> ConfigDict:
+        if not isinstance(other, dict):
+            return NotImplemented
+        new = ConfigDict(other)
+        new.update(self)
+        return new
+
+    def __ior__(self, other: Any) -> ConfigDict:
+        self.update(other)
+        return self
+
+    # --- copying -----------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[Any, Any]:
+        """Return plain dicts, lists and tuples all the way down; lazy names stay lazy."""
+        plain: dict[Any, Any] = unnested(self)
+        return plain
+
+    def copy(self) -> ConfigDict:
+        """Return a shallow copy, which keeps the origins."""
+        new = ConfigDict()
+        dict.update(new, raw_items(self))
+        _put_marks(new, dict(self._marks_))
+        return new
+
+    __copy__ = copy
+
+    @classmethod
+    def fromkeys(cls, iterable: Iterable[Any], value: Any = None) -> ConfigDict:
+        """Return a ConfigDict with these keys and one value."""
+        return cls(dict.fromkeys(iterable, value))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConfigDict:
+        new = ConfigDict()
+        memo[id(self)] = new
+        for key, value in dict.items(self):
+            _set(new, key, copy.deepcopy(value, memo))
+        _put_marks(new, dict(self._marks_))
+        return new
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (raw_items(self), self._marks_))
+
+
+def _rebuild(items: dict[Any, Any], marks: dict[Any, Mark]) -> ConfigDict:
+    new = ConfigDict()
+    dict.update(new, items)
+    _put_marks(new, marks)
+    return new
+
+
+def _put_marks(target: ConfigDict, marks: dict[Any, Mark]) -> None:
+    object.__setattr__(target, "_marks_", marks)
+
+
+def raw_items(config: ConfigDict) -> dict[Any, Any]:
+    """Return a plain dict of the stored values: nested ones stay ConfigDict, lazy ones lazy."""
+    return {key: value for key, value in dict.items(config)}  # noqa: C416  # dict() would import
+
+
+def marks_of(config: ConfigDict) -> dict[Any, Mark]:
+    """Return the places where the keys were set; writing to it changes what `origin` answers."""
+    return config._marks_
+
+
+def nested(value: Any) -> Any:
+    """Return the value with every plain dict in it, in lists and tuples too, as a ConfigDict."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        if any(type(item) in (dict, list, tuple) for item in value):
+            return kind(map(nested, value))
+        return value
+    if isinstance(value, dict) and not isinstance(value, ConfigDict):
+        return ConfigDict(value)
+    return value
+
+
+def unnested(value: Any) -> Any:
+    """Return the value with every ConfigDict in it as a plain dict."""
+    if isinstance(value, ConfigDict):
+        return {key: unnested(item) for key, item in dict.items(value)}
+    if type(value) in (list, tuple):
+        return type(value)(map(unnested, value))
+    return value
+
+
+def holds_lazy(value: Any) -> bool:
+    """Say whether reading this value would import something."""
+    if type(value) in (list, tuple):
+        return LazyObject.created and any(map(holds_lazy, value))
+    return type(value) is LazyObject
+
+
+def real(value: Any) -> Any:
+    """Return the value with what a lazy config named in it imported; a list is changed in place."""
+    if type(value) is LazyObject:
+        return value.resolve()
+    if LazyObject.created and type(value) in (list, tuple) and holds_lazy(value):
+        if type(value) is tuple:
+            return tuple(map(real, value))
+        value[:] = map(real, value)
+    return value

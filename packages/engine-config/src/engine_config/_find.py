@@ -1,0 +1,89 @@
+"""Finds the origin of any key of a config."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from engine_config._dict import ConfigDict, marks_of
+from engine_config._errors import ConfigKeyError
+from engine_config._origin import Mark, Origin, join
+
+
+def find_origin(config: ConfigDict, key_path: str) -> Origin:
+    """Return the origin of a key path.
+
+    Raises:
+        ConfigKeyError: there is no such key.
+    """
+    value: Any = config
+    mark: Mark | None = None
+    done = ""
+    for key in key_path.split("."):
+        value, mark = _step(value, mark, key, done)
+        done = join(done, key)
+    if mark is None:
+        raise ConfigKeyError("the key path is empty")
+    return mark.origin()
+
+
+def mark_at(config: ConfigDict, steps: tuple[Any, ...]) -> Mark | None:
+    """Return the mark of the deepest key on a path of keys and indices."""
+    value: Any = config
+    mark: Mark | None = None
+    for key in steps:
+        value, mark = _step(value, mark, key, "")
+    return mark
+
+
+def _step(value: Any, mark: Mark | None, key: Any, path: str) -> tuple[Any, Mark | None]:
+    if isinstance(value, ConfigDict):
+        for known in dict.keys(value):
+            if known == key or str(known) == key:
+                return dict.__getitem__(value, known), marks_of(value).get(known, mark)
+        raise ConfigKeyError(
+            f"there is no such key{_closest(value, key)}", key_path=join(path, key)
+        )
+    if isinstance(value, list | tuple):
+        try:
+            index = int(key)
+            return value[index], _item(mark, index, len(value))
+        except (ValueError, IndexError):
+            message = f"{path} is a list of {len(value)} elements; there is no such index"
+            raise ConfigKeyError(message, key_path=join(path, key)) from None
+    raise ConfigKeyError(f"{path} is a value, it has no keys", key_path=join(path, key))
+
+
+def _closest(value: ConfigDict, key: str) -> str:
+    close = difflib.get_close_matches(key, [str(known) for known in dict.keys(value)], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _item(mark: Mark | None, index: int, size: int) -> Mark | None:
+    # A list that the program has changed since no longer fits the places of its items.
+    if mark is not None and mark.items is not None and len(mark.items) == size:
+        return mark.items[index]
+    return mark
+
+
+def walk_origins(config: ConfigDict) -> Iterator[tuple[str, Origin]]:
+    """Yield the key path and origin of every key and list element."""
+    for path, mark, _ in walk(config, None, ""):
+        if mark is not None:
+            yield path, mark.origin()
+
+
+def walk(value: Any, mark: Mark | None, path: str) -> Iterator[tuple[str, Mark | None, Any]]:
+    """Yield key path, mark and value of everything inside a value, in order."""
+    if isinstance(value, ConfigDict):
+        parts = [(key, marks_of(value).get(key, mark), item) for key, item in dict.items(value)]
+    elif isinstance(value, list | tuple):
+        size = len(value)
+        parts = [(index, _item(mark, index, size), item) for index, item in enumerate(value)]
+    else:
+        return
+    for key, place, item in parts:
+        here = join(path, key)
+        yield here, place, item
+        yield from walk(item, place, here)

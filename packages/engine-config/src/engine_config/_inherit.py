@@ -1,0 +1,365 @@
+"""Reads a config with all its bases and merges them into one."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib.util
+import os
+import posixpath
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from engine_config._attach import Attacher
+from engine_config._dict import ConfigDict, marks_of
+from engine_config._errors import (
+    ConfigError,
+    ConfigFileNotFoundError,
+    ConfigKeyError,
+    ConfigParseError,
+)
+from engine_config._literal import Evaluator
+from engine_config._merge import Merging, Note
+from engine_config._origin import Mark, Source, error_at
+from engine_config._python import BaseView, Kind, run
+from engine_config._read import Options, Parsed, is_remote, parse_text, read_text, suffix_of
+from engine_config._substitute import base_value
+
+BASE_KEY: Final = "_base_"
+SCOPE_KEY: Final = "_scope_"
+RESERVED: Final = ("filename", "text", "pretty_text")
+_MAX_CHAIN: Final = 50
+
+
+@dataclass(kw_only=True)
+class Loaded:
+    """A config with its bases merged in.
+
+    Attributes:
+        values: the merged values.
+        kind: whether the file is a plain or a lazy config.
+        sources: the texts that were read, bases first.
+        notes: what looked like a mistake while merging.
+    """
+
+    values: ConfigDict
+    kind: Kind
+    sources: list[Source]
+    notes: list[Note] = field(default_factory=list)
+
+
+def load_file(path: str, options: Options, chain: tuple[str, ...] = ()) -> Loaded:
+    """Read a config file and its bases.
+
+    Args:
+        path: the path of the file.
+        options: how to read it.
+        chain: the files that led here, each a base of the one before it.
+
+    Raises:
+        ConfigError: one of the files is missing, malformed, or does not fit the others.
+    """
+    real = path if is_remote(path) else os.path.realpath(path)
+    known = [other if is_remote(other) else os.path.realpath(other) for other in chain]
+    if real in known:
+        circle = " -> ".join([*chain[known.index(real) :], path])
+        raise ConfigParseError(f"the bases go round in a circle: {circle}", file=chain[-1])
+    if len(chain) > _MAX_CHAIN:
+        raise ConfigParseError(f"more than {_MAX_CHAIN} configs inherit in a row", file=path)
+    return load_text(read_text(path), path, suffix_of(path), options, chain)
+
+
+def load_text(
+    text: str, path: str, suffix: str, options: Options, chain: tuple[str, ...] = ()
+) -> Loaded:
+    """Read a config text and its bases; arguments as for `load_file`."""
+    parsed = parse_text(text, path, suffix, options)
+    source = Source(path, text)
+    try:
+        if parsed.python is not None and parsed.python.kind == "lazy":
+            return _load_lazy(parsed, source, options, chain)
+        return _load_plain(parsed, source, options, chain)
+    except RecursionError as error:
+        raise ConfigParseError("the config is nested too deeply", file=path) from error
+
+
+# --- plain configs: _base_ -------------------------------------------------------------------
+
+
+def _load_plain(parsed: Parsed, source: Source, options: Options, chain: tuple[str, ...]) -> Loaded:
+    data, base_names, base_line = _data_and_bases(parsed, source, options)
+    open_chain = (*chain, source.file)
+    result = Loaded(values=ConfigDict(), kind="plain" if base_names else "either", sources=[])
+    for name in base_names:
+        path, scope = base_path(name, source.file, base_line)
+        loaded = load_file(path, options, open_chain)
+        if loaded.kind == "lazy":
+            raise _mixed(source.file, base_line, "_base_", path)
+        if scope:
+            _set_scope(loaded.values, scope)
+        _add_base(result, loaded, repeated=_refuse_repeated)
+    if parsed.python is not None:
+        names: dict[str, Any] = {BASE_KEY: BaseView(result.values)} if base_names else {}
+        data, lines = run(parsed.python, names, parsed.substitution, options.execute)
+    else:
+        lines = _children(parsed)
+    own = Attacher(source).root(_checked_root(data, source), dict(lines))
+    own = _resolved(own, parsed, result.values, source)
+    merging = Merging(notes=result.notes)
+    merging.merge(result.values, own)
+    result.sources.append(source)
+    return result
+
+
+def _children(parsed: Parsed) -> dict[object, Any]:
+    children = parsed.lines.children if parsed.lines is not None else None
+    return children if isinstance(children, dict) else {}
+
+
+def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[Any, list[str], int]:
+    """Return the data of a file that is not Python, and the names and line of its bases."""
+    if parsed.python is not None:
+        node = parsed.python.base
+        if node is None:
+            return None, [], 0
+        return (
+            None,
+            _base_names(_base_value(node, source, options), source, node.lineno),
+            node.lineno,
+        )
+    data = parsed.data
+    if not isinstance(data, dict):
+        message = f"a config is a mapping of keys to values, not {type(data).__name__}"
+        raise ConfigParseError(message, file=source.file, line=1)
+    if BASE_KEY not in data:
+        return data, [], 0
+    lines = _children(parsed).get(BASE_KEY)
+    line = lines.line if lines is not None else 0
+    base = parsed.substitution.resolve(copy.deepcopy(data[BASE_KEY]), _no_base_yet)
+    rest = {key: value for key, value in data.items() if key != BASE_KEY}
+    return rest, _base_names(base, source, line), line
+
+
+def _no_base_yet(use: Any) -> str:
+    raise ConfigParseError("_base_ cannot be made from values of the bases", line=use.line)
+
+
+def _base_value(node: ast.expr, source: Source, options: Options) -> Any:
+    if not options.execute:
+        return Evaluator(source.file, {}).value(node)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        code = compile(ast.Expression(node), source.file, "eval")
+        try:
+            return eval(code, {"__file__": os.path.abspath(source.file)})
+        except Exception as error:
+            message = f"_base_ stands before all else, so it can only use literals: {error}"
+            raise ConfigParseError(message, file=source.file, line=node.lineno) from error
+
+
+def _base_names(value: Any, source: Source, line: int) -> list[str]:
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+        return list(names)
+    message = f"_base_ is the name of a file or a list of names, not {value!r}"
+    raise ConfigParseError(message, file=source.file, line=line)
+
+
+def _checked_root(data: dict[Any, Any], source: Source) -> dict[Any, Any]:
+    for key in data:
+        reason = reserved(key)
+        if reason:
+            raise ConfigKeyError(reason, file=source.file, key_path=str(key))
+    return data
+
+
+def reserved(key: object) -> str:
+    """Return why a top-level key cannot be used, or an empty string."""
+    if not isinstance(key, str):
+        return f"top-level keys are strings, not {type(key).__name__}"
+    if key in RESERVED:
+        return "this name is reserved for Config itself; rename the key"
+    if key == BASE_KEY or key.startswith("__"):
+        return "this name has a meaning inside config files; rename the key"
+    return ""
+
+
+def _resolved(own: ConfigDict, parsed: Parsed, base: ConfigDict, source: Source) -> ConfigDict:
+    if parsed.substitution.uses:
+        find = partial(base_value, base, file=source.file)
+        parsed.substitution.resolve(own, lambda use: find(use))
+    return own
+
+
+def _add_base(
+    result: Loaded, loaded: Loaded, repeated: Callable[[ConfigDict, ConfigDict, str], None]
+) -> None:
+    for key, value in dict.items(loaded.values):
+        if key in result.values:
+            repeated(result.values, loaded.values, key)
+        dict.__setitem__(result.values, key, value)
+        marks_of(result.values)[key] = marks_of(loaded.values)[key]
+    result.sources.extend(loaded.sources)
+    result.notes.extend(loaded.notes)
+
+
+def _refuse_repeated(first: ConfigDict, second: ConfigDict, key: str) -> None:
+    one, other = marks_of(first)[key].origin(), marks_of(second)[key]
+    message = f"two bases have this key; it was also set at {one}. Keep it in one of them"
+    raise error_at(ConfigKeyError, message, other, key)
+
+
+def _set_scope(value: Any, scope: str) -> None:
+    """Tell every dict that will be built that its type belongs to the package it came from."""
+    if isinstance(value, ConfigDict):
+        if "type" in value:
+            if SCOPE_KEY not in value:
+                dict.__setitem__(value, SCOPE_KEY, scope)
+                marks_of(value)[SCOPE_KEY] = marks_of(value)["type"]
+            return
+        for item in dict.values(value):
+            _set_scope(item, scope)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _set_scope(item, scope)
+
+
+def _mixed(file: str, line: int, how: str, base: str) -> ConfigParseError:
+    kinds = ("plain", "lazy") if how == BASE_KEY else ("lazy", "plain")
+    return ConfigParseError(
+        f"this is a {kinds[0]} config ({how}), but its base {base} is a {kinds[1]} one; a chain "
+        "must be of one kind",
+        file=file,
+        line=line,
+    )
+
+
+# --- lazy configs: with read_base() ----------------------------------------------------------
+
+
+def _load_lazy(parsed: Parsed, source: Source, options: Options, chain: tuple[str, ...]) -> Loaded:
+    python = parsed.python
+    if python is None:
+        raise TypeError("only a Python config can be lazy")
+    result = Loaded(values=ConfigDict(), kind="lazy", sources=[])
+    for node in python.base_imports:
+        path = _imported_path(node, source.file)
+        loaded = load_file(path, options, (*chain, source.file))
+        if loaded.kind == "plain":
+            raise _mixed(source.file, node.lineno, "read_base", path)
+        loaded.values = _imported_names(node, loaded.values, source.file, path)
+        _add_base(result, loaded, repeated=_refuse_different)
+    given = dict(dict.items(result.values))
+    data, lines = run(python, dict(given), parsed.substitution, options.execute)
+    root = ConfigDict()
+    dict.update(root, _checked_root(data, source))
+    for key, value in data.items():
+        if key in given and value is given[key]:
+            marks_of(root)[key] = marks_of(result.values)[key]
+    result.values = Attacher(source).root(root, dict(lines))
+    merging = Merging(notes=result.notes)
+    merging.settle(result.values, Mark(source, 1), "")
+    result.sources.append(source)
+    return result
+
+
+def _refuse_different(first: ConfigDict, second: ConfigDict, key: str) -> None:
+    # Two bases may import the same third one: its names then arrive twice, with the same values.
+    if dict.__getitem__(first, key) != dict.__getitem__(second, key):
+        _refuse_repeated(first, second, key)
+
+
+def _imported_names(node: ast.ImportFrom, values: ConfigDict, file: str, base: str) -> ConfigDict:
+    if any(alias.name == "*" for alias in node.names):
+        return values
+    chosen = ConfigDict()
+    for alias in node.names:
+        if alias.name not in values:
+            has = ", ".join(dict.keys(values))
+            message = f"{base} has no {alias.name!r}; it has: {has}"
+            raise ConfigKeyError(message, file=file, line=node.lineno)
+        name = alias.asname or alias.name
+        dict.__setitem__(chosen, name, dict.__getitem__(values, alias.name))
+        marks_of(chosen)[name] = marks_of(values)[alias.name]
+    return chosen
+
+
+def _imported_path(node: ast.ImportFrom, file: str) -> str:
+    names = (node.module or "").split(".") if node.module else []
+    if node.level:
+        folder = os.path.dirname(file)
+        up = [os.pardir] * (node.level - 1)
+        return f"{os.path.normpath(os.path.join(folder, *up, *names))}.py"
+    roots = _config_roots(names[0], file, node.lineno)
+    for root in roots:
+        path = f"{os.path.join(root, *names[1:])}.py"
+        if os.path.isfile(path):
+            return path
+    message = f"there is no config {node.module!r}; looked in {', '.join(roots)}"
+    raise ConfigFileNotFoundError(message, file=file, line=node.lineno)
+
+
+# --- where bases are -------------------------------------------------------------------------
+
+
+def base_path(name: str, file: str, line: int) -> tuple[str, str]:
+    """Return the path of a base, and the package it belongs to if it was named as `package::path`.
+
+    Args:
+        name: what `_base_` says.
+        file: the file that says it, which relative names are relative to.
+        line: the line, for errors.
+    """
+    package, double_colon, inner = name.partition("::")
+    if double_colon:
+        return package_config(package, inner, file, line), package
+    if is_remote(name) or os.path.isabs(name):
+        return name, ""
+    if is_remote(file):
+        scheme, _, rest = file.partition("://")
+        return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), name))}", ""
+    folder = "" if file == "<string>" else os.path.dirname(file)
+    return os.path.normpath(os.path.join(folder, name)), ""
+
+
+def package_config(package: str, inner: str, file: str = "", line: int = 0) -> str:
+    """Return the path of a config that an installed package ships.
+
+    Raises:
+        ConfigFileNotFoundError: the package is not installed, or has no such config.
+    """
+    roots = _config_roots(package, file, line)
+    for root in roots:
+        path = os.path.join(root, inner)
+        if os.path.isfile(path):
+            return path
+    message = f"the package {package} has no config {inner!r}; looked in {', '.join(roots)}"
+    raise ConfigFileNotFoundError(message, file=file or None, line=line)
+
+
+def _config_roots(package: str, file: str, line: int) -> list[str]:
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
+    inner = [os.path.join(".mim", "configs"), ".mim", "configs", ""]
+    roots = [os.path.join(folder, part).rstrip(os.sep) for folder in folders for part in inner]
+    if not roots:
+        message = f"the package {package!r} of a base config is not installed"
+        raise ConfigFileNotFoundError(message, file=file or None, line=line)
+    return roots
+
+
+__all__ = [
+    "ConfigError",
+    "Loaded",
+    "base_path",
+    "load_file",
+    "load_text",
+    "package_config",
+    "reserved",
+]

@@ -1,0 +1,179 @@
+"""Changes to a list of a base, so that it need not be repeated.
+
+A dict with one or more of these keys, at a key whose base value is a list, changes that list:
+
+=================  ==============================================================
+`_remove_`         one selector or a list of them: these items go
+`_update_`         `{selector: dict}`: merged into the item as dicts are
+`_replace_`        `{selector: item}`
+`_insert_`         `{selector: item or list of items}`: before that item
+`_insert_after_`   `{selector: item or list of items}`: after that item
+`_prepend_`        list of items to put first
+`_append_`         list of items to put last
+=================  ==============================================================
+
+A selector is an index (negative ones count from the end) or the `type` of an item, which must be
+the only one with that type. All selectors refer to the base's list, whatever else is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from engine_config._dict import ConfigDict, marks_of
+from engine_config._errors import ConfigKeyError, ConfigTypeError
+from engine_config._lazy import LazyObject
+from engine_config._origin import Mark, error_at, join, shown
+
+if TYPE_CHECKING:
+    from engine_config._merge import Merging
+
+LIST_EDITS: Final = frozenset(
+    ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
+)
+
+
+def is_edit(value: dict[Any, Any]) -> bool:
+    """Say whether a dict is a change to a list."""
+    return not LIST_EDITS.isdisjoint(value)
+
+
+def edit_list(
+    current: Any, old: Mark | None, edit: ConfigDict, mark: Mark, path: str, merging: Merging
+) -> tuple[Any, Mark]:
+    """Return the changed list, and the places of its items.
+
+    Args:
+        current: the base's value.
+        old: its place.
+        edit: the change, as described at the top of this module.
+        mark: the place of the change.
+        path: the key path of the list, for errors.
+        merging: the merge this is a part of.
+
+    Raises:
+        ConfigTypeError: there is no list to change, or the change is not written as it must be.
+        ConfigKeyError: a selector finds no item, or several.
+    """
+    if not isinstance(current, list | tuple):
+        what = (
+            "there is no base value" if current is None else f"the base value is {shown(current)}"
+        )
+        keys = ", ".join(sorted(LIST_EDITS.intersection(edit)))
+        raise error_at(ConfigTypeError, f"{keys} changes a list of a base, but {what}", mark, path)
+    strange = [key for key in edit if key not in LIST_EDITS]
+    if strange:
+        message = f"{strange[0]!r} cannot stand beside the changes of a list"
+        raise error_at(ConfigTypeError, message, mark, path)
+    return _Edit(current, old, mark, path, merging).apply(edit)
+
+
+class _Edit:
+    """A list that is being changed: each item of the base with what stands before and after it."""
+
+    def __init__(
+        self, current: Any, old: Mark | None, mark: Mark, path: str, merging: Merging
+    ) -> None:
+        self._type, self._items, self._mark, self._path = type(current), list(current), mark, path
+        self._merging = merging
+        places = old.items if old and old.items and len(old.items) == len(self._items) else None
+        places = places or (old or mark,) * len(self._items)
+        # One slot an item: (items with their places, before and after included).
+        self._slots = [[pair] for pair in zip(self._items, places, strict=True)]
+        self._before: list[list[tuple[Any, Mark]]] = [[] for _ in self._items]
+        self._after: list[list[tuple[Any, Mark]]] = [[] for _ in self._items]
+
+    def apply(self, edit: ConfigDict) -> tuple[Any, Mark]:
+        head = self._new(edit, "_prepend_")
+        tail = self._new(edit, "_append_")
+        for selector, value, mark in self._selected(edit, "_insert_"):
+            self._before[self._index(selector)].extend(self._several(value, mark))
+        for selector, value, mark in self._selected(edit, "_insert_after_"):
+            self._after[self._index(selector)].extend(self._several(value, mark))
+        for selector, value, mark in self._selected(edit, "_replace_"):
+            self._slots[self._index(selector)] = [(self._settled(value, mark), mark)]
+        for selector, value, mark in self._selected(edit, "_update_"):
+            self._update(self._index(selector), value, mark)
+        removed = dict.get(edit, "_remove_", [])
+        for selector in removed if isinstance(removed, list | tuple) else [removed]:
+            self._slots[self._index(selector)] = []
+        middle = [
+            pair
+            for before, slot, after in zip(self._before, self._slots, self._after, strict=True)
+            for pair in (*before, *slot, *after)
+        ]
+        pairs = [*head, *middle, *tail]
+        places = tuple(place for _, place in pairs)
+        return self._type(item for item, _ in pairs), Mark(
+            self._mark.source, self._mark.line, places
+        )
+
+    def _new(self, edit: ConfigDict, key: str) -> list[tuple[Any, Mark]]:
+        value, mark = dict.get(edit, key, []), marks_of(edit).get(key, self._mark)
+        if not isinstance(value, list | tuple):
+            raise self._wrong(f"{key} takes a list of items, not {shown(value)}", mark)
+        return self._several(value, mark)
+
+    def _several(self, value: Any, mark: Mark) -> list[tuple[Any, Mark]]:
+        if not isinstance(value, list | tuple):
+            return [(self._settled(value, mark), mark)]
+        places = mark.items if mark.items and len(mark.items) == len(value) else None
+        pairs = zip(value, places or (mark,) * len(value), strict=True)
+        return [(self._settled(item, place), place) for item, place in pairs]
+
+    def _settled(self, value: Any, mark: Mark) -> Any:
+        return self._merging.settle(value, mark, self._path)
+
+    def _selected(self, edit: ConfigDict, key: str) -> Iterable[tuple[Any, Any, Mark]]:
+        value, mark = dict.get(edit, key, ConfigDict()), marks_of(edit).get(key, self._mark)
+        if not isinstance(value, ConfigDict):
+            form = f"{key} takes {{index or type: …}}, not {shown(value)}"
+            raise self._wrong(form, mark)
+        return [
+            (selector, item, marks_of(value).get(selector, mark))
+            for selector, item in dict.items(value)
+        ]
+
+    def _update(self, index: int, value: Any, mark: Mark) -> None:
+        item = self._items[index]
+        if not isinstance(item, ConfigDict) or not isinstance(value, ConfigDict):
+            both = f"{shown(value)} cannot be merged into {shown(item)}"
+            raise self._wrong(f"_update_ merges a dict into a dict; {both}", mark)
+        self._merging.merge(item, value, join(self._path, index))
+
+    def _index(self, selector: Any) -> int:
+        found = [index for index, item in enumerate(self._items) if _has_type(item, selector)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            message = (
+                f"{selector!r} is the type of the items {', '.join(map(str, found))}; give an index"
+            )
+            raise self._missing(message)
+        try:
+            index = int(selector)
+            self._items[index]  # raises for an index outside of the list
+        except (ValueError, TypeError, IndexError):
+            types = [str(dict.get(item, "type")) for item in self._items if isinstance(item, dict)]
+            has = f"; their types are {', '.join(types)}" if types else ""
+            message = f"none of the {len(self._items)} items is {selector!r}{has}"
+            raise self._missing(message) from None
+        return index % len(self._items)
+
+    def _wrong(self, message: str, mark: Mark) -> Exception:
+        return error_at(ConfigTypeError, message, mark, self._path)
+
+    def _missing(self, message: str) -> Exception:
+        return error_at(ConfigKeyError, message, self._mark, self._path)
+
+
+def _has_type(item: Any, selector: Any) -> bool:
+    if not isinstance(item, dict) or "type" not in item:
+        return False
+    kind: object = dict.__getitem__(item, "type")
+    if kind == selector:
+        return True
+    if isinstance(kind, LazyObject):
+        return str(selector) in (str(kind), str(kind).rpartition(".")[2])
+    return isinstance(kind, type) and kind.__name__ == str(selector)

@@ -1,0 +1,235 @@
+"""Changes given on a command line: `key=value` texts, and dicts with dotted keys."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from engine_config._dict import ConfigDict, marks_of, nested
+from engine_config._errors import ConfigError, ConfigKeyError, ConfigParseError
+from engine_config._merge import Merging, Note
+from engine_config._origin import Mark, join
+
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:\d+(?P<point>\.\d*)?|(?P<only>\.\d+))(?P<exponent>[eE][+-]?\d+)?"
+    r"|(?P<special>[+-]?(?:inf|infinity|nan))",
+    re.IGNORECASE,
+)
+_WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "none": None}
+_PAIRS: Final = {"[": "]", "(": ")", "{": "}"}
+
+
+def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
+    """Turn `key=value` texts into a dict, whose keys are still dotted.
+
+    A value is an integer, float, boolean, None, string, list or tuple: `lr=0.1`, `norm=none`,
+    `steps=[8,11]`, `steps=8,11`, `betas=(0.9,0.99)`, `pairs=[(a,b),(c,d)]`; a dict is written as in
+    Python. Quotes make a string of anything: `name="'1'"`.
+
+    Args:
+        items: the texts.
+
+    Returns:
+        The values by their dotted keys, in order; of a key given twice, the last.
+
+    Raises:
+        ConfigParseError: a text is malformed; the message names it.
+
+    Example:
+        >>> parse_overrides(["optimizer.lr=1e-3", "model.in_channels=[1,1,1]"])
+        {'optimizer.lr': 0.001, 'model.in_channels': [1, 1, 1]}
+    """
+    result: dict[str, Any] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            raise ConfigParseError(f"{item!r} is not of the form key=value or part.part.key=value")
+        try:
+            result.pop(key, None)
+            result[key] = parse_value(text)
+        except RecursionError as error:
+            raise ConfigParseError(f"{item!r} is nested too deeply") from error
+        except ValueError as error:
+            raise ConfigParseError(f"{item!r}: {error}") from error
+    return result
+
+
+def parse_value(text: str) -> Any:
+    """Return the value that the right side of a `key=value` stands for.
+
+    Raises:
+        ValueError: brackets or quotes are not closed.
+    """
+    parts = _split(text)
+    if len(parts) > 1:
+        return [_scalar_or_brackets(part) for part in (parts if parts[-1] else parts[:-1])]
+    return _scalar_or_brackets(text.strip())
+
+
+def _scalar_or_brackets(text: str) -> Any:
+    if text[:1] in ("[", "("):
+        inner = text[1:-1].strip()
+        parts = _split(inner) if inner else []
+        if len(parts) > 1 and not parts[-1]:
+            parts.pop()  # the comma of a tuple of one
+        values = [_scalar_or_brackets(part) for part in parts]
+        return tuple(values) if text[0] == "(" else values
+    if text[:1] in ("{", "'", '"'):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError):
+            if text[0] == "{":
+                raise ValueError(
+                    f"{text} is not a dict as Python writes it, with quotes around strings"
+                ) from None
+            return text
+    return _scalar(text)
+
+
+def _scalar(text: str) -> Any:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return text
+    if any(match[part] for part in ("point", "only", "exponent", "special")):
+        return float(text)
+    return int(text)
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are outside of brackets and quotes."""
+    parts, start, closers, quote = [], 0, [], ""
+    for index, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"" and _opens_string(text, index):
+            quote = char
+        elif char in _PAIRS:
+            closers.append(_PAIRS[char])
+        elif closers and char == closers[-1]:
+            closers.pop()
+        elif char in ")]}" and (closers or _is_bracketed(text)):
+            raise ValueError(f"the brackets of {text} do not match")
+        elif char == "," and not closers:
+            parts.append(text[start:index].strip())
+            start = index + 1
+    if quote or closers:
+        raise ValueError(f"{text} is not closed; {quote or closers[-1]} is missing")
+    return [*parts, text[start:].strip()]
+
+
+def _opens_string(text: str, index: int) -> bool:
+    # The apostrophe in "don't" is only a letter.
+    before = text[:index].rstrip()
+    return not before or before[-1] in "[({,:="
+
+
+def _is_bracketed(text: str) -> bool:
+    return text.lstrip()[:1] in ("[", "(", "{")
+
+
+class DictAction(argparse.Action):
+    """An argparse action that collects `key=value` arguments in a dict.
+
+    Used with `nargs="+"`; the option may be given several times, and all of them count. What values
+    can be is described at `parse_overrides`.
+
+    Example:
+        >>> import argparse
+        >>> parser = argparse.ArgumentParser()
+        >>> _ = parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+        >>> parser.parse_args(["--cfg-options", "a.b=1", "c=x,y"]).cfg_options
+        {'a.b': 1, 'c': ['x', 'y']}
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the arguments to what was collected so far."""
+        items = [values] if isinstance(values, str) else list(values or ())
+        try:
+            new = parse_overrides(items)
+        except ConfigError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        collected = copy.copy(getattr(namespace, self.dest, None)) or {}
+        setattr(namespace, self.dest, {**collected, **new})
+
+
+def expand(options: Mapping[str, Any], mark_of: Callable[[str, Any], Mark]) -> ConfigDict:
+    """Return options with dotted keys as nested dicts, every key marked.
+
+    Args:
+        options: values by dotted key; they are copied.
+        mark_of: gives the mark of an option.
+
+    Raises:
+        ConfigKeyError: one option gives a value to what another one treats as a dict.
+    """
+    root = ConfigDict()
+    for dotted, value in options.items():
+        mark = mark_of(dotted, value)
+        single: ConfigDict = root.__class__()
+        inner = single
+        *parents, last = str(dotted).split(".")
+        for key in parents:
+            child = ConfigDict()
+            _put(inner, key, child, mark)
+            inner = child
+        _put(inner, last, _marked(copy.deepcopy(value), mark), mark)
+        _combine(root, single, "")
+    return root
+
+
+def _put(target: ConfigDict, key: Any, value: Any, mark: Mark) -> None:
+    dict.__setitem__(target, key, value)
+    marks_of(target)[key] = mark
+
+
+def _marked(value: Any, mark: Mark) -> Any:
+    value = nested(value)
+    if isinstance(value, ConfigDict):
+        for key, item in dict.items(value):
+            marks_of(value)[key] = mark
+            _marked(item, mark)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _marked(item, mark)
+    return value
+
+
+def _combine(root: ConfigDict, new: ConfigDict, path: str) -> None:
+    for key, value in dict.items(new):
+        here, current = join(path, key), dict.get(root, key)
+        if isinstance(current, ConfigDict) and isinstance(value, ConfigDict):
+            _combine(current, value, here)
+        elif key in root and isinstance(current, ConfigDict) != isinstance(value, ConfigDict):
+            raise ConfigKeyError(
+                "one option gives this key a value, another one gives a value inside of it",
+                key_path=here,
+            )
+        else:
+            _put(root, key, value, marks_of(new)[key])
+
+
+def merge_options(config: ConfigDict, options: ConfigDict, *, list_keys: bool) -> list[Note]:
+    """Merge expanded options into a config; return what looked like a mistake.
+
+    Nothing is changed when an option is wrong.
+    """
+    merging = Merging(list_keys=list_keys, overriding=True)
+    trial = copy.deepcopy(config)
+    merging.merge(trial, options)
+    for key in dict.keys(trial):
+        if key in options:
+            _put(config, key, dict.__getitem__(trial, key), marks_of(trial)[key])
+    return merging.notes

@@ -1,0 +1,356 @@
+"""Python configs: parsed once, then run or evaluated as often as they are read."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+
+from engine_config._dict import ConfigDict
+from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
+from engine_config._lazy import LazyObject
+from engine_config._lines import Lines, follow
+from engine_config._literal import Evaluator, lazy_names
+from engine_config._substitute import BaseReference, Substitution, literal
+
+Kind = Literal["plain", "lazy", "either"]
+
+_LAZY: Final = "__engine_lazy__"
+_SEEN: Final = "__engine_seen__"
+_OURS: Final = ("engine_config", "mmengine", "mmengine.config")
+_SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
+_DROPPED: Final = (
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    type,
+    LazyObject,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonConfig:
+    """A parsed Python config.
+
+    Attributes:
+        kind: "plain" with `_base_`, "lazy" with `read_base` or imported types, "either" with none
+            of them.
+        base: the expression given to `_base_`, if any.
+        base_imports: the imports inside `with read_base()`.
+        body: the statements that are left.
+        code: the compiled statements, instrumented.
+        lines: the lines of the top-level names, or None when they depend on how the code runs.
+        followed: the statements whose order decides the lines; the numbers recorded while running
+            count them.
+        stand_ins: what the imports of a lazy config give; its code takes them from here.
+    """
+
+    file: str
+    kind: Kind
+    base: ast.expr | None
+    base_imports: tuple[ast.ImportFrom, ...]
+    body: list[ast.stmt]
+    code: types.CodeType
+    lines: Mapping[object, Lines] | None
+    followed: list[ast.stmt]
+    stand_ins: list[LazyObject]
+
+
+def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -> PythonConfig:
+    """Parse and compile the text of a Python config.
+
+    Args:
+        text: the text, with `{{…}}` already replaced.
+        file: the path that errors and tracebacks name.
+        substitution: what the replaced uses mean.
+        lazy: whether its imports are lazy; None to tell from the text.
+
+    Raises:
+        ConfigParseError: it is not valid Python.
+    """
+    try:
+        tree = ast.parse(text, filename=file)
+        if substitution.uses:
+            tree = ast.fix_missing_locations(_Constants(substitution).visit(tree))
+        return _compile(tree, file, lazy)
+    except SyntaxError as error:
+        raise ConfigParseError(error.msg, file=file, line=error.lineno or 0) from error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        message = str(error) or "it is nested too deeply to be parsed"
+        raise ConfigParseError(message, file=file) from error
+
+
+def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
+    kind = _kind(tree, lazy)
+    base, base_imports, body = _take_bases(tree.body, file)
+    _refuse_base_changes(body, file)
+    blocks = any(isinstance(node, _BLOCKS) for node in body)
+    followed: list[ast.stmt] = []
+    if blocks:
+        running = _Instrument(followed).statements(body)
+    else:
+        running, followed = body, body
+    stand_ins: list[LazyObject] = []
+    if kind == "lazy":
+        running = _lazy_imports(running, file, stand_ins)
+    module = ast.fix_missing_locations(ast.Module(body=running, type_ignores=[]))
+    return PythonConfig(
+        file=file,
+        kind=kind,
+        base=base,
+        base_imports=base_imports,
+        body=body,
+        code=compile(module, file, "exec", dont_inherit=True),
+        lines=None if blocks else follow(body),
+        followed=followed,
+        stand_ins=stand_ins,
+    )
+
+
+def _kind(tree: ast.Module, lazy: bool | None) -> Kind:
+    if any(_is_read_base(node) for node in tree.body):
+        return "lazy"
+    if any(_is_base_assignment(node) for node in tree.body):
+        return "plain"
+    if lazy is not None:
+        return "lazy" if lazy else "plain"
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return "lazy" if any(map(_is_foreign, imports)) else "either"
+
+
+def _is_read_base(node: ast.stmt) -> bool:
+    if not (isinstance(node, ast.With) and len(node.items) == 1):
+        return False
+    call = node.items[0].context_expr
+    function = call.func if isinstance(call, ast.Call) else None
+    name = function.attr if isinstance(function, ast.Attribute) else None
+    return name == "read_base" or (isinstance(function, ast.Name) and function.id == "read_base")
+
+
+def _is_base_assignment(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.Assign):
+        return False
+    return any(isinstance(target, ast.Name) and target.id == "_base_" for target in node.targets)
+
+
+def _is_foreign(node: ast.Import | ast.ImportFrom) -> bool:
+    """Say whether an import names something that is not in the standard library or ours."""
+    if isinstance(node, ast.ImportFrom):
+        names = [node.module or ""]
+    else:
+        names = [alias.name for alias in node.names]
+    return any(
+        name.partition(".")[0] not in sys.stdlib_module_names and name not in _OURS
+        for name in names
+    )
+
+
+def _take_bases(
+    body: list[ast.stmt], file: str
+) -> tuple[ast.expr | None, tuple[ast.ImportFrom, ...], list[ast.stmt]]:
+    base: ast.expr | None = None
+    imports: list[ast.ImportFrom] = []
+    rest: list[ast.stmt] = []
+    for node in body:
+        if _is_base_assignment(node):
+            base = cast("ast.Assign", node).value
+        elif isinstance(node, ast.With) and _is_read_base(node):
+            imports.extend(_base_import(inner, file) for inner in node.body)
+        else:
+            rest.append(node)
+    if base is not None and imports:
+        raise ConfigParseError(
+            "the file uses both _base_ and read_base(); choose one", file=file, line=base.lineno
+        )
+    return base, tuple(imports), rest
+
+
+def _base_import(node: ast.stmt, file: str) -> ast.ImportFrom:
+    if isinstance(node, ast.ImportFrom):
+        return node
+    raise ConfigParseError(
+        f"`{ast.unparse(node)}`: only `from … import …` may stand inside `with read_base():`",
+        file=file,
+        line=node.lineno,
+    )
+
+
+def _refuse_base_changes(body: Iterable[ast.stmt], file: str) -> None:
+    for node in body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for target in targets:
+            inner: ast.expr = target
+            while isinstance(inner, ast.Attribute | ast.Subscript):
+                inner = inner.value
+            if inner is not target and isinstance(inner, ast.Name) and inner.id == "_base_":
+                raise ConfigParseError(
+                    f"`{ast.unparse(target)} = …` would change a copy and be lost; set the key "
+                    "itself in this file",
+                    file=file,
+                    line=node.lineno,
+                )
+
+
+class _Constants(ast.NodeTransformer):
+    """Fills in file and environment variables, as constants."""
+
+    def __init__(self, substitution: Substitution) -> None:
+        self._substitution = substitution
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:  # ast's name
+        if isinstance(node.value, str) and self._substitution.prefix in node.value:
+            text = self._substitution.constant(node.value)
+            return ast.copy_location(ast.Constant(text), node)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # ast's name
+        use = self._substitution.uses.get(node.id)
+        if use is None or use.base is not None:
+            return node
+        value = literal(use.text) if use.bare else use.text
+        expression = ast.parse(repr(value), mode="eval").body
+        for part in ast.walk(expression):
+            ast.copy_location(part, node)
+        return expression
+
+
+_BLOCKS: Final = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match)
+
+
+class _Instrument:
+    """Makes code record which assignments it ran, in files whose blocks leave that open."""
+
+    def __init__(self, followed: list[ast.stmt]) -> None:
+        self._followed = followed
+
+    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        result: list[ast.stmt] = []
+        for node in body:
+            if isinstance(node, _SIMPLE):
+                result.append(self._record(node))
+            elif isinstance(node, _BLOCKS):
+                node = self._block(node)
+            result.append(node)
+        return result
+
+    def _record(self, node: ast.stmt) -> ast.stmt:
+        self._followed.append(node)
+        number = ast.Constant(len(self._followed) - 1)
+        call = ast.Call(ast.Name(_SEEN, ast.Load()), [number], [])
+        return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node))
+
+    def _block(self, node: Any) -> Any:
+        changed: dict[str, Any] = {}
+        for field, value in ast.iter_fields(node):
+            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+                first = [self._record(node)] if isinstance(node, ast.For) else []
+                changed[field] = [*first, *self.statements(value)]
+            elif isinstance(value, list) and field in ("handlers", "cases"):
+                changed[field] = [self._block(part) for part in value]
+            else:
+                changed[field] = value
+        return ast.copy_location(type(node)(**changed), node)
+
+
+def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) -> list[ast.stmt]:
+    """Put stand-ins in the place of imports; those of the standard library stay what they are."""
+    result: list[ast.stmt] = []
+    for node in body:
+        if not isinstance(node, ast.Import | ast.ImportFrom) or not (
+            _is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
+        ):
+            if not (isinstance(node, ast.ImportFrom) and node.module in _OURS):
+                result.append(node)
+            continue
+        for name, stand_in in lazy_names(node, file).items():
+            number = ast.Constant(len(stand_ins))
+            value = ast.Subscript(ast.Name(_LAZY, ast.Load()), number, ast.Load())
+            assignment = ast.Assign([ast.Name(name, ast.Store())], value)
+            result.append(ast.fix_missing_locations(ast.copy_location(assignment, node)))
+            stand_ins.append(stand_in)
+    return result
+
+
+# --- running ---------------------------------------------------------------------------------
+
+
+def run(
+    config: PythonConfig, names: dict[str, Any], substitution: Substitution, execute: bool
+) -> tuple[dict[str, Any], Mapping[object, Lines]]:
+    """Return the values that a config assigns at its top level, and their lines.
+
+    Args:
+        config: the parsed file.
+        names: what its statements can refer to: `_base_`, or the names of lazy bases.
+        substitution: what its `{{…}}` mean.
+        execute: whether code may run; otherwise literal values are evaluated.
+
+    Raises:
+        ConfigExecutionError: its code raised an error, which is chained.
+        ConfigParseError: `execute` is false and something would have to run.
+    """
+    for name, use in substitution.uses.items():
+        if use.base is not None:
+            names[name] = BaseReference(use, config.file)
+    inner = {"_base_", *substitution.uses}
+    if not execute:
+        Evaluator(config.file, names).run(config.body)
+        return _kept(names, inner), config.lines or follow(config.body)
+    seen: list[int] = []
+    space = {
+        **names,
+        "__builtins__": __builtins__,
+        "__file__": os.path.abspath(config.file),
+        "__name__": "__engine_config__",
+        _LAZY: config.stand_ins,
+        _SEEN: seen.append,
+    }
+    _execute(config, space)
+    lines = config.lines
+    if lines is None:
+        lines = follow(config.followed[number] for number in seen)
+    return _kept(space, inner), lines
+
+
+def _kept(names: Mapping[str, Any], inner: set[str]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in names.items()
+        if not (isinstance(key, str) and key.startswith("__"))
+        and key not in inner
+        and not isinstance(value, _DROPPED)
+    }
+
+
+def _execute(config: PythonConfig, space: dict[str, Any]) -> None:
+    try:
+        exec(config.code, space)
+    except ConfigError:
+        raise
+    except Exception as error:
+        line, trace = 0, error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == config.file:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        message = f"{type(error).__name__}: {error}"
+        raise ConfigExecutionError(message, file=config.file, line=line) from error
+
+
+class BaseView(ConfigDict):
+    """`_base_` inside a config: every key that is read is a fresh copy."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        return copy.deepcopy(super().__getitem__(key))
+
+    def __getattr__(self, name: str) -> Any:
+        return copy.deepcopy(super().__getattr__(name))

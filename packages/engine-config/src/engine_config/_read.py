@@ -1,0 +1,157 @@
+"""From the path of a config to its parsed text; no text is parsed twice."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Final
+
+from engine_config._errors import ConfigFileNotFoundError, ConfigFormatError, ConfigReadError
+from engine_config._lines import Lines
+from engine_config._python import PythonConfig, parse
+from engine_config._substitute import Substitution, substitute
+
+FORMATS: Final = (".py", ".json", ".yaml", ".yml")
+_CACHE_SIZE: Final = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How configs are read: what the arguments of `Config.fromfile` say."""
+
+    file_variables: bool = True
+    environment: bool = True
+    lazy: bool | None = None
+    execute: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """One parsed text: a Python config, or the data of another format with its lines."""
+
+    substitution: Substitution
+    python: PythonConfig | None = None
+    data: Any = None
+    lines: Lines | None = None
+
+
+class _Cache:
+    """The last parsed texts. Whole texts are keys: a changed file is never mistaken."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[object, Parsed] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: object) -> Parsed | None:
+        with self._lock:
+            parsed = self._entries.get(key)
+            if parsed is not None:
+                self._entries.move_to_end(key)
+            return parsed
+
+    def put(self, key: object, parsed: Parsed) -> None:
+        with self._lock:
+            self._entries[key] = parsed
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+
+cache: Final = _Cache(_CACHE_SIZE)
+
+
+def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
+    """Parse a config text, or return what it was parsed to before.
+
+    Args:
+        text: the text.
+        path: the path it was read from, for errors and predefined variables.
+        suffix: its format, one of `FORMATS`.
+        options: how to read it.
+
+    Raises:
+        ConfigFormatError: there is no such format.
+        ConfigParseError: the text is malformed.
+    """
+    if suffix not in FORMATS:
+        known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        where = None if path == "<string>" else path
+        raise ConfigFormatError(f"{suffix!r} is not a config format; use {known}", file=where)
+    substitution = substitute(
+        text,
+        path,
+        file_variables=options.file_variables,
+        environment=options.environment,
+        is_json=suffix == ".json",
+    )
+    key = (path, suffix, substitution.text, tuple(substitution.uses.items()), options.lazy)
+    parsed = cache.get(key)
+    if parsed is None:
+        parsed = _parse(substitution, path, suffix, options)
+        cache.put(key, parsed)
+    return parsed
+
+
+def _parse(substitution: Substitution, path: str, suffix: str, options: Options) -> Parsed:
+    if suffix == ".py":
+        python = parse(substitution.text, path, substitution, options.lazy)
+        return Parsed(substitution=substitution, python=python)
+    # PyYAML takes as long to import as a hundred configs to read; most configs are Python.
+    if suffix == ".json":
+        from engine_config._json import read
+    else:
+        from engine_config._yaml import read
+    data, lines = read(substitution.text, path)
+    return Parsed(substitution=substitution, data=data, lines=lines)
+
+
+def is_remote(path: str) -> bool:
+    """Say whether a path has a prefix such as `s3://`."""
+    return "://" in path
+
+
+def read_text(path: str) -> str:
+    """Return the text of a config file, from the disk or from any storage engine-fileio knows.
+
+    Raises:
+        ConfigFileNotFoundError: there is no such file.
+        ConfigReadError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        if is_remote(path):
+            from engine_fileio import get_text  # brings every storage back end along
+
+            return get_text(path).replace("\r\n", "\n")
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise ConfigFileNotFoundError(_not_found(path), file=path) from error
+    except OSError as error:
+        message = f"the config cannot be read: {error.strerror or error}"
+        raise ConfigReadError(message, file=path) from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ConfigReadError(f"the config is not UTF-8 text: {error}", file=path) from error
+
+
+def _not_found(path: str) -> str:
+    message = "there is no such config file"
+    if is_remote(path):
+        return message
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder or "."):
+        return f"{message}, nor its folder"
+    close = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
+    return f"{message}; did you mean {os.path.join(folder, close[0])}?" if close else message
+
+
+def suffix_of(path: str) -> str:
+    """Return the format a path says, in lower case."""
+    return PurePath(path).suffix.lower()

@@ -1,0 +1,388 @@
+"""What the manual promises about reading, inheriting and dumping config files."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine_config import (
+    Config,
+    ConfigDict,
+    ConfigError,
+    ConfigFileNotFoundError,
+    ConfigFormatError,
+    ConfigKeyError,
+    ConfigParseError,
+    ConfigTypeError,
+)
+
+Write = Callable[[str, str], Path]
+
+PY = "test_int = 1\ntest_list = [1, 2, 3]\ntest_dict = dict(key1='value1', key2=0.1)\n"
+JSON = '{"test_int": 1, "test_list": [1, 2, 3], "test_dict": {"key1": "value1", "key2": 0.1}}'
+YAML = "test_int: 1\ntest_list: [1, 2, 3]\ntest_dict:\n  key1: 'value1'\n  key2: 0.1\n"
+OPTIMIZER = "optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001)\n"
+RESNET = "_base_ = ['optimizer_cfg.py']\nmodel = dict(type='ResNet', depth=50)\n"
+
+
+@pytest.fixture
+def family(write: Write) -> Path:
+    write("optimizer_cfg.py", OPTIMIZER)
+    write("runtime_cfg.py", "gpu_ids = [0, 1]\n")
+    return write("resnet50.py", RESNET)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("c.py", PY), ("c.json", JSON), ("c.yaml", YAML), ("c.yml", YAML), ("c.d.0.1.PY", PY)],
+)
+def test_fromfile_reads_every_format_alike(write: Write, name: str, text: str) -> None:
+    cfg = Config.fromfile(write(name, text))
+    assert cfg.to_dict() == {
+        "test_int": 1,
+        "test_list": [1, 2, 3],
+        "test_dict": {"key1": "value1", "key2": 0.1},
+    }
+    assert isinstance(cfg.test_dict, ConfigDict)
+
+
+def test_config_prints_the_path_as_it_was_given(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write("learn.py", "a = dict(b=1)\n").parent)
+    assert repr(Config.fromfile("./learn.py")) == "Config (path: ./learn.py): {'a': {'b': 1}}"
+
+
+def test_config_reads_and_writes_attributes_and_items(write: Write) -> None:
+    cfg = Config.fromfile(write("c.py", PY))
+    cfg.test_int = 2
+    cfg["test_list"][1] = 3
+    cfg.test_dict.new = {"x": 1}
+    assert (cfg["test_int"], cfg.test_list, cfg.test_dict.new.x) == (2, [1, 3, 3], 1)
+
+
+def test_base_fields_come_first(family: Path) -> None:
+    assert list(Config.fromfile(family)) == ["optimizer", "model"]
+
+
+@pytest.mark.parametrize("quotes", ["'optimizer_cfg.py'", "['optimizer_cfg.py']"])
+def test_base_is_a_name_or_a_list(family: Path, write: Write, quotes: str) -> None:
+    assert Config.fromfile(write("c.py", f"_base_ = {quotes}\n")).optimizer.lr == 0.02
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (
+            "optimizer = dict(lr=0.01)",
+            {"type": "SGD", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4},
+        ),
+        ("optimizer = dict(_delete_=True, type='X')", {"type": "X"}),
+        (
+            "optimizer = dict(_delete_=False, lr=1)",
+            {"type": "SGD", "lr": 1, "momentum": 0.9, "weight_decay": 1e-4},
+        ),
+        ("optimizer = None", None),
+        ("optimizer = [1]", [1]),
+    ],
+    ids=["merge", "delete", "delete-false", "none", "list"],
+)
+def test_own_value_changes_that_of_the_base(
+    family: Path, write: Write, own: str, expected: object
+) -> None:
+    cfg = Config.fromfile(write("c.py", f"_base_ = ['resnet50.py']\n{own}\n"))
+    assert cfg.optimizer == expected
+
+
+def test_list_of_the_base_is_replaced(family: Path, write: Write) -> None:
+    cfg = Config.fromfile(write("c.py", "_base_ = 'runtime_cfg.py'\ngpu_ids = dict(a=1)\n"))
+    assert cfg.gpu_ids == {"a": 1}
+
+
+def test_two_bases_with_one_key_name_both_places(family: Path, write: Write) -> None:
+    write("other.py", "\noptimizer = dict(lr=1)\n")
+    path = write("c.py", "_base_ = ['optimizer_cfg.py', 'other.py']\n")
+    with pytest.raises(ConfigKeyError) as caught:
+        Config.fromfile(path)
+    message = str(caught.value)
+    assert "other.py:2" in message
+    assert "optimizer_cfg.py:1" in message
+    assert caught.value.key_path == "optimizer"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.py", "_base_ = ['resnet50.py']\na = {{_base_.model}}\nb = {{ _base_.model.depth }}\n"),
+        (
+            "c.json",
+            '{"_base_": "resnet50.py", "a": "{{_base_.model}}", "b": {{_base_.model.depth}}}',
+        ),
+        ("c.yaml", "_base_: resnet50.py\na: '{{_base_.model}}'\nb: {{_base_.model.depth}}\n"),
+    ],
+)
+def test_reference_to_base_is_a_copy(family: Path, write: Write, name: str, text: str) -> None:
+    cfg = Config.fromfile(write(name, text))
+    assert cfg.a == {"type": "ResNet", "depth": 50}
+    assert cfg.b == 50
+    cfg.a.depth = 1
+    assert cfg.model.depth == 50
+
+
+def test_reference_inside_a_text_is_filled_in(family: Path, write: Write) -> None:
+    cfg = Config.fromfile(
+        write("c.py", "_base_ = 'resnet50.py'\na = ['r{{_base_.model.depth}}']\n")
+    )
+    assert cfg.a == ["r50"]
+
+
+@pytest.mark.parametrize("change", ["a['type'] = 'X'", "a.type = 'X'", "b = a.type", "b = a + 1"])
+def test_reference_cannot_be_changed_while_reading(family: Path, write: Write, change: str) -> None:
+    path = write("c.py", f"_base_ = ['resnet50.py']\na = {{{{_base_.model}}}}\n{change}\n")
+    with pytest.raises(ConfigTypeError, match=r"_base_\.model without braces"):
+        Config.fromfile(path)
+
+
+def test_base_attribute_is_a_copy_that_can_be_changed(family: Path, write: Write) -> None:
+    text = "_base_ = ['resnet50.py']\na = _base_.model\na.type = 'MobileNet'\nb = _base_['model']\n"
+    cfg = Config.fromfile(write("c.py", text))
+    assert cfg.a == {"type": "MobileNet", "depth": 50}
+    assert cfg.b == cfg.model == {"type": "ResNet", "depth": 50}
+
+
+def test_assigning_into_base_is_refused(family: Path, write: Write) -> None:
+    path = write("c.py", "_base_ = ['resnet50.py']\n_base_.model.depth = 1\n")
+    with pytest.raises(ConfigParseError, match=r"c\.py:2: .*would change a copy"):
+        Config.fromfile(path)
+
+
+def test_unknown_reference_names_file_line_and_keys(family: Path, write: Write) -> None:
+    path = write("c.py", "_base_ = ['resnet50.py']\n\na = {{_base_.modle}}\n")
+    with pytest.raises(ConfigKeyError, match=r"c\.py:3: .*it has: optimizer, model"):
+        Config.fromfile(path)
+
+
+def test_predefined_variables_are_filled_in(write: Write) -> None:
+    names = "{{fileDirname}}|{{ fileBasename }}|{{fileExtname}}"
+    text = f"a = './w/{{{{fileBasenameNoExtension}}}}'\nb = '{names}'\n"
+    path = write("pre.var.py", text)
+    cfg = Config.fromfile(path)
+    assert cfg.a == "./w/pre.var"
+    assert cfg.b == f"{path.parent}|pre.var.py|.py"
+    raw = Config.fromfile(path, use_predefined_variables=False)
+    assert raw.a == "./w/{{fileBasenameNoExtension}}"
+
+
+def test_predefined_variables_name_the_file_that_uses_them(write: Write) -> None:
+    write("base.py", "name = '{{fileBasename}}'\n")
+    cfg = Config.fromfile(write("c.py", "_base_ = 'base.py'\nown = '{{fileBasename}}'\n"))
+    assert (cfg.name, cfg.own) == ("base.py", "c.py")
+
+
+ENVIRONMENT = (
+    "a{0} '{{{{$ENGINE_A}}}}/x'\nb{0} {{{{$N:4}}}}\nc{0} '{{{{$N:4}}}}'\nd{0} '{{{{$D:}}}}'\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.py", ENVIRONMENT.format(" =")),
+        ("c.json", '{"a": "{{$ENGINE_A}}/x", "b": {{$N:4}}, "c": "{{$N:4}}", "d": "{{$D:}}"}'),
+        ("c.yaml", ENVIRONMENT.format(":")),
+    ],
+)
+def test_environment_variables_are_data(
+    write: Write, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv("ENGINE_A", 'it\'s "data" + 1/0')
+    path = write(name, text)
+    assert Config.fromfile(path).to_dict() == {
+        "a": 'it\'s "data" + 1/0/x',
+        "b": 4,
+        "c": "4",
+        "d": "",
+    }
+    monkeypatch.setenv("ENGINE_A", "changed")
+    assert Config.fromfile(path).a == "changed/x"
+
+
+def test_missing_environment_variable_names_the_line(write: Write) -> None:
+    with pytest.raises(ConfigKeyError, match=r"c\.py:2: .*ENGINE_NO is not set"):
+        Config.fromfile(write("c.py", "\na = '{{$ENGINE_NO}}'\n"))
+
+
+def test_dump_stands_alone(family: Path, tmp_path: Path) -> None:
+    cfg = Config.fromfile(family)
+    for suffix in ("py", "json", "yaml"):
+        file = tmp_path / "out" / f"dump.{suffix}"
+        file.parent.mkdir(exist_ok=True)
+        assert cfg.dump(file) is None
+        assert Config.fromfile(file) == cfg
+    assert (tmp_path / "out/dump.py").read_text() == (
+        "optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001)\n"
+        "model = dict(type='ResNet', depth=50)\n"
+    )
+    assert (
+        (tmp_path / "out/dump.yaml").read_text().startswith("model:\n  depth: 50\n  type: ResNet\n")
+    )
+    assert json.loads((tmp_path / "out/dump.json").read_text()) == cfg.to_dict()
+
+
+def test_dump_without_file_returns_text() -> None:
+    assert Config({"a": 1, "b": 2}).dump() == "a = 1\nb = 2\n"
+
+
+def test_dump_refuses_other_formats(tmp_path: Path) -> None:
+    with pytest.raises(ConfigFormatError, match=r"'\.toml' is not a config format"):
+        Config({"a": 1}).dump(tmp_path / "a.toml")
+
+
+def test_text_of_one_file_is_its_text(write: Write) -> None:
+    assert Config.fromfile(write("c.py", PY)).text == PY
+
+
+def test_text_with_bases_holds_all_of_them(family: Path) -> None:
+    text = Config.fromfile(family).text
+    assert OPTIMIZER in text
+    assert RESNET in text
+
+
+def test_missing_file_suggests_a_name(family: Path) -> None:
+    with pytest.raises(ConfigFileNotFoundError, match=r"did you mean .*resnet50\.py"):
+        Config.fromfile(family.parent / "resnet5.py")
+
+
+def test_missing_base_is_named(write: Write) -> None:
+    with pytest.raises(ConfigFileNotFoundError, match=r"no_base\.py"):
+        Config.fromfile(write("c.py", "_base_ = 'no_base.py'\n"))
+
+
+def test_circle_of_bases_is_refused(write: Write) -> None:
+    write("a.py", "_base_ = 'b.py'\n")
+    path = write("b.py", "_base_ = 'a.py'\n")
+    with pytest.raises(ConfigParseError, match=r"circle: .*b\.py -> .*a\.py -> .*b\.py"):
+        Config.fromfile(path)
+
+
+def test_long_row_of_bases_is_refused(write: Write) -> None:
+    for number in range(60):
+        write(f"c{number}.py", f"_base_ = 'c{number + 1}.py'\n")
+    with pytest.raises(ConfigParseError, match="inherit in a row"):
+        Config.fromfile(write("c.py", "_base_ = 'c0.py'\n"))
+
+
+def test_base_that_is_changed_is_read_again(write: Write) -> None:
+    write("base.py", "a = 1\n")
+    path = write("c.py", "_base_ = 'base.py'\n")
+    assert Config.fromfile(path).a == 1
+    write("base.py", "a = 2\n")
+    assert Config.fromfile(path).a == 2
+
+
+def test_configs_of_one_file_share_nothing(write: Write) -> None:
+    path = write("c.json", '{"a": {"b": [1]}}')
+    Config.fromfile(path).a.b.append(2)
+    assert Config.fromfile(path).a.b == [1]
+
+
+def test_custom_imports_are_imported(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("engine_config_custom.py", "LOADED = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "custom_imports = dict(imports=['{}'], allow_failed_imports=False)\n"
+    Config.fromfile(write("c.py", text.format("engine_config_custom")))
+    assert __import__("sys").modules["engine_config_custom"].LOADED
+    bad = write("bad.py", text.format("engine_config_not_there"))
+    with pytest.raises(ImportError, match=r"bad\.py:1: custom_imports"):
+        Config.fromfile(bad)
+    assert "custom_imports" in Config.fromfile(bad, import_custom_modules=False)
+
+
+def test_base_of_an_installed_package_gets_its_scope(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "engine_config_pkg"
+    (folder / ".mim" / "configs").mkdir(parents=True)
+    (folder / "configs").mkdir()
+    (folder / "__init__.py").write_text("raise RuntimeError('must not be imported')\n")
+    loop = "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12)\n"
+    loop += "hooks = dict(a=dict(type='H'), b=1)\n"
+    (folder / ".mim" / "configs" / "schedule.py").write_text(loop)
+    (folder / "configs" / "other.py").write_text("x = [dict(type='Y')]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = "['engine_config_pkg::schedule.py', 'engine_config_pkg::other.py']"
+    cfg = Config.fromfile(write("c.py", f"_base_ = {names}\n"))
+    scope = {"_scope_": "engine_config_pkg"}
+    assert cfg.train_cfg == {"type": "EpochBasedTrainLoop", "max_epochs": 12, **scope}
+    assert cfg.hooks == {"a": {"type": "H", **scope}, "b": 1}
+    assert cfg.x == [{"type": "Y", **scope}]
+    assert Config.fromfile("engine_config_pkg::schedule.py").train_cfg.max_epochs == 12
+
+
+@pytest.mark.parametrize(
+    "name", ["engine_no_such_package::a.py", "engine_config::no/such.py"], ids=["package", "file"]
+)
+def test_base_of_a_package_that_is_not_there_is_named(write: Write, name: str) -> None:
+    with pytest.raises(ConfigFileNotFoundError, match=r"c\.py:2: "):
+        Config.fromfile(write("c.py", f"\n_base_ = '{name}'\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("c.py", "a = 1\nb = = 2\n", 2),
+        ("c.py", "a = 1\n\nb = undefined_name\n", 3),
+        ("c.json", '{"a": 1,\n "b": }', 2),
+        ("c.yaml", "a: 1\nb: [1, 2\n", 3),
+        ("c.yaml", "a: !!python/object/apply:os.getcwd []\n", 1),
+        ("c.yaml", "- 1\n- 2\n", 1),
+        ("c.py", "\n_base_ = 3\n", 2),
+    ],
+)
+def test_malformed_file_is_an_error_with_its_line(
+    write: Write, name: str, text: str, line: int
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.fromfile(write(name, text))
+    assert (caught.value.line, Path(caught.value.file or "").name) == (line, name)
+
+
+def test_python_config_keeps_data_only(write: Write) -> None:
+    text = "import os\nfrom math import pi, sqrt\ndef f(x):\n    return dict(v=x)\n"
+    text += "class A: ...\n_a = f(2)\nb = os.sep\n"
+    assert Config.fromfile(write("c.py", text)).to_dict() == {
+        "pi": 3.141592653589793,
+        "_a": {"v": 2},
+        "b": "/",
+    }
+
+
+def test_reserved_keys_are_refused(write: Write) -> None:
+    for text in ("filename = 'x'\n", "pretty_text = 1\n"):
+        with pytest.raises(ConfigKeyError, match="reserved"):
+            Config.fromfile(write("c.py", text))
+
+
+def test_fromstring_reads_every_format() -> None:
+    assert Config.fromstring(PY, ".py") == Config.fromstring(JSON, ".json")
+    assert Config.fromstring(PY, ".py") == Config.fromstring(YAML, ".yml")
+    with pytest.raises(OSError, match="not a config format"):
+        Config.fromstring(PY, ".txt")
+
+
+def test_yaml_agrees_with_the_other_formats_on_numbers_and_dates() -> None:
+    cfg = Config.fromstring("a: 1e-3\nb: 2020-01-01\nc: on\n", ".yaml")
+    assert cfg.to_dict() == {"a": 0.001, "b": "2020-01-01", "c": True}
+    again = Config({"a": "1e-3", "b": "2020-01-01", "c": 1e-5})
+    assert Config.fromstring(again._as(".yaml"), ".yaml") == again
+
+
+def test_folder_and_binary_file_are_errors(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_bytes(b"a = '\xff\xfe'")
+    (tmp_path / "folder.py").mkdir()
+    for name in ("bad.py", "folder.py"):
+        with pytest.raises(OSError, match="config"):
+            Config.fromfile(tmp_path / name)
