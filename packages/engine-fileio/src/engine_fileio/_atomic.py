@@ -95,6 +95,6 @@ def _mode_of(target: Path) -> int | None:
         return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"{str(target)!r} is a folder; give the name of a file in it")
-    if not os.access(target, os.W_OK):
+    if not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(f"{str(target)!r} may not be written; change its permissions")
     return mode

@@ -1,7 +1,6 @@
 """The older way to reach a back end: an object chosen by name or prefix."""
 
 import contextlib
-import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,7 +39,6 @@ class FileClient:
     """
 
     _instances: ClassVar[dict[Hashable, "FileClient"]] = {}
-    _lock: ClassVar[threading.Lock] = threading.Lock()
     client: BaseStorageBackend
 
     def __new__(
@@ -52,12 +50,11 @@ class FileClient:
         else:
             chosen = LocalBackend if prefix is None else prefix_class(prefix, f"{prefix}://")
         key = (cls, chosen, frozen(kwargs))
-        with cls._lock:
-            if key not in cls._instances:
-                made = super().__new__(cls)
-                made.client = chosen(**kwargs)
-                cls._instances[key] = made
-            return cls._instances[key]
+        if key not in cls._instances:
+            made = super().__new__(cls)
+            made.client = chosen(**kwargs)
+            cls._instances.setdefault(key, made)
+        return cls._instances[key]
 
     @property
     def name(self) -> str:

@@ -3,7 +3,6 @@
 import os
 import posixpath
 import re
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 StrPath = str | os.PathLike[str]
@@ -69,19 +68,21 @@ def resolve_dots(key: str, *, root: str = "") -> str:
     return "/".join(kept)
 
 
-def inside(folder: Path, relative: str) -> Path:
-    """Join ``relative``, a name that a server listed, to a local folder it may not leave.
+def check_listed(name: str) -> str:
+    """Return a relative name that a server listed, if it can be used as a path.
+
+    Keys such as ``../x`` or ``a//b`` exist in object stores. Joined to a folder they would name
+    a file elsewhere, or another object.
 
     Raises:
-        PermissionError: The joined path would lie outside ``folder``.
+        PermissionError: ``name`` has an empty part, ``.`` or ``..``.
     """
-    clean = relative.replace("\\", "/") if os.sep == "\\" else relative
-    if clean.startswith("/") or ".." in clean.split("/"):
+    parts = name.split("/") if os.sep == "/" else name.replace(os.sep, "/").split("/")
+    if any(part in ("", ".", "..") for part in parts):
         raise PermissionError(
-            f"the listed name {relative!r} would be written outside {str(folder)!r}; "
-            "copy that object by itself to a name of your choice"
+            f"the listed name {name!r} would lead to another place; rename it in its storage"
         )
-    return folder / clean
+    return name
 
 
 def base_name(uri: StrPath) -> str:

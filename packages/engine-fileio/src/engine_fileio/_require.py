@@ -6,6 +6,7 @@ from types import ModuleType
 # module → the extra of engine-fileio that installs it
 _EXTRAS = {
     "boto3": "s3",
+    "botocore": "s3",
     "fsspec": "fsspec",
     "lmdb": "lmdb",
     "pymemcache": "memcached",

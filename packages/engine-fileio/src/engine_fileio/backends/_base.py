@@ -11,7 +11,7 @@ from typing import BinaryIO, NoReturn
 
 from engine_fileio._atomic import atomic_write
 from engine_fileio._errors import OperationNotSupported
-from engine_fileio._paths import StrPath, base_name, inside, shown, uri_of
+from engine_fileio._paths import StrPath, base_name, check_listed, shown, uri_of
 from engine_fileio.backends._transfer import Progress, run_parallel
 
 Suffix = str | tuple[str, ...] | None
@@ -194,15 +194,14 @@ class BaseStorageBackend(metaclass=ABCMeta):
         """Download a folder, several files at once, each written atomically.
 
         Files already in ``dst`` stay unless they are replaced. A listed name that would lie
-        outside ``dst`` raises PermissionError before anything is fetched.
+        outside ``dst`` raises PermissionError before anything is fetched. Returns ``dst``.
         """
         root = Path(dst)
         names = list(self._files_of(src))
-        targets = {name: inside(root, name) for name in names}
         root.mkdir(parents=True, exist_ok=True)
 
         def fetch(name: str) -> None:
-            with atomic_write(targets[name]) as file:
+            with atomic_write(root / name) as file:
                 self._download(self.join_path(src, name), file)
 
         run_parallel(fetch, names, workers=self._workers, progress=progress)
@@ -246,7 +245,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         return text
 
     def _files_of(self, folder: StrPath) -> Iterator[str]:
-        return self.list_dir_or_file(folder, list_dir=False, recursive=True)
+        return map(check_listed, self.list_dir_or_file(folder, list_dir=False, recursive=True))
 
     def _new_folder(self, dst: StrPath) -> None:
         try:

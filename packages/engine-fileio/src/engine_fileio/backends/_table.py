@@ -1,7 +1,6 @@
 """Which back end a name or a prefix means."""
 
 import functools
-import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar, overload
@@ -15,7 +14,6 @@ BackendT = TypeVar("BackendT", bound=type[BaseStorageBackend])
 _by_name: dict[str, type[BaseStorageBackend]] = {}
 _by_prefix: dict[str, type[BaseStorageBackend]] = {}
 _singletons: dict[Hashable, BaseStorageBackend] = {}
-_lock = threading.Lock()
 _local = LocalBackend()
 
 
@@ -75,16 +73,15 @@ def _register(
     if not (isinstance(backend, type) and issubclass(backend, BaseStorageBackend)):
         raise TypeError(f"{backend!r} is not a subclass of BaseStorageBackend")
     schemes = [prefixes] if isinstance(prefixes, str) else list(prefixes or ())
-    with _lock:
-        for table, keys, kind in ((_by_name, [name], "name"), (_by_prefix, schemes, "prefix")):
-            taken = [key for key in keys if key in table]
-            if taken and not force:
-                raise KeyError(
-                    f"the back-end {kind} {taken[0]!r} belongs to {table[taken[0]].__name__}; "
-                    "choose another, or pass force=True to replace it"
-                )
-        _by_name[name] = backend
-        _by_prefix.update(dict.fromkeys(schemes, backend))
+    for table, keys, kind in ((_by_name, [name], "name"), (_by_prefix, schemes, "prefix")):
+        taken = [key for key in keys if key in table]
+        if taken and not force:
+            raise KeyError(
+                f"the back-end {kind} {taken[0]!r} belongs to {table[taken[0]].__name__}; "
+                "choose another, or pass force=True to replace it"
+            )
+    _by_name[name] = backend
+    _by_prefix.update(dict.fromkeys(schemes, backend))
     return backend
 
 
@@ -118,10 +115,10 @@ def get_file_backend(
     if not enable_singleton:
         return backend(**arguments)
     key = (backend, frozen(arguments))
-    with _lock:
-        if key not in _singletons:
-            _singletons[key] = backend(**arguments)
-        return _singletons[key]
+    if key not in _singletons:
+        # No lock, which a forked child could inherit locked: of two made at once, one is kept.
+        _singletons.setdefault(key, backend(**arguments))
+    return _singletons[key]
 
 
 def backend_class(name: str) -> type[BaseStorageBackend]:

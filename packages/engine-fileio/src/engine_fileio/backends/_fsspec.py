@@ -1,0 +1,147 @@
+"""Any file system that fsspec knows."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from engine_fileio._paths import StrPath, prefix_of, resolve_dots, shown, uri_of
+from engine_fileio._require import require
+from engine_fileio.backends._base import BaseStorageBackend, Suffix
+from engine_fileio.backends._keys import level_of, tree_of
+from engine_fileio.backends._local import wanted
+
+_CHUNK = 1 << 20
+
+
+class FsspecBackend(BaseStorageBackend):
+    """A bridge to fsspec: ``gs://``, ``az://``, ``hf://``, ``memory://`` and many more.
+
+    Each file system needs its own package (gcsfs, adlfs, huggingface_hub, …), which fsspec names
+    when it is missing. Whether writes are atomic is up to the file system.
+
+    Args:
+        protocol: What paths without ``scheme://`` belong to.
+        workers: How many files of a tree travel at once.
+        **storage_options: Arguments of the file system, such as ``token`` or ``anon``.
+
+    Example:
+        >>> backend = FsspecBackend()
+        >>> backend.put_text("hello", "memory://docs/greeting.txt")
+        >>> list(backend.list_dir_or_file("memory://docs")), backend.isdir("memory://docs")
+        (['greeting.txt'], True)
+    """
+
+    def __init__(
+        self, protocol: str | None = None, *, workers: int = 16, **storage_options: Any
+    ) -> None:
+        self._protocol = protocol
+        self._workers = workers
+        self._options = storage_options
+
+    def get(self, filepath: StrPath) -> bytes:
+        """Return the content of a file; FileNotFoundError if there is none."""
+        system, path = self._open(filepath)
+        content: bytes = system.cat_file(path)
+        return content
+
+    def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
+        """Return the content of a file as text."""
+        return self.get(filepath).decode(encoding)
+
+    def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
+        """Write a file, replacing it and creating its folders."""
+        system, path = self._open(filepath, create_folder=True)
+        system.pipe_file(path, bytes(obj))
+
+    def exists(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file or folder of this name."""
+        system, path = self._open(filepath)
+        return bool(system.exists(path))
+
+    def isfile(self, filepath: StrPath) -> bool:
+        """Tell whether there is a file of this name."""
+        system, path = self._open(filepath)
+        return bool(system.isfile(path))
+
+    def isdir(self, filepath: StrPath) -> bool:
+        """Tell whether there is a folder of this name."""
+        system, path = self._open(filepath)
+        return bool(system.isdir(path))
+
+    def remove(self, filepath: StrPath) -> None:
+        """Delete a file; FileNotFoundError and IsADirectoryError as for ``os.remove``."""
+        system, path = self._open(filepath)
+        if system.isdir(path):
+            raise IsADirectoryError(f"{shown(filepath)!r} is a folder; use rmtree")
+        if not system.exists(path):
+            raise FileNotFoundError(f"{shown(filepath)!r} does not exist")
+        system.rm_file(path)
+
+    def rmtree(self, dir_path: StrPath) -> None:
+        """Delete a folder with all it holds."""
+        system, path = self._open(dir_path)
+        if not system.isdir(path):
+            raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
+        system.rm(path, recursive=True)
+
+    def list_dir_or_file(
+        self,
+        dir_path: StrPath,
+        list_dir: bool = True,
+        list_file: bool = True,
+        suffix: Suffix = None,
+        recursive: bool = False,
+    ) -> Iterator[str]:
+        """Iterate over folders and files in ``dir_path``, as paths relative to it.
+
+        Raises:
+            FileNotFoundError: There is no such folder.
+        """
+        system, path = self._open(dir_path)
+        system.invalidate_cache(path)  # another process may have written since the last look
+        if not system.isdir(path):
+            raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
+        found = system.find(path, maxdepth=None if recursive else 1, withdirs=True, detail=True)
+        prefix = path.rstrip("/") + "/"
+        keys = (
+            name if entry["type"] == "file" else f"{name.rstrip('/')}/"
+            for name, entry in sorted(found.items())
+            if name.startswith(prefix)
+        )
+        return (
+            name
+            for name, is_folder in (tree_of if recursive else level_of)(keys, prefix)
+            if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix)
+        )
+
+    def _download(self, filepath: StrPath, file: BinaryIO) -> None:
+        system, path = self._open(filepath)
+        with system.open(path, "rb") as source:
+            shutil.copyfileobj(source, file, _CHUNK)
+
+    def _upload(self, local: Path, filepath: StrPath) -> None:
+        system, path = self._open(filepath, create_folder=True)
+        system.put_file(str(local), path)
+
+    def _copy(self, src: StrPath, dst: StrPath) -> None:
+        system, source = self._open(src)
+        target = self._open(dst, create_folder=True)[1]
+        system.cp_file(source, target)
+
+    def _open(self, path: StrPath, *, create_folder: bool = False) -> tuple[Any, str]:
+        """Return the file system of a path, and the path in it."""
+        uri = uri_of(path)
+        if prefix_of(uri) is None:
+            if self._protocol is None:
+                raise ValueError(f"{uri!r} has no scheme://; write one, or pass protocol")
+            uri = f"{self._protocol}://{uri}"
+        scheme, _, rest = uri.partition("://")
+        if ".." in rest.split("/"):
+            # the first part is a bucket or a host, which a path must not leave; empty before "/"
+            top = rest.split("/")[0]
+            uri = f"{scheme}://{'' if top else '/'}{resolve_dots(rest, root=top)}"
+        system, inner = require("fsspec.core").url_to_fs(uri, **self._options)
+        if create_folder and "/" in inner.strip("/"):
+            system.makedirs(inner.rpartition("/")[0], exist_ok=True)
+        return system, inner

@@ -1,0 +1,253 @@
+"""Values of an LMDB database."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, TypeVar
+from weakref import WeakValueDictionary
+
+from engine_fileio._errors import OperationNotSupported, StorageError
+from engine_fileio._paths import StrPath, uri_of
+from engine_fileio._require import require
+from engine_fileio.backends._base import BaseStorageBackend, Suffix
+from engine_fileio.backends._keys import as_folder, level_of, tree_of
+from engine_fileio.backends._local import wanted
+
+T = TypeVar("T")
+
+# Only address space: the file grows with its content, and a reader sees what others add.
+_MAP_SIZE = 1 << 40
+
+
+class LmdbBackend(BaseStorageBackend):
+    """The values of an LMDB database, by key; slashes in keys make folders.
+
+    A value is held in memory while it is read or written. The database is opened on first use,
+    once in a process however many back ends read it, and anew in a forked child.
+
+    Args:
+        db_path: Folder of the database, or its file with ``subdir=False``.
+        readonly: Refuse to write.
+        lock: Register readers, which is needed to read while another process writes. Writing
+            always locks.
+        readahead: Let the operating system read ahead; slower where a database larger than the
+            memory is read in random order.
+        **kwargs: Other arguments of ``lmdb.open``, such as ``map_size`` or ``max_readers``.
+
+    Attributes:
+        db_path: As given.
+
+    Example:
+        >>> import tempfile
+        >>> backend = LmdbBackend(tempfile.mkdtemp(), readonly=False)
+        >>> backend.put_text("a cat", "captions/0001")
+        >>> backend.get_text("captions/0001"), list(backend.list_dir_or_file("captions"))
+        ('a cat', ['0001'])
+    """
+
+    def __init__(
+        self,
+        db_path: StrPath,
+        readonly: bool = True,
+        lock: bool = False,
+        readahead: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.db_path = db_path
+        self._readonly = readonly
+        self._options = {
+            "map_size": _MAP_SIZE,
+            **kwargs,
+            "readonly": readonly,
+            "lock": lock or not readonly,
+            "readahead": readahead,
+        }
+        self._environment: _Environment | None = None
+
+    def get(self, filepath: StrPath) -> bytes:
+        """Return the value of a key.
+
+        Raises:
+            FileNotFoundError: The database has no such key.
+        """
+        with self._begin() as transaction:
+            value: bytes | None = transaction.get(_key(filepath))
+        if value is None:
+            raise self._missing(filepath)
+        return value
+
+    def get_text(self, filepath: StrPath, encoding: str | None = None) -> str:
+        """Return the value of a key as text, UTF-8 unless ``encoding`` is given."""
+        return self.get(filepath).decode(encoding or "utf-8")
+
+    def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
+        """Set the value of a key, in a transaction that is flushed to disk."""
+        self._change("put", lambda transaction: transaction.put(_key(filepath), obj))
+
+    def exists(self, filepath: StrPath) -> bool:
+        """Tell whether there is a key of this name, or one under it."""
+        return self.isfile(filepath) or self.isdir(filepath)
+
+    def isfile(self, filepath: StrPath) -> bool:
+        """Tell whether there is a key of this name."""
+        name = uri_of(filepath)
+        if not name:
+            return False
+        with self._begin(buffers=True) as transaction:
+            return transaction.get(_key(name)) is not None
+
+    def isdir(self, filepath: StrPath) -> bool:
+        """Tell whether any key lies under this name; the empty name is the whole database."""
+        prefix = as_folder(uri_of(filepath))
+        return not prefix or next(iter(self._keys(prefix, limit=1)), None) is not None
+
+    def remove(self, filepath: StrPath) -> None:
+        """Delete a key.
+
+        Raises:
+            FileNotFoundError: There is no such key.
+            IsADirectoryError: Keys lie under this name; ``rmtree`` deletes those.
+        """
+        if self._change("remove", lambda transaction: transaction.delete(_key(filepath))):
+            return
+        if self.isdir(filepath):
+            raise IsADirectoryError(f"{uri_of(filepath)!r} is a folder of keys; use rmtree")
+        raise self._missing(filepath)
+
+    def rmtree(self, dir_path: StrPath) -> None:
+        """Delete all keys in a folder, in one transaction."""
+        names = self._keys(as_folder(uri_of(dir_path)))
+        if not names:
+            raise self._missing(dir_path)
+        self._change("rmtree", lambda writer: [writer.delete(_key(name)) for name in names])
+
+    def list_dir_or_file(
+        self,
+        dir_path: StrPath,
+        list_dir: bool = True,
+        list_file: bool = True,
+        suffix: Suffix = None,
+        recursive: bool = False,
+    ) -> Iterator[str]:
+        """Iterate over folders and keys in ``dir_path``, as paths relative to it, sorted.
+
+        Raises:
+            FileNotFoundError: No key lies under ``dir_path``.
+        """
+        prefix = as_folder(uri_of(dir_path))
+        names = self._keys(prefix)
+        if prefix and not names:
+            raise self._missing(dir_path)
+        return (
+            name
+            for name, is_folder in (tree_of if recursive else level_of)(names, prefix)
+            if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix)
+        )
+
+    def _download(self, filepath: StrPath, file: BinaryIO) -> None:
+        with self._begin(buffers=True) as transaction:
+            value = transaction.get(_key(filepath))
+            if value is None:
+                raise self._missing(filepath)
+            file.write(value)
+
+    def _keys(self, prefix: str, limit: int | None = None) -> list[str]:
+        found: list[str] = []
+        start = prefix.encode()
+        with self._begin() as transaction, transaction.cursor() as cursor:
+            more = cursor.set_range(start)
+            while more and cursor.key().startswith(start) and len(found) != limit:
+                found.append(cursor.key().decode(errors="surrogateescape"))
+                more = cursor.next()
+        return found
+
+    def _begin(self, *, write: bool = False, buffers: bool = False) -> Any:
+        if self._environment is None:
+            self._environment = _shared_environment(os.fspath(self.db_path), self._options)
+        return self._environment.get().begin(write=write, buffers=buffers)
+
+    def _change(self, operation: str, change: Callable[[Any], T]) -> T:
+        if self._readonly:
+            raise OperationNotSupported(
+                self.name, operation, "the database is open for reading; pass readonly=False"
+            )
+        library = require("lmdb")
+        try:
+            with self._begin(write=True) as transaction:
+                return change(transaction)
+        except library.MapFullError as error:
+            raise StorageError(
+                f"the database {str(self.db_path)!r} is full; pass a larger map_size"
+            ) from error
+
+    def _missing(self, filepath: StrPath) -> FileNotFoundError:
+        return FileNotFoundError(f"{str(self.db_path)!r} has no key {uri_of(filepath)!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_environment": None}
+
+
+class _Environment:
+    """An open database that back ends of one process share; LMDB forbids to open it twice."""
+
+    def __init__(self, path: str, options: dict[str, Any]) -> None:
+        self.path = path
+        self.options = options
+        self._opened: Any = None
+        self._lock = threading.Lock()
+
+    def get(self) -> Any:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def forget_parent(self) -> None:
+        """Close what a forked child inherited, as it may use only what it opened itself."""
+        self._lock = threading.Lock()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _open(self) -> Any:
+        library = require("lmdb")
+        if self.options["readonly"] and not os.path.exists(self.path):
+            raise FileNotFoundError(f"there is no LMDB database {self.path!r}")
+        try:
+            return library.open(self.path, **self.options)
+        except library.Error as error:
+            raise StorageError(
+                f"the LMDB database {self.path!r} cannot be opened: {error}"
+            ) from error
+
+
+_environments: WeakValueDictionary[str, _Environment] = WeakValueDictionary()
+
+
+def _shared_environment(path: str, options: dict[str, Any]) -> _Environment:
+    place = os.path.realpath(path)
+    environment = _environments.get(place)
+    if environment is None:
+        environment = _environments.setdefault(place, _Environment(path, options))
+    if environment.options["readonly"] and not options["readonly"]:
+        raise StorageError(
+            f"{path!r} is open for reading in this process, so it cannot be opened for writing; "
+            "make the back end with readonly=False first, which can read too"
+        )
+    return environment
+
+
+def _forget_parent() -> None:
+    for environment in list(_environments.values()):
+        environment.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
+def _key(filepath: StrPath) -> bytes:
+    key = uri_of(filepath).encode(errors="surrogateescape")
+    if not 0 < len(key) <= 511:
+        raise ValueError(f"an LMDB key has 1 to 511 bytes, not {len(key)}: {key[:40]!r}")
+    return key

@@ -1,0 +1,194 @@
+"""Values in memcached."""
+
+import configparser
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from engine_fileio._errors import StorageError, StorageUnavailable
+from engine_fileio._paths import StrPath, uri_of
+from engine_fileio._require import require
+from engine_fileio.backends._base import BaseStorageBackend
+from engine_fileio.backends._per_process import PerProcess
+
+_PORT = 11211
+_LONGEST_KEY = 250
+_OPTIONS = frozenset(
+    {
+        "connect_timeout",
+        "dead_timeout",
+        "key_prefix",
+        "max_pool_size",
+        "no_delay",
+        "retry_attempts",
+        "retry_timeout",
+        "timeout",
+    }
+)
+
+
+class MemcachedBackend(BaseStorageBackend):
+    """Values in one or several memcached servers, through pymemcache.
+
+    A server may drop any value at any time, and refuses values over its item size (1 MB unless it
+    was started with ``-I``). Keys with spaces, other alphabets or more than 250 bytes are encoded.
+    memcached cannot list its keys, so what needs a list raises `OperationNotSupported`.
+
+    Args:
+        server_list_cfg: The servers as ``["host:port", ...]``, or a file with one on each line;
+            the port is 11211 if left out.
+        client_cfg: Options of pymemcache's client (``timeout``, ``connect_timeout``,
+            ``no_delay``, ``key_prefix``, …) as a mapping, or a file of ``name = value`` lines.
+        sys_path: Put at the end of ``sys.path``, for a pymemcache that is kept elsewhere.
+
+    Example:
+        >>> backend = MemcachedBackend(["127.0.0.1:11211"], {"timeout": 2})
+        >>> backend.name, backend.allow_symlink
+        ('MemcachedBackend', False)
+    """
+
+    def __init__(
+        self,
+        server_list_cfg: StrPath | Sequence[str],
+        client_cfg: StrPath | Mapping[str, Any],
+        sys_path: str | None = None,
+    ) -> None:
+        if sys_path is not None:
+            sys.path.append(sys_path)
+        self._servers = _read_servers(server_list_cfg)
+        self._options = _read_options(client_cfg)
+        self._clients = PerProcess(self._open_client)
+
+    def get(self, filepath: StrPath) -> bytes:
+        """Return the value of a key.
+
+        Raises:
+            FileNotFoundError: No server has the key, or it was dropped.
+            StorageUnavailable: The servers cannot be reached.
+        """
+        value = self._ask(filepath)
+        if value is None:
+            raise FileNotFoundError(f"memcached has no key {uri_of(filepath)!r}")
+        return value
+
+    def get_text(self, filepath: StrPath, encoding: str | None = None) -> str:
+        """Return the value of a key as text, UTF-8 unless ``encoding`` is given."""
+        return self.get(filepath).decode(encoding or "utf-8")
+
+    def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
+        """Set the value of a key.
+
+        Raises:
+            StorageError: The server refuses the value, mostly for its size.
+        """
+        with self._errors(filepath):
+            stored = self._clients.get().set(_key(filepath), bytes(obj), noreply=False)
+        if not stored:
+            raise StorageError(f"memcached did not store {uri_of(filepath)!r}")
+
+    def exists(self, filepath: StrPath) -> bool:
+        """Tell whether there is a key of this name; the same as ``isfile``."""
+        return self.isfile(filepath)
+
+    def isfile(self, filepath: StrPath) -> bool:
+        """Tell whether there is a key of this name."""
+        return self._ask(filepath) is not None
+
+    def remove(self, filepath: StrPath) -> None:
+        """Delete a key; FileNotFoundError if there is none."""
+        with self._errors(filepath):
+            deleted = self._clients.get().delete(_key(filepath), noreply=False)
+        if not deleted:
+            raise FileNotFoundError(f"memcached has no key {uri_of(filepath)!r}")
+
+    def _ask(self, filepath: StrPath) -> bytes | None:
+        with self._errors(filepath):
+            value: bytes | None = self._clients.get().get(_key(filepath))
+        return value
+
+    @contextlib.contextmanager
+    def _errors(self, filepath: StrPath) -> Iterator[None]:
+        errors = require("pymemcache.exceptions")
+        try:
+            yield
+        except errors.MemcacheServerError as error:
+            raise StorageError(
+                f"memcached refuses {uri_of(filepath)!r}: {error}; values over its item size "
+                "need a server started with a larger -I"
+            ) from error
+        except (OSError, errors.MemcacheError) as error:
+            raise StorageUnavailable(
+                f"memcached at {', '.join(self._servers)} cannot be used for {uri_of(filepath)!r}: "
+                f"{error}; check that the servers run"
+            ) from error
+
+    def _open_client(self) -> Any:
+        options = {"connect_timeout": 5.0, "timeout": 10.0, **self._options}
+        servers = [_address(server) for server in self._servers]
+        return require("pymemcache.client.hash").HashClient(servers, use_pooling=True, **options)
+
+
+def _read_servers(source: StrPath | Sequence[str]) -> list[str]:
+    if isinstance(source, str | os.PathLike):
+        lines = Path(source).read_text(encoding="utf-8").splitlines()
+    else:
+        lines = list(source)
+    bare = (line.partition("#")[0].strip() for line in lines)
+    servers = [":".join(line.split()) for line in bare if line]
+    if not servers:
+        raise ValueError(
+            f"server_list_cfg {source!r} names no server; write host:port on each line"
+        )
+    for server in servers:
+        _address(server)
+    return servers
+
+
+def _address(server: str) -> tuple[str, int]:
+    """Split ``host``, ``host:port`` or ``[v6]:port``."""
+    host, colon, port = server.rpartition(":")
+    if not colon or server.endswith("]"):
+        host, port = server, str(_PORT)
+    if not port.isdigit():
+        raise ValueError(f"the memcached server {server!r} is not of the form host:port")
+    return host.strip("[]"), int(port)
+
+
+def _read_options(source: StrPath | Mapping[str, Any]) -> dict[str, Any]:
+    options = dict(source) if isinstance(source, Mapping) else _parse_options(Path(source))
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        raise ValueError(f"client_cfg has unknown options {unknown}; known: {sorted(_OPTIONS)}")
+    return options
+
+
+def _parse_options(path: Path) -> dict[str, Any]:
+    parser = configparser.ConfigParser(interpolation=None)
+    text = path.read_text(encoding="utf-8")
+    try:
+        parser.read_string(text if text.lstrip().startswith("[") else f"[client]\n{text}")
+    except configparser.Error as error:
+        raise ValueError(f"{str(path)!r} does not consist of 'name = value' lines") from error
+    return {
+        name: yaml.safe_load(value)
+        for section in parser.sections()
+        for name, value in parser[section].items()
+    }
+
+
+def _key(filepath: StrPath) -> bytes:
+    """Return a key that memcached takes: visible ASCII, 250 bytes at most."""
+    name = uri_of(filepath)
+    if not name:
+        raise ValueError("a memcached key cannot be empty")
+    key = quote(name, safe="/:!#$&'()*+,;=?@[]~").encode()
+    if len(key) > _LONGEST_KEY:
+        return b"sha256:" + hashlib.sha256(key).hexdigest().encode()
+    return key

@@ -1,0 +1,83 @@
+"""The Petrel back end: S3 stores under the names of clusters."""
+
+import configparser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine_fileio._paths import StrPath
+from engine_fileio.backends._s3 import S3Backend
+from engine_fileio.backends._s3_address import S3Connection
+
+_USUAL_PLACE = "~/petreloss.conf"
+
+
+class PetrelBackend(S3Backend):
+    """Several S3 stores, each a cluster with a name: ``cluster:petrel://bucket/key``.
+
+    URIs without a cluster (``petrel://`` or ``s3://``) go to the default one. Clusters are the
+    sections of an INI file with ``access_key``, ``secret_key`` and ``host_base`` (or
+    ``endpoint_url``); ``default_cluster`` in its section ``DEFAULT`` names the default. Without
+    such a file the default store is the one that the options of `S3Backend` describe.
+
+    Args:
+        path_mapping: As for `S3Backend`.
+        enable_mc: Taken for the sake of older configs. Caching in memcached is the business of
+            `MemcachedBackend`; nothing is cached here, so a read always sees the last write.
+        conf_path: The INI file; ``~/petreloss.conf`` is read if it exists.
+        **options: Other arguments of `S3Backend`.
+
+    Example:
+        >>> PetrelBackend().join_path("cluster1:petrel://bucket/dir", "/another/file")
+        'cluster1:petrel://bucket/dir/another/file'
+    """
+
+    _schemes = ("petrel", "s3")
+
+    def __init__(
+        self,
+        path_mapping: Mapping[str, str] | None = None,
+        enable_mc: bool = True,
+        conf_path: StrPath | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(path_mapping, **options)
+        self._enable_mc = enable_mc
+        self._default, self._clusters = _read_clusters(conf_path)
+
+    def _connection_of(self, cluster: str | None) -> S3Connection:
+        name = cluster or self._default
+        if name is None:
+            return self._connection
+        if name not in self._clusters:
+            raise ValueError(f"no cluster is named {name!r}; known: {sorted(self._clusters)}")
+        return self._clusters[name]
+
+
+def _read_clusters(conf_path: StrPath | None) -> tuple[str | None, dict[str, S3Connection]]:
+    """Return the name of the default cluster and all clusters of an INI file."""
+    path = Path(_USUAL_PLACE if conf_path is None else conf_path).expanduser()
+    if conf_path is None and not path.exists():
+        return None, {}
+    parser = configparser.ConfigParser(interpolation=None)  # a secret may hold a percent sign
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except configparser.Error as error:
+        # the parser's own message quotes lines, which hold secrets
+        kind = type(error).__name__
+        raise ValueError(f"{str(path)!r} is not an INI file of clusters: {kind}") from None
+    clusters = {
+        name: S3Connection(
+            endpoint_url=_address(parser[name]),
+            region_name=parser[name].get("region"),
+            access_key_id=parser[name].get("access_key"),
+            secret_access_key=parser[name].get("secret_key"),
+        )
+        for name in parser.sections()
+    }
+    return parser.defaults().get("default_cluster"), clusters
+
+
+def _address(section: configparser.SectionProxy) -> str | None:
+    host = section.get("endpoint_url") or section.get("host_base")
+    return f"http://{host}" if host and "://" not in host else host

@@ -1,0 +1,333 @@
+"""Objects in S3 and in stores that speak its protocol."""
+
+import contextlib
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from engine_fileio._errors import StorageError
+from engine_fileio._paths import StrPath, shown
+from engine_fileio._require import require
+from engine_fileio.backends._base import BaseStorageBackend, Suffix
+from engine_fileio.backends._keys import as_folder
+from engine_fileio.backends._local import wanted
+from engine_fileio.backends._per_process import PerProcess
+from engine_fileio.backends._s3_address import S3Connection, S3Object, locate
+from engine_fileio.backends._s3_errors import storage_errors
+from engine_fileio.backends._s3_listing import all_keys, folder_entries, tree_entries
+from engine_fileio.backends._transfer import run_parallel
+
+_PART = 8 << 20  # bytes; larger objects travel in parts of this size
+_LARGEST_COPY = 5 << 30  # bytes; S3 copies larger objects in parts only
+_READ_ATTEMPTS = 5
+_CHUNK = 1 << 18
+_TRANSFER_THREADS = 8
+
+
+class S3Backend(BaseStorageBackend):
+    """Objects in S3 and compatible stores, through boto3.
+
+    Folders are what keys have in common up to a slash. Objects over 8 MB travel in parts, several
+    at once; trees travel with ``workers`` objects at once. A client made before ``fork`` is made
+    anew in the child.
+
+    Args:
+        path_mapping: Local prefixes and the URIs that stand for them: ``{"data/": "s3://b/d/"}``
+            lets ``data/a.jpg`` mean ``s3://b/d/a.jpg``. The longest prefix counts, and ``..``
+            does not lead out of it.
+        endpoint_url: Address of a store other than Amazon's.
+        region_name: Region of the store.
+        profile_name: Profile of the AWS configuration files.
+        aws_access_key_id: Access key; like the next two better kept in the environment.
+        aws_secret_access_key: Secret key.
+        aws_session_token: Token of temporary credentials.
+        anonymous: Send unsigned requests, for public buckets.
+        workers: How many objects of a tree travel at once.
+
+    Example:
+        >>> backend = S3Backend({"data/": "s3://bucket/coco/"}, region_name="eu-west-1")
+        >>> backend.join_path("s3://bucket/runs", "a", "log.json")
+        's3://bucket/runs/a/log.json'
+    """
+
+    _schemes: tuple[str, ...] = ("s3",)
+
+    def __init__(
+        self,
+        path_mapping: Mapping[str, str] | None = None,
+        *,
+        endpoint_url: str | None = None,
+        region_name: str | None = None,
+        profile_name: str | None = None,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        anonymous: bool = False,
+        workers: int = 16,
+    ) -> None:
+        self._mapping = dict(path_mapping or {})
+        self._workers = workers
+        self._connection = S3Connection(
+            endpoint_url=endpoint_url,
+            region_name=region_name,
+            profile_name=profile_name,
+            anonymous=anonymous,
+            access_key_id=aws_access_key_id,
+            secret_access_key=aws_secret_access_key,
+            session_token=aws_session_token,
+        )
+        self._clients = PerProcess(self._open_client)
+
+    def get(self, filepath: StrPath) -> bytes:
+        """Return the content of an object.
+
+        Raises:
+            FileNotFoundError: There is no such object or bucket.
+            PermissionError: The store refuses, or there are no credentials.
+            StorageUnavailable: The store cannot be reached or keeps failing.
+        """
+        file = io.BytesIO()
+        self._download(filepath, file)
+        return file.getvalue()
+
+    def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
+        """Return the content of an object as text."""
+        return self.get(filepath).decode(encoding)
+
+    def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
+        """Write an object; readers see the old or the new one, never a part."""
+        where = self._locate(filepath)
+        with storage_errors(filepath):
+            if len(obj) <= _PART:
+                self._client(where).put_object(Bucket=where.bucket, Key=where.key, Body=bytes(obj))
+            else:
+                self._client(where).upload_fileobj(
+                    io.BytesIO(obj), where.bucket, where.key, Config=_transfer_config()
+                )
+
+    def exists(self, filepath: StrPath) -> bool:
+        """Tell whether there is an object or folder of this name."""
+        return self.isfile(filepath) or self.isdir(filepath)
+
+    def isfile(self, filepath: StrPath) -> bool:
+        """Tell whether there is an object of this name."""
+        where = self._locate(filepath)
+        return bool(where.key) and self._head(where, filepath) is not None
+
+    def isdir(self, filepath: StrPath) -> bool:
+        """Tell whether any key lies under this name."""
+        where = self._locate(filepath)
+        arguments = {"Bucket": where.bucket, "Prefix": as_folder(where.key), "MaxKeys": 1}
+        try:
+            with storage_errors(filepath):
+                found = self._client(where).list_objects_v2(**arguments)
+        except FileNotFoundError:
+            return False
+        return not where.key or bool(found["KeyCount"])
+
+    def remove(self, filepath: StrPath) -> None:
+        """Delete an object.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            IsADirectoryError: It is a folder; ``rmtree`` deletes those.
+        """
+        where = self._locate(filepath)
+        if not self.isfile(filepath):
+            if self.isdir(filepath):
+                raise IsADirectoryError(f"{shown(filepath)!r} is a folder; use rmtree")
+            raise FileNotFoundError(f"{shown(filepath)!r} does not exist")
+        with storage_errors(filepath):
+            self._client(where).delete_object(Bucket=where.bucket, Key=where.key)
+
+    def rmtree(self, dir_path: StrPath) -> None:
+        """Delete all objects under a folder, a thousand to a request."""
+        where = self._locate(dir_path)
+        with storage_errors(dir_path):
+            keys = list(all_keys(self._client(where), where.bucket, as_folder(where.key)))
+        if not keys:
+            raise FileNotFoundError(f"{shown(dir_path)!r} does not exist")
+        batches = {str(first): keys[first : first + 1000] for first in range(0, len(keys), 1000)}
+
+        def delete(batch: str) -> None:
+            objects = {"Objects": [{"Key": key} for key in batches[batch]], "Quiet": True}
+            with storage_errors(dir_path):
+                answer = self._client(where).delete_objects(Bucket=where.bucket, Delete=objects)
+            for failed in answer.get("Errors", [])[:1]:
+                raise StorageError(f"{failed['Key']!r} was not deleted: {failed['Code']}")
+
+        run_parallel(delete, batches, workers=self._workers)
+
+    def list_dir_or_file(
+        self,
+        dir_path: StrPath,
+        list_dir: bool = True,
+        list_file: bool = True,
+        suffix: Suffix = None,
+        recursive: bool = False,
+    ) -> Iterator[str]:
+        """Iterate over folders and objects under ``dir_path``, as paths relative to it.
+
+        A recursive listing asks for several folders at once.
+
+        Raises:
+            FileNotFoundError: No key lies under ``dir_path``; raised at the first step.
+        """
+        where = self._locate(dir_path)
+        place = (self._client(where), where.bucket, as_folder(where.key))
+        found = tree_entries(*place, workers=self._workers) if recursive else folder_entries(*place)
+        empty = True
+        with storage_errors(dir_path):
+            for name, is_folder in found:
+                empty = False
+                if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix):
+                    yield name
+        if empty and not self.isdir(dir_path):
+            raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
+
+    def generate_presigned_url(
+        self,
+        url: str,
+        client_method: str = "get_object",
+        expires_in: int = 3600,
+    ) -> str:
+        """Return a URL that reads (``get_object``) or writes (``put_object``) without credentials.
+
+        It works for ``expires_in`` seconds, a week at most.
+        """
+        if client_method not in ("get_object", "put_object"):
+            raise ValueError(
+                f"client_method is 'get_object' or 'put_object', not {client_method!r}"
+            )
+        where = self._locate(url)
+        with storage_errors(url):
+            signed: str = self._client(where).generate_presigned_url(
+                client_method,
+                Params={"Bucket": where.bucket, "Key": where.key},
+                ExpiresIn=expires_in,
+            )
+        return signed
+
+    def _download(self, filepath: StrPath, file: BinaryIO) -> None:
+        where, start = self._locate(filepath), file.tell()
+        broken = require("botocore.exceptions")
+        for attempts_left in reversed(range(_READ_ATTEMPTS)):
+            with storage_errors(filepath):
+                try:
+                    return self._receive(where, file)
+                except (broken.HTTPClientError, broken.IncompleteReadError):
+                    # boto3 retries requests by itself, but not the reading of an answer
+                    if not attempts_left:
+                        raise
+            file.seek(start)
+            file.truncate()
+        return None
+
+    def _receive(self, where: S3Object, file: BinaryIO) -> None:
+        client = self._client(where)
+        answer = client.get_object(Bucket=where.bucket, Key=where.key)
+        with contextlib.closing(answer["Body"]) as body:
+            if answer["ContentLength"] <= _PART:
+                for chunk in body.iter_chunks(_CHUNK):
+                    file.write(chunk)
+                return
+        client.download_fileobj(where.bucket, where.key, file, Config=_transfer_config())
+
+    def _upload(self, local: Path, filepath: StrPath) -> None:
+        where = self._locate(filepath)
+        with storage_errors(filepath):
+            if local.stat().st_size > _PART:
+                self._client(where).upload_file(
+                    str(local), where.bucket, where.key, Config=_transfer_config()
+                )
+                return
+            with open(local, "rb") as body:
+                self._client(where).put_object(Bucket=where.bucket, Key=where.key, Body=body)
+
+    def _copy(self, src: StrPath, dst: StrPath) -> None:
+        source, target = self._locate(src), self._locate(dst)
+        if source.cluster != target.cluster:
+            with self.get_local_path(src) as local:
+                self._upload(Path(local), dst)
+            return
+        head = self._head(source, src)
+        if head is None:
+            raise FileNotFoundError(f"{shown(src)!r} does not exist")
+        origin = {"Bucket": source.bucket, "Key": source.key}
+        with storage_errors(src):
+            if head["ContentLength"] < _LARGEST_COPY:
+                self._client(target).copy_object(
+                    Bucket=target.bucket, Key=target.key, CopySource=origin
+                )
+            else:
+                self._client(target).copy(origin, target.bucket, target.key)
+
+    def _same(self, src: StrPath, dst: StrPath) -> bool:
+        return self._locate(src) == self._locate(dst)
+
+    def _head(self, where: S3Object, filepath: StrPath) -> dict[str, Any] | None:
+        try:
+            with storage_errors(filepath):
+                head: dict[str, Any] = self._client(where).head_object(
+                    Bucket=where.bucket, Key=where.key
+                )
+        except FileNotFoundError:
+            return None
+        return head
+
+    def _locate(self, filepath: StrPath) -> S3Object:
+        return locate(filepath, self._mapping, self._schemes)
+
+    def _client(self, where: S3Object) -> Any:
+        return self._clients.get(where.cluster)
+
+    def _connection_of(self, cluster: str | None) -> S3Connection:
+        if cluster is not None:
+            raise ValueError(
+                f"{self.name} knows one store, not the cluster {cluster!r}; use PetrelBackend "
+                "with a conf_path that describes the clusters"
+            )
+        return self._connection
+
+    def _open_client(self, cluster: str | None) -> Any:
+        connection = self._connection_of(cluster)
+        config = require("botocore.config")
+        settings: dict[str, Any] = {
+            "max_pool_connections": self._workers + _TRANSFER_THREADS,
+            "retries": {"mode": "standard", "max_attempts": 5},
+        }
+        if connection.anonymous:
+            settings["signature_version"] = require("botocore").UNSIGNED
+        if connection.endpoint_url:
+            # other stores seldom answer to bucket.host names
+            settings["s3"] = {"addressing_style": "path"}
+        with _opening.get():
+            return _sessions.get(connection.profile_name).client(
+                "s3",
+                endpoint_url=connection.endpoint_url,
+                region_name=connection.region_name,
+                aws_access_key_id=connection.access_key_id,
+                aws_secret_access_key=connection.secret_access_key,
+                aws_session_token=connection.session_token,
+                config=config.Config(**settings),
+            )
+
+
+def _open_session(profile_name: str | None) -> Any:
+    return require("boto3").session.Session(profile_name=profile_name)
+
+
+# A session takes a second to read its tables, and is not made for several threads at once.
+_sessions = PerProcess(_open_session)
+_opening = PerProcess(threading.Lock)
+
+
+def _transfer_config() -> Any:
+    return require("boto3.s3.transfer").TransferConfig(
+        multipart_threshold=_PART,
+        multipart_chunksize=_PART,
+        max_concurrency=_TRANSFER_THREADS,
+        max_io_queue=64,  # the default would hold 250 MB of a download in memory
+    )

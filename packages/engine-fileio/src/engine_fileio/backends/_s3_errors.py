@@ -1,0 +1,59 @@
+"""The errors of botocore as the errors of a file system."""
+
+import contextlib
+from collections.abc import Iterator
+
+from engine_fileio._errors import StorageError, StorageUnavailable
+from engine_fileio._paths import StrPath, shown
+from engine_fileio._require import require
+
+_MISSING = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
+_REFUSED = frozenset(
+    {
+        "401",
+        "403",
+        "AccessDenied",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+    }
+)
+
+
+@contextlib.contextmanager
+def storage_errors(path: StrPath) -> Iterator[None]:
+    """Turn what botocore raises for ``path`` into OSError's kin.
+
+    Botocore's own errors quote addresses, which may hold a password; they are left out.
+    """
+    errors = require("botocore.exceptions")
+    try:
+        yield
+    except errors.ClientError as error:
+        raise _meaning(error.response, error.operation_name, path) from None
+    except (errors.NoCredentialsError, errors.PartialCredentialsError) as error:
+        raise PermissionError(
+            f"no credentials for {shown(path)!r} ({type(error).__name__}); set AWS_ACCESS_KEY_ID "
+            "and AWS_SECRET_ACCESS_KEY, give a profile_name, or pass anonymous=True for public data"
+        ) from None
+    except (errors.HTTPClientError, errors.IncompleteReadError) as error:
+        raise StorageUnavailable(
+            f"the store of {shown(path)!r} cannot be reached ({type(error).__name__}); "
+            "check endpoint_url and network"
+        ) from None
+    except errors.BotoCoreError as error:
+        raise StorageError(f"{shown(path)!r}: {type(error).__name__} in boto3") from None
+
+
+def _meaning(response: dict[str, dict[str, object]], operation: str, path: StrPath) -> OSError:
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = f"{shown(path)!r}: {operation} failed with {code}"
+    if code in _MISSING:
+        return FileNotFoundError(text)
+    if code in _REFUSED:
+        return PermissionError(f"{text}; check the credentials and their rights")
+    if isinstance(status, int) and status >= 500:
+        return StorageUnavailable(text)
+    return StorageError(text)

@@ -1,0 +1,311 @@
+"""Real storage servers on loopback, and one face for all back ends under test."""
+
+import itertools
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import boto3
+import pytest
+
+from engine_fileio import (
+    BaseStorageBackend,
+    FsspecBackend,
+    HTTPBackend,
+    LmdbBackend,
+    LocalBackend,
+    MemcachedBackend,
+    PetrelBackend,
+    S3Backend,
+)
+
+HERE = Path(__file__).parent
+_numbers = itertools.count()
+
+
+class FaultyServer:
+    """An HTTP server with ranges that fails when told to.
+
+    ``faults[name]`` is a list of faults, one used up by each GET of that name: a number is a
+    status, ``"cut"`` closes the connection half-way, ``"stall"`` goes silent half-way, and
+    ``"whole"`` ignores the range that was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.faults: dict[str, list[int | str]] = defaultdict(list)
+        self.headers: dict[str, dict[str, str]] = defaultdict(dict)
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.etags = True
+        self.released = threading.Event()
+        server = self
+
+        class Handler(_Handler):
+            faulty = server
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.address = f"127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+
+    def url(self, name: str) -> str:
+        return f"http://{self.address}/{quote(name)}"
+
+    def close(self) -> None:
+        self.released.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    faulty: FaultyServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        server = self.faulty
+        name = unquote(urlsplit(self.path).path).lstrip("/")
+        server.requests.append((self.command, self.path, dict(self.headers.items())))
+        faults = server.faults[name]
+        fault = faults.pop(0) if faults and with_body else None
+        if isinstance(fault, int) or name not in server.files:
+            self._refuse(fault if isinstance(fault, int) else 404, server.headers[name])
+            return
+        data, start = server.files[name], 0
+        asked = self.headers.get("Range", "")
+        tag = f'"{hash(data):x}"' if server.etags else ""
+        if asked and fault != "whole" and self.headers.get("If-Range", tag) == tag:
+            start = int(asked.removeprefix("bytes=").split("-")[0])
+            if start >= len(data):
+                self._refuse(416, {})
+                return
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        if tag:
+            self.send_header("ETag", tag)
+        for key, value in server.headers[name].items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        if with_body:
+            self._send(data[start:], fault)
+
+    def _send(self, data: bytes, fault: int | str | None) -> None:
+        if fault not in ("cut", "stall"):
+            self.wfile.write(data)
+            return
+        self.wfile.write(data[: len(data) // 2])
+        self.wfile.flush()
+        if fault == "stall":
+            self.faulty.released.wait(10)
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _refuse(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.fixture
+def http_server() -> Iterator[FaultyServer]:
+    server = FaultyServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The endpoint of a moto server in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "serve_s3.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    if process.stdout is None:
+        raise RuntimeError("the server has no output")
+    address = process.stdout.readline().strip()
+    yield f"http://{address}"
+    process.kill()
+    process.communicate(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def memcached_server() -> Iterator[str]:
+    """The address of Debian's memcached; without the program the tests fail, they do not skip."""
+    program = shutil.which("memcached")
+    if program is None:
+        pytest.fail("the program memcached is missing: apt-get install memcached")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [program, "-u", "nobody", "-l", "127.0.0.1", "-p", str(port), "-m", "16", "-t", "1"]
+    )
+    try:
+        _wait_for(port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def s3_options(s3_server: str) -> dict[str, str]:
+    """Arguments with which S3Backend reaches the test server."""
+    return {
+        "endpoint_url": s3_server,
+        "region_name": "us-east-1",
+        "aws_access_key_id": "AKIDEXAMPLE",
+        "aws_secret_access_key": "wJalrXUtnFEMI-secret",
+    }
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_options: dict[str, str]) -> Iterator[Any]:
+    """A client of boto3's own on the test server."""
+    client = boto3.session.Session().client("s3", **s3_options)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3_client: Any) -> str:
+    """The name of a new, empty bucket."""
+    name = f"bucket-{next(_numbers)}"
+    s3_client.create_bucket(Bucket=name)
+    return name
+
+
+@dataclass
+class Storage:
+    """One back end with a place of its own, and the operations that it has."""
+
+    backend: BaseStorageBackend
+    root: str
+    can: frozenset[str]
+    seed: Callable[[str, bytes], None] = field(init=False)
+    uri: Callable[[str], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.seed = lambda name, data: self.backend.put(data, self.uri(name))
+        self.uri = lambda name: self.backend.join_path(self.root, name)
+
+
+_ALL = frozenset({"put", "list", "remove"})
+
+
+def _local(request: pytest.FixtureRequest) -> Storage:
+    return Storage(LocalBackend(), str(request.getfixturevalue("tmp_path") / "root"), _ALL)
+
+
+def _s3(request: pytest.FixtureRequest) -> Storage:
+    options = request.getfixturevalue("s3_options")
+    return Storage(S3Backend(**options), f"s3://{request.getfixturevalue('bucket')}/root", _ALL)
+
+
+def _petrel(request: pytest.FixtureRequest) -> Storage:
+    options = request.getfixturevalue("s3_options")
+    conf = request.getfixturevalue("tmp_path") / "petreloss.conf"
+    conf.write_text(
+        "[DEFAULT]\ndefault_cluster = other\n[other]\n[main]\n"
+        f"access_key = {options['aws_access_key_id']}\n"
+        f"secret_key = {options['aws_secret_access_key']}\n"
+        f"host_base = {options['endpoint_url'].removeprefix('http://')}\n"
+        "region = us-east-1\n"
+    )
+    root = f"main:petrel://{request.getfixturevalue('bucket')}/root"
+    return Storage(PetrelBackend(conf_path=conf), root, _ALL)
+
+
+def _lmdb(request: pytest.FixtureRequest) -> Storage:
+    folder = request.getfixturevalue("tmp_path") / "lmdb"
+    return Storage(LmdbBackend(folder, readonly=False, map_size=1 << 28), "root", _ALL)
+
+
+def _memcached(request: pytest.FixtureRequest) -> Storage:
+    server = request.getfixturevalue("memcached_server")
+    backend = MemcachedBackend([server], {"timeout": 5})
+    return Storage(backend, f"root-{next(_numbers)}", frozenset({"put", "remove"}))
+
+
+def _fsspec(request: pytest.FixtureRequest) -> Storage:
+    return Storage(FsspecBackend(), f"memory://root-{next(_numbers)}", _ALL)
+
+
+def _fsspec_file(request: pytest.FixtureRequest) -> Storage:
+    folder = request.getfixturevalue("tmp_path") / "root"
+    return Storage(FsspecBackend(protocol="file"), str(folder), _ALL)
+
+
+def _http(request: pytest.FixtureRequest) -> Storage:
+    server = request.getfixturevalue("http_server")
+    storage = Storage(HTTPBackend(timeout=5, retries=0), "", frozenset())
+    storage.seed = server.files.__setitem__
+    storage.uri = server.url
+    return storage
+
+
+_MAKERS = {
+    "local": _local,
+    "s3": _s3,
+    "petrel": _petrel,
+    "lmdb": _lmdb,
+    "memcached": _memcached,
+    "fsspec-memory": _fsspec,
+    "fsspec-file": _fsspec_file,
+    "http": _http,
+}
+
+
+@pytest.fixture(params=list(_MAKERS))
+def any_storage(request: pytest.FixtureRequest) -> Storage:
+    """Every back end in turn."""
+    return _MAKERS[request.param](request)
+
+
+@pytest.fixture(params=[name for name in _MAKERS if name != "http"])
+def writable(request: pytest.FixtureRequest) -> Storage:
+    """Every back end that writes."""
+    return _MAKERS[request.param](request)
+
+
+@pytest.fixture(params=[name for name in _MAKERS if name not in ("http", "memcached")])
+def listing(request: pytest.FixtureRequest) -> Storage:
+    """Every back end that lists folders."""
+    return _MAKERS[request.param](request)
