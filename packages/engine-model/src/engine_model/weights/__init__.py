@@ -1,0 +1,45 @@
+"""Weights in and out of files: loaders by address, safe reading, names, shapes, and saving."""
+
+from engine_model.weights._checkpoint import (
+    load_checkpoint,
+    load_checkpoint_with_prefix,
+    revise_names,
+    save_checkpoint,
+    weights_in,
+    weights_under,
+)
+from engine_model.weights._errors import CheckpointError, StateDictError, WeightsError
+from engine_model.weights._foreign import ForeignObject
+from engine_model.weights._loader import CheckpointLoader
+from engine_model.weights._read import read_checkpoint
+from engine_model.weights._report import LoadReport
+from engine_model.weights._state import get_state_dict, load_state_dict, weights_to_cpu
+from engine_model.weights._urls import (
+    get_deprecated_model_names,
+    get_external_models,
+    get_mmcls_models,
+    get_torchvision_models,
+)
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointLoader",
+    "ForeignObject",
+    "LoadReport",
+    "StateDictError",
+    "WeightsError",
+    "get_deprecated_model_names",
+    "get_external_models",
+    "get_mmcls_models",
+    "get_state_dict",
+    "get_torchvision_models",
+    "load_checkpoint",
+    "load_checkpoint_with_prefix",
+    "load_state_dict",
+    "read_checkpoint",
+    "revise_names",
+    "save_checkpoint",
+    "weights_in",
+    "weights_to_cpu",
+    "weights_under",
+]

@@ -1,0 +1,235 @@
+"""Whole checkpoints: loaded into a model, and saved."""
+
+import io
+import json
+import logging
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine_fileio import LocalBackend, atomic_write, get_file_backend
+from engine_model.weights._errors import CheckpointError
+from engine_model.weights._loader import CheckpointLoader
+from engine_model.weights._read import require_safetensors
+from engine_model.weights._state import load_state_dict
+
+#: Pairs of a regular expression and its replacement, or a mapping from old names to new ones.
+KeyRules = Sequence[tuple[str, str]] | Mapping[str, str | None]
+
+
+def weights_in(checkpoint: Any) -> dict[str, Any]:
+    """Return the weights of a checkpoint: under ``state_dict`` or ``model``, or all of it.
+
+    Args:
+        checkpoint: What was loaded.
+
+    Raises:
+        CheckpointError: If it holds none.
+
+    Example:
+        >>> weights_in({"epoch": 3, "state_dict": {"weight": torch.zeros(1)}})
+        {'weight': tensor([0.])}
+    """
+    weights = checkpoint
+    if isinstance(checkpoint, Mapping) and "state_dict" in checkpoint:
+        weights = checkpoint["state_dict"]
+    elif isinstance(checkpoint, Mapping) and isinstance(checkpoint.get("model"), Mapping):
+        weights = checkpoint["model"]
+    if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
+        raise CheckpointError(
+            f"no weights in the checkpoint: it is a {type(checkpoint).__name__}, not a dict of "
+            "weights "
+            "or one with the key 'state_dict' or 'model'"
+        )
+    return weights
+
+
+def revise_names(weights: dict[str, Any], rules: KeyRules) -> dict[str, Any]:
+    r"""Return weights under other names.
+
+    Args:
+        weights: Weights by name; not changed.
+        rules: Pairs ``(pattern, replacement)``, applied to each name one after another as by
+            ``re.sub``. Or a mapping from parts of a model to new ones, ``{"backbone": "encoder"}``:
+            the longest that a name begins with counts, whole words between dots; ``None`` leaves
+            the weights out.
+
+    Raises:
+        ValueError: If two weights get the same name.
+
+    Example:
+        >>> dict(revise_names({"module.fc.bias": 0}, [(r"^module\.", "")]))
+        {'fc.bias': 0}
+        >>> rules = {"backbone": "encoder", "head": None}
+        >>> dict(revise_names({"backbone.w": 0, "head.w": 1}, rules))
+        {'encoder.w': 0}
+    """
+    result: Any = OrderedDict()
+    for old, value in weights.items():
+        new = _renamed(old, rules)
+        if new is None:
+            continue
+        if new in result:
+            raise ValueError(f"{old!r} and another key both become {new!r}; change the rules")
+        result[new] = value
+    if hasattr(weights, "_metadata"):
+        result._metadata = weights._metadata
+    return result  # type: ignore[no-any-return]  # Any only to carry _metadata
+
+
+def _renamed(name: str, rules: KeyRules) -> str | None:
+    if isinstance(rules, Mapping):
+        parts = [part for part in rules if name == part or name.startswith(f"{part}.")]
+        if not parts:
+            return name
+        part = max(parts, key=len)
+        new = rules[part]
+        return None if new is None else new + name.removeprefix(part)
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def weights_under(weights: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the weights of one part of a model, under the names they have within it.
+
+    Args:
+        weights: Weights by name.
+        prefix: The part, such as ``"backbone"``; a dot at its end makes no difference.
+
+    Raises:
+        CheckpointError: If none begins like this.
+
+    Example:
+        >>> dict(weights_under({"backbone.conv.weight": 0, "head.weight": 1}, "backbone"))
+        {'conv.weight': 0}
+    """
+    start = prefix if prefix.endswith(".") else f"{prefix}."
+    found = OrderedDict(
+        (k.removeprefix(start), v) for k, v in weights.items() if k.startswith(start)
+    )
+    if not found:
+        parts = sorted({key.partition(".")[0] for key in weights})
+        raise CheckpointError(
+            f"no weights under the prefix {start!r}; there are: {', '.join(parts)}"
+        )
+    return found
+
+
+def load_checkpoint_with_prefix(
+    filename: str | Path, prefix: str, map_location: Any = None, *, weights_only: bool = True
+) -> dict[str, Any]:
+    """Load the weights of one part of a saved model, under the names they have within it.
+
+    Args:
+        filename: A path or an address.
+        prefix: The part, such as ``"backbone"``.
+        map_location: Where tensors go, as in ``torch.load``.
+        weights_only: Run nothing that the file says (see ``read_checkpoint``).
+
+    Raises:
+        CheckpointError: If the checkpoint has no such part.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(filename, map_location, weights_only=weights_only)
+    return weights_under(weights_in(checkpoint), prefix)
+
+
+def load_checkpoint(
+    model: nn.Module,
+    filename: str | Path,
+    map_location: Any = None,
+    strict: bool = False,
+    logger: logging.Logger | str | None = None,
+    revise_keys: KeyRules = [(r"^module\.", "")],  # noqa: B006  # documented; never changed
+    *,
+    weights_only: bool = True,
+) -> Any:
+    """Load weights from a file or address into a model.
+
+    Args:
+        model: The model, or a wrapper of it.
+        filename: A path or an address (see :class:`CheckpointLoader`).
+        map_location: Where tensors go, as in ``torch.load``.
+        strict: Raise if names or shapes differ.
+        logger: Who is told of the load and warned of what does not fit.
+        revise_keys: How names are changed first (see :func:`revise_names`).
+        weights_only: Run nothing that the file says (see ``read_checkpoint``).
+
+    Returns:
+        The whole checkpoint.
+
+    Raises:
+        CheckpointError: If the file holds no weights.
+        StateDictError: If ``strict`` and something does not fit.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(
+        filename, map_location, logger, weights_only=weights_only
+    )
+    load_state_dict(model, revise_names(weights_in(checkpoint), revise_keys), strict, logger)
+    return checkpoint
+
+
+def save_checkpoint(
+    checkpoint: dict[str, Any],
+    filename: str | Path,
+    file_client_args: dict[str, Any] | None = None,
+    backend_args: dict[str, Any] | None = None,
+) -> None:
+    """Save a checkpoint to a path or an address; a local file is there whole or not at all.
+
+    Args:
+        checkpoint: What to save. For a name that ends in ``.safetensors``: weights, or a dict with
+            ``state_dict`` and perhaps ``meta`` (plain values, kept as JSON).
+        filename: A path, or an address that engine-fileio has a back end for.
+        file_client_args: The old name of ``backend_args``.
+        backend_args: Arguments of the storage back end.
+
+    Raises:
+        ValueError: If both forms of the arguments are given.
+    """
+    if file_client_args is not None:
+        if backend_args is not None:
+            raise ValueError("file_client_args is the old name of backend_args; give one of them")
+        warnings.warn(
+            "file_client_args is deprecated; use backend_args", DeprecationWarning, stacklevel=2
+        )
+        backend_args = file_client_args
+    backend = get_file_backend(filename, backend_args=backend_args)
+    if isinstance(backend, LocalBackend):
+        with atomic_write(Path(str(filename).removeprefix("file://")).expanduser()) as file:
+            _write(checkpoint, file, str(filename))
+    else:
+        buffer = io.BytesIO()
+        _write(checkpoint, buffer, str(filename))
+        backend.put(buffer.getbuffer(), str(filename))
+
+
+def _write(checkpoint: dict[str, Any], file: Any, filename: str) -> None:
+    if not filename.endswith(".safetensors"):
+        torch.save(checkpoint, file)
+        return
+    weights = {
+        key: value.contiguous()
+        for key, value in weights_in(checkpoint).items()
+        if isinstance(value, Tensor)
+    }
+    meta = checkpoint.get("meta", {})
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in meta.items()}
+    file.write(require_safetensors().save(_unshared(weights), texts))
+
+
+def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that share no memory, which safetensors cannot say: tied ones are written twice."""
+    seen: set[int] = set()
+    result = {}
+    for key, value in weights.items():
+        storage = value.untyped_storage().data_ptr()
+        result[key] = value.clone() if storage in seen else value
+        seen.add(storage)
+    return result

@@ -1,0 +1,49 @@
+"""Files that other programs would have written."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+
+class Spy:
+    """Pickled, it is a call that writes a file when the pickle runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Path.touch, (self.path,)
+
+
+class Buffer:
+    """A class that the reader does not know, with state and attributes."""
+
+    def __init__(self) -> None:
+        self.history = [1.0, 2.0]
+
+
+@pytest.fixture
+def spy() -> type[Spy]:
+    return Spy
+
+
+@pytest.fixture
+def foreign() -> type[Buffer]:
+    return Buffer
+
+
+@pytest.fixture
+def saved() -> Callable[..., io.BytesIO]:
+    """Save an object as ``torch.save`` does, and return the file at its start."""
+
+    def save(item: Any, **options: Any) -> io.BytesIO:
+        file = io.BytesIO()
+        torch.save(item, file, **options)
+        file.seek(0)
+        return file
+
+    return save
