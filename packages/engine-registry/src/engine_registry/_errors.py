@@ -38,7 +38,8 @@ class ConstructionError(RegistryError):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message)
+        # Not super(): the class of the original comes next, and its constructor may want more.
+        Exception.__init__(self, message)
         self.message = message
         self.inside: list[str] = []
 

@@ -62,11 +62,11 @@ class Registry:
         self._build_func = build_func
         self.parent = parent
         if parent is not None:
+            if not isinstance(parent, Registry):
+                raise TypeError(f"parent is a Registry or None, not {type(parent).__name__}")
             parent._add_child(self)
 
     def _add_child(self, child: "Registry") -> None:
-        if not isinstance(child, Registry):
-            raise TypeError(f"a child of a registry is a Registry, not {type(child).__name__}")
         if child.scope in self._children:
             raise ValueError(
                 f'registry "{self.name}" of scope "{self.scope}" has a child of scope '

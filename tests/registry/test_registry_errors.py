@@ -1,0 +1,144 @@
+"""What is said when something is not found, or cannot be built."""
+
+import pickle
+from typing import Any
+
+import pytest
+
+from engine_registry import ConstructionError, LocationImportError, NotRegisteredError, Registry
+
+
+class Net:
+    def __init__(self, depth: int, *, stages: int = 4) -> None:
+        if depth < 0:
+            raise ValueError(f"depth is positive, not {depth}")
+        self.depth, self.stages = depth, stages
+
+
+class Detector:
+    def __init__(self, registry: Registry, backbone: dict[str, Any]) -> None:
+        self.backbone = registry.build(backbone)
+
+
+class MissingFile(Net):
+    def __init__(self) -> None:
+        raise FileNotFoundError(2, "No such file", "weights.pth")
+
+
+class OddError(Exception):
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(first, second)
+
+
+class Odd:
+    def __init__(self) -> None:
+        raise OddError(1, 2)
+
+
+@pytest.fixture
+def models(root: Registry) -> Registry:
+    for module in (Net, Detector, MissingFile, Odd):
+        root.register_module(module=module)
+    return root
+
+
+def test_miss_names_registry_scope_and_closest_name(models: Registry) -> None:
+    with pytest.raises(NotRegisteredError) as raised:
+        models.build({"type": "Nett"})
+    text = str(raised.value)
+    assert text.startswith("""'Nett' is not in the "model" registry of scope "base\"""")
+    assert "did you mean 'Net'?" in text
+
+
+def test_miss_suggests_names_of_other_scopes_with_the_prefix_to_write(models: Registry) -> None:
+    alpha = Registry("model", parent=models, scope="alpha")
+    alpha.register_module("ConvNeXt", module=Net)
+    beta = Registry("model", parent=models, scope="beta")
+    with pytest.raises(NotRegisteredError, match=r"did you mean 'alpha\.ConvNeXt'"):
+        beta.build({"type": "ConvNext"})
+    with pytest.raises(NotRegisteredError, match="did you mean 'ConvNeXt'"):
+        alpha.build({"type": "alpha.convnext"})
+
+
+def test_miss_names_every_scope_that_was_searched(models: Registry) -> None:
+    alpha = Registry("model", parent=models, scope="alpha")
+    with pytest.raises(NotRegisteredError, match='of scope "alpha", nor in scope "base"'):
+        alpha.build({"type": "Nothing"})
+
+
+def test_miss_of_an_unknown_scope_lists_the_scopes(models: Registry) -> None:
+    Registry("model", parent=models, scope="alpha")
+    with pytest.raises(NotRegisteredError, match=r"there are: alpha, base"):
+        models.build({"type": "gamma.Transformer"})
+
+
+def test_miss_without_a_close_name_says_how_to_import(models: Registry) -> None:
+    with pytest.raises(NotRegisteredError, match="`custom_imports`"):
+        models.build({"type": "Transformer"})
+
+
+def test_miss_can_be_pickled(models: Registry) -> None:
+    with pytest.raises(NotRegisteredError) as raised:
+        models.build({"type": "Nothing"})
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert str(copy) == str(raised.value)
+    assert not isinstance(copy, LocationImportError)
+
+
+def test_failed_construction_says_class_config_argument_and_signature(models: Registry) -> None:
+    with pytest.raises(ConstructionError) as raised:
+        models.build({"type": "Net", "dept": 50})
+    text = str(raised.value)
+    assert f"cannot build `Net` ({__name__})" in text
+    assert "it takes no argument 'dept', did you mean 'depth'?" in text
+    assert "missing 'depth'" in text
+    assert "signature: Net(depth: int, *, stages: int = 4)" in text
+    assert "config: {'type': 'Net', 'dept': 50}" in text
+    assert isinstance(raised.value, TypeError)
+    assert isinstance(raised.value.__cause__, TypeError)
+
+
+def test_failed_construction_is_of_the_class_of_the_original(models: Registry) -> None:
+    with pytest.raises(ValueError, match="depth is positive, not -1") as raised:
+        models.build({"type": "Net", "depth": -1})
+    assert isinstance(raised.value, ConstructionError)
+    assert type(raised.value.__cause__) is ValueError
+    assert "signature" not in str(raised.value)
+
+
+def test_failed_construction_keeps_what_the_original_knows(models: Registry) -> None:
+    with pytest.raises(FileNotFoundError, match=r"weights\.pth") as raised:
+        models.build({"type": "MissingFile"})
+    assert (raised.value.errno, raised.value.filename) == (2, "weights.pth")
+
+
+def test_failed_construction_inside_another_shows_the_way(models: Registry) -> None:
+    cfg = {"type": "Detector", "registry": models, "backbone": {"type": "Net", "depth": -1}}
+    with pytest.raises(ValueError, match="depth is positive") as raised:
+        models.build(cfg)
+    lines = str(raised.value).splitlines()
+    assert lines[0].startswith("cannot build `Net`")
+    assert lines[-1].startswith("  while building `Detector`")
+    assert type(raised.value.__cause__) is ValueError
+
+
+@pytest.mark.parametrize("name", ["Net", "MissingFile", "Odd"])
+def test_failed_construction_can_be_pickled(models: Registry, name: str) -> None:
+    with pytest.raises(ConstructionError) as raised:
+        models.build({"type": name})
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert type(copy) is type(raised.value)
+    assert str(copy) == str(raised.value)
+
+
+def test_failed_construction_with_an_odd_error_is_still_of_its_class(models: Registry) -> None:
+    with pytest.raises(OddError) as raised:
+        models.build({"type": "Odd"})
+    assert isinstance(raised.value, ConstructionError)
+
+
+def test_config_in_a_message_is_short(models: Registry) -> None:
+    with pytest.raises(ConstructionError) as raised:
+        models.build({"type": "Net", "dept": "x" * 100_000, **{f"k{i}": i for i in range(1000)}})
+    config = next(line for line in str(raised.value).splitlines() if "config:" in line)
+    assert len(config) < 400
