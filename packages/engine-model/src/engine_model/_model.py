@@ -1,7 +1,7 @@
 """The base class of models that a training loop can drive."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
 
@@ -23,6 +23,11 @@ class OptimizerWrapper(Protocol):
 
     def update_params(self, loss: Tensor, /) -> None:
         """Go backward from ``loss`` and update the parameters."""
+
+
+def _with_any_signature(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``method`` as one that subclasses may override with parameters of their own."""
+    return method
 
 
 class BaseModel(BaseModule, metaclass=ABCMeta):
@@ -61,6 +66,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
         super().__init__(init_cfg)
         self.data_preprocessor = build_data_preprocessor(data_preprocessor)
 
+    @_with_any_signature
     @abstractmethod
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
         """Return losses, predictions or features.

@@ -1,5 +1,6 @@
 """Data parallelism: every rank holds the model, gradients are averaged."""
 
+import inspect
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,6 +10,9 @@ from engine_model._anomalous import detect_anomalous_params
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
 from engine_registry import MODEL_WRAPPERS
+
+_RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+"""Whether this torch has the new name of ``broadcast_buffers``, and warns at the old one."""
 
 
 @MODEL_WRAPPERS.register_module()
@@ -32,6 +36,8 @@ class MMDistributedDataParallel(DistributedDataParallel):
     def __init__(
         self, module: nn.Module, detect_anomalous_params: bool = False, **kwargs: Any
     ) -> None:
+        if "broadcast_buffers" in kwargs and _RENAMED:
+            kwargs["forward_sync_buffers"] = kwargs.pop("broadcast_buffers")
         super().__init__(module, **kwargs)
         self.detect_anomalous_params = detect_anomalous_params
 
@@ -55,7 +61,7 @@ class MMDistributedDataParallel(DistributedDataParallel):
             losses = run_forward(self, data, "loss")
         loss, log_vars = self.module.parse_losses(losses)
         if self.detect_anomalous_params:
-            detect_anomalous_params(loss, self)
+            detect_anomalous_params(loss, self.module)
         optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result

@@ -1,0 +1,268 @@
+"""Model wrappers: two real processes train, and agree with one that sees all the data."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import distributed, nn
+from torch.distributed.fsdp import BackwardPrefetch, CPUOffload, CPUOffloadPolicy
+
+from engine_model import (
+    FSDP_WRAP_POLICIES,
+    MMDistributedDataParallel,
+    MMFullyShardedDataParallel,
+    MMSeparateDistributedDataParallel,
+    is_model_wrapper,
+)
+from engine_model.wrappers._sharded import _check_prefetch, _offload_policy, _wrap_policy
+from engine_registry import MODEL_WRAPPERS, Registry
+
+Results = list[dict[str, Any]]
+
+WORKER = Path(__file__).with_name("wrapper_ranks.py")
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    """Run every case in two processes, once; return the results by rank."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-W", "error", str(WORKER)]
+        ranks = [
+            subprocess.Popen([*command, str(rank), folder], stderr=subprocess.PIPE, text=True)
+            for rank in range(2)
+        ]
+        try:
+            for rank in ranks:
+                _, errors = rank.communicate(timeout=120)
+                assert rank.returncode == 0, errors
+        finally:
+            for rank in ranks:
+                rank.kill()
+                rank.wait()
+        return [torch.load(f"{folder}/{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+def case(results: Results, name: str) -> Results:
+    for rank, result in enumerate(results):
+        assert not isinstance(result[name], str), f"rank {rank}: {result[name]}"
+    return [result[name] for result in results]
+
+
+TRAINED = [
+    "distributed",
+    "distributed accumulation",
+    "separate",
+    "sharded",
+    "sharded by name",
+    "sharded by function",
+    "sharded by config",
+    "sharded subgroup",
+    "sharded accumulation",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_on_two_ranks_is_training_on_all_their_data(results: Results, name: str) -> None:
+    for rank in case(results, name):
+        assert rank["weights"].keys() == rank["wanted"].keys()
+        torch.testing.assert_close(rank["weights"], rank["wanted"])
+
+
+@pytest.mark.parametrize("name", ["distributed", "sharded", "sharded by name"])
+def test_steps_of_each_rank_are_those_of_its_own_data(results: Results, name: str) -> None:
+    ranks = case(results, name)
+    for rank in ranks:
+        assert [list(log) for log in rank["logs"]] == [["loss", "error"]] * 3
+        assert torch.equal(rank["val"], rank["test"])
+        assert rank["is_wrapper"]
+        assert rank["preprocessor"]
+    assert ranks[0]["logs"] != ranks[1]["logs"]
+    assert not torch.equal(ranks[0]["val"], ranks[1]["val"])
+
+
+def test_accumulation_keeps_gradients_local_until_the_update(results: Results) -> None:
+    first, second = case(results, "distributed accumulation")
+    assert not torch.allclose(first["local"], second["local"])
+
+
+def test_anomalous_parameters_are_logged_on_request(results: Results) -> None:
+    for rank in case(results, "anomalous"):
+        assert [line.split()[0] for line in rank["lines"]] == ["idle.weight", "idle.bias"]
+
+
+def test_separate_wrapper_wraps_children_that_train(results: Results) -> None:
+    for rank in case(results, "separate"):
+        assert rank["wrapped"] == ["first", "second"]
+        assert rank["logs"] == [["loss", "loss_first", "loss_second"]] * 3
+        assert rank["modes"] == (False, False, False)
+        assert rank["is_wrapper"]
+        assert rank["val"]
+        assert rank["test"]
+        assert rank["preprocessor"]
+
+
+def test_separate_wrapper_without_sync_keeps_gradients_local(results: Results) -> None:
+    first, second = case(results, "separate without sync")
+    assert not torch.allclose(first["local"], second["local"])
+    mean = (first["local"] + second["local"]) / 2
+    torch.testing.assert_close(first["shared"], mean)
+    torch.testing.assert_close(second["shared"], mean)
+
+
+def test_separate_wrapper_names_parameters_it_cannot_average(results: Results) -> None:
+    for rank in case(results, "separate warns"):
+        (line,) = rank["lines"]
+        assert line.endswith("over the ranks: scale")
+
+
+@pytest.mark.parametrize(
+    ("name", "units"),
+    [
+        ("sharded", [""]),
+        ("sharded by name", ["", "heads.0", "idle", "layers.0", "layers.2"]),
+        ("sharded by function", ["", "layers.0"]),
+        ("sharded by config", ["", "layers.0"]),
+    ],
+)
+def test_policies_choose_what_is_a_unit(results: Results, name: str, units: list[str]) -> None:
+    for rank in case(results, name):
+        assert rank["units"] == units
+
+
+def test_each_rank_holds_a_part_of_the_parameters(results: Results) -> None:
+    ranks = case(results, "sharded")
+    total = sum(value.numel() for value in ranks[0]["wanted"].values())
+    assert [rank["local"] < total for rank in ranks] == [True, True]
+    assert sum(rank["local"] for rank in ranks) == total
+
+
+def test_sharded_precision_comes_from_a_config(results: Results) -> None:
+    assert [rank["dtype"] for rank in case(results, "sharded precision")] == ["torch.bfloat16"] * 2
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[None]:
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
+    )
+    yield
+    distributed.destroy_process_group()
+
+
+def test_separate_wrapper_passes_its_arguments_to_each_child(alone: None) -> None:
+    model = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+    wrapper = MMSeparateDistributedDataParallel(model, True, True, detect_anomalous_params=True)
+    child: Any = model[0]
+    assert isinstance(child, MMDistributedDataParallel)
+    assert child.find_unused_parameters
+    assert child.detect_anomalous_params
+    assert wrapper.module is model
+
+
+def test_the_old_name_of_buffer_broadcasts_is_understood(alone: None) -> None:
+    wrapper: Any = MMDistributedDataParallel(nn.BatchNorm1d(1), broadcast_buffers=False)
+    assert not wrapper.will_sync_module_buffers()
+
+
+def test_sharding_without_a_process_group_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="torchrun"):
+        MMFullyShardedDataParallel(nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("value", [None, "BACKWARD_POST", BackwardPrefetch.BACKWARD_PRE])
+def test_documented_prefetch_values_are_taken(value: Any) -> None:
+    _check_prefetch(value)
+
+
+def test_unknown_prefetch_values_are_refused() -> None:
+    with pytest.raises(ValueError, match="one of BACKWARD_PRE, BACKWARD_POST, not 'NONE'"):
+        _check_prefetch("NONE")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "offloads"),
+    [
+        (True, "cuda", True),
+        (CPUOffload(offload_params=True), "cuda", True),
+        (CPUOffload(), "cuda", False),
+        (None, "cuda", False),
+        (False, "cuda", False),
+        (True, "cpu", False),
+    ],
+)
+def test_offloading_is_for_accelerators(value: Any, kind: str, offloads: bool) -> None:
+    assert isinstance(_offload_policy(value, kind), CPUOffloadPolicy) is offloads
+
+
+def test_offloading_of_another_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="cpu_offload must be a bool"):
+        _offload_policy("yes", "cuda")  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("my_policy", ValueError, "FSDP_WRAP_POLICIES, which has always_wrap_policy"),
+        ({"min_num_params": 3}, ValueError, "no policy None"),
+        (3, TypeError, "a function or a name, not 3"),
+    ],
+    ids=["unknown", "no type", "number"],
+)
+def test_policies_that_are_none_are_refused(
+    value: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        _wrap_policy(value)
+
+
+def test_documented_policies_are_registered() -> None:
+    assert {"always_wrap_policy", "default_auto_wrap_policy", "size_based_auto_wrap_policy"} <= set(
+        FSDP_WRAP_POLICIES.module_dict
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: nn.DataParallel(nn.Linear(1, 1)), True),
+        (lambda: nn.Linear(1, 1), False),
+        (lambda: nn.Sequential(nn.DataParallel(nn.Linear(1, 1))), False),
+    ],
+    ids=["parallel", "linear", "inside"],
+)
+def test_wrappers_are_told_from_models(make: Callable[[], nn.Module], expected: bool) -> None:
+    assert is_model_wrapper(make()) is expected
+
+
+def test_wrappers_of_a_registry_below_count() -> None:
+    class Wrapper(nn.Module):
+        pass
+
+    parent = Registry("wrapper_of_test", scope="a")
+    child = Registry("wrapper_of_test", parent=parent, scope="b")
+    child.register_module(module=Wrapper)
+    assert is_model_wrapper(Wrapper(), parent)
+    assert not is_model_wrapper(Wrapper())
+    assert not is_model_wrapper(nn.DataParallel(nn.Linear(1, 1)), parent)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DataParallel",
+        "DistributedDataParallel",
+        "MMDistributedDataParallel",
+        "MMFullyShardedDataParallel",
+        "MMSeparateDistributedDataParallel",
+    ],
+)
+def test_documented_wrappers_are_registered(name: str) -> None:
+    found = MODEL_WRAPPERS.get(name)
+    assert found is not None
+    assert found.__name__ == name
