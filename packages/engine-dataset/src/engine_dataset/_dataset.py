@@ -4,7 +4,7 @@ import copy
 import os.path
 import random
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -210,6 +210,9 @@ class BaseDataset(Dataset[Any]):
             raise IndexError(f"sample {idx} of a {type(self).__name__} of {len(self)} samples")
         return self._valid_sample(idx)
 
+    def __iter__(self) -> Iterator[Any]:
+        return (self[idx] for idx in range(len(self)))
+
     def _valid_sample(self, idx: int) -> Any:
         sample = self._checked_sample(idx)
         if sample is not None:
@@ -292,7 +295,7 @@ class BaseDataset(Dataset[Any]):
 def _positions(indices: Indices) -> slice | Sequence[int]:
     if isinstance(indices, int):
         return slice(None, indices) if indices >= 0 else slice(indices, None)
-    if isinstance(indices, Sequence | np.ndarray):
+    if isinstance(indices, Sequence | np.ndarray) and not isinstance(indices, str | bytes):
         return indices
     raise TypeError(
         f"indices must be an integer or a sequence of integers, but got "

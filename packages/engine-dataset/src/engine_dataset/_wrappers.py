@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
@@ -97,6 +97,9 @@ class _Wrapper(Dataset[Any], ABC):
             self.full_init()
         dataset, inner = self._source_of(idx)
         return dataset[inner]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[idx] for idx in range(len(self)))
 
     def get_subset_(self, indices: int | Sequence[int]) -> NoReturn:
         """Raises ``NotImplementedError``: whether to subset before or after wrapping is open."""

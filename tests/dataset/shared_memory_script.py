@@ -1,0 +1,49 @@
+"""Prints the memory that holds a data set's records, as the trainer and as a worker see it.
+
+Usage: shared_memory_script.py fork|spawn|forkserver
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from engine_dataset import BaseDataset
+
+
+def mapped_files() -> list[str]:
+    """Lists inode and size of each mapping of records in this process, all of them read-only."""
+    found = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if "memfd:engine-dataset" in line:
+            span, rights, _, _, inode, *_ = line.split()
+            begin, end = (int(address, 16) for address in span.split("-"))
+            found.append(f"{inode}:{end - begin}:{rights}")
+    return sorted(found)
+
+
+class Blocks(BaseDataset):
+    """Eight records of 1 MiB."""
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        return [{"block": bytes([number]) * (1 << 20)} for number in range(8)]
+
+    def __getitem__(self, idx: int) -> tuple[list[int], list[str]]:
+        return [self.get_data_info(number)["block"][0] for number in range(8)], mapped_files()
+
+
+def main(method: str) -> None:
+    """Starts one worker and prints what both see."""
+    dataset = Blocks()
+    loader = DataLoader(
+        dataset, batch_size=None, sampler=[0], num_workers=1, multiprocessing_context=method
+    )
+    ((content, in_worker),) = list(loader)
+    print(content)
+    print(mapped_files())
+    print(in_worker)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

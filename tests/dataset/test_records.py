@@ -1,0 +1,114 @@
+"""RecordStore and the memory below it."""
+
+import ast
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine_dataset._buffer import SharedBuffer, SharedIntegers
+from engine_dataset._records import RecordStore
+
+_Leaf = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+_Record = st.recursive(
+    _Leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(_Record, max_size=8))
+def test_store_is_a_list_of_its_records(records: list[Any]) -> None:
+    store = RecordStore(records)
+    assert list(store) == records
+    assert len(store) == len(records)
+
+
+@given(st.lists(st.integers(), min_size=1, max_size=8), st.data())
+def test_selection_is_that_of_a_list(records: list[int], data: st.DataObject) -> None:
+    positions = data.draw(st.lists(st.integers(-len(records), len(records) - 1)))
+    store = RecordStore(records).select(positions)
+    assert list(store) == [records[position] for position in positions]
+
+
+def test_selection_shares_the_bytes() -> None:
+    store = RecordStore(range(10))
+    assert store.select(slice(2, 4))._content is store._content
+    assert copy.deepcopy(store)._content is store._content
+
+
+def test_store_refuses_positions_outside() -> None:
+    with pytest.raises(IndexError, match="record 3 of a store of 3"):
+        RecordStore("abc")[3]
+    with pytest.raises(IndexError):
+        RecordStore("abc").select([3])
+
+
+def test_store_larger_than_a_chunk_keeps_every_record() -> None:
+    records = [bytes([number]) * (1 << 20) for number in range(40)]
+    store = RecordStore(records)
+    assert [record[0] for record in store] == list(range(40))
+    assert store.nbytes > 40 << 20
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float32, torch.bfloat16, torch.bool, torch.complex64, torch.float8_e5m2],
+    ids=str,
+)
+def test_store_keeps_tensors(dtype: torch.dtype) -> None:
+    tensor = torch.ones(2, 3).to(dtype)
+    (found,) = RecordStore([tensor])
+    assert found.dtype == dtype
+    assert torch.equal(found.to(torch.complex64), tensor.to(torch.complex64))
+    found[0] = 0  # it is the reader's own
+
+
+def test_store_keeps_a_view_without_its_storage() -> None:
+    whole = torch.arange(1_000_000.0)
+    store = RecordStore([whole[:3], whole[::500_000], whole[:2].to(torch.bfloat16)])
+    assert store.nbytes < 2000
+    assert [tensor.tolist() for tensor in store] == [[0, 1, 2], [0, 500_000], [0, 1]]
+
+
+def test_store_keeps_what_is_more_than_its_elements() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    grown, conjugate = RecordStore([weight, torch.tensor([1j]).conj()])
+    assert grown.requires_grad
+    assert conjugate.tolist() == [-1j]
+
+
+def test_store_travels_by_value_in_a_plain_pickle() -> None:
+    store = RecordStore([{"a": 1}, {"b": 2}]).select([1])
+    assert list(pickle.loads(pickle.dumps(store))) == [{"b": 2}]
+
+
+def test_buffer_is_the_chunks_together() -> None:
+    assert bytes(SharedBuffer([b"ab", b"", b"c"]).view) == b"abc"
+    assert len(SharedBuffer([])) == 0
+    assert SharedBuffer([b"ab"]).view.readonly
+
+
+def test_integers_are_copied_by_pickle() -> None:
+    integers = pickle.loads(pickle.dumps(SharedIntegers(torch.arange(-2, 2).numpy())))
+    assert list(integers.view) == [-2, -1, 0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_map_the_same_memory(method: str) -> None:
+    script = Path(__file__).with_name("shared_memory_script.py")
+    done = subprocess.run(
+        [sys.executable, script, method], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    content, in_trainer, in_worker = map(ast.literal_eval, done.stdout.splitlines())
+    assert content == list(range(8))
+    assert in_worker == in_trainer
+    assert [entry.rpartition(":")[2] for entry in in_worker] == ["r--s", "r--s"]
