@@ -1,0 +1,64 @@
+"""The initializer that loads weights from a file."""
+
+import logging
+
+import torch
+from torch import nn
+
+from engine_model.init._record import is_recording, update_init_info
+from engine_model.weights import load_checkpoint, load_checkpoint_with_prefix, load_state_dict
+from engine_registry import WEIGHT_INITIALIZERS
+
+logger = logging.getLogger("engine.model")
+
+
+@WEIGHT_INITIALIZERS.register_module(name="Pretrained")
+class PretrainedInit:
+    """Loads the weights of a checkpoint.
+
+    In `BaseModule.init_weights` it comes after all other initializers, so that what is loaded
+    stays. Names and shapes that do not fit are logged as a warning.
+
+    Args:
+        checkpoint: The path or address of the checkpoint; see `CheckpointLoader`.
+        prefix: The part of the saved model to load, such as ``"backbone."``.
+        map_location: Where to load the tensors to before they are copied.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp(), "weights.pth")
+        >>> torch.save({"backbone.weight": torch.tensor([[3.0]])}, path)
+        >>> linear = nn.Linear(1, 1, bias=False)
+        >>> PretrainedInit(str(path), prefix="backbone.")(linear)
+        >>> linear.weight.item()
+        3.0
+    """
+
+    def __init__(
+        self,
+        checkpoint: str,
+        prefix: str | None = None,
+        map_location: str | torch.device = "cpu",
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.prefix = prefix
+        self.map_location = map_location
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load the weights into ``module``."""
+        if self.prefix is None:
+            logger.info("load model from: %s", self.checkpoint)
+            load_checkpoint(module, self.checkpoint, map_location=self.map_location, logger=logger)
+        else:
+            logger.info("load %s in model from: %s", self.prefix, self.checkpoint)
+            weights = load_checkpoint_with_prefix(
+                self.checkpoint, self.prefix, map_location=self.map_location
+            )
+            load_state_dict(module, weights, logger=logger)
+        if is_recording(module):
+            update_init_info(module, self.describe())
+
+    def describe(self) -> str:
+        """Return the line that the init log shows for this initializer."""
+        return f"{type(self).__name__}: load from {self.checkpoint}"
