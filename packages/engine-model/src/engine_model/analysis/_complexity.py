@@ -1,0 +1,73 @@
+"""The numbers that papers report, in one call."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine_model.analysis._cost import ModelCost, measure_cost
+from engine_model.analysis._numbers import short_number
+
+
+def get_model_complexity_info(
+    model: nn.Module,
+    input_shape: tuple[int, ...] | None = None,
+    inputs: Tensor | tuple[Any, ...] | dict[str, Any] | None = None,
+    show_table: bool = True,
+    show_arch: bool = True,
+) -> dict[str, Any]:
+    """Return parameters, FLOPs and activations of a model, as numbers, short texts and a table.
+
+    A multiplication with its addition counts as two operations; papers that count them as one
+    (as MACs) report half of this.
+
+    Args:
+        model: The model.
+        input_shape: The shape of one input without the batch, ``(C, H, W)`` for images; zeros of
+            a batch of one are given to the model.
+        inputs: The inputs instead: a tensor, a tuple of positional ones or a dict of named ones.
+        show_table: Add ``out_table``, a line for each module.
+        show_arch: Add ``out_arch``, the text of the model.
+
+    Returns:
+        ``params``, ``flops`` and ``activations``, each also with ``_str``; ``cost``, which has the
+        numbers of each module.
+
+    Raises:
+        ValueError: If not exactly one of ``input_shape`` and ``inputs`` is given.
+
+    Example:
+        >>> info = get_model_complexity_info(nn.Conv2d(3, 8, 3), (3, 10, 10))
+        >>> info["flops"] == 2 * 8 * 8 * 8 * 3 * 3 * 3
+        True
+        >>> info["params_str"]
+        '224'
+    """
+    if (input_shape is None) == (inputs is None):
+        raise ValueError(
+            f"give either input_shape or inputs; input_shape is {input_shape}, inputs "
+            f"{'are left out' if inputs is None else 'are given too'}"
+        )
+    cost = _measure(model, input_shape, inputs)
+    info: dict[str, Any] = {"cost": cost}
+    for name in ("params", "flops", "activations"):
+        info[name] = getattr(cost, name)
+        info[f"{name}_str"] = short_number(info[name])
+    if show_table:
+        info["out_table"] = cost.table()
+    if show_arch:
+        info["out_arch"] = repr(model)
+    return info
+
+
+def _measure(
+    model: nn.Module,
+    input_shape: tuple[int, ...] | None,
+    inputs: Tensor | tuple[Any, ...] | dict[str, Any] | None,
+) -> ModelCost:
+    if input_shape is not None:
+        like = next(model.parameters(), torch.empty(0))
+        return measure_cost(model, like.new_zeros((1, *input_shape)))
+    if isinstance(inputs, dict):
+        return measure_cost(model, **inputs)
+    return measure_cost(model, *(inputs if isinstance(inputs, tuple) else (inputs,)))

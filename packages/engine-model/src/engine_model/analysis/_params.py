@@ -1,0 +1,52 @@
+"""Parameters of each module, without running the model."""
+
+from torch import nn
+
+from engine_model.analysis._numbers import short_number, table
+
+
+def parameter_count(model: nn.Module) -> dict[str, int]:
+    """Count the parameters of a model and of each of its modules and parameters.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Counts by name; the empty name is the model's. A parameter that is used twice counts once in
+        whatever holds both uses.
+
+    Example:
+        >>> parameter_count(nn.Sequential(nn.Linear(2, 3)))
+        {'': 9, '0': 9, '0.weight': 6, '0.bias': 3}
+    """
+    counts: dict[str, int] = {}
+    for name, module in model.named_modules():
+        counts[name] = sum(param.numel() for param in module.parameters())
+        for own, param in module.named_parameters(prefix=name, recurse=False):
+            counts[own] = param.numel()
+    return counts
+
+
+def parameter_count_table(model: nn.Module, max_depth: int = 3) -> str:
+    """Return a table of the parameters of each module and parameter.
+
+    Args:
+        model: The model.
+        max_depth: Leave out what lies deeper; 1 shows the model and its direct parts.
+
+    Example:
+        >>> print(parameter_count_table(nn.Linear(2, 3)))
+        name      count  shape
+        -             9
+          weight      6  (3, 2)
+          bias        3  (3,)
+    """
+    shapes = {name: str(tuple(param.shape)) for name, param in model.named_parameters()}
+    lines = [["name", "count", "shape"]]
+    for name, count in parameter_count(model).items():
+        depth = name.count(".") + 1 if name else 0
+        if depth <= max_depth:
+            label = "  " * depth + (name.rpartition(".")[2] or "-")
+            lines.append([label, short_number(count), shapes.get(name, "")])
+    width = max(len(line[1]) for line in lines)
+    return table([[a, b.rjust(width), c] for a, b, c in lines], left=3)

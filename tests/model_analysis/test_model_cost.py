@@ -1,0 +1,176 @@
+"""Counts against networks counted by hand."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine_model.analysis import (
+    get_model_complexity_info,
+    measure_cost,
+    parameter_count,
+    parameter_count_table,
+)
+
+
+class Net(nn.Module):
+    """A convolution to 6x6, a pooling to 3x3, a linear layer used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+        self.pool = nn.MaxPool2d(2)
+        self.head = nn.Linear(36, 36)
+
+    def forward(self, x: Tensor, scale: float = 1.0) -> dict[str, Tensor]:
+        x = self.pool(self.stem(x)).flatten(1)
+        return {"scores": self.head(self.head(x)) * scale}
+
+
+CONV = 2 * 4 * 6 * 6 * 3 * 3 * 3
+LINEAR = 2 * 36 * 36
+
+
+def test_cost_equals_hand_count() -> None:
+    cost = measure_cost(Net(), torch.zeros(1, 3, 8, 8))
+
+    assert cost.params == 3 * 4 * 9 + 2 * 4 + 36 * 36 + 36
+    assert cost.flops == CONV + 2 * LINEAR
+    assert cost.activations == 3 * 4 * 36 + 36 + 2 * 36
+
+
+def test_cost_of_each_module_equals_hand_count() -> None:
+    cost = measure_cost(Net(), torch.zeros(1, 3, 8, 8))
+
+    assert (cost["stem"].flops, cost["stem.0"].flops) == (CONV, CONV)
+    assert cost["stem"].activations == 3 * 4 * 36
+    assert (cost["head"].calls, cost["head"].flops) == (2, 2 * LINEAR)
+    assert cost["stem.1"].params == 8
+    assert [row.kind for row in cost.modules[:3]] == ["Net", "Sequential", "Conv2d"]
+
+
+def test_cost_grows_with_the_batch() -> None:
+    one, five = (measure_cost(Net(), torch.zeros(n, 3, 8, 8)) for n in (1, 5))
+
+    assert five.flops == 5 * one.flops
+    assert five.activations == 5 * one.activations
+    assert five.params == one.params
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_cost_of_attention_equals_hand_count(heads: int) -> None:
+    tokens, width = 10, 16
+    attention = nn.MultiheadAttention(width, heads, batch_first=True)
+    x = torch.zeros(2, tokens, width)
+
+    cost = measure_cost(attention, x, x, x, need_weights=False)
+
+    projections = 2 * 4 * 2 * tokens * width * width
+    products = 2 * 2 * 2 * tokens * tokens * width
+    assert cost.flops == projections + products
+
+
+def test_cost_counts_tied_parameters_once() -> None:
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    model[1].weight = model[0].weight
+
+    assert measure_cost(model, torch.zeros(1, 4)).params == 16
+    assert parameter_count(model) == {
+        "": 16,
+        "0": 16,
+        "0.weight": 16,
+        "1": 16,
+        "1.weight": 16,
+    }
+
+
+def test_cost_leaves_the_model_as_it_was() -> None:
+    model = Net()
+    model.stem.eval()
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+
+    measure_cost(model, torch.ones(2, 3, 8, 8))
+
+    assert model.training
+    assert not model.stem.training
+    assert model.head.training
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_cost_restores_the_model_when_it_fails() -> None:
+    model = Net()
+
+    with pytest.raises(RuntimeError):
+        measure_cost(model, torch.zeros(1, 4, 8, 8))
+
+    assert model.training
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_cost_table_shows_depth() -> None:
+    cost = measure_cost(Net(), torch.zeros(1, 3, 8, 8))
+
+    assert cost.table(max_depth=1).splitlines()[0].split() == [
+        "module",
+        "type",
+        "parameters",
+        "FLOPs",
+        "activations",
+    ]
+    assert len(cost.table(max_depth=0).splitlines()) == 2
+    assert "Conv2d" in str(cost)
+    assert "Conv2d" not in cost.table(max_depth=1)
+
+
+def test_cost_of_unknown_module_names_the_choices() -> None:
+    with pytest.raises(KeyError, match="head"):
+        measure_cost(Net(), torch.zeros(1, 3, 8, 8))["heads"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"input_shape": (3, 8, 8)},
+        {"inputs": torch.zeros(1, 3, 8, 8)},
+        {"inputs": (torch.zeros(1, 3, 8, 8), 2.0)},
+        {"inputs": {"x": torch.zeros(1, 3, 8, 8), "scale": 2.0}},
+    ],
+    ids=["shape", "tensor", "tuple", "dict"],
+)
+def test_complexity_info_takes_inputs_in_each_form(given: dict[str, Any]) -> None:
+    info = get_model_complexity_info(Net(), **given)
+
+    assert info["flops"] == CONV + 2 * LINEAR
+    assert info["flops_str"] == "12.960K"
+    assert info["out_arch"].startswith("Net(")
+    assert "Conv2d" in info["out_table"]
+
+
+def test_complexity_info_leaves_out_what_is_not_wanted() -> None:
+    info = get_model_complexity_info(Net(), (3, 8, 8), show_table=False, show_arch=False)
+
+    assert not {"out_table", "out_arch"} & set(info)
+
+
+@pytest.mark.parametrize("given", [{}, {"input_shape": (1,), "inputs": torch.zeros(1)}], ids=len)
+def test_complexity_info_wants_one_form_of_input(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="either input_shape or inputs"):
+        get_model_complexity_info(Net(), **given)
+
+
+def test_parameter_table_stops_at_depth() -> None:
+    text = parameter_count_table(Net(), max_depth=2)
+
+    assert "head" in text
+    assert "(36, 36)" in text
+    assert "(4, 3, 3, 3)" not in text
+
+
+def test_cost_counts_activations_of_a_module_whose_parts_did_not_run() -> None:
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    x = torch.zeros(1, 5, 8)
+
+    # Attention uses the weights of out_proj without calling it.
+    assert measure_cost(attention, x, x, x, need_weights=False).activations == 5 * 8
