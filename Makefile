@@ -1,0 +1,25 @@
+# make demo   trains the example and shows where its results lie
+# make test   runs the tests
+# make check  runs the whole gate: format, lint, types, architecture, tests, examples
+#
+# Each makes .venv first if it is missing, and installs again only when a requirement changed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+INSTALLED := .venv/.installed
+
+.PHONY: demo test check
+
+demo: $(INSTALLED)
+	.venv/bin/engine train examples/digits/config.py
+
+test: $(INSTALLED)
+	scripts/test
+
+check: $(INSTALLED)
+	scripts/check
+
+$(INSTALLED): requirements-dev.txt constraints.txt $(wildcard packages/*/pyproject.toml)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Engine needs Python 3.11 or later")'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

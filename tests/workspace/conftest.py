@@ -1,0 +1,83 @@
+"""What the tests of the workspace read: the packages, their pyproject files and their sources."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the workspace, as it lies on disk."""
+
+    short: str
+
+    @property
+    def name(self) -> str:
+        return f"engine-{self.short}"
+
+    @property
+    def module(self) -> str:
+        return f"engine_{self.short}"
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / "packages" / self.name
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "src" / self.module
+
+    @cached_property
+    def project(self) -> dict[str, Any]:
+        """The table ``[project]`` of its pyproject file."""
+        return tomllib.loads((self.folder / "pyproject.toml").read_text())["project"]  # type: ignore[no-any-return]  # TOML
+
+    @property
+    def extras(self) -> dict[str, list[str]]:
+        """Requirements by extra, without ``all``."""
+        extras = self.project.get("optional-dependencies", {})
+        return {name: needs for name, needs in extras.items() if name != "all"}
+
+    def trees(self) -> Iterator[tuple[Path, ast.Module]]:
+        """Each source file with its syntax tree."""
+        for file in sorted(self.source.rglob("*.py")):
+            yield file, ast.parse(file.read_text(), str(file))
+
+
+@cache
+def all_packages() -> tuple[Package, ...]:
+    folders = sorted((ROOT / "packages").glob("engine-*/pyproject.toml"))
+    return tuple(Package(file.parent.name.removeprefix("engine-")) for file in folders)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a ``package`` once for each of them."""
+    if "package" in metafunc.fixturenames:
+        metafunc.parametrize("package", all_packages(), ids=lambda package: package.short)
+
+
+@pytest.fixture
+def root() -> Path:
+    """The folder of the workspace."""
+    return ROOT
+
+
+@pytest.fixture
+def packages() -> tuple[Package, ...]:
+    """All packages, sorted by name."""
+    return all_packages()
+
+
+@pytest.fixture
+def requirement_name() -> Any:
+    """A function from a requirement, as in ``numpy>=1.26``, to its distribution's name."""
+    return lambda requirement: re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower()  # type: ignore[index]  # a requirement begins with a name

@@ -1,0 +1,69 @@
+"""Each package builds a wheel, and a wheel brings what it needs and nothing else."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.workspace.conftest import Package
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wheel of each package."""
+    folder = tmp_path_factory.mktemp("wheels")
+    sources = sorted((Path(__file__).parents[2] / "packages").glob("engine-*"))
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda source: run(*build, str(source)), sources))
+    return folder
+
+
+def test_wheel_holds_the_package_its_types_and_its_licence(
+    wheels: Path, packages: "tuple[Package, ...]"
+) -> None:
+    for package in packages:
+        (wheel,) = wheels.glob(f"{package.module}-0.1.0-py3-none-any.whl")
+        names = set(zipfile.ZipFile(wheel).namelist())
+        modules = {
+            file.relative_to(package.source.parent).as_posix()
+            for file in package.source.rglob("*.py")
+        }
+
+        assert modules <= names
+        assert f"{package.module}/py.typed" in names
+        assert any(name.endswith("licenses/LICENSE") for name in names)
+        strangers = {name.split("/")[0] for name in names} - {package.module}
+        assert strangers == {f"{package.module}-0.1.0.dist-info"}
+
+
+def test_config_alone_brings_four_distributions(wheels: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "venv", str(tmp_path))
+    python = str(tmp_path / "bin/python")
+
+    run(python, "-m", "pip", "install", "--quiet", "--find-links", str(wheels), "engine-config")
+
+    installed = json.loads(run(python, "-m", "pip", "list", "--format", "json"))
+    names = {entry["name"].lower().replace("_", "-") for entry in installed}
+    assert names - {"pip", "setuptools"} == {
+        "addict",
+        "engine-config",
+        "engine-fileio",
+        "engine-utils",
+        "pyyaml",
+    }
+    run(python, "-c", "import engine_config")
