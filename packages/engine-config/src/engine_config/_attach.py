@@ -10,7 +10,7 @@ from engine_config._lines import Lines
 from engine_config._origin import Mark, Source
 
 MAX_DEPTH: Final = 100
-MAX_VALUES: Final = 2_000_000
+MAX_VALUES: Final = 500_000
 
 
 class Attacher:
@@ -24,10 +24,17 @@ class Attacher:
     def __init__(self, source: Source, *, line: int = 0) -> None:
         self._source, self._line = source, line
         self._left = MAX_VALUES  # aliases in YAML can make a short file mean billions of values
+        self._marks: dict[int, Mark] = {}
 
     def root(self, values: dict[Any, Any], names: dict[object, Lines]) -> ConfigDict:
         """Return the config of a file, given the lines of its top-level names."""
         return self._dict(values, Lines(self._line, names), self._line, 0)
+
+    def _mark(self, line: int) -> Mark:
+        mark = self._marks.get(line)
+        if mark is None:
+            mark = self._marks[line] = Mark(self._source, line)
+        return mark
 
     def _dict(
         self, value: dict[Any, Any], lines: Lines | None, line: int, depth: int
@@ -35,39 +42,51 @@ class Attacher:
         new = ConfigDict()
         marks, old = marks_of(new), marks_of(value) if isinstance(value, ConfigDict) else {}
         known = lines.children if lines is not None and isinstance(lines.children, dict) else {}
+        self._count(len(value), line, depth)
         for key, item in dict.items(value):
             part = known.get(key)
-            copied, mark = self._value(item, part, part.line if part else line, depth + 1)
-            dict.__setitem__(new, key, copied)
+            here = part.line if part is not None else line
+            if isinstance(item, dict | list | tuple):
+                item, mark = self._container(item, part, here, depth + 1)
+            else:
+                mark = self._mark(here)
+            dict.__setitem__(new, key, item)
             marks[key] = mark if part is not None or key not in old else old[key]
         return new
 
-    def _value(self, value: Any, lines: Lines | None, line: int, depth: int) -> tuple[Any, Mark]:
-        kind = type(value)
-        self._left -= 1
-        if depth > MAX_DEPTH or self._left < 0:
-            raise self._too_much(line, depth)
+    def _container(
+        self, value: Any, lines: Lines | None, line: int, depth: int
+    ) -> tuple[Any, Mark]:
         if isinstance(value, dict):
-            return self._dict(value, lines, line, depth), Mark(self._source, line)
-        if kind is list or kind is tuple:
+            return self._dict(value, lines, line, depth), self._mark(line)
+        if type(value) in (list, tuple):
             return self._sequence(value, lines, line, depth)
-        return value, Mark(self._source, line)
+        return value, self._mark(line)  # a named tuple or the like is one value
 
     def _sequence(self, value: Any, lines: Lines | None, line: int, depth: int) -> tuple[Any, Mark]:
         known = lines.children if lines is not None and isinstance(lines.children, list) else []
         same = len(known) == len(value)
-        items, marks = [], []
-        for index, item in enumerate(value):
+        self._count(len(value), line, depth)
+        items = list(value)
+        marks: list[Mark] = []
+        for index, item in enumerate(items):
             part = known[index] if same else None
-            copied, mark = self._value(item, part, part.line if part else line, depth + 1)
-            items.append(copied)
-            marks.append(mark)
-        return type(value)(items), Mark(self._source, line, tuple(marks) if same else None)
+            here = part.line if part is not None else line
+            if isinstance(item, dict | list | tuple):
+                items[index], mark = self._container(item, part, here, depth + 1)
+                marks.append(mark)
+            elif same:
+                marks.append(self._mark(here))
+        kept = items if type(value) is list else tuple(items)
+        return kept, Mark(self._source, line, tuple(marks)) if same else self._mark(line)
 
-    def _too_much(self, line: int, depth: int) -> ConfigParseError:
+    def _count(self, number: int, line: int, depth: int) -> None:
+        self._left -= number
+        if depth <= MAX_DEPTH and self._left >= 0:
+            return
         what = (
             f"nested more than {MAX_DEPTH} levels deep"
             if depth > MAX_DEPTH
             else f"more than {MAX_VALUES:,} values; is a YAML alias or a loop multiplying them?"
         )
-        return ConfigParseError(f"the config is {what}", file=self._source.file, line=line)
+        raise ConfigParseError(f"the config is {what}", file=self._source.file, line=line)

@@ -6,7 +6,6 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +188,8 @@ class Config:
         text = self._as(suffix)
         if file is None:
             return text
-        Path(file).write_text(text, encoding="utf-8")
+        with open(file, "w", encoding="utf-8") as stream:
+            stream.write(text)
         return None
 
     def _as(self, suffix: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import addict
 
+from engine_config._closest import closest
 from engine_config._lazy import LazyObject
 from engine_config._origin import Mark, caller_mark
 
@@ -75,10 +75,10 @@ class ConfigDict(_Dict):
             raise AttributeError(self._miss(name)) from None
 
     def _miss(self, key: Any) -> str:
-        keys = [known for known in dict.keys(self) if isinstance(known, str)]
-        close = difflib.get_close_matches(str(key), keys, n=1)
+        close = closest(key, dict.keys(self))
         if close:
-            return f"there is no key {key!r}; did you mean {close[0]!r}?"
+            return f"there is no key {key!r}; did you mean {close!r}?"
+        keys = list(dict.keys(self))
         shown = ", ".join(map(repr, keys[:20])) + (", …" if len(keys) > 20 else "")
         return f"there is no key {key!r}; the keys are: {shown or 'none'}"
 

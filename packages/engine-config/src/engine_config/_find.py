@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
+from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError
 from engine_config._origin import Mark, Origin, join
@@ -56,8 +56,8 @@ def _step(value: Any, mark: Mark | None, key: Any, path: str) -> tuple[Any, Mark
 
 
 def _closest(value: ConfigDict, key: str) -> str:
-    close = difflib.get_close_matches(key, [str(known) for known in dict.keys(value)], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    close = closest(key, dict.keys(value))
+    return f"; did you mean {close!r}?" if close else ""
 
 
 def _item(mark: Mark | None, index: int, size: int) -> Mark | None:

@@ -19,9 +19,11 @@ from engine_config._errors import (
     ConfigFileNotFoundError,
     ConfigKeyError,
     ConfigParseError,
+    ConfigReadError,
 )
+from engine_config._lists import LIST_EDITS
 from engine_config._literal import Evaluator
-from engine_config._merge import Merging, Note
+from engine_config._merge import DELETE_KEY, Merging, Note
 from engine_config._origin import Mark, Source, error_at
 from engine_config._python import BaseView, Kind, run
 from engine_config._read import Options, Parsed, is_remote, parse_text, read_text, suffix_of
@@ -61,14 +63,21 @@ def load_file(path: str, options: Options, chain: tuple[str, ...] = ()) -> Loade
     Raises:
         ConfigError: one of the files is missing, malformed, or does not fit the others.
     """
-    real = path if is_remote(path) else os.path.realpath(path)
-    known = [other if is_remote(other) else os.path.realpath(other) for other in chain]
+    real = _identity(path)
+    known = [_identity(other) for other in chain]
     if real in known:
         circle = " -> ".join([*chain[known.index(real) :], path])
         raise ConfigParseError(f"the bases go round in a circle: {circle}", file=chain[-1])
     if len(chain) > _MAX_CHAIN:
         raise ConfigParseError(f"more than {_MAX_CHAIN} configs inherit in a row", file=path)
     return load_text(read_text(path), path, suffix_of(path), options, chain)
+
+
+def _identity(path: str) -> str:
+    try:
+        return path if is_remote(path) else os.path.realpath(path)
+    except (OSError, ValueError) as error:
+        raise ConfigReadError(f"{path!r} cannot be the path of a config: {error}") from error
 
 
 def load_text(
@@ -182,7 +191,7 @@ def reserved(key: object) -> str:
         return f"top-level keys are strings, not {type(key).__name__}"
     if key in RESERVED:
         return "this name is reserved for Config itself; rename the key"
-    if key == BASE_KEY or key.startswith("__"):
+    if key in (BASE_KEY, DELETE_KEY) or key in LIST_EDITS or key.startswith("__"):
         return "this name has a meaning inside config files; rename the key"
     return ""
 

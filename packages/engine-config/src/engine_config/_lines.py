@@ -182,6 +182,7 @@ def _augmented(node: ast.AugAssign, names: dict[object, Lines]) -> None:
 
 def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
     """Follow the methods by which a dict or list is changed in place."""
+    names.update(updated_globals(node, names))
     call = node.value
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
         return
@@ -196,6 +197,26 @@ def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
             owner.children.update(new)
     elif isinstance(owner.children, list):
         _change_list(owner, owner.children, call, names)
+
+
+def updated_globals(
+    node: ast.stmt, names: dict[object, Lines] | None = None
+) -> dict[object, Lines]:
+    """Return the keys that a statement sets in the form that printed configs use, with their lines.
+
+    The form is `globals().update({…})`, for top-level keys that cannot be assigned.
+    """
+    match node:
+        case ast.Expr(
+            ast.Call(
+                ast.Attribute(ast.Call(ast.Name("globals"), [], []), "update"),
+                [ast.Dict() as keys],
+                [],
+            )
+        ):
+            children = _dict_display(keys, names or {})
+            return children if isinstance(children, dict) else {}
+    return {}
 
 
 def _change_list(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine_config._errors import ConfigParseError
 from engine_config._lazy import LazyObject
+from engine_config._lines import updated_globals
 
 _MAX_SIZE: Final = 1_000_000  # of a string or sequence put together with +
 _MAX_NUMBER: Final = 1 << 256  # of an integer that is calculated: a*a*a… must not eat the memory
@@ -110,8 +111,7 @@ class Evaluator:
     def _expression(self, node: ast.expr) -> None:
         if isinstance(node, ast.Constant):
             return  # a docstring
-        if ast.unparse(node).startswith("globals().update({") and isinstance(node, ast.Call):
-            # how a dumped config writes top-level keys that are not names
+        if isinstance(node, ast.Call) and updated_globals(ast.Expr(node)):
             self.names.update(self.value(node.args[0]))
             return
         raise self._refused(node)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError, ConfigTypeError
 from engine_config._lists import edit_list, is_edit
@@ -98,9 +98,9 @@ class Merging:
         # Where there is a type, its signature tells better which keys there can be.
         if "type" in base or not mark.source.is_option:
             return
-        close = difflib.get_close_matches(str(key), map(str, dict.keys(base)), n=1, cutoff=0.85)
+        close = closest(key, dict.keys(base), likeness=0.85)
         if close:
-            message = f"this option adds a new key; did you mean {close[0]!r}?"
+            message = f"this option adds a new key; did you mean {close!r}?"
             self.notes.append(Note(mark=mark, key_path=path, message=message, kind="unknown key"))
 
     def settle(self, value: Any, mark: Mark, path: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, cast
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
 from engine_config._lazy import LazyObject
-from engine_config._lines import Lines, follow
+from engine_config._lines import Lines, follow, updated_globals
 from engine_config._literal import Evaluator, lazy_names
 from engine_config._substitute import BaseReference, Substitution, literal
 
@@ -24,7 +24,8 @@ _LAZY: Final = "__engine_lazy__"
 _SEEN: Final = "__engine_seen__"
 _OURS: Final = ("engine_config", "mmengine", "mmengine.config")
 _SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
-_DROPPED: Final = (
+# What a config file has at its top level to work with, rather than as a value.
+CODE: Final = (
     types.ModuleType,
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -48,6 +49,7 @@ class PythonConfig:
         followed: the statements whose order decides the lines; the numbers recorded while running
             count them.
         stand_ins: what the imports of a lazy config give; its code takes them from here.
+        explicit: the keys set by `globals().update({…})`: values, even if they are classes.
     """
 
     file: str
@@ -59,6 +61,7 @@ class PythonConfig:
     lines: Mapping[object, Lines] | None
     followed: list[ast.stmt]
     stand_ins: list[LazyObject]
+    explicit: frozenset[object]
 
 
 def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -> PythonConfig:
@@ -111,6 +114,7 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
         lines=None if blocks else follow(body),
         followed=followed,
         stand_ins=stand_ins,
+        explicit=frozenset(key for node in body for key in updated_globals(node)),
     )
 
 
@@ -302,7 +306,7 @@ def run(
     inner = {"_base_", *substitution.uses}
     if not execute:
         Evaluator(config.file, names).run(config.body)
-        return _kept(names, inner), config.lines or follow(config.body)
+        return _kept(names, inner, config.explicit), config.lines or follow(config.body)
     seen: list[int] = []
     space = {
         **names,
@@ -316,16 +320,16 @@ def run(
     lines = config.lines
     if lines is None:
         lines = follow(config.followed[number] for number in seen)
-    return _kept(space, inner), lines
+    return _kept(space, inner, config.explicit), lines
 
 
-def _kept(names: Mapping[str, Any], inner: set[str]) -> dict[str, Any]:
+def _kept(names: Mapping[str, Any], inner: set[str], explicit: frozenset[object]) -> dict[str, Any]:
     return {
         key: value
         for key, value in names.items()
         if not (isinstance(key, str) and key.startswith("__"))
         and key not in inner
-        and not isinstance(value, _DROPPED)
+        and (key in explicit or not isinstance(value, CODE))
     }
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, Final
 
+from engine_config._closest import closest
 from engine_config._errors import ConfigFileNotFoundError, ConfigFormatError, ConfigReadError
 from engine_config._lines import Lines
 from engine_config._python import PythonConfig, parse
@@ -148,10 +147,10 @@ def _not_found(path: str) -> str:
     folder, name = os.path.split(path)
     if not os.path.isdir(folder or "."):
         return f"{message}, nor its folder"
-    close = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
-    return f"{message}; did you mean {os.path.join(folder, close[0])}?" if close else message
+    close = closest(name, os.listdir(folder or "."))
+    return f"{message}; did you mean {os.path.join(folder, close)}?" if close else message
 
 
 def suffix_of(path: str) -> str:
     """Return the format a path says, in lower case."""
-    return PurePath(path).suffix.lower()
+    return os.path.splitext(path)[1].lower()

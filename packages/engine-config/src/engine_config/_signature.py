@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import difflib
 import functools
 import inspect
 import types
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from engine_config._closest import closest
 from engine_config._lazy import LazyObject
 from engine_config._origin import shown
 
@@ -69,8 +69,8 @@ def _unknown(
     for key in arguments:
         if key in named:
             continue
-        close = difflib.get_close_matches(str(key), named, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(named) or 'none'}"
+        close = closest(key, named)
+        hint = f"did you mean {close!r}?" if close else f"it takes: {', '.join(named) or 'none'}"
         message = f"{name} has no argument {key!r}; {hint}"
         yield Mistake(key=key, kind="unknown argument", message=message)
 

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any, Final
 
 from engine_config._dict import ConfigDict
@@ -147,14 +146,15 @@ def substitute(
 
 
 def _file_variables(path: str) -> dict[str, str]:
-    pure = PurePath(path)
     remote = "://" in path
     folder = path.rpartition("/")[0] if remote else os.path.dirname(os.path.abspath(path))
+    name = os.path.basename(path)
+    stem, suffix = os.path.splitext(name)
     return {
         "fileDirname": folder.replace("\\", "/"),
-        "fileBasename": pure.name,
-        "fileBasenameNoExtension": pure.stem,
-        "fileExtname": pure.suffix,
+        "fileBasename": name,
+        "fileBasenameNoExtension": stem,
+        "fileExtname": suffix,
     }
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from engine_config._dict import ConfigDict
-from engine_config._lazy import LazyObject, dotted_name, parts
+from engine_config._lazy import LazyObject, parts
+from engine_config._python import CODE
 from engine_config._substitute import PATTERN
 
 WIDTH: Final = 100
@@ -51,12 +52,13 @@ class _Printer:
         lines: list[str] = []
         awkward: dict[Any, Any] = {}
         for key, value in dict.items(config):
-            if _is_name(key) and key not in _USED_NAMES:
+            if _is_name(key) and key not in _USED_NAMES and not isinstance(value, CODE):
                 lines.append(f"{key} = {self.value(value, len(key) + 3, 0)}\n")
             else:
                 awkward[key] = value
         if awkward:
-            # Evaluated before any of these keys is set, whatever name it hides.
+            # Evaluated before any of these keys is set, whatever name it hides; and a class that is
+            # written here is a value, where one that is assigned would be taken for code.
             self._braces = True
             lines.append(f"globals().update({self.value(awkward, 17, 0)})\n")
         return self._import_lines() + "".join(lines)
@@ -176,7 +178,7 @@ class _Printer:
     def _class(self, value: type | types.FunctionType | types.BuiltinFunctionType) -> str:
         module, path = value.__module__, value.__qualname__
         if value is type(None) or module is None or "<" in path or module == "__main__":
-            return _string(dotted_name(value) if value is not type(None) else repr(value))
+            return _string(repr(value))
         return self._import(module, path)
 
     def _import(self, module: str, path: str) -> str:

@@ -1,0 +1,229 @@
+"""Printed configs read back equal, whatever they hold."""
+
+import ast
+import collections
+import io
+import math
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine_config import Config, ConfigDict
+
+QUIET = settings(deadline=None, database=None, derandomize=True, max_examples=150)
+
+awkward = st.sampled_from(
+    [
+        "",
+        "'",
+        '"',
+        "'''",
+        "{{fileDirname}}",
+        "{{ _base_.a }}",
+        "{{$HOME:x}}",
+        "{",
+        "}}",
+        "\n\r\t\\",
+        "\u2028",
+        "\x00",
+        "�",
+        "🙂",
+        "{x7b",
+        "\\x7b",
+        "#",
+        "_engine_use_0_",
+        "globals()",
+    ]
+)
+COMMANDS = {"_delete_", "_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_"}
+COMMANDS |= {"_replace_", "_update_", "_base_", "filename", "text", "pretty_text"}
+texts = st.one_of(st.text(max_size=20), st.lists(awkward, max_size=4).map("".join))
+hashable = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    texts,
+    st.binary(max_size=5),
+    st.just(...),
+)
+scalars = st.one_of(
+    hashable, st.complex_numbers(allow_nan=False), st.sampled_from([len, dict, collections.deque])
+)
+keys = st.one_of(
+    texts,
+    st.sampled_from(["type", "self", "class", "None", "__debug__", "\ufb01", "a b", "é"]),
+    hashable,
+    st.tuples(hashable, hashable),
+).filter(lambda key: key not in COMMANDS)
+values = st.recursive(
+    st.one_of(scalars, st.frozensets(hashable, max_size=3), st.sets(hashable, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=12),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(keys, inner, max_size=4),
+    ),
+    max_leaves=15,
+)
+ALLOWED = st.one_of(
+    st.sampled_from(
+        [
+            "a",
+            "b",
+            "dict",
+            "float",
+            "set",
+            "globals",
+            "frozenset",
+            "class",
+            "a-b",
+            "len",
+            "deque",
+            "é",
+            "",
+            "_x",
+            "True",
+            "print",
+            "complex",
+            "items",
+            "1",
+        ]
+    ),
+    texts.filter(lambda key: not key.startswith("__")),
+)
+configs = st.dictionaries(
+    ALLOWED.filter(lambda key: key not in COMMANDS),
+    values,
+    max_size=5,
+)
+
+
+@QUIET
+@given(configs)
+def test_pretty_text_reads_back_equal(data: dict[str, Any]) -> None:
+    cfg = Config(data)
+    text = cfg.pretty_text
+    again = Config.fromstring(text, ".py")
+    assert again == cfg
+    assert again.to_dict() == data
+    assert _types(again.to_dict()) == _types(data)
+    assert again.pretty_text == text
+
+
+@QUIET
+@given(configs)
+def test_pretty_text_needs_no_running(data: dict[str, Any]) -> None:
+    cfg = Config(data)
+    assert Config.fromstring(cfg.pretty_text, ".py", execute=False) == cfg
+
+
+def _types(value: Any) -> Any:
+    """Return the types in a value, which equality alone would let pass: True == 1 == 1.0."""
+    if isinstance(value, dict):
+        return {key: _types(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return (type(value), [_types(item) for item in value])
+    return repr(value) if isinstance(value, float) else type(value)
+
+
+plain_values = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(
+            st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"], exclude_characters="\ufeff"),
+            max_size=12,
+        ).filter(lambda text: "{{" not in text),
+        st.sampled_from(["1e-3", "2020-01-01", "12:30", "yes", "~", "null", "0x1", "1_0", "- a"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.text("abc_- ", min_size=1, max_size=5), inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+@QUIET
+@given(st.dictionaries(st.sampled_from(["a", "b", "c d"]), plain_values))
+@pytest.mark.parametrize("suffix", [".json", ".yaml"])
+def test_data_formats_read_back_equal(suffix: str, data: dict[str, Any]) -> None:
+    cfg = Config(data)
+    assert Config.fromstring(cfg._as(suffix), suffix) == cfg
+
+
+def test_long_values_are_spread_over_lines() -> None:
+    layers = [{"type": "Conv", "channels": number, "norm": {"type": "BN"}} for number in range(3)]
+    cfg = Config({"model": {"type": "Net", "layers": layers, "name": "n" * 20}, "b": 1})
+    assert cfg.pretty_text == (
+        "model = dict(\n"
+        "    type='Net',\n"
+        "    layers=[\n"
+        "        dict(type='Conv', channels=0, norm=dict(type='BN')),\n"
+        "        dict(type='Conv', channels=1, norm=dict(type='BN')),\n"
+        "        dict(type='Conv', channels=2, norm=dict(type='BN')),\n"
+        "    ],\n"
+        "    name='nnnnnnnnnnnnnnnnnnnn',\n"
+        ")\n"
+        "b = 1\n"
+    )
+
+
+def test_lines_keep_to_the_width() -> None:
+    cfg = Config(
+        {"anchors": list(range(1000, 1300)), "deep": {"a": {"b": {"c": [{"x": "y" * 30}] * 4}}}}
+    )
+    assert max(map(len, cfg.pretty_text.splitlines())) <= 100
+
+
+def test_classes_are_imported_at_the_top() -> None:
+    cfg = Config(
+        {"a": {"type": collections.OrderedDict}, "deque": collections.deque, "c": collections.deque}
+    )
+    text = cfg.pretty_text
+    assert "from collections import OrderedDict\n" in text
+    assert Config.fromstring(text, ".py", lazy_import=False).a.type is collections.OrderedDict
+
+
+def test_what_cannot_be_written_becomes_its_repr() -> None:
+    cfg = Config({"a": {"f": lambda: 0, "s": io.StringIO(), "p": PurePosixPath("/x")}})
+    again = Config.fromstring(cfg.pretty_text, ".py")
+    assert again.a.f.startswith("<function")
+    assert again.a.s.startswith("<_io.StringIO")
+    assert again.a.p == "/x"
+
+
+def test_not_a_number_is_written() -> None:
+    assert math.isnan(Config.fromstring(Config({"a": math.nan}).pretty_text, ".py").a)
+
+
+def test_subclasses_of_plain_types_are_written_as_those() -> None:
+    class Name(str):
+        __slots__ = ()
+
+    class Number(float):
+        __slots__ = ()
+
+    assert Config({"a": Name("x"), "b": Number(0.5)}).pretty_text == "a = 'x'\nb = 0.5\n"
+
+
+def test_text_is_the_same_for_equal_sets() -> None:
+    first, second = {"b", "a", "c"}, {"c", "b", "a"}
+    assert Config({"a": first}).pretty_text == Config({"a": second}).pretty_text
+
+
+def test_text_is_valid_python_for_a_big_number() -> None:
+    cfg = Config({"a": 10**5000})
+    ast.parse(cfg.pretty_text)
+    assert Config.fromstring(cfg.pretty_text, ".py").a == 10**5000
+
+
+def test_diff_shows_what_differs() -> None:
+    first, second = Config({"a": 1, "b": 2}), Config({"a": 1, "b": 3})
+    assert Config.diff(first, second).splitlines()[-2:] == ["-b = 2", "+b = 3"]
+    assert Config.diff(first, Config(ConfigDict(a=1, b=2))) == ""
