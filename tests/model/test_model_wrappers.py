@@ -19,7 +19,7 @@ from engine_model import (
     MMSeparateDistributedDataParallel,
     is_model_wrapper,
 )
-from engine_model.wrappers._sharded import _check_prefetch, _offload_policy, _wrap_policy
+from engine_model.wrappers._sharding import check_prefetch, offload_policy, wrap_policy
 from engine_registry import MODEL_WRAPPERS, Registry
 
 Results = list[dict[str, Any]]
@@ -177,12 +177,12 @@ def test_sharding_without_a_process_group_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [None, "BACKWARD_POST", BackwardPrefetch.BACKWARD_PRE])
 def test_documented_prefetch_values_are_taken(value: Any) -> None:
-    _check_prefetch(value)
+    check_prefetch(value)
 
 
 def test_unknown_prefetch_values_are_refused() -> None:
     with pytest.raises(ValueError, match="one of BACKWARD_PRE, BACKWARD_POST, not 'NONE'"):
-        _check_prefetch("NONE")
+        check_prefetch("NONE")
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_unknown_prefetch_values_are_refused() -> None:
     ],
 )
 def test_offloading_is_for_accelerators(value: Any, kind: str, offloads: bool) -> None:
-    assert isinstance(_offload_policy(value, kind), CPUOffloadPolicy) is offloads
+    assert isinstance(offload_policy(value, kind), CPUOffloadPolicy) is offloads
 
 
 def test_offloading_of_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="cpu_offload must be a bool"):
-        _offload_policy("yes", "cuda")  # type: ignore[arg-type]  # that is the point
+        offload_policy("yes", "cuda")  # type: ignore[arg-type]  # that is the point
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,12 @@ def test_policies_that_are_none_are_refused(
     value: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        _wrap_policy(value)
+        wrap_policy(value)
+
+
+def test_importing_the_package_does_not_load_sharding() -> None:
+    script = "import engine_model, sys; sys.exit('torch.distributed.fsdp' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_documented_policies_are_registered() -> None:

@@ -1,41 +1,28 @@
-"""Sharding: every rank holds a part of each parameter."""
+"""A model whose parameters are spread over the ranks."""
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
-from torch.distributed import ProcessGroup
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import (
-    BackwardPrefetch,
-    CPUOffload,
-    CPUOffloadPolicy,
-    MixedPrecisionPolicy,
-    OffloadPolicy,
-    fully_shard,
-)
-from torch.distributed.fsdp.wrap import always_wrap_policy, size_based_auto_wrap_policy
 
-from engine_dist import broadcast, get_comm_device, get_world_size, is_distributed
+from engine_dist import is_distributed
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
 from engine_registry import MODEL_WRAPPERS, Registry
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+    from torch.distributed.fsdp import BackwardPrefetch, CPUOffload
 
 WrapPolicy = Callable[[nn.Module, bool, int], bool]
 """Called with a module, whether the question is about its children, and the number of elements of
 its parameters that no child has taken; returns whether to go on, or to shard the module itself."""
 
-FSDP_WRAP_POLICIES = Registry("fsdp_wrap_policy", scope="engine", locations=["engine_model"])
-"""Policies that configs name as ``fsdp_auto_wrap_policy``."""
-
-FSDP_WRAP_POLICIES.register_module(module=always_wrap_policy)
-FSDP_WRAP_POLICIES.register_module(
-    name=["default_auto_wrap_policy", "size_based_auto_wrap_policy"],
-    module=size_based_auto_wrap_policy,
+FSDP_WRAP_POLICIES = Registry(
+    "fsdp_wrap_policy", scope="engine", locations=["engine_model.wrappers._sharding"]
 )
+"""Policies that configs name as ``fsdp_auto_wrap_policy``."""
 
 
 @MODEL_WRAPPERS.register_module()
@@ -77,10 +64,10 @@ class MMFullyShardedDataParallel(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        process_group: ProcessGroup | None = None,
-        cpu_offload: bool | CPUOffload | None = None,
+        process_group: "ProcessGroup | None" = None,
+        cpu_offload: "bool | CPUOffload | None" = None,
         fsdp_auto_wrap_policy: str | WrapPolicy | Mapping[str, Any] | None = None,
-        backward_prefetch: str | BackwardPrefetch | None = None,
+        backward_prefetch: "str | BackwardPrefetch | None" = None,
         *,
         sync_module_states: bool = True,
         **kwargs: Any,
@@ -91,23 +78,18 @@ class MMFullyShardedDataParallel(nn.Module):
                 "sharding needs a process group; start the program with a launcher such as "
                 "torchrun, and call engine_dist.init_dist first"
             )
-        _check_prefetch(backward_prefetch)
-        mesh = kwargs.pop("mesh", None) or _mesh(process_group)
-        options = {
-            "mesh": mesh,
-            "offload_policy": _offload_policy(cpu_offload, mesh.device_type),
-            **kwargs,
-        }
-        if isinstance(kwargs.get("mp_policy"), Mapping):
-            options["mp_policy"] = _precision_policy(kwargs["mp_policy"])
+        # Sharding takes most of a second to import, which only those who shard should wait for.
+        from engine_model.wrappers import _sharding
+
+        _sharding.check_prefetch(backward_prefetch)
+        mesh = kwargs.pop("mesh", None) or _sharding.mesh_of(process_group)
         if sync_module_states:
-            _send_from_first_rank(module, process_group)
-        if fsdp_auto_wrap_policy is not None:
-            _shard_children(module, _wrap_policy(fsdp_auto_wrap_policy), options)
-        fully_shard(module, **options)
+            _sharding.send_from_first_rank(module, process_group)
+        options = _sharding.options_of(mesh, cpu_offload, kwargs)
+        _sharding.shard(module, fsdp_auto_wrap_policy, options)
         preprocessor = getattr(module, "data_preprocessor", None)
         if isinstance(preprocessor, nn.Module):  # the data goes where the computing is
-            preprocessor.to(_present_device(mesh.device_type))
+            preprocessor.to(_sharding.present_device(mesh.device_type))
         self.module: Any = module
 
     @property
@@ -165,87 +147,3 @@ class MMFullyShardedDataParallel(nn.Module):
             yield
         finally:
             self.module.set_requires_gradient_sync(True)
-
-
-def _mesh(group: ProcessGroup | None) -> DeviceMesh:
-    kind = get_comm_device(group).type
-    if group is not None:
-        return DeviceMesh.from_group(group, kind)
-    return init_device_mesh(kind, (get_world_size(),))
-
-
-def _present_device(kind: str) -> torch.device:
-    if kind == "cpu":
-        return torch.device("cpu")
-    return torch.device(kind, torch.accelerator.current_device_index())
-
-
-def _check_prefetch(value: str | BackwardPrefetch | None) -> None:
-    names = [item.name for item in BackwardPrefetch]
-    name = value.name if isinstance(value, BackwardPrefetch) else value
-    if name is not None and name not in names:
-        raise ValueError(f"backward_prefetch must be one of {', '.join(names)}, not {value!r}")
-
-
-def _offload_policy(value: bool | CPUOffload | None, kind: str) -> OffloadPolicy:
-    if isinstance(value, CPUOffload):
-        value = value.offload_params
-    if not isinstance(value, bool | None):
-        raise TypeError(f"cpu_offload must be a bool, a CPUOffload or None, not {value!r}")
-    # Where the model computes on the CPU, it is there already.
-    return CPUOffloadPolicy() if value and kind != "cpu" else OffloadPolicy()
-
-
-def _precision_policy(values: Mapping[str, Any]) -> MixedPrecisionPolicy:
-    """Return a policy from a dict, in which data types may be names such as ``"bfloat16"``."""
-    found = {
-        key: getattr(torch, value) if isinstance(value, str) else value
-        for key, value in values.items()
-    }
-    return MixedPrecisionPolicy(**found)
-
-
-def _wrap_policy(value: str | WrapPolicy | Mapping[str, Any]) -> WrapPolicy:
-    if isinstance(value, str):
-        value = {"type": value}
-    if isinstance(value, Mapping):
-        arguments = dict(value)
-        name = arguments.pop("type", None)
-        policy = FSDP_WRAP_POLICIES.get(name) if isinstance(name, str) else name
-        if policy is None:
-            known = ", ".join(sorted(FSDP_WRAP_POLICIES.module_dict))
-            raise ValueError(
-                f"there is no policy {name!r} in FSDP_WRAP_POLICIES, which has {known}; "
-                f"register yours there"
-            )
-        value = functools.partial(policy, **arguments)
-    if not callable(value):
-        raise TypeError(f"fsdp_auto_wrap_policy must be a function or a name, not {value!r}")
-    return value
-
-
-def _send_from_first_rank(module: nn.Module, group: ProcessGroup | None) -> None:
-    for tensor in (*module.parameters(), *module.buffers()):
-        if not tensor.is_meta:
-            broadcast(tensor.detach(), group=group, group_src=0)
-
-
-def _shard_children(module: nn.Module, policy: WrapPolicy, options: dict[str, Any]) -> int:
-    """Shard the sub-modules that the policy chooses, from the leaves up.
-
-    Returns:
-        The number of elements of parameters that sub-modules have taken.
-    """
-    taken = 0
-    for child in module.children():
-        total = sum(parameter.numel() for parameter in child.parameters())
-        if not policy(child, True, total):
-            continue
-        below = _shard_children(child, policy, options)
-        # A container without a forward of its own is never called, so it cannot be a unit.
-        is_container = isinstance(child, nn.ModuleList | nn.ModuleDict)
-        if not is_container and total > below and policy(child, False, total - below):
-            fully_shard(child, **options)
-            below = total
-        taken += below
-    return taken
