@@ -237,11 +237,10 @@ class _Instrument:
     def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
         result: list[ast.stmt] = []
         for node in body:
+            result.append(self._block(node) if isinstance(node, _BLOCKS) else node)
             if isinstance(node, _SIMPLE):
+                # After it: an assignment that fails, inside of a try, has set nothing.
                 result.append(self._record(node))
-            elif isinstance(node, _BLOCKS):
-                node = self._block(node)
-            result.append(node)
         return result
 
     def _record(self, node: ast.stmt) -> ast.stmt:
