@@ -159,7 +159,7 @@ def _domains(library: Any) -> list[str]:
 
 def _parts(metric: Any) -> list[Any]:
     """Lists a metric and the metrics inside it, as collections and wrappers have."""
-    return [part for part in metric.modules() if hasattr(part, "metric_state")]
+    return [part for part in metric.modules() if hasattr(part, "update_count")]
 
 
 def _restore(metric: Any, states: Sequence[dict[str, Any]]) -> None:

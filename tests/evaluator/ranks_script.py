@@ -1,0 +1,166 @@
+"""One rank of an evaluation: runs every case and writes what it got as JSON.
+
+Usage: ranks_script.py RANK WORLD_SIZE FOLDER
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from engine_dataset import DefaultSampler, ResumableDataLoader
+from engine_evaluator import BaseMetric, DumpResults, Evaluator, MetricError, TorchMetric
+
+SIZE = 11
+
+
+class Samples(BaseMetric):
+    """One result a sample: its number."""
+
+    default_prefix = "samples"
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keeps the numbers."""
+        self.results.extend(sample["number"] for sample in data_samples)
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        """Gives them back."""
+        return {"numbers": [int(number) for number in results]}
+
+
+class Batches(Samples):
+    """One result a batch: how many samples, and their sum."""
+
+    default_prefix = "batches"
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Sums up predictions and data."""
+        numbers = [sample["number"] for sample in data_samples]
+        self.results.append((len(numbers), sum(numbers), int(data_batch["image"].sum())))
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        """Sums up the batches."""
+        return {"sums": [int(sum(column)) for column in zip(*results, strict=True)]}
+
+
+class Parts(Samples):
+    """Two results a sample."""
+
+    default_prefix = "parts"
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keeps the numbers twice."""
+        self.results.extend(sample["number"] for sample in data_samples for _ in range(2))
+
+
+class Failing(Samples):
+    """Cannot be computed."""
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        """Fails."""
+        raise ZeroDivisionError("no positives")
+
+
+def predict(batch: Any) -> list[dict[str, Any]]:
+    """Predicts, for each sample, its number."""
+    return [{"number": number, "score": number / SIZE} for number in batch["image"][:, 0]]
+
+
+def make_loader(*, shuffle: bool, round_up: bool = True) -> ResumableDataLoader[Any]:
+    """Makes a loader over samples that know their number."""
+    data = [{"image": torch.full((2,), number)} for number in range(SIZE)]
+    sampler = DefaultSampler(data, shuffle=shuffle, seed=4, round_up=round_up)
+    return ResumableDataLoader(data, 2, sampler=sampler)  # type: ignore[arg-type] # a list will do
+
+
+def evaluate(
+    evaluator: Evaluator, *, indices: bool = True, shuffle: bool = False, round_up: bool = True
+) -> dict[str, Any]:
+    """Runs a whole evaluation."""
+    loader = make_loader(shuffle=shuffle, round_up=round_up)
+    for batch in loader:
+        known = loader.batch_indices if indices else None
+        evaluator.process(predict(batch), batch, indices=known)
+    return evaluator.evaluate(SIZE)
+
+
+def failure(folder: Path) -> str:
+    """Tells how a metric's failure reaches this rank."""
+    try:
+        evaluate(Evaluator(Failing()))
+    except (ZeroDivisionError, MetricError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "none"
+
+
+def torch_metrics(folder: Path) -> dict[str, Any]:
+    """Runs metrics whose state is a sum, a list, and a stack."""
+    names = ("MeanSquaredError", "SpearmanCorrCoef", "PearsonCorrCoef")
+    evaluator = Evaluator([TorchMetric(name) for name in names])
+    loader = make_loader(shuffle=True)
+    for batch in loader:
+        number = batch["image"][:, 0].float()
+        evaluator.process((number, number**2), batch, indices=loader.batch_indices)
+    return evaluator.evaluate(SIZE)
+
+
+def few(folder: Path) -> dict[str, Any]:
+    """Evaluates fewer samples than there are ranks."""
+    evaluator = Evaluator([Samples(), Batches()])
+    data = [{"image": torch.full((2,), 5)}]
+    loader: ResumableDataLoader[Any] = ResumableDataLoader(
+        data,  # type: ignore[arg-type] # a list will do
+        2,
+        sampler=DefaultSampler(data, shuffle=False),
+    )
+    for batch in loader:
+        evaluator.process(predict(batch), batch, indices=loader.batch_indices)
+    return evaluator.evaluate(1)
+
+
+def dumped(folder: Path) -> dict[str, Any]:
+    """Dumps predictions."""
+    return evaluate(Evaluator(DumpResults(str(folder / "predictions.pkl"))), shuffle=True)
+
+
+def offline(folder: Path) -> dict[str, Any]:
+    """Evaluates stored predictions."""
+    data = [{"image": torch.full((2,), number)} for number in range(SIZE)]
+    samples = [{"number": number} for number in range(SIZE)]
+    return Evaluator([Samples(), Parts()]).offline_evaluate(samples, data, chunk_size=3)
+
+
+def all_metrics() -> Evaluator:
+    """Makes an evaluator of the three kinds of metrics."""
+    return Evaluator([Samples(), Batches(), Parts()])
+
+
+CASES: dict[str, Callable[[Path], Any]] = {
+    "in order": lambda folder: evaluate(all_metrics()),
+    "shuffled": lambda folder: evaluate(all_metrics(), shuffle=True),
+    "not rounded up": lambda folder: evaluate(all_metrics(), round_up=False),
+    "without indices": lambda folder: evaluate(Evaluator(Samples()), indices=False),
+    "few": few,
+    "failure": failure,
+    "torchmetrics": torch_metrics,
+    "dump": dumped,
+    "offline": offline,
+}
+
+
+def main(rank: int, world_size: int, folder: Path) -> None:
+    """Runs all cases in one process group."""
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/group", rank=rank, world_size=world_size
+    )
+    found = {name: case(folder) for name, case in CASES.items()}
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

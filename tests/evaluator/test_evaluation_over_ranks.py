@@ -1,0 +1,63 @@
+"""Evaluation with real processes: every rank gets what one process would."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine_fileio import load
+
+SIZE = 11
+NUMBERS = list(range(SIZE))
+
+
+def _run(world_size: int, folder: Path) -> list[dict[str, Any]]:
+    script = Path(__file__).with_name("ranks_script.py")
+    processes = [
+        subprocess.Popen([sys.executable, script, str(rank), str(world_size), folder])
+        for rank in range(world_size)
+    ]
+    try:
+        codes = [process.wait(timeout=120) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert codes == [0] * world_size
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world_size)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_every_rank_gets_exact_results(world_size: int, tmp_path: Path) -> None:
+    ranks = _run(world_size, tmp_path)
+    failures = [rank.pop("failure") for rank in ranks]
+    assert ranks == [ranks[0]] * world_size
+    assert failures[0] == "ZeroDivisionError: no positives"
+    for failure in failures[1:]:
+        assert failure == (
+            "MetricError: Failing failed on the main rank: ZeroDivisionError: no positives"
+        )
+    found = ranks[0]
+    for case in ("in order", "shuffled", "not rounded up"):
+        assert found[case]["samples/numbers"] == NUMBERS, case
+        assert found[case]["batches/sums"] == [SIZE, sum(NUMBERS), 2 * sum(NUMBERS)], case
+        assert sorted(found[case]["parts/numbers"]) == sorted(2 * NUMBERS), case
+    assert found["without indices"] == {"samples/numbers": NUMBERS}
+    assert found["few"] == {"samples/numbers": [5], "batches/sums": [1, 5, 10]}
+    assert found["offline"]["samples/numbers"] == NUMBERS
+    assert sorted(found["offline"]["parts/numbers"]) == sorted(2 * NUMBERS)
+    assert found["torchmetrics"] == pytest.approx(
+        {
+            "MeanSquaredError": sum((n - n**2) ** 2 for n in NUMBERS) / SIZE,
+            "SpearmanCorrCoef": 1.0,
+            "PearsonCorrCoef": float(np.corrcoef(NUMBERS, np.square(NUMBERS))[0, 1]),
+        },
+        abs=1e-4,
+    )
+    assert found["dump"] == {}
+    predictions = load(tmp_path / "predictions.pkl")
+    assert [int(one["number"]) for one in predictions] == NUMBERS

@@ -1,0 +1,114 @@
+"""BaseMetric, DumpResults, get_metric_value."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine_evaluator import BaseMetric, DumpResults, get_metric_value
+from engine_fileio import load
+from engine_registry import METRICS
+from engine_structures import LabelData
+
+Make = Callable[..., BaseMetric]
+
+
+def test_metric_names_its_values_by_prefix(samples: Make) -> None:
+    for prefix, name in ((None, "samples/kept"), ("mine", "mine/kept")):
+        metric = samples(prefix=prefix)
+        metric.process(None, [{"a": 1}])
+        assert metric.evaluate(1) == {name: [{"a": 1}]}
+
+
+def test_metric_without_prefix_has_plain_names(keep: Make) -> None:
+    metric = keep()
+    metric.process("batch", [{}])
+    assert metric.evaluate(size=1) == {"kept": [("batch", [{}])]}
+
+
+def test_metric_forgets_results_after_evaluation(samples: Make) -> None:
+    metric = samples()
+    metric.process(None, [{}, {}])
+    metric.evaluate(2)
+    assert metric.results == []
+
+
+def test_metric_without_results_says_so(samples: Make, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "engine.evaluator"):
+        assert samples().evaluate(3) == {"samples/kept": []}
+    assert "Samples has no results" in caplog.text
+
+
+def test_metric_moves_results_to_the_cpu_detached(samples: Make) -> None:
+    metric = samples()
+    grown = torch.ones(2, requires_grad=True) * 2
+    metric.process(None, [{"a": [grown, (grown, 1)], "b": LabelData(item=grown), "c": "x"}])
+    (result,) = metric.evaluate(1)["samples/kept"]
+    assert not result["a"][0].requires_grad
+    assert not result["a"][1][0].requires_grad
+    assert not result["b"].item.requires_grad
+    assert result["c"] == "x"
+
+
+def test_metric_refuses_other_devices(samples: Make) -> None:
+    with pytest.raises(ValueError, match="'cpu' or 'gpu', but got 'tpu'"):
+        samples(collect_device="tpu")
+
+
+def test_metric_failure_is_raised_as_it_is() -> None:
+    class Failing(BaseMetric):
+        def process(self, data_batch: Any, data_samples: Any) -> None:
+            self.results.append(1)
+
+        def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+            raise KeyError("label")
+
+    metric = Failing()
+    metric.process(None, [])
+    with pytest.raises(KeyError, match="label"):
+        metric.evaluate(1)
+
+
+@pytest.mark.parametrize("ending", [".pkl", ".pickle"])
+def test_dump_writes_predictions(tmp_path: Path, ending: str) -> None:
+    metric = DumpResults(str(tmp_path / f"out{ending}"))
+    metric.process(None, [{"score": torch.ones(2, requires_grad=True)}])
+    metric.process(None, [{"score": torch.zeros(2)}])
+    assert metric.evaluate(2) == {}
+    found = load(tmp_path / f"out{ending}")
+    assert [one["score"].tolist() for one in found] == [[1, 1], [0, 0]]
+    assert not found[0]["score"].requires_grad
+
+
+def test_dump_refuses_other_files() -> None:
+    with pytest.raises(ValueError, match=r"must end with \.pkl or \.pickle, but is out\.json"):
+        DumpResults("out.json")
+
+
+def test_dump_is_built_by_name(tmp_path: Path) -> None:
+    config = {"type": "DumpResults", "out_file_path": str(tmp_path / "out.pkl")}
+    assert isinstance(METRICS.build(config), DumpResults)
+
+
+@pytest.mark.parametrize(
+    ("indicator", "value"), [("AP", 1), ("coco/AP", 1), ("voc/AR", 3), ("plain", 4)]
+)
+def test_metric_value_is_found_by_name(indicator: str, value: int) -> None:
+    metrics = {"coco/AP": 1, "coco/AR": 2, "voc/AR": 3, "plain": 4}
+    assert get_metric_value(indicator, metrics) == value
+
+
+@pytest.mark.parametrize(
+    ("indicator", "message"),
+    [
+        ("AR", r"'AR' is ambiguous; name one of \['coco/AR', 'voc/AR'\]"),
+        ("F1", "no metric 'F1'"),
+        ("voc/AP", "no metric 'voc/AP'"),
+    ],
+)
+def test_metric_value_that_is_not_there_is_an_error(indicator: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        get_metric_value(indicator, {"coco/AR": 2, "voc/AR": 3})
