@@ -108,7 +108,8 @@ def _export(launch: Launch, *, needs_address: bool) -> None:
     os.environ.setdefault("MASTER_PORT", str(launch.port or _DEFAULT_PORT))
 
 
-def _from_torchrun(environ: Mapping[str, str]) -> Launch:
+def read_torchrun(environ: Mapping[str, str]) -> Launch:
+    """Read what torchrun tells each of its processes."""
     local_size = environ.get("LOCAL_WORLD_SIZE")
     rank = _number(environ, "RANK", launcher="pytorch")
     return Launch(
@@ -119,7 +120,8 @@ def _from_torchrun(environ: Mapping[str, str]) -> Launch:
     )
 
 
-def _from_slurm(environ: Mapping[str, str]) -> Launch:
+def read_slurm(environ: Mapping[str, str]) -> Launch:
+    """Read what srun tells each task; the first node of the list is rank 0's."""
     nodes = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_NODELIST")
     job = environ.get("SLURM_JOB_ID", "")
     return Launch(
@@ -165,7 +167,8 @@ _MPI_VARIABLES = (
 )
 
 
-def _from_mpi(environ: Mapping[str, str]) -> Launch:
+def read_mpi(environ: Mapping[str, str]) -> Launch:
+    """Read what the mpirun of Open MPI, MVAPICH2, MPICH or Intel MPI tells each process."""
     names = next((names for names in _MPI_VARIABLES if names[0] in environ), _MPI_VARIABLES[0])
     rank, world_size = (_number(environ, name, launcher="mpi") for name in names[:2])
     local_size = int(environ[names[3]]) if names[3] in environ else None
@@ -193,7 +196,7 @@ _COMMANDS = {
     "mpi": "`mpirun -n N python script.py`",
 }
 _LAUNCHERS: dict[str, Callable[[Mapping[str, str]], Launch]] = {
-    "pytorch": _from_torchrun,
-    "slurm": _from_slurm,
-    "mpi": _from_mpi,
+    "pytorch": read_torchrun,
+    "slurm": read_slurm,
+    "mpi": read_mpi,
 }

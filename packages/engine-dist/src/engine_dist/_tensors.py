@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import torch
+import torch.utils._pytree as pytree
 
 L = TypeVar("L")
 
 Data: TypeAlias = Any
-"""A tensor, or dicts, lists and tuples (nested) that hold tensors among other values."""
+"""A tensor, or dicts, lists, tuples and classes known to torch's pytree, nested, that hold some."""
 
 
 def map_leaves(kind: type[L], function: Callable[[L], Any], data: Data) -> Data:
@@ -23,6 +24,8 @@ def map_leaves(kind: type[L], function: Callable[[L], Any], data: Data) -> Data:
         return type(data)(*(map_leaves(kind, function, item) for item in data))
     if isinstance(data, list | tuple):
         return type(data)(map_leaves(kind, function, item) for item in data)
+    if not pytree.tree_is_leaf(data):  # a class that torch knows how to open: data elements, …
+        return pytree.tree_map(lambda leaf: map_leaves(kind, function, leaf), data)
     return data
 
 
@@ -40,6 +43,8 @@ def list_tensors(data: Data) -> list[torch.Tensor]:
         data = list(data.values())
     if isinstance(data, list | tuple):
         return [tensor for item in data for tensor in list_tensors(item)]
+    if not pytree.tree_is_leaf(data):
+        return [tensor for leaf in pytree.tree_leaves(data) for tensor in list_tensors(leaf)]
     return []
 
 

@@ -128,7 +128,7 @@ class RankWatch:
             time.sleep(self._pace.interval / 4)
         after = {rank: self._read(f"beat/{rank}") for rank in others}
         silent = {rank: _silent(line) for rank, line in after.items() if line == before[rank]}
-        return silent or self._late(after)
+        return self._late(after) | silent
 
     def _noted(self, others: Sequence[int]) -> dict[int, str]:
         """Read the notes of ranks that ended: their own reasons, or whom they blamed in turn."""

@@ -1,0 +1,34 @@
+"""What only makes sense beside torch; needs ``pip install "engine-utils[torch]"``."""
+
+try:
+    import torch as _torch
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ModuleNotFoundError(
+        'engine_utils.dl_utils needs torch: pip install "engine-utils[torch]"', name="torch"
+    ) from error
+
+from engine_utils.dl_utils._environment import collect_env
+from engine_utils.dl_utils._images import tensor2imgs
+from engine_utils.dl_utils._layers import has_batch_norm, is_norm
+from engine_utils.dl_utils._processes import set_multi_processing
+from engine_utils.dl_utils._time_counter import TimeCounter
+from engine_utils.dl_utils._tracing import is_jit_tracing, torch_meshgrid
+from engine_utils.dl_utils._url import load_url
+
+TORCH_VERSION = _torch.__version__
+"""The version of torch, which compares to strings, tuples and ``Version`` objects."""
+
+__all__ = [
+    "TORCH_VERSION",
+    "TimeCounter",
+    "collect_env",
+    "has_batch_norm",
+    "is_jit_tracing",
+    "is_norm",
+    "load_url",
+    "set_multi_processing",
+    "tensor2imgs",
+    "torch_meshgrid",
+]

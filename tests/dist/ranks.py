@@ -1,0 +1,89 @@
+"""Runs all process groups of the tests of engine-dist: ``python ranks.py checks|failures FOLDER``.
+
+Torch is imported once; each rank is a process forked from this one, and reports through files.
+"""
+
+import functools
+import importlib
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HUNG = "hung"
+
+
+def start(output: Path, run: Callable[[], None]) -> int:
+    """Fork a process that runs a function and ends as any script does; return its number."""
+    number = os.fork()
+    if number:
+        return number
+    target = os.open(output, os.O_WRONLY | os.O_CREAT)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    run()
+    sys.exit(0)
+
+
+def wait(numbers: dict[str, int], seconds: float) -> dict[str, int | str]:
+    """Wait for processes, and kill those that have not ended in time."""
+    ended: dict[str, int | str] = {}
+    deadline = time.monotonic() + seconds
+    while len(ended) < len(numbers) and time.monotonic() < deadline:
+        for name, number in numbers.items():
+            if name not in ended and (found := os.waitpid(number, os.WNOHANG))[0]:
+                ended[name] = os.waitstatus_to_exitcode(found[1])
+        time.sleep(0.02)
+    for name, number in numbers.items():
+        if name not in ended:
+            ended[name] = HUNG
+            os.kill(number, 9)
+            os.waitpid(number, 0)
+    return ended
+
+
+def write(folder: Path, ended: dict[str, int | str]) -> None:
+    report = {
+        name: {"end": end, "output": (folder / f"{name}.out").read_text(errors="replace")}
+        for name, end in ended.items()
+    }
+    (folder / "report.json").write_text(json.dumps(report))
+
+
+def run_checks(folder: Path) -> None:
+    checks = importlib.import_module("group_checks")
+    ended: dict[str, int | str] = {}
+    for size in (1, 2, 4):
+        home = folder / str(size)
+        home.mkdir()
+        numbers = {}
+        for rank in range(size):
+            run = functools.partial(checks.main, rank, size, home)
+            numbers[f"{size}_{rank}"] = start(folder / f"{size}_{rank}.out", run)
+        ended |= wait(numbers, 120)
+    write(folder, ended)
+
+
+def run_failures(folder: Path) -> None:
+    failures = importlib.import_module("failures")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    survivors: dict[str, int] = {}
+    missing: dict[str, int] = {}
+    for case, (gone, _, _) in failures.CASES.items():
+        for rank in range(failures.SIZE):
+            name = f"{case}_{rank}"
+            run = functools.partial(failures.act, case, rank, folder / case, port)
+            number = start(folder / f"{name}.out", run)
+            (missing if rank == gone else survivors)[name] = number
+    # Generous for a busy machine; what hangs does so for the 300 s of the one that is late.
+    ended = wait(survivors, 5 * failures.TIMEOUT)
+    write(folder, ended | wait(missing, 1))
+
+
+if __name__ == "__main__":
+    {"checks": run_checks, "failures": run_failures}[sys.argv[1]](Path(sys.argv[2]))

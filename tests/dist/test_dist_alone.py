@@ -1,0 +1,214 @@
+"""One process without a group: every function works and says what one process would say."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import engine_dist as dist
+from engine_dist import device
+
+
+def test_queries_describe_a_single_process() -> None:
+    answers = (
+        dist.is_distributed(),
+        dist.get_dist_info(),
+        dist.get_backend(),
+        dist.get_default_group(),
+        dist.get_local_group(),
+        (dist.get_local_rank(), dist.get_local_size()),
+        dist.is_main_process(),
+        dist.get_comm_device(),
+    )
+
+    assert answers == (False, (0, 1), None, None, None, (0, 1), True, torch.device("cpu"))
+
+
+def test_local_rank_ignores_a_launcher_without_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "3")
+
+    assert dist.get_local_rank() == 0
+
+
+def test_master_only_runs_and_keeps_the_name() -> None:
+    @dist.master_only
+    def save(path: str) -> str:
+        """Save."""
+        return path
+
+    assert save("here") == "here"
+    assert save.__name__ == "save"
+
+
+def test_init_local_group_needs_a_group() -> None:
+    with pytest.raises(RuntimeError, match="call init_dist first"):
+        dist.init_local_group(0, 1)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda data: dist.all_reduce(data),
+        lambda data: dist.all_reduce_dict({"a": data}),
+        lambda data: dist.all_reduce_params([data]),
+        lambda data: dist.broadcast(data),
+        lambda data: dist.barrier(),
+    ],
+    ids=["all_reduce", "dict", "params", "broadcast", "barrier"],
+)
+def test_collectives_in_place_leave_data_alone(call: Callable[[torch.Tensor], None]) -> None:
+    data = torch.arange(3)
+
+    assert call(data) is None  # type: ignore[func-returns-value]  # that is the claim
+    assert data.tolist() == [0, 1, 2]
+
+
+def test_gathering_collectives_return_the_same_object() -> None:
+    data = {"a": torch.arange(3)}
+
+    for gathered in (
+        dist.all_gather(data),
+        dist.gather(data),
+        dist.all_gather_object(data),
+        dist.gather_object(data),
+    ):
+        assert gathered is not None
+        assert gathered[0] is data
+        assert len(gathered) == 1
+
+
+def test_object_list_stays() -> None:
+    data = ["foo", 12, {1: 2}]
+
+    dist.broadcast_object_list(data)
+
+    assert data == ["foo", 12, {1: 2}]
+
+
+def test_unknown_reduction_names_the_choices() -> None:
+    with pytest.raises(ValueError, match="'median'; choose from sum, mean, product"):
+        dist.all_reduce(torch.zeros(1), op="median")
+
+
+def test_seed_follows_numpy() -> None:
+    np.random.seed(3)
+    first = dist.sync_random_seed()
+    np.random.seed(3)
+
+    assert dist.sync_random_seed() == first
+    assert 0 <= first < 2**31
+
+
+def test_results_are_cut_to_size_and_ordered_by_index() -> None:
+    assert dist.collect_results([1, 2, 3], 2) == [1, 2]
+    assert dist.collect_results_cpu([1, 2, 3], 2) == [1, 2]
+    assert dist.collect_results_gpu([1, 2, 3], 2) == [1, 2]
+    assert dist.collect_results(list("cabc"), 3, indices=[2, 0, 1, 2]) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "tpu"}, "choose 'cpu' or 'gpu'"),
+        ({"device": "gpu", "tmpdir": "x"}, "has no use with device='gpu'"),
+        ({"indices": [0]}, "1 indices for 2 results"),
+        ({"indices": [0, 3]}, r"missing \[1\], beyond the end \[3\]"),
+    ],
+    ids=["device", "tmpdir", "length", "indices"],
+)
+def test_collecting_wrongly_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dist.collect_results([1, 2], 2, **arguments)
+
+
+def test_data_device_is_that_of_all_tensors() -> None:
+    data = {"a": torch.zeros(1), "b": [torch.zeros(1), "text"]}
+
+    assert dist.get_data_device(data) == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({}, ValueError, "no tensor in this dict"),
+        ("text", TypeError, "got str"),
+        ([torch.zeros(1), torch.zeros(1, device="meta")], ValueError, "cpu, meta"),
+    ],
+    ids=["empty", "text", "mixed"],
+)
+def test_data_device_undefined_is_an_error(data: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        dist.get_data_device(data)
+
+
+def test_cast_moves_nested_tensors_and_keeps_the_rest() -> None:
+    data: dict[str, Any] = {"a": torch.zeros(2), "b": (torch.ones(1), "text", 3)}
+
+    moved = dist.cast_data_device(data, torch.device("meta"))
+
+    assert moved["a"].device.type == moved["b"][0].device.type == "meta"
+    assert moved["b"][1:] == ("text", 3)
+    assert data["a"].device.type == "cpu"
+
+
+def test_cast_to_the_same_device_copies_nothing() -> None:
+    data = torch.zeros(2)
+
+    assert dist.cast_data_device(data, torch.device("cpu")) is data
+
+
+def test_cast_writes_into_out() -> None:
+    data = {"a": [torch.ones(2)], "b": torch.tensor(3.0)}
+    out = {"b": torch.tensor(0.0), "a": [torch.zeros(2)]}
+
+    result = dist.cast_data_device(data, torch.device("cpu"), out=out)
+
+    assert result is out
+    assert out["a"][0].tolist() == [1.0, 1.0]
+    assert out["b"] == 3
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ([torch.zeros(3)], r"out has shape \(3,\), but data \(2,\)"),
+        ([], "out has the items"),
+        (["text"], "out has a str where data has a tensor"),
+        ([torch.zeros(2, device="meta")], "out is on meta"),
+    ],
+    ids=["shape", "length", "leaf", "device"],
+)
+def test_cast_into_unfit_out_is_an_error(out: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dist.cast_data_device([torch.ones(2)], torch.device("cpu"), out=out)
+
+
+def test_guard_lets_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match=r"^connection closed$"), dist.guard_collective("step"):
+        raise RuntimeError("connection closed")
+
+
+def test_rank_lost_without_culprit_gives_a_hint() -> None:
+    error = dist.RankLost("barrier", {}, "every rank still answers")
+
+    assert str(error) == "barrier failed: every rank still answers"
+    assert error.ranks == ()
+
+
+def test_device_is_what_torch_reports() -> None:
+    name = device.get_device()
+
+    assert torch.zeros(1, device=name).device.type == name
+    assert device.is_cuda_available() is torch.cuda.is_available()
+    assert device.is_mps_available() is torch.backends.mps.is_available()
+    assert device.is_npu_available() is (name == "npu")
+    assert device.is_mlu_available() is (name == "mlu")
+
+
+def test_cuda_memory_is_whole_megabytes() -> None:
+    memory = device.get_max_cuda_memory()
+
+    assert isinstance(memory, int)
+    assert memory == (torch.cuda.max_memory_allocated() // 2**20)

@@ -1,0 +1,29 @@
+"""Each collective in real process groups of 1, 2 and 4 ranks; see group_checks.py."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = (Path(__file__).parent / "group_checks.py").read_text()
+NAMES = re.findall(r"^@check\ndef (\w+)\(", SCRIPT, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [1, 2, 4], ids=["one", "two", "four"])
+def test_group_of_real_processes(
+    ranks: Callable[[str], tuple[Path, dict[str, Any]]], size: int, name: str
+) -> None:
+    folder, ended = ranks("checks")
+    failures = {}
+    for rank in range(size):
+        process = ended[f"{size}_{rank}"]
+        assert process.end == 0, f"rank {rank} of {size} ended by {process.end}:\n{process.output}"
+        report = json.loads((folder / str(size) / f"report_{rank}.json").read_text())
+        if report[name]:
+            failures[rank] = report[name]
+
+    assert not failures, "\n".join(f"rank {rank}:\n{text}" for rank, text in failures.items())
