@@ -16,6 +16,7 @@ from engine_config import (
     ConfigParseError,
     ConfigTypeError,
 )
+from engine_config._dump import text_as
 
 Write = Callable[[str, str], Path]
 
@@ -377,7 +378,7 @@ def test_yaml_agrees_with_the_other_formats_on_numbers_and_dates() -> None:
     cfg = Config.fromstring("a: 1e-3\nb: 2020-01-01\nc: on\n", ".yaml")
     assert cfg.to_dict() == {"a": 0.001, "b": "2020-01-01", "c": True}
     again = Config({"a": "1e-3", "b": "2020-01-01", "c": 1e-5})
-    assert Config.fromstring(again._as(".yaml"), ".yaml") == again
+    assert Config.fromstring(text_as(again._cfg_dict, ".yaml", None), ".yaml") == again
 
 
 def test_folder_and_binary_file_are_errors(write: Write, tmp_path: Path) -> None:

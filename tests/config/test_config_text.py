@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine_config import Config, ConfigDict
+from engine_config._dump import text_as
 
 QUIET = settings(deadline=None, database=None, derandomize=True, max_examples=150)
 
@@ -154,7 +155,7 @@ plain_values = st.recursive(
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
 def test_data_formats_read_back_equal(suffix: str, data: dict[str, Any]) -> None:
     cfg = Config(data)
-    assert Config.fromstring(cfg._as(suffix), suffix) == cfg
+    assert Config.fromstring(text_as(cfg._cfg_dict, suffix, None), suffix) == cfg
 
 
 def test_long_values_are_spread_over_lines() -> None:

@@ -79,7 +79,7 @@ def find_problems(
     for note in notes:
         yield _problem(note.mark, note.key_path, note.message, note.kind)
     for path, mark, value, scope in _typed(config):
-        yield from _check_dict(path, mark, value, scope, resolve)
+        yield from _check_dict(path, mark, value, resolve, scope=scope)
 
 
 def _typed(config: ConfigDict) -> Iterator[tuple[str, Mark | None, ConfigDict, str]]:
@@ -98,7 +98,7 @@ def _typed(config: ConfigDict) -> Iterator[tuple[str, Mark | None, ConfigDict, s
 
 
 def _check_dict(
-    path: str, mark: Mark | None, value: ConfigDict, scope: str, resolve: Resolver
+    path: str, mark: Mark | None, value: ConfigDict, resolve: Resolver, *, scope: str
 ) -> Iterator[Problem]:
     marks = marks_of(value)
     place = marks.get("type", mark)

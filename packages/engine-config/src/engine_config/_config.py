@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from engine_config import _read
 from engine_config._attach import Attacher
-from engine_config._dict import ConfigDict, marks_of, unnested
-from engine_config._errors import ConfigCheckError, ConfigFormatError, ConfigKeyError
+from engine_config._custom_imports import import_listed_modules
+from engine_config._dict import ConfigDict
+from engine_config._dump import text_as
+from engine_config._errors import ConfigCheckError, ConfigKeyError
 from engine_config._find import find_origin, walk_origins
 from engine_config._inherit import Loaded, load_file, load_text, reserved
 from engine_config._merge import Merging, Note
 from engine_config._origin import Mark, Origin, Source, caller_mark
 from engine_config._overrides import expand, merge_options
-from engine_config._plain import plain_data
 from engine_config._text import python_text
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Config:
         )
         config = Config._from_loaded(load_file(path, options), path)
         if import_custom_modules and execute:
-            _import_custom_modules(config._cfg_dict)
+            import_listed_modules(config._cfg_dict)
         return config
 
     @staticmethod
@@ -162,7 +162,7 @@ class Config:
         loaded = load_text(cfg_str, "<string>", file_format.lower(), options)
         config = Config._from_loaded(loaded, None)
         if execute:
-            _import_custom_modules(config._cfg_dict)
+            import_listed_modules(config._cfg_dict)
         return config
 
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
@@ -172,35 +172,21 @@ class Config:
         and import paths.
 
         Args:
-            file: the file to write, whose extension says the format; None for the text, in the
-                format of `filename` or else Python.
+            file: the file to write, on the disk or in a storage; its extension says the format;
+                None for the text, in the format of `filename` or else Python.
 
         Raises:
             ConfigFormatError: the extension is not one of a config.
         """
         suffix = _read.suffix_of(os.fspath(file)) if file is not None else ""
         suffix = suffix or (_read.suffix_of(self._filename) if self._filename else ".py")
-        if suffix not in _read.FORMATS:
-            raise ConfigFormatError(
-                f"{suffix!r} is not a config format; use {', '.join(_read.FORMATS)}",
-                file=None if file is None else os.fspath(file),
-            )
-        text = self._as(suffix)
+        text = text_as(self._cfg_dict, suffix, None if file is None else os.fspath(file))
         if file is None:
             return text
-        with open(file, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        from engine_fileio import put_text  # brings every storage back end along
+
+        put_text(text, os.fspath(file))
         return None
-
-    def _as(self, suffix: str) -> str:
-        if suffix == ".py":
-            return self.pretty_text
-        data = plain_data(self._cfg_dict)
-        if suffix == ".json":
-            return json.dumps(data, ensure_ascii=False)
-        from engine_config._yaml import write
-
-        return write(data)
 
     @property
     def filename(self) -> str | None:
@@ -404,16 +390,3 @@ class Config:
         values = copy.deepcopy(self._cfg_dict, memo)
         new._fill(values, list(self._sources), self._notes, self._filename)
         return new
-
-
-def _import_custom_modules(values: ConfigDict) -> None:
-    custom = dict.get(values, "custom_imports")
-    if not custom:
-        return
-    from engine_utils import import_modules_from_strings
-
-    try:
-        import_modules_from_strings(**unnested(custom))
-    except ImportError as error:
-        mark = marks_of(values)["custom_imports"]
-        raise ImportError(f"{mark.origin()}: custom_imports: {error}") from error

@@ -70,7 +70,7 @@ def load_file(path: str, options: Options, chain: tuple[str, ...] = ()) -> Loade
         raise ConfigParseError(f"the bases go round in a circle: {circle}", file=chain[-1])
     if len(chain) > _MAX_CHAIN:
         raise ConfigParseError(f"more than {_MAX_CHAIN} configs inherit in a row", file=path)
-    return load_text(read_text(path), path, suffix_of(path), options, chain)
+    return load_text(read_text(path), path, suffix_of(path), options, chain=chain)
 
 
 def _identity(path: str) -> str:
@@ -81,7 +81,7 @@ def _identity(path: str) -> str:
 
 
 def load_text(
-    text: str, path: str, suffix: str, options: Options, chain: tuple[str, ...] = ()
+    text: str, path: str, suffix: str, options: Options, *, chain: tuple[str, ...] = ()
 ) -> Loaded:
     """Read a config text and its bases; arguments as for `load_file`."""
     parsed = parse_text(text, path, suffix, options)

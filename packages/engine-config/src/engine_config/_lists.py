@@ -40,17 +40,17 @@ def is_edit(value: dict[Any, Any]) -> bool:
 
 
 def edit_list(
-    current: Any, old: Mark | None, edit: ConfigDict, mark: Mark, path: str, merging: Merging
+    current: Any, edit: ConfigDict, merging: Merging, *, old: Mark | None, mark: Mark, path: str
 ) -> tuple[Any, Mark]:
     """Return the changed list, and the places of its items.
 
     Args:
         current: the base's value.
-        old: its place.
         edit: the change, as described at the top of this module.
+        merging: the merge this is a part of.
+        old: the place of the base's value.
         mark: the place of the change.
         path: the key path of the list, for errors.
-        merging: the merge this is a part of.
 
     Raises:
         ConfigTypeError: there is no list to change, or the change is not written as it must be.
@@ -66,14 +66,14 @@ def edit_list(
     if strange:
         message = f"{strange[0]!r} cannot stand beside the changes of a list"
         raise error_at(ConfigTypeError, message, mark, path)
-    return _Edit(current, old, mark, path, merging).apply(edit)
+    return _Edit(current, merging, old=old, mark=mark, path=path).apply(edit)
 
 
 class _Edit:
     """A list that is being changed: each item of the base with what stands before and after it."""
 
     def __init__(
-        self, current: Any, old: Mark | None, mark: Mark, path: str, merging: Merging
+        self, current: Any, merging: Merging, *, old: Mark | None, mark: Mark, path: str
     ) -> None:
         self._type, self._items, self._mark, self._path = type(current), list(current), mark, path
         self._merging = merging

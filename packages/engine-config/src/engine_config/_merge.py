@@ -52,7 +52,7 @@ class Merging:
             if self.overriding and key not in base:
                 self._note_misspelling(base, key, mark, here)
             if isinstance(value, ConfigDict):
-                value, mark = self._dict(base, key, value, mark, here)
+                value, mark = self._dict(base, key, value, mark=mark, path=here)
                 if value is current:
                     base_marks[key] = mark
                     continue
@@ -62,18 +62,20 @@ class Merging:
             base_marks[key] = mark
 
     def _dict(
-        self, base: ConfigDict, key: Any, value: ConfigDict, mark: Mark, path: str
+        self, base: ConfigDict, key: Any, value: ConfigDict, *, mark: Mark, path: str
     ) -> tuple[Any, Mark]:
         current = dict.get(base, key)
         if is_edit(value):
-            return edit_list(current, marks_of(base).get(key), value, mark, path, self)
+            old = marks_of(base).get(key)
+            return edit_list(current, value, self, old=old, mark=mark, path=path)
         if self._take_delete(value, mark, path, isinstance(current, dict)):
             return self.settle(value, mark, path), mark
         if isinstance(current, ConfigDict):
             self.merge(current, value, path)
             return current, mark
         if self.list_keys and isinstance(current, list | tuple) and value:
-            return self._elements(current, marks_of(base).get(key), value, mark, path)
+            old = marks_of(base).get(key)
+            return self._elements(current, value, old=old, mark=mark, path=path)
         if self.overriding and current is not None:
             raise error_at(
                 ConfigTypeError,
@@ -111,7 +113,7 @@ class Merging:
         """
         if isinstance(value, ConfigDict):
             if is_edit(value):
-                edit_list(None, None, value, mark, path, self)
+                edit_list(None, value, self, old=None, mark=mark, path=path)
             self._take_delete(value, mark, path, False)
             for key, item in dict.items(value):
                 if isinstance(item, ConfigDict) or type(item) in (list, tuple):
@@ -124,7 +126,7 @@ class Merging:
         return value
 
     def _elements(
-        self, current: Any, old: Mark | None, value: ConfigDict, mark: Mark, path: str
+        self, current: Any, value: ConfigDict, *, old: Mark | None, mark: Mark, path: str
     ) -> tuple[Any, Mark]:
         """Merge `{'0': …, '2': …}` into the elements of a list."""
         items = list(current)

@@ -1,12 +1,41 @@
-"""A config as data that JSON and YAML can hold."""
+"""Writes a merged config in any of the three formats."""
 
 from __future__ import annotations
 
+import json
 import os
 import types
 from typing import Any
 
+from engine_config._dict import ConfigDict
+from engine_config._errors import ConfigFormatError
 from engine_config._lazy import LazyObject, dotted_name
+from engine_config._read import FORMATS
+from engine_config._text import python_text
+
+
+def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
+    """Return a config as text.
+
+    Args:
+        values: the config.
+        suffix: the format.
+        file: the file it is meant for, for errors.
+
+    Raises:
+        ConfigFormatError: there is no such format.
+    """
+    if suffix not in FORMATS:
+        message = f"{suffix!r} is not a config format; use {', '.join(FORMATS)}"
+        raise ConfigFormatError(message, file=file)
+    if suffix == ".py":
+        return python_text(values)
+    data = plain_data(values)
+    if suffix == ".json":
+        return json.dumps(data, ensure_ascii=False)
+    from engine_config._yaml import write  # PyYAML is slow to import
+
+    return write(data)
 
 
 def plain_data(value: Any) -> Any:
