@@ -159,9 +159,7 @@ def memcached_server() -> Iterator[str]:
     program = shutil.which("memcached")
     if program is None:
         pytest.fail("the program memcached is missing: apt-get install memcached")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     process = subprocess.Popen(
         [program, "-u", "nobody", "-l", "127.0.0.1", "-p", str(port), "-m", "16", "-t", "1"]
     )
@@ -171,6 +169,19 @@ def memcached_server() -> Iterator[str]:
     finally:
         process.kill()
         process.wait(timeout=10)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of loopback that nothing listens on."""
+    return _free_port()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _wait_for(port: int) -> None:

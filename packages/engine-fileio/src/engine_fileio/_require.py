@@ -23,7 +23,7 @@ def require(module: str) -> ModuleType:
     """
     package = module.partition(".")[0]
     try:
-        return importlib.import_module(module)
+        importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name != package:
             raise
@@ -31,3 +31,4 @@ def require(module: str) -> ModuleType:
             f'this needs the package {package!r}: pip install "engine-fileio[{_EXTRAS[package]}]"',
             name=package,
         ) from error
+    return importlib.import_module(module)

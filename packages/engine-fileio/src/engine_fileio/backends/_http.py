@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # what a lost connection loses at most
 _LONGEST_PAUSE = 60.0
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PACKED = (".gz", ".tgz", ".zst", ".bz2", ".xz")

@@ -3,14 +3,13 @@
 import configparser
 import contextlib
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-import yaml
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, uri_of
@@ -64,6 +63,7 @@ class MemcachedBackend(BaseStorageBackend):
             sys.path.append(sys_path)
         self._servers = _read_servers(server_list_cfg)
         self._options = _read_options(client_cfg)
+        self._prefix = str(self._options.pop("key_prefix", ""))
         self._clients = PerProcess(self._open_client)
 
     def get(self, filepath: StrPath) -> bytes:
@@ -89,7 +89,7 @@ class MemcachedBackend(BaseStorageBackend):
             StorageError: The server refuses the value, mostly for its size.
         """
         with self._errors(filepath):
-            stored = self._clients.get().set(_key(filepath), bytes(obj), noreply=False)
+            stored = self._clients.get().set(self._key(filepath), bytes(obj), noreply=False)
         if not stored:
             raise StorageError(f"memcached did not store {uri_of(filepath)!r}")
 
@@ -104,13 +104,13 @@ class MemcachedBackend(BaseStorageBackend):
     def remove(self, filepath: StrPath) -> None:
         """Delete a key; FileNotFoundError if there is none."""
         with self._errors(filepath):
-            deleted = self._clients.get().delete(_key(filepath), noreply=False)
+            deleted = self._clients.get().delete(self._key(filepath), noreply=False)
         if not deleted:
             raise FileNotFoundError(f"memcached has no key {uri_of(filepath)!r}")
 
     def _ask(self, filepath: StrPath) -> bytes | None:
         with self._errors(filepath):
-            value: bytes | None = self._clients.get().get(_key(filepath))
+            value: bytes | None = self._clients.get().get(self._key(filepath))
         return value
 
     @contextlib.contextmanager
@@ -128,6 +128,16 @@ class MemcachedBackend(BaseStorageBackend):
                 f"memcached at {', '.join(self._servers)} cannot be used for {uri_of(filepath)!r}: "
                 f"{error}; check that the servers run"
             ) from error
+
+    def _key(self, filepath: StrPath) -> bytes:
+        """Return a key that memcached takes: visible ASCII, 250 bytes at most."""
+        name = uri_of(filepath)
+        if not name:
+            raise ValueError("a memcached key cannot be empty")
+        key = quote(self._prefix + name, safe="/:!#$&'()*+,;=?@[]~").encode()
+        if len(key) > _LONGEST_KEY:
+            return b"sha256:" + hashlib.sha256(key).hexdigest().encode()
+        return key
 
     def _open_client(self) -> Any:
         options = {"connect_timeout": 5.0, "timeout": 10.0, **self._options}
@@ -177,18 +187,15 @@ def _parse_options(path: Path) -> dict[str, Any]:
     except configparser.Error as error:
         raise ValueError(f"{str(path)!r} does not consist of 'name = value' lines") from error
     return {
-        name: yaml.safe_load(value)
+        name: _value(value)
         for section in parser.sections()
         for name, value in parser[section].items()
     }
 
 
-def _key(filepath: StrPath) -> bytes:
-    """Return a key that memcached takes: visible ASCII, 250 bytes at most."""
-    name = uri_of(filepath)
-    if not name:
-        raise ValueError("a memcached key cannot be empty")
-    key = quote(name, safe="/:!#$&'()*+,;=?@[]~").encode()
-    if len(key) > _LONGEST_KEY:
-        return b"sha256:" + hashlib.sha256(key).hexdigest().encode()
-    return key
+def _value(text: str) -> Any:
+    """Read a number, true or false; anything else is text."""
+    try:
+        return json.loads(text.lower())
+    except ValueError:
+        return text

@@ -1,0 +1,197 @@
+"""LMDB, memcached and fsspec: what the contract does not say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import engine_fileio as fileio
+from engine_fileio import (
+    FsspecBackend,
+    LmdbBackend,
+    MemcachedBackend,
+    OperationNotSupported,
+    StorageError,
+    StorageUnavailable,
+)
+
+
+def test_lmdb_opened_for_reading_refuses_to_write(tmp_path: Path) -> None:
+    LmdbBackend(tmp_path / "db", readonly=False).put(b"x", "k")
+    reader = LmdbBackend(tmp_path / "db")
+
+    assert reader.get("k") == b"x"
+    assert reader.get(Path("k")) == b"x"
+    assert reader.db_path == tmp_path / "db"
+    with pytest.raises(OperationNotSupported, match="readonly=False"):
+        reader.put(b"y", "k")
+    with pytest.raises(OperationNotSupported, match="readonly=False"):
+        reader.remove("k")
+
+
+def test_lmdb_is_read_through_the_file_functions(tmp_path: Path) -> None:
+    LmdbBackend(tmp_path / "db", readonly=False).put_text("né", "dir/k", encoding="latin1")
+    arguments = {"backend": "lmdb", "db_path": str(tmp_path / "db")}
+
+    assert fileio.get_text("dir/k", "latin1", backend_args=arguments) == "né"
+    assert list(fileio.list_dir_or_file("", recursive=True, backend_args=arguments)) == [
+        "dir",
+        "dir/k",
+    ]
+
+
+def test_lmdb_back_ends_share_one_open_database(tmp_path: Path) -> None:
+    writer = LmdbBackend(tmp_path / "db", readonly=False)
+    writer.put(b"1", "k")
+    readers = [LmdbBackend(tmp_path / "db") for _ in range(3)]
+
+    writer.put(b"2", "k")
+
+    assert [reader.get("k") for reader in readers] == [b"2"] * 3
+
+
+def test_lmdb_opened_for_reading_says_why_it_cannot_be_opened_for_writing(tmp_path: Path) -> None:
+    LmdbBackend(tmp_path / "db", readonly=False).put(b"1", "k")
+    reader = LmdbBackend(tmp_path / "db")
+    reader.get("k")
+
+    with pytest.raises(StorageError, match="readonly=False"):
+        LmdbBackend(tmp_path / "db", readonly=False).put(b"2", "k")
+
+    assert reader.get("k") == b"1"
+
+
+def test_lmdb_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"no database" * 1000)
+
+    with pytest.raises(FileNotFoundError, match="absent"):
+        LmdbBackend(tmp_path / "absent").get("k")
+    with pytest.raises(StorageError, match="cannot be opened"):
+        LmdbBackend(tmp_path).get("k")
+
+
+@pytest.mark.parametrize("key", ["", "k" * 512])
+def test_lmdb_refuses_keys_it_cannot_hold(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="511 bytes"):
+        LmdbBackend(tmp_path / "db", readonly=False).put(b"", key)
+
+
+def test_lmdb_that_is_full_names_the_option(tmp_path: Path) -> None:
+    backend = LmdbBackend(tmp_path / "db", readonly=False, map_size=1 << 16)
+
+    with pytest.raises(StorageError, match="map_size"):
+        backend.put(b"x" * (1 << 17), "k")
+
+
+def test_lmdb_writes_only_what_it_holds_to_disk(tmp_path: Path) -> None:
+    LmdbBackend(tmp_path / "db", readonly=False).put(b"x", "k")
+
+    used = sum(path.stat().st_blocks * 512 for path in (tmp_path / "db").iterdir())
+    assert used < 1 << 20
+
+
+def test_memcached_reads_its_configuration_from_files(
+    memcached_server: str, tmp_path: Path
+) -> None:
+    (tmp_path / "servers.conf").write_text(f"# our servers\n{memcached_server.replace(':', ' ')}\n")
+    (tmp_path / "client.conf").write_text("timeout = 3\nno_delay = true\nkey_prefix = a:\n")
+    prefixed = MemcachedBackend(str(tmp_path / "servers.conf"), str(tmp_path / "client.conf"))
+    (tmp_path / "empty.conf").touch()
+    bare = MemcachedBackend(tmp_path / "servers.conf", tmp_path / "empty.conf")
+
+    prefixed.put_text("né", "conf/k")
+
+    assert bare.get_text("a:conf/k") == "né"
+
+
+def test_memcached_appends_to_the_import_path(memcached_server: str, tmp_path: Path) -> None:
+    MemcachedBackend([memcached_server], {}, sys_path=str(tmp_path))
+
+    assert sys.path[-1] == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["k" * 10_000, "line\nbreak\x00", "  ", "文" * 200])
+def test_memcached_encodes_keys_that_it_could_not_take(memcached_server: str, name: str) -> None:
+    backend = MemcachedBackend([memcached_server], {})
+
+    backend.put(b"x", name)
+
+    assert backend.get(name) == b"x"
+    assert not backend.exists(name + "2")
+
+
+def test_memcached_refuses_what_is_too_large(memcached_server: str) -> None:
+    backend = MemcachedBackend([memcached_server], {})
+
+    with pytest.raises(StorageError, match="-I"):
+        backend.put(b"x" * (2 << 20), "large")
+    with pytest.raises(ValueError, match="empty"):
+        backend.get("")
+
+
+def test_memcached_that_does_not_run_is_unavailable(unused_port: int) -> None:
+    backend = MemcachedBackend([f"127.0.0.1:{unused_port}"], {"retry_attempts": 0})
+
+    with pytest.raises(StorageUnavailable, match="check that the servers run"):
+        backend.get("k")
+
+
+@pytest.mark.parametrize(
+    ("servers", "options", "message"),
+    [
+        ([], {}, "names no server"),
+        (["host:port"], {}, "form host:port"),
+        (["127.0.0.1"], {"timeuot": 3}, "timeuot"),
+    ],
+)
+def test_memcached_refuses_a_wrong_configuration(
+    servers: list[str], options: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        MemcachedBackend(servers, options)
+
+
+def test_memcached_refuses_a_file_that_is_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("no equals sign\n")
+
+    with pytest.raises(ValueError, match="name = value"):
+        MemcachedBackend(["127.0.0.1"], tmp_path / "conf")
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ("host", ("host", 11211)),
+        ("host:1", ("host", 1)),
+        ("[::1]:2", ("::1", 2)),
+        ("[::1]", ("::1", 11211)),
+    ],
+)
+def test_memcached_reads_addresses(server: str, expected: tuple[str, int]) -> None:
+    from engine_fileio.backends._memcached import _address
+
+    assert _address(server) == expected
+
+
+def test_fsspec_is_chosen_by_prefix_and_by_name() -> None:
+    fileio.put(b"x", "memory://chosen/a")
+
+    assert fileio.get_file_backend("gs://bucket/a").name == "FsspecBackend"
+    assert fileio.get("chosen/a", {"backend": "fsspec", "protocol": "memory"}) == b"x"
+    assert fileio.get("memory://chosen/a") == b"x"
+
+
+def test_fsspec_needs_a_scheme() -> None:
+    with pytest.raises(ValueError, match="pass protocol"):
+        FsspecBackend().get("plain/path")
+
+
+def test_fsspec_does_not_leave_its_bucket() -> None:
+    with pytest.raises(PermissionError, match="climbs out"):
+        FsspecBackend().get("memory://bucket/../other/key")
+
+
+def test_fsspec_keeps_options_out_of_its_repr() -> None:
+    assert "s3cret" not in repr(FsspecBackend("memory", token="s3cret"))

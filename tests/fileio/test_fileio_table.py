@@ -1,0 +1,200 @@
+"""Finding back ends by name and prefix, the legacy client, and optional libraries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import engine_fileio as fileio
+from engine_fileio import BaseStorageBackend, FileClient
+from engine_fileio.backends import _table
+
+
+class Echo(BaseStorageBackend):
+    """A back end as the manual writes one: two methods with a path each."""
+
+    def get(self, filepath: object) -> bytes:
+        return str(filepath).encode()
+
+    def get_text(self, filepath: object) -> str:
+        return str(filepath)
+
+
+@pytest.fixture(autouse=True)
+def _restore_tables() -> Iterator[None]:
+    names, prefixes = dict(_table._by_name), dict(_table._by_prefix)
+    yield
+    _table._by_name.clear()
+    _table._by_name.update(names)
+    _table._by_prefix.clear()
+    _table._by_prefix.update(prefixes)
+
+
+@pytest.mark.parametrize("register", [fileio.register_backend, FileClient.register_backend])
+def test_a_back_end_is_registered_by_call_or_decorator(register) -> None:  # type: ignore[no-untyped-def]  # two functions of one shape
+    assert register("echo1", Echo) is Echo
+    assert register("echo2", prefixes=["e1", "e2"])(Echo) is Echo
+
+    assert fileio.get("x", backend_args={"backend": "echo1"}) == b"x"
+    assert fileio.get_text("e2://x") == "e2://x"
+    assert FileClient(backend="echo2").get_text("x") == "x"
+
+
+def test_a_taken_name_or_prefix_needs_force() -> None:
+    with pytest.raises(KeyError, match="force=True"):
+        fileio.register_backend("s3", Echo)
+    with pytest.raises(KeyError, match="HTTPBackend"):
+        fileio.register_backend("echo", Echo, prefixes="https")
+
+    fileio.register_backend("s3", Echo, force=True, prefixes="s3")
+
+    assert fileio.get("s3://b/k") == b"s3://b/k"
+
+
+@pytest.mark.parametrize(("name", "backend"), [(3, Echo), ("echo", object), ("echo", "Echo")])
+def test_what_is_no_back_end_is_refused(name: object, backend: object) -> None:
+    with pytest.raises(TypeError):
+        fileio.register_backend(name, backend)  # type: ignore[call-overload]  # the misuse under test
+
+
+@pytest.mark.parametrize(
+    ("uri", "arguments", "expected"),
+    [
+        ("/a/b", None, "LocalBackend"),
+        ("file:///a/b", None, "LocalBackend"),
+        (Path("a"), None, "LocalBackend"),
+        ("s3://b/k", None, "S3Backend"),
+        (Path("s3://b/k"), None, "S3Backend"),
+        (Path("odd:/name"), None, "LocalBackend"),
+        ("main:s3://b/k", None, "S3Backend"),
+        ("petrel://b/k", None, "PetrelBackend"),
+        ("https://h/f", {"timeout": 3}, "HTTPBackend"),
+        ("s3://b/k", {"backend": "disk"}, "LocalBackend"),
+        (None, {"backend": "local"}, "LocalBackend"),
+        ("hf://datasets/x", None, "FsspecBackend"),
+    ],
+)
+def test_get_file_backend_chooses(
+    uri: str | None, arguments: dict[str, object] | None, expected: str
+) -> None:
+    given = dict(arguments) if arguments else None
+
+    assert fileio.get_file_backend(uri, backend_args=arguments).name == expected
+    assert arguments == given
+
+
+def test_get_file_backend_makes_one_object_if_asked() -> None:
+    def make(timeout: float, **headers: str) -> BaseStorageBackend:
+        arguments = {"timeout": timeout, "headers": headers}
+        return fileio.get_file_backend("http://h", backend_args=arguments, enable_singleton=True)
+
+    assert make(1, a="b") is make(1, a="b")
+    assert make(1, a="b") is not make(1, a="c")
+    assert make(1) is not make(1.0)
+    assert fileio.get_file_backend("http://h") is not fileio.get_file_backend("http://h")
+
+
+@pytest.mark.parametrize(
+    ("uri", "arguments", "error", "message"),
+    [
+        (None, None, ValueError, "to choose a back end"),
+        ("nope://u:pw@h/x", None, ValueError, "known:.*fsspec"),
+        ("x", {"backend": "lmbd"}, KeyError, "did you mean 'lmdb'"),
+        ("x", {"backend": "disk", "wrong": 1}, TypeError, "argument"),
+    ],
+)
+def test_get_file_backend_explains_a_miss(
+    uri: str | None, arguments: dict[str, object] | None, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        fileio.get_file_backend(uri, backend_args=arguments)
+
+    assert "pw" not in str(caught.value)
+
+
+def test_the_client_does_what_its_back_end_does(tmp_path: Path) -> None:
+    client = FileClient.infer_client({"backend": "disk"})
+    folder = client.join_path(tmp_path, "d")
+    client.put(b"\xe9", client.join_path(folder, "a"))
+    client.put_text("t", client.join_path(folder, "b.txt"))
+
+    assert client.get(client.join_path(folder, "a")) == b"\xe9"
+    assert client.get_text(client.join_path(folder, "a"), encoding="latin1") == "é"
+    assert client.exists(folder)
+    assert client.isdir(folder)
+    assert client.isfile(client.join_path(folder, "a"))
+    assert list(client.list_dir_or_file(folder, suffix=".txt")) == ["b.txt"]
+    with client.get_local_path(client.join_path(folder, "a")) as path:
+        assert Path(path).exists()
+    client.remove(client.join_path(folder, "a"))
+    assert not client.exists(client.join_path(folder, "a"))
+    assert (client.name, client.allow_symlink) == ("LocalBackend", True)
+
+
+def test_the_client_is_chosen_by_name_before_prefix() -> None:
+    assert FileClient().name == "LocalBackend"
+    assert FileClient(prefix="s3").name == "S3Backend"
+    assert FileClient(backend="petrel", prefix="s3").name == "PetrelBackend"
+    assert FileClient(backend="petrel", prefix="s3") is FileClient(backend="petrel")
+    assert FileClient(backend="http", timeout=1) is not FileClient(backend="http", timeout=2)
+    assert FileClient.infer_client(uri="https://h/x").name == "HTTPBackend"
+    with pytest.raises(ValueError, match="uri"):
+        FileClient.infer_client()
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [("s3://b/k", "s3"), ("main:s3://b/k", "s3"), ("/a/b", None), (Path("s3://b/k"), "s3")],
+)
+def test_the_client_reads_prefixes(uri: str | Path, expected: str | None) -> None:
+    assert FileClient.parse_uri_prefix(uri) == expected
+
+
+def test_hard_disk_backend_is_the_old_name() -> None:
+    assert fileio.HardDiskBackend is fileio.LocalBackend
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "use"),
+    [
+        ("requests", "http", lambda: fileio.HTTPBackend().get("http://h/x")),
+        ("boto3", "s3", lambda: fileio.S3Backend().get("s3://b/k")),
+        ("lmdb", "lmdb", lambda: fileio.LmdbBackend("d", readonly=False).get("k")),
+        ("pymemcache", "memcached", lambda: fileio.MemcachedBackend(["h"], {}).get("k")),
+        ("fsspec", "fsspec", lambda: fileio.FsspecBackend().get("gs://b/k")),
+        ("zstandard", "zstd", lambda: fileio.dump({}, "a.json.zst")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_missing_library_names_the_extra(  # type: ignore[no-untyped-def]  # `use` is any of the actions above
+    module: str, extra: str, use, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    if module == "boto3":
+        monkeypatch.setattr("engine_fileio.backends._s3._sessions._made", {})
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(ImportError, match=rf'pip install "engine-fileio\[{extra}\]"'):
+        use()
+
+
+def test_importing_loads_no_optional_library() -> None:
+    code = (
+        "import sys, engine_fileio as f\n"
+        "f.LmdbBackend('x'); f.S3Backend(); f.HTTPBackend(); f.FsspecBackend()\n"
+        "f.MemcachedBackend(['h'], {}); f.dump({'a': {1}}, file_format='json')\n"
+        "print([m for m in ('numpy', 'torch', 'boto3', 'botocore', 'requests', 'lmdb',"
+        " 'pymemcache', 'fsspec', 'zstandard') if m in sys.modules])"
+    )
+
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert answer.stdout.strip() == "[]"
