@@ -206,23 +206,32 @@ class BaseDataset(Dataset[Any]):
                 stacklevel=2,
             )
             self.full_init()
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f"sample {idx} of a {type(self).__name__} of {len(self)} samples")
-        return self._valid_sample(idx)
+        sample = self._prepared(idx)
+        return sample if sample is not None else self._stand_in(idx)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[idx] for idx in range(len(self)))
 
-    def _valid_sample(self, idx: int) -> Any:
-        sample = self._checked_sample(idx)
-        if sample is not None:
-            return sample
+    def _prepared(self, idx: int) -> Any:
+        try:
+            return self.prepare_data(idx)
+        except SampleError:
+            raise
+        except Exception as error:
+            size = len(self)
+            if not -size <= idx < size:
+                raise IndexError(f"sample {idx} of a {type(self).__name__} of {size}") from error
+            problem = f"could not be prepared: {type(error).__name__}: {error}"
+            raise self._sample_error(idx, problem) from error
+
+    def _stand_in(self, idx: int) -> Any:
+        """Finds a sample to take the place of one that the pipeline rejected."""
         if self.test_mode:
             raise self._sample_error(idx, "was rejected: the pipeline returned None in test mode")
         # The stand-ins depend on the index alone: a resumed run meets the same ones.
         chooser = random.Random(idx % len(self))
         for _ in range(self.max_refetch):
-            sample = self._checked_sample(chooser.randrange(len(self)))
+            sample = self._prepared(chooser.randrange(len(self)))
             if sample is not None:
                 return sample
         raise self._sample_error(
@@ -230,16 +239,6 @@ class BaseDataset(Dataset[Any]):
             f"and {self.max_refetch} others tried in its place were rejected: the pipeline "
             f"returned None for all",
         )
-
-    def _checked_sample(self, idx: int) -> Any:
-        try:
-            return self.prepare_data(idx)
-        except SampleError:
-            raise
-        except Exception as error:
-            raise self._sample_error(
-                idx, f"could not be prepared: {type(error).__name__}: {error}"
-            ) from error
 
     def _sample_error(self, idx: int, problem: str) -> SampleError:
         path = _path_in(self._records[idx])

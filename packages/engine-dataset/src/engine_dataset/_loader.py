@@ -57,7 +57,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
         0 once an epoch has been read to its end. Over an endless sampler it counts on.
         """
         if self._resumed is not None:
-            return int(self._resumed["batches"])
+            # With another epoch set since, the caller has moved on.
+            return int(self._resumed["batches"]) if self._epoch == self._resumed["epoch"] else 0
         progress = self._progress
         if progress is None or progress.exhausted:
             return 0
@@ -110,8 +111,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def __iter__(self) -> Iterator[_Batch]:  # type: ignore[override] # torch names its own class
         stream = self._stream
         start = self._take_start()
-        generator = _generator_of(stream.sampler)
-        stream.generator_state = None if generator is None else generator.get_state()
+        self._random_states = {name: one.get_state() for name, one in self._generators.items()}
+        stream.generator_state = self._random_states.get("sampler")
         window = self.num_workers * (self.prefetch_factor or 0)
         progress = self._progress = stream.progress = Progress(start, window)
         batches = _CountedBatches(super().__iter__(), progress)
@@ -122,17 +123,20 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     def _take_start(self) -> int:
         """Tells the batch to begin at, and forgets a loaded state."""
-        start, state = self.batches_consumed, self._resumed
+        start, resumed = self.batches_consumed, self._resumed is not None
         self._resumed = None
-        if state is not None:
-            # With another epoch set since, the caller has moved on.
-            return start if self._epoch == state["epoch"] else 0
-        return start if self._stream.endless else 0
+        return start if resumed or self._stream.endless else 0
 
     @property
     def _epoch(self) -> int | None:
         stream = self._stream
         return getattr(stream.sampler, "epoch", getattr(stream.batches, "epoch", None))
+
+    @property
+    def _generators(self) -> dict[str, torch.Generator]:
+        """Random generators behind the order, and behind the seeds of workers."""
+        found = {"sampler": _generator_of(self._stream.sampler), "workers": self.generator}
+        return {name: one for name, one in found.items() if isinstance(one, torch.Generator)}
 
     @property
     def _stateful_samplers(self) -> dict[str, Any]:
@@ -154,17 +158,22 @@ class ResumableDataLoader(DataLoader[_Batch]):
         self._require_order()
         if self._resumed is not None:
             return dict(self._resumed)
-        stream, generator = self._stream, _generator_of(self._stream.sampler)
         running = self._progress is not None and not self._progress.exhausted
-        state = stream.generator_state if running or generator is None else generator.get_state()
+        now = {name: one.get_state() for name, one in self._generators.items()}
+        states = self._random_states if running else now
         return {
             "batches": self.batches_consumed,
             "epoch": self._epoch,
-            "batch_size": stream.batch_size,
-            "world_size": getattr(stream.sampler, "world_size", 1),
-            "generator": None if state is None else bytes(state.tolist()),
+            **self._layout,
+            "generators": {name: state.numpy().tobytes() for name, state in states.items()},
             "samplers": {name: part.state_dict() for name, part in self._stateful_samplers.items()},
         }
+
+    @property
+    def _layout(self) -> dict[str, Any]:
+        """What the number of batches is counted in."""
+        world_size = getattr(self._stream.sampler, "world_size", 1)
+        return {"batch_size": self._stream.batch_size, "world_size": world_size}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Makes the next iteration go on from a place that ``state_dict`` gave.
@@ -180,25 +189,25 @@ class ResumableDataLoader(DataLoader[_Batch]):
         for name, part in self._stateful_samplers.items():
             if name in state_dict["samplers"]:
                 part.load_state_dict(state_dict["samplers"][name])
-        generator = _generator_of(self._stream.sampler)
-        if generator is not None and state_dict["generator"] is not None:
-            generator.set_state(torch.tensor(list(state_dict["generator"]), dtype=torch.uint8))
-        self._resumed = {**state_dict, "batches": self._translated(state_dict)}
+        for name, generator in self._generators.items():
+            if name in state_dict["generators"]:
+                state = bytearray(state_dict["generators"][name])
+                generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
+        translated = {"batches": self._translated(state_dict), **self._layout}
+        self._resumed = {**state_dict, **translated}
 
     def _translated(self, state: Mapping[str, Any]) -> int:
         """Converts the saved number of batches into batches of this loader."""
-        stream, batches = self._stream, int(state["batches"])
-        world_size = getattr(stream.sampler, "world_size", 1)
-        if stream.batch_size is None or state["batch_size"] is None:
-            return batches
-        samples = batches * state["batch_size"] * state["world_size"]
-        start, repeated = divmod(int(samples), int(stream.batch_size * world_size))
+        batch_size, world_size = self._layout.values()
+        if batch_size is None or state["batch_size"] is None:
+            return int(state["batches"])
+        samples = state["batches"] * state["batch_size"] * state["world_size"]
+        start, repeated = divmod(int(samples), int(batch_size * world_size))
         if repeated:
             _logger.warning(
                 "the place was saved with batches of %s on %s ranks; with %s on %s, the %s samples "
                 "before it are seen again",
-                *(state["batch_size"], state["world_size"], stream.batch_size, world_size),
-                repeated,
+                *(state["batch_size"], state["world_size"], batch_size, world_size, repeated),
             )
         return start
 

@@ -62,11 +62,14 @@ class IndexStream:
         return len(cast(Sized, self.batches))
 
     def __iter__(self) -> Iterator[Any]:
-        # The body runs at the first batch, after torch has drawn its workers' seed: the order must
-        # not depend on how many draws that takes.
-        if self.generator_state is not None:
-            self.sampler.generator.set_state(self.generator_state)  # type: ignore[attr-defined]
-        start, drawn = self.progress.batches, self.progress.drawn
+        return self._draw(self.progress, self.generator_state)
+
+    def _draw(self, progress: Progress, generator_state: torch.Tensor | None) -> Iterator[Any]:
+        # This runs from the first batch on, after torch has drawn its workers' seed, maybe from the
+        # sampler's generator: the order must not depend on how many draws that took.
+        if generator_state is not None:
+            self.sampler.generator.set_state(generator_state)  # type: ignore[attr-defined] # has one
+        start, drawn = progress.batches, progress.drawn
         for numbered in enumerate(self._from(start), start):
             drawn.append(numbered)
             yield numbered[1]
