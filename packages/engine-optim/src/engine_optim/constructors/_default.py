@@ -149,7 +149,9 @@ class DefaultOptimWrapperConstructor:
             return list(model.parameters())
         params: list[dict[str, Any]] = []
         self.add_params(params, model)
-        return merge_equal_groups(params) if self.paramwise_cfg.get("merge_equal") else params
+        if not self.paramwise_cfg.get("merge_equal"):
+            return params
+        return merge_equal_groups(params, {"lr": self.base_lr, "weight_decay": self.base_wd})
 
     def add_params(
         self,

@@ -1,6 +1,6 @@
 """Parameter groups: merging equal ones, and a table of which parameter got what."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ def is_listed(param: nn.Parameter, groups: Iterable[dict[str, Any]]) -> bool:
     return any(param is other for group in groups for other in group["params"])
 
 
-def merge_equal_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def merge_equal_groups(
+    groups: list[dict[str, Any]], defaults: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Return groups in which parameters with equal options stand together.
 
     Groups keep the order of their first parameter, and parameters their order within a group. An
@@ -23,6 +25,7 @@ def merge_equal_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Args:
         groups: Parameter groups; they are not changed.
+        defaults: The optimizer's options: a group without one equals a group that says it.
 
     Example:
         >>> merged = merge_equal_groups(
@@ -31,16 +34,15 @@ def merge_equal_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         >>> [group["params"] for group in merged]
         [['a', 'c'], ['b']]
     """
-    merged: list[dict[str, Any]] = []
+    merged: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for group in groups:
-        options = {key: value for key, value in group.items() if key != "params"}
-        for target in merged:
-            if {key: value for key, value in target.items() if key != "params"} == options:
-                target["params"].extend(group["params"])
-                break
+        options = {**(defaults or {}), **group, "params": None}
+        same = next((target for known, target in merged if known == options), None)
+        if same is None:
+            merged.append((options, {**group, "params": list(group["params"])}))
         else:
-            merged.append({**group, "params": list(group["params"])})
-    return merged
+            same["params"].extend(group["params"])
+    return [target for _, target in merged]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,10 @@ INF = 10**9
 Value: TypeAlias = "float | Tensor"
 
 
+# What belongs to the optimizer at hand, not to the state of a schedule.
+_NOT_STATE = ("optimizer", "_source")
+
+
 class Schedulable(Protocol):
     """What a scheduler needs of an optimizer: torch's own and our wrappers have it."""
 
@@ -88,6 +92,10 @@ class _ParamScheduler:
                 f"begin={begin} and end={end} hold no step; 0 <= begin < end is required"
             )
         self.optimizer = optimizer
+        # A wrapper may schedule one group more than the optimizer has: the one of base_lr.
+        self._source = (
+            "scheduled_groups" if hasattr(optimizer, "scheduled_groups") else "param_groups"
+        )
         self.param_name = param_name
         self.begin = begin
         self.end = end
@@ -101,7 +109,7 @@ class _ParamScheduler:
 
     def _initial_values(self, last_step: int) -> list[Value]:
         initial = f"initial_{self.param_name}"
-        for index, group in enumerate(self._groups):
+        for index, group in enumerate(self._groups()):
             if self.param_name not in group:
                 choices = ", ".join(key for key in group if key != "params")
                 raise KeyError(
@@ -116,18 +124,16 @@ class _ParamScheduler:
                     f"has no {initial!r}; load the optimizer's state dict first, or leave "
                     "last_step at -1"
                 )
-        return [_copy(group[initial]) for group in self._groups]
+        return [_copy(group[initial]) for group in self._groups()]
 
-    @property
     def _groups(self) -> list[dict[str, Any]]:
-        # A wrapper may schedule one group more than the optimizer has: the one that tracks base_lr.
-        groups: list[dict[str, Any]] | None = getattr(self.optimizer, "scheduled_groups", None)
-        return self.optimizer.param_groups if groups is None else groups
+        groups: list[dict[str, Any]] = getattr(self.optimizer, self._source)
+        return groups
 
     def _current(self) -> list[Value]:
         """The values that the groups hold now."""
         name = self.param_name
-        return [v if type(v := group[name]) is float else _copy(v) for group in self._groups]
+        return [v if type(v := group[name]) is float else _copy(v) for group in self._groups()]
 
     def _get_value(self) -> list[Value]:
         """The new value of each group at ``last_step``; a subclass says which."""
@@ -137,7 +143,7 @@ class _ParamScheduler:
 
     def _assign(self, values: list[Value]) -> None:
         name = self.param_name
-        for group, value in zip(self._groups, values, strict=True):
+        for group, value in zip(self._groups(), values, strict=True):
             if type(group[name]) is float:
                 group[name] = value
             else:
@@ -171,7 +177,7 @@ class _ParamScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all attributes but the optimizer: plain values, ready for a checkpoint."""
-        return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
+        return {key: value for key, value in self.__dict__.items() if key not in _NOT_STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned; the values in groups are the optimizer's.
@@ -179,7 +185,7 @@ class _ParamScheduler:
         Args:
             state_dict: The state of a scheduler of the same class.
         """
-        self.__dict__.update({k: v for k, v in state_dict.items() if k != "optimizer"})
+        self.__dict__.update({k: v for k, v in state_dict.items() if k not in _NOT_STATE})
 
     @classmethod
     def build_iter_from_epoch(

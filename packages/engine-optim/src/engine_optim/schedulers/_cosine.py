@@ -97,17 +97,24 @@ class CosineAnnealingParamScheduler(_ParamScheduler):
         step, period, values = self.last_step, self.T_max, self._current()
         if step == 0:
             return values
-        lows = lowest_values(self.base_values, self.eta_min, self.eta_min_ratio)
         phase = (step - 1) / period % 2
         if abs(phase - 1) < _TURN:
-            # At the turn the quotient below is 0 / 0: go up by what the first step went down.
-            rise = (1 - math.cos(math.pi / period)) / 2
-            return [
-                value + (base - low) * rise
-                for value, base, low in zip(values, self.base_values, lows, strict=True)
-            ]
+            return self._turned(values)
         ratio = (1 + math.cos(math.pi * step / period)) / (1 + math.cos(math.pi * phase))
+        low = self.eta_min
+        if low is not None:
+            return [(value - low) * ratio + low for value in values]
+        lows = lowest_values(self.base_values, None, self.eta_min_ratio)
         return [(value - low) * ratio + low for value, low in zip(values, lows, strict=True)]
+
+    def _turned(self, values: list[Value]) -> list[Value]:
+        """The values one step after the turn: up by what the first step went down."""
+        rise = (1 - math.cos(math.pi / self.T_max)) / 2
+        lows = lowest_values(self.base_values, self.eta_min, self.eta_min_ratio)
+        return [
+            value + (base - low) * rise
+            for value, base, low in zip(values, self.base_values, lows, strict=True)
+        ]
 
     @classmethod
     def build_iter_from_epoch(

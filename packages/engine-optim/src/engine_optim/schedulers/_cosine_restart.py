@@ -89,6 +89,9 @@ class CosineRestartParamScheduler(_ParamScheduler):
         index = min(bisect_right(self.starts, self.last_step), len(self.periods)) - 1
         done = min((self.last_step - self.starts[index]) / self.periods[index], 1.0)
         part = self.restart_weights[index] * (1 + math.cos(math.pi * done)) / 2
+        low = self.eta_min
+        if low is not None:
+            return [low + (base - low) * part for base in self.base_values]
         lows = lowest_values(self.base_values, self.eta_min, self.eta_min_ratio)
         return [low + (base - low) * part for base, low in zip(self.base_values, lows, strict=True)]
 

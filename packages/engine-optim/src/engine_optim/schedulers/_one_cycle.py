@@ -114,7 +114,7 @@ class OneCycleParamScheduler(_ParamScheduler):
         values: list[Value] = [
             start + (stop - start) * part for start, stop in zip(starts, ends, strict=True)
         ]
-        count = len(self._groups)
+        count = len(self._groups())
         if len(values) not in (1, count):
             raise ValueError(f"{len(values)} values of eta_max for {count} parameter groups")
         return values if len(values) == count else values * count

@@ -83,7 +83,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
         super().__init__(optimizer, param_name, begin, end, last_step, by_epoch, verbose)
-        count = len(self._groups)
+        count = len(self._groups())
         if len(self.min_value) not in (1, count):
             raise ValueError(
                 f"{len(self.min_value)} values of min_value for {count} parameter groups"
