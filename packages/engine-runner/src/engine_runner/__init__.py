@@ -1,3 +1,61 @@
 """Train, validate and test PyTorch models from a config file."""
 
-__all__: list[str] = []
+from engine_model.weights import (
+    CheckpointLoader,
+    get_deprecated_model_names,
+    get_external_models,
+    get_mmcls_models,
+    get_state_dict,
+    get_torchvision_models,
+    load_checkpoint,
+    load_state_dict,
+    save_checkpoint,
+    weights_to_cpu,
+)
+
+__version__ = "0.1.0"
+
+from engine_runner._autocast import autocast
+from engine_runner._environment import set_random_seed
+from engine_runner._log_processor import LogProcessor
+from engine_runner._progress import Progress
+from engine_runner._settings import Settings
+from engine_runner.checkpoint import find_latest_checkpoint
+from engine_runner.hooks import Hook, Priority, get_priority
+from engine_runner.loops import (
+    BaseLoop,
+    EpochBasedTrainLoop,
+    IterBasedTrainLoop,
+    TestLoop,
+    ValLoop,
+)
+from engine_runner.runner import Runner
+
+__all__ = [
+    "BaseLoop",
+    "CheckpointLoader",
+    "EpochBasedTrainLoop",
+    "Hook",
+    "IterBasedTrainLoop",
+    "LogProcessor",
+    "Priority",
+    "Progress",
+    "Runner",
+    "Settings",
+    "TestLoop",
+    "ValLoop",
+    "__version__",
+    "autocast",
+    "find_latest_checkpoint",
+    "get_deprecated_model_names",
+    "get_external_models",
+    "get_mmcls_models",
+    "get_priority",
+    "get_state_dict",
+    "get_torchvision_models",
+    "load_checkpoint",
+    "load_state_dict",
+    "save_checkpoint",
+    "set_random_seed",
+    "weights_to_cpu",
+]

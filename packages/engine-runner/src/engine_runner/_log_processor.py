@@ -1,0 +1,210 @@
+"""From the numbers in the message hub to a line of the log."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine_dist.device import get_max_cuda_memory, is_cuda_available
+from engine_logging import HistoryBuffer
+from engine_registry import LOG_PROCESSORS
+
+if TYPE_CHECKING:
+    from engine_runner.runner import Runner
+
+Mode = Literal["train", "val", "test"]
+_TIMES = ("time", "data_time")
+
+
+@LOG_PROCESSORS.register_module()
+class LogProcessor:
+    """Compute the statistics of the log and format them as one line.
+
+    Scalars whose names hold ``loss``, and the times, are averaged over the last ``window_size``
+    iterations; of everything else the last value is shown. ``custom_cfg`` changes that or adds to
+    it, an entry a mapping: ``data_src`` names the scalar without its mode's prefix, ``method_name``
+    a statistic of `HistoryBuffer`, ``window_size`` a number of iterations, ``"epoch"`` (the
+    length of the data loader) or ``"global"`` (all iterations so far); with ``log_name`` the
+    statistic is added under that name, without it takes the place of the usual one.
+
+    Args:
+        window_size: Iterations over which losses and times are averaged.
+        by_epoch: Write ``Epoch(train) [1][10/25]``, rather than ``Iter(train) [10/100]``.
+        custom_cfg: Further statistics.
+        num_digits: Digits after the decimal point.
+
+    Raises:
+        ValueError: An entry of ``custom_cfg`` lacks a key, two replace the same scalar or share
+            a ``log_name``, or an entry asks for ``"epoch"`` while ``by_epoch`` is false.
+
+    Example:
+        >>> smooth = dict(data_src="loss", log_name="loss_all", method_name="mean",
+        ...               window_size="global")
+        >>> LogProcessor(window_size=20, custom_cfg=[smooth]).window_size
+        20
+    """
+
+    def __init__(
+        self,
+        window_size: int = 10,
+        by_epoch: bool = True,
+        custom_cfg: Sequence[Mapping[str, Any]] | None = None,
+        num_digits: int = 4,
+    ) -> None:
+        self.window_size = window_size
+        self.by_epoch = by_epoch
+        self.custom_cfg = [dict(entry) for entry in custom_cfg or ()]
+        self.num_digits = num_digits
+        self._check_custom_cfg()
+
+    def get_log_after_iter(
+        self, runner: "Runner", batch_idx: int, mode: Mode
+    ) -> tuple[dict[str, Any], str]:
+        """Return the numbers and the line of an iteration.
+
+        Args:
+            runner: The run whose message hub holds the numbers.
+            batch_idx: Index of the batch in the epoch, from 0.
+            mode: ``"train"``, ``"val"`` or ``"test"``.
+
+        Returns:
+            The numbers by name, for the visualizer, and the line, for the log.
+        """
+        stats = self._statistics(runner, batch_idx, mode)
+        tag = dict(stats)
+        if mode == "train":
+            tag |= {"epoch": self._epoch(runner, mode), "iter": runner.iter + 1}
+        parts = [self._head(runner, batch_idx + 1, mode)]
+        parts += [
+            f"{name}: {value:.{self.num_digits}e}"
+            for name, value in stats.items()
+            if _is_rate(name)
+        ]
+        parts += self._pace(runner, batch_idx, mode, stats)
+        shown = {*_TIMES, *filter(_is_rate, stats)}
+        parts += [
+            f"{name}: {self._number(value)}" for name, value in stats.items() if name not in shown
+        ]
+        return tag, "  ".join(parts)
+
+    def get_log_after_epoch(
+        self, runner: "Runner", batch_idx: int, mode: Mode, with_non_scalar: bool = False
+    ) -> tuple[dict[str, Any], str]:
+        """Return the metrics and the line that closes a validation or a test.
+
+        Args:
+            runner: The run whose message hub holds the metrics.
+            batch_idx: Number of batches of the pass.
+            mode: ``"val"`` or ``"test"``.
+            with_non_scalar: Also return metrics that are not numbers, such as tables.
+
+        Returns:
+            The metrics by name, for the visualizer, and the line, for the log.
+        """
+        stats = self._statistics(runner, batch_idx - 1, mode)
+        metrics = {name: value for name, value in stats.items() if name not in _TIMES}
+        infos = _named(runner.message_hub.runtime_info, mode)
+        line = "  ".join(
+            [self._head(runner, batch_idx, mode)]
+            + [f"{name}: {self._number(value)}" for name, value in metrics.items()]
+            + [f"{name}: {value}" for name, value in infos.items()]
+        )
+        return (metrics | infos if with_non_scalar else metrics), line
+
+    def _statistics(self, runner: "Runner", batch_idx: int, mode: Mode) -> dict[str, Any]:
+        """Return the statistic of each scalar of a mode, in the order of their first record."""
+        buffers = _named(runner.message_hub.log_scalars, mode)
+        stats = {name: self._usual(name, buffer) for name, buffer in buffers.items()}
+        for entry in self.custom_cfg:
+            arguments = dict(entry)
+            source, method = arguments.pop("data_src"), arguments.pop("method_name")
+            name = arguments.pop("log_name", source)
+            if source not in buffers:
+                continue
+            if "window_size" in arguments:
+                arguments["window_size"] = self._window(arguments["window_size"], runner, mode)
+            stats[name] = buffers[source].statistics(method, **arguments)
+        return stats
+
+    def _usual(self, name: str, buffer: HistoryBuffer) -> Any:
+        if "loss" in name or name in _TIMES:
+            return buffer.mean(self.window_size)
+        return buffer.current()
+
+    def _window(self, size: int | str, runner: "Runner", mode: Mode) -> int:
+        if size == "epoch":
+            return len(_dataloader(runner, mode))
+        if size == "global":
+            return runner.iter + 1
+        return int(size)
+
+    def _head(self, runner: "Runner", batch: int, mode: Mode) -> str:
+        size = len(_dataloader(runner, mode))
+        if self.by_epoch:
+            epoch = "" if mode == "test" else f"[{self._epoch(runner, mode)}]"
+            return f"Epoch({mode}) {epoch}[{batch}/{size}]"
+        if mode == "train":
+            return f"Iter(train) [{runner.iter + 1}/{runner.max_iters}]"
+        return f"Iter({mode}) [{batch}/{size}]"
+
+    def _epoch(self, runner: "Runner", mode: Mode) -> int:
+        """Return the epoch that runs, or the one that a validation follows, counted from 1."""
+        return max(1, runner.epoch + 1 if mode == "train" else runner.epoch)
+
+    def _pace(
+        self, runner: "Runner", batch_idx: int, mode: Mode, stats: Mapping[str, Any]
+    ) -> list[str]:
+        """Return eta, times and memory."""
+        if "time" not in stats:
+            return []
+        if mode == "train":
+            seconds = runner.message_hub.get_info("eta")
+        else:
+            left = len(_dataloader(runner, mode)) - batch_idx - 1
+            seconds = left * stats["time"]
+        parts = [f"eta: {timedelta(seconds=int(seconds))}"]
+        parts += [f"{name}: {self._number(stats[name])}" for name in _TIMES if name in stats]
+        if is_cuda_available():
+            parts.append(f"memory: {get_max_cuda_memory()}")
+        return parts
+
+    def _number(self, value: Any) -> str:
+        return f"{value:.{self.num_digits}f}" if isinstance(value, float) else str(value)
+
+    def _check_custom_cfg(self) -> None:
+        names: set[str] = set()
+        for entry in self.custom_cfg:
+            for key in ("data_src", "method_name"):
+                if key not in entry:
+                    raise ValueError(f"an entry of custom_cfg needs {key!r}, got {entry}")
+            name = entry.get("log_name", entry["data_src"])
+            if name in names:
+                raise ValueError(
+                    f"two entries of custom_cfg write {name!r}; give one of them a log_name"
+                )
+            names.add(name)
+            if entry.get("window_size") == "epoch" and not self.by_epoch:
+                raise ValueError(
+                    f"window_size='epoch' of {name!r} needs by_epoch=True; "
+                    "give a number of iterations or 'global'"
+                )
+
+
+def _named(entries: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
+    prefix = f"{mode}/"
+    return {
+        name.removeprefix(prefix): value
+        for name, value in entries.items()
+        if name.startswith(prefix)
+    }
+
+
+def _is_rate(name: str) -> bool:
+    return name == "lr" or name.endswith(".lr")
+
+
+def _dataloader(runner: "Runner", mode: Mode) -> Any:
+    return {
+        "train": lambda: runner.train_dataloader,
+        "val": lambda: runner.val_dataloader,
+        "test": lambda: runner.test_dataloader,
+    }[mode]()

@@ -1,0 +1,53 @@
+"""What a run and its folder are called, so that no two share anything."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from engine_dist import broadcast_object_list, get_rank
+from engine_logging import MMLogger
+
+
+def create_log_dir(work_dir: Path) -> Path:
+    """Create ``work_dir/<timestamp>`` for this run alone, and return it on every rank.
+
+    A second run of the same second gets ``<timestamp>_1``, and so on.
+    """
+    shared: list[Any] = [None]
+    if get_rank() == 0:
+        shared[0] = str(_claim_folder(work_dir, datetime.now().strftime("%Y%m%d_%H%M%S")))
+    broadcast_object_list(shared)
+    return Path(shared[0])
+
+
+def _claim_folder(work_dir: Path, timestamp: str) -> Path:
+    work_dir.mkdir(parents=True, exist_ok=True)
+    for number in range(1000):
+        folder = work_dir / (f"{timestamp}_{number}" if number else timestamp)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{work_dir} holds a thousand runs of the second {timestamp}")
+
+
+def experiment_name(given: str | None, config_file: str | None, timestamp: str) -> str:
+    """Return the run's name, which no other run of this process has.
+
+    Args:
+        given: The name that the settings give to the experiment.
+        config_file: Whose name is taken if there is none.
+        timestamp: When the run started.
+    """
+    stem = given or (Path(config_file).stem if config_file else None)
+    name = f"{stem}_{timestamp}" if stem else timestamp
+    taken = MMLogger.check_instance_created
+    return next(free for free in _numbered(name) if not taken(free))
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in count(1))

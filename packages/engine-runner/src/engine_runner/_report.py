@@ -1,0 +1,30 @@
+"""The environment a run ran in, for its log."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine_config import Config
+from engine_dist import get_world_size
+from engine_utils.dl_utils import collect_env
+
+_LINE = "-" * 60
+
+
+def environment_report(seed: int | None, cfg: Config | None = None) -> str:
+    """Return system, library versions, devices and the run's settings as text.
+
+    Args:
+        seed: The seed of the run, or ``None`` outside of one.
+        cfg: The run's config, whose text is appended.
+    """
+    runtime: dict[str, Any] = {"Distributed training": get_world_size() > 1}
+    if seed is not None:
+        runtime["Seed"] = seed
+    runtime["GPU number"] = get_world_size()
+    text = f"\n{_LINE}\nSystem environment:\n{_rows(collect_env())}"
+    text += f"\n\nRuntime environment:\n{_rows(runtime)}\n{_LINE}"
+    return f"{text}\nConfig:\n{cfg.pretty_text}" if cfg else text
+
+
+def _rows(entries: Mapping[str, Any]) -> str:
+    return "\n".join(f"    {name}: {value}" for name, value in entries.items())

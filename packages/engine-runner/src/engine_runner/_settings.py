@@ -1,0 +1,118 @@
+"""The arguments of a run, checked as a whole and then finished."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from engine_runner._errors import SettingsError
+from engine_runner._types import Config
+
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "training": ("train_dataloader", "train_cfg", "optim_wrapper"),
+    "validation": ("val_dataloader", "val_cfg", "val_evaluator"),
+    "test": ("test_dataloader", "test_cfg", "test_evaluator"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The arguments of `Runner`, which documents them; parts may be objects or configs.
+
+    Settings that belong together are all given or all left out: those of training, of validation
+    and of test. Building from settings never changes them.
+
+    Raises:
+        SettingsError: A group is incomplete, ``param_scheduler`` comes without ``optim_wrapper``,
+            or ``randomness`` holds what nothing reads.
+
+    Example:
+        >>> Settings(model=None, work_dir="runs", val_cfg={})
+        Traceback (most recent call last):
+        ...
+        engine_runner._errors.SettingsError: validation needs val_dataloader, val_cfg and ...
+    """
+
+    model: Any
+    work_dir: str | Path
+    train_dataloader: Any = None
+    val_dataloader: Any = None
+    test_dataloader: Any = None
+    train_cfg: Any = None
+    val_cfg: Any = None
+    test_cfg: Any = None
+    auto_scale_lr: Config | None = None
+    optim_wrapper: Any = None
+    param_scheduler: Any = None
+    val_evaluator: Any = None
+    test_evaluator: Any = None
+    default_hooks: Mapping[str, Any] | None = None
+    custom_hooks: Sequence[Any] | Mapping[str, Any] | None = None
+    data_preprocessor: Any = None
+    load_from: str | None = None
+    resume: bool = False
+    launcher: str = "none"
+    env_cfg: Config = field(default_factory=lambda: {"dist_cfg": {"backend": "nccl"}})
+    log_processor: Any = None
+    log_level: int | str = "INFO"
+    visualizer: Any = None
+    default_scope: str = "engine"
+    randomness: Config = field(default_factory=lambda: {"seed": None})
+    experiment_name: str | None = None
+    cfg: Any = None
+
+    def __post_init__(self) -> None:
+        for purpose, names in _GROUPS.items():
+            self._check_group(purpose, names)
+        if self.param_scheduler is not None and self.optim_wrapper is None:
+            raise SettingsError(
+                "param_scheduler needs optim_wrapper, whose parameters it schedules"
+            )
+        if not isinstance(self.randomness, Mapping):
+            raise SettingsError(
+                f"randomness is a mapping such as dict(seed=0), got {self.randomness!r}"
+            )
+        unknown = sorted(set(self.randomness) - {"seed", "deterministic", "diff_rank_seed"})
+        if unknown:
+            raise SettingsError(
+                f"randomness does not know {unknown}; its keys are seed, deterministic and "
+                "diff_rank_seed"
+            )
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> "Settings":
+        """Take the settings out of a config; other keys are the config's own business.
+
+        Args:
+            cfg: A mapping, or an `engine_config.Config`.
+
+        Raises:
+            SettingsError: The config has no ``model`` or no ``work_dir``.
+        """
+        for name in ("model", "work_dir"):
+            if cfg.get(name) is None:
+                raise SettingsError(f"the config sets no {name!r}, without which nothing can run")
+        given = {
+            item.name: cfg[item.name]
+            for item in fields(cls)
+            if item.name in cfg and cfg[item.name] is not None
+        }
+        return cls(**{**given, "cfg": cfg})
+
+    @property
+    def hooks(self) -> list[Any]:
+        """The custom hooks as a list; a single config may stand for itself."""
+        if self.custom_hooks is None:
+            return []
+        if isinstance(self.custom_hooks, Mapping):
+            return [self.custom_hooks]
+        return list(self.custom_hooks)
+
+    def _check_group(self, purpose: str, names: tuple[str, ...]) -> None:
+        given = [name for name in names if getattr(self, name) is not None]
+        if given and len(given) != len(names):
+            missing = [name for name in names if name not in given]
+            raise SettingsError(
+                f"{purpose} needs {names[0]}, {names[1]} and {names[2]} together, or none of them; "
+                f"missing: {', '.join(missing)}"
+            )

@@ -1,0 +1,25 @@
+"""Names for the shapes that travel through the runner's public signatures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+Config: TypeAlias = Mapping[str, Any]
+"""A config a registry can build from: a mapping with a ``type``, or one whose type is implied."""
+
+Model: TypeAlias = Any
+"""A ``torch.nn.Module`` with the steps that the loops call: ``train_step``, ``val_step`` …"""
+
+Batch: TypeAlias = Any
+"""What a data loader yields: a mapping, a sequence or a tensor; the model alone knows."""
+
+Outputs: TypeAlias = Any
+"""What a model step returns: log variables while training, predictions otherwise."""
+
+Metrics: TypeAlias = Mapping[str, Any]
+"""Metric name to value, in the order the metrics were computed."""
+
+HookConfig: TypeAlias = Mapping[str, Any] | Any
+"""A hook, or the config of one."""
+
+Many: TypeAlias = Sequence[Any] | Mapping[str, Any] | Any
+"""One object or config, or several."""

@@ -1,0 +1,27 @@
+"""Checkpoints of a run: what they hold, where the newest lies, and the state of randomness."""
+
+from engine_runner.checkpoint._content import (
+    Stateful,
+    dataloader_state,
+    describe,
+    load_progress,
+    load_scheduler_states,
+    scheduler_states,
+    warn_of_changes,
+)
+from engine_runner.checkpoint._latest import find_latest_checkpoint, mark_latest_checkpoint
+from engine_runner.checkpoint._random import capture_random_states, restore_random_states
+
+__all__ = [
+    "Stateful",
+    "capture_random_states",
+    "dataloader_state",
+    "describe",
+    "find_latest_checkpoint",
+    "load_progress",
+    "load_scheduler_states",
+    "mark_latest_checkpoint",
+    "restore_random_states",
+    "scheduler_states",
+    "warn_of_changes",
+]

@@ -1,0 +1,100 @@
+"""What a checkpoint of a run holds, and how the parts of a run take it back.
+
+Every function here receives the parts themselves, so that each can be tested without a runner.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from engine_runner._progress import Progress
+
+_log = logging.getLogger("engine.runner")
+
+
+class Stateful(Protocol):
+    """Something whose state can be saved and restored."""
+
+    def state_dict(self) -> Any:
+        """Return the state as tensors and plain values."""
+
+    def load_state_dict(self, state_dict: Any) -> Any:
+        """Take over a state that `state_dict` returned."""
+
+
+def describe(counted: Progress, **facts: Any) -> dict[str, Any]:
+    """Return a checkpoint's ``meta``: the counters, when it was saved, and further facts."""
+    saved = time.strftime("%Y%m%d_%H%M%S")
+    return {"epoch": counted.epoch, "iter": counted.iter, "time": saved, **facts}
+
+
+def scheduler_states(schedulers: Any) -> Any:
+    """Return the states of a list of schedulers, or of a mapping of such lists."""
+    if isinstance(schedulers, Mapping):
+        return {name: scheduler_states(group) for name, group in schedulers.items()}
+    return [scheduler.state_dict() for scheduler in schedulers or ()]
+
+
+def load_scheduler_states(schedulers: Any, states: Any) -> None:
+    """Give each scheduler its state back.
+
+    Raises:
+        ValueError: The run has other schedulers than the checkpoint.
+    """
+    if isinstance(schedulers, Mapping):
+        if not isinstance(states, Mapping) or states.keys() != schedulers.keys():
+            raise ValueError(
+                f"the checkpoint holds schedulers for {_names(states)}, the run has "
+                f"{_names(schedulers)}; resume with resume_param_scheduler=False to start them anew"
+            )
+        for name, group in schedulers.items():
+            load_scheduler_states(group, states[name])
+        return
+    if len(states) != len(schedulers):
+        raise ValueError(
+            f"the checkpoint holds {len(states)} parameter schedulers, the run has "
+            f"{len(schedulers)}; resume with resume_param_scheduler=False to start them anew"
+        )
+    for scheduler, state in zip(schedulers, states, strict=True):
+        scheduler.load_state_dict(state)
+
+
+def dataloader_state(dataloader: Any) -> dict[str, Any] | None:
+    """Return the position of a loader that can tell it, else ``None``."""
+    return dataloader.state_dict() if hasattr(dataloader, "state_dict") else None
+
+
+def load_progress(checkpoint: Mapping[str, Any]) -> Progress:
+    """Return the counters of a checkpoint, written by this engine or by another.
+
+    Raises:
+        ValueError: The checkpoint holds weights alone.
+    """
+    progress = Progress()
+    state = checkpoint.get("progress") or checkpoint.get("meta")
+    if not isinstance(state, Mapping) or "iter" not in state:
+        raise ValueError(
+            "the checkpoint says nothing of epoch and iteration, so training cannot be resumed "
+            "from it; load its weights alone with resume=False"
+        )
+    progress.load_state_dict(state)
+    return progress
+
+
+def warn_of_changes(meta: Mapping[str, Any], *, seed: int | None, world_size: int) -> None:
+    """Log what differs between the saved run and this one, and keeps it from going on alike."""
+    for name, now in (("seed", seed), ("world_size", world_size)):
+        before = meta.get(name)
+        if before is not None and before != now:
+            _log.warning(
+                "the checkpoint was saved with %s=%s, this run has %s: it will not go on exactly "
+                "as the former would have",
+                name,
+                before,
+                now,
+            )
+
+
+def _names(entries: Any) -> str:
+    return ", ".join(sorted(entries)) if isinstance(entries, Mapping) else "one optimizer"

@@ -1,0 +1,65 @@
+"""The command group, and what becomes of an error."""
+
+import sys
+import traceback
+
+import click
+
+from engine_runner.cli._check import check
+from engine_runner.cli._config import config
+from engine_runner.cli._env import env
+from engine_runner.cli._errors import mistake
+from engine_runner.cli._test import test
+from engine_runner.cli._train import train
+
+_EPILOG = """
+\b
+Examples:
+  engine train config.py
+  engine train config.py --cfg-options optim_wrapper.optimizer.lr=0.01 train_cfg.max_epochs=5
+  engine train config.py --resume
+  torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
+  engine test config.py work_dirs/config/epoch_5.pth
+  engine check config.py
+  engine config config.py --origins
+"""
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="engine-runner", prog_name="engine")
+@click.pass_context
+def engine(context: click.Context, debug: bool) -> None:
+    """Train and test PyTorch models from config files.
+
+    Exit codes: 0 success, 1 a mistake in the config or the files it names, or an error while
+    running, 2 a mistake on the command line, 130 and 143 stopped by Ctrl-C or a signal.
+    """
+    context.obj = debug
+
+
+for command in (train, test, config, check, env):
+    engine.add_command(command)
+
+
+def main() -> None:
+    """Run the command line, and exit with its code."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        code = engine.main(arguments, prog_name="engine", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        code = 130
+    except Exception as error:
+        code = 1
+        text = None if debug else mistake(error)
+        if text is None:
+            traceback.print_exc()
+        else:
+            click.echo(f"Error: {text}", err=True)
+            click.echo("(--debug shows the traceback)", err=True)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,12 @@
+"""``engine env``."""
+
+import click
+
+
+@click.command()
+def env() -> None:
+    """Print the environment report: system, libraries, devices."""
+    from engine_utils.dl_utils import collect_env
+
+    for name, value in collect_env().items():
+        click.echo(f"{name}: {value}")

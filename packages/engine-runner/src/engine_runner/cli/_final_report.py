@@ -1,0 +1,47 @@
+"""What a training leaves behind, and where."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine_visualization.plots import plot_curves
+
+if TYPE_CHECKING:
+    from engine_runner.runner import Runner
+
+
+def final_report(runner: "Runner") -> None:
+    """Draw the curves, and print where log, checkpoint and picture lie."""
+    infos = runner.message_hub.runtime_info
+    log_dir = Path(runner.log_dir)
+    rows = [("log", log_dir / f"{runner.timestamp}.log")]
+    if "best_ckpt" in infos:
+        rows.append(("best checkpoint", Path(infos["best_ckpt"])))
+    elif infos.get("kept_checkpoints"):
+        rows.append(("last checkpoint", Path(runner.work_dir) / infos["kept_checkpoints"][-1]))
+    click.echo("")
+    if "best_score" in infos:
+        click.echo(f"Training finished; the best score is {infos['best_score']:.4f}.")
+    for name, path in [*rows, *_curves(log_dir)]:
+        click.echo(f"  {name + ':':<17}{_relative(path)}")
+
+
+def _curves(log_dir: Path) -> list[tuple[str, Path]]:
+    scalars = log_dir / "vis_data" / "scalars.json"
+    if not scalars.is_file():
+        return []
+    picture = log_dir / "curves.png"
+    try:
+        plot_curves(scalars, picture)
+    except ImportError as error:
+        click.echo(f"No curves were drawn: {error}", err=True)
+        return []
+    return [("curves", picture)]
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

@@ -1,0 +1,134 @@
+"""``engine train``."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+
+if TYPE_CHECKING:
+    from engine_config import Config
+
+_EXAMPLES = """
+\b
+Examples:
+  engine train config.py
+  engine train config.py --work-dir runs/a --cfg-options train_cfg.max_epochs=5
+  engine train config.py --resume
+  engine train config.py --resume runs/a/epoch_3.pth
+"""
+
+
+@click.command(cls=ConfigCommand, epilog=_EXAMPLES)
+@config_arguments
+@click.option(
+    "--work-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of logs and checkpoints; else the config's, else work_dirs/<name of the config>.",
+)
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[CHECKPOINT]",
+    help="Continue the newest checkpoint of the work directory, or the one given.",
+)
+@click.option("--amp", is_flag=True, help="Train in automatic mixed precision.")
+@click.option("--auto-scale-lr", is_flag=True, help="Scale the learning rate to the batch size.")
+@click.option(
+    "--launcher",
+    type=click.Choice(["none", "pytorch", "slurm", "mpi"]),
+    help="How processes were started; torchrun is recognised.",
+)
+@click.option("--local_rank", "--local-rank", type=int, hidden=True)
+def train(
+    config_file: Path,
+    cfg_options: tuple[str, ...],
+    work_dir: Path | None,
+    resume: str | None,
+    amp: bool,
+    auto_scale_lr: bool,
+    launcher: str | None,
+    local_rank: int | None,
+) -> None:
+    """Train the model that CONFIG describes."""
+    config = read_config(config_file, cfg_options)
+    set_work_dir(config, config_file, work_dir)
+    config.launcher = launcher or detect_launcher(config.get("launcher", "none"))
+    if local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(local_rank))
+    if resume is not None:
+        config.resume = True
+        if resume != "auto":
+            config.load_from = resume
+    if amp:
+        use_amp(config)
+    if auto_scale_lr:
+        enable_auto_scale_lr(config)
+    run(config)
+
+
+def run(config: "Config") -> None:
+    """Train, and print where the results lie."""
+    from engine_registry import RUNNERS
+    from engine_runner import Runner
+    from engine_runner.cli._final_report import final_report
+    from engine_runner.cli._interrupt import SaveOnInterrupt
+    from engine_runner.cli._progress_bar import ProgressBar, shows_progress
+
+    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    with SaveOnInterrupt() as interrupt:
+        runner.register_hook(interrupt)
+        if shows_progress() and runner.is_main:
+            runner.register_hook(ProgressBar())
+        runner.train()
+    if runner.is_main:
+        final_report(runner)
+
+
+def set_work_dir(config: "Config", config_file: Path, work_dir: Path | None) -> None:
+    """Choose the work directory: the command line's, the config's, or one of the config's name."""
+    if work_dir is not None:
+        config.work_dir = str(work_dir)
+    elif config.get("work_dir") is None:
+        config.work_dir = str(Path("work_dirs") / config_file.stem)
+
+
+def detect_launcher(configured: str) -> str:
+    """Return ``pytorch`` in a process that torchrun started, else what the config says."""
+    torchrun = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return "pytorch" if torchrun else configured
+
+
+def use_amp(config: "Config") -> None:
+    """Turn the optimizer wrapper into the one of mixed precision.
+
+    Raises:
+        click.UsageError: The config trains with a wrapper of another kind.
+    """
+    wrapper = config.optim_wrapper
+    kind = wrapper.get("type", "OptimWrapper")
+    if kind == "AmpOptimWrapper":
+        click.echo("AMP training is already enabled in your config.", err=True)
+    elif kind != "OptimWrapper":
+        raise click.UsageError(f"--amp needs optim_wrapper.type='OptimWrapper', not {kind!r}")
+    else:
+        wrapper.type = "AmpOptimWrapper"
+        wrapper.setdefault("loss_scale", "dynamic")
+
+
+def enable_auto_scale_lr(config: "Config") -> None:
+    """Switch the scaling of learning rates on.
+
+    Raises:
+        click.UsageError: The config does not say for which batch size its rates are.
+    """
+    scale = config.get("auto_scale_lr")
+    if not scale or "enable" not in scale or "base_batch_size" not in scale:
+        raise click.UsageError(
+            "--auto-scale-lr needs auto_scale_lr.enable and auto_scale_lr.base_batch_size in the "
+            "config"
+        )
+    scale.enable = True

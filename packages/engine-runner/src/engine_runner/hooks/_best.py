@@ -1,0 +1,122 @@
+"""Which of two values of a metric is the better."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine_runner._types import Metrics
+
+Rule = Literal["greater", "less"]
+
+GREATER_KEYS = (
+    "acc", "top", "ar@", "auc", "precision", "map", "mdice", "miou", "macc", "recall", "f1",
+    "iou", "dice", "psnr", "ssim", "bleu", "score",
+)  # fmt: skip
+LESS_KEYS = ("loss", "error", "mae", "mse", "rmse", "fid", "perplexity", "wer", "cer")
+
+
+@dataclass(slots=True, kw_only=True)
+class BestMetric:
+    """A metric by which the best checkpoint is chosen.
+
+    Attributes:
+        key: The metric's name, or ``"auto"`` for the first one of the first validation.
+        rule: Whether the greater or the lesser value is the better; ``None`` until the name of an
+            ``"auto"`` metric is known.
+
+    Example:
+        >>> BestMetric(key="top-1", rule="greater").improves(0.5, 0.4)
+        True
+    """
+
+    key: str
+    rule: Rule | None
+    greater_keys: Sequence[str] = field(default=GREATER_KEYS)
+    less_keys: Sequence[str] = field(default=LESS_KEYS)
+
+    def name(self, metrics: Metrics) -> str:
+        """Return the metric's full name among the results, and settle its rule.
+
+        Raises:
+            KeyError: The validation does not report the metric.
+        """
+        name = next(iter(metrics)) if self.key == "auto" else self.key
+        if name not in metrics:
+            endings = [full for full in metrics if full.rpartition("/")[2] == name]
+            if len(endings) != 1:
+                raise KeyError(
+                    f"save_best={name!r} is not among the metrics of the validation: "
+                    f"{', '.join(map(repr, metrics))}; choose one of them"
+                )
+            name = endings[0]
+        if self.rule is None:
+            self.rule = infer_rule(name, self.greater_keys, self.less_keys)
+        return name
+
+    def improves(self, score: float, best: float | None) -> bool:
+        """Return whether ``score`` is better than the ``best`` so far; NaN never is."""
+        if math.isnan(score):
+            return False
+        if best is None:
+            return True
+        return score > best if self.rule == "greater" else score < best
+
+
+def best_metrics(
+    save_best: str | Sequence[str] | None,
+    rule: str | Sequence[str] | None,
+    greater_keys: Sequence[str] | None,
+    less_keys: Sequence[str] | None,
+) -> list[BestMetric]:
+    """Return the metrics that ``save_best`` asks for, each with its rule.
+
+    Raises:
+        ValueError: A rule is unknown, the lists differ in length, or a metric's rule cannot be
+            inferred from its name.
+    """
+    if save_best is None:
+        return []
+    keys = [save_best] if isinstance(save_best, str) else list(save_best)
+    rules = [rule] * len(keys) if rule is None or isinstance(rule, str) else list(rule)
+    if len(rules) != len(keys):
+        raise ValueError(f"save_best names {len(keys)} metrics and rule {len(rules)}: give as many")
+    greater, less = tuple(greater_keys or GREATER_KEYS), tuple(less_keys or LESS_KEYS)
+    return [
+        BestMetric(
+            key=key, rule=_settle(key, given, greater, less), greater_keys=greater, less_keys=less
+        )
+        for key, given in zip(keys, rules, strict=True)
+    ]
+
+
+def infer_rule(name: str, greater_keys: Sequence[str], less_keys: Sequence[str]) -> Rule:
+    """Return the rule of a metric from its name; whole names count before parts of names.
+
+    Raises:
+        ValueError: Nothing in the name tells.
+    """
+    low = name.lower()
+    greater = [key.lower() for key in greater_keys]
+    less = [key.lower() for key in less_keys]
+    for matches in (lambda key: key == low, lambda key: key in low):
+        if any(map(matches, greater)):
+            return "greater"
+        if any(map(matches, less)):
+            return "less"
+    raise ValueError(
+        f"whether greater or less {name!r} is better cannot be told from its name; "
+        "set rule='greater' or rule='less'"
+    )
+
+
+def _settle(
+    key: str, given: str | None, greater: Sequence[str], less: Sequence[str]
+) -> Rule | None:
+    if given == "greater":
+        return "greater"
+    if given == "less":
+        return "less"
+    if given is not None:
+        raise ValueError(f"rule must be 'greater' or 'less', got {given!r}")
+    return None if key == "auto" else infer_rule(key, greater, less)

@@ -1,0 +1,198 @@
+"""When to save, what to keep, and which is the best."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine_dist import all_reduce_params, is_main_process
+from engine_fileio import get_file_backend, join_path, remove
+from engine_registry import HOOKS
+from engine_runner._types import Batch, Config, Metrics, Outputs
+from engine_runner.checkpoint import mark_latest_checkpoint
+from engine_runner.hooks._best import BestMetric, best_metrics
+from engine_runner.hooks._hook import Hook
+
+if TYPE_CHECKING:
+    from engine_runner.runner import Runner
+
+_log = logging.getLogger("engine.runner")
+
+
+@HOOKS.register_module()
+class CheckpointHook(Hook):
+    """Save checkpoints at intervals, and the best by chosen metrics.
+
+    A checkpoint is complete on disk before ``last_checkpoint`` names it, and only then are older
+    ones deleted: whenever the process ends, there is one to resume from. All ranks take part in
+    collecting the state, the main one writes.
+
+    Args:
+        interval: Epochs or iterations from one checkpoint to the next; -1 for none.
+        by_epoch: Count epochs, rather than iterations.
+        save_optimizer: Include the optimizers' state, without which no run can be resumed.
+        save_param_scheduler: Include the schedulers' state.
+        out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
+            any storage that engine-fileio knows. ``work_dir`` itself by default.
+        max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
+        save_last: Save at the end of training whatever the interval.
+        save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best
+            is saved as ``best_<metric>_epoch_N.pth`` (``iter_N`` if not ``by_epoch``), and the
+            former best deleted.
+        rule: ``"greater"`` or ``"less"``, for all metrics or one each; inferred from the metric's
+            name by default.
+        greater_keys: Metric names, or parts of them, for which greater is better.
+        less_keys: Metric names, or parts of them, for which less is better.
+        file_client_args: Older form of ``backend_args``.
+        filename_tmpl: File name with one ``{}`` for the epoch or iteration.
+        backend_args: Arguments of the storage back end.
+        **kwargs: Passed to `Runner.save_checkpoint`.
+
+    Raises:
+        ValueError: Settings that contradict each other, or a rule that does not exist.
+
+    Example:
+        >>> CheckpointHook(interval=2, save_best="accuracy").best[0].rule
+        'greater'
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(
+        self,
+        interval: int = -1,
+        by_epoch: bool = True,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        out_dir: str | Path | None = None,
+        max_keep_ckpts: int = -1,
+        save_last: bool = True,
+        save_best: str | list[str] | None = None,
+        rule: str | list[str] | None = None,
+        greater_keys: Sequence[str] | None = None,
+        less_keys: Sequence[str] | None = None,
+        file_client_args: Config | None = None,
+        filename_tmpl: str | None = None,
+        backend_args: Config | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if file_client_args is not None and backend_args is not None:
+            raise ValueError("give CheckpointHook either backend_args or file_client_args")
+        unit = "epoch" if by_epoch else "iter"
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.save_optimizer = save_optimizer
+        self.save_param_scheduler = save_param_scheduler
+        self.out_dir: str | Path | None = out_dir
+        self.max_keep_ckpts = max_keep_ckpts
+        self.save_last = save_last
+        self.best: list[BestMetric] = best_metrics(save_best, rule, greater_keys, less_keys)
+        self.filename_tmpl = filename_tmpl or f"{unit}_{{}}.pth"
+        if self.filename_tmpl.count("{}") != 1:
+            raise ValueError(
+                f"filename_tmpl needs one '{{}}' for the {unit}, got {self.filename_tmpl!r}"
+            )
+        self._unit: Literal["epoch", "iter"] = "epoch" if by_epoch else "iter"
+        self._backend_args = dict(backend_args or file_client_args or {}) or None
+        self._folder = ""
+        self._kwargs = kwargs
+
+    def before_train(self, runner: "Runner") -> None:
+        """Find the folder, and report it, so that a wrong one fails before the first epoch."""
+        if self.out_dir is None:
+            self._folder = runner.work_dir
+        else:
+            name = Path(runner.work_dir).name
+            self._folder = join_path(str(self.out_dir), name, backend_args=self._backend_args)
+        backend = get_file_backend(self._folder, backend_args=self._backend_args)
+        runner.logger.info(f"Checkpoints will be saved to {self._folder} by {backend.name}.")
+
+    def after_train_epoch(self, runner: "Runner") -> None:
+        """Save at the end of every n-th epoch, and of the last."""
+        if self.by_epoch and (
+            self.every_n_epochs(runner, self.interval)
+            or (self.save_last and self.is_last_train_epoch(runner))
+        ):
+            runner.logger.info(f"Saving checkpoint at {runner.epoch + 1} epochs")
+            self._save(runner, runner.epoch + 1)
+
+    def after_train_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Save after every n-th iteration, and the last."""
+        if not self.by_epoch and (
+            self.every_n_train_iters(runner, self.interval)
+            or (self.save_last and self.is_last_train_iter(runner))
+        ):
+            runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
+            self._save(runner, runner.iter + 1)
+
+    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Save the model if it is the best so far."""
+        if not self.best or not metrics or not self._folder:
+            return
+        for best in self.best:
+            name = best.name(metrics)
+            score = float(metrics[name])
+            if best.improves(
+                score, runner.message_hub.get_info(self._info("score", best), default=None)
+            ):
+                self._save_best(runner, best, name, score)
+
+    def _save(self, runner: "Runner", count: int) -> None:
+        if runner.distributed:
+            all_reduce_params(runner.model.buffers())
+        filename = self.filename_tmpl.format(count)
+        kept: list[str] = runner.message_hub.get_info("kept_checkpoints", default=[])
+        kept = [*(name for name in kept if name != filename), filename]
+        surplus = len(kept) - self.max_keep_ckpts if self.max_keep_ckpts > 0 else 0
+        runner.message_hub.update_info("kept_checkpoints", kept)
+        path = runner.save_checkpoint(
+            self._folder,
+            filename,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            by_epoch=self.by_epoch,
+            backend_args=self._backend_args,
+            **self._kwargs,
+        )
+        if is_main_process():
+            mark_latest_checkpoint(runner.work_dir, path)
+            for name in kept[: max(0, surplus)]:
+                self._remove(name)
+        runner.message_hub.update_info("kept_checkpoints", kept[max(0, surplus) :])
+
+    def _save_best(self, runner: "Runner", best: BestMetric, name: str, score: float) -> None:
+        hub = runner.message_hub
+        former = hub.get_info(self._info("ckpt", best), default=None)
+        count = runner.epoch if self.by_epoch else runner.iter
+        filename = f"best_{name.replace('/', '_')}_{self._unit}_{count}.pth"
+        path = join_path(self._folder, filename, backend_args=self._backend_args)
+        hub.update_info(self._info("score", best), score)
+        hub.update_info(self._info("ckpt", best), path)
+        runner.save_checkpoint(
+            self._folder,
+            filename,
+            save_optimizer=False,
+            save_param_scheduler=False,
+            by_epoch=self.by_epoch,
+            backend_args=self._backend_args,
+            progress=runner.progress,
+        )
+        if former is not None and former != path and is_main_process():
+            self._remove(Path(former).name)
+        runner.logger.info(
+            f"The best checkpoint with {score:.4f} {name} at {count} {self._unit} is saved to "
+            f"{filename}."
+        )
+
+    def _info(self, what: str, best: BestMetric) -> str:
+        return f"best_{what}" if len(self.best) == 1 else f"best_{what}_{best.key}"
+
+    def _remove(self, filename: str) -> None:
+        """Delete an old checkpoint; one that somebody else deleted already is no error."""
+        path = join_path(self._folder, filename, backend_args=self._backend_args)
+        try:
+            remove(path, backend_args=self._backend_args)
+        except FileNotFoundError:
+            _log.info("%s was deleted already", path)

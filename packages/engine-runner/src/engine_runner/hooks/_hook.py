@@ -1,0 +1,160 @@
+"""The points of a run at which other code may act."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine_runner._types import Batch, Metrics, Outputs
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from engine_runner.runner import Runner
+
+STAGES: tuple[str, ...] = (
+    "before_run",
+    "after_load_checkpoint",
+    "before_train",
+    "before_train_epoch",
+    "before_train_iter",
+    "after_train_iter",
+    "after_train_epoch",
+    "before_val",
+    "before_val_epoch",
+    "before_val_iter",
+    "after_val_iter",
+    "after_val_epoch",
+    "after_val",
+    "before_save_checkpoint",
+    "after_train",
+    "before_test",
+    "before_test_epoch",
+    "before_test_iter",
+    "after_test_iter",
+    "after_test_epoch",
+    "after_test",
+    "after_run",
+)
+
+
+class Hook:
+    """Base of all hooks: override the points at which to act, and leave out the others.
+
+    A point that no hook overrides costs a run nothing. At each call the hook receives the runner;
+    ``batch_idx`` counts from 0 within the epoch, ``runner.iter`` and ``runner.epoch`` count what
+    is finished.
+
+    Example:
+        >>> class CountBatches(Hook):
+        ...     priority = "LOW"
+        ...     batches = 0
+        ...     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        ...         self.batches += 1
+        >>> CountBatches().get_triggered_stages()
+        ['after_train_iter']
+    """
+
+    priority: int | str = "NORMAL"
+    stages: ClassVar[tuple[str, ...]] = STAGES
+
+    def before_run(self, runner: "Runner") -> None:
+        """Act before the work of `Runner.train`, `Runner.val` or `Runner.test` starts."""
+
+    def after_run(self, runner: "Runner") -> None:
+        """Act when the work of `Runner.train`, `Runner.val` or `Runner.test` is done."""
+
+    def before_train(self, runner: "Runner") -> None:
+        """Act before the first epoch, when the model is built, initialised and resumed."""
+
+    def after_train(self, runner: "Runner") -> None:
+        """Act after the last epoch."""
+
+    def before_val(self, runner: "Runner") -> None:
+        """Act before each validation."""
+
+    def after_val(self, runner: "Runner") -> None:
+        """Act after each validation."""
+
+    def before_test(self, runner: "Runner") -> None:
+        """Act before testing."""
+
+    def after_test(self, runner: "Runner") -> None:
+        """Act after testing."""
+
+    def before_train_epoch(self, runner: "Runner") -> None:
+        """Act before each training epoch."""
+
+    def before_val_epoch(self, runner: "Runner") -> None:
+        """Act before each pass over the validation data."""
+
+    def before_test_epoch(self, runner: "Runner") -> None:
+        """Act before the pass over the test data."""
+
+    def after_train_epoch(self, runner: "Runner") -> None:
+        """Act after each training epoch, before ``runner.epoch`` counts it."""
+
+    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Act on the metrics of a validation."""
+
+    def after_test_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Act on the metrics of a test."""
+
+    def before_train_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+        """Act before each training step."""
+
+    def before_val_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+        """Act before each validation step."""
+
+    def before_test_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+        """Act before each test step."""
+
+    def after_train_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Act on the log variables of a training step, before ``runner.iter`` counts it."""
+
+    def after_val_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Act on the predictions of a validation step."""
+
+    def after_test_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Act on the predictions of a test step."""
+
+    def before_save_checkpoint(self, runner: "Runner", checkpoint: dict[str, Any]) -> None:
+        """Add to a checkpoint, or change it, before it is written."""
+
+    def after_load_checkpoint(self, runner: "Runner", checkpoint: dict[str, Any]) -> None:
+        """Take from a checkpoint, or change it, before it is applied."""
+
+    def every_n_epochs(self, runner: "Runner", n: int) -> bool:
+        """Return whether the epoch now running is an n-th one; never for ``n <= 0``."""
+        return n > 0 and (runner.epoch + 1) % n == 0
+
+    def every_n_inner_iters(self, batch_idx: int, n: int) -> bool:
+        """Return whether this batch is an n-th one of its epoch; never for ``n <= 0``."""
+        return n > 0 and (batch_idx + 1) % n == 0
+
+    def every_n_train_iters(self, runner: "Runner", n: int) -> bool:
+        """Return whether the iteration now running is an n-th one; never for ``n <= 0``."""
+        return n > 0 and (runner.iter + 1) % n == 0
+
+    def end_of_epoch(self, dataloader: "DataLoader[Any]", batch_idx: int) -> bool:
+        """Return whether this batch is the data loader's last."""
+        return batch_idx + 1 == len(dataloader)
+
+    def is_last_train_epoch(self, runner: "Runner") -> bool:
+        """Return whether the epoch now running is the run's last."""
+        return runner.epoch + 1 == runner.max_epochs
+
+    def is_last_train_iter(self, runner: "Runner") -> bool:
+        """Return whether the iteration now running is the run's last."""
+        return runner.iter + 1 == runner.max_iters
+
+    def get_triggered_stages(self) -> list[str]:
+        """Return the points that this hook overrides, in the order of a run."""
+        return [stage for stage in self.stages if self._overrides(stage)]
+
+    def _overrides(self, stage: str) -> bool:
+        ours = getattr(type(self), stage, None)
+        return stage in vars(self) or ours is not getattr(Hook, stage, None)

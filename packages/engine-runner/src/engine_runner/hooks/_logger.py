@@ -1,0 +1,155 @@
+"""The lines of the log, and the numbers of the curves."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine_fileio import copyfile_from_local, dump, get_file_backend, join_path
+from engine_registry import HOOKS
+from engine_runner._types import Batch, Config, Metrics, Outputs
+from engine_runner.hooks._hook import Hook
+
+if TYPE_CHECKING:
+    from engine_runner.runner import Runner
+
+
+@HOOKS.register_module()
+class LoggerHook(Hook):
+    """Write what the log processor formats to the log, and its numbers to the visualizer.
+
+    Only here does a training iteration read tensors from the device, and only every ``interval``
+    iterations. The main rank alone writes.
+
+    Args:
+        interval: Iterations from one log line to the next, in training, validation and test.
+        ignore_last: Leave out the line of the last iterations of an epoch if they are fewer than
+            ``interval``. An epoch shorter than ``interval`` logs its last iteration all the same.
+        interval_exp_name: Iterations from one mention of the experiment's name to the next.
+        out_dir: Where to copy the log files when the run ends, under the last part of
+            ``work_dir``; any storage that engine-fileio knows.
+        out_suffix: Endings of the files to copy.
+        keep_local: Keep the local files after copying.
+        file_client_args: Older form of ``backend_args``.
+        log_metric_by_epoch: Record validation metrics at the epoch, rather than the iteration.
+        backend_args: Arguments of the storage back end of ``out_dir``.
+
+    Raises:
+        ValueError: An interval is not positive, both back end arguments are given, or
+            ``keep_local`` is false although nothing is copied.
+
+    Example:
+        >>> LoggerHook(interval=20).interval
+        20
+    """
+
+    priority = "BELOW_NORMAL"
+
+    def __init__(
+        self,
+        interval: int = 10,
+        ignore_last: bool = True,
+        interval_exp_name: int = 1000,
+        out_dir: str | Path | None = None,
+        out_suffix: str | tuple[str, ...] = (".json", ".log", ".py", "yaml"),
+        keep_local: bool = True,
+        file_client_args: Config | None = None,
+        log_metric_by_epoch: bool = True,
+        backend_args: Config | None = None,
+    ) -> None:
+        for name, value in (("interval", interval), ("interval_exp_name", interval_exp_name)):
+            if value <= 0:
+                raise ValueError(f"LoggerHook's {name} must be a positive integer, got {value}")
+        if file_client_args is not None and backend_args is not None:
+            raise ValueError("give LoggerHook either backend_args or the older file_client_args")
+        if out_dir is None and not keep_local:
+            raise ValueError("keep_local=False would delete the only copy of the log; set out_dir")
+        self.interval = interval
+        self.ignore_last = ignore_last
+        self.interval_exp_name = interval_exp_name
+        self.out_dir = out_dir
+        self.out_suffix = out_suffix
+        self.keep_local = keep_local
+        self.log_metric_by_epoch = log_metric_by_epoch
+        self._backend_args = dict(backend_args or file_client_args or {}) or None
+        self._short_end = 0
+
+    def before_run(self, runner: "Runner") -> None:
+        """Resolve ``out_dir``, so that a wrong one is reported now and not when the run ends."""
+        if self.out_dir is not None:
+            get_file_backend(str(self.out_dir), backend_args=self._backend_args)
+            self.out_dir = join_path(
+                str(self.out_dir), Path(runner.work_dir).name, backend_args=self._backend_args
+            )
+            runner.logger.info(f"Logs will be copied to {self.out_dir} when the run ends.")
+
+    def before_train(self, runner: "Runner") -> None:
+        """Note the last iteration of an epoch, where it is logged whatever the interval."""
+        size = len(runner.train_dataloader) if runner.trains_by_epoch else runner.max_iters
+        self._short_end = size if not self.ignore_last or size < self.interval else 0
+
+    def after_train_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Log the training at every interval."""
+        if (runner.iter + 1) % self.interval_exp_name == 0:
+            runner.logger.info(f"Exp name: {runner.experiment_name}")
+        count = batch_idx + 1
+        if count % self.interval and count != self._short_end:
+            return
+        tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
+        runner.logger.info(line)
+        runner.visualizer.add_scalars(tag, step=runner.iter + 1)
+
+    def after_val_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Log the pace of the validation at every interval."""
+        if self.every_n_inner_iters(batch_idx, self.interval):
+            _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "val")
+            runner.logger.info(line)
+
+    def after_test_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Log the pace of the test at every interval."""
+        if self.every_n_inner_iters(batch_idx, self.interval):
+            _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "test")
+            runner.logger.info(line)
+
+    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Log the metrics of a validation."""
+        size = len(runner.val_dataloader)
+        tag, line = runner.log_processor.get_log_after_epoch(runner, size, "val")
+        runner.logger.info(line)
+        by_epoch = self.log_metric_by_epoch and runner.trains_by_epoch
+        runner.visualizer.add_scalars(tag, step=runner.epoch if by_epoch else runner.iter)
+
+    def after_test_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Log the metrics of a test, and write them to ``<timestamp>.json`` in the log folder."""
+        size = len(runner.test_dataloader)
+        tag, line = runner.log_processor.get_log_after_epoch(
+            runner, size, "test", with_non_scalar=True
+        )
+        runner.logger.info(line)
+        if runner.is_main:
+            dump(_plain(tag), Path(runner.log_dir) / f"{runner.timestamp}.json")
+
+    def after_run(self, runner: "Runner") -> None:
+        """Copy the log files to ``out_dir``, and remove the local ones if asked to."""
+        if self.out_dir is None or not runner.is_main:
+            return
+        folder = Path(runner.log_dir)
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name.endswith(self.out_suffix):
+                relative = path.relative_to(folder.parent).as_posix()
+                target = join_path(self.out_dir, relative, backend_args=self._backend_args)
+                copyfile_from_local(path, target, backend_args=self._backend_args)
+                if not self.keep_local:
+                    path.unlink()
+                runner.logger.info(f"{path} was copied to {target}.")
+
+
+def _plain(tag: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, int | float | str | bool | list | dict) else str(value)
+        for name, value in tag.items()
+    }

@@ -1,0 +1,56 @@
+"""Learning rate, momentum and whatever else a schedule moves."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from engine_registry import HOOKS
+from engine_runner._types import Batch, Metrics, Outputs
+from engine_runner.hooks._hook import Hook
+
+if TYPE_CHECKING:
+    from engine_runner.runner import Runner
+
+
+@HOOKS.register_module()
+class ParamSchedulerHook(Hook):
+    """Step each schedule in the order of the config: by iteration, by epoch, or by metrics.
+
+    Example:
+        >>> ParamSchedulerHook().priority
+        'LOW'
+    """
+
+    priority = "LOW"
+
+    def after_train_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Step the schedules that count iterations."""
+        schedulers = runner.param_schedulers
+        for scheduler in schedulers if type(schedulers) is list else _flat(schedulers):
+            if not scheduler.by_epoch:
+                scheduler.step()
+
+    def after_train_epoch(self, runner: "Runner") -> None:
+        """Step the schedules that count epochs."""
+        for scheduler in _flat(runner.param_schedulers):
+            if scheduler.by_epoch:
+                scheduler.step()
+
+    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Step the schedules that wait for a metric, such as `ReduceOnPlateauLR`.
+
+        Outside of training (``runner.val()``) there are no schedules, and nothing happens.
+        """
+        if metrics is None:
+            return
+        for scheduler in _flat(runner.param_schedulers):
+            if getattr(scheduler, "need_val_args", False):
+                scheduler.step(metrics)
+
+
+def _flat(schedulers: Any) -> Iterator[Any]:
+    """Yield the schedulers of one optimizer, or of several by name."""
+    groups = schedulers.values() if isinstance(schedulers, dict) else [schedulers or ()]
+    for group in groups:
+        yield from group

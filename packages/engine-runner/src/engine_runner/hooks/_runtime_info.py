@@ -1,0 +1,102 @@
+"""Where the run is, for everyone who has the message hub but not the runner."""
+
+from typing import TYPE_CHECKING, Any
+
+from engine_registry import HOOKS
+from engine_runner._types import Batch, Metrics, Outputs
+from engine_runner.hooks._hook import Hook
+
+if TYPE_CHECKING:
+    from engine_runner.runner import Runner
+
+
+@HOOKS.register_module()
+class RuntimeInfoHook(Hook):
+    """Write epoch, iteration, learning rates, losses and metrics to the message hub.
+
+    Components that cannot reach the runner read them there: ``epoch``, ``iter``, ``max_epochs``,
+    ``max_iters``, ``cfg``, ``seed`` and ``experiment_name`` as infos, ``train/lr``,
+    ``train/<loss>`` and ``val/<metric>`` as scalars. Nothing is read from the device here.
+
+    Example:
+        >>> RuntimeInfoHook().priority
+        'VERY_HIGH'
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self) -> None:
+        self._scalar_names: dict[str, str] = {}
+
+    def before_run(self, runner: "Runner") -> None:
+        """Record what identifies the run."""
+        runner.message_hub.update_info("cfg", runner.cfg.pretty_text)
+        runner.message_hub.update_info("seed", runner.seed)
+        runner.message_hub.update_info("experiment_name", runner.experiment_name)
+
+    def before_train(self, runner: "Runner") -> None:
+        """Record the counters, which a resumed run continues, and the data set's meta data."""
+        hub = runner.message_hub
+        hub.update_info("loop_stage", "train")
+        hub.update_info("epoch", runner.epoch)
+        hub.update_info("iter", runner.iter)
+        hub.update_info("max_epochs", runner.max_epochs)
+        hub.update_info("max_iters", runner.max_iters)
+        metainfo = getattr(runner.train_dataloader.dataset, "metainfo", None)
+        if metainfo is not None:
+            hub.update_info("dataset_meta", metainfo, resumed=False)
+
+    def before_train_epoch(self, runner: "Runner") -> None:
+        """Record the epoch."""
+        runner.message_hub.update_info("epoch", runner.epoch)
+
+    def before_train_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+        """Record the iteration and the learning rate it will use."""
+        hub, names = runner.message_hub, self._scalar_names
+        hub.update_info("iter", runner.iter)
+        for name, values in runner.optim_wrapper.get_lr().items():
+            hub.update_scalar(names.get(name) or self._scalar_name(name), values[0])
+
+    def after_train_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Record the log variables; tensors stay on their device until somebody asks."""
+        if outputs:
+            hub, names = runner.message_hub, self._scalar_names
+            for name, value in outputs.items():
+                hub.update_scalar(names.get(name) or self._scalar_name(name), value)
+
+    def before_val(self, runner: "Runner") -> None:
+        """Record that the run is validating."""
+        runner.message_hub.update_info("loop_stage", "val")
+
+    def after_val(self, runner: "Runner") -> None:
+        """Record that the run is training again."""
+        runner.message_hub.update_info("loop_stage", "train")
+
+    def before_test(self, runner: "Runner") -> None:
+        """Record that the run is testing."""
+        runner.message_hub.update_info("loop_stage", "test")
+
+    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Record the metrics of a validation."""
+        _record_metrics(runner, "val", metrics)
+
+    def after_test_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+        """Record the metrics of a test."""
+        _record_metrics(runner, "test", metrics)
+
+    def _scalar_name(self, name: str) -> str:
+        return self._scalar_names.setdefault(name, f"train/{name}")
+
+
+def _record_metrics(runner: "Runner", mode: str, metrics: Metrics | None) -> None:
+    for name, value in (metrics or {}).items():
+        if _is_scalar(value):
+            runner.message_hub.update_scalar(f"{mode}/{name}", value)
+        else:
+            runner.message_hub.update_info(f"{mode}/{name}", value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, int | float) or getattr(value, "ndim", None) == 0

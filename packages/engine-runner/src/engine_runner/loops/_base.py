@@ -1,0 +1,125 @@
+"""What every loop has."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from engine_runner.runner import Runner
+
+
+class BaseLoop(ABC):
+    """A pass, or many, over the batches of a data loader.
+
+    Args:
+        runner: The run the loop is part of: the model, the hooks and the counters.
+        dataloader: A data loader, or a config that `Runner.build_dataloader` builds.
+
+    Example:
+        >>> class Count(BaseLoop):
+        ...     def run(self):
+        ...         return sum(1 for batch in self.dataloader)
+        >>> Count(None, [1, 2, 3]).run()
+        3
+    """
+
+    def __init__(self, runner: "Runner", dataloader: "DataLoader[Any] | Mapping[str, Any]") -> None:
+        self._runner = runner
+        self.dataloader: DataLoader[Any]
+        if isinstance(dataloader, Mapping):
+            self.dataloader = runner.build_dataloader(
+                dataloader, seed=runner.seed, diff_rank_seed=runner.diff_rank_seed
+            )
+        else:
+            self.dataloader = dataloader
+
+    @property
+    def runner(self) -> "Runner":
+        """The run the loop is part of."""
+        return self._runner
+
+    @abstractmethod
+    def run(self) -> Any:
+        """Execute the loop."""
+
+
+class TrainLoop(BaseLoop):
+    """What the training loops share: the counters, and when to validate.
+
+    Args:
+        runner: The run.
+        dataloader: The training data.
+        val_begin: The epoch or iteration from which to validate, from 1.
+        val_interval: Epochs or iterations from one validation to the next.
+        dynamic_intervals: ``(milestone, interval)`` pairs: from the milestone on, the interval
+            takes the place of ``val_interval``.
+
+    Raises:
+        ValueError: An interval is not positive, or the milestones are not in order.
+    """
+
+    def __init__(
+        self,
+        runner: "Runner",
+        dataloader: "DataLoader[Any] | Mapping[str, Any]",
+        val_begin: int = 1,
+        val_interval: int = 1,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        milestones = [milestone for milestone, _ in dynamic_intervals or ()]
+        if milestones != sorted(milestones):
+            raise ValueError(f"dynamic_intervals must be ordered by milestone, got {milestones}")
+        self._intervals = [(0, val_interval), *(dynamic_intervals or ())]
+        for _, interval in self._intervals:
+            if interval <= 0:
+                raise ValueError(f"a validation interval must be positive, got {interval}")
+        self.val_begin = val_begin
+        self.val_interval = val_interval
+        self.stop_training = False
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return self._runner.progress.epoch
+
+    @property
+    def iter(self) -> int:
+        """Finished iterations."""
+        return self._runner.progress.iter
+
+    @property
+    @abstractmethod
+    def max_epochs(self) -> int:
+        """Epochs to train in all."""
+
+    @property
+    @abstractmethod
+    def max_iters(self) -> int:
+        """Iterations to train in all."""
+
+    def _validate_if_due(self, count: int, last: int) -> None:
+        """Validate if it is the turn of this epoch or iteration, or the training's last."""
+        for milestone, interval in self._intervals:
+            if count >= milestone:
+                self.val_interval = interval
+        loop = self._runner.val_loop
+        due = count % self.val_interval == 0 or count == last
+        if loop is not None and count >= self.val_begin and due:
+            self._validate(loop)
+            self._runner.progress.validated = count
+
+    def _validate(self, loop: BaseLoop) -> None:
+        """Validate, and go back to training; optimizers that have two modes change theirs."""
+        runner = self._runner
+        runner.optim_wrapper.eval()
+        loop.run()
+        runner.model.train()
+        runner.optim_wrapper.train()
+
+    def _make_up_for_validation(self, count: int, last: int) -> None:
+        """Run the validation that the interrupted run was about to start."""
+        if count > 0 and self._runner.progress.validated < count:
+            self._validate_if_due(count, last)

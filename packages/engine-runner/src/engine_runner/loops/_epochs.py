@@ -1,0 +1,106 @@
+"""Training that counts epochs."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from engine_registry import LOOPS
+from engine_runner._types import Batch, Model
+from engine_runner.loops._base import TrainLoop
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from engine_runner.runner import Runner
+
+
+@LOOPS.register_module()
+class EpochBasedTrainLoop(TrainLoop):
+    """Train for a number of epochs.
+
+    Args:
+        runner: The run.
+        dataloader: The training data, or its config.
+        max_epochs: Epochs to train in all.
+        val_begin: The epoch from which to validate, from 1.
+        val_interval: Epochs from one validation to the next; the last epoch is always validated.
+        dynamic_intervals: ``(epoch, interval)`` pairs that change ``val_interval`` on the way.
+
+    Raises:
+        ValueError: ``max_epochs`` is not a whole number, or an interval is not positive.
+
+    Example:
+        >>> EpochBasedTrainLoop(None, [0, 1, 2], max_epochs=2).max_iters
+        6
+    """
+
+    def __init__(
+        self,
+        runner: "Runner",
+        dataloader: "DataLoader[Any] | Mapping[str, Any]",
+        max_epochs: int,
+        val_begin: int = 1,
+        val_interval: int = 1,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
+        if int(max_epochs) != max_epochs or max_epochs < 0:
+            raise ValueError(f"max_epochs must be a whole number of epochs, got {max_epochs}")
+        self._max_epochs = int(max_epochs)
+        self._max_iters = self._max_epochs * len(self.dataloader)
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs to train in all."""
+        return self._max_epochs
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations to train in all."""
+        return self._max_iters
+
+    def run(self) -> Model:
+        """Train, and return the model.
+
+        The points at which hooks act::
+
+            before_train
+                before_train_epoch
+                    before_train_iter
+                    after_train_iter
+                after_train_epoch
+                (validation)
+            after_train
+        """
+        runner = self._runner
+        runner.call_hook("before_train")
+        self._make_up_for_validation(self.epoch, self._max_epochs)
+        while self.epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate_if_due(self.epoch, self._max_epochs)
+        runner.call_hook("after_train")
+        return runner.model
+
+    def run_epoch(self) -> None:
+        """Train on each batch once; a resumed epoch goes on at its next batch."""
+        runner = self._runner
+        runner.call_hook("before_train_epoch")
+        runner.model.train()
+        runner.optim_wrapper.train()
+        start = getattr(self.dataloader, "batches_consumed", 0)
+        for idx, data_batch in enumerate(self.dataloader, start % max(1, len(self.dataloader))):
+            self.run_iter(idx, data_batch)
+        runner.call_hook("after_train_epoch")
+        runner.progress.epoch += 1
+
+    def run_iter(self, idx: int, data_batch: Batch) -> None:
+        """Train on one batch: forward, backward, update.
+
+        Args:
+            idx: Index of the batch in the epoch, from 0.
+            data_batch: The batch as the data loader yields it.
+        """
+        runner = self._runner
+        runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        runner.progress.iter += 1

@@ -1,0 +1,116 @@
+"""Validation and test: one pass over the data, and the metrics."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from engine_registry import LOOPS
+from engine_runner._autocast import autocast
+from engine_runner._types import Batch
+from engine_runner.loops._base import BaseLoop
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from engine_evaluator import Evaluator
+    from engine_runner.runner import Runner
+
+
+class _EvaluationLoop(BaseLoop):
+    """What validation and test share; they differ in the model's step and the hook points."""
+
+    _mode: str
+
+    def __init__(
+        self,
+        runner: "Runner",
+        dataloader: "DataLoader[Any] | Mapping[str, Any]",
+        evaluator: "Evaluator | Mapping[str, Any] | Sequence[Any]",
+        fp16: bool = False,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.evaluator: Evaluator = runner.build_evaluator(evaluator)
+        self.fp16 = fp16
+        metainfo = getattr(self.dataloader.dataset, "metainfo", None)
+        if metainfo is not None:
+            self.evaluator.dataset_meta = metainfo
+            runner.visualizer.dataset_meta = metainfo
+
+    def run(self) -> dict[str, Any]:
+        """Evaluate the model, and return the metrics by name.
+
+        The points at which hooks act, ``MODE`` being ``val`` or ``test``::
+
+            before_MODE
+                before_MODE_epoch
+                    before_MODE_iter
+                    after_MODE_iter
+                after_MODE_epoch
+            after_MODE
+        """
+        runner, mode = self._runner, self._mode
+        runner.call_hook(f"before_{mode}")
+        runner.call_hook(f"before_{mode}_epoch")
+        runner.model.eval()
+        for idx, data_batch in enumerate(self.dataloader):
+            self.run_iter(idx, data_batch)
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))  # type: ignore[arg-type]  # data sets of evaluation have a length
+        runner.call_hook(f"after_{mode}_epoch", metrics=metrics)
+        runner.call_hook(f"after_{mode}")
+        return metrics
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch: Batch) -> None:
+        """Predict one batch, and hand predictions and batch to the evaluator.
+
+        Args:
+            idx: Index of the batch, from 0.
+            data_batch: The batch as the data loader yields it.
+        """
+        runner, mode = self._runner, self._mode
+        runner.call_hook(f"before_{mode}_iter", batch_idx=idx, data_batch=data_batch)
+        step = getattr(runner.model, f"{mode}_step")
+        with autocast(enabled=self.fp16):
+            outputs = step(data_batch)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        runner.call_hook(
+            f"after_{mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
+        )
+
+
+@LOOPS.register_module()
+class ValLoop(_EvaluationLoop):
+    """Validate a model on data that it is not trained on.
+
+    Args:
+        runner: The run.
+        dataloader: The validation data, or its config.
+        evaluator: An evaluator, a metric, several, or configs of them.
+        fp16: Predict in mixed precision.
+
+    Example:
+        >>> ValLoop.__mro__[1].run.__doc__.splitlines()[0]
+        'Evaluate the model, and return the metrics by name.'
+    """
+
+    _mode = "val"
+
+
+@LOOPS.register_module()
+class TestLoop(_EvaluationLoop):
+    """Test a trained model.
+
+    Args:
+        runner: The run.
+        dataloader: The test data, or its config.
+        evaluator: An evaluator, a metric, several, or configs of them.
+        fp16: Predict in mixed precision.
+
+    Example:
+        >>> TestLoop.__mro__[1].run.__doc__.splitlines()[0]
+        'Evaluate the model, and return the metrics by name.'
+    """
+
+    __test__ = False  # pytest: this is no test case
+    _mode = "test"

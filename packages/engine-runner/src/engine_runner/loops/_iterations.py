@@ -1,0 +1,114 @@
+"""Training that counts iterations."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from engine_registry import LOOPS
+from engine_runner._types import Batch, Model
+from engine_runner.hooks._sampler_seed import set_sampler_epoch
+from engine_runner.loops._base import TrainLoop
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from engine_runner.runner import Runner
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(TrainLoop):
+    """Train for a number of iterations, over and over the data.
+
+    To the hooks the whole training is one epoch; ``runner.epoch`` counts the passes over the data.
+
+    Args:
+        runner: The run.
+        dataloader: The training data, or its config.
+        max_iters: Iterations to train in all.
+        val_begin: The iteration from which to validate, from 1.
+        val_interval: Iterations from one validation to the next; the last one always validates.
+        dynamic_intervals: ``(iteration, interval)`` pairs that change ``val_interval`` on the way.
+
+    Raises:
+        ValueError: ``max_iters`` is not a whole number, an interval is not positive, or the data
+            loader yields nothing.
+
+    Example:
+        >>> IterBasedTrainLoop(None, [0, 1, 2], max_iters=100).max_iters
+        100
+    """
+
+    def __init__(
+        self,
+        runner: "Runner",
+        dataloader: "DataLoader[Any] | Mapping[str, Any]",
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
+        if int(max_iters) != max_iters or max_iters < 0:
+            raise ValueError(f"max_iters must be a whole number of iterations, got {max_iters}")
+        self._max_iters = int(max_iters)
+
+    @property
+    def max_epochs(self) -> int:
+        """One: the whole training is an epoch."""
+        return 1
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations to train in all."""
+        return self._max_iters
+
+    def run(self) -> Model:
+        """Train, and return the model.
+
+        The points at which hooks act::
+
+            before_train
+                before_train_epoch
+                    before_train_iter
+                    after_train_iter
+                    (validation)
+                after_train_epoch
+            after_train
+        """
+        runner = self._runner
+        runner.call_hook("before_train")
+        runner.call_hook("before_train_epoch")
+        self._make_up_for_validation(self.iter, self._max_iters)
+        runner.model.train()
+        runner.optim_wrapper.train()
+        batches = self._endless_batches()
+        while self.iter < self._max_iters and not self.stop_training:
+            self.run_iter(next(batches))
+            self._validate_if_due(self.iter, self._max_iters)
+        runner.call_hook("after_train_epoch")
+        runner.call_hook("after_train")
+        return runner.model
+
+    def run_iter(self, data_batch: Batch) -> None:
+        """Train on one batch: forward, backward, update.
+
+        Args:
+            data_batch: The batch as the data loader yields it.
+        """
+        runner = self._runner
+        idx = runner.progress.iter
+        runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        runner.progress.iter += 1
+
+    def _endless_batches(self) -> Iterator[Batch]:
+        """Yield batches without end; each pass over the data has its own order."""
+        progress = self._runner.progress
+        empty_passes = 0
+        while empty_passes < 2:  # one is what a run finds that was saved after a last batch
+            before = progress.iter
+            yield from self.dataloader
+            empty_passes = empty_passes + 1 if progress.iter == before else 0
+            progress.epoch += 1
+            set_sampler_epoch(self.dataloader, progress.epoch)
+        raise ValueError("the training data loader yields no batch: is the data set empty?")

@@ -1,0 +1,294 @@
+"""The command line as a user meets it: real processes, real files."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from engine_runner.cli import main
+
+ENGINE = Path(sys.executable).with_name("engine")
+
+TASK = """
+import torch
+from engine_evaluator import BaseMetric
+from engine_model import BaseModel
+from engine_registry import DATASETS, METRICS, MODELS
+
+
+@DATASETS.register_module()
+class Points(torch.utils.data.Dataset):
+    def __init__(self, size=32, slow=0.0):
+        self.x, self.slow = torch.linspace(-1, 1, size)[:, None], slow
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        if self.slow:
+            import time
+            time.sleep(self.slow)
+        return self.x[index], 3 * self.x[index] + 1
+
+
+@MODELS.register_module()
+class Line(BaseModel):
+    def __init__(self, bias=True):
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1, bias=bias)
+
+    def forward(self, x, y, mode="tensor"):
+        out = self.linear(x)
+        return {"loss": (out - y).square().mean()} if mode == "loss" else (out, y)
+
+
+@METRICS.register_module()
+class MeanError(BaseMetric):
+    def process(self, data_batch, data_samples):
+        out, y = data_samples
+        self.results += (out - y).abs().flatten().tolist()
+
+    def compute_metrics(self, results):
+        return {"error": sum(results) / len(results)}
+"""
+
+CONFIG = """
+custom_imports = dict(imports=["task"], allow_failed_imports=False)
+model = dict(type="Line")
+train_dataloader = dict(
+    dataset=dict(type="Points"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+    batch_size=8,
+)
+val_dataloader = dict(
+    dataset=dict(type="Points"),
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    collate_fn=dict(type="default_collate"),
+    batch_size=8,
+)
+test_dataloader = val_dataloader
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
+train_cfg = dict(by_epoch=True, max_epochs=3)
+val_cfg = dict()
+test_cfg = dict()
+val_evaluator = dict(type="MeanError")
+test_evaluator = val_evaluator
+randomness = dict(seed=0)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with a config and the module it imports."""
+    (tmp_path / "task.py").write_text(TASK)
+    (tmp_path / "cfg.py").write_text(CONFIG)
+    return tmp_path
+
+
+class Done(NamedTuple):
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Return a function that runs the command in this process, where nothing needs another."""
+
+    def run(*arguments: str, code: int = 0) -> Done:
+        monkeypatch.chdir(project)
+        monkeypatch.setattr(sys, "argv", ["engine", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        done = Done(*capsys.readouterr())
+        assert exit_.value.code == code, done
+        return done
+
+    return run
+
+
+def engine(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder, and check its exit code."""
+    done = subprocess.run(
+        [ENGINE, *arguments], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_help_shows_commands_and_examples(command: Command) -> None:
+    text = command("--help").stdout
+
+    assert all(command in text for command in ("train", "test", "config", "check", "env"))
+    assert "engine train config.py --resume" in text
+
+
+def test_train_test_and_resume(project: Path) -> None:
+    trained = engine(project, "train", "cfg.py", "--cfg-options", "train_cfg.max_epochs=2")
+    work = project / "work_dirs" / "cfg"
+    assert (work / "epoch_2.pth").is_file()
+    assert "curves.png" in trained.stdout
+    assert "\r" not in trained.stdout  # no progress bar in a pipe
+
+    tested = engine(project, "test", "cfg.py", "work_dirs/cfg/epoch_2.pth").stdout
+    validated = re.findall(r"Epoch\(val\) \[2\]\[4/4\]  error: (\d\.\d{4})", trained.stdout)
+    assert f"{float(re.findall(r'^error: (.*)$', tested, re.M)[0]):.4f}" == validated[0]
+
+    resumed = engine(project, "train", "cfg.py", "--resume").stdout
+    assert "resumed epoch: 2, iter: 8" in resumed
+    assert (work / "epoch_3.pth").is_file()
+
+
+def test_interrupted_training_saves_and_resumes(project: Path) -> None:
+    slow = ["--cfg-options", "train_dataloader.dataset.slow=0.02"]
+    process = subprocess.Popen(
+        [ENGINE, "train", "cfg.py", *slow], cwd=project, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Saving checkpoint at 1 epochs" in line:
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM" in rest
+
+    stopped_at = int(re.findall(r"after iteration (\d+)", rest)[0])
+    resumed = engine(project, "train", "cfg.py", "--resume").stdout
+    assert f"iter: {stopped_at}" in resumed
+    assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()
+
+
+def test_killed_training_resumes_from_a_whole_checkpoint(project: Path) -> None:
+    slow = ["--cfg-options", "train_dataloader.dataset.slow=0.02"]
+    process = subprocess.Popen(
+        [ENGINE, "train", "cfg.py", *slow], cwd=project, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Saving checkpoint at 2 epochs" in line:
+            break
+    process.kill()
+    process.stdout.close()
+    process.wait(60)
+
+    resumed = engine(project, "train", "cfg.py", "--resume").stdout
+    assert re.search(r"resumed epoch: [12], iter: [48]", resumed)
+    assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()
+
+
+def test_config_prints_the_merged_config(project: Path, command: Command) -> None:
+    text = command("config", "cfg.py", "--cfg-options", "optim_wrapper.optimizer.lr=0.5")
+
+    assert "lr=0.5" in text.stdout
+
+
+def test_config_shows_origins(project: Path, command: Command) -> None:
+    text = command(
+        "config", "cfg.py", "--origins", "--cfg-options", "train_cfg.max_epochs=9"
+    ).stdout
+
+    lines = CONFIG.splitlines()
+    line = next(n for n, row in enumerate(lines, 1) if row.startswith("optim_wrapper"))
+    assert re.search(rf"optim_wrapper\.optimizer\.lr = 0\.1 +# .*cfg\.py:{line}$", text, re.M)
+    assert re.search(r"train_cfg\.max_epochs = 9 +# --cfg-options", text)
+
+
+def test_check_reports_every_mistake_at_once(project: Path, command: Command) -> None:
+    wrong = CONFIG.replace('"Line"', '"Lime"').replace("shuffle=True", "shufle=True")
+    (project / "wrong.py").write_text(wrong)
+
+    done = command("check", "wrong.py", code=1)
+
+    assert "'Line'" in done.stderr or "Line" in done.stderr
+    assert "shuffle" in done.stderr
+    assert "wrong.py:3" in done.stderr
+    assert "2 problems" in done.stderr
+
+
+def test_check_of_a_right_config_says_so(project: Path, command: Command) -> None:
+    assert "no problems" in command("check", "cfg.py").stdout
+
+
+def test_env_reports_the_environment(command: Command) -> None:
+    text = command("env").stdout
+
+    assert "sys.platform" in text
+    assert "PyTorch" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train", "cgf.py"], 2, "did you mean cfg.py?"),
+        (["train", "cfg.py", "--cfg-options", "lr"], 2, "lr"),
+        (["train", "cfg.py", "--cfg-options", "model.type=Lime"], 1, "Line"),
+        (["train", "cfg.py", "--cfg-options", "model.bais=False"], 1, "bias"),
+        (["test", "cfg.py", "no.pth"], 2, "no such checkpoint: no.pth"),
+        (["tarin", "cfg.py"], 2, "tarin"),
+        (["train", "cfg.py", "--cfg-options", "val_evaluator=None"], 1, "val_evaluator"),
+    ],
+    ids=["file", "option", "type", "argument", "checkpoint", "command", "group"],
+)
+def test_mistake_is_told_without_a_traceback(
+    command: Command, arguments: list[str], code: int, words: str
+) -> None:
+    done = command(*arguments, code=code)
+
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_the_traceback(project: Path, command: Command) -> None:
+    done = command("--debug", "train", "cfg.py", "--cfg-options", "model.type=Lime", code=1)
+
+    assert "Traceback" in done.stderr
+
+
+def test_error_of_the_users_own_code_shows_its_traceback(project: Path) -> None:
+    (project / "task.py").write_text(TASK.replace("return len(self.x)", "return 1 // 0"))
+
+    done = engine(project, "train", "cfg.py", code=1)
+
+    assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_train_under_torchrun(project: Path) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"),
+            *("--rdzv-endpoint", "127.0.0.1:0"),
+            *("-m", "engine_runner.cli", "train", "cfg.py"),
+        ],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    [scalars] = project.glob("work_dirs/cfg/*/vis_data/scalars.json")
+    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+    assert [row["step"] for row in rows if "error" in row] == [1, 2, 3]
+    assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()

@@ -1,0 +1,217 @@
+"""What is saved, what is kept, and how a run goes on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine_runner import Hook, Runner, find_latest_checkpoint
+from engine_runner.checkpoint import mark_latest_checkpoint
+
+MakeRunner = Callable[..., Runner]
+
+
+class Stop(Exception):
+    """Ends a run in the middle."""
+
+
+class StopAfter(Hook):
+    """Ends the run after some iterations, as a crash would."""
+
+    priority = "LOWEST"
+
+    def __init__(self, iterations: int) -> None:
+        self.iterations = iterations
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if runner.iter + 1 == self.iterations:
+            raise Stop
+
+
+@pytest.mark.parametrize("stop", [2, 4, 5, 8, 11], ids=lambda stop: f"after-{stop}")
+@pytest.mark.parametrize("by_epoch", [True, False], ids=["epochs", "iterations"])
+def test_resumed_run_ends_as_the_uninterrupted_one(
+    settings: Callable[..., dict[str, Any]], tmp_path: Path, stop: int, by_epoch: bool
+) -> None:
+    loop = (
+        {"by_epoch": True, "max_epochs": 3}
+        if by_epoch
+        else {"by_epoch": False, "max_iters": 12, "val_interval": 5}
+    )
+    changes = {
+        "train_cfg": loop,
+        "default_hooks": {
+            "checkpoint": {"type": "CheckpointHook", "by_epoch": False, "interval": 1}
+        },
+    }
+    whole = settings(**changes, work_dir=str(tmp_path / "whole"))
+    expected = Runner(**whole).train().state_dict()
+
+    broken = settings(**changes)
+    with pytest.raises(Stop):
+        Runner(**broken, custom_hooks=[StopAfter(stop)]).train()
+    resumed = settings(**changes, resume=True)
+    runner = Runner(**resumed)
+    state = runner.train().state_dict()
+
+    seen = [
+        *broken["train_dataloader"]["dataset"].asked[: stop * 3],
+        *resumed["train_dataloader"]["dataset"].asked,
+    ]
+    train_only = whole["train_dataloader"]["dataset"]
+    assert runner.iter == 12
+    assert all(torch.equal(expected[name], state[name]) for name in expected)
+    assert seen[-3:] == train_only.asked[-3:]
+
+
+def test_interrupted_validation_is_made_up_for(
+    make_runner: MakeRunner, settings: Callable[..., dict[str, Any]]
+) -> None:
+    class StopBeforeValidation(Hook):
+        def before_val(self, runner: Runner) -> None:
+            raise Stop
+
+    with pytest.raises(Stop):
+        make_runner(custom_hooks=[StopBeforeValidation()]).train()
+    validated: list[int] = []
+
+    class Note(Hook):
+        def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+            validated.append(runner.epoch)
+
+    make_runner(resume=True, custom_hooks=[Note()]).train()
+
+    assert validated == [1, 2, 3]
+
+
+def test_resume_without_a_checkpoint_starts_anew(make_runner: MakeRunner) -> None:
+    runner = make_runner(resume=True)
+
+    runner.train()
+
+    assert runner.epoch == 3
+
+
+def test_load_from_takes_weights_alone(make_runner: MakeRunner, tmp_path: Path) -> None:
+    first = make_runner()
+    trained = first.train().state_dict()
+    second = make_runner(
+        load_from=f"{first.work_dir}/epoch_3.pth", work_dir=str(tmp_path / "second")
+    )
+
+    second.load_or_resume()
+
+    assert second.epoch == 0
+    assert all(torch.equal(trained[name], second.model.state_dict()[name]) for name in trained)
+
+
+def test_checkpoint_holds_plain_data(make_runner: MakeRunner) -> None:
+    runner = make_runner()
+    runner.train()
+
+    checkpoint = torch.load(f"{runner.work_dir}/epoch_3.pth", weights_only=True)
+
+    assert {"meta", "state_dict", "optimizer", "param_schedulers", "message_hub"} <= set(checkpoint)
+    assert (checkpoint["meta"]["epoch"], checkpoint["meta"]["iter"]) == (3, 12)
+
+
+def test_old_checkpoints_are_deleted_also_by_a_resumed_run(
+    make_runner: MakeRunner,
+) -> None:
+    keep = {"checkpoint": {"type": "CheckpointHook", "interval": 1, "max_keep_ckpts": 2}}
+    with pytest.raises(Stop):
+        make_runner(default_hooks=keep, custom_hooks=[StopAfter(10)]).train()
+
+    runner = make_runner(default_hooks=keep, resume=True)
+    runner.train()
+
+    assert sorted(path.name for path in Path(runner.work_dir).glob("epoch_*.pth")) == [
+        "epoch_2.pth",
+        "epoch_3.pth",
+    ]
+
+
+def test_best_checkpoint_replaces_the_former(make_runner: MakeRunner) -> None:
+    runner = make_runner(
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "save_best": "auto"}}
+    )
+
+    runner.train()
+
+    [best] = Path(runner.work_dir).glob("best_*.pth")
+    score = runner.message_hub.get_info("best_score")
+    errors = runner.message_hub.get_scalar("val/error").data[0]
+    assert score == pytest.approx(min(errors))
+    epoch = int(errors.argmin()) + 1
+    assert best.name == f"best_error_epoch_{epoch}.pth"
+    assert torch.load(best, weights_only=True)["meta"]["epoch"] == epoch
+
+
+def test_checkpoints_go_below_out_dir(make_runner: MakeRunner, tmp_path: Path) -> None:
+    out_dir = tmp_path / "elsewhere"
+    runner = make_runner(
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "out_dir": str(out_dir)}}
+    )
+
+    runner.train()
+
+    assert (out_dir / "work" / "epoch_3.pth").is_file()
+    assert find_latest_checkpoint(runner.work_dir) == str(out_dir / "work" / "epoch_3.pth")
+
+
+def test_latest_checkpoint_of_a_moved_folder_is_found(tmp_path: Path) -> None:
+    former, moved = tmp_path / "former", tmp_path / "moved"
+    former.mkdir()
+    (former / "epoch_1.pth").write_bytes(b"")
+    mark_latest_checkpoint(former, former / "epoch_1.pth")
+
+    former.rename(moved)
+
+    assert find_latest_checkpoint(moved) == str(moved / "epoch_1.pth")
+
+
+def test_latest_checkpoint_that_is_gone_is_none(tmp_path: Path) -> None:
+    mark_latest_checkpoint(tmp_path, tmp_path / "epoch_1.pth")
+
+    assert find_latest_checkpoint(tmp_path) is None
+
+
+def test_resume_with_other_schedules_is_refused(make_runner: MakeRunner) -> None:
+    make_runner().train()
+    schedules = [{"type": "LinearLR"}, {"type": "ConstantLR"}]
+
+    with pytest.raises(ValueError, match="holds 1 parameter schedulers, the run has 2"):
+        make_runner(resume=True, param_scheduler=schedules).train()
+
+
+def test_resume_from_weights_alone_is_refused(make_runner: MakeRunner, tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    torch.save(make_runner().model.state_dict(), file)
+
+    with pytest.raises(ValueError, match="resume=False"):
+        make_runner(load_from=str(file), resume=True).train()
+
+
+def test_test_gives_the_metrics_of_the_checkpoint(
+    make_runner: MakeRunner, settings: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    trained = make_runner()
+    trained.train()
+    arguments = settings(work_dir=str(tmp_path / "test"))
+    runner = Runner(
+        **{
+            **arguments,
+            "test_dataloader": arguments["val_dataloader"],
+            "test_cfg": {},
+            "test_evaluator": arguments["val_evaluator"],
+            "load_from": f"{trained.work_dir}/epoch_3.pth",
+        }
+    )
+
+    metrics = runner.test()
+
+    assert metrics["error"] == pytest.approx(trained.message_hub.get_scalar("val/error").current())
