@@ -1,0 +1,105 @@
+"""Data set, preprocessor, model and metric of the digits example."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from engine_evaluator import BaseMetric
+from engine_model import BaseDataPreprocessor, BaseModel
+from engine_registry import DATASETS, METRICS, MODELS
+
+
+@DATASETS.register_module()
+class Digits(Dataset[tuple[Tensor, int]]):
+    """Scans of handwritten digits that scikit-learn ships, split by a fixed seed.
+
+    Args:
+        split: ``"train"`` (four fifths) or ``"validation"`` (the rest).
+        seed: Seed of the split.
+    """
+
+    def __init__(self, split: Literal["train", "validation"], seed: int = 0) -> None:
+        if split not in ("train", "validation"):
+            raise ValueError(f"split is 'train' or 'validation', got {split!r}")
+        data = load_digits()
+        order = torch.randperm(len(data.target), generator=torch.Generator().manual_seed(seed))
+        border = len(order) * 4 // 5
+        chosen = order[:border] if split == "train" else order[border:]
+        self.images = torch.from_numpy(data.images).float()[chosen, None]  # (N, 1, 8, 8), 0 to 16
+        self.labels = torch.from_numpy(data.target).long()[chosen]  # (N,)
+
+    def __len__(self) -> int:
+        """Return the number of scans."""
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return a scan of shape (1, 8, 8) and its digit."""
+        return self.images[index], int(self.labels[index])
+
+
+@MODELS.register_module()
+class DigitPreprocessor(BaseDataPreprocessor):
+    """Scale scans to -1 to 1 and, in training, shift each by up to one pixel."""
+
+    def forward(self, data: Any, training: bool = False) -> Any:
+        """Return the batch on the model's device, ready for the network."""
+        images, labels = super().forward(data, training)
+        images = images / 8 - 1
+        if training:
+            rows, columns = torch.randint(0, 3, (2,)).tolist()
+            padded = functional.pad(images, (1, 1, 1, 1), value=-1.0)
+            images = padded[..., rows : rows + 8, columns : columns + 8]
+        return images, labels
+
+
+@MODELS.register_module()
+class DigitClassifier(BaseModel):
+    """Two convolutions and a linear layer.
+
+    Args:
+        width: Channels of the first convolution; the second has twice as many.
+        data_preprocessor: Config of the preprocessor.
+    """
+
+    def __init__(self, width: int = 32, data_preprocessor: Any = None) -> None:
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.network = nn.Sequential(
+            nn.Conv2d(1, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(2 * width * 4, 10),
+        )
+
+    def forward(self, images: Tensor, labels: Tensor, mode: str = "tensor") -> Any:
+        """Return losses, predictions with labels, or scores of shape (N, 10)."""
+        scores = self.network(images)
+        if mode == "loss":
+            return {"loss": functional.cross_entropy(scores, labels)}
+        if mode == "predict":
+            return scores.argmax(dim=1), labels
+        return scores
+
+
+@METRICS.register_module()
+class DigitAccuracy(BaseMetric):
+    """Share of scans whose digit is recognised."""
+
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        """Keep which scans of a batch were right."""
+        predicted, labels = data_samples
+        self.results += (predicted == labels).int().tolist()
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        """Return the accuracy, from 0 to 1."""
+        return {"accuracy": sum(results) / len(results)}
