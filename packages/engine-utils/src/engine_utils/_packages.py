@@ -88,7 +88,8 @@ def _import_names(distribution: str) -> list[str]:
     wanted = _normal(distribution)
     provided = metadata.packages_distributions()
     found = [name for name, owners in provided.items() if wanted in map(_normal, owners)]
-    return found or [distribution]
+    # The metadata of an editable install does not list what can be imported.
+    return found or [distribution.replace("-", "_")]
 
 
 def _normal(name: str) -> str:

@@ -127,9 +127,6 @@ def track_parallel_progress(
                 before, count = max(count, left_out), count + len(results)
                 if count > before:
                     bar.update(count - before)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
         finally:
             bar.close()
     if keep_order:
@@ -150,13 +147,18 @@ def _chunks_done(
     source = iter(items)
     chunks = enumerate(iter(lambda: list(islice(source, chunksize)), []))
     running: dict[Future[list[_R]], int] = {}
-    while True:
-        for index, chunk in islice(chunks, ahead - len(running)):
-            running[pool.submit(_run_chunk, func, chunk, index * chunksize)] = index
-        if not running:
-            return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield running.pop(future), future.result()
+    try:
+        while True:
+            for index, chunk in islice(chunks, ahead - len(running)):
+                running[pool.submit(_run_chunk, func, chunk, index * chunksize)] = index
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        # Not the pool's shutdown(cancel_futures=True), which can wait for ever in Python 3.11.
+        for future in running:
+            future.cancel()
 
 
 def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[_R]:
