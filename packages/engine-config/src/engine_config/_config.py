@@ -128,7 +128,7 @@ class Config:
         path = os.fspath(filename)
         package, double_colon, inner = path.partition("::")
         if double_colon:
-            from engine_config._inherit import package_config
+            from engine_config._locate import package_config
 
             path = package_config(package, inner)
         options = _read.Options(

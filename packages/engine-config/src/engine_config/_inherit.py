@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import ast
 import copy
-import importlib.util
 import os
-import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from engine_config._attach import Attacher
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import (
-    ConfigError,
-    ConfigFileNotFoundError,
     ConfigKeyError,
     ConfigParseError,
     ConfigReadError,
 )
 from engine_config._lists import LIST_EDITS
 from engine_config._literal import Evaluator
+from engine_config._locate import base_path, imported_path
 from engine_config._merge import DELETE_KEY, Merging, Note
 from engine_config._origin import Mark, Source, error_at
 from engine_config._python import BaseView, Kind, run
@@ -33,6 +31,7 @@ BASE_KEY: Final = "_base_"
 SCOPE_KEY: Final = "_scope_"
 RESERVED: Final = ("filename", "text", "pretty_text")
 _MAX_CHAIN: Final = 50
+_NO_CHAIN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(kw_only=True)
@@ -52,25 +51,27 @@ class Loaded:
     notes: list[Note] = field(default_factory=list)
 
 
-def load_file(path: str, options: Options, chain: tuple[str, ...] = ()) -> Loaded:
+def load_file(path: str, options: Options, chain: Mapping[str, str] = _NO_CHAIN) -> Loaded:
     """Read a config file and its bases.
 
     Args:
         path: the path of the file.
         options: how to read it.
-        chain: the files that led here, each a base of the one before it.
+        chain: the paths of the files that led here, each a base of the one before it, by their real
+            paths.
 
     Raises:
         ConfigError: one of the files is missing, malformed, or does not fit the others.
     """
     real = _identity(path)
-    known = [_identity(other) for other in chain]
-    if real in known:
-        circle = " -> ".join([*chain[known.index(real) :], path])
-        raise ConfigParseError(f"the bases go round in a circle: {circle}", file=chain[-1])
+    if real in chain:
+        files = list(chain.values())
+        circle = " -> ".join([*files[list(chain).index(real) :], path])
+        raise ConfigParseError(f"the bases go round in a circle: {circle}", file=files[-1])
     if len(chain) > _MAX_CHAIN:
         raise ConfigParseError(f"more than {_MAX_CHAIN} configs inherit in a row", file=path)
-    return load_text(read_text(path), path, suffix_of(path), options, chain=chain)
+    text = read_text(path)
+    return load_text(text, path, suffix_of(path), options, chain={**chain, real: path})
 
 
 def _identity(path: str) -> str:
@@ -81,7 +82,7 @@ def _identity(path: str) -> str:
 
 
 def load_text(
-    text: str, path: str, suffix: str, options: Options, *, chain: tuple[str, ...] = ()
+    text: str, path: str, suffix: str, options: Options, *, chain: Mapping[str, str] = _NO_CHAIN
 ) -> Loaded:
     """Read a config text and its bases; arguments as for `load_file`."""
     parsed = parse_text(text, path, suffix, options)
@@ -97,13 +98,14 @@ def load_text(
 # --- plain configs: _base_ -------------------------------------------------------------------
 
 
-def _load_plain(parsed: Parsed, source: Source, options: Options, chain: tuple[str, ...]) -> Loaded:
+def _load_plain(
+    parsed: Parsed, source: Source, options: Options, chain: Mapping[str, str]
+) -> Loaded:
     data, base_names, base_line = _data_and_bases(parsed, source, options)
-    open_chain = (*chain, source.file)
     result = Loaded(values=ConfigDict(), kind="plain" if base_names else "either", sources=[])
     for name in base_names:
         path, scope = base_path(name, source.file, base_line)
-        loaded = load_file(path, options, open_chain)
+        loaded = load_file(path, options, chain)
         if loaded.kind == "lazy":
             raise _mixed(source.file, base_line, "_base_", path)
         if scope:
@@ -249,14 +251,16 @@ def _mixed(file: str, line: int, how: str, base: str) -> ConfigParseError:
 # --- lazy configs: with read_base() ----------------------------------------------------------
 
 
-def _load_lazy(parsed: Parsed, source: Source, options: Options, chain: tuple[str, ...]) -> Loaded:
+def _load_lazy(
+    parsed: Parsed, source: Source, options: Options, chain: Mapping[str, str]
+) -> Loaded:
     python = parsed.python
     if python is None:
         raise TypeError("only a Python config can be lazy")
     result = Loaded(values=ConfigDict(), kind="lazy", sources=[])
     for node in python.base_imports:
-        path = _imported_path(node, source.file)
-        loaded = load_file(path, options, (*chain, source.file))
+        path = imported_path(node, source.file)
+        loaded = load_file(path, options, chain)
         if loaded.kind == "plain":
             raise _mixed(source.file, node.lineno, "read_base", path)
         loaded.values = _imported_names(node, loaded.values, source.file, path)
@@ -294,81 +298,3 @@ def _imported_names(node: ast.ImportFrom, values: ConfigDict, file: str, base: s
         dict.__setitem__(chosen, name, dict.__getitem__(values, alias.name))
         marks_of(chosen)[name] = marks_of(values)[alias.name]
     return chosen
-
-
-def _imported_path(node: ast.ImportFrom, file: str) -> str:
-    names = (node.module or "").split(".") if node.module else []
-    if node.level:
-        folder = os.path.dirname(file)
-        up = [os.pardir] * (node.level - 1)
-        return f"{os.path.normpath(os.path.join(folder, *up, *names))}.py"
-    roots = _config_roots(names[0], file, node.lineno)
-    for root in roots:
-        path = f"{os.path.join(root, *names[1:])}.py"
-        if os.path.isfile(path):
-            return path
-    message = f"there is no config {node.module!r}; looked in {', '.join(roots)}"
-    raise ConfigFileNotFoundError(message, file=file, line=node.lineno)
-
-
-# --- where bases are -------------------------------------------------------------------------
-
-
-def base_path(name: str, file: str, line: int) -> tuple[str, str]:
-    """Return the path of a base, and the package it belongs to if it was named as `package::path`.
-
-    Args:
-        name: what `_base_` says.
-        file: the file that says it, which relative names are relative to.
-        line: the line, for errors.
-    """
-    package, double_colon, inner = name.partition("::")
-    if double_colon:
-        return package_config(package, inner, file, line), package
-    if is_remote(name) or os.path.isabs(name):
-        return name, ""
-    if is_remote(file):
-        scheme, _, rest = file.partition("://")
-        return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), name))}", ""
-    folder = "" if file == "<string>" else os.path.dirname(file)
-    return os.path.normpath(os.path.join(folder, name)), ""
-
-
-def package_config(package: str, inner: str, file: str = "", line: int = 0) -> str:
-    """Return the path of a config that an installed package ships.
-
-    Raises:
-        ConfigFileNotFoundError: the package is not installed, or has no such config.
-    """
-    roots = _config_roots(package, file, line)
-    for root in roots:
-        path = os.path.join(root, inner)
-        if os.path.isfile(path):
-            return path
-    message = f"the package {package} has no config {inner!r}; looked in {', '.join(roots)}"
-    raise ConfigFileNotFoundError(message, file=file or None, line=line)
-
-
-def _config_roots(package: str, file: str, line: int) -> list[str]:
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError, AttributeError):
-        spec = None
-    folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
-    inner = [os.path.join(".mim", "configs"), ".mim", "configs", ""]
-    roots = [os.path.join(folder, part).rstrip(os.sep) for folder in folders for part in inner]
-    if not roots:
-        message = f"the package {package!r} of a base config is not installed"
-        raise ConfigFileNotFoundError(message, file=file or None, line=line)
-    return roots
-
-
-__all__ = [
-    "ConfigError",
-    "Loaded",
-    "base_path",
-    "load_file",
-    "load_text",
-    "package_config",
-    "reserved",
-]

@@ -79,7 +79,7 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
     try:
         tree = ast.parse(text, filename=file)
         if substitution.uses:
-            tree = ast.fix_missing_locations(_Constants(substitution).visit(tree))
+            tree = _Constants(substitution).visit(tree)
         return _compile(tree, file, lazy)
     except SyntaxError as error:
         raise ConfigParseError(error.msg, file=file, line=error.lineno or 0) from error
@@ -103,7 +103,7 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     stand_ins: list[LazyObject] = []
     if kind == "lazy":
         running = _lazy_imports(running, file, stand_ins)
-    module = ast.fix_missing_locations(ast.Module(body=running, type_ignores=[]))
+    module = ast.Module(body=running, type_ignores=[])
     return PythonConfig(
         file=file,
         kind=kind,

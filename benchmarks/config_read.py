@@ -1,0 +1,84 @@
+"""How long reading a Python config takes: four bases and 100 keys.
+
+Budgets: 2 ms with bases that were read before, 4 ms without. The baseline, measured in the same
+run, is Python itself compiling and running the same five files, which is less than any reader can
+do: it merges and converts nothing.
+
+    python benchmarks/config_read.py
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engine_config import Config
+from engine_config._read import cache
+
+WARM_BUDGET_MS, COLD_BUDGET_MS, ROUNDS = 2.0, 4.0, 200
+
+
+def milliseconds(action: Callable[[], object]) -> float:
+    """Return the median of the processor time of an action, which other programs do not disturb."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.process_time_ns()
+        action()
+        times.append((time.process_time_ns() - start) / 1e6)
+    return statistics.median(times)
+
+
+def write_configs(folder: Path) -> Path:
+    """Write four bases and a config that overrides some of their 100 keys."""
+    for base in range(4):
+        blocks = [
+            f"part{base}_{number} = dict(\n    type='Part{number}',\n    lr=0.{number},\n"
+            f"    steps=[8, 11, {number}],\n    norm=dict(type='BN', eps=1e-5),\n)\n"
+            for number in range(4)
+        ]
+        (folder / f"base{base}.py").write_text("".join(blocks))
+    config = folder / "config.py"
+    config.write_text(
+        "_base_ = ['base0.py', 'base1.py', 'base2.py', 'base3.py']\n"
+        "part0_0 = dict(lr=3, norm=dict(eps=1))\n"
+        "part1_1 = dict(_delete_=True, type='Other')\n"
+        "work_dir = './work/{{fileBasenameNoExtension}}'\n"
+    )
+    return config
+
+
+def run_plainly(config: Path) -> None:
+    """Do what Python alone does with the files."""
+    for path in sorted(config.parent.iterdir()):
+        text = path.read_text()
+        exec(compile(text, str(path), "exec"), {})
+
+
+def main() -> None:
+    """Print the two times, their budgets and the ratio to the baseline."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = write_configs(Path(folder))
+        keys = len(Config.fromfile(config).origins())
+
+        def cold() -> None:
+            cache.clear()
+            Config.fromfile(config)
+
+        baseline = milliseconds(lambda: run_plainly(config))
+        cold_ms, warm_ms = milliseconds(cold), milliseconds(lambda: Config.fromfile(config))
+    print(f"5 files, {keys} keys and elements; median of {ROUNDS} reads, processor time")
+    print(f"plain compile and run: {baseline:6.2f} ms")
+    for name, value, budget in [
+        ("cold", cold_ms, COLD_BUDGET_MS),
+        ("warm", warm_ms, WARM_BUDGET_MS),
+    ]:
+        verdict = "within" if value <= budget else "OVER"
+        ratio = value / baseline
+        print(
+            f"Config.fromfile, {name}: {value:6.2f} ms, {ratio:.2f} of plain; {verdict} {budget} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()
