@@ -28,6 +28,18 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
 
     Raises:
         ValueError: If ``interval`` is below 1.
+
+    Example:
+        >>> class Greatest(BaseAveragedModel):
+        ...     def avg_func(self, averaged_param, source_param, steps):
+        ...         torch.maximum(averaged_param, source_param, out=averaged_param)
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> greatest = Greatest(model)
+        >>> for value in (1.0, 3.0, 2.0):
+        ...     _ = nn.init.constant_(model.weight, value)
+        ...     greatest.update_parameters(model)
+        >>> greatest.module.weight.item()
+        3.0
     """
 
     steps: Tensor

@@ -16,6 +16,13 @@ class InterpolatedAverage(BaseAveragedModel):
     """An average that a weight moves towards the new value; a subclass says how far.
 
     All parameters are updated by one multi-tensor operation for each device and type.
+
+    Example:
+        >>> class Halving(InterpolatedAverage):
+        ...     def weight(self, steps):
+        ...         return 0.5**steps
+        >>> Halving(nn.Linear(1, 1)).weight(3)
+        0.125
     """
 
     @abstractmethod

@@ -38,6 +38,19 @@ class BaseInit(ABC):
 
     Raises:
         TypeError: If ``bias`` or ``bias_prob`` is no number, or ``layer`` no string or strings.
+
+    Example:
+        >>> @WEIGHT_INITIALIZERS.register_module(name="Orthogonal")
+        ... class OrthogonalInit(BaseInit):
+        ...     def initialize_layer(self, layer):
+        ...         nn.init.orthogonal_(layer.weight)
+        ...     def describe(self):
+        ...         return "OrthogonalInit"
+        >>> net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+        >>> initializer = WEIGHT_INITIALIZERS.build(dict(type="Orthogonal", layer="Linear"))
+        >>> initializer(net)
+        >>> round(abs(net[0].weight.det().item()), 3)
+        1.0
     """
 
     needs_fans = False

@@ -105,4 +105,4 @@ def _fingerprint(parameter: Tensor) -> bytes | None:
         values = torch.view_as_real(values).reshape(-1)
     probes = values[:: max(1, values.numel() // _PROBES)]
     seen = torch.cat([values.sum().reshape(1).double(), probes.double()])
-    return bytes(seen.cpu().numpy().tobytes())
+    return bytes(seen.cpu().view(torch.uint8).tolist())
