@@ -7,12 +7,15 @@ import torch
 
 from engine_structures import BaseDataElement
 
+# Most results are these; telling them first spares them the other questions.
+_PLAIN = frozenset({bool, int, float, str, type(None)})
+
 
 def to_cpu(value: Any) -> Any:
     """Copies tensors and data elements in nested dicts, lists and tuples to the CPU, detached."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu()
-    if isinstance(value, BaseDataElement):
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, torch.Tensor | BaseDataElement):
         return value.detach().cpu()
     if isinstance(value, Mapping):
         return {key: to_cpu(one) for key, one in value.items()}

@@ -69,9 +69,9 @@ class Evaluator:
         """
         real: list[int] | None = None
         if indices is not None:
-            if all(index is None for index in indices):
-                return
             data_batch, data_samples, real = drop_padding(data_batch, data_samples, indices)
+            if real == []:
+                return
         samples = _as_dicts(data_samples)
         for metric in self.metrics:
             metric.process_identified(data_batch, samples, real)
