@@ -1,0 +1,242 @@
+"""The history of a number: keeping, statistics, tensors, threads."""
+
+import copy
+import pickle
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine_logging import HistoryBuffer
+
+
+def _data(buffer: HistoryBuffer) -> tuple[list[Any], list[Any]]:
+    values, counts = buffer.data
+    return values.tolist(), counts.tolist()
+
+
+def test_history_is_empty_at_first() -> None:
+    assert _data(HistoryBuffer()) == ([], [])
+    assert len(HistoryBuffer()) == 0
+    assert bool(HistoryBuffer())
+
+
+def test_history_keeps_values_and_counts_as_arrays() -> None:
+    buffer = HistoryBuffer([1, 2, 3], [1, 2, 3])
+    assert str(buffer.data[0]) == "[1 2 3]"
+    assert _data(buffer) == ([1, 2, 3], [1, 2, 3])
+
+
+def test_update_appends_with_a_count_of_one() -> None:
+    buffer = HistoryBuffer([1, 2, 3], [1, 1, 1])
+    buffer.update(4)
+    buffer.update(5, 2)
+    assert _data(buffer) == ([1, 2, 3, 4, 5], [1, 1, 1, 1, 2])
+
+
+def test_histories_do_not_share_values() -> None:
+    first, second = HistoryBuffer(), HistoryBuffer()
+    first.update(1)
+    assert len(second) == 0
+
+
+def test_max_length_drops_the_oldest_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    buffer = HistoryBuffer([1, 2, 3], [1, 2, 3], max_length=2)
+    assert capsys.readouterr().out == (
+        "The length of history buffer(3) exceeds the max_length(2), "
+        "the first few elements will be ignored.\n"
+    )
+    assert _data(buffer) == ([2, 3], [2, 3])
+    buffer.update(4, 9)
+    assert _data(buffer) == ([3, 4], [3, 9])
+    assert len(buffer) == 2
+
+
+@pytest.mark.parametrize("max_length", [1, 7, 1000, 1500])
+def test_max_length_holds_for_any_number_of_updates(max_length: int) -> None:
+    buffer = HistoryBuffer(max_length=max_length)
+    for number in range(5000):
+        buffer.update(number, 1 + number % 3)
+        if number % 1777 == 0:
+            assert buffer.current() == number
+    values, counts = _data(buffer)
+    assert values == list(range(5000))[-max_length:]
+    assert counts == [1 + number % 3 for number in values]
+    assert buffer.max() == 4999
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [(([1], []), "1 values and 0 counts"), (([], [], 0), "max_length is at least 1, not 0")],
+)
+def test_construction_refuses_what_does_not_fit(args: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        HistoryBuffer(*args)
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "expected"),
+    [
+        ("min", (2,), 2),
+        ("min", (), 1),
+        ("max", (2,), 3),
+        ("max", (), 3),
+        ("mean", (2,), 2.5),
+        ("mean", (), 2),
+        ("mean", (100,), 2),
+        ("current", (), 3),
+    ],
+)
+def test_statistics_of_the_last_values(method: str, args: Any, expected: float) -> None:
+    buffer = HistoryBuffer([1, 2, 3], [1, 1, 1])
+    assert getattr(buffer, method)(*args) == expected
+    assert buffer.statistics(method, *args) == expected
+
+
+def test_mean_divides_by_the_counts() -> None:
+    assert HistoryBuffer([1, 2, 3], [2, 2, 2]).mean() == 1
+
+
+def test_statistics_over_a_loop_are_those_of_the_manual() -> None:
+    rate, loss = HistoryBuffer(), HistoryBuffer()
+    shown = []
+    for i in range(1, 11):
+        rate.update(i / 10 * 0.1, 1)
+        loss.update(1 / i, 1)
+        if i % 5 == 0:
+            shown += [rate.statistics("current"), loss.statistics("mean", 5)]
+    assert shown == pytest.approx([0.05, 0.45666666666666667, 0.1, 0.12912698412698415])
+
+
+@pytest.mark.parametrize("method", ["mean", "max", "min", "current"])
+def test_statistics_of_nothing_raise(method: str) -> None:
+    with pytest.raises(ValueError, match="this history is empty"):
+        HistoryBuffer().statistics(method)
+
+
+@pytest.mark.parametrize("window", [0, -1])
+def test_window_must_hold_something(window: int) -> None:
+    with pytest.raises(ValueError, match="window_size is at least 1"):
+        HistoryBuffer([1], [1]).mean(window)
+
+
+def test_statistics_refuse_other_names_and_arguments() -> None:
+    buffer = HistoryBuffer([1], [1])
+    with pytest.raises(KeyError, match="'data' is not a registered statistic; there are mean"):
+        buffer.statistics("data")
+    with pytest.raises(TypeError, match="argument"):
+        buffer.statistics("mean", 2, 3)
+
+
+def test_registered_statistics_are_called_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        HistoryBuffer, "_statistics_methods", dict(HistoryBuffer._statistics_methods)
+    )
+
+    def weighted_mean(self: HistoryBuffer, window_size: int, weight: list[float]) -> Any:
+        values = self._log_history[-window_size:] * np.array(weight)
+        return values.sum() / self._count_history[-window_size:].sum()
+
+    assert HistoryBuffer.register_statistics(weighted_mean) is weighted_mean
+    HistoryBuffer.register_statistics(weighted_mean)
+    assert HistoryBuffer([1, 2], [1, 1]).statistics("weighted_mean", 2, [2, 1]) == 2
+
+    def mean(self: HistoryBuffer) -> float:
+        return 0.0
+
+    with pytest.raises(ValueError, match="'mean' is registered as a statistic already"):
+        HistoryBuffer.register_statistics(mean)
+
+
+def test_data_cannot_be_changed_from_outside() -> None:
+    buffer = HistoryBuffer([1, 2], [1, 1])
+    values, _ = buffer.data
+    with pytest.raises(ValueError, match="read-only"):
+        values[0] = 9
+
+
+def test_data_that_was_handed_out_stays_as_it_was() -> None:
+    buffer = HistoryBuffer(max_length=100)
+    for number in range(100):
+        buffer.update(number)
+    before = buffer.data[0]
+    for number in range(1000):
+        buffer.update(-number)
+    buffer.current()
+    assert before.tolist() == list(range(100))
+
+
+@pytest.mark.parametrize(
+    "value", [1, 1.5, True, np.float32(1.5), np.int64(3), np.array([2.5]), np.array(2.5)]
+)
+def test_numbers_of_every_kind_are_taken(value: Any) -> None:
+    buffer = HistoryBuffer()
+    buffer.update(value, np.int64(2))
+    assert buffer.current() == float(np.asarray(value).item())
+    assert buffer.mean() == float(np.asarray(value).item()) / 2
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("1", TypeError, "not str: '1'"),
+        (None, TypeError, "not NoneType"),
+        ([1.0], TypeError, "not list"),
+        (np.zeros(2), ValueError, r"not of shape \(2,\): reduce it"),
+    ],
+)
+def test_what_is_no_number_is_refused(value: Any, error: type[Exception], message: str) -> None:
+    buffer = HistoryBuffer()
+    with pytest.raises(error, match=message):
+        buffer.update(value)
+    assert len(buffer) == 0
+
+
+def test_integers_become_floats_when_one_comes() -> None:
+    buffer = HistoryBuffer([1, 2], [1, 1])
+    assert buffer.current() == 2
+    buffer.update(0.5)
+    assert _data(buffer)[0] == [1.0, 2.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))], ids=["copy", "pickle"]
+)
+def test_copies_have_values_of_their_own(
+    duplicate: Callable[[HistoryBuffer], HistoryBuffer],
+) -> None:
+    buffer = HistoryBuffer([1, 2], [1, 1], max_length=3)
+    other = duplicate(buffer)
+    for value in (3, 4):
+        other.update(value)
+    assert _data(buffer)[0] == [1, 2]
+    assert _data(other)[0] == [2, 3, 4]
+
+
+def test_threads_lose_nothing_and_keep_values_with_their_counts() -> None:
+    buffer = HistoryBuffer()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+
+    def work(start: int) -> None:
+        for number in range(start, start + 5000):
+            buffer.update(number, number + 1)
+            if number % 100 == 0:
+                buffer.mean()
+
+    threads = [threading.Thread(target=work, args=(5000 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    sys.setswitchinterval(interval)
+    values, counts = _data(buffer)
+    assert sorted(values) == list(range(20000))
+    assert [value + 1 for value in values] == counts
+
+
+def test_repr_says_how_many() -> None:
+    assert repr(HistoryBuffer([1], [1])) == "<HistoryBuffer of 1 values>"

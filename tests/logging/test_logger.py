@@ -1,0 +1,276 @@
+"""Lines on the console and in files, by rank, level and logger."""
+
+import copy
+import gc
+import io
+import logging
+import os
+import pickle
+import re
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine_logging import MMLogger, print_log
+
+STAMP = r"\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_line_has_time_name_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = MMLogger.get_instance("engine", log_level="INFO")
+    logger.info("this is a %s", "test")
+    logger.debug("not shown")
+    assert re.fullmatch(f"{STAMP} - engine - INFO - this is a test\n", capsys.readouterr().out)
+
+
+def test_error_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+    MMLogger.get_instance("engine").error("division by zero")
+    here = re.escape(__file__)
+    line = capsys.readouterr().out
+    assert re.fullmatch(
+        rf"{STAMP} - engine - ERROR - {here} - test_error_says_where - \d+ - division by zero\n",
+        line,
+    )
+
+
+def test_exception_is_followed_by_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ZeroDivisionError("by zero")
+    except ZeroDivisionError:
+        MMLogger.get_instance("engine").exception("failed")
+    assert capsys.readouterr().out.endswith("ZeroDivisionError: by zero\n")
+
+
+def test_name_of_the_lines_is_the_loggers(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = MMLogger.get_instance("instance", logger_name="mydet")
+    logger.info("hello")
+    assert " - mydet - INFO - hello" in capsys.readouterr().out
+    assert (logger.name, logger.instance_name) == ("mydet", "instance")
+    assert logger is not logging.getLogger("mydet")
+
+
+def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = MMLogger.get_instance("engine")
+    for name in ("NO_COLOR", "TERM"):
+        os.environ.pop(name, None)
+    shown = []
+    for stream, setting in ((Terminal(), ""), (io.StringIO(), ""), (Terminal(), "1")):
+        monkeypatch.setattr(sys, "stdout", stream)
+        os.environ["NO_COLOR"] = setting
+        logger.error("bad")
+        shown.append("\x1b[31mERROR\x1b[0m" in stream.getvalue())
+    assert shown == [True, False, False]
+
+
+def test_file_is_in_a_folder_of_its_name(tmp_path: Path) -> None:
+    logger = MMLogger.get_instance("run", log_file=str(tmp_path / "tmp.log"))
+    logger.warning("åß")
+    assert logger.log_files == [tmp_path / "tmp" / "tmp.log"]
+    text = (tmp_path / "tmp" / "tmp.log").read_text(encoding="utf-8")
+    assert re.fullmatch(f"{STAMP} - engine - WARNING - åß\n", text)
+
+
+def test_file_in_a_folder_of_its_name_stays_there(tmp_path: Path) -> None:
+    path = tmp_path / "20260101_120000" / "20260101_120000.log"
+    assert MMLogger.get_instance("run", log_file=path).log_files == [path]
+
+
+@pytest.mark.parametrize(("mode", "lines"), [("w", 1), ("a", 2)])
+def test_file_mode_begins_anew_or_appends(tmp_path: Path, mode: Any, lines: int) -> None:
+    for name in ("first", "second"):
+        logger = MMLogger(name, log_file=tmp_path / "tmp.log", file_mode=mode)
+        logger.info(name)
+        logger.close()
+    assert len((tmp_path / "tmp" / "tmp.log").read_text().splitlines()) == lines
+
+
+def test_libraries_log_through_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
+    logging.getLogger("engine.optim").info("from a library")
+    logging.getLogger("engine.optim").debug("not shown")
+    for text in (capsys.readouterr().out, (tmp_path / "tmp" / "tmp.log").read_text()):
+        assert re.fullmatch(f"{STAMP} - engine - INFO - from a library\n", text)
+
+
+def test_libraries_log_to_the_logger_created_last(capsys: pytest.CaptureFixture[str]) -> None:
+    first = MMLogger.get_instance("first")
+    MMLogger.get_instance("second", log_level="DEBUG")
+    logging.getLogger("engine.optim").debug("once")
+    first.info("still works")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" - ", 2)[2] for line in lines] == ["DEBUG - once", "INFO - still works"]
+
+
+def test_settings_of_others_do_not_change_it(capsys: pytest.CaptureFixture[str]) -> None:
+    other = logging.StreamHandler(sys.stdout)
+    logging.getLogger().addHandler(other)
+    try:
+        MMLogger.get_instance("engine").info("mine")
+        logging.getLogger("engine.optim").info("library")
+    finally:
+        logging.getLogger().removeHandler(other)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_set_level_counts_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = MMLogger.get_instance("engine", log_level="WARNING")
+    logger.info("no")
+    logger.setLevel("INFO")
+    logger.info("yes")
+    logging.getLogger("engine.optim").info("library")
+    logger.setLevel(logging.ERROR)
+    logger.info("no")
+    assert [line.split(" - ")[-1] for line in capsys.readouterr().out.splitlines()] == [
+        "yes",
+        "library",
+    ]
+
+
+def test_set_level_of_one_logger_leaves_others(capsys: pytest.CaptureFixture[str]) -> None:
+    first = MMLogger.get_instance("first", log_level="WARNING")
+    second = MMLogger.get_instance("second", log_level="INFO")
+    first.setLevel("ERROR")
+    second.info("shown")
+    logging.getLogger("engine.optim").info("shown, too")
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_unknown_level_is_refused() -> None:
+    with pytest.raises(ValueError, match="LOUD"):
+        MMLogger.get_instance("engine", log_level="LOUD")
+    assert not MMLogger.check_instance_created("engine")
+
+
+def test_same_warning_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logger = MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
+    for number in range(3):
+        logger.warning("careful")
+        logger.warning("careful %d", number)
+        logger.info("every time")
+    lines = [line.split(" - ")[-1] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(lines) == sorted(
+        ["careful", "careful 0", "careful 1", "careful 2", *["every time"] * 3]
+    )
+    assert (tmp_path / "tmp" / "tmp.log").read_text().count("careful\n") == 1
+
+
+def test_logger_without_handlers_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = MMLogger("bare")
+    logger.close()
+    logger.error("nobody hears")
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_current_logger_is_made_if_there_is_none() -> None:
+    logger = MMLogger.get_current_instance()
+    assert (logger.instance_name, logger.name) == ("engine", "engine")
+    assert MMLogger.get_instance("other") is MMLogger.get_current_instance()
+
+
+def test_closed_logger_is_freed_with_its_file(tmp_path: Path) -> None:
+    logger = MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
+    tree = logging.getLogger("engine")
+    assert set(logger.handlers) <= set(tree.handlers)
+    gone = weakref.ref(logger)
+    logger.close()
+    assert not MMLogger.check_instance_created("run")
+    assert not [h for h in tree.handlers if isinstance(h, logging.FileHandler)]
+    del logger
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"]
+)
+def test_copy_of_what_holds_a_logger_holds_the_same(duplicate: Any) -> None:
+    logger = MMLogger.get_instance("run")
+    assert duplicate({"logger": logger})["logger"] is logger
+
+
+def test_threads_write_whole_lines(tmp_path: Path) -> None:
+    logger = MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
+
+    def work(number: int) -> None:
+        for step in range(100):
+            logger.info("%d %d %s", number, step, "x" * 200)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    lines = (tmp_path / "tmp" / "tmp.log").read_text().splitlines()
+    assert len(lines) == 400
+    assert all(re.fullmatch(rf"{STAMP} - engine - INFO - \d \d+ x{{200}}", line) for line in lines)
+
+
+def _run_rank(rank: int, folder: Path, level: str, distributed: str) -> str:
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(Path(__file__).with_name("rank_logger.py")),
+            str(folder / "tmp.log"),
+            level,
+            distributed,
+        ],
+        env={**os.environ, "RANK": str(rank)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("level", "distributed", "files"),
+    [
+        ("INFO", "", ["tmp.log"]),
+        ("INFO", "distributed", ["tmp.log", "tmp_rank1.log"]),
+        ("DEBUG", "", ["tmp.log", "tmp_rank1.log"]),
+    ],
+)
+def test_ranks_write_errors_to_the_console_and_files_if_asked(
+    tmp_path: Path, level: str, distributed: str, files: list[str]
+) -> None:
+    first, second = (_run_rank(rank, tmp_path, level, distributed) for rank in (0, 1))
+    assert sorted(os.listdir(tmp_path / "tmp")) == files
+    assert [line.split(" - ")[2] for line in first.splitlines()] == ["INFO", "ERROR", "ERROR"]
+    assert [line.split(" - ")[2] for line in second.splitlines()] == ["ERROR", "ERROR"]
+    for file in files:
+        assert len((tmp_path / "tmp" / file).read_text().splitlines()) == 3
+
+
+def test_print_log_prints_without_a_logger(capsys: pytest.CaptureFixture[str]) -> None:
+    print_log("hello")
+    print_log(3, logger="silent")
+    assert capsys.readouterr().out == "hello\n"
+
+
+@pytest.mark.parametrize("target", ["current", "task", "object", "standard"])
+def test_print_log_writes_to_a_logger(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logger = MMLogger.get_instance("task")
+    given: Any = {"object": logger, "standard": logging.getLogger("engine.x")}.get(target, target)
+    print_log("hello", logger=given, level=logging.ERROR)
+    line = capsys.readouterr().out
+    assert f"{__file__} - test_print_log_writes_to_a_logger - " in line
+    assert line.endswith(" - hello\n")
+
+
+def test_print_log_refuses_other_loggers() -> None:
+    with pytest.raises(ValueError, match="there is no MMLogger named 'nobody'"):
+        print_log("hello", logger="nobody")
+    with pytest.raises(TypeError, match=r"logger is a logging\.Logger, a string or None, not int"):
+        print_log("hello", logger=3)  # type: ignore[arg-type]  # the mistake under test
