@@ -5,8 +5,15 @@ import os
 import random
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Keep the search for doctests from importing the programs that tests start."""
+    is_program = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
+    return True if is_program else None
 
 
 @pytest.fixture(autouse=True)
