@@ -55,7 +55,7 @@ def run_ranks(tmp_path: Path) -> Callable[..., None]:
             )
             for command in commands
         ]
-        outputs = [process.communicate(timeout=120)[0] for process in processes]
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
         assert [process.returncode for process in processes] == [0] * world_size, outputs
 
     return run

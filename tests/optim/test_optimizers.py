@@ -81,11 +81,11 @@ def test_names_are_found_without_importing_any_library_of_optimizers() -> None:
         "import sys; from engine_registry import OPTIMIZERS, OPTIM_WRAPPERS, PARAM_SCHEDULERS\n"
         "assert OPTIMIZERS.get('Adam') and OPTIM_WRAPPERS.get('AmpOptimWrapper')\n"
         "assert PARAM_SCHEDULERS.get('PolyLR')\n"
-        "libraries = {'bitsandbytes', 'schedulefree', 'dadaptation', 'lion_pytorch', 'prodigyopt'}\n"
-        "sys.exit(bool(libraries & set(sys.modules)))"
+        "names = {'bitsandbytes', 'schedulefree', 'dadaptation', 'lion_pytorch', 'prodigyopt'}\n"
+        "sys.exit(bool(names & set(sys.modules)))"
     )
 
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=300).returncode == 0
 
 
 def test_schedule_free_optimizers_work_through_the_wrapper() -> None:
