@@ -114,9 +114,7 @@ class Runner(Parts):
         experiment_name: str | None = None,
         cfg: Config | Mapping[str, Any] | None = None,
     ) -> None:
-        given = {
-            name: value for name, value in locals().items() if name not in {"self", "__class__"}
-        }
+        given = {name: value for name, value in locals().items() if name in Settings.__slots__}
         self._set_up(Settings(**given))
 
     @classmethod
@@ -247,10 +245,8 @@ class Runner(Parts):
                 self.logger.info(f"Auto resumed from the latest checkpoint {source}.")
         if source is None:
             return
-        if self._settings.resume:
-            self.resume(source)
-        else:
-            self.load_checkpoint(source)
+        load = self.resume if self._settings.resume else self.load_checkpoint
+        load(source)
 
     def load_checkpoint(
         self,

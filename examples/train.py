@@ -1,0 +1,48 @@
+"""A training script of one's own, for those who want one instead of ``engine train``.
+
+python examples/train.py examples/digits/config.py --cfg-options max_epochs=3
+python -m torch.distributed.launch --nproc_per_node=2 examples/train.py examples/digits/config.py \
+        --launcher pytorch
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from engine_config import Config, DictAction
+from engine_runner import Runner
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
+    parser = argparse.ArgumentParser(description="Train the model of a config.")
+    parser.add_argument("config", help="the config file")
+    parser.add_argument("--work-dir", help="folder of logs and checkpoints")
+    parser.add_argument("--resume", action="store_true", help="continue the newest checkpoint")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="changes: key=value")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # torch.distributed.launch passes it; torchrun sets the variable instead.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the config, apply what the command line says, train."""
+    arguments = parse_arguments()
+    os.environ.setdefault("LOCAL_RANK", str(arguments.local_rank))
+    sys.path.append(str(Path(arguments.config).parent))  # for the config's custom_imports
+    config = Config.fromfile(arguments.config)
+    config.launcher = arguments.launcher
+    if arguments.cfg_options is not None:
+        config.merge_from_dict(arguments.cfg_options)
+    if arguments.work_dir is not None:
+        config.work_dir = arguments.work_dir
+    elif config.get("work_dir") is None:
+        config.work_dir = str(Path("work_dirs") / Path(arguments.config).stem)
+    config.resume = arguments.resume
+    Runner.from_cfg(config).train()
+
+
+if __name__ == "__main__":
+    main()
