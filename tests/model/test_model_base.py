@@ -158,6 +158,12 @@ def test_the_preprocessor_comes_back_with_cpu(linear_model: Any) -> None:
     assert linear_model.data_preprocessor.device == torch.device("cpu")
 
 
+def test_the_preprocessor_starts_where_the_model_is_made() -> None:
+    with torch.device("meta"):
+        model = Echo()
+    assert model.data_preprocessor.device == torch.device("meta")
+
+
 def test_casting_the_type_does_not_move_the_preprocessor(linear_model: Any) -> None:
     assert linear_model.half().data_preprocessor.device == torch.device("cpu")
 

@@ -1,6 +1,7 @@
 """Batch normalisation, synchronised and back."""
 
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from engine_model import convert_sync_batchnorm, revert_sync_batchnorm
+from engine_model._norm import BatchNormXd
 
 
 @pytest.fixture
@@ -74,3 +76,19 @@ def test_the_layer_of_mmcv_needs_mmcv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mmcv", None)
     with pytest.raises(ImportError, match="needs mmcv"):
         convert_sync_batchnorm(nn.BatchNorm1d(1), "mmcv")
+
+
+def test_the_layer_of_mmcv_is_used_where_there_is_one(
+    net: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SyncBatchNorm(nn.BatchNorm2d):
+        """Stands for the layer of a package that no test machine can build."""
+
+    operators: Any = ModuleType("mmcv.ops")
+    operators.SyncBatchNorm = SyncBatchNorm
+    monkeypatch.setitem(sys.modules, "mmcv", ModuleType("mmcv"))
+    monkeypatch.setitem(sys.modules, "mmcv.ops", operators)
+    convert_sync_batchnorm(net, "mmcv")
+    assert type(net[1]) is type(net[2][0]) is SyncBatchNorm
+    revert_sync_batchnorm(net)
+    assert type(net[1]) is type(net[2][0]) is BatchNormXd

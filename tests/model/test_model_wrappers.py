@@ -142,6 +142,12 @@ def test_each_rank_holds_a_part_of_the_parameters(results: Results) -> None:
     assert sum(rank["local"] for rank in ranks) == total
 
 
+def test_sharded_parameters_are_initialised_by_a_config(results: Results) -> None:
+    first, second = case(results, "sharded initialisation")
+    assert set(first["values"]) == set(second["values"]) == {2, 3}
+    assert all("ConstantInit: val=3, bias=2" in line for line in first["lines"])
+
+
 def test_sharded_precision_comes_from_a_config(results: Results) -> None:
     assert [rank["dtype"] for rank in case(results, "sharded precision")] == ["torch.bfloat16"] * 2
 

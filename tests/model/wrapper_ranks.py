@@ -275,6 +275,17 @@ def sharded_subgroup(rank: int) -> dict[str, Any]:
     return sharded_step(rank, process_group=group)
 
 
+def sharded_initialisation(rank: int) -> dict[str, Any]:
+    model = seeded(Net)
+    model.init_cfg = {"type": "Constant", "layer": "Linear", "val": 3, "bias": 2}
+    MMFullyShardedDataParallel(model)
+    with logged() as lines:
+        logging.getLogger("engine.model").setLevel(logging.INFO)
+        model.init_weights()
+    values = torch.cat([tensor.flatten() for tensor in full(model.state_dict()).values()])
+    return {"values": values.tolist(), "lines": lines}
+
+
 def sharded_precision(rank: int) -> dict[str, Any]:
     wrapper = MMFullyShardedDataParallel(
         seeded(Net), mp_policy={"param_dtype": "bfloat16", "cast_forward_inputs": True}
@@ -305,6 +316,7 @@ CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     ),
     "sharded subgroup": sharded_subgroup,
     "sharded accumulation": sharded_accumulation,
+    "sharded initialisation": sharded_initialisation,
     "sharded precision": sharded_precision,
 }
 

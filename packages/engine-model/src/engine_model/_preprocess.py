@@ -32,7 +32,7 @@ class BaseDataPreprocessor(nn.Module):
     def __init__(self, non_blocking: bool = False) -> None:
         super().__init__()
         self._non_blocking = non_blocking
-        self._device = torch.device("cpu")
+        self._device = torch.empty(0).device  # that of an enclosing `with torch.device(...)`
 
     @property
     def device(self) -> torch.device:
@@ -201,7 +201,7 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
                 f"mean and std have {len(self.mean)} values, but the images have {channels} "
                 f"channels; give one value, or one a channel"
             )
-        return (images - self.mean) / self.std
+        return (images - self.mean).div_(self.std)
 
 
 def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
