@@ -238,8 +238,10 @@ def test_lazy_dataset_warns_when_samples_are_read_first(numbers: type[BaseDatase
         ("[1]", TypeError, "must hold a dict"),
         ('{"metainfo": {}}', ValueError, "data_list"),
         ('{"data_list": []}', ValueError, "metainfo"),
+        ('{"metainfo": [], "data_list": []}', TypeError, "a list and a list"),
+        ('{"metainfo": {}, "data_list": {}}', TypeError, "a dict and a dict"),
     ],
-    ids=["list", "no-data", "no-metainfo"],
+    ids=["list", "no-data", "no-metainfo", "metainfo", "data"],
 )
 def test_dataset_explains_a_wrong_annotation_file(
     tmp_path: Path, content: str, error: type[Exception], message: str

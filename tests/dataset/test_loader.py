@@ -13,6 +13,7 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     Sampler,
@@ -21,7 +22,13 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from engine_dataset import DefaultSampler, InfiniteSampler, ResumableDataLoader
+from engine_dataset import (
+    BaseDataset,
+    DefaultSampler,
+    InfiniteSampler,
+    ResumableDataLoader,
+    SampleError,
+)
 
 Loader = ResumableDataLoader[Any]
 Make = Callable[..., Loader]
@@ -330,6 +337,18 @@ def test_batch_indices_mark_padding(rank: int) -> None:
     assert found == [[rank, rank + 4], [last if last < 10 else None]]
 
 
+@pytest.mark.parametrize("size", [2, 9, 10, 12])
+def test_batch_indices_mark_padding_of_torch(size: int) -> None:
+    found: list[int] = []
+    for rank in range(4):
+        dataset = Indices(size)
+        sampler: DistributedSampler[int] = DistributedSampler(dataset, num_replicas=4, rank=rank)
+        loader: Loader = ResumableDataLoader(dataset, 2, sampler=sampler)
+        for _ in loader:
+            found += [index for index in loader.batch_indices or () if index is not None]
+    assert sorted(found) == list(range(size))
+
+
 def test_batch_indices_mark_padding_when_ranks_outnumber_samples() -> None:
     sampler = DefaultSampler(range(2), shuffle=False)
     sampler.rank, sampler.world_size = 2, 4
@@ -367,6 +386,20 @@ def test_error_names_the_batch_and_its_samples(workers: int) -> None:
         next(batches)
     assert "batch 1 of the epoch, which has the samples [4, 5, 6, 7]" in caught.value.__notes__[0]
     assert next(batches).tolist() == [8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_sample_names_index_and_file_across_workers(workers: int) -> None:
+    class Pictures(BaseDataset):
+        def load_data_list(self) -> list[dict[str, Any]]:
+            return [{"img_path": f"{number}.jpg"} for number in range(3)]
+
+    def read(record: dict[str, Any]) -> Any:
+        raise OSError("truncated")
+
+    loader: Loader = ResumableDataLoader(Pictures(pipeline=[read]), num_workers=workers)
+    with pytest.raises(SampleError, match=r"sample 0 \(0\.jpg in Pictures\)[^$]*truncated"):
+        next(iter(loader))
 
 
 def test_loader_without_order_has_no_place() -> None:

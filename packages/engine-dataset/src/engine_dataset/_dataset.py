@@ -160,6 +160,13 @@ class BaseDataset(Dataset[Any]):
                 f"annotation file {self.ann_file} lacks {missing}; it has {sorted(annotations)}. "
                 f"Convert the file, or override `load_data_list`"
             )
+        metainfo, data_list = annotations["metainfo"], annotations["data_list"]
+        if not isinstance(metainfo, Mapping) or not isinstance(data_list, list):
+            raise TypeError(
+                f"annotation file {self.ann_file} must hold a dict 'metainfo' and a list "
+                f"'data_list', but they are a {type(metainfo).__name__} and a "
+                f"{type(data_list).__name__}"
+            )
         return annotations
 
     def parse_data_info(self, raw_data_info: Record) -> Record | list[Record]:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     SubsetRandomSampler,
@@ -83,7 +84,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def _padding_in(self, batch: int, size: int) -> int:
         """How many samples at the end of a batch are padding."""
         stream = self._stream
-        padding = getattr(stream.sampler, "padding", 0)
+        padding = _padding_of(stream.sampler)
         if not padding or stream.batch_size is None:
             return 0
         first_padding = len(stream.sampler) - padding  # type: ignore[arg-type]
@@ -261,3 +262,12 @@ def _generator_of(sampler: Any) -> torch.Generator | None:
         sampler.generator = torch.Generator().manual_seed(seed)
     generator = getattr(sampler, "generator", None)
     return generator if isinstance(generator, torch.Generator) else None
+
+
+def _padding_of(sampler: Any) -> int:
+    """Tells how many samples at the end of a rank's share are repetitions."""
+    if isinstance(sampler, DistributedSampler):
+        size = len(sampler.dataset)  # type: ignore[arg-type] # it has been measured by the sampler
+        real = len(range(sampler.rank, size, sampler.num_replicas))
+        return max(0, sampler.num_samples - real)
+    return int(getattr(sampler, "padding", 0))
