@@ -1,5 +1,6 @@
 """Values of an LMDB database."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -161,10 +162,12 @@ class LmdbBackend(BaseStorageBackend):
                 more = cursor.next()
         return found
 
-    def _begin(self, *, write: bool = False, buffers: bool = False) -> Any:
+    def _begin(
+        self, *, write: bool = False, buffers: bool = False
+    ) -> contextlib.AbstractContextManager[Any]:
         if self._environment is None:
             self._environment = _shared_environment(os.fspath(self.db_path), self._options)
-        return self._environment.get().begin(write=write, buffers=buffers)
+        return self._environment.begin(write=write, buffers=buffers)
 
     def _change(self, operation: str, change: Callable[[Any], T]) -> T:
         if self._readonly:
@@ -188,26 +191,46 @@ class LmdbBackend(BaseStorageBackend):
 
 
 class _Environment:
-    """An open database that back ends of one process share; LMDB forbids to open it twice."""
+    """An open database that back ends of one process share; LMDB forbids to open it twice.
+
+    LMDB also forbids to take an open database through ``fork``: the child cannot use it, close
+    it or open it again. So it is closed before, as soon as no thread is in it, and both parent
+    and child open it again when they need it.
+    """
 
     def __init__(self, path: str, options: dict[str, Any]) -> None:
         self.path = path
         self.options = options
         self._opened: Any = None
-        self._lock = threading.Lock()
+        self._inside = 0
+        self._changed = threading.Condition()
 
-    def get(self) -> Any:
-        with self._lock:
+    @contextlib.contextmanager
+    def begin(self, **options: bool) -> Iterator[Any]:
+        """Open a transaction, which ends with the block."""
+        with self._changed:
             if self._opened is None:
                 self._opened = self._open()
-            return self._opened
+            self._inside += 1
+        try:
+            with self._opened.begin(**options) as transaction:
+                yield transaction
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
 
-    def forget_parent(self) -> None:
-        """Close what a forked child inherited, as it may use only what it opened itself."""
-        self._lock = threading.Lock()
+    def before_fork(self) -> None:
+        """Close when all threads are out, and keep them out."""
+        self._changed.acquire()
+        self._changed.wait_for(lambda: self._inside == 0)
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+
+    def after_fork(self) -> None:
+        """Let threads in again."""
+        self._changed.release()
 
     def _open(self) -> Any:
         library = require("lmdb")
@@ -237,13 +260,22 @@ def _shared_environment(path: str, options: dict[str, Any]) -> _Environment:
     return environment
 
 
-def _forget_parent() -> None:
-    for environment in list(_environments.values()):
-        environment.forget_parent()
+def _before_fork() -> None:
+    _forking.extend(_environments.values())
+    for environment in _forking:
+        environment.before_fork()
 
 
+def _after_fork() -> None:
+    while _forking:
+        _forking.pop().after_fork()
+
+
+_forking: list[_Environment] = []
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parent)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 def _key(filepath: StrPath) -> bytes:
