@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from engine_config import (
     ConfigTypeError,
 )
 from engine_config._dump import text_as
+from engine_config._read import Options, parse_text
 
 Write = Callable[[str, str], Path]
 
@@ -282,10 +284,53 @@ def test_base_that_is_changed_is_read_again(write: Write) -> None:
     assert Config.fromfile(path).a == 2
 
 
-def test_configs_of_one_file_share_nothing(write: Write) -> None:
-    path = write("c.json", '{"a": {"b": [1]}}')
-    Config.fromfile(path).a.b.append(2)
-    assert Config.fromfile(path).a.b == [1]
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.json", '{"a": {"b": [1]}, "s": [1]}'),
+        ("c.yaml", "a: {b: [1]}\ns: !!set {1}\n"),
+        ("c.py", "a = dict(b=[1])\ns = {1}\n"),
+    ],
+)
+def test_configs_of_one_file_share_nothing(write: Write, name: str, text: str) -> None:
+    path = write(name, text)
+    first = Config.fromfile(path)
+    first.a.b.append(2)
+    first.s.clear()
+    second = Config.fromfile(path)
+    assert second.a.b == [1]
+    assert list(second.s) == [1]
+
+
+def test_values_that_are_one_object_in_the_file_are_independent(write: Write) -> None:
+    text = "val = dict(size=[1])\ntest = val\nboth = [val, val]\n"
+    cfg = Config.fromfile(write("c.py", text))
+    cfg.val.size.append(2)
+    cfg.merge_from_dict({"both.0.size": 5})
+    assert (cfg.test.size, cfg.both[1].size) == ([1], [1])
+
+
+def test_base_is_parsed_once_for_many_children(write: Write) -> None:
+    def parsed(text: str) -> object:
+        return parse_text(text, str(write("shared.py", text)), ".py", Options())
+
+    first = parsed("a = dict(b=1)\n")
+    for number in range(5):
+        Config.fromfile(write(f"child{number}.py", "_base_ = 'shared.py'\n"))
+    assert parsed("a = dict(b=1)\n") is first
+    assert parsed("a = dict(b=2)\n") is not first
+    assert Config.fromfile(write("child.py", "_base_ = 'shared.py'\n")).a.b == 2
+
+
+def test_files_can_be_read_by_many_threads(family: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        configs = list(pool.map(lambda _: Config.fromfile(family), range(100)))
+    assert all(cfg == configs[0] for cfg in configs)
+
+
+def test_environment_has_a_switch(write: Write) -> None:
+    path = write("c.py", "a = '{{$ENGINE_NO}}'\n")
+    assert Config.fromfile(path, use_environment_variables=False).a == "{{$ENGINE_NO}}"
 
 
 def test_custom_imports_are_imported(
@@ -362,8 +407,8 @@ def test_python_config_keeps_data_only(write: Write) -> None:
 
 
 def test_reserved_keys_are_refused(write: Write) -> None:
-    for text in ("filename = 'x'\n", "pretty_text = 1\n"):
-        with pytest.raises(ConfigKeyError, match="reserved"):
+    for text in ("\nfilename = 'x'\n", "a = 1\npretty_text = 1\n"):
+        with pytest.raises(ConfigKeyError, match=r"c\.py:2: .*reserved"):
             Config.fromfile(write("c.py", text))
 
 

@@ -259,4 +259,4 @@ def test_base_that_is_a_lazy_config_runs_in_a_fresh_process(lazy: Path) -> None:
         f"cfg = Config.fromfile({str(lazy)!r}); cfg.pretty_text\n"
         "assert 'engine_config_heavy' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=lazy.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

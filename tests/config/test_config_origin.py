@@ -65,6 +65,17 @@ def test_origin_shows_file_line_and_text(chain: Path) -> None:
     assert str(cfg.origin("lr")) == f"{base}:5"
 
 
+def test_keys_with_dots_are_found() -> None:
+    cfg = Config.fromstring("a = {\n 'b.c': {\n  'd.e.f': 1,\n  'd': {'e': 2}}}\n", ".py")
+    origins = cfg.origins()
+    assert origins["a.b.c.d.e.f"].line == 3
+    assert {key: cfg.origin(key) for key in origins} == origins
+
+
+def test_imported_values_have_the_line_of_the_import() -> None:
+    assert Config.fromstring("a = 1\nfrom math import pi\n", ".py").origin("pi").line == 2
+
+
 def test_origins_lists_every_key_in_order(chain: Path) -> None:
     cfg = Config.fromfile(chain)
     origins = cfg.origins()

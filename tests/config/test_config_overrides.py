@@ -182,6 +182,12 @@ def test_wrong_option_changes_nothing(
     assert cfg.to_dict() == before
 
 
+def test_values_that_cannot_be_copied_may_stand_beside_options(cfg: Config) -> None:
+    cfg.optimizer.params = (number for number in range(3))
+    cfg.merge_from_dict({"optimizer.lr": 1})
+    assert list(cfg.optimizer.params) == [0, 1, 2]
+
+
 def test_list_keys_can_be_refused(cfg: Config) -> None:
     with pytest.raises(ConfigTypeError, match="not a dict"):
         cfg.merge_from_dict({"pipeline.0.type": "X"}, allow_list_keys=False)

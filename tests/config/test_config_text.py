@@ -4,6 +4,8 @@ import ast
 import collections
 import io
 import math
+import numbers
+from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -199,6 +201,17 @@ def test_what_cannot_be_written_becomes_its_repr() -> None:
     assert again.a.p == "/x"
 
 
+@numbers.Integral.register
+class Index:
+    """An integer that is no int, as NumPy's are."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __int__(self) -> int:
+        return self._value
+
+
 def test_not_a_number_is_written() -> None:
     assert math.isnan(Config.fromstring(Config({"a": math.nan}).pretty_text, ".py").a)
 
@@ -211,6 +224,12 @@ def test_subclasses_of_plain_types_are_written_as_those() -> None:
         __slots__ = ()
 
     assert Config({"a": Name("x"), "b": Number(0.5)}).pretty_text == "a = 'x'\nb = 0.5\n"
+
+
+def test_numbers_of_other_libraries_are_written_as_numbers() -> None:
+    cfg = Config({"a": Fraction(1, 2), "b": [Index(3)]})
+    assert cfg.pretty_text == "a = 0.5\nb = [3]\n"
+    assert text_as(cfg._cfg_dict, ".json", None) == '{"a": 0.5, "b": [3]}'
 
 
 def test_text_is_the_same_for_equal_sets() -> None:

@@ -46,7 +46,7 @@ class Attacher:
         for key, item in dict.items(value):
             part = known.get(key)
             here = part.line if part is not None else line
-            if isinstance(item, dict | list | tuple):
+            if isinstance(item, dict | list | tuple | set):
                 item, mark = self._container(item, part, here, depth + 1)
             else:
                 mark = self._mark(here)
@@ -61,6 +61,8 @@ class Attacher:
             return self._dict(value, lines, line, depth), self._mark(line)
         if type(value) in (list, tuple):
             return self._sequence(value, lines, line, depth)
+        if type(value) is set:
+            return set(value), self._mark(line)  # the parsed text may be used again
         return value, self._mark(line)  # a named tuple or the like is one value
 
     def _sequence(self, value: Any, lines: Lines | None, line: int, depth: int) -> tuple[Any, Mark]:
@@ -72,7 +74,7 @@ class Attacher:
         for index, item in enumerate(items):
             part = known[index] if same else None
             here = part.line if part is not None else line
-            if isinstance(item, dict | list | tuple):
+            if isinstance(item, dict | list | tuple | set):
                 items[index], mark = self._container(item, part, here, depth + 1)
                 marks.append(mark)
             elif same:

@@ -254,6 +254,24 @@ def unnested(value: Any) -> Any:
     return value
 
 
+def copy_containers(value: Any) -> Any:
+    """Return a copy of the dicts, lists and tuples in a value; what they hold is shared.
+
+    Unlike `copy.deepcopy` it takes values that cannot be copied, such as generators and modules.
+    """
+    if isinstance(value, ConfigDict):
+        new = ConfigDict()
+        for key, item in dict.items(value):
+            _set(new, key, copy_containers(item))
+        _put_marks(new, dict(value._marks_))
+        return new
+    if type(value) is dict:
+        return {key: copy_containers(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(copy_containers, value))
+    return value
+
+
 def holds_lazy(value: Any) -> bool:
     """Say whether reading this value would import something."""
     if type(value) in (list, tuple):

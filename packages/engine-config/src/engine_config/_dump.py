@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 import os
 import types
 from typing import Any
@@ -66,7 +67,8 @@ def _other(value: Any) -> Any:
         return dotted_name(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    for base in (str, int, float):
-        if isinstance(value, base):
-            return base(value)
-    return repr(value)
+    if isinstance(value, numbers.Integral):  # NumPy's integers too, which are no int
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    return str(value) if isinstance(value, str) else repr(value)

@@ -17,24 +17,25 @@ def find_origin(config: ConfigDict, key_path: str) -> Origin:
     Raises:
         ConfigKeyError: there is no such key.
     """
-    value: Any = config
-    mark: Mark | None = None
-    done = ""
-    for key in key_path.split("."):
-        value, mark = _step(value, mark, key, done)
-        done = join(done, key)
+    mark = _descend(config, None, key_path.split("."), "")
     if mark is None:
-        raise ConfigKeyError("the key path is empty")
+        raise ConfigKeyError("nothing is known about this key", key_path=key_path)
     return mark.origin()
 
 
-def mark_at(config: ConfigDict, steps: tuple[Any, ...]) -> Mark | None:
-    """Return the mark of the deepest key on a path of keys and indices."""
-    value: Any = config
-    mark: Mark | None = None
-    for key in steps:
-        value, mark = _step(value, mark, key, "")
-    return mark
+def _descend(value: Any, mark: Mark | None, keys: list[str], path: str) -> Mark | None:
+    if not keys:
+        return mark
+    # A key may hold dots itself, such as the parameter names in `custom_keys`.
+    first: ConfigKeyError | None = None
+    for size in range(1, len(keys) + 1 if isinstance(value, dict) else 2):
+        key = ".".join(keys[:size])
+        try:
+            inner, place = _step(value, mark, key, path)
+            return _descend(inner, place, keys[size:], join(path, key))
+        except ConfigKeyError as error:
+            first = first or error
+    raise first or ConfigKeyError("there is no such key", key_path=path)
 
 
 def _step(value: Any, mark: Mark | None, key: Any, path: str) -> tuple[Any, Mark | None]:

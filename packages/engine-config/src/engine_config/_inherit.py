@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engine_config._attach import Attacher
-from engine_config._dict import ConfigDict, marks_of
+from engine_config._dict import ConfigDict, copy_containers, marks_of
 from engine_config._errors import (
     ConfigKeyError,
     ConfigParseError,
     ConfigReadError,
 )
+from engine_config._lines import Lines
 from engine_config._lists import LIST_EDITS
 from engine_config._literal import Evaluator
 from engine_config._locate import base_path, imported_path
@@ -112,11 +112,13 @@ def _load_plain(
             _set_scope(loaded.values, scope)
         _add_base(result, loaded, repeated=_refuse_repeated)
     if parsed.python is not None:
-        names: dict[str, Any] = {BASE_KEY: BaseView(result.values)} if base_names else {}
+        names: dict[str, Any] = (
+            {BASE_KEY: BaseView(copy_containers(result.values))} if base_names else {}
+        )
         data, lines = run(parsed.python, names, parsed.substitution, options.execute)
     else:
         lines = _children(parsed)
-    own = Attacher(source).root(_checked_root(data, source), dict(lines))
+    own = Attacher(source).root(_checked_root(data, source, lines), dict(lines))
     own = _resolved(own, parsed, result.values, source)
     merging = Merging(notes=result.notes)
     merging.merge(result.values, own)
@@ -124,7 +126,7 @@ def _load_plain(
     return result
 
 
-def _children(parsed: Parsed) -> dict[object, Any]:
+def _children(parsed: Parsed) -> Mapping[object, Lines]:
     children = parsed.lines.children if parsed.lines is not None else None
     return children if isinstance(children, dict) else {}
 
@@ -148,7 +150,7 @@ def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[A
         return data, [], 0
     lines = _children(parsed).get(BASE_KEY)
     line = lines.line if lines is not None else 0
-    base = parsed.substitution.resolve(copy.deepcopy(data[BASE_KEY]), _no_base_yet)
+    base = parsed.substitution.resolve(copy_containers(data[BASE_KEY]), _no_base_yet)
     rest = {key: value for key, value in data.items() if key != BASE_KEY}
     return rest, _base_names(base, source, line), line
 
@@ -179,11 +181,14 @@ def _base_names(value: Any, source: Source, line: int) -> list[str]:
     raise ConfigParseError(message, file=source.file, line=line)
 
 
-def _checked_root(data: dict[Any, Any], source: Source) -> dict[Any, Any]:
+def _checked_root(
+    data: dict[Any, Any], source: Source, lines: Mapping[object, Lines]
+) -> dict[Any, Any]:
     for key in data:
         reason = reserved(key)
         if reason:
-            raise ConfigKeyError(reason, file=source.file, key_path=str(key))
+            line = lines[key].line if key in lines else 0
+            raise ConfigKeyError(reason, file=source.file, line=line, key_path=str(key))
     return data
 
 
@@ -268,7 +273,7 @@ def _load_lazy(
     given = dict(dict.items(result.values))
     data, lines = run(python, dict(given), parsed.substitution, options.execute)
     root = ConfigDict()
-    dict.update(root, _checked_root(data, source))
+    dict.update(root, _checked_root(data, source, lines))
     for key, value in data.items():
         if key in given and value is given[key]:
             marks_of(root)[key] = marks_of(result.values)[key]

@@ -238,6 +238,11 @@ def _loop(node: ast.For, names: dict[object, Lines]) -> None:
     _bind(node.target, Lines(node.lineno), names)
 
 
+def _imported(node: ast.Import | ast.ImportFrom, names: dict[object, Lines]) -> None:
+    for alias in node.names:
+        names[alias.asname or alias.name.partition(".")[0]] = Lines(node.lineno)
+
+
 _EXPRESSIONS: dict[type[ast.expr], Callable[..., Children]] = {
     ast.Dict: _dict_display,
     ast.Call: _call,
@@ -255,4 +260,6 @@ _STATEMENTS: dict[type[ast.stmt], Callable[..., None]] = {
     ast.AugAssign: _augmented,
     ast.Expr: _statement_call,
     ast.For: _loop,
+    ast.Import: _imported,
+    ast.ImportFrom: _imported,
 }

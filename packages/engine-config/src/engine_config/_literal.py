@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import copy
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from engine_config._dict import copy_containers
 from engine_config._errors import ConfigParseError
 from engine_config._lazy import LazyObject
 from engine_config._lines import updated_globals
@@ -202,7 +202,7 @@ class Evaluator:
 
     def _part(self, node: ast.Attribute | ast.Subscript, value: Any) -> Any:
         own = isinstance(node.value, ast.Name) and node.value.id == "_base_"
-        return copy.deepcopy(value) if own else value
+        return copy_containers(value) if own else value
 
 
 _HANDLERS: Final[Mapping[type[ast.expr], Callable[[Evaluator, Any], Any]]] = {

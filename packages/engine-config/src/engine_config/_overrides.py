@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import ast
-import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from engine_config._dict import ConfigDict, marks_of, nested
+from engine_config._dict import ConfigDict, copy_containers, marks_of, nested
 from engine_config._errors import ConfigError, ConfigKeyError, ConfigParseError
 from engine_config._merge import Merging, Note
 from engine_config._origin import Mark, join
@@ -161,7 +160,7 @@ class DictAction(argparse.Action):
             new = parse_overrides(items)
         except ConfigError as error:
             raise argparse.ArgumentError(self, str(error)) from error
-        collected = copy.copy(getattr(namespace, self.dest, None)) or {}
+        collected = getattr(namespace, self.dest, None) or {}
         setattr(namespace, self.dest, {**collected, **new})
 
 
@@ -185,7 +184,7 @@ def expand(options: Mapping[str, Any], mark_of: Callable[[str, Any], Mark]) -> C
             child = ConfigDict()
             _put(inner, key, child, mark)
             inner = child
-        _put(inner, last, _marked(copy.deepcopy(value), mark), mark)
+        _put(inner, last, _marked(copy_containers(value), mark), mark)
         _combine(root, single, "")
     return root
 
@@ -227,7 +226,7 @@ def merge_options(config: ConfigDict, options: ConfigDict, *, list_keys: bool) -
     Nothing is changed when an option is wrong.
     """
     merging = Merging(list_keys=list_keys, overriding=True)
-    trial = copy.deepcopy(config)
+    trial = copy_containers(config)
     merging.merge(trial, options)
     for key in dict.keys(trial):
         if key in options:

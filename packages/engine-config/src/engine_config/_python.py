@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import os
 import sys
 import types
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from engine_config._dict import ConfigDict
+from engine_config._dict import ConfigDict, copy_containers
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
 from engine_config._lazy import LazyObject
 from engine_config._lines import Lines, follow, updated_globals
@@ -353,7 +352,7 @@ class BaseView(ConfigDict):
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> Any:
-        return copy.deepcopy(super().__getitem__(key))
+        return copy_containers(super().__getitem__(key))
 
     def __getattr__(self, name: str) -> Any:
-        return copy.deepcopy(super().__getattr__(name))
+        return copy_containers(super().__getattr__(name))

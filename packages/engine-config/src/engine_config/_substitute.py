@@ -8,14 +8,13 @@ never become code.
 from __future__ import annotations
 
 import ast
-import copy
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine_config._dict import ConfigDict
+from engine_config._dict import ConfigDict, copy_containers
 from engine_config._errors import ConfigKeyError, ConfigTypeError
 
 _FILE: Final = ("fileDirname", "fileBasename", "fileBasenameNoExtension", "fileExtname")
@@ -198,4 +197,4 @@ def base_value(base: ConfigDict, use: Use, file: str) -> Any:
                 line=use.line,
             ) from None
         value = raw
-    return copy.deepcopy(value)
+    return copy_containers(value)

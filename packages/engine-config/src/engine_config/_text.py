@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import numbers
 import os
 import types
 from collections.abc import Callable, Mapping
@@ -255,7 +256,7 @@ _SCALARS: Final[Mapping[type, Callable[[Any], str]]] = {
 }
 _SUBCLASSES: Final[Mapping[type, Callable[[Any], str]]] = {
     str: _string,
-    int: _integer,
-    float: _float,
     bytes: bytes.__repr__,
+    numbers.Integral: lambda value: _integer(int(value)),  # NumPy's integers, which are no int
+    numbers.Real: lambda value: _float(float(value)),
 }
