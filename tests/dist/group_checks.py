@@ -378,6 +378,22 @@ def subgroups_work_by_global_and_group_rank(rank: int, size: int, folder: Path) 
         assert dist.sync_random_seed(odd) < 2**31
 
 
+@check
+def unusual_tensors_arrive_whole(rank: int, size: int, folder: Path) -> None:
+    data = {
+        "conjugate": torch.tensor([1j + rank]).conj(),
+        "sparse": torch.eye(2).to_sparse(),
+        "empty": torch.zeros(0, 3),
+        "parameter": torch.nn.Parameter(torch.ones(1) * rank),
+    }
+    for gathered in (dist.all_gather(data), dist.all_gather_object(data)):
+        for of, other in enumerate(gathered):
+            assert other["conjugate"].tolist() == [of - 1j]
+            assert other["sparse"].to_dense().tolist() == [[1, 0], [0, 1]]
+            assert other["empty"].shape == (0, 3)
+            assert other["parameter"].item() == of
+
+
 class Box:
     """What a library would register with torch's pytree; data elements do it by themselves."""
 

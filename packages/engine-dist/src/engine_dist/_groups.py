@@ -159,12 +159,14 @@ def get_comm_device(group: Group = None) -> torch.device:
     return torch.device(kind, torch.get_device_module(kind).current_device())
 
 
-def comm_device_types(group: Group = None) -> list[str]:
+def comm_device_types(group: Group = None) -> tuple[str, ...]:
     """Return the device types that the group can send from, the CPU first where it can."""
-    config = torch_dist.get_backend_config(group)
+    return _device_types(torch_dist.get_backend_config(group))
+
+
+@functools.cache
+def _device_types(config: str) -> tuple[str, ...]:
     pairs = [entry.split(":", 1) for entry in config.split(",")]
     # gloo and mpi list every device type torch knows, but move accelerator memory through the CPU.
-    return sorted(
-        {kind for kind, backend in pairs if kind == "cpu" or backend not in ("gloo", "mpi")},
-        key=lambda kind: kind != "cpu",
-    )
+    kinds = {kind for kind, backend in pairs if kind == "cpu" or backend not in ("gloo", "mpi")}
+    return tuple(sorted(kinds, key=lambda kind: kind != "cpu"))

@@ -63,7 +63,8 @@ def load_url(
     Raises:
         ValueError: `check_hash` is set, but the name holds no hash.
         RuntimeError: The content has another hash, or a zip file holds several files.
-        pickle.UnpicklingError: `weights_only` is set and the file holds other objects.
+        pickle.UnpicklingError: The file would call functions of the system, or `weights_only` is
+            set and it holds objects of other classes.
     """
     folder = Path(model_dir) if model_dir is not None else Path(hub.get_dir()) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
