@@ -24,8 +24,8 @@ class Block:
 
 
 def pages() -> list[Path]:
-    found = [*ROOT.glob("*.md"), *ROOT.glob("packages/*/README.md"), *ROOT.glob("docs/**/*.md")]
-    return sorted(found)
+    places = ("*.md", "packages/*/README.md", "benchmarks/*.md", "docs/**/*.md", "examples/**/*.md")
+    return sorted(page for place in places for page in ROOT.glob(place))
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -127,3 +127,11 @@ def test_scripts_named_in_a_page_exist(page: Path) -> None:
     named = set(re.findall(r"\b(?:scripts|benchmarks)/[\w.-]+\w", page.read_text()))
 
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_every_benchmark_is_listed() -> None:
+    listed = re.findall(
+        r"^\| \[`([\w.]+)`\]", (ROOT / "benchmarks/README.md").read_text(), flags=re.M
+    )
+
+    assert listed == sorted(script.name for script in (ROOT / "benchmarks").glob("*.py"))
