@@ -61,7 +61,7 @@ def test_tensors_of_all_scalars_are_read_in_one_transfer(device: str) -> None:
         hub.update_scalar("count", torch.tensor(2**40 + number, device=device))
         hub.update_scalar("half", torch.tensor(number, dtype=torch.bfloat16, device=device))
         hub.update_scalar("plain", number)
-    with torch.profiler.profile() as profile:
+    with torch.profiler.profile(acc_events=True) as profile:
         assert hub.get_scalar("loss").mean() == 2.25
     copies = [event for event in profile.events() if "Memcpy DtoH" in event.name]
     assert len(copies) <= 1

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, ClassVar, TypeVar
 from weakref import ReferenceType
 
@@ -251,8 +252,12 @@ def _origin(method: Callable[..., Any]) -> tuple[str, str]:
 
 def _store(taken: list[tuple[HistoryBuffer, list[Any]]]) -> None:
     """Write the entries of several buffers into their arrays."""
-    values = read_tensors([_value(entry) for _, entries in taken for entry in entries])
-    counts = read_tensors([_count(entry) for _, entries in taken for entry in entries])
+    flat = list(chain.from_iterable(entries for _, entries in taken))
+    counts: list[Any] = [1] * len(flat)
+    if _Weighted in set(map(type, flat)):
+        counts = read_tensors([_count(entry) for entry in flat])
+        flat = [_value(entry) for entry in flat]
+    values = read_tensors(flat)
     stop = 0
     for buffer, entries in taken:
         start, stop = stop, stop + len(entries)

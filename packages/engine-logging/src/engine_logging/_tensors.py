@@ -21,7 +21,8 @@ def scalar(value: Any) -> Any:
         TypeError: the value is not a number.
         ValueError: a tensor or array has more than one element.
     """
-    if is_tensor(value):
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
         if value.numel() != 1:
             raise ValueError(
                 f"a scalar is a tensor of one element, not of shape {tuple(value.shape)}: "
