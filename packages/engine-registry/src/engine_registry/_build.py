@@ -86,7 +86,7 @@ def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:
     """
     if isinstance(kind, str):
         home = registry.in_default_scope()
-        found = home.module_dict.get(kind)
+        found = home.known(kind)
         if found is None:
             found = _search(kind, home, registry)
         return found

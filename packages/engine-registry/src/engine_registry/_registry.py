@@ -167,7 +167,7 @@ class Registry:
         """
         if not isinstance(key, str):
             raise TypeError(f"the key of a registry is a string, not {type(key).__name__}")
-        found = self._module_dict.get(key)
+        found = self.known(key)
         if found is None:
             search = Search()
             found = self._find(key, search)
@@ -176,6 +176,22 @@ class Registry:
         if found is not None and _logger.isEnabledFor(logging.DEBUG):
             self._log_found(key, found)
         return found
+
+    def known(self, key: str) -> Callable[..., Any] | None:
+        """Return what has that name, if no import can change the answer; else None."""
+        if "." in key:
+            scope, _, name = key.partition(".")
+            home = self.find_scope(scope)
+            return home._module_dict.get(name) if home is not None else None
+        node: Registry | None = self
+        while node is not None:
+            found = node._module_dict.get(key)
+            if found is not None:
+                return found
+            if node._locations.pending:
+                return None
+            node = node.parent
+        return None
 
     def _log_found(self, key: str, found: Callable[..., Any]) -> None:
         name = getattr(found, "__name__", key)

@@ -32,17 +32,20 @@ class Locations:
 
     A package that is not installed is asked for again at the next miss. One that fails while it
     is imported is not run a second time: its error is kept.
+
+    Attributes:
+        pending: What was not imported yet.
     """
 
     def __init__(self, modules: list[str]) -> None:
-        self._pending = list(modules)
+        self.pending = list(modules)
         self._failed: dict[str, Exception] = {}
 
     def load(self, search: Search) -> None:
         """Import what was not imported yet, and record what came of it."""
         # A module stays pending until its import is done, so that another thread waits for it
         # (in the import system) rather than miss what it is about to register.
-        for module in list(self._pending):
+        for module in list(self.pending):
             try:
                 importlib.import_module(module)
             except ModuleNotFoundError as error:
@@ -54,8 +57,8 @@ class Locations:
                 self._failed[module] = error
             else:
                 search.imported.append(module)
-            if module in self._pending:
-                self._pending.remove(module)
+            if module in self.pending:
+                self.pending.remove(module)
         search.failed.update(self._failed)
 
 
