@@ -91,7 +91,8 @@ def build_optimizer(cfg: Mapping[str, Any], **defaults: Any) -> torch.optim.Opti
     Raises:
         ImportError: If the optimizer's library is not installed.
     """
-    arguments = {**defaults, **cfg}
+    # By key, not by copying: a lazy config resolves a value when it is read.
+    arguments = {**defaults, **{key: cfg[key] for key in cfg}}
     kind = arguments.get("type")
     if kind in _LIBRARIES and OPTIMIZERS.get(kind) is None:
         arguments["type"] = LibraryOptimizer(kind, *_LIBRARIES[kind])

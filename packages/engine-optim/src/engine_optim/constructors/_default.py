@@ -87,7 +87,8 @@ class DefaultOptimWrapperConstructor:
                 f"optim_wrapper_cfg is a {type(optim_wrapper_cfg).__name__}; give a dict with the "
                 "key 'optimizer'"
             )
-        self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
+        # By key, not by copying: a lazy config resolves a value when it is read.
+        self.optim_wrapper_cfg = {key: optim_wrapper_cfg[key] for key in optim_wrapper_cfg}
         optimizer = self.optim_wrapper_cfg.pop("optimizer", None)
         if not isinstance(optimizer, Mapping | Optimizer):
             raise TypeError(
@@ -95,7 +96,8 @@ class DefaultOptimWrapperConstructor:
                 "dict(type='SGD', lr=0.01), or an optimizer"
             )
         self.optimizer_cfg = optimizer
-        self.paramwise_cfg = {} if paramwise_cfg is None else dict(paramwise_cfg)
+        given = paramwise_cfg or {}
+        self.paramwise_cfg = {key: given[key] for key in given}
         options = {} if isinstance(optimizer, Optimizer) else optimizer
         self.base_lr: float | None = options.get("lr")
         self.base_wd: float | None = options.get("weight_decay")

@@ -154,7 +154,9 @@ class OptimWrapper:
         if params and self.clip_func is not None:
             norm = self.clip_func(params, **self.clip_grad_kwargs)
             if norm is not None:
-                self.last_grad_norm = norm.detach()
+                # Of sharded parameters, the norm over all shards: every rank is here now.
+                whole: Callable[[], Tensor] | None = getattr(norm, "full_tensor", None)
+                self.last_grad_norm = norm.detach() if whole is None else whole().detach()
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
         """Return the context for the forward pass and :meth:`update_params`.
