@@ -154,10 +154,27 @@ def test_base_attribute_is_a_copy_that_can_be_changed(family: Path, write: Write
     assert cfg.b == cfg.model == {"type": "ResNet", "depth": 50}
 
 
-def test_assigning_into_base_is_refused(family: Path, write: Write) -> None:
-    path = write("c.py", "_base_ = ['resnet50.py']\n_base_.model.depth = 1\n")
-    with pytest.raises(ConfigParseError, match=r"c\.py:2: .*would change a copy"):
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("_base_.model.depth = 1", r"`_base_\.model\.depth` would be lost"),
+        ("if True:\n    _base_['model'].depth += 1", r"_base_\['model'\]\.depth` would be lost"),
+        ("del _base_.model", r"`_base_\.model` would be lost"),
+        ("_base_ = 'optimizer_cfg.py'", "_base_ is set twice"),
+        ("if True:\n    _base_ = 'optimizer_cfg.py'", "must be set once, at the top level"),
+    ],
+)
+def test_changing_base_itself_is_refused(
+    family: Path, write: Write, statement: str, message: str
+) -> None:
+    path = write("c.py", f"_base_ = ['resnet50.py']\n\n{statement}\n")
+    with pytest.raises(ConfigParseError, match=rf"c\.py:[34]: .*{message}"):
         Config.fromfile(path)
+
+
+def test_base_may_be_annotated(family: Path, write: Write) -> None:
+    path = write("c.py", "_base_: list[str] = ['resnet50.py']\n")
+    assert Config.fromfile(path).model.depth == 50
 
 
 def test_unknown_reference_names_file_line_and_keys(family: Path, write: Write) -> None:

@@ -9,6 +9,12 @@ from engine_config._errors import ConfigParseError
 from engine_config._lines import Lines
 from engine_config._origin import Mark, Source
 
+# Keys that say what to do with the base's value, rather than being a part of the value.
+DELETE_KEY: Final = "_delete_"
+LIST_EDITS: Final = frozenset(
+    ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
+)
+COMMANDS: Final = LIST_EDITS | {DELETE_KEY}
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 500_000
 
@@ -19,12 +25,16 @@ class Attacher:
     Args:
         source: the file the values were read from.
         line: the line of what has no known line.
+
+    Attributes:
+        has_commands: whether a dict with `_delete_` or an edit of a list was among the values.
     """
 
     def __init__(self, source: Source, *, line: int = 0) -> None:
         self._source, self._line = source, line
         self._left = MAX_VALUES  # aliases in YAML can make a short file mean billions of values
         self._marks: dict[int, Mark] = {}
+        self.has_commands = False
 
     def root(self, values: dict[Any, Any], names: dict[object, Lines]) -> ConfigDict:
         """Return the config of a file, given the lines of its top-level names."""
@@ -43,6 +53,8 @@ class Attacher:
         marks, old = marks_of(new), marks_of(value) if isinstance(value, ConfigDict) else {}
         known = lines.children if lines is not None and isinstance(lines.children, dict) else {}
         self._count(len(value), line, depth)
+        if not COMMANDS.isdisjoint(value):
+            self.has_commands = True
         for key, item in dict.items(value):
             part = known.get(key)
             here = part.line if part is not None else line

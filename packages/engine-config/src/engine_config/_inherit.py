@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine_config._attach import Attacher
+from engine_config._attach import COMMANDS, Attacher
 from engine_config._dict import ConfigDict, copy_containers, marks_of
 from engine_config._errors import (
     ConfigKeyError,
@@ -18,10 +18,9 @@ from engine_config._errors import (
     ConfigReadError,
 )
 from engine_config._lines import Lines
-from engine_config._lists import LIST_EDITS
 from engine_config._literal import Evaluator
 from engine_config._locate import base_path, imported_path
-from engine_config._merge import DELETE_KEY, Merging, Note
+from engine_config._merge import Merging, Note
 from engine_config._origin import Mark, Source, error_at
 from engine_config._python import BaseView, Kind, run
 from engine_config._read import Options, Parsed, is_remote, parse_text, read_text, suffix_of
@@ -118,9 +117,10 @@ def _load_plain(
         data, lines = run(parsed.python, names, parsed.substitution, options.execute)
     else:
         lines = _children(parsed)
-    own = Attacher(source).root(_checked_root(data, source, lines), dict(lines))
+    attacher = Attacher(source)
+    own = attacher.root(_checked_root(data, source, lines), dict(lines))
     own = _resolved(own, parsed, result.values, source)
-    merging = Merging(notes=result.notes)
+    merging = Merging(notes=result.notes, has_commands=attacher.has_commands)
     merging.merge(result.values, own)
     result.sources.append(source)
     return result
@@ -198,7 +198,7 @@ def reserved(key: object) -> str:
         return f"top-level keys are strings, not {type(key).__name__}"
     if key in RESERVED:
         return "this name is reserved for Config itself; rename the key"
-    if key in (BASE_KEY, DELETE_KEY) or key in LIST_EDITS or key.startswith("__"):
+    if key == BASE_KEY or key in COMMANDS or key.startswith("__"):
         return "this name has a meaning inside config files; rename the key"
     return ""
 

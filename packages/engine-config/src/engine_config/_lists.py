@@ -19,8 +19,9 @@ the only one with that type. All selectors refer to the base's list, whatever el
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from engine_config._attach import LIST_EDITS
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError, ConfigTypeError
 from engine_config._lazy import LazyObject
@@ -28,10 +29,6 @@ from engine_config._origin import Mark, error_at, join, shown
 
 if TYPE_CHECKING:
     from engine_config._merge import Merging
-
-LIST_EDITS: Final = frozenset(
-    ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
-)
 
 
 def is_edit(value: dict[Any, Any]) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
+from engine_config._attach import DELETE_KEY
 from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError, ConfigTypeError
 from engine_config._lists import edit_list, is_edit
 from engine_config._origin import Mark, error_at, join, shown
-
-DELETE_KEY: Final = "_delete_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +29,7 @@ class Merging:
 
     Attributes:
         list_keys: whether a dict of numbers changes the elements of a list, as on the command line.
+        has_commands: whether there can be a `_delete_` or an edit of a list among the new values.
         overriding: whether the new values are options, which cannot replace a plain value by a
             dict.
         notes: what looks like a mistake.
@@ -37,6 +37,7 @@ class Merging:
 
     list_keys: bool = False
     overriding: bool = False
+    has_commands: bool = True
     notes: list[Note] = field(default_factory=list)
 
     def merge(self, base: ConfigDict, own: ConfigDict, path: str = "") -> None:
@@ -111,6 +112,8 @@ class Merging:
         Raises:
             ConfigTypeError: it holds an edit of a list, and there is no list.
         """
+        if not self.has_commands:
+            return value
         if isinstance(value, ConfigDict):
             if is_edit(value):
                 edit_list(None, value, self, old=None, mark=mark, path=path)

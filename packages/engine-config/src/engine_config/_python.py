@@ -6,9 +6,9 @@ import ast
 import os
 import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from engine_config._dict import ConfigDict, copy_containers
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
@@ -92,7 +92,6 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
 def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     kind = _kind(tree, lazy)
     base, base_imports, body = _take_bases(tree.body, file)
-    _refuse_base_changes(body, file)
     blocks = any(isinstance(node, _BLOCKS) for node in body)
     followed: list[ast.stmt] = []
     if blocks:
@@ -103,13 +102,16 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     if kind == "lazy":
         running = _lazy_imports(running, file, stand_ins)
     module = ast.Module(body=running, type_ignores=[])
+    code = compile(module, file, "exec", dont_inherit=True)
+    if "_base_" in code.co_names:
+        _refuse_base_changes(body, file)
     return PythonConfig(
         file=file,
         kind=kind,
         base=base,
         base_imports=base_imports,
         body=body,
-        code=compile(module, file, "exec", dont_inherit=True),
+        code=code,
         lines=None if blocks else follow(body),
         followed=followed,
         stand_ins=stand_ins,
@@ -138,9 +140,8 @@ def _is_read_base(node: ast.stmt) -> bool:
 
 
 def _is_base_assignment(node: ast.stmt) -> bool:
-    if not isinstance(node, ast.Assign):
-        return False
-    return any(isinstance(target, ast.Name) and target.id == "_base_" for target in node.targets)
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+    return any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets)
 
 
 def _is_foreign(node: ast.Import | ast.ImportFrom) -> bool:
@@ -158,21 +159,24 @@ def _is_foreign(node: ast.Import | ast.ImportFrom) -> bool:
 def _take_bases(
     body: list[ast.stmt], file: str
 ) -> tuple[ast.expr | None, tuple[ast.ImportFrom, ...], list[ast.stmt]]:
-    base: ast.expr | None = None
+    """Return the value of `_base_`, the imports inside `read_base()`, and the other statements."""
+    bases: list[ast.expr] = []
     imports: list[ast.ImportFrom] = []
     rest: list[ast.stmt] = []
     for node in body:
-        if _is_base_assignment(node):
-            base = cast("ast.Assign", node).value
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _is_base_assignment(node):
+            bases.extend([node.value] if node.value is not None else [])
         elif isinstance(node, ast.With) and _is_read_base(node):
             imports.extend(_base_import(inner, file) for inner in node.body)
         else:
             rest.append(node)
-    if base is not None and imports:
-        raise ConfigParseError(
-            "the file uses both _base_ and read_base(); choose one", file=file, line=base.lineno
-        )
-    return base, tuple(imports), rest
+    if len(bases) > 1:
+        message = "_base_ is set twice; write one list of all bases"
+        raise ConfigParseError(message, file=file, line=bases[1].lineno)
+    if bases and imports:
+        message = "the file uses both _base_ and read_base(); choose one"
+        raise ConfigParseError(message, file=file, line=bases[0].lineno)
+    return bases[0] if bases else None, tuple(imports), rest
 
 
 def _base_import(node: ast.stmt, file: str) -> ast.ImportFrom:
@@ -185,20 +189,27 @@ def _base_import(node: ast.stmt, file: str) -> ast.ImportFrom:
     )
 
 
-def _refuse_base_changes(body: Iterable[ast.stmt], file: str) -> None:
-    for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        for target in targets:
-            inner: ast.expr = target
-            while isinstance(inner, ast.Attribute | ast.Subscript):
-                inner = inner.value
-            if inner is not target and isinstance(inner, ast.Name) and inner.id == "_base_":
-                raise ConfigParseError(
-                    f"`{ast.unparse(target)} = …` would change a copy and be lost; set the key "
-                    "itself in this file",
-                    file=file,
-                    line=node.lineno,
-                )
+def _refuse_base_changes(body: list[ast.stmt], file: str) -> None:
+    """Refuse statements that set `_base_` too late, or change a copy of what is in it."""
+    for node in ast.walk(ast.Module(body, [])):
+        if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+            continue
+        root: ast.expr = node
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        if isinstance(node.ctx, ast.Load) or not _is_named_base(root):
+            continue
+        what = ast.unparse(node)
+        message = (
+            "_base_ must be set once, at the top level of the file"
+            if node is root
+            else f"a change of `{what}` would be lost with the copy it changes; set the key itself"
+        )
+        raise ConfigParseError(message, file=file, line=node.lineno)
+
+
+def _is_named_base(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "_base_"
 
 
 class _Constants(ast.NodeTransformer):
