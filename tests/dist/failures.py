@@ -30,6 +30,10 @@ def be_late() -> None:
     time.sleep(300)
 
 
+def freeze() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def reduce() -> None:
     dist.all_reduce(torch.ones(3))
 
@@ -49,6 +53,7 @@ CASES: dict[str, tuple[int, Act, Act]] = {
     "killed": (1, be_killed, collect),
     "left": (2, leave, dist.barrier),
     "late": (1, be_late, reduce),
+    "frozen": (1, freeze, reduce),
     "outside": (2, die_of_error, reduce_around_the_package),
     "first": (0, be_killed, reduce),
     "store": (0, be_killed, reduce),
@@ -61,7 +66,7 @@ def act(case: str, rank: int, store: Path, port: int) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(SIZE), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     where = {} if case == "store" else {"init_method": f"file://{store}"}
-    dist.init_dist("pytorch", timeout=TIMEOUT, **where)
+    dist.init_dist("pytorch", "gloo", timeout=TIMEOUT, **where)
     dist.all_reduce(torch.ones(1))
     if rank == missing:
         fail()

@@ -379,6 +379,21 @@ def subgroups_work_by_global_and_group_rank(rank: int, size: int, folder: Path) 
 
 
 @check
+def long_and_short_contributions_mix(rank: int, size: int, folder: Path) -> None:
+    def make(of: int, long: int) -> dict[str, Any]:
+        return {"tensor": torch.arange(1000 if of == long else 2), "text": "x" * (of * 600)}
+
+    for long in range(size):
+        for root in (None, 0):
+            data = make(rank, long)
+            every = dist.all_gather(data) if root is None else dist.gather(data, root)
+            assert len(every) == (size if root in (None, rank) or size == 1 else 0)
+            for of, other in enumerate(every):
+                assert torch.equal(other["tensor"], make(of, long)["tensor"])
+                assert other["text"] == make(of, long)["text"]
+
+
+@check
 def unusual_tensors_arrive_whole(rank: int, size: int, folder: Path) -> None:
     data = {
         "conjugate": torch.tensor([1j + rank]).conj(),
@@ -392,6 +407,24 @@ def unusual_tensors_arrive_whole(rank: int, size: int, folder: Path) -> None:
             assert other["sparse"].to_dense().tolist() == [[1, 0], [0, 1]]
             assert other["empty"].shape == (0, 3)
             assert other["parameter"].item() == of
+
+
+@check
+def accelerator_tensors_travel_through_the_cpu(rank: int, size: int, folder: Path) -> None:
+    if not torch.cuda.is_available():
+        return
+    data: dict[str, Any] = {
+        "a": torch.full((2,), rank, device="cuda"),
+        "b": [torch.ones(rank, device="cuda")],
+    }
+    for gathered in (dist.all_gather(data), dist.all_gather_object(data)):
+        assert [one["a"].tolist() for one in gathered] == [[of, of] for of in range(size)]
+        assert [one["b"][0].shape for one in gathered] == [(of,) for of in range(size)]
+        assert all(one["a"].is_cuda for one in gathered)
+    dist.all_reduce(data["a"])
+    assert data["a"].tolist() == [sum(range(size))] * 2
+    dist.broadcast(data["a"].add_(rank), src=size - 1)
+    assert data["a"].tolist() == [sum(range(size)) + size - 1] * 2
 
 
 class Box:
@@ -420,7 +453,8 @@ def main(rank: int, size: int, folder: Path) -> None:
     """Be one rank: join the group, run every check, report."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
-    dist.init_dist("pytorch", init_method=f"file://{folder / 'store'}", timeout=60)
+    # gloo also where there is a GPU, which nccl would not let several ranks share
+    dist.init_dist("pytorch", "gloo", init_method=f"file://{folder / 'store'}", timeout=60)
     report: dict[str, str] = {}
     for name, function in CHECKS.items():
         try:

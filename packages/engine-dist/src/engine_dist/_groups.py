@@ -2,7 +2,8 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import ParamSpec, TypeAlias, TypeVar
 
 import torch
@@ -10,6 +11,9 @@ import torch.distributed as torch_dist
 
 Group: TypeAlias = torch_dist.ProcessGroup | None
 """A process group; None stands for the default group of all ranks."""
+
+# What init_dist was told about waiting, so that groups made later wait no longer than the first.
+_timeout: timedelta | None = None
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,9 +110,24 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
         )
     # new_group is a collective of the whole world: every rank creates every group.
     for first in range(0, world_size, num_gpus_per_node):
-        group = torch_dist.new_group(list(range(first, first + num_gpus_per_node)))
+        group = new_group(range(first, first + num_gpus_per_node))
         if first // num_gpus_per_node == node_rank:
             _local = (world, group)
+
+
+def remember_timeout(timeout: timedelta | None) -> None:
+    """Keep how long collectives of the default group wait; None for torch's own choice."""
+    global _timeout
+    _timeout = timeout
+
+
+def new_group(
+    ranks: Sequence[int] | None = None, backend: str | None = None
+) -> torch_dist.ProcessGroup:
+    """Make a group, as a collective of all ranks, that waits as long as the default group does."""
+    members = None if ranks is None else list(ranks)
+    made: torch_dist.ProcessGroup = torch_dist.new_group(members, timeout=_timeout, backend=backend)
+    return made
 
 
 def get_local_group() -> Group:

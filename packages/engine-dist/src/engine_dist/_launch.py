@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as torch_dist
 
+from engine_dist._groups import remember_timeout
 from engine_dist._watch import Pace, start_watch
 
 logger = logging.getLogger("engine.dist")
@@ -66,6 +67,7 @@ def init_dist(launcher: str, backend: str = "nccl", **kwargs: Any) -> None:
     kwargs.setdefault("rank", launch.rank)
     kwargs.setdefault("world_size", launch.world_size)
     torch_dist.init_process_group(backend, **kwargs)
+    remember_timeout(kwargs["timeout"])
     start_watch(pace)
 
 

@@ -18,6 +18,7 @@ from engine_dist._groups import (
     get_default_group,
     get_rank,
     get_world_size,
+    new_group,
 )
 from engine_dist._watch import guard_collective
 
@@ -220,7 +221,7 @@ def _cpu_group() -> Group:
     if "cpu" in comm_device_types(world):
         return world
     if _cpu is None or _cpu[1] is not world:
-        _cpu = (torch_dist.new_group(backend="gloo"), world)
+        _cpu = (new_group(backend="gloo"), world)
     return _cpu[0]
 
 

@@ -54,15 +54,19 @@ class RankWatch:
         group: The default process group.
         store: The group's key-value store, which every rank reaches.
         pace: How often to write, how long to wait.
+        number: How many groups these processes had before.
     """
 
-    def __init__(self, group: torch_dist.ProcessGroup, store: Any, pace: Pace) -> None:
+    def __init__(
+        self, group: torch_dist.ProcessGroup, store: Any, pace: Pace, *, number: int = 0
+    ) -> None:
         self.group = group
         self._pace = pace
         self._rank, self._world_size = group.rank(), group.size()
         # A connection of its own: the main thread may block on the group's for as long as it likes.
         own = store.clone() if hasattr(store, "clone") else store
-        self._store = PrefixStore("engine_dist/watch", own)
+        # Numbered: a launcher's store outlives the group, and the next must not read this one's.
+        self._store = PrefixStore(f"engine_dist/watch/{number}", own)
         self._store.set_timeout(timedelta(seconds=max(pace.window, 1.0)))
         self._pid = os.getpid()
         self._stop = threading.Event()
@@ -178,6 +182,7 @@ class RankWatch:
         last, since, told = None, time.monotonic(), False
         while not self._stop.wait(self._pace.interval):
             if get_default_group() is not self.group:
+                _forget(self)
                 return
             try:
                 number += 1
@@ -207,22 +212,22 @@ def _silent(line: str | None) -> str:
 
 
 _watch: RankWatch | None = None
-_hooked = False
+_started = 0
 
 
 def start_watch(pace: Pace) -> None:
     """Start the heartbeat of this rank for the default group; every rank should."""
-    global _watch, _hooked
+    global _watch, _started
     group = get_default_group()
     if group is None or group.size() == 1:
         return
     stop_watch()
     # The one way to a store that `init_process_group` made itself; torch's own tools go it too.
     store = _get_default_store()
-    _watch = RankWatch(group, store, pace)
+    _watch = RankWatch(group, store, pace, number=_started)
     _watch.start()
-    if not _hooked:
-        _hooked = True
+    _started += 1
+    if _started == 1:
         atexit.register(stop_watch)
         _tell_of_unhandled_errors()
 
@@ -232,6 +237,13 @@ def stop_watch() -> None:
     global _watch
     if _watch is not None:
         _watch.stop()
+        _watch = None
+
+
+def _forget(watch: RankWatch) -> None:
+    """Let go of a watch whose group is destroyed, and with it of the group."""
+    global _watch
+    if _watch is watch:
         _watch = None
 
 

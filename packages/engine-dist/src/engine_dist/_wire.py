@@ -1,7 +1,8 @@
 """How any data travels: a pickled header that says what there is, and one run of tensor bytes.
 
-Each rank sends a frame of fixed length first: how long header and bytes are, and the header itself
-where it fits. One more collective then carries all tensors, however many, padded to the longest.
+Each rank sends a frame of fixed length first: how long header and bytes are, and both of them where
+they fit, which ends it. Otherwise one more collective carries all tensors, however many, padded to
+the longest.
 """
 
 import io
@@ -135,24 +136,40 @@ def exchange(
     Returns:
         Each rank's header and bytes in the order of the ranks; an empty list away from `root`.
     """
+    mine = _frame(header, body)
+    frames = [torch.empty_like(mine) for _ in range(get_world_size(group))]
+    torch_dist.all_gather(frames, mine, group)
+    texts = [bytes(text) for text in torch.stack(frames).cpu().numpy()]
+    heads = [int.from_bytes(text[:8], "little") for text in texts]
+    bodies = [int.from_bytes(text[8:_LENGTHS], "little") for text in texts]
+    ends = [_LENGTHS + head for head in heads]
+    if all(end + size <= _FRAME for end, size in zip(ends, bodies, strict=True)):
+        if root is not None and root != torch_dist.get_rank():
+            return []
+        return [
+            (text[_LENGTHS:end], frame[end : end + size])
+            for text, frame, end, size in zip(texts, frames, ends, bodies, strict=True)
+        ]
+    if max(ends) <= _FRAME:
+        headers = [text[_LENGTHS:end] for text, end in zip(texts, ends, strict=True)]
+    else:
+        long = _gather_bytes(to_tensor(header, body.device), heads, group, root=root)
+        headers = [to_bytes(head) for head in long]
+    parts = _gather_bytes(body, bodies, group, root=root)
+    return list(zip(headers, parts, strict=False))  # away from the root there are no parts
+
+
+def _frame(header: bytes, body: torch.Tensor) -> torch.Tensor:
+    """Make the first message of a rank: both lengths, then the header and the bytes if they fit."""
     frame = bytearray(_FRAME)
     frame[:_LENGTHS] = len(header).to_bytes(8, "little") + len(body).to_bytes(8, "little")
     inline = header[: _FRAME - _LENGTHS]
-    frame[_LENGTHS : _LENGTHS + len(inline)] = inline
-    mine = to_tensor(frame, body.device)
-    frames = [torch.empty_like(mine) for _ in range(get_world_size(group))]
-    torch_dist.all_gather(frames, mine, group)
-
-    texts = [bytes(text) for text in torch.stack(frames).cpu().numpy()]
-    lengths = [int.from_bytes(text[:8], "little") for text in texts]
-    bodies = [int.from_bytes(text[8:_LENGTHS], "little") for text in texts]
-    if max(lengths) <= _FRAME - _LENGTHS:
-        heads = [text[_LENGTHS:][:length] for text, length in zip(texts, lengths, strict=True)]
-    else:
-        long = _gather_bytes(to_tensor(header, body.device), lengths, group, root=root)
-        heads = [to_bytes(head) for head in long]
-    parts = _gather_bytes(body, bodies, group, root=root)
-    return list(zip(heads, parts, strict=False))  # away from the root there are no parts
+    end = _LENGTHS + len(inline)
+    frame[_LENGTHS:end] = inline
+    tensor = to_tensor(frame, body.device)
+    if 0 < len(body) <= _FRAME - end:
+        tensor[end : end + len(body)] = body
+    return tensor
 
 
 def _gather_bytes(
