@@ -1,6 +1,6 @@
 # make demo   trains the example and shows where its results lie
 # make test   runs the tests
-# make check  runs the whole gate: format, lint, types, architecture, tests, examples
+# make check  runs the whole gate: format and lint, types, architecture, tests, examples
 #
 # Each makes .venv first if it is missing, and installs again only when a requirement changed.
 
@@ -19,7 +19,8 @@ check: $(INSTALLED)
 	scripts/check
 
 $(INSTALLED): requirements-dev.txt constraints.txt $(wildcard packages/*/pyproject.toml)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Engine needs Python 3.11 or later")'
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Engine needs Python 3.11 or later; this is " + sys.version)'
+	@echo "Setting up .venv with $$($(PYTHON) --version); the first time takes a few minutes."
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -114,6 +114,7 @@ def _style(axes: Any, panel: _Panel) -> None:
     values = [value for curve in panel.curves.values() for value in curve.values]
     if panel.title == "training loss" and min(values) > 0 and max(values) / min(values) > 100:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
     if panel.title == "learning rate":
         axes.yaxis.set_major_formatter("{x:.3g}")
     if panel.unit == "epoch":
