@@ -40,6 +40,13 @@ def test_dataset_reads_every_documented_format(tmp_path: Path, ending: str) -> N
     assert dataset[0] == {"label": 3}
 
 
+def test_dataset_takes_paths_and_backend_arguments(write_annotations: Annotations) -> None:
+    path = write_annotations(2)
+    dataset = BaseDataset(path, data_root=None, backend_args={"backend": "local"})
+    assert (len(dataset), dataset.ann_file) == (2, str(path))
+    assert len(BaseDataset(path.name, data_root=path.parent)) == 2
+
+
 def test_dataset_keeps_absolute_and_remote_paths(tmp_path: Path) -> None:
     path = tmp_path / "train.json"
     records = [{"img_path": "/elsewhere/0.jpg"}, {"img_path": "s3://bucket/1.jpg"}]

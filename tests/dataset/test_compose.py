@@ -62,6 +62,12 @@ def test_compose_refuses_what_cannot_be_called(transform: Any) -> None:
         Compose([transform])
 
 
+def test_compose_names_the_transform_that_fails() -> None:
+    with pytest.raises(TypeError) as caught:
+        Compose([Add(1), Add(2)])("text")
+    assert caught.value.__notes__ == ["in the transform Add(1) of a pipeline"]
+
+
 def test_compose_shows_its_transforms() -> None:
     assert repr(Compose([Add(1), Add(2)])) == "Compose(\n    Add(1)\n    Add(2)\n)"
 

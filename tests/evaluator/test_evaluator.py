@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset
 
 from engine_evaluator import BaseMetric, Evaluator
 from engine_registry import EVALUATOR, METRICS
@@ -191,6 +192,19 @@ def test_offline_evaluation_goes_through_all(keep: Make, chunk_size: int) -> Non
     assert [one for batch in batches for one in batch] == data
     assert [one for chunk in predictions for one in chunk] == list(range(5))
     assert max(map(len, predictions)) == min(chunk_size, 5)
+
+
+def test_offline_evaluation_takes_a_data_set(keep: Make) -> None:
+    class Data(Dataset[str]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> str:
+            return "abc"[index]
+
+    data: Any = Data()
+    values = Evaluator(keep()).offline_evaluate([1, 2, 3], data, chunk_size=2)
+    assert values == {"kept": [(["a", "b"], [1, 2]), (["c"], [3])]}
 
 
 def test_offline_evaluation_needs_no_data(samples: Make) -> None:

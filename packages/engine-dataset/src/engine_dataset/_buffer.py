@@ -1,5 +1,6 @@
 """Read-only bytes that exist once on a machine, however many worker processes read them."""
 
+import contextlib
 import mmap
 import os
 import tempfile
@@ -22,8 +23,9 @@ class _Handle(Protocol):
 def _open_anonymous() -> int:
     """Opens a file without a name: nothing is left behind, however the process ends."""
     if hasattr(os, "memfd_create"):
-        # Not in /dev/shm, which containers often limit to 64 MB.
-        return os.memfd_create("engine-dataset", os.MFD_CLOEXEC)
+        # Not in /dev/shm, which containers often limit to 64 MB. Some sandboxes forbid the call.
+        with contextlib.suppress(OSError):
+            return os.memfd_create("engine-dataset", os.MFD_CLOEXEC)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

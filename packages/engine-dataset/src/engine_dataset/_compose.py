@@ -33,7 +33,11 @@ class Compose:
     def __call__(self, data: Any) -> Any:
         """Runs the pipeline on one sample."""
         for transform in self.transforms:
-            data = transform(data)
+            try:
+                data = transform(data)
+            except Exception as error:
+                error.add_note(f"in the transform {transform!r} of a pipeline")
+                raise
             if data is None:
                 return None
         return data

@@ -1,10 +1,11 @@
 """The data set that reads annotation files."""
 
 import copy
-import os.path
+import os
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,6 +50,7 @@ class BaseDataset(Dataset[Any]):
             another one takes its place.
         lazy_init: Whether to put off ``full_init`` until records are needed.
         max_refetch: Other samples to try in place of a rejected one.
+        backend_args: How to reach the annotation file, as for ``engine_fileio.load``.
 
     Example:
         >>> class Numbers(BaseDataset):
@@ -67,9 +69,9 @@ class BaseDataset(Dataset[Any]):
 
     def __init__(
         self,
-        ann_file: str = "",
+        ann_file: str | PathLike[str] = "",
         metainfo: Mapping[str, Any] | None = None,
-        data_root: str = "",
+        data_root: str | PathLike[str] | None = "",
         data_prefix: Mapping[str, str] = {"img_path": ""},
         filter_cfg: Mapping[str, Any] | None = None,
         indices: Indices | None = None,
@@ -78,10 +80,13 @@ class BaseDataset(Dataset[Any]):
         test_mode: bool = False,
         lazy_init: bool = False,
         max_refetch: int = 1000,
+        *,
+        backend_args: Mapping[str, Any] | None = None,
     ) -> None:
-        self.data_root = data_root
-        self.ann_file = _join(data_root, ann_file) if ann_file else ann_file
-        self.data_prefix = _join_prefixes(data_root, data_prefix)
+        self.data_root = os.fspath(data_root or "")
+        self.ann_file = _join(self.data_root, os.fspath(ann_file)) if ann_file else ""
+        self.data_prefix = _join_prefixes(self.data_root, data_prefix)
+        self.backend_args = None if backend_args is None else dict(backend_args)
         self.filter_cfg = copy.deepcopy(filter_cfg)
         self.serialize_data = serialize_data
         self.test_mode = test_mode
@@ -148,7 +153,7 @@ class BaseDataset(Dataset[Any]):
                 f"{type(self).__name__} has no annotation file; give `ann_file`, or override "
                 f"`load_data_list` to bring the records from elsewhere"
             )
-        annotations = load(self.ann_file)
+        annotations = load(self.ann_file, backend_args=self.backend_args)
         if not isinstance(annotations, Mapping):
             raise TypeError(
                 f"annotation file {self.ann_file} must hold a dict with the keys 'metainfo' and "

@@ -128,12 +128,10 @@ class Evaluator:
             raise ValueError(f"chunk_size must be at least 1, but got {chunk_size}")
         rank, world_size = get_dist_info()
         for start in range(rank * chunk_size, size, world_size * chunk_size):
-            chunk = slice(start, min(start + chunk_size, size))
-            self.process(
-                list(data_samples[chunk]),
-                None if data is None else data[chunk],
-                indices=range(chunk.start, chunk.stop),
-            )
+            chunk = range(start, min(start + chunk_size, size))
+            # One by one: a data set cannot be sliced.
+            batch = None if data is None else [data[index] for index in chunk]
+            self.process([data_samples[index] for index in chunk], batch, indices=chunk)
         return self.evaluate(size)
 
 
