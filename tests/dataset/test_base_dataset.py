@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from engine_dataset import BaseDataset, SampleError
+from engine_fileio import UntrustedDataError
 from engine_registry import DATASETS
 
 Annotations = Callable[..., Path]
@@ -38,6 +40,27 @@ def test_dataset_reads_every_documented_format(tmp_path: Path, ending: str) -> N
     dataset = BaseDataset(str(path))
     assert dataset.metainfo == {"task": "toy"}
     assert dataset[0] == {"label": 3}
+
+
+class Trap:
+    """Pickles as a call that would leave a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_dataset_runs_no_code_of_a_pickle_unless_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "train.pkl"
+    path.write_bytes(pickle.dumps({"metainfo": {}, "data_list": [Trap(tmp_path / "x")]}))
+    with pytest.raises(UntrustedDataError, match="pass trusted=True"):
+        BaseDataset(path)
+    assert not (tmp_path / "x").exists()
+    path.write_bytes(pickle.dumps({"metainfo": {}, "data_list": [{"box": np.arange(4)}]}))
+    dataset = BaseDataset(path, trusted=True)
+    assert dataset[0]["box"].tolist() == [0, 1, 2, 3]
 
 
 def test_dataset_takes_paths_and_backend_arguments(write_annotations: Annotations) -> None:

@@ -51,6 +51,8 @@ class BaseDataset(Dataset[Any]):
         lazy_init: Whether to put off ``full_init`` until records are needed.
         max_refetch: Other samples to try in place of a rejected one.
         backend_args: How to reach the annotation file, as for ``engine_fileio.load``.
+        trusted: Whether you trust who wrote the annotation file. A pickle of more than plain data,
+            such as arrays, is read only then, as reading it runs code that it names.
 
     Example:
         >>> class Numbers(BaseDataset):
@@ -82,11 +84,13 @@ class BaseDataset(Dataset[Any]):
         max_refetch: int = 1000,
         *,
         backend_args: Mapping[str, Any] | None = None,
+        trusted: bool = False,
     ) -> None:
         self.data_root = os.fspath(data_root or "")
         self.ann_file = _join(self.data_root, os.fspath(ann_file)) if ann_file else ""
         self.data_prefix = _join_prefixes(self.data_root, data_prefix)
         self.backend_args = None if backend_args is None else dict(backend_args)
+        self.trusted = trusted
         self.filter_cfg = copy.deepcopy(filter_cfg)
         self.serialize_data = serialize_data
         self.test_mode = test_mode
@@ -129,6 +133,7 @@ class BaseDataset(Dataset[Any]):
         Raises:
             ValueError: There is no annotation file, or it lacks ``metainfo`` or ``data_list``.
             TypeError: The file, or what ``parse_data_info`` returned, has another shape.
+            UntrustedDataError: The file is a pickle of more than plain data, and not ``trusted``.
         """
         annotations = self._read_annotations()
         for key, value in annotations["metainfo"].items():
@@ -153,7 +158,7 @@ class BaseDataset(Dataset[Any]):
                 f"{type(self).__name__} has no annotation file; give `ann_file`, or override "
                 f"`load_data_list` to bring the records from elsewhere"
             )
-        annotations = load(self.ann_file, backend_args=self.backend_args)
+        annotations = load(self.ann_file, backend_args=self.backend_args, trusted=self.trusted)
         if not isinstance(annotations, Mapping):
             raise TypeError(
                 f"annotation file {self.ann_file} must hold a dict with the keys 'metainfo' and "
