@@ -67,6 +67,11 @@ def test_train_step_updates_and_returns_the_losses(
     assert update.contexts == [linear_model]
 
 
+def test_base_model_refuses_a_preprocessor_that_is_no_module() -> None:
+    with pytest.raises(TypeError, match=r"builds no module, but \{\}"):
+        Echo(data_preprocessor={"type": dict})
+
+
 @pytest.mark.parametrize("step", ["val_step", "test_step"])
 def test_validation_predicts_without_training(linear_model: Any, step: str) -> None:
     data = {"inputs": torch.zeros(3, 2), "targets": torch.ones(3, 1)}

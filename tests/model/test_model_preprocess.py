@@ -202,6 +202,11 @@ def test_stack_batch_pads_each_dimension_but_the_first(divisor: int) -> None:
     assert (batch == 0.5).sum() == batch.numel() - sum(tensor.numel() for tensor in tensors)
 
 
+def test_stack_batch_of_equal_sizes_is_a_plain_stack() -> None:
+    tensors = [torch.randn(3, 4, 2), torch.randn(3, 4, 2)]
+    assert torch.equal(stack_batch(tensors, 2), torch.stack(tensors))
+
+
 def test_stack_batch_promotes_types_and_passes_gradients() -> None:
     source = torch.ones(1, 2, requires_grad=True)
     batch = stack_batch([source, torch.ones(1, 3, dtype=torch.int64)])
