@@ -12,7 +12,7 @@ def explain(
 ) -> str:
     """Say what failed and why: which argument was wrong, and what the signature is."""
     try:
-        signature = inspect.signature(factory)
+        signature = inspect.signature(factory).replace(return_annotation=inspect.Signature.empty)
     except (TypeError, ValueError):  # some built-in classes have none
         signature = None
     problem = _mismatch(signature, arguments) if signature else []
