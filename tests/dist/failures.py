@@ -42,6 +42,11 @@ def reduce_around_the_package() -> None:
     torch_dist.all_reduce(torch.ones(3))
 
 
+def step_backward() -> None:
+    with dist.guard_collective("backward"):
+        reduce_around_the_package()
+
+
 def collect() -> None:
     dist.collect_results([1, 2], 6)
 
@@ -51,7 +56,7 @@ Act = Callable[[], None]
 CASES: dict[str, tuple[int, Act, Act]] = {
     "error": (2, die_of_error, reduce),
     "killed": (1, be_killed, collect),
-    "left": (2, leave, dist.barrier),
+    "left": (2, leave, step_backward),
     "late": (1, be_late, reduce),
     "frozen": (1, freeze, reduce),
     "outside": (2, die_of_error, reduce_around_the_package),

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import engine_dist as dist
 from engine_dist import device
+from engine_dist._objects import _place
 
 
 def test_queries_describe_a_single_process() -> None:
@@ -121,6 +124,20 @@ def test_results_are_cut_to_size_and_ordered_by_index() -> None:
 def test_collecting_wrongly_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dist.collect_results([1, 2], 2, **arguments)
+
+
+@given(
+    order=st.integers(1, 40).flatmap(lambda size: st.permutations(range(size))),
+    repeated=st.lists(st.integers(0, 39), max_size=10),
+    ranks=st.integers(1, 5),
+)
+def test_results_of_any_order_are_placed_exactly(
+    order: list[int], repeated: list[int], ranks: int
+) -> None:
+    seen = order + [order[index % len(order)] for index in repeated]
+    parts = [(seen[rank::ranks], seen[rank::ranks]) for rank in range(ranks)]
+
+    assert _place(parts, len(order)) == list(range(len(order)))
 
 
 def test_data_device_is_that_of_all_tensors() -> None:

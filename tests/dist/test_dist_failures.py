@@ -15,7 +15,7 @@ Ranks = Callable[[str], tuple[Path, dict[str, Any]]]
     [
         ("error", 2, "rank 2 died of ValueError: bad sample 7"),
         ("killed", 1, "rank 1 no longer answers: last heard of between collectives"),
-        ("left", 2, "rank 2 left: it ended early"),
+        ("left", 2, "backward failed: rank 2 left: it ended early"),
         ("late", 1, "rank 1 did not arrive: it is in no collective"),
         ("frozen", 1, "rank 1 no longer answers: last heard of between collectives"),
         ("outside", 2, "rank 2 died of ValueError: bad sample 7"),
