@@ -345,6 +345,19 @@ def test_files_can_be_read_by_many_threads(family: Path) -> None:
     assert all(cfg == configs[0] for cfg in configs)
 
 
+def test_missing_environment_variable_in_a_comment_is_no_error(write: Write) -> None:
+    for name, line in (
+        ("c.py", "# {{$ENGINE_NO}}\na = 1\n"),
+        ("c.yaml", "# {{$ENGINE_NO}}\na: 1\n"),
+    ):
+        assert Config.fromfile(write(name, line)).a == 1
+
+
+def test_environment_values_outside_of_quotes_are_read_as_options_are() -> None:
+    cfg = Config.fromstring("a: {{$NO_A:true}}\nb: {{$NO_B:[1, x]}}\n'{{$NO_C:k}}': 1\n", ".yaml")
+    assert cfg.to_dict() == {"a": True, "b": [1, "x"], "k": 1}
+
+
 def test_environment_has_a_switch(write: Write) -> None:
     path = write("c.py", "a = '{{$ENGINE_NO}}'\n")
     assert Config.fromfile(path, use_environment_variables=False).a == "{{$ENGINE_NO}}"

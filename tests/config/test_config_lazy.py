@@ -176,6 +176,28 @@ def test_plain_config_with_base_really_imports(heavy: None, write: Write) -> Non
     assert imported()
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "a = nets.Net()",
+        "a = [str(x) for x in vars(nets)]",
+        "a = len(nets.__name__)",
+        "a = f'{nets}'",
+        "a = nets.__name__ + 'x'",
+        "a = 1 if nets.Net else 2",
+        "from engine_config_heavy.nets import *\na = 1",
+    ],
+)
+def test_config_that_works_with_its_imports_is_plain(heavy: None, write: Write, use: str) -> None:
+    Config.fromfile(write("c.py", f"import engine_config_heavy.nets as nets\n{use}\n"))
+    assert imported()
+
+
+def test_base_of_a_plain_config_really_imports(heavy: None, write: Write) -> None:
+    write("b.py", "from engine_config_heavy.nets import Net\nb = dict(t=Net)\n")
+    assert isinstance(Config.fromfile(write("c.py", "_base_ = 'b.py'\n")).to_dict()["b"]["t"], type)
+
+
 def test_standard_library_is_imported_at_once(write: Write) -> None:
     text = "import math\nfrom engine_no_such import X\na = dict(t=X, v=math.floor(2.5))\n"
     assert Config.fromfile(write("c.py", text)).a._marks_.keys() == {"t", "v"}
@@ -203,6 +225,9 @@ def test_neutral_base_serves_both_kinds(write: Write) -> None:
     assert first == second
 
 
+READ_B = "with read_base():\n    from .b import *\n"
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
@@ -219,9 +244,13 @@ def test_neutral_base_serves_both_kinds(write: Write) -> None:
             ConfigParseError,
             "choose one",
         ),
-        ("from torch import *\n", ConfigParseError, r"c\.py:1: .*star imports"),
+        (f"{READ_B}from torch import *\n", ConfigParseError, r"c\.py:3: .*star imports"),
         ("from . import x\n", ConfigParseError, r"c\.py:1: .*relative"),
-        ("from torch import nn\na = nn.ReLU()\n", ConfigError, r"c\.py:1: .*lazy_import=False"),
+        (
+            f"{READ_B}from torch import nn\na = nn.ReLU()\n",
+            ConfigError,
+            r"c\.py:3: .*lazy_import=False",
+        ),
     ],
 )
 def test_wrong_lazy_config_names_its_line(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine_config._dict import ConfigDict
 from engine_config._origin import join
-from engine_config._overrides import parse_value
+from engine_config._values import parse_value
 
 if TYPE_CHECKING:
     from engine_config._config import Config

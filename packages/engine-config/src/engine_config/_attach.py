@@ -16,7 +16,7 @@ LIST_EDITS: Final = frozenset(
 )
 COMMANDS: Final = LIST_EDITS | {DELETE_KEY}
 MAX_DEPTH: Final = 100
-MAX_VALUES: Final = 500_000
+MAX_VALUES: Final = 250_000
 
 
 class Attacher:

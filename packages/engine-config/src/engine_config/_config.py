@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from engine_config._check import Problem, Resolver
 
-_OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources", "_text"])
+_OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources"])
 
 
 class Config:

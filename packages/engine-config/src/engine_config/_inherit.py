@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -101,25 +101,29 @@ def _load_plain(
     parsed: Parsed, source: Source, options: Options, chain: Mapping[str, str]
 ) -> Loaded:
     data, base_names, base_line = _data_and_bases(parsed, source, options)
-    result = Loaded(values=ConfigDict(), kind="plain" if base_names else "either", sources=[])
+    kind: Kind = "plain" if base_names else "either"
+    result = Loaded(values=ConfigDict(), kind=kind, sources=[])
+    plain = replace(options, lazy=False)
     for name in base_names:
         path, scope = base_path(name, source.file, base_line)
-        loaded = load_file(path, options, chain)
+        loaded = load_file(path, plain, chain)
         if loaded.kind == "lazy":
             raise _mixed(source.file, base_line, "_base_", path)
         if scope:
             _set_scope(loaded.values, scope)
         _add_base(result, loaded, repeated=_refuse_repeated)
     if parsed.python is not None:
-        names: dict[str, Any] = (
-            {BASE_KEY: BaseView(copy_containers(result.values))} if base_names else {}
-        )
+        names: dict[str, Any] = {}
+        if base_names:
+            names[BASE_KEY] = BaseView(copy_containers(result.values))
         data, lines = run(parsed.python, names, parsed.substitution, options.execute)
     else:
         lines = _children(parsed)
     attacher = Attacher(source)
     own = attacher.root(_checked_root(data, source, lines), dict(lines))
-    own = _resolved(own, parsed, result.values, source)
+    if parsed.substitution.uses:
+        find = partial(base_value, result.values, file=source.file)
+        parsed.substitution.resolve(own, find)
     merging = Merging(notes=result.notes, has_commands=attacher.has_commands)
     merging.merge(result.values, own)
     result.sources.append(source)
@@ -132,16 +136,13 @@ def _children(parsed: Parsed) -> Mapping[object, Lines]:
 
 
 def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[Any, list[str], int]:
-    """Return the data of a file that is not Python, and the names and line of its bases."""
+    """Return the names of the bases and their line, and before them the data of JSON or YAML."""
     if parsed.python is not None:
         node = parsed.python.base
         if node is None:
             return None, [], 0
-        return (
-            None,
-            _base_names(_base_value(node, source, options), source, node.lineno),
-            node.lineno,
-        )
+        names = _base_names(_base_value(node, source, options), source, node.lineno)
+        return None, names, node.lineno
     data = parsed.data
     if not isinstance(data, dict):
         message = f"a config is a mapping of keys to values, not {type(data).__name__}"
@@ -203,13 +204,6 @@ def reserved(key: object) -> str:
     return ""
 
 
-def _resolved(own: ConfigDict, parsed: Parsed, base: ConfigDict, source: Source) -> ConfigDict:
-    if parsed.substitution.uses:
-        find = partial(base_value, base, file=source.file)
-        parsed.substitution.resolve(own, lambda use: find(use))
-    return own
-
-
 def _add_base(
     result: Loaded, loaded: Loaded, repeated: Callable[[ConfigDict, ConfigDict, str], None]
 ) -> None:
@@ -265,7 +259,7 @@ def _load_lazy(
     result = Loaded(values=ConfigDict(), kind="lazy", sources=[])
     for node in python.base_imports:
         path = imported_path(node, source.file)
-        loaded = load_file(path, options, chain)
+        loaded = load_file(path, replace(options, lazy=True), chain)
         if loaded.kind == "plain":
             raise _mixed(source.file, node.lineno, "read_base", path)
         loaded.values = _imported_names(node, loaded.values, source.file, path)

@@ -15,7 +15,7 @@ from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParse
 from engine_config._lazy import LazyObject
 from engine_config._lines import Lines, follow, updated_globals
 from engine_config._literal import Evaluator, lazy_names
-from engine_config._substitute import BaseReference, Substitution, literal
+from engine_config._substitute import BaseReference, Substitution
 
 Kind = Literal["plain", "lazy", "either"]
 
@@ -127,7 +127,49 @@ def _kind(tree: ast.Module, lazy: bool | None) -> Kind:
     if lazy is not None:
         return "lazy" if lazy else "plain"
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    return "lazy" if any(map(_is_foreign, imports)) else "either"
+    foreign = [node for node in imports if _is_foreign(node)]
+    if not foreign:
+        return "either"
+    names = {
+        alias.asname or alias.name.partition(".")[0] for node in foreign for alias in node.names
+    }
+    return "plain" if "*" in names or _works_with(tree, names) else "lazy"
+
+
+def _works_with(tree: ast.Module, names: set[str]) -> bool:
+    """Say whether a config does more with imported names than to place them in its values."""
+    for node in ast.walk(tree):
+        fields = _WORKING.get(type(node), ())
+        if isinstance(node, ast.Call) and _root_name(node.func) in ("dict", "ConfigDict"):
+            continue  # this is how values are written
+        parts = [getattr(node, name) for name in fields]
+        parts += [keyword.value for keyword in getattr(node, "keywords", ()) if fields]
+        flat = [item for part in parts for item in (part if isinstance(part, list) else [part])]
+        if any(_root_name(part) in names for part in flat):
+            return True
+    return False
+
+
+# The fields whose value Python has to know to go on, for each kind of node that has any.
+_WORKING: Final[Mapping[type[ast.AST], tuple[str, ...]]] = {
+    ast.Call: ("func", "args"),
+    ast.BinOp: ("left", "right"),
+    ast.UnaryOp: ("operand",),
+    ast.Compare: ("left", "comparators"),
+    ast.Subscript: ("value",),
+    ast.FormattedValue: ("value",),
+    ast.For: ("iter",),
+    ast.comprehension: ("iter",),
+    ast.If: ("test",),
+    ast.IfExp: ("test",),
+    ast.While: ("test",),
+}
+
+
+def _root_name(node: ast.expr | None) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_read_base(node: ast.stmt) -> bool:
@@ -194,22 +236,15 @@ def _refuse_base_changes(body: list[ast.stmt], file: str) -> None:
     for node in ast.walk(ast.Module(body, [])):
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             continue
-        root: ast.expr = node
-        while isinstance(root, ast.Attribute | ast.Subscript):
-            root = root.value
-        if isinstance(node.ctx, ast.Load) or not _is_named_base(root):
+        if isinstance(node.ctx, ast.Load) or _root_name(node) != "_base_":
             continue
         what = ast.unparse(node)
         message = (
             "_base_ must be set once, at the top level of the file"
-            if node is root
+            if isinstance(node, ast.Name)
             else f"a change of `{what}` would be lost with the copy it changes; set the key itself"
         )
         raise ConfigParseError(message, file=file, line=node.lineno)
-
-
-def _is_named_base(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "_base_"
 
 
 class _Constants(ast.NodeTransformer):
@@ -218,17 +253,17 @@ class _Constants(ast.NodeTransformer):
     def __init__(self, substitution: Substitution) -> None:
         self._substitution = substitution
 
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:  # ast's name
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         if isinstance(node.value, str) and self._substitution.prefix in node.value:
             text = self._substitution.constant(node.value)
             return ast.copy_location(ast.Constant(text), node)
         return node
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # ast's name
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         use = self._substitution.uses.get(node.id)
         if use is None or use.base is not None:
             return node
-        value = literal(use.text) if use.bare else use.text
+        value = self._substitution.value_of(use)
         expression = ast.parse(repr(value), mode="eval").body
         for part in ast.walk(expression):
             ast.copy_location(part, node)

@@ -7,15 +7,15 @@ never become code.
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine_config._dict import ConfigDict, copy_containers
+from engine_config._dict import ConfigDict, copy_containers, marks_of
 from engine_config._errors import ConfigKeyError, ConfigTypeError
+from engine_config._values import parse_value
 
 _FILE: Final = ("fileDirname", "fileBasename", "fileBasenameNoExtension", "fileExtname")
 PATTERN: Final = re.compile(
@@ -28,18 +28,28 @@ _JSON_STRING: Final = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """One `{{…}}`: the dotted path it names in the bases, or the text it stands for."""
+    """One `{{…}}`.
+
+    Attributes:
+        base: the dotted path it names in the bases, if it does.
+        text: the text it stands for; None for an environment variable that is not set.
+        bare: whether it stands outside of quotes, so that its text is read as a value.
+        line: the line it is in.
+        variable: the name of the environment variable.
+    """
 
     base: str | None
-    text: str
+    text: str | None
     bare: bool
     line: int
+    variable: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Substitution:
     """A text without `{{…}}` and what the names in their places mean."""
 
+    path: str
     text: str
     uses: Mapping[str, Use] = field(default_factory=dict)
     prefix: str = ""
@@ -48,13 +58,34 @@ class Substitution:
         """Return a string of the config with file and environment variables filled in."""
         for name, use in self.uses.items():
             if use.base is None and name in text:
-                text = text.replace(name, use.text)
+                text = text.replace(name, self.text_of(use))
         return text
+
+    def text_of(self, use: Use) -> str:
+        """Return the text that a use stands for.
+
+        Raises:
+            ConfigKeyError: it names an environment variable that is not set.
+        """
+        if use.text is not None:
+            return use.text
+        raise ConfigKeyError(
+            f"the environment variable {use.variable} is not set; set it, or give a default as "
+            f"{{{{${use.variable}:default}}}}",
+            file=self.path,
+            line=use.line,
+        )
+
+    def value_of(self, use: Use) -> Any:
+        """Return what a use stands for when nothing is around it."""
+        return literal(self.text_of(use)) if use.bare else self.text_of(use)
 
     def resolve(self, value: Any, find_base: Callable[[Use], Any]) -> Any:
         """Return a value with every name in it replaced, in nested values too."""
         if isinstance(value, dict):
             for key, item in list(dict.items(value)):
+                if isinstance(key, str) and self.prefix in key:
+                    key = self._rename(value, key)
                 dict.__setitem__(value, key, self.resolve(item, find_base))
             return value
         if type(value) in (list, tuple):
@@ -65,12 +96,17 @@ class Substitution:
             return self._string(value, find_base)
         return value
 
+    def _rename(self, owner: dict[Any, Any], key: str) -> str:
+        new = self.constant(key)
+        dict.pop(owner, key)
+        if isinstance(owner, ConfigDict):
+            marks_of(owner)[new] = marks_of(owner).pop(key)
+        return new
+
     def _string(self, value: str, find_base: Callable[[Use], Any]) -> Any:
         whole = self.uses.get(value)
         if whole is not None:
-            if whole.base is not None:
-                return find_base(whole)
-            return literal(whole.text) if whole.bare else whole.text
+            return self.value_of(whole) if whole.base is None else find_base(whole)
         value = self.constant(value)
         for name, use in self.uses.items():
             if name in value:
@@ -102,6 +138,7 @@ class BaseReference:
         return self._refuse()
 
     __setattr__ = __setitem__ = __getitem__ = __delitem__ = __iter__ = __len__ = _refuse
+    __hash__ = None  # type: ignore[assignment]  # as a key it would never be replaced
     __add__ = __radd__ = __mul__ = __bool__ = __call__ = __contains__ = _refuse
 
 
@@ -118,7 +155,7 @@ def substitute(
         is_json: whether a use outside of quotes must be quoted to make the text JSON.
     """
     if "{{" not in text:
-        return Substitution(text=text)
+        return Substitution(path=path, text=text)
     prefix = "_engine_use_"
     while prefix in text:
         prefix = f"_{prefix}"
@@ -130,18 +167,21 @@ def substitute(
         line = text.count("\n", 0, match.start()) + 1
         if (match["file"] and match["file"] not in variables) or (match["env"] and not environment):
             return match[0]
-        value = variables.get(match["file"] or "", "")
-        if match["env"]:
-            value = _environment(match, path, line)
+        value = _environment(match) if match["env"] else variables.get(match["file"] or "", "")
         quoted = is_json and any(a < match.start() < b for a, b in strings)
         bare = not quoted if is_json else text[match.start() - 1 : match.start()] not in "'\""
         name = f"{prefix}{len(uses)}_"
         uses[name] = Use(
-            base=match["base"], text=value, bare=bare and match["file"] is None, line=line
+            base=match["base"],
+            text=value,
+            bare=bare and match["file"] is None,
+            line=line,
+            variable=match["env"] or "",
         )
         return f'"{name}"' if is_json and not quoted else name
 
-    return Substitution(text=PATTERN.sub(replace, text), uses=uses, prefix=prefix)
+    replaced = PATTERN.sub(replace, text)
+    return Substitution(path=path, text=replaced, uses=uses, prefix=prefix)
 
 
 def _file_variables(path: str) -> dict[str, str]:
@@ -157,25 +197,18 @@ def _file_variables(path: str) -> dict[str, str]:
     }
 
 
-def _environment(match: re.Match[str], path: str, line: int) -> str:
+def _environment(match: re.Match[str]) -> str | None:
     value = os.environ.get(match["env"])
-    if value is not None:
+    if value is not None or match["given"] is None:
         return value
-    if match["given"] is None:
-        raise ConfigKeyError(
-            f"the environment variable {match['env']} is not set; set it, or give a default as "
-            f"{{{{${match['env']}:default}}}}",
-            file=path,
-            line=line,
-        )
     return (match["default"] or "").strip()
 
 
 def literal(text: str) -> Any:
-    """Return the value a text is a Python literal of, or the text itself."""
+    """Return the value that a text outside of quotes stands for, or the text itself."""
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return parse_value(text)
+    except (ValueError, RecursionError):
         return text
 
 

@@ -1,0 +1,91 @@
+"""Values written without Python's quotes, as on a command line."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:\d+(?P<point>\.\d*)?|(?P<only>\.\d+))(?P<exponent>[eE][+-]?\d+)?"
+    r"|(?P<special>[+-]?(?:inf|infinity|nan))",
+    re.IGNORECASE,
+)
+_WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "none": None}
+_PAIRS: Final = {"[": "]", "(": ")", "{": "}"}
+
+
+def parse_value(text: str) -> Any:
+    """Return the value that the right side of a `key=value` stands for.
+
+    Raises:
+        ValueError: brackets or quotes are not closed.
+    """
+    parts = _split(text)
+    if len(parts) > 1:
+        return [_scalar_or_brackets(part) for part in (parts if parts[-1] else parts[:-1])]
+    return _scalar_or_brackets(text.strip())
+
+
+def _scalar_or_brackets(text: str) -> Any:
+    if text[:1] in ("[", "("):
+        inner = text[1:-1].strip()
+        parts = _split(inner) if inner else []
+        if len(parts) > 1 and not parts[-1]:
+            parts.pop()  # the comma of a tuple of one
+        values = [_scalar_or_brackets(part) for part in parts]
+        return tuple(values) if text[0] == "(" else values
+    if text[:1] in ("{", "'", '"'):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError):
+            if text[0] == "{":
+                raise ValueError(
+                    f"{text} is not a dict as Python writes it, with quotes around strings"
+                ) from None
+            return text
+    return _scalar(text)
+
+
+def _scalar(text: str) -> Any:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return text
+    if any(match[part] for part in ("point", "only", "exponent", "special")):
+        return float(text)
+    return int(text)
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are outside of brackets and quotes."""
+    parts, start, closers, quote = [], 0, [], ""
+    for index, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"" and _opens_string(text, index):
+            quote = char
+        elif char in _PAIRS:
+            closers.append(_PAIRS[char])
+        elif closers and char == closers[-1]:
+            closers.pop()
+        elif char in ")]}" and (closers or _is_bracketed(text)):
+            raise ValueError(f"the brackets of {text} do not match")
+        elif char == "," and not closers:
+            parts.append(text[start:index].strip())
+            start = index + 1
+    if quote or closers:
+        raise ValueError(f"{text} is not closed; {quote or closers[-1]} is missing")
+    return [*parts, text[start:].strip()]
+
+
+def _opens_string(text: str, index: int) -> bool:
+    # The apostrophe in "don't" is only a letter.
+    before = text[:index].rstrip()
+    return not before or before[-1] in "[({,:="
+
+
+def _is_bracketed(text: str) -> bool:
+    return text.lstrip()[:1] in ("[", "(", "{")
