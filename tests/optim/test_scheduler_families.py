@@ -1,0 +1,257 @@
+"""Schedules each for itself: conversion from epochs, resume, settings and ends."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+
+import engine_optim
+import engine_optim.scheduler
+from engine_optim import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineRestartLR,
+    ExponentialLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolyLR,
+    ReduceOnPlateauLR,
+    StepLR,
+    _ParamScheduler,
+)
+from engine_registry import PARAM_SCHEDULERS
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "Constant": {"factor": 0.5, "end": 6},
+    "Linear": {"start_factor": 0.2, "end": 6},
+    "Exponential": {"gamma": 0.9},
+    "Step": {"step_size": 2},
+    "MultiStep": {"milestones": [2, 5]},
+    "Poly": {"power": 2.0, "end": 8},
+    "CosineAnnealing": {"T_max": 5, "eta_min_ratio": 0.1},
+    "CosineRestart": {"periods": [3, 4], "restart_weights": [1, 0.5], "eta_min_ratio": 0.1},
+    "OneCycle": {"eta_max": 0.5, "total_steps": 9},
+}
+FACES = [
+    (family, face)
+    for family in FAMILIES
+    for face in ("LR", "Momentum", "ParamScheduler")
+    if (family, face) != ("OneCycle", "Momentum")
+]
+
+
+def sgd(lr: float = 0.1, **options: Any) -> SGD:
+    return SGD(nn.Linear(1, 1).parameters(), lr=lr, **options)
+
+
+def values(scheduler: _ParamScheduler, count: int, name: str = "lr") -> list[Any]:
+    result = []
+    for _ in range(count):
+        result.append(scheduler.optimizer.param_groups[0][name])
+        scheduler.step()
+    return result
+
+
+def build(family: str, face: str, optimizer: Any, **more: Any) -> Any:
+    kind = getattr(engine_optim, family + face)
+    name = ("weight_decay",) if face == "ParamScheduler" else ()
+    return kind(optimizer, *name, **FAMILIES[family], **more)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("stop", [1, 4, 8])
+def test_resume_from_state_continues(family: str, stop: int) -> None:
+    whole = values(build(family, "LR", sgd()), 9)
+    first = sgd()
+    scheduler = build(family, "LR", first)
+    for _ in range(stop):
+        scheduler.step()
+
+    second = sgd(lr=5.0)
+    resumed = build(family, "LR", second)
+    second.load_state_dict(first.state_dict())
+    resumed.load_state_dict(scheduler.state_dict())
+
+    assert values(resumed, 9 - stop) == pytest.approx(whole[stop:])
+    assert resumed.get_last_value() == [second.param_groups[0]["lr"]]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_resume_from_last_step_continues(family: str) -> None:
+    whole = values(build(family, "LR", sgd()), 9)
+    optimizer = sgd()
+    scheduler = build(family, "LR", optimizer)
+    for _ in range(3):
+        scheduler.step()
+
+    resumed = build(family, "LR", optimizer, last_step=scheduler.last_step)
+
+    assert values(resumed, 5) == pytest.approx(whole[4:])
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "ReduceOnPlateau"])
+def test_state_is_plain_and_loads_with_weights_only(family: str, tmp_path: Any) -> None:
+    kind = getattr(engine_optim, f"{family}LR")
+    state = kind(sgd(), **FAMILIES.get(family, {})).state_dict()
+
+    torch.save(state, tmp_path / "state.pth")
+
+    assert torch.load(tmp_path / "state.pth", weights_only=True) == state
+    assert "optimizer" not in state
+
+
+def test_resume_without_initial_values_is_an_error() -> None:
+    with pytest.raises(KeyError, match="initial_lr"):
+        LinearLR(sgd(), last_step=4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings_"),
+    [
+        (MultiStepLR, {"milestones": [2, 3]}),
+        (StepLR, {"step_size": 2}),
+        (CosineAnnealingLR, {"T_max": 5}),
+        (CosineAnnealingLR, {"end": 5}),
+        (CosineRestartLR, {"periods": [2, 3], "restart_weights": [1, 0.5]}),
+        (OneCycleLR, {"eta_max": 0.5, "total_steps": 6}),
+        (PolyLR, {"end": 5, "power": 0.9}),
+        (ConstantLR, {"begin": 1, "end": 3}),
+        (LinearLR, {"begin": 1.5, "end": 3}),
+        (ExponentialLR, {"gamma": 0.5}),
+    ],
+    ids=lambda item: item.__name__ if isinstance(item, type) else "",
+)
+def test_epoch_settings_become_iterations(kind: Any, settings_: dict[str, Any]) -> None:
+    length = 7
+    factors = {"begin", "end", "T_max", "step_size", "total_steps"}
+    by_iteration = {k: int(v * length) if k in factors else v for k, v in settings_.items()}
+    for key in ("milestones", "periods"):
+        if key in settings_:
+            by_iteration[key] = [v * length for v in settings_[key]]
+    if "gamma" in settings_:
+        by_iteration["gamma"] = settings_["gamma"] ** (1 / length)
+
+    converted = kind.build_iter_from_epoch(sgd(), epoch_length=length, **settings_)
+
+    assert converted.by_epoch is False
+    assert values(converted, 40) == pytest.approx(
+        values(kind(sgd(), by_epoch=False, **by_iteration), 40)
+    )
+
+
+def test_exponential_conversion_takes_gamma_by_position() -> None:
+    converted = ExponentialLR.build_iter_from_epoch(sgd(), 0.5, epoch_length=4)
+
+    assert values(converted, 9)[::4] == pytest.approx([0.1, 0.05, 0.025])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epoch_length": None}, "epoch_length=None"),
+        ({"epoch_length": 0}, "epoch_length=0"),
+        ({"epoch_length": 3, "by_epoch": False}, "by_epoch=False"),
+    ],
+)
+def test_conversion_that_cannot_be_is_an_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StepLR.build_iter_from_epoch(sgd(), step_size=1, **options)
+
+
+def test_config_with_convert_to_iter_based_builds_from_epochs() -> None:
+    cfg = {"type": "MultiStepLR", "milestones": [8, 11], "convert_to_iter_based": True}
+
+    scheduler = PARAM_SCHEDULERS.build(cfg, default_args={"optimizer": sgd(), "epoch_length": 10})
+
+    assert isinstance(scheduler, MultiStepLR)
+    assert scheduler.milestones == {80: 1, 110: 1}
+    assert scheduler.by_epoch is False
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda o: LinearLR(o, begin=3, end=3), "hold no step"),
+        (lambda o: LinearLR(o, start_factor=0), "start_factor=0"),
+        (lambda o: LinearLR(o, end_factor=2), "end_factor=2"),
+        (lambda o: ConstantLR(o, factor=1.5), "factor=1.5"),
+        (lambda o: StepLR(o, 0), "step_size=0"),
+        (lambda o: ExponentialLR(o, 0.9, decay_steps=0), "decay_steps=0"),
+        (lambda o: CosineAnnealingLR(o, T_max=0), "T_max=0"),
+        (lambda o: CosineAnnealingLR(o, 5, eta_min=0, eta_min_ratio=0.1), "give one"),
+        (lambda o: CosineRestartLR(o, []), "must be positive"),
+        (lambda o: CosineRestartLR(o, [1, 2, 3], [1, 2]), "2 restart_weights for 3 periods"),
+        (lambda o: OneCycleLR(o, 1.0), "give total_steps"),
+        (lambda o: OneCycleLR(o, 1.0, total_steps=0), "total_steps=0"),
+        (lambda o: OneCycleLR(o, 1.0, 10, pct_start=2.0), "pct_start=2.0"),
+        (lambda o: OneCycleLR(o, 1.0, 10, anneal_strategy="exp"), "choose 'cos' or 'linear'"),
+        (lambda o: OneCycleLR(o, [1.0, 2.0], 10), "2 values of eta_max for 1"),
+        (lambda o: ReduceOnPlateauLR(o, factor=1.0), "factor=1.0"),
+        (lambda o: ReduceOnPlateauLR(o, rule="min"), "choose 'less' or 'greater'"),
+        (lambda o: ReduceOnPlateauLR(o, threshold_rule="x"), "choose 'rel' or 'abs'"),
+        (lambda o: ReduceOnPlateauLR(o, min_value=[0.0, 0.0]), "2 values of min_value for 1"),
+    ],
+)
+def test_wrong_settings_are_errors(make: Callable[[SGD], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(sgd())
+
+
+def test_one_cycle_ends_with_the_cycle() -> None:
+    scheduler = OneCycleLR(sgd(), eta_max=1.0, total_steps=5)
+
+    lrs = values(scheduler, 5)
+    assert scheduler.get_last_value() == [pytest.approx(lrs[-1])]
+    with pytest.raises(ValueError, match="total_steps=5"):
+        scheduler.step()
+
+
+def test_one_cycle_takes_its_length_from_the_interval() -> None:
+    by_interval = values(OneCycleLR(sgd(), eta_max=1.0, begin=0, end=8), 8)
+
+    assert by_interval == values(OneCycleLR(sgd(), eta_max=1.0, total_steps=8), 8)
+
+
+def test_cosine_restart_starts_each_period_from_its_weight() -> None:
+    scheduler = CosineRestartLR(sgd(), periods=[2, 3], restart_weights=[1, 0.5], eta_min=0.02)
+
+    lrs = values(scheduler, 8)
+
+    assert lrs[0] == pytest.approx(0.1)
+    assert lrs[2] == pytest.approx(0.02 + 0.5 * 0.08)
+    assert lrs[5:] == pytest.approx([0.02] * 3)
+
+
+def test_plateau_counts_training_steps_without_metrics() -> None:
+    scheduler = ReduceOnPlateauLR(sgd(), patience=0, begin=2, end=4)
+
+    lrs = []
+    for _ in range(6):
+        scheduler.step({"loss": 1.0})
+        lrs.append(scheduler.optimizer.param_groups[0]["lr"])
+        scheduler.step()
+
+    assert lrs == pytest.approx([0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
+    assert scheduler.need_val_args
+
+
+def test_plateau_reads_the_metric_it_is_told() -> None:
+    scheduler = ReduceOnPlateauLR(sgd(), monitor="acc/top1", rule="greater", patience=0)
+
+    scheduler.step({"acc/top1": torch.tensor(0.5), "loss": 3.0})
+    scheduler.step({"acc/top1": torch.tensor(0.4), "loss": 1.0})
+
+    assert scheduler.get_last_value() == pytest.approx([0.01])
+
+
+def test_plateau_names_the_metrics_there_are() -> None:
+    scheduler = ReduceOnPlateauLR(sgd(), monitor="acc")
+
+    with pytest.raises(KeyError, match="bleu, loss"):
+        scheduler.step({"loss": 1.0, "bleu": 2.0})
+    with pytest.raises(TypeError, match="float"):
+        scheduler.step(1.0)  # type: ignore[arg-type]
