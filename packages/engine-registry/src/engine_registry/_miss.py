@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def miss(key: str, registry: Registry, search: Search) -> NotRegisteredError:
     close = closest(key, known)
     if close:
         lines.append(f"did you mean {' or '.join(map(repr, close))}?")
-    if scope is not None and registry.find_scope(scope) is None:
+    if scope is not None and not close and registry.find_scope(scope) is None:
         scopes = sorted({node.scope for node in walk(registry.root)})
         lines.append(
             f'"{scope}" is neither a scope of this tree (there are: {", ".join(scopes)}) '
@@ -86,9 +87,16 @@ def walk(registry: Registry) -> Iterator[Registry]:
 
 
 def closest(key: str, known: Iterable[str]) -> list[str]:
-    """Return the names most like ``key``, best first, whatever their prefix and case."""
+    """Return the names most like ``key``, best first, whatever their prefix and case.
+
+    For a path into a module these are names of that module.
+    """
     import difflib  # slow to import, and rarely needed
 
+    module = key.rpartition(".")[0]
+    if module in sys.modules:
+        # A dotted path into a module that exists: the name is meant to be there.
+        known = [f"{module}.{name}" for name in dir(sys.modules[module])]
     by_name: dict[str, list[str]] = {}
     for full in known:
         by_name.setdefault(_bare(full), []).append(full)

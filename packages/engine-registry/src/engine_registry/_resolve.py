@@ -135,7 +135,7 @@ def _resolve(
             found = home._find(type_value, search) or registry._find(type_value, search)
             if found is not None:
                 return found
-        raise _unknown(type_value, searched, list(shown) or searched, search)
+        raise _unknown(type_value, searched, list(shown), search)
 
 
 def _unknown(
@@ -145,16 +145,15 @@ def _unknown(
         name: registry for registry in reversed(searched) for name in names(registry, search)
     }
     expected = [name for registry in shown for name in names(registry, search)]
-    where = (
-        f"the registries {', '.join(registry.name for registry in shown)}"
-        if len(shown) < len(searched)
-        else "any root registry"
-    )
-    lines = [f"{key!r} is not in {where}"]
+    where = " or ".join(f'"{registry.name}"' for registry in shown)
+    lines = [f"{key!r} is not in the registry {where}" if shown else f"{key!r} is not registered"]
     close = closest(key, expected) or closest(key, holders)
     if close:
-        hint = " or ".join(f'{name!r} (in "{holders[name].name}")' for name in close)
-        lines.append(f"did you mean {hint}?")
+        hints = (
+            f'{name!r} (in "{holders[name].name}")' if name in holders else repr(name)
+            for name in close
+        )
+        lines.append(f"did you mean {' or '.join(hints)}?")
     lines += import_lines(search)
     if not close:
         lines.append("is its module imported? Name it in `custom_imports` of the config")
