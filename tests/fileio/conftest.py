@@ -45,6 +45,7 @@ class FaultyServer:
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, list[int | str]] = defaultdict(list)
         self.headers: dict[str, dict[str, str]] = defaultdict(dict)
+        self.bodies: dict[str, bytes] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.etags = True
         self.released = threading.Event()
@@ -79,6 +80,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
+
+    def do_PUT(self) -> None:
+        name = unquote(urlsplit(self.path).path).lstrip("/")
+        self.faulty.requests.append((self.command, self.path, dict(self.headers.items())))
+        faults = self.faulty.faults[name]
+        if faults:
+            self._refuse(faults.pop(0), {}, self.faulty.bodies.get(name, b""))
+        else:
+            self._refuse(200, {}, b"<CopyObjectResult/>")
 
     def _answer(self, *, with_body: bool) -> None:
         server = self.faulty
@@ -120,12 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _refuse(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
+    def _refuse(self, status: int | str, headers: dict[str, str], body: bytes = b"") -> None:
+        self.send_response(int(status))
         for key, value in headers.items():
             self.send_header(key, value)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
 
 @pytest.fixture

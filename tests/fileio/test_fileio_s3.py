@@ -86,10 +86,22 @@ def test_objects_over_the_part_size_travel_in_parts(
         assert s3_client.head_object(Bucket=bucket, Key=key)["ETag"].endswith('-3"')
 
 
-@pytest.mark.parametrize("folders", [1, 5, 70], ids=["one", "few", "many"])
+@pytest.mark.parametrize(
+    ("folders", "page", "apart"),
+    [(1, 1000, 64), (5, 1000, 64), (1, 1, 64), (5, 2, 64), (9, 2, 3)],
+    ids=["one page", "few folders", "three pages", "folder by folder", "too many folders"],
+)
 def test_a_tree_is_listed_whole_whatever_its_shape(
-    backend: S3Backend, bucket: str, s3_client: Any, folders: int
+    backend: S3Backend,
+    bucket: str,
+    s3_client: Any,
+    folders: int,
+    page: int,
+    apart: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("engine_fileio.backends._s3_listing._PAGE", page)
+    monkeypatch.setattr("engine_fileio.backends._s3_listing._MOST_APART", apart)
     names = {f"d{number}/sub/f" for number in range(folders)} | {"top"}
     for name in names:
         s3_client.put_object(Bucket=bucket, Key=f"root/{name}", Body=b"")
@@ -136,6 +148,19 @@ def test_a_listed_name_that_leads_elsewhere_is_refused(
         _faulty(http_server).copytree_to_local("s3://b/t", tmp_path / "a" / "b")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_object_too_large_to_copy_at_once_is_copied_by_the_transfer_manager(
+    http_server: FaultyServer,
+) -> None:
+    http_server.files["b/large"] = b"x"
+    http_server.faults["b/copy"] = [400]
+    http_server.bodies["b/copy"] = b"<Error><Code>InvalidRequest</Code></Error>"
+
+    _faulty(http_server).copyfile("s3://b/large", "s3://b/copy")
+
+    methods = [(method, path) for method, path, _ in http_server.requests if "list" not in path]
+    assert methods == [("PUT", "/b/copy"), ("HEAD", "/b/large"), ("PUT", "/b/copy")]
 
 
 def test_buckets_are_folders_if_they_exist(backend: S3Backend, bucket: str) -> None:

@@ -20,7 +20,7 @@ from engine_fileio.backends._s3_listing import all_keys, folder_entries, tree_en
 from engine_fileio.backends._transfer import run_parallel
 
 _PART = 8 << 20  # bytes; larger objects travel in parts of this size
-_LARGEST_COPY = 5 << 30  # bytes; S3 copies larger objects in parts only
+_COPIED_IN_PARTS = ("InvalidRequest", "EntityTooLarge")  # what S3 says of over 5 GB
 _READ_ATTEMPTS = 5
 _CHUNK = 1 << 18
 _TRANSFER_THREADS = 8
@@ -114,7 +114,7 @@ class S3Backend(BaseStorageBackend):
     def isfile(self, filepath: StrPath) -> bool:
         """Tell whether there is an object of this name."""
         where = self._locate(filepath)
-        return bool(where.key) and self._head(where, filepath) is not None
+        return bool(where.key) and self._has(where, filepath)
 
     def isdir(self, filepath: StrPath) -> bool:
         """Tell whether any key lies under this name."""
@@ -252,30 +252,26 @@ class S3Backend(BaseStorageBackend):
             with self.get_local_path(src) as local:
                 self._upload(Path(local), dst)
             return
-        head = self._head(source, src)
-        if head is None:
-            raise FileNotFoundError(f"{shown(src)!r} does not exist")
         origin = {"Bucket": source.bucket, "Key": source.key}
+        place = {"Bucket": target.bucket, "Key": target.key}
         with storage_errors(src):
-            if head["ContentLength"] < _LARGEST_COPY:
-                self._client(target).copy_object(
-                    Bucket=target.bucket, Key=target.key, CopySource=origin
-                )
-            else:
-                self._client(target).copy(origin, target.bucket, target.key)
+            try:
+                self._client(target).copy_object(CopySource=origin, **place)
+            except require("botocore.exceptions").ClientError as error:
+                if error.response["Error"]["Code"] not in _COPIED_IN_PARTS:
+                    raise
+                self._client(target).copy(CopySource=origin, **place)
 
     def _same(self, src: StrPath, dst: StrPath) -> bool:
         return self._locate(src) == self._locate(dst)
 
-    def _head(self, where: S3Object, filepath: StrPath) -> dict[str, Any] | None:
+    def _has(self, where: S3Object, filepath: StrPath) -> bool:
         try:
             with storage_errors(filepath):
-                head: dict[str, Any] = self._client(where).head_object(
-                    Bucket=where.bucket, Key=where.key
-                )
+                self._client(where).head_object(Bucket=where.bucket, Key=where.key)
         except FileNotFoundError:
-            return None
-        return head
+            return False
+        return True
 
     def _locate(self, filepath: StrPath) -> S3Object:
         return locate(filepath, self._mapping, self._schemes)

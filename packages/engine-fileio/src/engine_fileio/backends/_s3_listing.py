@@ -6,24 +6,21 @@ from typing import Any
 
 from engine_fileio.backends._keys import Entry, tree_of
 
+_PAGE = 1000  # keys, the most that S3 answers with
+_PAGES_IN_A_ROW = 3
 # With more folders than this, a request for each takes longer than pages of all keys in a row.
 _MOST_APART = 64
 
 
-def all_keys(client: Any, bucket: str, prefix: str) -> Iterator[str]:
-    """Yield every key that starts with ``prefix``."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    for page in pages:
-        for found in page.get("Contents", ()):
-            yield found["Key"]
+def all_keys(client: Any, bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
+    """Yield every key that starts with ``prefix`` and sorts behind ``after``."""
+    for page in _pages(client, bucket, prefix, StartAfter=after):
+        yield from _keys_of(page)
 
 
 def folder_entries(client: Any, bucket: str, prefix: str) -> Iterator[Entry]:
     """Yield what lies directly in a folder."""
-    pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, Delimiter="/"
-    )
-    for page in pages:
+    for page in _pages(client, bucket, prefix, Delimiter="/"):
         for common in page.get("CommonPrefixes", ()):
             yield common["Prefix"][len(prefix) :].rstrip("/"), True
         for found in page.get("Contents", ()):
@@ -32,19 +29,41 @@ def folder_entries(client: Any, bucket: str, prefix: str) -> Iterator[Entry]:
 
 
 def tree_entries(client: Any, bucket: str, prefix: str, *, workers: int) -> Iterator[Entry]:
-    """Yield all that lies in a folder and below, asking for its folders at once."""
+    """Yield all that lies in a folder and below; what is large is asked for folder by folder."""
+    return tree_of(_tree_keys(client, bucket, prefix, workers), prefix)
+
+
+def _tree_keys(client: Any, bucket: str, prefix: str, workers: int) -> Iterator[str]:
+    last = ""
+    for number, page in enumerate(_pages(client, bucket, prefix), start=1):
+        for last in _keys_of(page):
+            yield last
+        if number == _PAGES_IN_A_ROW and page["IsTruncated"]:
+            break
+    else:
+        return
     folders: list[str] = []
     files: list[str] = []
-    for name, is_folder in folder_entries(client, bucket, prefix):
-        (folders if is_folder else files).append(name)
+    for page in _pages(client, bucket, prefix, Delimiter="/", StartAfter=last):
+        folders.extend(common["Prefix"] for common in page.get("CommonPrefixes", ()))
+        files.extend(_keys_of(page))
         if len(folders) > _MOST_APART:
-            yield from tree_of(all_keys(client, bucket, prefix), prefix)
+            yield from all_keys(client, bucket, prefix, after=last)
             return
-    yield from ((name, False) for name in files)
-
-    def keys(folder: str) -> list[str]:
-        return list(all_keys(client, bucket, f"{prefix}{folder}/"))
-
+    yield from files
     with ThreadPoolExecutor(workers, thread_name_prefix="engine-fileio") as pool:
-        for found in pool.map(keys, folders):
-            yield from tree_of(found, prefix)
+        for keys in pool.map(
+            lambda folder: list(all_keys(client, bucket, folder, after=last)), folders
+        ):
+            yield from keys
+
+
+def _pages(client: Any, bucket: str, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _PAGE}, **options
+    )
+    return iter(pages)
+
+
+def _keys_of(page: dict[str, Any]) -> Iterator[str]:
+    return (found["Key"] for found in page.get("Contents", ()))
