@@ -144,7 +144,7 @@ def test_read_of_something_else_is_an_error_that_names_the_file(
     path = tmp_path / "broken.pth"
     path.write_bytes(data)
 
-    with pytest.raises((CheckpointError, RuntimeError), match=r"broken\.pth|zip|archive"):
+    with pytest.raises(CheckpointError, match=r"broken\.pth cannot be read"):
         read_checkpoint(path)
 
 
@@ -171,5 +171,5 @@ def test_read_of_huge_safetensors_header_is_no_safetensors(tmp_path: Path) -> No
     path = tmp_path / "odd.pth"
     path.write_bytes(struct.pack("<Q", 1 << 40) + b"{" + b"0" * 64)
 
-    with pytest.raises((CheckpointError, RuntimeError)):
+    with pytest.raises(CheckpointError):
         read_checkpoint(path)

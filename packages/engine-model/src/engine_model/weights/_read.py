@@ -62,9 +62,9 @@ def _read(file: IO[bytes], name: str, map_location: Any, weights_only: bool) -> 
             return torch.load(file, map_location=map_location, weights_only=weights_only)
     except pickle.UnpicklingError as error:
         if not weights_only:
-            raise CheckpointError(f"{name} is no checkpoint: {error}") from error
-    except (EOFError, IndexError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{name} is no checkpoint, or not a whole one: {error}") from error
+            raise CheckpointError(f"{name} cannot be read: {error}") from error
+    except Exception as error:  # a damaged file may make the reader fail in any way
+        raise CheckpointError(f"{name} cannot be read: {error}") from error
     file.seek(start)
     return _read_foreign(file, name, map_location)
 
