@@ -163,6 +163,8 @@ def test_resolver_reports_a_name_that_the_place_does_not_know() -> None:
         resolve("BlobOptimiser", "optim_wrapper.optimizer")
     with pytest.raises(NotRegisteredError, match="did you mean 'BlobModel'"):
         resolve("BlobModl", "model.backbone")
+    with pytest.raises(NotRegisteredError, match='not in the registry "evaluator" or "metric"'):
+        resolve("BlobMetric", "val_evaluator")
     with pytest.raises(NotRegisteredError):
         resolve("BlobModel", "optim_wrapper.optimizer")
 

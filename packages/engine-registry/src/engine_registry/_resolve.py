@@ -149,10 +149,8 @@ def _unknown(
     lines = [f"{key!r} is not in the registry {where}" if shown else f"{key!r} is not registered"]
     close = closest(key, expected) or closest(key, holders)
     if close:
-        hints = (
-            f'{name!r} (in "{holders[name].name}")' if name in holders else repr(name)
-            for name in close
-        )
+        places = {name: f' (in "{holders[name].name}")' for name in close if name in holders}
+        hints = [f"{name!r}{places.get(name, '')}" for name in close]
         lines.append(f"did you mean {' or '.join(hints)}?")
     lines += import_lines(search)
     if not close:
