@@ -114,9 +114,9 @@ def test_threads_that_miss_at_once_all_find_it(
     assert None not in found
 
 
-def test_prefix_of_a_library_imports_it_if_need_be(
-    root: Registry, make_package: MakePackage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def library(root: Registry, make_package: MakePackage, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The root of a tree that a library, installed but not imported, adds a scope to."""
     home = type(sys)("test_registry_locations_home")
     home.ROOT = root  # type: ignore[attr-defined]  # a module made by hand
     monkeypatch.setitem(sys.modules, home.__name__, home)
@@ -127,7 +127,20 @@ def test_prefix_of_a_library_imports_it_if_need_be(
         "MODELS = Registry('model', parent=ROOT, scope='library_of_parts')\n"
         "MODELS.register_module('Part', module=list)\n",
     )
-    assert root.get("library_of_parts.Part") is list
+    return root
+
+
+def test_prefix_of_a_library_imports_it_if_need_be(library: Registry) -> None:
+    assert library.get("library_of_parts.Part") is list
+
+
+def test_default_scope_of_a_library_imports_it_if_need_be(library: Registry) -> None:
+    assert library.build({"type": "Part", "_scope_": "library_of_parts"}) == []
+
+
+def test_miss_in_an_unknown_default_scope_says_so(root: Registry) -> None:
+    with pytest.raises(NotRegisteredError, match='the default scope "elsewhere" is not in this'):
+        root.build({"type": "Part", "_scope_": "elsewhere"})
 
 
 @pytest.fixture

@@ -278,11 +278,10 @@ class MessageHub(ManagerMixin):
                 f"the state of a message hub has no {', '.join(sorted(missing))}; "
                 f"it has {', '.join(state) or 'no keys'}"
             )
-        self._fill(
-            {key: _restored(key, entry) for key, entry in state["log_scalars"].items()},
-            copy.deepcopy(dict(state["runtime_info"])),
-            state["resumed_keys"],
-        )
+        scalars = {key: _restored(key, entry) for key, entry in state["log_scalars"].items()}
+        facts = copy.deepcopy(dict(state["runtime_info"]))
+        resumed = state["resumed_keys"]
+        self._fill(scalars, facts, {key: resumed.get(key, True) for key in (*scalars, *facts)})
 
 
 def _restored(key: str, entry: Any) -> HistoryBuffer:

@@ -21,6 +21,8 @@ def scalar(value: Any) -> Any:
         TypeError: the value is not a number.
         ValueError: a tensor or array has more than one element.
     """
+    if isinstance(value, int | float):
+        return value
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         if value.numel() != 1:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._construct import construct
-from ._miss import miss
+from ._miss import miss, unknown_default_scope
 from ._registry import Registry
 from ._scope import DefaultScope
 from ._search import Search
@@ -102,6 +102,10 @@ def _search(kind: str, home: Registry, registry: Registry) -> Callable[..., Any]
     found = home._find(kind, search)
     if found is None and home is not registry:
         found = registry._find(kind, search)
+    scope = unknown_default_scope(registry)
+    if found is None and scope is not None:
+        # The package of that name may be installed, and bring the scope when it is imported.
+        found = registry._find(f"{scope}.{kind}", search)
     if found is None:
         raise miss(kind, home, search)
     return found

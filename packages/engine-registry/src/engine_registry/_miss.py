@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ._errors import LocationImportError, NotRegisteredError
+from ._scope import DefaultScope
 
 if TYPE_CHECKING:
     from ._registry import Registry
@@ -35,6 +36,12 @@ def miss(key: str, registry: Registry, search: Search) -> NotRegisteredError:
             f'"{scope}" is neither a scope of this tree (there are: {", ".join(scopes)}) '
             "nor a module that has such a name"
         )
+    default = unknown_default_scope(registry)
+    if default is not None:
+        lines.append(
+            f'the default scope "{default}" is not in this tree: '
+            "import the package that defines it, or name it in `custom_imports` of the config"
+        )
     lines += import_lines(search)
     if not close:
         lines.append(
@@ -42,6 +49,14 @@ def miss(key: str, registry: Registry, search: Search) -> NotRegisteredError:
             f'or in the locations of the "{registry.name}" registry'
         )
     return error_of(lines, search)
+
+
+def unknown_default_scope(registry: Registry) -> str | None:
+    """Return the default scope if no registry of the tree has it."""
+    current = DefaultScope.get_current_instance()
+    if current is None or registry.find_scope(current.scope_name) is not None:
+        return None
+    return current.scope_name
 
 
 def import_lines(search: Search) -> Iterator[str]:
