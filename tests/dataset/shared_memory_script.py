@@ -24,10 +24,10 @@ def mapped_files() -> list[str]:
 
 
 class Blocks(BaseDataset):
-    """Eight records of 1 MiB."""
+    """Records of 1 KiB, enough of them for a table of their places that is worth sharing."""
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        return [{"block": bytes([number]) * (1 << 20)} for number in range(8)]
+        return [{"block": bytes([number % 256]) * 1024} for number in range(5000)]
 
     def __getitem__(self, idx: int) -> tuple[list[int], list[str]]:
         return [self.get_data_info(number)["block"][0] for number in range(8)], mapped_files()

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -112,3 +113,14 @@ def test_workers_map_the_same_memory(method: str) -> None:
     assert content == list(range(8))
     assert in_worker == in_trainer
     assert [entry.rpartition(":")[2] for entry in in_worker] == ["r--s", "r--s"]
+
+
+def test_small_buffers_take_no_descriptor() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    stores = [RecordStore(range(100)).select([1]) for _ in range(50)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    large = RecordStore([bytes(1 << 20)])
+    assert len(os.listdir("/proc/self/fd")) > before
+    assert (stores[0][0], len(large[0])) == (1, 1 << 20)
+    del large
+    assert len(os.listdir("/proc/self/fd")) == before

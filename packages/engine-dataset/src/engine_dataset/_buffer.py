@@ -15,6 +15,9 @@ import numpy as np
 # Windows starts children without inheriting descriptors; there the bytes travel by value.
 _PASSES_DESCRIPTORS = os.name == "posix"
 
+# A mapping costs a file descriptor, of which a process may have about a thousand.
+_WORTH_SHARING = 1 << 16
+
 
 class _Handle(Protocol):
     def detach(self) -> int: ...
@@ -30,12 +33,21 @@ def _open_anonymous() -> int:
         return os.dup(file.fileno())
 
 
+def _write(head: bytearray, rest: Iterable[bytes | memoryview]) -> int:
+    descriptor = _open_anonymous()
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        file.write(head)
+        for chunk in rest:
+            file.write(chunk)
+    return descriptor
+
+
 class SharedBuffer:
     """Bytes in one memory mapping that worker processes share.
 
     Workers started by ``fork`` inherit the mapping; workers started by ``spawn`` or ``forkserver``
     receive the file descriptor behind it and map the same pages. Any other pickling (a file, a
-    queue, another machine) carries the bytes themselves.
+    queue, another machine) carries the bytes themselves, as does any pickling of less than 64 KiB.
 
     Args:
         chunks: The content, piece by piece; it is written as it comes, never held twice.
@@ -47,25 +59,26 @@ class SharedBuffer:
     """
 
     def __init__(self, chunks: Iterable[bytes | memoryview]) -> None:
-        descriptor = _open_anonymous()
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            for chunk in chunks:
-                file.write(chunk)
-        self._attach(descriptor)
+        coming = iter(chunks)
+        head = bytearray()
+        for chunk in coming:
+            head += chunk
+            if len(head) >= _WORTH_SHARING:
+                self._map(_write(head, coming))
+                return
+        self._descriptor: int | None = None
+        self.view = memoryview(bytes(head))
 
     @classmethod
     def _from_handle(cls, handle: _Handle) -> Self:
         buffer = cls.__new__(cls)
-        buffer._attach(handle.detach())
+        buffer._map(handle.detach())
         return buffer
 
-    def _attach(self, descriptor: int) -> None:
+    def _map(self, descriptor: int) -> None:
         self._descriptor = descriptor
         weakref.finalize(self, os.close, descriptor)
-        size = os.fstat(descriptor).st_size
-        # An empty file cannot be mapped.
-        content = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
-        self.view = memoryview(content)
+        self.view = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
 
     def __len__(self) -> int:
         return len(self.view)
@@ -74,8 +87,9 @@ class SharedBuffer:
         return self  # The bytes never change.
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if _PASSES_DESCRIPTORS and get_spawning_popen() is not None:
-            return type(self)._from_handle, (DupFd(self._descriptor),)
+        descriptor = self._descriptor if _PASSES_DESCRIPTORS else None
+        if descriptor is not None and get_spawning_popen() is not None:
+            return type(self)._from_handle, (DupFd(descriptor),)
         return type(self), ([bytes(self.view)],)
 
 
