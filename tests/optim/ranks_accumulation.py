@@ -7,6 +7,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from engine_optim import AmpOptimWrapper, OptimWrapper
@@ -64,4 +66,19 @@ torch.testing.assert_close(model.weight, expected().weight)
 model, ddp = train(AmpOptimWrapper, dtype="bfloat16")
 assert ddp.silent == 5, ddp.silent
 torch.testing.assert_close(model.weight, expected().weight, rtol=0.05, atol=0.02)
+
+# The norm of sharded gradients is that of the whole, on every rank, and a plain tensor.
+torch.manual_seed(1)
+whole, sharded = nn.Linear(6, 4), nn.Linear(6, 4)
+sharded.load_state_dict(whole.state_dict())
+fully_shard(sharded, mesh=init_device_mesh("cpu", (world_size,)))
+norms = []
+for module in (whole, sharded):
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    wrapper = OptimWrapper(optimizer, clip_grad={"max_norm": 0.01})
+    wrapper.update_params(module(torch.ones(2, 6)).square().mean())
+    assert wrapper.last_grad_norm is not None
+    norms.append(float(wrapper.last_grad_norm))
+assert abs(norms[0] - norms[1]) < 1e-5, norms
+assert type(wrapper.last_grad_norm) is torch.Tensor
 dist.destroy_process_group()

@@ -40,6 +40,7 @@ def test_update_equals_loop_by_hand(kind: Any, make_model: MakeModel, batches: B
 
     assert_equal_parameters(ours, theirs)
     assert wrapper.inner_count == len(batches)
+    assert wrapper.accumulative_counts == 1
     assert all(parameter.grad is None for parameter in ours.parameters())
 
 

@@ -73,10 +73,11 @@ def test_dict_clears_all_gradients(both: OptimWrapperDict) -> None:
         lambda d: d.should_sync(),
         lambda d: d.scale_loss(torch.zeros(1)),
         lambda d: d.inner_count,
+        lambda d: d.accumulative_counts,
     ],
     ids=[
         *("update_params", "backward", "step", "optim_context"),
-        *("should_update", "should_sync", "scale_loss", "inner_count"),
+        *("should_update", "should_sync", "scale_loss", "inner_count", "accumulative_counts"),
     ],
 )
 def test_dict_refuses_what_is_ambiguous(call: Any, both: OptimWrapperDict) -> None:

@@ -83,6 +83,11 @@ class OptimWrapperDict(OptimWrapper):
         self._refuse("scale_loss")
 
     @property
+    def accumulative_counts(self) -> int:
+        """Refused: each wrapper has windows of its own."""
+        self._refuse("accumulative_counts")
+
+    @property
     def inner_count(self) -> int:
         """Refused: each wrapper counts by itself."""
         self._refuse("inner_count")

@@ -226,6 +226,11 @@ class OptimWrapper:
         return loss / size
 
     @property
+    def accumulative_counts(self) -> int:
+        """Calls of :meth:`update_params` for each step of the optimizer."""
+        return self._accumulative_counts
+
+    @property
     def inner_count(self) -> int:
         """How often :meth:`backward` was called, from ``init_counts`` on."""
         return self._inner_count
