@@ -1,4 +1,4 @@
-"""Each collective in real process groups of 1, 2 and 4 ranks; see group_checks.py."""
+"""Each collective in real process groups of 1, 2 and 4 ranks; see ranks.py and the checks."""
 
 import json
 import re
@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-SCRIPT = (Path(__file__).parent / "group_checks.py").read_text()
-NAMES = re.findall(r"^@check\ndef (\w+)\(", SCRIPT, flags=re.MULTILINE)
+NAMES = [
+    name
+    for file in sorted(Path(__file__).parent.glob("*_checks.py"))
+    for name in re.findall(r"^def check_(\w+)\(", file.read_text(), flags=re.MULTILINE)
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,7 +26,7 @@ def test_group_of_real_processes(
         process = ended[f"{size}_{rank}"]
         assert process.end == 0, f"rank {rank} of {size} ended by {process.end}:\n{process.output}"
         report = json.loads((folder / str(size) / f"report_{rank}.json").read_text())
-        if report[name]:
-            failures[rank] = report[name]
+        if report[f"check_{name}"]:
+            failures[rank] = report[f"check_{name}"]
 
     assert not failures, "\n".join(f"rank {rank}:\n{text}" for rank, text in failures.items())

@@ -85,7 +85,8 @@ class RankWatch:
         """Stop writing and leave a note of how this rank ended; safe to call twice."""
         if os.getpid() != self._pid:
             return  # a forked child owns neither the thread nor the connection
-        self._note_end("" if error is None else f"{type(error).__name__}: {error}")
+        if get_default_group() is self.group:  # else it was destroyed: nobody waits for this rank
+            self._note_end("" if error is None else f"{type(error).__name__}: {error}")
         self._stop.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=2 * self._pace.interval)
