@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)+//")
+_URI = r"([A-Za-z][A-Za-z0-9+.-]*:)+//"
 
 
 def is_filepath(x: object) -> bool:
@@ -20,7 +20,7 @@ def is_abs(path: str) -> bool:
         >>> is_abs("/data/a.jpg"), is_abs("s3://bucket/a.jpg"), is_abs("data/a.jpg")
         (True, True, False)
     """
-    return os.path.isabs(path) or _URI.match(path) is not None
+    return os.path.isabs(path) or re.match(_URI, path) is not None
 
 
 def fopen(filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> IO[Any]:

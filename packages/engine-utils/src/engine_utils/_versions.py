@@ -3,13 +3,13 @@
 import os
 import re
 
-_VERSION = re.compile(
+# Compiled when it is first used: that takes longer than importing the module.
+_VERSION = (
     r"v?(?P<release>\d+(?:\.\d+)*)"
     r"(?:[._-]?(?P<pre>alpha|beta|preview|pre|rc|a|b|c)[._-]?(?P<pre_number>\d*))?"
     r"(?:(?:[._-]?(?P<post>post|rev|r)[._-]?|-)(?P<post_number>\d+))?"
     r"(?:[._-]?dev[._-]?(?P<dev>\d*))?"
-    r"(?:\+[a-z0-9._-]*)?",
-    re.IGNORECASE,
+    r"(?:\+[a-z0-9._-]*)?"
 )
 
 # Before the final release, which has 0: dev, alpha, beta, release candidate.
@@ -37,7 +37,7 @@ def digit_version(version_str: str, length: int = 4) -> tuple[int, ...]:
         >>> digit_version("1.2.0rc1") < digit_version("1.2") < digit_version("1.10")
         True
     """
-    match = _VERSION.fullmatch(version_str.strip())
+    match = re.fullmatch(_VERSION, version_str.strip(), re.IGNORECASE)
     if match is None:
         raise ValueError(
             f"{version_str!r} is not a version such as '1.2', '1.2.0rc1' or '1.2.0.post1+cpu'"
