@@ -44,8 +44,7 @@ def weights_in(checkpoint: Any) -> dict[str, Any]:
     if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
         raise CheckpointError(
             f"no weights in the checkpoint: it is a {type(checkpoint).__name__}, not a dict of "
-            "weights "
-            "or one with the key 'state_dict' or 'model'"
+            "weights, or one with the key 'state_dict' or 'model'"
         )
     return weights
 

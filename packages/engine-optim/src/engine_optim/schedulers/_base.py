@@ -83,9 +83,8 @@ class _ParamScheduler:
         if not isinstance(getattr(optimizer, "param_groups", None), list):
             raise TypeError(
                 f"optimizer is a {type(optimizer).__name__}, which has no list of parameter "
-                "groups; give a torch optimizer or an OptimWrapper (of an OptimWrapperDict: one "
-                "scheduler "
-                "for each of its wrappers)"
+                "groups; give a torch optimizer or an OptimWrapper (of an OptimWrapperDict, one "
+                "scheduler for each of its wrappers)"
             )
         if begin < 0 or begin >= end:
             raise ValueError(
@@ -219,8 +218,7 @@ class _ParamScheduler:
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(param_name={self.param_name!r}, begin={self.begin}, "
-            f"end={self.end}, "
-            f"by_epoch={self.by_epoch}, last_step={self.last_step})"
+            f"end={self.end}, by_epoch={self.by_epoch}, last_step={self.last_step})"
         )
 
 
@@ -252,8 +250,7 @@ def check_epoch_length(by_epoch: bool, epoch_length: int | None) -> int:
     if not by_epoch:
         raise ValueError(
             "by_epoch=False: the settings count iterations already; only settings with "
-            "by_epoch=True "
-            "are converted (leave convert_to_iter_based out)"
+            "by_epoch=True are converted (leave convert_to_iter_based out)"
         )
     if not isinstance(epoch_length, int) or epoch_length <= 0:
         raise ValueError(

@@ -24,8 +24,8 @@ def lowest_value(
     """Return the lowest value or its ratio, the other one ``None``; 0 if neither is given."""
     if eta_min is not None and eta_min_ratio is not None:
         raise ValueError(
-            f"eta_min={eta_min} and eta_min_ratio={eta_min_ratio} say the same thing twice; give "
-            "one"
+            f"eta_min={eta_min} and eta_min_ratio={eta_min_ratio} both say the lowest value; "
+            "give one"
         )
     return (0.0, None) if eta_min is None and eta_min_ratio is None else (eta_min, eta_min_ratio)
 

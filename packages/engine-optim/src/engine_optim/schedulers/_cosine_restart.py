@@ -76,8 +76,8 @@ class CosineRestartParamScheduler(_ParamScheduler):
         weights = list(restart_weights)
         if len(weights) not in (1, len(periods)):
             raise ValueError(
-                f"{len(weights)} restart_weights for {len(periods)} periods; give one for each, "
-                "or one"
+                f"{len(weights)} restart_weights for {len(periods)} periods; give one "
+                "for each period, or one for all"
             )
         self.periods = list(periods)
         self.restart_weights = weights if len(weights) > 1 else weights * len(periods)

@@ -100,8 +100,7 @@ class OneCycleParamScheduler(_ParamScheduler):
         step = self.last_step
         if step > self.total_steps:
             raise ValueError(
-                f"step {step} of a cycle of total_steps={self.total_steps}; raise total_steps or "
-                "set end"
+                f"step {step} of a cycle of total_steps={self.total_steps}; raise it, or set end"
             )
         first = 0.0
         last, starts, ends = self.phases[0]
