@@ -19,7 +19,7 @@ BUDGET_MS, LINES, ROUNDS = 100.0, 4500, 5
 
 
 def milliseconds(action: Callable[[], object]) -> float:
-    """Return the best of the processor time of an action."""
+    """Return the least processor time of an action: what is more comes from other programs."""
     times = []
     for _ in range(ROUNDS):
         start = time.process_time_ns()

@@ -19,7 +19,7 @@ WARM_BUDGET_MS, COLD_BUDGET_MS, ROUNDS = 2.0, 4.0, 200
 
 
 def milliseconds(action: Callable[[], object]) -> float:
-    """Return the best of the processor time of an action, which other programs do not disturb."""
+    """Return the least processor time of an action: what is more comes from other programs."""
     times = []
     for _ in range(ROUNDS):
         start = time.process_time_ns()

@@ -189,6 +189,13 @@ def test_problems_can_be_raised() -> None:
     assert "<string>:2: b.type: " in str(caught.value)
 
 
+def test_annotations_that_can_be_evaluated_are_used() -> None:
+    def build(size: "int", other: "NoSuchName") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    cfg = Config({"a": {"type": build, "size": "big", "other": 1}})
+    assert [problem.key_path for problem in cfg.check(resolve)] == ["a.size"]
+
+
 def test_checking_changes_nothing() -> None:
     cfg = Config({"a": {"type": "Net", "depth": 1}})
     before = cfg.pretty_text

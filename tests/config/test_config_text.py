@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import enum
 import io
 import math
 import numbers
@@ -13,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine_config import Config, ConfigDict
+from engine_config import Config, ConfigDict, LazyObject
 from engine_config._dump import text_as
 
-QUIET = settings(deadline=None, database=None, derandomize=True, max_examples=150)
+QUIET = settings(deadline=None, database=None, derandomize=True, max_examples=120)
 
 awkward = st.sampled_from(
     [
@@ -44,6 +45,14 @@ awkward = st.sampled_from(
 COMMANDS = {"_delete_", "_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_"}
 COMMANDS |= {"_replace_", "_update_", "_base_", "filename", "text", "pretty_text"}
 texts = st.one_of(st.text(max_size=20), st.lists(awkward, max_size=4).map("".join))
+
+
+class Color(enum.Enum):
+    """A value that is imported with its class."""
+
+    RED = 1
+
+
 hashable = st.one_of(
     st.none(),
     st.booleans(),
@@ -54,7 +63,9 @@ hashable = st.one_of(
     st.just(...),
 )
 scalars = st.one_of(
-    hashable, st.complex_numbers(allow_nan=False), st.sampled_from([len, dict, collections.deque])
+    hashable,
+    st.complex_numbers(allow_nan=False),
+    st.sampled_from([len, dict, collections.deque, range(3), Color.RED]),
 )
 keys = st.one_of(
     texts,
@@ -125,6 +136,7 @@ def test_pretty_text_needs_no_running(data: dict[str, Any]) -> None:
 
 def _types(value: Any) -> Any:
     """Return the types in a value, which equality alone would let pass: True == 1 == 1.0."""
+    value = value.resolve() if isinstance(value, LazyObject) else value
     if isinstance(value, dict):
         return {key: _types(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import addict
 
@@ -14,6 +14,7 @@ from engine_config._origin import Mark, caller_mark
 
 _MISSING: Any = object()
 _set = dict.__setitem__
+_MAY_BE_LAZY: Final = frozenset([LazyObject, list, tuple])
 
 
 if TYPE_CHECKING:  # addict publishes no types
@@ -61,18 +62,20 @@ class ConfigDict(_Dict):
     # --- reading -----------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
-        return real(dict.__getitem__(self, key))
+        value = dict.__getitem__(self, key)
+        return real(value) if type(value) in _MAY_BE_LAZY else value
 
     def __missing__(self, key: Any) -> NoReturn:
         raise KeyError(self._miss(key))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # Python probing for an ability; no key is meant
-            raise AttributeError(name)
         try:
-            return real(dict.__getitem__(self, name))
+            value = dict.__getitem__(self, name)
         except KeyError:
-            raise AttributeError(self._miss(name)) from None
+            # Python probes for abilities by special names, of which none is a misspelled key.
+            message = name if name.startswith("__") else self._miss(name)
+            raise AttributeError(message) from None
+        return real(value) if type(value) in _MAY_BE_LAZY else value
 
     def _miss(self, key: Any) -> str:
         close = closest(key, dict.keys(self))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import types
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ class LazyObject:
             return str(self) == str(other)
         if isinstance(other, type | types.FunctionType | types.BuiltinFunctionType):
             return str(self) == dotted_name(other) or self.resolve() is other
+        if isinstance(other, enum.Enum):
+            return self.resolve() is other
         return NotImplemented
 
     def __hash__(self) -> int:

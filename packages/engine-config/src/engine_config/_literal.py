@@ -15,6 +15,14 @@ from engine_config._lines import updated_globals
 _MAX_SIZE: Final = 1_000_000  # of a string or sequence put together with +
 _MAX_NUMBER: Final = 1 << 256  # of an integer that is calculated: a*a*a… must not eat the memory
 
+
+def _bytearray(value: bytes = b"") -> bytearray:
+    # bytearray(10**12) would allocate that much.
+    if not isinstance(value, bytes):
+        raise TypeError("bytearray takes bytes in a config")
+    return bytearray(value)
+
+
 _CONSTRUCTORS: Final[Mapping[str, Callable[..., Any]]] = {
     "dict": dict,
     "list": list,
@@ -23,6 +31,9 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[..., Any]]] = {
     "frozenset": frozenset,
     "float": float,
     "complex": complex,
+    "range": range,
+    "slice": slice,
+    "bytearray": _bytearray,
 }
 _OPERATORS: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
@@ -137,7 +148,7 @@ class Evaluator:
         items: list[Any] = []
         for item in node.elts:
             if isinstance(item, ast.Starred):
-                items.extend(self.value(item.value))
+                items.extend(self._bounded(self.value(item.value), node))
             else:
                 items.append(self.value(item))
             self._bounded(items, node)
@@ -153,7 +164,7 @@ class Evaluator:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in _CONSTRUCTORS or name in self.names:
             raise self._refused(node)
-        arguments = [self.value(argument) for argument in node.args]
+        arguments = [self._bounded(self.value(argument), node) for argument in node.args]
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
             if keyword.arg is None:
@@ -174,7 +185,9 @@ class Evaluator:
 
     def _bounded(self, value: Any, node: ast.expr) -> Any:
         too_big = isinstance(value, int) and abs(value) > _MAX_NUMBER
-        if too_big or (isinstance(value, str | bytes | list | tuple) and len(value) > _MAX_SIZE):
+        if too_big or (
+            isinstance(value, str | bytes | list | tuple | range) and len(value) > _MAX_SIZE
+        ):
             raise ConfigParseError(
                 "the calculated value is too big", file=self._file, line=node.lineno
             )

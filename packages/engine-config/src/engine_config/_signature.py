@@ -104,7 +104,18 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
     except Exception:  # evaluating annotations runs code of others, which may raise anything
-        return {}
+        return dict(_single_hints(function))
+
+
+def _single_hints(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the annotations that can be evaluated: others name what is imported for types only."""
+    for key, annotation in getattr(function, "__annotations__", {}).items():
+        if isinstance(annotation, str):
+            try:
+                annotation = eval(annotation, getattr(function, "__globals__", {}))
+            except Exception:  # as above
+                continue
+        yield key, annotation
 
 
 def fits(value: Any, annotation: Any) -> bool:

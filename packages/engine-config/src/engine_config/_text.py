@@ -6,6 +6,7 @@ milliseconds where a formatter for all of Python takes seconds.
 
 from __future__ import annotations
 
+import enum
 import keyword
 import math
 import numbers
@@ -53,7 +54,7 @@ class _Printer:
         lines: list[str] = []
         awkward: dict[Any, Any] = {}
         for key, value in dict.items(config):
-            if _is_name(key) and key not in _USED_NAMES and not isinstance(value, CODE):
+            if _is_name(key) and key not in _USED_NAMES and not _is_imported(value):
                 lines.append(f"{key} = {self.value(value, len(key) + 3, 0)}\n")
             else:
                 awkward[key] = value
@@ -162,6 +163,8 @@ class _Printer:
             return self._import(value.__name__, "")
         if isinstance(value, os.PathLike):
             return _string(os.fspath(value))
+        if isinstance(value, enum.Enum) and not isinstance(value, int | str):
+            return self._member(value)
         for base, writer in _SUBCLASSES.items():
             if isinstance(value, base):
                 return writer(value)
@@ -175,6 +178,11 @@ class _Printer:
         if isinstance(value, frozenset):
             return f"frozenset({{{items}}})" if items else "frozenset()"
         return f"{{{items}}}" if items else "set()"
+
+    def _member(self, value: enum.Enum) -> str:
+        owner = self._class(type(value))
+        importable = not owner.startswith(("'", '"'))
+        return f"{owner}.{value.name}" if importable else _string(repr(value))
 
     def _class(self, value: type | types.FunctionType | types.BuiltinFunctionType) -> str:
         module, path = value.__module__, value.__qualname__
@@ -208,6 +216,10 @@ def _filled(texts: list[str], width: int) -> list[str]:
         else:
             line = f"{line}, {text}" if line else text
     return [*lines, line]
+
+
+def _is_imported(value: Any) -> bool:
+    return isinstance(value, (*CODE, enum.Enum)) and not isinstance(value, int | str)
 
 
 def _is_name(key: Any) -> bool:
