@@ -182,3 +182,41 @@ def test_force_full_init_keeps_name_arguments_and_flag() -> None:
     found = With()
     assert [found.add(1, other=2), found.add(2, other=2), found.loads] == [3, 4, 1]
     assert With.add.__doc__ == "Adds."
+
+
+class EverySecond:
+    """A wrapper as the documentation tells users to write one."""
+
+    def __init__(self, dataset: Any, lazy_init: bool = False) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self._metainfo = self.dataset.metainfo
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        return dict(self._metainfo)
+
+    def full_init(self) -> None:
+        if not self._fully_initialized:
+            self.dataset.full_init()
+            self._fully_initialized = True
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> Any:
+        return self.dataset.get_data_info(2 * idx)
+
+    def __getitem__(self, idx: int) -> Any:
+        return self.dataset[2 * idx]
+
+    @force_full_init
+    def __len__(self) -> int:
+        return len(self.dataset) // 2
+
+
+def test_wrapper_written_as_documented_works_within_others(numbers: type[BaseDataset]) -> None:
+    lazy = EverySecond({"type": numbers, "lazy_init": True}, lazy_init=True)
+    assert lazy.get_data_info(2)["value"] == 4
+    dataset = RepeatDataset(lazy, 2)
+    assert [dataset[index]["value"] for index in range(len(dataset))] == [0, 2, 4, 6, 8] * 2
