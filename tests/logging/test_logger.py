@@ -111,6 +111,23 @@ def test_libraries_log_to_the_logger_created_last(capsys: pytest.CaptureFixture[
     assert [line.split(" - ", 2)[2] for line in lines] == ["DEBUG - once", "INFO - still works"]
 
 
+def test_libraries_log_to_the_one_before_when_the_last_is_closed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    MMLogger.get_instance("first", log_level="DEBUG")
+    MMLogger("second").close()
+    logging.getLogger("engine.optim").debug("once")
+    assert capsys.readouterr().out.count("once") == 1
+
+
+def test_libraries_reach_handlers_that_are_added_later(tmp_path: Path) -> None:
+    logger = MMLogger.get_instance("run")
+    handler = logging.FileHandler(tmp_path / "later.log")
+    logger.addHandler(handler)
+    logging.getLogger("engine.optim").info("later")
+    assert (tmp_path / "later.log").read_text() == "later\n"
+
+
 def test_settings_of_others_do_not_change_it(capsys: pytest.CaptureFixture[str]) -> None:
     other = logging.StreamHandler(sys.stdout)
     logging.getLogger().addHandler(other)
@@ -181,12 +198,13 @@ def test_current_logger_is_made_if_there_is_none() -> None:
 def test_closed_logger_is_freed_with_its_file(tmp_path: Path) -> None:
     logger = MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
     tree = logging.getLogger("engine")
-    assert set(logger.handlers) <= set(tree.handlers)
-    gone = weakref.ref(logger)
+    gone, stream = weakref.ref(logger), weakref.ref(logger.handlers[1])
     logger.close()
     assert not MMLogger.check_instance_created("run")
-    assert not [h for h in tree.handlers if isinstance(h, logging.FileHandler)]
+    assert (tree.handlers, tree.level, tree.propagate) == ([], logging.NOTSET, True)
     del logger
+    gc.collect()
+    assert stream() is None
     gc.collect()
     assert gone() is None
 

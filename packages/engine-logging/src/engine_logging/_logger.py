@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-import threading
+import weakref
 from pathlib import Path
 from typing import Any, Literal, Self, TextIO
 
@@ -23,8 +23,6 @@ _COLORS = {
 
 # So many different warnings are remembered to be shown once.
 _REMEMBERED = 4096
-
-_tree_lock = threading.RLock()
 
 
 class Formatter(logging.Formatter):
@@ -102,9 +100,8 @@ class MMLogger(logging.Logger, ManagerMixin):
     """A logger with one format for console and files, found by name from anywhere.
 
     It is not among the loggers of ``logging.getLogger``, so that nobody else's settings change
-    it. Its handlers are also attached to the standard library's logger ``engine``, so that what
-    the packages log (``engine.optim``, …) arrives where this logger writes; of several, the one
-    created last gets it.
+    it. What the packages log to the standard library's loggers (``engine.optim``, …) arrives where
+    this logger writes, too; of several, the one created last gets it.
 
     Rank 0 writes to the console everything from ``log_level`` on, other ranks write errors. The
     same warning is shown once.
@@ -153,7 +150,7 @@ class MMLogger(logging.Logger, ManagerMixin):
             file_handler = logging.FileHandler(path, file_mode, encoding="utf-8")
             file_handler.setFormatter(Formatter())
             self._attach(file_handler)
-        _lead_tree(self)
+        _tree_handler.follow(self)
 
     def _attach(self, handler: logging.Handler) -> None:
         handler.addFilter(RepeatedWarningFilter())
@@ -189,20 +186,25 @@ class MMLogger(logging.Logger, ManagerMixin):
         super().setLevel(level)
         for logger in (self, *list(MMLogger._instance_dict.values())):
             vars(logger)["_cache"].clear()
-        tree = logging.getLogger(_TREE)
-        if any(handler in tree.handlers for handler in self.handlers):
-            tree.setLevel(self.level)
+        if _tree_handler.leading() is self:
+            logging.getLogger(_TREE).setLevel(self.level)
 
     def close(self) -> None:
-        """Close the files, detach the handlers, and forget the instance."""
-        with _tree_lock:
-            tree = logging.getLogger(_TREE)
-            for handler in list(self.handlers):
-                tree.removeHandler(handler)
-                self.removeHandler(handler)
-                handler.close()
+        """Close the files, detach the handlers, and forget the instance.
+
+        What the libraries log goes to the logger created before, or, without one, to where the
+        standard library puts it.
+        """
+        for handler in list(self.handlers):
+            self.removeHandler(handler)
+            handler.close()
         if MMLogger._instance_dict.get(self.instance_name) is self:
             MMLogger.release_instance(self.instance_name)
+        if _tree_handler.leading() is self:
+            if MMLogger._instance_dict:
+                _tree_handler.follow(MMLogger.get_current_instance())
+            else:
+                _tree_handler.leave()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A model may hold its logger: a copy of the model uses the same one.
@@ -213,18 +215,45 @@ def _named(name: str) -> MMLogger:
     return MMLogger.get_instance(name)
 
 
-def _lead_tree(logger: MMLogger) -> None:
-    """Let the records of the libraries arrive at the handlers of this logger only."""
-    with _tree_lock:
+class _TreeHandler(logging.Handler):
+    """Hands what the libraries log to the handlers of the leading logger."""
+
+    leader: "weakref.ref[MMLogger] | None" = None
+
+    def createLock(self) -> None:  # noqa: N802 - logging's
+        """Need no lock: the handlers it hands to have theirs."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record on."""
+        logger = self.leading()
+        if logger is not None:
+            logger.callHandlers(record)
+
+    def leading(self) -> MMLogger | None:
+        """Return the logger that gets the records."""
+        return self.leader() if self.leader is not None else None
+
+    def follow(self, logger: MMLogger) -> None:
+        """Let a logger, and no other, get the records."""
+        self.leader = weakref.ref(logger)
         tree = logging.getLogger(_TREE)
-        for other in list(MMLogger._instance_dict.values()):
-            for handler in other.handlers:
-                tree.removeHandler(handler)
-        for handler in logger.handlers:
-            tree.addHandler(handler)
+        if self not in tree.handlers:
+            tree.addHandler(self)
         tree.setLevel(logger.level)
         # The handlers of the root logger are somebody else's, and would write each line twice.
         tree.propagate = False
+
+    def leave(self) -> None:
+        """Let the libraries log as if there were no MMLogger."""
+        self.leader = None
+        tree = logging.getLogger(_TREE)
+        tree.removeHandler(self)
+        tree.setLevel(logging.NOTSET)
+        tree.propagate = True
+
+
+_tree_handler = _TreeHandler()
 
 
 def print_log(
