@@ -415,6 +415,8 @@ def test_base_of_a_package_that_is_not_there_is_named(write: Write, name: str) -
         ("c.yaml", "a: 1\nb: [1, 2\n", 3),
         ("c.yaml", "a: !!python/object/apply:os.getcwd []\n", 1),
         ("c.yaml", "- 1\n- 2\n", 1),
+        ("c.yaml", "a: 1\nb: {c: 1,\n c: 2}\n", 3),
+        ("c.json", '{"a": 1,\n "b": [{"c": 1,\n "c": 2}]}', 3),
         ("c.py", "\n_base_ = 3\n", 2),
     ],
 )

@@ -24,13 +24,29 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
     except (RecursionError, ValueError) as error:
         message = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
         raise ConfigParseError(message, file=file) from error
-    return value, _lines(text)
+    tree = _syntax(text)
+    if tree is None:
+        return value, None
+    _refuse_repeated(tree, file)
+    return value, of_expression(tree, {})
 
 
-def _lines(text: str) -> Lines | None:
+def _syntax(text: str) -> ast.expr | None:
     # JSON may write a slash as \/, which is the one escape that Python lacks.
     same = re.sub(r"\\(.)", lambda match: "/" if match[1] == "/" else match[0], text)
     try:
-        return of_expression(ast.parse(f"({same}\n)", mode="eval").body, {})
+        return ast.parse(f"({same}\n)", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None  # the values are right all the same; errors then name the file alone
+
+
+def _refuse_repeated(tree: ast.expr, file: str) -> None:
+    for node in ast.walk(tree):
+        lines: dict[object, int] = {}
+        for key in node.keys if isinstance(node, ast.Dict) else ():
+            if not isinstance(key, ast.Constant):
+                continue
+            if key.value in lines:
+                message = f"the key {key.value!r} is here again, after line {lines[key.value]}"
+                raise ConfigParseError(message, file=file, line=key.lineno)
+            lines[key.value] = key.lineno

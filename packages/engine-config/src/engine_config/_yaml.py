@@ -59,6 +59,7 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
+            _refuse_repeated(node, file, set())
             value = None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
@@ -89,6 +90,25 @@ def _refuse_depth(text: str, file: str) -> None:
                 )
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _refuse_repeated(node: Any, file: str, done: set[int]) -> None:
+    """Refuse a mapping with the same key twice, of which PyYAML would keep the last in silence."""
+    if id(node) in done or not isinstance(node, yaml.CollectionNode):
+        return
+    done.add(id(node))
+    lines: dict[tuple[str, str], int] = {}
+    for item in node.value:
+        key, value = item if isinstance(item, tuple) else (None, item)
+        _refuse_repeated(value, file, done)
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        line = key.start_mark.line + 1
+        name = (key.tag, key.value)
+        if name in lines and key.value != "<<":
+            message = f"the key {key.value!r} is here again, after line {lines[name]}"
+            raise ConfigParseError(message, file=file, line=line)
+        lines[name] = line
 
 
 def _lines(node: Any, known: dict[int, Lines]) -> Lines | None:
