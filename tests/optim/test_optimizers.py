@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,20 @@ import pytest
 import torch
 from torch import nn
 
-from engine_optim import TORCH_OPTIMIZERS, build_optimizer
+from engine_optim import TORCH_OPTIMIZERS, _libraries
 from engine_registry import OPTIMIZERS
+
+
+def parameters() -> dict[str, Any]:
+    return {"params": list(nn.Linear(1, 1).parameters())}
+
+
+@pytest.fixture(autouse=True)
+def _restore_registry() -> Iterator[None]:
+    before = dict(OPTIMIZERS.module_dict)
+    yield
+    OPTIMIZERS.module_dict.clear()
+    OPTIMIZERS.module_dict.update(before)
 
 
 @pytest.mark.parametrize("name", TORCH_OPTIMIZERS)
@@ -30,17 +44,30 @@ def test_list_of_torch_optimizers_is_complete() -> None:
 
 @pytest.mark.parametrize("kind", ["SGD", "torch.optim.SGD", torch.optim.SGD], ids=str)
 def test_optimizer_is_built_from_each_form_of_type(kind: Any) -> None:
-    optimizer = build_optimizer({"type": kind, "lr": 0.5}, params=nn.Linear(1, 1).parameters())
+    optimizer = OPTIMIZERS.build({"type": kind, "lr": 0.5}, default_args=parameters())
 
     assert type(optimizer) is torch.optim.SGD
     assert optimizer.defaults["lr"] == 0.5
+
+
+def test_every_library_optimizer_is_announced_and_found() -> None:
+    announced = {entry.name for entry in entry_points(group="engine.optimizer")}
+
+    assert set(_libraries.LIBRARIES) <= announced
+    for name in _libraries.LIBRARIES:
+        assert OPTIMIZERS.get(name) is not None
+
+
+def test_unknown_library_optimizer_names_the_choices() -> None:
+    with pytest.raises(AttributeError, match="Prodigy"):
+        _libraries.Prodigious  # noqa: B018  # reading it is the test
 
 
 def test_optimizer_of_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prodigyopt", None)
 
     with pytest.raises(ImportError, match="pip install prodigyopt"):
-        build_optimizer({"type": "Prodigy"}, params=[])
+        OPTIMIZERS.build({"type": "Prodigy"}, default_args=parameters())
 
 
 LIBRARY = """
@@ -57,7 +84,7 @@ def test_optimizer_of_a_library_is_imported_at_first_use(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "lion_pytorch", raising=False)
 
-    optimizer = build_optimizer({"type": "Lion", "lr": 0.1}, params=nn.Linear(1, 1).parameters())
+    optimizer = OPTIMIZERS.build({"type": "Lion", "lr": 0.1}, default_args=parameters())
 
     assert type(optimizer).__module__ == "lion_pytorch"
     monkeypatch.delitem(sys.modules, "lion_pytorch")
@@ -68,10 +95,7 @@ def test_registered_optimizer_goes_before_a_library_of_the_same_name() -> None:
     class Lion(torch.optim.SGD):
         pass
 
-    try:
-        optimizer = build_optimizer({"type": "Lion"}, params=nn.Linear(1, 1).parameters())
-    finally:
-        del OPTIMIZERS.module_dict["Lion"]
+    optimizer = OPTIMIZERS.build({"type": "Lion"}, default_args=parameters())
 
     assert type(optimizer) is Lion
 
@@ -79,7 +103,8 @@ def test_registered_optimizer_goes_before_a_library_of_the_same_name() -> None:
 def test_names_are_found_without_importing_any_library_of_optimizers() -> None:
     code = (
         "import sys; from engine_registry import OPTIMIZERS, OPTIM_WRAPPERS, PARAM_SCHEDULERS\n"
-        "assert OPTIMIZERS.get('Adam') and OPTIM_WRAPPERS.get('AmpOptimWrapper')\n"
+        "assert OPTIMIZERS.get('Adam') and OPTIMIZERS.get('Lion') and "
+        "OPTIM_WRAPPERS.get('AmpOptimWrapper')\n"
         "assert PARAM_SCHEDULERS.get('PolyLR')\n"
         "names = {'bitsandbytes', 'schedulefree', 'dadaptation', 'lion_pytorch', 'prodigyopt'}\n"
         "sys.exit(bool(names & set(sys.modules)))"

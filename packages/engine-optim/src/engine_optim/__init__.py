@@ -1,6 +1,6 @@
 """Optimizer wrappers, constructors and schedulers of any hyper-parameter."""
 
-from engine_optim._optimizers import TORCH_OPTIMIZERS, LibraryOptimizer, build_optimizer
+from engine_optim._optimizers import TORCH_OPTIMIZERS
 from engine_optim.constructors import (
     DefaultOptimWrapperConstructor,
     ParamOptions,
@@ -62,7 +62,6 @@ __all__ = [
     "ExponentialLR",
     "ExponentialMomentum",
     "ExponentialParamScheduler",
-    "LibraryOptimizer",
     "LinearLR",
     "LinearMomentum",
     "LinearParamScheduler",
@@ -86,7 +85,6 @@ __all__ = [
     "StepParamScheduler",
     "_ParamScheduler",
     "build_optim_wrapper",
-    "build_optimizer",
     "merge_equal_groups",
     "param_table",
 ]

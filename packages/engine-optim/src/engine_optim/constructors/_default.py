@@ -11,10 +11,9 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from engine_optim._optimizers import build_optimizer
 from engine_optim.constructors._groups import is_listed, merge_equal_groups
 from engine_optim.wrappers import OptimWrapper
-from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 logger = logging.getLogger("engine.optim")
 
@@ -140,7 +139,8 @@ class DefaultOptimWrapperConstructor:
         if isinstance(self.optimizer_cfg, Optimizer):
             optimizer = self.optimizer_cfg
         else:
-            optimizer = build_optimizer(self.optimizer_cfg, params=self._params(model))
+            params = {"params": self._params(model)}
+            optimizer = OPTIMIZERS.build(self.optimizer_cfg, default_args=params)
         wrapper: OptimWrapper = OPTIM_WRAPPERS.build({**cfg, "optimizer": optimizer})
         if self.paramwise_cfg and "lr" in optimizer.defaults:
             wrapper.track_base_lr()

@@ -1,0 +1,73 @@
+"""Optimizers of other libraries under their names, imported when one is built.
+
+The entry points of this package name each of them, so that a look-up by name finds it here, and
+goes no further than this module until an optimizer is built.
+"""
+
+import importlib
+from typing import Any
+
+import torch
+
+_BITSANDBYTES = (
+    *("Adagrad8bit", "Adam8bit", "AdamW8bit", "AdEMAMix8bit", "LAMB8bit", "LARS8bit", "Lion8bit"),
+    *("PagedAdam8bit", "PagedAdamW", "PagedAdamW8bit", "PagedLion8bit", "RMSprop8bit", "SGD8bit"),
+)
+_SCHEDULE_FREE = ("AdamWScheduleFree", "RAdamScheduleFree", "SGDScheduleFree")
+_DADAPTATION = ("DAdaptAdaGrad", "DAdaptAdam", "DAdaptAdan", "DAdaptLion", "DAdaptSGD")
+
+#: The name of an optimizer -> the module that has it, and the package that brings it.
+LIBRARIES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(_BITSANDBYTES, ("bitsandbytes.optim", "bitsandbytes")),
+    **dict.fromkeys(_SCHEDULE_FREE, ("schedulefree", "schedulefree")),
+    **dict.fromkeys(_DADAPTATION, ("dadaptation", "dadaptation")),
+    "Lion": ("lion_pytorch", "lion-pytorch"),
+    "Prodigy": ("prodigyopt", "prodigyopt"),
+}
+
+
+class LibraryOptimizer:
+    """Builds an optimizer of a library that is imported when the first one is built.
+
+    Args:
+        name: The class.
+        module: The module that has it.
+        package: What ``pip install`` must be given to bring it.
+
+    Raises:
+        ImportError: When called, if the library is not installed.
+
+    Example:
+        >>> import torch
+        >>> parameters = torch.nn.Linear(1, 1).parameters()
+        >>> type(LibraryOptimizer("SGD", "torch.optim", "torch")(parameters, lr=0.1)).__name__
+        'SGD'
+    """
+
+    def __init__(self, name: str, module: str, package: str) -> None:
+        self.__name__ = name
+        self.module = module
+        self.package = package
+
+    def __call__(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Import the library and build the optimizer."""
+        try:
+            module = importlib.import_module(self.module)
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f"the optimizer {self.__name__} is in {self.package}, which is not installed: "
+                f"pip install {self.package}"
+            ) from error
+        optimizer: torch.optim.Optimizer = getattr(module, self.__name__)(*args, **kwargs)
+        return optimizer
+
+    def __repr__(self) -> str:
+        return f"<{self.module}.{self.__name__}, imported at first use>"
+
+
+def __getattr__(name: str) -> LibraryOptimizer:
+    if name not in LIBRARIES:
+        raise AttributeError(
+            f"no optimizer {name!r} is known here; there are: {', '.join(LIBRARIES)}"
+        )
+    return LibraryOptimizer(name, *LIBRARIES[name])
