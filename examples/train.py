@@ -1,6 +1,6 @@
 """A training script of one's own, for those who want one instead of ``engine train``.
 
-python examples/train.py examples/digits/config.py --cfg-options max_epochs=3
+python examples/train.py examples/digits/config.py --cfg-options train_cfg.max_epochs=3
 python -m torch.distributed.launch --nproc_per_node=2 examples/train.py examples/digits/config.py \
         --launcher pytorch
 """

@@ -256,6 +256,16 @@ def test_mistake_is_told_without_a_traceback(
     assert "Traceback" not in done.stderr
 
 
+def test_mistake_in_a_file_is_told_with_its_line_and_what_was_meant(
+    project: Path, command: Command
+) -> None:
+    (project / "wrong.py").write_text(CONFIG.replace('type="Line"', 'type="Line", bais=False'))
+
+    done = command("train", "wrong.py", code=1)
+
+    assert re.search(r"wrong\.py:3: model\.bais: .*did you mean 'bias'\?", done.stderr)
+
+
 def test_debug_shows_the_traceback(project: Path, command: Command) -> None:
     done = command("--debug", "train", "cfg.py", "--cfg-options", "model.type=Lime", code=1)
 

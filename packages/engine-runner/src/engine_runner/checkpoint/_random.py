@@ -29,13 +29,13 @@ def restore_random_states(states: Sequence[Mapping[str, Any]]) -> bool:
     state = states[rank]
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
-    torch.set_rng_state(state["torch"])
+    torch.set_rng_state(state["torch"].cpu())
     numpy_state = state.get("numpy")
     if numpy_state is not None:
         numpy_random().set_state(tuple(numpy_state))
     devices = state.get("cuda")
     if devices and len(devices) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(list(devices))
+        torch.cuda.set_rng_state_all([device.cpu() for device in devices])
     return True
 
 

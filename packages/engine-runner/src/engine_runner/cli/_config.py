@@ -16,10 +16,12 @@ def config(config_file: Path, cfg_options: tuple[str, ...], origins: bool) -> No
     if not origins:
         click.echo(merged.pretty_text.rstrip())
         return
-    rows = [(key, _value(merged, key), origin) for key, origin in merged.origins().items()]
-    width = min(60, max((len(f"{key} = {value}") for key, value, _ in rows), default=0))
-    for key, value, origin in rows:
-        click.echo(f"{f'{key} = {value}':<{width}}  # {origin.file}:{origin.line}")
+    found = merged.origins()
+    parents = {key.rpartition(".")[0] for key in found}
+    rows = [(key, f"{key} = {_value(merged, key)}") for key in found if key not in parents]
+    width = min(80, max((len(text) for _, text in rows), default=0))
+    for key, text in rows:
+        click.echo(f"{text:<{width}}  # {found[key].file}:{found[key].line}")
 
 
 def _value(merged: object, key_path: str) -> str:

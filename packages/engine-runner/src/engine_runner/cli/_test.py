@@ -41,9 +41,11 @@ def test(
     config.resume = False
 
     from engine_runner import Runner
+    from engine_runner.cli._errors import pointing_at
 
-    runner = Runner.from_cfg(config)
-    metrics = runner.test()
+    with pointing_at(config):
+        runner = Runner.from_cfg(config)
+        metrics = runner.test()
     if runner.is_main:
         for name, value in metrics.items():
             click.echo(f"{name}: {value}")

@@ -74,12 +74,13 @@ def run(config: "Config") -> None:
     """Train, and print where the results lie."""
     from engine_registry import RUNNERS
     from engine_runner import Runner
+    from engine_runner.cli._errors import pointing_at
     from engine_runner.cli._final_report import final_report
     from engine_runner.cli._interrupt import SaveOnInterrupt
     from engine_runner.cli._progress_bar import ProgressBar, shows_progress
 
-    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-    with SaveOnInterrupt() as interrupt:
+    with pointing_at(config), SaveOnInterrupt() as interrupt:
+        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         runner.register_hook(interrupt)
         if shows_progress() and runner.is_main:
             runner.register_hook(ProgressBar())

@@ -31,11 +31,13 @@ class IterTimerHook(Hook):
         self._last = 0.0
         self._elapsed = 0.0
         self._iterations = 0
+        self._left = 0
 
     def before_train(self, runner: "Runner") -> None:
         """Start counting at the iteration from which the run starts or resumes."""
         self._elapsed = 0.0
         self._iterations = 0
+        self._left = runner.max_iters - runner.iter
         self._last = perf_counter()
 
     def before_train_epoch(self, runner: "Runner") -> None:
@@ -57,7 +59,7 @@ class IterTimerHook(Hook):
         self._iterations += 1
         hub = runner.message_hub
         hub.update_scalar("train/time", spent)
-        left = runner.max_iters - runner.iter - 1
+        left = self._left - self._iterations
         hub.update_info("eta", self._elapsed / self._iterations * left)
 
     def before_val_epoch(self, runner: "Runner") -> None:
