@@ -21,6 +21,7 @@ from engine_fileio.backends._transfer import run_parallel
 
 _PART = 8 << 20  # bytes; larger objects travel in parts of this size
 _COPIED_IN_PARTS = ("InvalidRequest", "EntityTooLarge")  # what S3 says of over 5 GB
+_DELETED_AT_ONCE = 1000  # keys, the most that S3 takes
 _READ_ATTEMPTS = 5
 _CHUNK = 1 << 18
 _TRANSFER_THREADS = 8
@@ -149,7 +150,10 @@ class S3Backend(BaseStorageBackend):
             keys = list(all_keys(self._client(where), where.bucket, as_folder(where.key)))
         if not keys:
             raise FileNotFoundError(f"{shown(dir_path)!r} does not exist")
-        batches = {str(first): keys[first : first + 1000] for first in range(0, len(keys), 1000)}
+        batches = {
+            keys[first]: keys[first : first + _DELETED_AT_ONCE]
+            for first in range(0, len(keys), _DELETED_AT_ONCE)
+        }
 
         def delete(batch: str) -> None:
             objects = {"Objects": [{"Key": key} for key in batches[batch]], "Quiet": True}

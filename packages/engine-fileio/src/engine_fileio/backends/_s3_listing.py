@@ -42,10 +42,14 @@ def _tree_keys(client: Any, bucket: str, prefix: str, workers: int) -> Iterator[
             break
     else:
         return
-    folders: list[str] = []
+    top, slash, _ = last[len(prefix) :].partition("/")
+    # Stores differ in whether they list the folder that a listing starts within.
+    started = f"{prefix}{top}/" if slash else ""
+    folders = [started] if started else []
     files: list[str] = []
     for page in _pages(client, bucket, prefix, Delimiter="/", StartAfter=last):
-        folders.extend(common["Prefix"] for common in page.get("CommonPrefixes", ()))
+        found = (common["Prefix"] for common in page.get("CommonPrefixes", ()))
+        folders.extend(folder for folder in found if folder != started)
         files.extend(_keys_of(page))
         if len(folders) > _MOST_APART:
             yield from all_keys(client, bucket, prefix, after=last)

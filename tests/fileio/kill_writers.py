@@ -1,0 +1,48 @@
+"""Kill processes that rewrite one file, at random instants. Not a test module.
+
+Arguments: the file and how many writers to kill. Prints how many times the file was broken, how
+many different contents it had, and how many temporary files the killed writers left.
+"""
+
+import itertools
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from engine_fileio import atomic_write
+
+SIZE = 300_000
+
+
+def write_for_ever(path: Path, first: int) -> None:
+    """Rewrite ``path``, each time with ``SIZE`` equal bytes."""
+    for number in itertools.count(first):
+        with atomic_write(path) as file:
+            for _ in range(30):
+                file.write(bytes([number % 251]) * (SIZE // 30))
+
+
+def kill_one(path: Path, number: int) -> None:
+    """Start a writer, and kill it up to 10 ms later."""
+    child = os.fork()
+    if child == 0:
+        write_for_ever(path, number * 37)
+    time.sleep(random.random() / 100)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    target, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    target.write_bytes(bytes(SIZE))
+    broken, seen = 0, set()
+    for number in range(rounds):
+        kill_one(target, number)
+        content = target.read_bytes()
+        broken += len(content) != SIZE or len(set(content)) != 1
+        seen.add(content[:1])
+    left = [path for path in target.parent.iterdir() if path != target]
+    print(broken, len(seen), len(left))
