@@ -1,9 +1,5 @@
-"""Prints the memory that holds a data set's records, as the trainer and as a worker see it.
+"""Prints the memory that holds a data set's records, as the trainer and as workers see it."""
 
-Usage: shared_memory_script.py fork|spawn|forkserver
-"""
-
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +29,17 @@ class Blocks(BaseDataset):
         return [self.get_data_info(number)["block"][0] for number in range(8)], mapped_files()
 
 
-def main(method: str) -> None:
-    """Starts one worker and prints what both see."""
+def main() -> None:
+    """Starts a worker in each way and prints what it sees."""
     dataset = Blocks()
-    loader = DataLoader(
-        dataset, batch_size=None, sampler=[0], num_workers=1, multiprocessing_context=method
-    )
-    ((content, in_worker),) = list(loader)
-    print(content)
     print(mapped_files())
-    print(in_worker)
+    for method in ("fork", "spawn", "forkserver"):
+        loader: DataLoader[Any] = DataLoader(
+            dataset, batch_size=None, sampler=[0], num_workers=1, multiprocessing_context=method
+        )
+        ((content, in_worker),) = list(loader)
+        print((method, content, in_worker))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -23,7 +23,7 @@ _Record = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(_Record, max_size=8))
 def test_store_is_a_list_of_its_records(records: list[Any]) -> None:
     store = RecordStore(records)
@@ -102,17 +102,17 @@ def test_integers_are_copied_by_pickle() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_workers_map_the_same_memory(method: str) -> None:
+def test_workers_map_the_same_memory() -> None:
     script = Path(__file__).with_name("shared_memory_script.py")
     done = subprocess.run(
-        [sys.executable, script, method], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, script], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    content, in_trainer, in_worker = map(ast.literal_eval, done.stdout.splitlines())
-    assert content == list(range(8))
-    assert in_worker == in_trainer
-    assert [entry.rpartition(":")[2] for entry in in_worker] == ["r--s", "r--s"]
+    in_trainer, *workers = map(ast.literal_eval, done.stdout.splitlines())
+    assert [entry.rpartition(":")[2] for entry in in_trainer] == ["r--s", "r--s"]
+    assert workers == [
+        (method, list(range(8)), in_trainer) for method in ("fork", "spawn", "forkserver")
+    ]
 
 
 def test_small_buffers_take_no_descriptor() -> None:

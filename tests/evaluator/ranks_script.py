@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from engine_dataset import DefaultSampler, ResumableDataLoader
-from engine_evaluator import BaseMetric, DumpResults, Evaluator, MetricError, TorchMetric
+from engine_evaluator import BaseMetric, DumpResults, Evaluator, MetricError
 
 SIZE = 11
 
@@ -97,17 +97,6 @@ def failure(folder: Path) -> str:
     return "none"
 
 
-def torch_metrics(folder: Path) -> dict[str, Any]:
-    """Runs metrics whose state is a sum, a list, and a stack."""
-    names = ("MeanSquaredError", "SpearmanCorrCoef", "PearsonCorrCoef")
-    evaluator = Evaluator([TorchMetric(name) for name in names])
-    loader = make_loader(shuffle=True)
-    for batch in loader:
-        number = batch["image"][:, 0].float()
-        evaluator.process((number, number**2), batch, indices=loader.batch_indices)
-    return evaluator.evaluate(SIZE)
-
-
 def few(folder: Path) -> dict[str, Any]:
     """Evaluates fewer samples than there are ranks."""
     evaluator = Evaluator([Samples(), Batches()])
@@ -146,7 +135,6 @@ CASES: dict[str, Callable[[Path], Any]] = {
     "without indices": lambda folder: evaluate(Evaluator(Samples()), indices=False),
     "few": few,
     "failure": failure,
-    "torchmetrics": torch_metrics,
     "dump": dumped,
     "offline": offline,
 }

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from engine_fileio import load
@@ -23,7 +22,7 @@ def _run(world_size: int, folder: Path) -> list[dict[str, Any]]:
         for rank in range(world_size)
     ]
     try:
-        codes = [process.wait(timeout=120) for process in processes]
+        codes = [process.wait(timeout=300) for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -50,14 +49,6 @@ def test_every_rank_gets_exact_results(tmp_path: Path) -> None:
     assert found["few"] == {"samples/numbers": [5], "batches/sums": [1, 5, 10]}
     assert found["offline"]["samples/numbers"] == NUMBERS
     assert sorted(found["offline"]["parts/numbers"]) == sorted(2 * NUMBERS)
-    assert found["torchmetrics"] == pytest.approx(
-        {
-            "MeanSquaredError": sum((n - n**2) ** 2 for n in NUMBERS) / SIZE,
-            "SpearmanCorrCoef": 1.0,
-            "PearsonCorrCoef": float(np.corrcoef(NUMBERS, np.square(NUMBERS))[0, 1]),
-        },
-        abs=1e-4,
-    )
     assert found["dump"] == {}
     predictions = load(tmp_path / "predictions.pkl")
     assert [int(one["number"]) for one in predictions] == NUMBERS

@@ -34,6 +34,41 @@ def test_metric_by_name_gives_the_value_of_torchmetrics(name: str) -> None:
         theirs.reset()
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 4], ids=lambda ranks: f"{ranks}-ranks")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Accuracy", CLASSES),
+        ("AUROC", CLASSES),
+        ("MeanSquaredError", {}),
+        ("SpearmanCorrCoef", {}),
+        ("PearsonCorrCoef", {}),
+        ("MaxMetric", {}),
+        ("CatMetric", {}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Metric .* will save all:UserWarning")
+def test_states_of_ranks_make_the_value_of_the_whole(
+    name: str, arguments: dict[str, Any], ranks: int
+) -> None:
+    batches = [_arguments_for(name, *batch) for batch in _batches()]
+    whole = TorchMetric(name, **arguments)
+    parts = [TorchMetric(name, **arguments) for _ in range(ranks)]
+    for number, batch in enumerate(batches):  # three batches: the last of four ranks has none
+        whole.process(None, batch)
+        parts[number % ranks].process(None, batch)
+    merged = parts[0].compute_metrics([part._contribution() for part in parts])
+    found, expected = (torch.as_tensor(one[name]) for one in (merged, whole.evaluate()))
+    torch.testing.assert_close(found.sort().values, expected.sort().values)
+
+
+def _arguments_for(name: str, scores: torch.Tensor, labels: torch.Tensor) -> tuple[Any, ...]:
+    if name in ("Accuracy", "AUROC"):
+        return scores, labels
+    first, second, _ = scores.unbind(dim=1)
+    return (first,) if name in ("MaxMetric", "CatMetric") else (first, second)
+
+
 def test_metric_takes_fields_of_data_elements() -> None:
     metric = TorchMetric("Accuracy", keys=("pred.score", "gt.item"), prefix="top1", **CLASSES)
     evaluator = Evaluator(metric)
