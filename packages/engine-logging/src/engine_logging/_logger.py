@@ -220,15 +220,12 @@ class _TreeHandler(logging.Handler):
 
     leader: "weakref.ref[MMLogger] | None" = None
 
-    def createLock(self) -> None:  # noqa: N802 - logging's
-        """Need no lock: the handlers it hands to have theirs."""
-        self.lock = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Hand a record on."""
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Hand a record on; no lock is needed, as the handlers it goes to have theirs."""
         logger = self.leading()
         if logger is not None:
             logger.callHandlers(record)
+        return logger is not None
 
     def leading(self) -> MMLogger | None:
         """Return the logger that gets the records."""
