@@ -172,6 +172,24 @@ def test_changing_base_itself_is_refused(
         Config.fromfile(path)
 
 
+def test_base_may_be_calculated_from_literals(family: Path, write: Write) -> None:
+    path = write("c.py", "_base_ = [f'{name}.py' for name in ('resnet50', 'runtime_cfg')]\n")
+    assert list(Config.fromfile(path)) == ["optimizer", "model", "gpu_ids"]
+    path = write("d.py", "name = 'resnet50'\n_base_ = name + '.py'\n")
+    with pytest.raises(ConfigParseError, match=r"d\.py:2: .*_base_ stands before all else"):
+        Config.fromfile(path)
+
+
+def test_base_may_be_an_absolute_path(family: Path, write: Write) -> None:
+    path = write("far/away/c.py", f"_base_ = {str(family)!r}\n")
+    assert Config.fromfile(path).model.depth == 50
+
+
+def test_base_read_by_its_methods_is_a_copy_too(family: Path, write: Write) -> None:
+    text = "_base_ = ['resnet50.py']\na = _base_.get('model')\na.update(depth=1)\n"
+    assert Config.fromfile(write("c.py", text)).model.depth == 50
+
+
 def test_base_may_be_annotated(family: Path, write: Write) -> None:
     path = write("c.py", "_base_: list[str] = ['resnet50.py']\n")
     assert Config.fromfile(path).model.depth == 50

@@ -4,6 +4,7 @@ import ast
 import collections
 import enum
 import io
+import json
 import math
 import numbers
 from fractions import Fraction
@@ -253,6 +254,23 @@ def test_text_is_valid_python_for_a_big_number() -> None:
     cfg = Config({"a": 10**5000})
     ast.parse(cfg.pretty_text)
     assert Config.fromstring(cfg.pretty_text, ".py").a == 10**5000
+
+
+def test_data_formats_write_the_nearest_thing_they_have() -> None:
+    cfg = Config(
+        {
+            "a": (1, {3, 2}, PurePosixPath("/x"), b"y"),
+            "type": collections.OrderedDict,
+            "lazy": [LazyObject("torch.nn", "ReLU")],
+            "keys": {1: "i", (1, 2): "t"},
+        }
+    )
+    assert json.loads(text_as(cfg._cfg_dict, ".json", None)) == {
+        "a": [1, [2, 3], "/x", "b'y'"],
+        "type": "collections.OrderedDict",
+        "lazy": ["torch.nn.ReLU"],
+        "keys": {"1": "i", "(1, 2)": "t"},
+    }
 
 
 def test_diff_shows_what_differs() -> None:

@@ -10,7 +10,7 @@ from engine_config._dict import ConfigDict, marks_of, raw_items
 from engine_config._find import walk
 from engine_config._lazy import LazyObject
 from engine_config._merge import Note
-from engine_config._origin import Mark, join
+from engine_config._origin import NOWHERE, Mark, join
 from engine_config._signature import mistakes
 
 Kind = Literal[
@@ -82,10 +82,10 @@ def find_problems(
         yield from _check_dict(path, mark, value, resolve, scope=scope)
 
 
-def _typed(config: ConfigDict) -> Iterator[tuple[str, Mark | None, ConfigDict, str]]:
+def _typed(config: ConfigDict) -> Iterator[tuple[str, Mark, ConfigDict, str]]:
     """Yield every dict that has a type, with the scope that holds inside of it."""
     scopes: list[tuple[str, str]] = []
-    for path, mark, value in walk(config, None, ""):
+    for path, mark, value in walk(config, NOWHERE, ""):
         if not isinstance(value, ConfigDict):
             continue
         while scopes and not path.startswith(f"{scopes[-1][0]}."):
@@ -98,7 +98,7 @@ def _typed(config: ConfigDict) -> Iterator[tuple[str, Mark | None, ConfigDict, s
 
 
 def _check_dict(
-    path: str, mark: Mark | None, value: ConfigDict, resolve: Resolver, *, scope: str
+    path: str, mark: Mark, value: ConfigDict, resolve: Resolver, *, scope: str
 ) -> Iterator[Problem]:
     marks = marks_of(value)
     place = marks.get("type", mark)
@@ -142,12 +142,10 @@ def _check_root(config: ConfigDict, root: Callable[..., Any]) -> Iterator[Proble
             and key is not None
             and "did you mean" in mistake.message
         ):
-            yield _problem(marks_of(config).get(key), key, mistake.message, "unknown key")
+            yield _problem(marks_of(config)[key], key, mistake.message, "unknown key")
         elif mistake.kind == "wrong type" and key is not None:
-            yield _problem(marks_of(config).get(key), key, mistake.message, "wrong type")
+            yield _problem(marks_of(config)[key], key, mistake.message, "wrong type")
 
 
-def _problem(mark: Mark | None, path: str, message: str, kind: Kind) -> Problem:
-    if mark is None:
-        return Problem(file="", line=0, key_path=path, message=message, kind=kind)
+def _problem(mark: Mark, path: str, message: str, kind: Kind) -> Problem:
     return Problem(file=mark.source.file, line=mark.line, key_path=path, message=message, kind=kind)

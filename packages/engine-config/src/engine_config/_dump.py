@@ -42,8 +42,8 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
 def plain_data(value: Any) -> Any:
     """Return a value made of dicts, lists, strings, numbers, booleans and None only.
 
-    Tuples and sets become lists (sets sorted), classes and functions their import paths, bytes
-    text, and anything else its `repr`.
+    Tuples and sets become lists (sets sorted), classes and functions their import paths, and
+    anything else its `repr`.
     """
     if isinstance(value, dict):
         return {_key(key): plain_data(item) for key, item in dict.items(value)}

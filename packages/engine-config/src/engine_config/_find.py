@@ -8,7 +8,7 @@ from typing import Any
 from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError
-from engine_config._origin import Mark, Origin, join
+from engine_config._origin import NOWHERE, Mark, Origin, join
 
 
 def find_origin(config: ConfigDict, key_path: str) -> Origin:
@@ -17,13 +17,10 @@ def find_origin(config: ConfigDict, key_path: str) -> Origin:
     Raises:
         ConfigKeyError: there is no such key.
     """
-    mark = _descend(config, None, key_path.split("."), "")
-    if mark is None:
-        raise ConfigKeyError("nothing is known about this key", key_path=key_path)
-    return mark.origin()
+    return _descend(config, NOWHERE, key_path.split("."), "").origin()
 
 
-def _descend(value: Any, mark: Mark | None, keys: list[str], path: str) -> Mark | None:
+def _descend(value: Any, mark: Mark, keys: list[str], path: str) -> Mark:
     if not keys:
         return mark
     # A key may hold dots itself, such as the parameter names in `custom_keys`.
@@ -38,7 +35,7 @@ def _descend(value: Any, mark: Mark | None, keys: list[str], path: str) -> Mark 
     raise first or ConfigKeyError("there is no such key", key_path=path)
 
 
-def _step(value: Any, mark: Mark | None, key: Any, path: str) -> tuple[Any, Mark | None]:
+def _step(value: Any, mark: Mark, key: Any, path: str) -> tuple[Any, Mark]:
     if isinstance(value, ConfigDict):
         for known in dict.keys(value):
             if known == key or str(known) == key:
@@ -61,21 +58,20 @@ def _closest(value: ConfigDict, key: str) -> str:
     return f"; did you mean {close!r}?" if close else ""
 
 
-def _item(mark: Mark | None, index: int, size: int) -> Mark | None:
+def _item(mark: Mark, index: int, size: int) -> Mark:
     # A list that the program has changed since no longer fits the places of its items.
-    if mark is not None and mark.items is not None and len(mark.items) == size:
+    if mark.items is not None and len(mark.items) == size:
         return mark.items[index]
     return mark
 
 
 def walk_origins(config: ConfigDict) -> Iterator[tuple[str, Origin]]:
     """Yield the key path and origin of every key and list element."""
-    for path, mark, _ in walk(config, None, ""):
-        if mark is not None:
-            yield path, mark.origin()
+    for path, mark, _ in walk(config, NOWHERE, ""):
+        yield path, mark.origin()
 
 
-def walk(value: Any, mark: Mark | None, path: str) -> Iterator[tuple[str, Mark | None, Any]]:
+def walk(value: Any, mark: Mark, path: str) -> Iterator[tuple[str, Mark, Any]]:
     """Yield key path, mark and value of everything inside a value, in order."""
     if isinstance(value, ConfigDict):
         parts = [(key, marks_of(value).get(key, mark), item) for key, item in dict.items(value)]

@@ -17,14 +17,15 @@ from engine_config._errors import (
     ConfigParseError,
     ConfigReadError,
 )
+from engine_config._kind import Kind
 from engine_config._lines import Lines
 from engine_config._literal import Evaluator
 from engine_config._locate import base_path, imported_path
 from engine_config._merge import Merging, Note
 from engine_config._origin import Mark, Source, error_at
-from engine_config._python import BaseView, Kind, run
+from engine_config._python import BaseView, PythonConfig, run
 from engine_config._read import Options, Parsed, is_remote, parse_text, read_text, suffix_of
-from engine_config._substitute import base_value
+from engine_config._substitute import Substitution, base_value
 
 BASE_KEY: Final = "_base_"
 SCOPE_KEY: Final = "_scope_"
@@ -88,7 +89,7 @@ def load_text(
     source = Source(path, text)
     try:
         if parsed.python is not None and parsed.python.kind == "lazy":
-            return _load_lazy(parsed, source, options, chain)
+            return _load_lazy(parsed.python, parsed.substitution, source, options, chain=chain)
         return _load_plain(parsed, source, options, chain)
     except RecursionError as error:
         raise ConfigParseError("the config is nested too deeply", file=path) from error
@@ -251,11 +252,13 @@ def _mixed(file: str, line: int, how: str, base: str) -> ConfigParseError:
 
 
 def _load_lazy(
-    parsed: Parsed, source: Source, options: Options, chain: Mapping[str, str]
+    python: PythonConfig,
+    substitution: Substitution,
+    source: Source,
+    options: Options,
+    *,
+    chain: Mapping[str, str],
 ) -> Loaded:
-    python = parsed.python
-    if python is None:
-        raise TypeError("only a Python config can be lazy")
     result = Loaded(values=ConfigDict(), kind="lazy", sources=[])
     for node in python.base_imports:
         path = imported_path(node, source.file)
@@ -265,7 +268,7 @@ def _load_lazy(
         loaded.values = _imported_names(node, loaded.values, source.file, path)
         _add_base(result, loaded, repeated=_refuse_different)
     given = dict(dict.items(result.values))
-    data, lines = run(python, dict(given), parsed.substitution, options.execute)
+    data, lines = run(python, dict(given), substitution, options.execute)
     root = ConfigDict()
     dict.update(root, _checked_root(data, source, lines))
     for key, value in data.items():

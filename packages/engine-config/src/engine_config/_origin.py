@@ -44,10 +44,11 @@ class Source:
         is_option: whether it is an option.
     """
 
-    __slots__ = ("file", "is_option", "text")
+    __slots__ = ("_lines", "file", "is_option", "text")
 
     def __init__(self, file: str, text: str, is_option: bool = False) -> None:
         self.file, self.text, self.is_option = file, text, is_option
+        self._lines: list[str] | None = None  # few configs are asked for the text of a line
 
     def __deepcopy__(self, memo: object) -> Source:
         return self
@@ -57,8 +58,9 @@ class Source:
 
     def line_text(self, line: int) -> str:
         """Return the stripped text of a line, or an empty string beyond the end."""
-        lines = self.text.split("\n")
-        return lines[line - 1].strip() if 0 < line <= len(lines) else ""
+        if self._lines is None:
+            self._lines = self.text.split("\n")
+        return self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
 
 
 class Mark:
@@ -85,6 +87,8 @@ class Mark:
             text = self.source.line_text(self.line) or _program_line(self.source.file, self.line)
         return Origin(file=self.source.file, line=self.line, text=text)
 
+
+NOWHERE: Final = Mark(Source("", ""), 0)  # of what nothing is known about
 
 _program_sources: dict[str, Source] = {}
 

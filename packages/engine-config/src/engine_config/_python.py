@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import ast
 import os
-import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from engine_config._dict import ConfigDict, copy_containers
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
+from engine_config._kind import (
+    OURS,
+    Kind,
+    is_base_assignment,
+    is_foreign,
+    is_read_base,
+    kind_of,
+    root_name,
+)
 from engine_config._lazy import LazyObject
 from engine_config._lines import Lines, follow, updated_globals
 from engine_config._literal import Evaluator, lazy_names
 from engine_config._substitute import BaseReference, Substitution
 
-Kind = Literal["plain", "lazy", "either"]
-
 _LAZY: Final = "__engine_lazy__"
 _SEEN: Final = "__engine_seen__"
-_OURS: Final = ("engine_config", "mmengine", "mmengine.config")
 _SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
 # What a config file has at its top level to work with, rather than as a value.
 CODE: Final = (
@@ -90,7 +95,7 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
 
 
 def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
-    kind = _kind(tree, lazy)
+    kind = kind_of(tree, lazy)
     base, base_imports, body = _take_bases(tree.body, file)
     blocks = any(isinstance(node, _BLOCKS) for node in body)
     followed: list[ast.stmt] = []
@@ -119,85 +124,6 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     )
 
 
-def _kind(tree: ast.Module, lazy: bool | None) -> Kind:
-    if any(_is_read_base(node) for node in tree.body):
-        return "lazy"
-    if any(_is_base_assignment(node) for node in tree.body):
-        return "plain"
-    if lazy is not None:
-        return "lazy" if lazy else "plain"
-    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    foreign = [node for node in imports if _is_foreign(node)]
-    if not foreign:
-        return "either"
-    names = {
-        alias.asname or alias.name.partition(".")[0] for node in foreign for alias in node.names
-    }
-    return "plain" if "*" in names or _works_with(tree, names) else "lazy"
-
-
-def _works_with(tree: ast.Module, names: set[str]) -> bool:
-    """Say whether a config does more with imported names than to place them in its values."""
-    for node in ast.walk(tree):
-        fields = _WORKING.get(type(node), ())
-        if isinstance(node, ast.Call) and _root_name(node.func) in ("dict", "ConfigDict"):
-            continue  # this is how values are written
-        parts = [getattr(node, name) for name in fields]
-        parts += [keyword.value for keyword in getattr(node, "keywords", ()) if fields]
-        flat = [item for part in parts for item in (part if isinstance(part, list) else [part])]
-        if any(_root_name(part) in names for part in flat):
-            return True
-    return False
-
-
-# The fields whose value Python has to know to go on, for each kind of node that has any.
-_WORKING: Final[Mapping[type[ast.AST], tuple[str, ...]]] = {
-    ast.Call: ("func", "args"),
-    ast.BinOp: ("left", "right"),
-    ast.UnaryOp: ("operand",),
-    ast.Compare: ("left", "comparators"),
-    ast.Subscript: ("value",),
-    ast.FormattedValue: ("value",),
-    ast.For: ("iter",),
-    ast.comprehension: ("iter",),
-    ast.If: ("test",),
-    ast.IfExp: ("test",),
-    ast.While: ("test",),
-}
-
-
-def _root_name(node: ast.expr | None) -> str:
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _is_read_base(node: ast.stmt) -> bool:
-    if not (isinstance(node, ast.With) and len(node.items) == 1):
-        return False
-    call = node.items[0].context_expr
-    function = call.func if isinstance(call, ast.Call) else None
-    name = function.attr if isinstance(function, ast.Attribute) else None
-    return name == "read_base" or (isinstance(function, ast.Name) and function.id == "read_base")
-
-
-def _is_base_assignment(node: ast.stmt) -> bool:
-    targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
-    return any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets)
-
-
-def _is_foreign(node: ast.Import | ast.ImportFrom) -> bool:
-    """Say whether an import names something that is not in the standard library or ours."""
-    if isinstance(node, ast.ImportFrom):
-        names = [node.module or ""]
-    else:
-        names = [alias.name for alias in node.names]
-    return any(
-        name.partition(".")[0] not in sys.stdlib_module_names and name not in _OURS
-        for name in names
-    )
-
-
 def _take_bases(
     body: list[ast.stmt], file: str
 ) -> tuple[ast.expr | None, tuple[ast.ImportFrom, ...], list[ast.stmt]]:
@@ -206,9 +132,9 @@ def _take_bases(
     imports: list[ast.ImportFrom] = []
     rest: list[ast.stmt] = []
     for node in body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and _is_base_assignment(node):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and is_base_assignment(node):
             bases.extend([node.value] if node.value is not None else [])
-        elif isinstance(node, ast.With) and _is_read_base(node):
+        elif isinstance(node, ast.With) and is_read_base(node):
             imports.extend(_base_import(inner, file) for inner in node.body)
         else:
             rest.append(node)
@@ -236,7 +162,7 @@ def _refuse_base_changes(body: list[ast.stmt], file: str) -> None:
     for node in ast.walk(ast.Module(body, [])):
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             continue
-        if isinstance(node.ctx, ast.Load) or _root_name(node) != "_base_":
+        if isinstance(node.ctx, ast.Load) or root_name(node) != "_base_":
             continue
         what = ast.unparse(node)
         message = (
@@ -312,9 +238,9 @@ def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) 
     result: list[ast.stmt] = []
     for node in body:
         if not isinstance(node, ast.Import | ast.ImportFrom) or not (
-            _is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
+            is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
         ):
-            if not (isinstance(node, ast.ImportFrom) and node.module in _OURS):
+            if not (isinstance(node, ast.ImportFrom) and node.module in OURS):
                 result.append(node)
             continue
         for name, stand_in in lazy_names(node, file).items():

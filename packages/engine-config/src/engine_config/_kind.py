@@ -1,0 +1,99 @@
+"""Tells plain Python configs, which inherit by `_base_`, from lazy ones, which import."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Mapping
+from typing import Final, Literal
+
+Kind = Literal["plain", "lazy", "either"]
+
+OURS: Final = ("engine_config", "mmengine", "mmengine.config")
+
+
+def kind_of(tree: ast.Module, lazy: bool | None) -> Kind:
+    """Return the kind of a config.
+
+    Args:
+        tree: the whole file.
+        lazy: what to take it for when neither `_base_` nor `read_base` says.
+    """
+    if any(is_read_base(node) for node in tree.body):
+        return "lazy"
+    if any(is_base_assignment(node) for node in tree.body):
+        return "plain"
+    if lazy is not None:
+        return "lazy" if lazy else "plain"
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    foreign = [node for node in imports if is_foreign(node)]
+    if not foreign:
+        return "either"
+    names = {
+        alias.asname or alias.name.partition(".")[0] for node in foreign for alias in node.names
+    }
+    return "plain" if "*" in names or _works_with(tree, names) else "lazy"
+
+
+def _works_with(tree: ast.Module, names: set[str]) -> bool:
+    """Say whether a config does more with imported names than to place them in its values."""
+    for node in ast.walk(tree):
+        fields = _WORKING.get(type(node), ())
+        if isinstance(node, ast.Call) and root_name(node.func) in ("dict", "ConfigDict"):
+            continue  # this is how values are written
+        parts = [getattr(node, name) for name in fields]
+        parts += [keyword.value for keyword in getattr(node, "keywords", ()) if fields]
+        flat = [item for part in parts for item in (part if isinstance(part, list) else [part])]
+        if any(root_name(part) in names for part in flat):
+            return True
+    return False
+
+
+# The fields whose value Python has to know to go on, for each kind of node that has any.
+_WORKING: Final[Mapping[type[ast.AST], tuple[str, ...]]] = {
+    ast.Call: ("func", "args"),
+    ast.BinOp: ("left", "right"),
+    ast.UnaryOp: ("operand",),
+    ast.Compare: ("left", "comparators"),
+    ast.Subscript: ("value",),
+    ast.FormattedValue: ("value",),
+    ast.For: ("iter",),
+    ast.comprehension: ("iter",),
+    ast.If: ("test",),
+    ast.IfExp: ("test",),
+    ast.While: ("test",),
+}
+
+
+def root_name(node: ast.expr | None) -> str:
+    """Return `a` for `a.b[0].c()`, and an empty string for what does not start at a name."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def is_read_base(node: ast.stmt) -> bool:
+    """Say whether a statement is `with read_base():`."""
+    if not (isinstance(node, ast.With) and len(node.items) == 1):
+        return False
+    call = node.items[0].context_expr
+    function = call.func if isinstance(call, ast.Call) else None
+    name = function.attr if isinstance(function, ast.Attribute) else None
+    return name == "read_base" or (isinstance(function, ast.Name) and function.id == "read_base")
+
+
+def is_base_assignment(node: ast.stmt) -> bool:
+    """Say whether a statement sets `_base_`."""
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+    return any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets)
+
+
+def is_foreign(node: ast.Import | ast.ImportFrom) -> bool:
+    """Say whether an import names something that is not in the standard library or ours."""
+    if isinstance(node, ast.ImportFrom):
+        names = [node.module or ""]
+    else:
+        names = [alias.name for alias in node.names]
+    return any(
+        name.partition(".")[0] not in sys.stdlib_module_names and name not in OURS for name in names
+    )
