@@ -138,6 +138,19 @@ def test_load_state_dict_changes_nothing_in_the_weights() -> None:
     assert weights == copy
 
 
+def test_load_state_dict_gives_memory_to_a_module_without() -> None:
+    source = make_model()
+    with torch.device("meta"):
+        model = make_model()
+
+    report = load_state_dict(model, source.state_dict(), strict=True)
+
+    assert report.fits
+    assert torch.equal(model.conv.weight, source.conv.weight)
+    assert isinstance(model.conv.weight, nn.Parameter)
+    assert model.conv.weight.requires_grad
+
+
 def test_load_state_dict_of_no_mapping_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="list"):
         load_state_dict(nn.Linear(1, 1), [])  # type: ignore[arg-type]

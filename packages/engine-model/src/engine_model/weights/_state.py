@@ -84,7 +84,8 @@ def load_state_dict(
     """Load weights into a module, and tell which did not fit.
 
     Keys have the names that :func:`get_state_dict` gives. Weights of another shape are left out
-    and reported, where torch would raise.
+    and reported, where torch would raise. A module made on the device ``meta`` takes the tensors
+    themselves.
 
     Args:
         module: The module, or a wrapper of it.
@@ -170,8 +171,11 @@ def _load_all_that_fits(
         lists.extend(arguments[-3:])
 
     handle = module.register_load_state_dict_pre_hook(keep)  # type: ignore[no-untyped-call]  # torch
+    # Parameters without memory take the weights themselves: there is nothing to copy into.
+    state = module.state_dict().values()
+    without_memory = any(isinstance(value, Tensor) and value.is_meta for value in state)
     try:
-        module.load_state_dict(state_dict, strict=False)
+        module.load_state_dict(state_dict, strict=False, assign=without_memory)
     except RuntimeError:
         if not lists or not lists[2]:
             raise
