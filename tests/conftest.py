@@ -52,6 +52,35 @@ def _restore_loggers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _restore_registries() -> Iterator[None]:
+    """Take out what the test registered in the root registries; what packages did stays."""
+    roots = sys.modules.get("engine_registry._roots")
+    registries = roots.ROOTS.values() if roots else ()
+    before = [
+        (registry, dict(registry.module_dict), dict(registry.children)) for registry in registries
+    ]
+    yield
+    for registry, modules, children in before:
+        for name, found in list(registry.module_dict.items()):
+            if name in modules:
+                registry.module_dict[name] = modules[name]
+            elif not getattr(found, "__module__", "").startswith(("engine_", "torch")):
+                del registry.module_dict[name]
+        registry.children.clear()
+        registry.children.update(children)
+
+
+@pytest.fixture(autouse=True)
+def _restore_default_scope() -> Iterator[None]:
+    scopes = sys.modules.get("engine_registry._scope")
+    before = set(scopes.DefaultScope._instance_dict) if scopes else set()
+    yield
+    scopes = sys.modules.get("engine_registry._scope")
+    for name in set(scopes.DefaultScope._instance_dict) - before if scopes else ():
+        scopes.DefaultScope.release_instance(name)
+
+
+@pytest.fixture(autouse=True)
 def _no_process_group_left() -> Iterator[None]:
     yield
     torch = sys.modules.get("torch")

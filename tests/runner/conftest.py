@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 from engine_evaluator import BaseMetric
 from engine_logging import MessageHub, MMLogger
 from engine_model import BaseModel
-from engine_registry import DefaultScope
 from engine_runner import Runner
 from engine_visualization import Visualizer
 
@@ -66,7 +65,7 @@ def _close_named_instances() -> Iterator[None]:
     yield
     for logger in list(MMLogger._instance_dict.values()):
         logger.close()
-    for kind in (MessageHub, Visualizer, DefaultScope):
+    for kind in (MessageHub, Visualizer):
         for name in list(kind._instance_dict):
             kind.release_instance(name)
 

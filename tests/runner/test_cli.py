@@ -113,6 +113,7 @@ def command(
     def run(*arguments: str, code: int = 0) -> Done:
         monkeypatch.chdir(project)
         monkeypatch.setattr(sys, "argv", ["engine", *arguments])
+        monkeypatch.delitem(sys.modules, "task", raising=False)  # each project has its own
         with pytest.raises(SystemExit) as exit_:
             main()
         done = Done(*capsys.readouterr())

@@ -1,6 +1,7 @@
 """A bar on a terminal, beside the lines of the log."""
 
 import sys
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -29,9 +30,20 @@ class ProgressBar(Hook):
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(),
+            console=Console(soft_wrap=True),  # log lines keep their length
             transient=True,
         )
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()  # whatever ended the training, the terminal has its cursor back
 
     def before_train(self, runner: "Runner") -> None:
         """Start the bar; what is printed from now on appears above it."""
@@ -55,7 +67,3 @@ class ProgressBar(Hook):
     def before_val(self, runner: "Runner") -> None:
         """Say that it is validating."""
         self._progress.update(self._task, description="validating")
-
-    def after_train(self, runner: "Runner") -> None:
-        """Take the bar away."""
-        self._progress.stop()

@@ -79,11 +79,11 @@ def run(config: "Config") -> None:
     from engine_runner.cli._interrupt import SaveOnInterrupt
     from engine_runner.cli._progress_bar import ProgressBar, shows_progress
 
-    with pointing_at(config), SaveOnInterrupt() as interrupt:
+    with pointing_at(config), SaveOnInterrupt() as interrupt, ProgressBar() as bar:
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         runner.register_hook(interrupt)
         if shows_progress() and runner.is_main:
-            runner.register_hook(ProgressBar())
+            runner.register_hook(bar)
         runner.train()
     if runner.is_main:
         final_report(runner)
