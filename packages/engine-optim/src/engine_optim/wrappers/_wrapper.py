@@ -260,7 +260,9 @@ class OptimWrapper:
 
     def get_lr(self) -> dict[str, list[float]]:
         """Return ``{"lr": [...]}``, a number for each group, and ``base_lr`` if it is tracked."""
-        rates = {"lr": [_number(group["lr"]) for group in self.optimizer.param_groups]}
+        # Asked for in every iteration: a check of the type is far cheaper than a call.
+        groups = self.optimizer.param_groups
+        rates = {"lr": [v if type(v := group["lr"]) is float else _number(v) for group in groups]}
         if self._base_group is not None and "lr" in self._base_group:
             rates["base_lr"] = [_number(self._base_group["lr"])]
         return rates
