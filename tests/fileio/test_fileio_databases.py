@@ -106,6 +106,20 @@ def test_memcached_reads_its_configuration_from_files(
     assert bare.get_text("a:conf/k") == "né"
 
 
+def test_memcached_takes_trees_but_cannot_give_them(memcached_server: str, tmp_path: Path) -> None:
+    (tmp_path / "tree" / "sub").mkdir(parents=True)
+    (tmp_path / "tree" / "sub" / "a").write_bytes(b"x")
+    backend = MemcachedBackend([memcached_server], {})
+
+    assert backend.copytree_from_local(tmp_path / "tree", "trees/1") == "trees/1"
+
+    assert backend.get("trees/1/sub/a") == b"x"
+    with pytest.raises(OperationNotSupported, match="list_dir_or_file"):
+        backend.copytree_to_local("trees/1", tmp_path / "back")
+    with pytest.raises(NotADirectoryError, match="absent"):
+        backend.copytree_from_local(tmp_path / "absent", "trees/2")
+
+
 def test_memcached_appends_to_the_import_path(memcached_server: str, tmp_path: Path) -> None:
     MemcachedBackend([memcached_server], {}, sys_path=str(tmp_path))
 

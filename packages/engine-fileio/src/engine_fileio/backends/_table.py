@@ -166,4 +166,17 @@ def frozen(value: object) -> Hashable:
     if isinstance(value, set):
         return ("set", frozenset(value))
     # 1, 1.0 and True are equal and hash alike, but a back end may tell them apart
-    return (type(value), value if isinstance(value, Hashable) else id(value))
+    return (type(value), value if isinstance(value, Hashable) else _Same(value))
+
+
+class _Same:
+    """Equal only for one and the same object, which it keeps alive so that its id stays taken."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self._value is other._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
