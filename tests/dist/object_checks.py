@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as torch_dist
 
 import engine_dist as dist
 
@@ -92,3 +93,12 @@ def check_results_with_indices_are_exact_in_any_order(rank: int, size: int, fold
     mine = order[rank * len(order) // size : (rank + 1) * len(order) // size]
     collected = dist.collect_results([f"sample {i}" for i in mine], total, indices=mine)
     assert collected == ([f"sample {i}" for i in range(total)] if rank == 0 else None)
+
+
+def check_second_group_follows_a_destroyed_one(rank: int, size: int, folder: Path) -> None:
+    dist.barrier()
+    torch_dist.destroy_process_group()
+    assert not dist.is_distributed()
+    assert dist.get_local_group() is None
+    dist.init_dist("pytorch", "gloo", init_method=f"file://{folder / 'second'}", timeout=60)
+    assert dist.all_gather_object(rank) == list(range(size))

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ from types import TracebackType
 from typing import Any
 
 import torch.distributed as torch_dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch exports it unsaid
 from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
 from engine_dist._errors import RankLost
@@ -60,14 +62,15 @@ class RankWatch:
     def __init__(
         self, group: torch_dist.ProcessGroup, store: Any, pace: Pace, *, number: int = 0
     ) -> None:
-        self.group = group
+        # Weak, because a group and its store must go when destroyed: the server of a store that
+        # lived on would answer the next group with addresses of the one before.
+        self._group, self._shared = weakref.ref(group), weakref.ref(store)
         self._pace = pace
-        self._rank, self._world_size = group.rank(), group.size()
-        # A connection of its own: the main thread may block on the group's for as long as it likes.
-        own = store.clone() if hasattr(store, "clone") else store
-        # Numbered: a launcher's store outlives the group, and the next must not read this one's.
-        self._store = PrefixStore(f"engine_dist/watch/{number}", own)
-        self._store.set_timeout(timedelta(seconds=max(pace.window, 1.0)))
+        self._rank, self.world_size = group.rank(), group.size()
+        # Numbered: a launcher's store outlives groups and even processes that it starts anew.
+        restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self._prefix = f"engine_dist/watch/{restart}/{number}"
+        self._connection = _connect(store, timedelta(seconds=max(pace.window, 1.0)))
         self._pid = os.getpid()
         self._stop = threading.Event()
         self._ended = False
@@ -75,6 +78,23 @@ class RankWatch:
         self._operation = ""
         self._count = 0
         self._thread = threading.Thread(target=self._run, name="engine-dist-watch", daemon=True)
+
+    def is_current(self) -> bool:
+        """Tell whether the watched group is still the default one."""
+        group = self._group()
+        return group is not None and group is get_default_group()
+
+    @property
+    def _store(self) -> Any:
+        """The group's store, with names of our own.
+
+        Raises:
+            ConnectionError: The group is destroyed.
+        """
+        store = self._connection or self._shared()
+        if store is None:
+            raise ConnectionError("the process group is destroyed")
+        return PrefixStore(self._prefix, store)
 
     def start(self) -> None:
         """Write the first line and keep writing from a thread of its own."""
@@ -85,7 +105,7 @@ class RankWatch:
         """Stop writing and leave a note of how this rank ended; safe to call twice."""
         if os.getpid() != self._pid:
             return  # a forked child owns neither the thread nor the connection
-        if get_default_group() is self.group:  # else it was destroyed: nobody waits for this rank
+        if self.is_current():  # else it was destroyed: nobody waits for this rank
             self._note_end("" if error is None else f"{type(error).__name__}: {error}")
         self._stop.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
@@ -179,10 +199,10 @@ class RankWatch:
         self._store.set(f"beat/{self._rank}", f"{number}|{self._count}|{inside}")
 
     def _run(self) -> None:
-        number, neighbour = 0, (self._rank + 1) % self._world_size
+        number, neighbour = 0, (self._rank + 1) % self.world_size
         last, since, told = None, time.monotonic(), False
         while not self._stop.wait(self._pace.interval):
-            if get_default_group() is not self.group:
+            if not self.is_current():
                 _forget(self)
                 return
             try:
@@ -202,6 +222,18 @@ class RankWatch:
                 # Only a message: nccl ends the process by itself, without a word about the rank.
                 logger.error("%s; collectives that wait for it will time out", suspect)
                 told = True
+
+
+def _connect(store: Any, timeout: timedelta) -> Any:
+    """Reach a store over the network by a connection of our own; None for one of another kind.
+
+    The group's own may be taken for minutes by a main thread that waits for a key.
+    """
+    while isinstance(store, PrefixStore):
+        store = store.underlying_store
+    if not isinstance(store, TCPStore):
+        return None
+    return TCPStore(store.host, store.port, None, False, timeout, wait_for_workers=False)
 
 
 def _silent(line: str | None) -> str:
@@ -250,9 +282,7 @@ def _forget(watch: RankWatch) -> None:
 
 def current_watch() -> RankWatch | None:
     """Return the watch of the default group that exists now, or None."""
-    if _watch is None or _watch.group is not get_default_group():
-        return None
-    return _watch
+    return _watch if _watch is not None and _watch.is_current() else None
 
 
 def _tell_of_unhandled_errors() -> None:
@@ -263,7 +293,7 @@ def _tell_of_unhandled_errors() -> None:
     ) -> None:
         watch = current_watch()
         if watch is not None and not isinstance(error, RankLost) and is_broken(error):
-            found = watch.lost("a collective outside engine_dist", range(watch.group.size()))
+            found = watch.lost("a collective outside engine_dist", range(watch.world_size))
             logger.error("%s", found)
         elif watch is not None:
             watch.stop(error)
@@ -320,7 +350,7 @@ class guard_collective:  # noqa: N801  # used like a function, as contextlib's o
         if error is None or isinstance(error, RankLost) or not is_broken(error):
             self._watch.leave()
             return
-        ranks = torch_dist.get_process_group_ranks(self._group or self._watch.group)
+        ranks = torch_dist.get_process_group_ranks(self._group)
         try:
             raise self._watch.lost(self._operation, ranks) from error
         finally:
