@@ -1,7 +1,6 @@
 """Reading configs without running them, and configs that are broken in any way."""
 
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,18 +47,15 @@ def test_broken_files_raise_only_config_errors(
 ) -> None:
     monkeypatch.chdir(write("b.py", "m = dict(x=1)\nl = [1]\n").parent)
     chance = random.Random(suffix)
-    read, slowest = 0, 0.0
+    read = 0
     for _ in range(10_000):
         text = mutate(SEEDS[suffix], chance)
-        start = time.process_time()
         try:
             Config.fromstring(text, suffix, execute=False)
             read += 1
         except ConfigError:
             pass
-        slowest = max(slowest, time.process_time() - start)
     assert 0 < read < 10_000
-    assert slowest < 5
 
 
 @pytest.mark.parametrize(
@@ -94,11 +90,9 @@ def test_broken_files_raise_only_config_errors(
         (".yaml", "a: !!timestamp 2020-01-01\n"),
     ],
 )
-def test_hostile_files_are_refused_in_time(suffix: str, text: str) -> None:
-    start = time.process_time()
+def test_hostile_files_are_refused(suffix: str, text: str) -> None:
     with pytest.raises(ConfigError):
         Config.fromstring(text, suffix, execute=False)
-    assert time.process_time() - start < 30
 
 
 def test_literal_config_reads_the_same_without_running(write: Write) -> None:
