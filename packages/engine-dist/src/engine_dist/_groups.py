@@ -2,6 +2,7 @@
 
 import functools
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import ParamSpec, TypeAlias, TypeVar
@@ -18,9 +19,11 @@ _timeout: timedelta | None = None
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What init_local_group made: the group of this machine's ranks, and the default group it belongs to
-# (a group outlives neither the default group nor a second initialisation).
-_local: tuple[torch_dist.ProcessGroup, torch_dist.ProcessGroup] | None = None
+# What init_local_group made: the group of this machine's ranks, with the default group it belongs
+# to. Weak, because a destroyed group must go: with it goes the server of its store, which would
+# answer the next group with addresses of the one before.
+_local: "weakref.WeakKeyDictionary[torch_dist.ProcessGroup, weakref.ref[torch_dist.ProcessGroup]]"
+_local = weakref.WeakKeyDictionary()
 
 
 def is_distributed() -> bool:
@@ -93,7 +96,6 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
         RuntimeError: No default process group exists.
         ValueError: The world does not divide into such machines, or this rank is on another one.
     """
-    global _local
     world = get_default_group()
     if world is None:
         raise RuntimeError("init_local_group needs a process group: call init_dist first")
@@ -112,7 +114,7 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
     for first in range(0, world_size, num_gpus_per_node):
         group = new_group(range(first, first + num_gpus_per_node))
         if first // num_gpus_per_node == node_rank:
-            _local = (world, group)
+            _local[world] = weakref.ref(group)
 
 
 def remember_timeout(timeout: timedelta | None) -> None:
@@ -132,9 +134,9 @@ def new_group(
 
 def get_local_group() -> Group:
     """Return the group of the ranks on this machine, or None where init_local_group has not run."""
-    if _local is None or _local[0] is not get_default_group():
-        return None
-    return _local[1]
+    world = get_default_group()
+    group = None if world is None else _local.get(world)
+    return None if group is None else group()
 
 
 def get_local_size() -> int:

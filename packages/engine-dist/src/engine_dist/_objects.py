@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,9 @@ from engine_dist._groups import (
 from engine_dist._watch import guard_collective
 
 # A gloo group beside a default group that cannot send from the CPU, with that default group.
-_cpu: tuple[torch_dist.ProcessGroup, Group] | None = None
+# Weak, so that they go when destroyed.
+_cpu: "weakref.WeakKeyDictionary[torch_dist.ProcessGroup, weakref.ref[torch_dist.ProcessGroup]]"
+_cpu = weakref.WeakKeyDictionary()
 
 
 def all_gather_object(data: Any, group: Group = None) -> list[Any]:
@@ -216,13 +219,12 @@ def _gather_through_files(part: Any, folder: Path) -> list[Any] | None:
 
 def _cpu_group() -> Group:
     """Return a group of all ranks that sends from the CPU, made on first use by all of them."""
-    global _cpu
     world = get_default_group()
-    if "cpu" in comm_device_types(world):
+    if world is None or "cpu" in comm_device_types(world):
         return world
-    if _cpu is None or _cpu[1] is not world:
-        _cpu = (new_group(backend="gloo"), world)
-    return _cpu[0]
+    if world not in _cpu:
+        _cpu[world] = weakref.ref(new_group(backend="gloo"))
+    return _cpu[world]()
 
 
 def _interleave(parts: Sequence[list[Any]]) -> list[Any]:
