@@ -81,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(with_body=True)
 
+    def do_POST(self) -> None:
+        self.do_PUT()
+
     def do_PUT(self) -> None:
         name = unquote(urlsplit(self.path).path).lstrip("/")
         self.faulty.requests.append((self.command, self.path, dict(self.headers.items())))

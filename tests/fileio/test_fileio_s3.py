@@ -211,8 +211,46 @@ def test_an_answer_always_cut_off_is_unavailable(http_server: FaultyServer) -> N
     http_server.files["b/k"] = b"x" * 1_000_000
     http_server.faults["b/k"] = ["cut"] * 9
 
-    with pytest.raises(StorageUnavailable, match="cannot be reached"):
+    with pytest.raises(StorageUnavailable, match="cut off 5 times"):
         _faulty(http_server).get("s3://b/k")
+
+
+def test_a_large_answer_always_cut_off_is_unavailable(http_server: FaultyServer) -> None:
+    http_server.files["b/k"] = bytes(9 << 20)
+    http_server.faults["b/k"] = ["cut"] * 99
+
+    with pytest.raises(StorageUnavailable, match="RetriesExceeded"):
+        _faulty(http_server, retries=0).get("s3://b/k")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(403, PermissionError), (404, FileNotFoundError), (503, StorageUnavailable)],
+)
+def test_an_upload_in_parts_that_fails_means_the_same_as_a_small_one(
+    http_server: FaultyServer, tmp_path: Path, status: int, error: type[Exception]
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(9 << 20))
+    backend = _faulty(http_server, retries=0)
+    http_server.faults["b/k"] = [status]
+
+    with pytest.raises(error, match="CreateMultipartUpload"):
+        backend._upload(tmp_path / "large", "s3://b/k")
+
+
+def test_a_store_that_is_not_there_is_unavailable(unused_port: int) -> None:
+    backend = S3Backend(
+        endpoint_url=f"http://user:{SECRET}@127.0.0.1:{unused_port}",
+        region_name="us-east-1",
+        aws_access_key_id="x",
+        aws_secret_access_key=SECRET,
+        retries=0,
+    )
+
+    with pytest.raises(StorageUnavailable, match="endpoint_url") as caught:
+        backend.get("s3://b/k")
+
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize(

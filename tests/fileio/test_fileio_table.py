@@ -48,7 +48,7 @@ def test_a_taken_name_or_prefix_needs_force() -> None:
     with pytest.raises(KeyError, match="force=True"):
         fileio.register_backend("s3", Echo)
     with pytest.raises(KeyError, match="HTTPBackend"):
-        fileio.register_backend("echo", Echo, prefixes="https")
+        fileio.register_backend("repeat", Echo, prefixes="https")
 
     fileio.register_backend("s3", Echo, force=True, prefixes="s3")
 

@@ -11,6 +11,7 @@ _EXTRAS = {
     "lmdb": "lmdb",
     "pymemcache": "memcached",
     "requests": "http",
+    "s3transfer": "s3",
     "zstandard": "zstd",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine_fileio._errors import StorageError
+from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
 from engine_fileio._require import require
 from engine_fileio.backends._base import BaseStorageBackend, Suffix
@@ -45,6 +45,8 @@ class S3Backend(BaseStorageBackend):
         aws_secret_access_key: Secret key.
         aws_session_token: Token of temporary credentials.
         anonymous: Send unsigned requests, for public buckets.
+        timeout: Seconds to wait for a connection, and for each next piece of data.
+        retries: How many times to repeat a request that fails in passing, with growing pauses.
         workers: How many objects of a tree travel at once.
 
     Example:
@@ -66,9 +68,13 @@ class S3Backend(BaseStorageBackend):
         aws_secret_access_key: str | None = None,
         aws_session_token: str | None = None,
         anonymous: bool = False,
+        timeout: float = 60.0,
+        retries: int = 4,
         workers: int = 16,
     ) -> None:
         self._mapping = dict(path_mapping or {})
+        self._timeout = timeout
+        self._retries = retries
         self._workers = workers
         self._connection = S3Connection(
             endpoint_url=endpoint_url,
@@ -216,28 +222,30 @@ class S3Backend(BaseStorageBackend):
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
         where, start = self._locate(filepath), file.tell()
-        broken = require("botocore.exceptions")
-        for attempts_left in reversed(range(_READ_ATTEMPTS)):
+        for _ in range(_READ_ATTEMPTS):
             with storage_errors(filepath):
-                try:
-                    return self._receive(where, file)
-                except (broken.HTTPClientError, broken.IncompleteReadError):
-                    # boto3 retries requests by itself, but not the reading of an answer
-                    if not attempts_left:
-                        raise
+                if self._receive(where, file):
+                    return
             file.seek(start)
             file.truncate()
-        return None
+        raise StorageUnavailable(
+            f"{shown(filepath)!r} was cut off {_READ_ATTEMPTS} times; check network and store"
+        )
 
-    def _receive(self, where: S3Object, file: BinaryIO) -> None:
-        client = self._client(where)
+    def _receive(self, where: S3Object, file: BinaryIO) -> bool:
+        """Write an object to ``file``; False if the answer, which is not retried, broke off."""
+        client, broken = self._client(where), require("botocore.exceptions")
         answer = client.get_object(Bucket=where.bucket, Key=where.key)
         with contextlib.closing(answer["Body"]) as body:
             if answer["ContentLength"] <= _PART:
-                for chunk in body.iter_chunks(_CHUNK):
-                    file.write(chunk)
-                return
+                try:
+                    for chunk in body.iter_chunks(_CHUNK):
+                        file.write(chunk)
+                except (broken.HTTPClientError, broken.IncompleteReadError):
+                    return False
+                return True
         client.download_fileobj(where.bucket, where.key, file, Config=_transfer_config())
+        return True
 
     def _upload(self, local: Path, filepath: StrPath) -> None:
         where = self._locate(filepath)
@@ -296,7 +304,9 @@ class S3Backend(BaseStorageBackend):
         config = require("botocore.config")
         settings: dict[str, Any] = {
             "max_pool_connections": self._workers + _TRANSFER_THREADS,
-            "retries": {"mode": "standard", "max_attempts": 5},
+            "retries": {"mode": "standard", "total_max_attempts": self._retries + 1},
+            "connect_timeout": self._timeout,
+            "read_timeout": self._timeout,
         }
         if connection.anonymous:
             settings["signature_version"] = require("botocore").UNSIGNED

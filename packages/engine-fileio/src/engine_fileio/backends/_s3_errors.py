@@ -27,17 +27,29 @@ def storage_errors(path: StrPath) -> Iterator[None]:
 
     Botocore's own errors quote addresses, which may hold a password; they are left out.
     """
-    errors = require("botocore.exceptions")
+    errors, high = require("botocore.exceptions"), require("boto3.exceptions")
+    transfer = require("s3transfer.exceptions")
     try:
         yield
     except errors.ClientError as error:
         raise _meaning(error.response, error.operation_name, path) from None
+    except high.S3UploadFailedError as error:
+        # boto3 wraps what an upload in parts meets, and quotes it only in text
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, errors.ClientError):
+            raise _meaning(cause.response, cause.operation_name, path) from None
+        raise StorageError(f"{shown(path)!r}: the upload failed in boto3") from None
     except (errors.NoCredentialsError, errors.PartialCredentialsError) as error:
         raise PermissionError(
             f"no credentials for {shown(path)!r} ({type(error).__name__}); set AWS_ACCESS_KEY_ID "
             "and AWS_SECRET_ACCESS_KEY, give a profile_name, or pass anonymous=True for public data"
         ) from None
-    except (errors.HTTPClientError, errors.IncompleteReadError) as error:
+    except (
+        errors.ConnectionError,
+        errors.HTTPClientError,
+        errors.IncompleteReadError,
+        transfer.RetriesExceededError,
+    ) as error:
         raise StorageUnavailable(
             f"the store of {shown(path)!r} cannot be reached ({type(error).__name__}); "
             "check endpoint_url and network"
