@@ -303,3 +303,22 @@ def test_two_processes_train_under_torchrun(project: Path) -> None:
     rows = [json.loads(line) for line in scalars.read_text().splitlines()]
     assert [row["step"] for row in rows if "error" in row] == [1, 2, 3]
     assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()
+
+
+@pytest.mark.slow
+def test_validation_over_ranks_counts_each_sample_once(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("ranks_validate.py")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", script, tmp_path),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rank in range(2):
+        assert f"rank {rank} of 2: 11 {list(range(11))}" in done.stdout

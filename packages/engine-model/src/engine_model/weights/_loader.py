@@ -121,13 +121,19 @@ class CheckpointLoader:
         loader = cls._get_checkpoint_loader(address)
         chosen = resolve_logger(logger)
         if chosen is not None:
-            chosen.info("Loads checkpoint by %s from %s", loader.__name__, address)
+            chosen.info("%s loads checkpoint from path: %s", _source(address), address)
         if "weights_only" in getattr(loader, "__code__", _plain).co_varnames:
             return loader(address, map_location=map_location, weights_only=weights_only)
         return loader(address, map_location=map_location)
 
 
 _plain = (lambda: None).__code__
+
+
+def _source(address: str) -> str:
+    """Return the name of where an address leads: its scheme, or ``local``."""
+    scheme, found, _ = address.partition("://")
+    return scheme if found else "local"
 
 
 @CheckpointLoader.register_scheme("")

@@ -1,7 +1,7 @@
 """A model whose parameters are spread over the ranks."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -91,6 +91,7 @@ class MMFullyShardedDataParallel(nn.Module):
         if isinstance(preprocessor, nn.Module):  # the data goes where the computing is
             preprocessor.to(_sharding.present_device(mesh.device_type))
         self.module: Any = module
+        self._keeps_gradients = False
 
     @property
     def data_preprocessor(self) -> Any:
@@ -114,8 +115,12 @@ class MMFullyShardedDataParallel(nn.Module):
         with optim_wrapper.optim_context(self):
             data = self.module.data_preprocessor(data, True)
             losses = run_forward(self.module, data, "loss")
+            accumulates = self._keeps_gradients
         loss, log_vars = self.module.parse_losses(losses)
-        optim_wrapper.update_params(loss)
+        # Sharded gradients are exchanged by the backward pass, which runs outside of the context
+        # of the forward pass and its lower precision.
+        with self.no_sync() if accumulates else nullcontext():
+            optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result
 
@@ -143,7 +148,9 @@ class MMFullyShardedDataParallel(nn.Module):
         They are kept unsharded until the first backward pass outside.
         """
         self.module.set_requires_gradient_sync(False)
+        self._keeps_gradients = True
         try:
             yield
         finally:
+            self._keeps_gradients = False
             self.module.set_requires_gradient_sync(True)

@@ -65,6 +65,9 @@ class RuntimeInfoHook(Hook):
             hub, names = runner.message_hub, self._scalar_names
             for name, value in outputs.items():
                 hub.update_scalar(names.get(name) or self._scalar_name(name), value)
+        norm = getattr(runner.optim_wrapper, "last_grad_norm", None)
+        if norm is not None:
+            runner.message_hub.update_scalar(runner.optim_wrapper.grad_norm_name, norm)
 
     def before_val(self, runner: "Runner") -> None:
         """Record that the run is validating."""

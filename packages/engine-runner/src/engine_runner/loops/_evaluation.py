@@ -73,7 +73,10 @@ class _EvaluationLoop(BaseLoop):
         step = getattr(runner.model, f"{mode}_step")
         with autocast(enabled=self.fp16):
             outputs = step(data_batch)
-        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        # By their indices samples are told from the repetitions that even out the ranks.
+        indices = getattr(self.dataloader, "batch_indices", None)
+        known = {} if indices is None else {"indices": indices}
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch, **known)
         runner.call_hook(
             f"after_{mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
         )

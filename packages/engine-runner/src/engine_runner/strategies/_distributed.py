@@ -52,7 +52,8 @@ class DistributedDataParallel(Strategy):
         if self.sync_bn is not None:
             model = convert_sync_batchnorm(model, self.sync_bn)
         model = model.to(self.device)
-        if is_model_wrapper(model):
+        learns = any(parameter.requires_grad for parameter in model.parameters())
+        if is_model_wrapper(model) or not learns:  # without gradients there is nothing to average
             return model
         wrapper = dict(self.wrapper, module=model)
         if self.device.type != "cpu" and "device_ids" not in wrapper:
