@@ -105,7 +105,8 @@ def test_items_can_be_assigned_by_name() -> None:
     [
         (4, IndexError, "index 4 is outside of 4 instances"),
         (-5, IndexError, "index -5 is outside"),
-        (torch.tensor([4]), IndexError, "index 4 is out of bounds"),
+        (torch.tensor([4]), IndexError, "a position is outside of 4 instances"),
+        ([0, -5], IndexError, "a position is outside of 4 instances"),
         (torch.ones(3, dtype=torch.bool), IndexError, "a mask of length 3 for 4 instances"),
         (torch.ones(2, 2, dtype=torch.bool), IndexError, "along one dimension"),
         (torch.ones(2), TypeError, "float32"),

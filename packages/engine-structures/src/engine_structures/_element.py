@@ -315,21 +315,29 @@ class BaseDataElement:
         }
 
     def _converted(self, convert: Callable[[Any], Any]) -> Self:
-        state = self.__dict__
-        return self._with((name, convert(state[name])) for name in self._data_fields)
+        """Make an element of the same type and meta information, each value converted."""
+        made = self._without_data()
+        state, mine = made.__dict__, self.__dict__
+        for name in mine["_data_fields"]:
+            state[name] = convert(mine[name])
+        state["_data_fields"] = mine["_data_fields"].copy()
+        return made
 
     def _with(self, data: Iterable[tuple[str, Any]]) -> Self:
         """Make an element of the same type and meta information with data known to fit."""
+        made = self._without_data()
+        for name, value in data:
+            made._data_fields[name] = None
+            made.__dict__[name] = value
+        return made
+
+    def _without_data(self) -> Self:
         made = object.__new__(type(self))
         state, mine = made.__dict__, self.__dict__
-        state["_metainfo_fields"] = metainfo = mine["_metainfo_fields"].copy()
-        fields: dict[str, None] = {}
-        state["_data_fields"] = fields
-        for name in metainfo:
+        state["_metainfo_fields"] = mine["_metainfo_fields"].copy()
+        state["_data_fields"] = {}
+        for name in mine["_metainfo_fields"]:
             state[name] = mine[name]
-        for name, value in data:
-            fields[name] = None
-            state[name] = value
         return made
 
     # ---- printing ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Instances of a sample: fields of equal length that are indexed, sorted and joined together."""
 
 import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -67,14 +68,18 @@ class InstanceData(BaseDataElement):
             TypeError: `item` is something else.
         """
         if isinstance(item, slice):
-            return self._converted(lambda value: value[item])
+            return self._converted(operator.itemgetter(item))
         if isinstance(item, str):
             return self._field(item)
         if isinstance(item, int | np.integer) and not isinstance(item, bool):
             return self._one(int(item))
         if isinstance(item, list) and item and all(isinstance(name, str) for name in item):
             return self._with((self._stored(name), self._field(name)) for name in item)
-        return self._converted(_Positions(item, len(self)).pick)
+        positions = _Positions(item, len(self))
+        try:
+            return self._converted(positions.pick)
+        except IndexError as error:
+            raise IndexError(f"a position is outside of {len(self)} instances") from error
 
     def _field(self, name: str) -> Any:
         if name not in self:
@@ -93,7 +98,7 @@ class InstanceData(BaseDataElement):
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside of {length} instances")
         index %= length
-        return self._converted(lambda value: value[index : index + 1])
+        return self._converted(operator.itemgetter(slice(index, index + 1)))
 
     @staticmethod
     def cat(instances_list: "Sequence[InstanceData]") -> "InstanceData":
@@ -140,8 +145,10 @@ class _Positions:
                 raise IndexError(f"a mask of length {len(index)} for {length} instances")
             # The positions are looked up once here, not again for each field.
             index = index.nonzero().squeeze(1)
-        elif index.dtype is not torch.int64:
+        else:
+            # As index_select wants them, which is twice as fast as advanced indexing.
             index = index.long()
+            index = torch.where(index < 0, index + length, index)
         self._by_device = {index.device: index}
         self._index = index
         self._array: np.ndarray[Any, Any] | None = None
@@ -150,7 +157,7 @@ class _Positions:
     def pick(self, value: Any) -> Any:
         """Return the items of a value at the positions."""
         if isinstance(value, torch.Tensor):
-            return value[self._on(value.device)]
+            return value.index_select(0, self._on(value.device))
         if isinstance(value, np.ndarray):
             if self._array is None:
                 self._array = self._index.cpu().numpy()
