@@ -233,7 +233,7 @@ class S3Backend(BaseStorageBackend):
         )
 
     def _receive(self, where: S3Object, file: BinaryIO) -> bool:
-        """Write an object to ``file``; False if the answer, which is not retried, broke off."""
+        """Write an object to ``file``; False if the answer broke off (boto3 leaves that to us)."""
         client, broken = self._client(where), require("botocore.exceptions")
         answer = client.get_object(Bucket=where.bucket, Key=where.key)
         with contextlib.closing(answer["Body"]) as body:
