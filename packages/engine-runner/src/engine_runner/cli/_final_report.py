@@ -34,7 +34,7 @@ def _curves(log_dir: Path) -> list[tuple[str, Path]]:
     picture = log_dir / "curves.png"
     try:
         plot_curves(scalars, picture)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:  # matplotlib is missing, or nothing was logged
         click.echo(f"No curves were drawn: {error}", err=True)
         return []
     return [("curves", picture)]

@@ -58,6 +58,14 @@ class TrainLoop(BaseLoop):
 
     Raises:
         ValueError: An interval is not positive, or the milestones are not in order.
+
+    Example:
+        >>> class Once(TrainLoop):
+        ...     max_epochs, max_iters = 1, 3
+        ...     def run(self):
+        ...         return list(self.dataloader)
+        >>> Once(None, [1, 2, 3], val_interval=2).run()
+        [1, 2, 3]
     """
 
     def __init__(

@@ -15,6 +15,15 @@ class Strategy(ABC):
 
     Args:
         device: Where this process computes.
+
+    Example:
+        >>> class InDouble(Strategy):
+        ...     def wrap(self, model):
+        ...         return model.double().to(self.device)
+        ...     def synchronize(self, model):
+        ...         return None
+        >>> InDouble(torch.device("cpu")).wrap(nn.Linear(1, 1)).weight.dtype
+        torch.float64
     """
 
     def __init__(self, device: torch.device) -> None:
