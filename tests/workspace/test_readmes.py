@@ -59,12 +59,7 @@ def run(command: list[str], folder: Path) -> None:
 
 PAGES_WITH_CODE = [page for page in pages() if as_script(page).strip()]
 COMMANDS = [
-    (page, line)
-    for page in pages()
-    for block in blocks(page)
-    if block.info == "bash run"
-    for line in block.text.splitlines()
-    if line.strip() and not line.lstrip().startswith("#")
+    (page, block.text) for page in pages() for block in blocks(page) if block.info == "bash run"
 ]
 
 
@@ -76,14 +71,14 @@ def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path) -> Non
     run([sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)], tmp_path)
 
 
-@pytest.mark.parametrize(("page", "line"), COMMANDS, ids=lambda value: str(value)[-40:])
-def test_marked_commands_of_a_page_run(page: Path, line: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "commands"), COMMANDS, ids=lambda value: str(value)[-30:])
+def test_marked_commands_of_a_page_run_in_order(page: Path, commands: str, tmp_path: Path) -> None:
     """A block fenced as ``bash run`` is run beside a copy of the examples."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples", dirs_exist_ok=True)
-    command = line.removeprefix("$ ").split("  #")[0]
     scripts = Path(sys.executable).parent
 
-    run(["bash", "-c", f'PATH="{scripts}:$PATH"; {command}'], tmp_path)
+    run(["bash", "-ec", f'PATH="{scripts}:$PATH"\n{commands}'], tmp_path)
 
 
 def test_every_package_has_an_example_worth_installing_it_for() -> None:
