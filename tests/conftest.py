@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,12 +73,16 @@ def _restore_registries() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _restore_default_scope() -> Iterator[None]:
-    scopes = sys.modules.get("engine_registry._scope")
-    before = set(scopes.DefaultScope._instance_dict) if scopes else set()
+    before = set(_scopes())
     yield
-    scopes = sys.modules.get("engine_registry._scope")
-    for name in set(scopes.DefaultScope._instance_dict) - before if scopes else ():
-        scopes.DefaultScope.release_instance(name)
+    for name in set(_scopes()) - before:
+        sys.modules["engine_registry._scope"].DefaultScope.release_instance(name)
+
+
+def _scopes() -> dict[str, Any]:
+    module = sys.modules.get("engine_registry._scope")
+    instances: dict[str, Any] = module.DefaultScope._instance_dict if module else {}
+    return instances
 
 
 @pytest.fixture(autouse=True)

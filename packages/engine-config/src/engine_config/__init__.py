@@ -1,6 +1,8 @@
 """Configuration files that inherit, merge, and say where each value came from."""
 
-from engine_config._check import Problem, Resolver
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from engine_config._config import Config
 from engine_config._dict import ConfigDict
 from engine_config._errors import (
@@ -16,7 +18,11 @@ from engine_config._errors import (
 )
 from engine_config._lazy import LazyObject, read_base
 from engine_config._origin import Origin
-from engine_config._overrides import DictAction, parse_overrides
+from engine_config._overrides import parse_overrides
+
+if TYPE_CHECKING:
+    from engine_config._check import Problem, Resolver
+    from engine_config._dict_action import DictAction
 
 __all__ = [
     "Config",
@@ -38,3 +44,12 @@ __all__ = [
     "parse_overrides",
     "read_base",
 ]
+
+# What not every program needs, and what is slow to import.
+_LAZY = {"DictAction": "_dict_action", "Problem": "_check", "Resolver": "_check"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

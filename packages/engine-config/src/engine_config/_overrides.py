@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engine_config._dict import ConfigDict, copy_containers, marks_of, nested
-from engine_config._errors import ConfigError, ConfigKeyError, ConfigParseError
+from engine_config._errors import ConfigKeyError, ConfigParseError
 from engine_config._merge import Merging, Note
 from engine_config._origin import Mark, join
 from engine_config._values import parse_value
@@ -47,37 +46,6 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
         except ValueError as error:
             raise ConfigParseError(f"{item!r}: {error}") from error
     return result
-
-
-class DictAction(argparse.Action):
-    """An argparse action that collects `key=value` arguments in a dict.
-
-    Used with `nargs="+"`; the option may be given several times, and all of them count. What values
-    can be is described at `parse_overrides`.
-
-    Example:
-        >>> import argparse
-        >>> parser = argparse.ArgumentParser()
-        >>> _ = parser.add_argument("--cfg-options", nargs="+", action=DictAction)
-        >>> parser.parse_args(["--cfg-options", "a.b=1", "c=x,y"]).cfg_options
-        {'a.b': 1, 'c': ['x', 'y']}
-    """
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Add the arguments to what was collected so far."""
-        items = [values] if isinstance(values, str) else list(values or ())
-        try:
-            new = parse_overrides(items)
-        except ConfigError as error:
-            raise argparse.ArgumentError(self, str(error)) from error
-        collected = getattr(namespace, self.dest, None) or {}
-        setattr(namespace, self.dest, {**collected, **new})
 
 
 def expand(options: Mapping[str, Any], mark_of: Callable[[str, Any], Mark]) -> ConfigDict:

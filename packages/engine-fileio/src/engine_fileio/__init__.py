@@ -1,5 +1,8 @@
 """One set of file functions over disk, HTTP, S3, LMDB, memcached and fsspec."""
 
+from typing import TYPE_CHECKING, Any
+
+from engine_fileio import backends as _backends
 from engine_fileio._atomic import atomic_write
 from engine_fileio._client import FileClient
 from engine_fileio._errors import (
@@ -34,14 +37,8 @@ from engine_fileio._lists import dict_from_file, list_from_file
 from engine_fileio._load_dump import dump, load
 from engine_fileio.backends import (
     BaseStorageBackend,
-    FsspecBackend,
     HardDiskBackend,
-    HTTPBackend,
-    LmdbBackend,
     LocalBackend,
-    MemcachedBackend,
-    PetrelBackend,
-    S3Backend,
     get_file_backend,
     register_backend,
 )
@@ -52,6 +49,16 @@ from engine_fileio.handlers import (
     YamlHandler,
     register_handler,
 )
+
+if TYPE_CHECKING:
+    from engine_fileio.backends import (
+        FsspecBackend,
+        HTTPBackend,
+        LmdbBackend,
+        MemcachedBackend,
+        PetrelBackend,
+        S3Backend,
+    )
 
 __all__ = [
     "BaseFileHandler",
@@ -101,3 +108,10 @@ __all__ = [
     "remove",
     "rmtree",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Back ends other than the local one are imported when they are first used.
+    if name not in _backends.LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_backends, name)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +52,7 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
             yield file
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    partial = target.parent / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
     # tempfile would make the file private to its owner; this way the umask decides, as for open().
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:

@@ -1,7 +1,6 @@
 """Objects in files of any registered format, on any storage."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -63,6 +62,8 @@ def load(
     if kind is None:
         with backend.get_local_path(file) as local:
             return _read(handler, local, trusted, kwargs)
+    import tempfile  # slow to import
+
     with tempfile.TemporaryDirectory(prefix="engine-fileio-") as folder:
         unpacked = Path(folder) / "unpacked"
         unpacked.write_bytes(decompress(backend.get(file), kind, file))
@@ -109,6 +110,8 @@ def dump(
         with backend.get_local_path(file) as local:
             handler.dump_to_path(obj, local, **kwargs)
         return True
+    import tempfile  # slow to import
+
     with tempfile.TemporaryDirectory(prefix="engine-fileio-") as folder:
         local = Path(folder) / base_name(file)
         handler.dump_to_path(obj, local, **kwargs)

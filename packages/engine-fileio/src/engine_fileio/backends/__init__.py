@@ -1,14 +1,22 @@
-"""The storage back ends and the table that finds them by name and prefix."""
+"""The storage back ends and the table that finds them by name and prefix.
+
+All but the local one are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from engine_fileio.backends._base import BaseStorageBackend
-from engine_fileio.backends._fsspec import FsspecBackend
-from engine_fileio.backends._http import HTTPBackend
-from engine_fileio.backends._lmdb import LmdbBackend
 from engine_fileio.backends._local import HardDiskBackend, LocalBackend
-from engine_fileio.backends._memcached import MemcachedBackend
-from engine_fileio.backends._petrel import PetrelBackend
-from engine_fileio.backends._s3 import S3Backend
 from engine_fileio.backends._table import get_file_backend, register_backend
+
+if TYPE_CHECKING:
+    from engine_fileio.backends._fsspec import FsspecBackend
+    from engine_fileio.backends._http import HTTPBackend
+    from engine_fileio.backends._lmdb import LmdbBackend
+    from engine_fileio.backends._memcached import MemcachedBackend
+    from engine_fileio.backends._petrel import PetrelBackend
+    from engine_fileio.backends._s3 import S3Backend
 
 __all__ = [
     "BaseStorageBackend",
@@ -24,16 +32,17 @@ __all__ = [
     "register_backend",
 ]
 
-register_backend("local", LocalBackend, prefixes="file")
-register_backend("disk", LocalBackend)
-register_backend("http", HTTPBackend, prefixes=("http", "https"))
-register_backend("s3", S3Backend, prefixes="s3")
-register_backend("petrel", PetrelBackend, prefixes="petrel")
-register_backend("lmdb", LmdbBackend)
-register_backend("memcached", MemcachedBackend)
-# Other schemes of fsspec are reached with backend_args={"backend": "fsspec"}.
-register_backend(
-    "fsspec",
-    FsspecBackend,
-    prefixes=("abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "memory", "sftp", "webhdfs"),
-)
+LAZY = {
+    "FsspecBackend": "_fsspec",
+    "HTTPBackend": "_http",
+    "LmdbBackend": "_lmdb",
+    "MemcachedBackend": "_memcached",
+    "PetrelBackend": "_petrel",
+    "S3Backend": "_s3",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{LAZY[name]}"), name)

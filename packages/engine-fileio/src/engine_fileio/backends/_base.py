@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import tempfile
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +113,8 @@ class BaseStorageBackend(metaclass=ABCMeta):
     @contextlib.contextmanager
     def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
         """Yield a temporary local copy, under the file's own name, that is removed afterwards."""
+        import tempfile  # slow to import
+
         with tempfile.TemporaryDirectory(prefix="engine-fileio-") as folder:
             local = Path(folder) / base_name(filepath)
             with open(local, "wb") as file:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,7 +251,7 @@ def _replace_link(source: str, link: str) -> None:
     if not os.path.isabs(source):
         there = os.path.realpath(os.path.dirname(os.path.abspath(source)))
         source = os.path.join(os.path.relpath(there, os.path.realpath(folder)), _last(source))
-    partial = os.path.join(folder, f".engine-{secrets.token_hex(8)}.part")
+    partial = os.path.join(folder, f".engine-{os.urandom(8).hex()}.part")
     os.symlink(source, partial)
     try:
         os.replace(partial, link)

@@ -2,7 +2,6 @@
 
 import configparser
 import contextlib
-import hashlib
 import json
 import os
 import sys
@@ -135,6 +134,8 @@ class MemcachedBackend(BaseStorageBackend):
             raise ValueError("a memcached key cannot be empty")
         key = quote(self._prefix + name, safe="/:!#$&'()*+,;=?@[]~").encode()
         if len(key) > _LONGEST_KEY:
+            import hashlib  # slow to import
+
             return b"sha256:" + hashlib.sha256(key).hexdigest().encode()
         return key
 

@@ -1,7 +1,6 @@
 """Listing the keys of a bucket as if they were files in folders."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from engine_fileio.backends._keys import Entry, tree_of
@@ -55,6 +54,8 @@ def _tree_keys(client: Any, bucket: str, prefix: str, workers: int) -> Iterator[
             yield from all_keys(client, bucket, prefix, after=last)
             return
     yield from files
+    from concurrent.futures import ThreadPoolExecutor  # slow to import
+
     with ThreadPoolExecutor(workers, thread_name_prefix="engine-fileio") as pool:
         for keys in pool.map(
             lambda folder: list(all_keys(client, bucket, folder, after=last)), folders

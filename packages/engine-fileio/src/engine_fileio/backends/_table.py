@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any, TypeVar, overload
 
 from engine_fileio._paths import StrPath, prefix_of, shown
@@ -11,8 +12,29 @@ from engine_fileio.backends._local import LocalBackend
 
 BackendT = TypeVar("BackendT", bound=type[BaseStorageBackend])
 
-_by_name: dict[str, type[BaseStorageBackend]] = {}
-_by_prefix: dict[str, type[BaseStorageBackend]] = {}
+#: A back end, or ``module:class`` of one that is imported when it is first asked for.
+Entry = type[BaseStorageBackend] | str
+
+_by_name: dict[str, Entry] = {
+    "local": LocalBackend,
+    "disk": LocalBackend,
+    "http": "engine_fileio.backends._http:HTTPBackend",
+    "s3": "engine_fileio.backends._s3:S3Backend",
+    "petrel": "engine_fileio.backends._petrel:PetrelBackend",
+    "lmdb": "engine_fileio.backends._lmdb:LmdbBackend",
+    "memcached": "engine_fileio.backends._memcached:MemcachedBackend",
+    "fsspec": "engine_fileio.backends._fsspec:FsspecBackend",
+}
+# Other schemes of fsspec are reached with backend_args={"backend": "fsspec"}.
+_FSSPEC = ["abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "memory", "sftp", "webhdfs"]
+_by_prefix: dict[str, Entry] = {
+    "file": LocalBackend,
+    "http": _by_name["http"],
+    "https": _by_name["http"],
+    "s3": _by_name["s3"],
+    "petrel": _by_name["petrel"],
+    **dict.fromkeys(_FSSPEC, _by_name["fsspec"]),
+}
 _singletons: dict[Hashable, BaseStorageBackend] = {}
 _local = LocalBackend()
 
@@ -77,7 +99,7 @@ def _register(
         taken = [key for key in keys if key in table]
         if taken and not force:
             raise KeyError(
-                f"the back-end {kind} {taken[0]!r} belongs to {table[taken[0]].__name__}; "
+                f"the back-end {kind} {taken[0]!r} belongs to {_loaded(table[taken[0]]).__name__}; "
                 "choose another, or pass force=True to replace it"
             )
     _by_name[name] = backend
@@ -121,10 +143,18 @@ def get_file_backend(
     return _singletons[key]
 
 
+def _loaded(entry: Entry) -> type[BaseStorageBackend]:
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    backend: type[BaseStorageBackend] = getattr(import_module(module), name)
+    return backend
+
+
 def backend_class(name: str) -> type[BaseStorageBackend]:
     """Return the back end registered as ``name``; KeyError lists the names there are."""
     if name in _by_name:
-        return _by_name[name]
+        return _loaded(_by_name[name])
     close = get_close_matches(str(name), _by_name, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise KeyError(f"no storage back end is named {name!r}{hint} Known: {sorted(_by_name)}")
@@ -135,7 +165,7 @@ def prefix_class(prefix: str | None, uri: StrPath) -> type[BaseStorageBackend]:
     if prefix is None:
         return LocalBackend
     if prefix in _by_prefix:
-        return _by_prefix[prefix]
+        return _loaded(_by_prefix[prefix])
     raise ValueError(
         f"no storage back end knows the prefix {prefix!r} of {shown(uri)!r}; known: "
         f"{sorted(_by_prefix)}. Register one with register_backend, or reach any fsspec "

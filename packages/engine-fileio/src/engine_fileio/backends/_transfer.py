@@ -1,7 +1,6 @@
 """Many small pieces of storage work at once, with progress told in the caller's thread."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of items done and of all items (None while that is unknown)."""
@@ -25,6 +24,8 @@ def run_parallel(
     Raises:
         Exception: The first error of ``work``; items that had not begun are dropped.
     """
+    from concurrent.futures import ThreadPoolExecutor, as_completed  # slow to import
+
     names = list(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="engine-fileio") as pool:
         futures = [pool.submit(work, name) for name in names]

@@ -3,33 +3,7 @@
 import io
 from typing import IO, Any
 
-import yaml
-
 from engine_fileio.handlers._base import BaseFileHandler
-from engine_fileio.handlers._plain import plain
-
-# libyaml's parser, ten times as fast, where PyYAML was built with it
-_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SafeDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class _Dumper(_SafeDumper):  # type: ignore[valid-type, misc]  # which of two classes is known at run time
-    """Plain YAML, for subclasses of the plain types and numpy values too."""
-
-    def represent_undefined(self, data: Any) -> yaml.Node:
-        try:
-            value = plain(data)
-        except TypeError as error:
-            raise yaml.representer.RepresenterError(str(error)) from error
-        return self.represent_data(value)  # type: ignore[no-any-return]  # of an untyped base
-
-
-_Dumper.add_representer(None, _Dumper.represent_undefined)
-_Dumper.add_multi_representer(dict, _SafeDumper.represent_dict)
-_Dumper.add_multi_representer(list, _SafeDumper.represent_list)
-_Dumper.add_multi_representer(tuple, _SafeDumper.represent_list)
-_Dumper.add_multi_representer(str, _SafeDumper.represent_str)
-_Dumper.add_multi_representer(set, _SafeDumper.represent_set)
 
 
 class YamlHandler(BaseFileHandler):
@@ -45,12 +19,14 @@ class YamlHandler(BaseFileHandler):
 
     def load_from_fileobj(self, file: IO[Any], **kwargs: Any) -> Any:
         """Read an object from an open file."""
-        kwargs.setdefault("Loader", _SafeLoader)
+        yaml, dialect = _library()
+        kwargs.setdefault("Loader", dialect.Loader)
         return yaml.load(file, **kwargs)
 
     def dump_to_fileobj(self, obj: Any, file: IO[Any], **kwargs: Any) -> None:
         """Write an object to an open text file."""
-        kwargs.setdefault("Dumper", _Dumper)
+        yaml, dialect = _library()
+        kwargs.setdefault("Dumper", dialect.Dumper)
         kwargs.setdefault("sort_keys", False)
         kwargs.setdefault("allow_unicode", True)
         yaml.dump(obj, file, **kwargs)
@@ -63,4 +39,13 @@ class YamlHandler(BaseFileHandler):
 
     def load_untrusted(self, file: IO[Any], **kwargs: Any) -> Any:
         """Read an object from an open file with the safe loader, whatever ``Loader`` says."""
-        return self.load_from_fileobj(file, **{**kwargs, "Loader": _SafeLoader})
+        return self.load_from_fileobj(file, **{**kwargs, "Loader": _library()[1].Loader})
+
+
+def _library() -> tuple[Any, Any]:
+    """Return PyYAML and our dialect of it: imported when YAML is read, not with the package."""
+    import yaml
+
+    from engine_fileio.handlers import _yaml_dialect
+
+    return yaml, _yaml_dialect

@@ -1,0 +1,41 @@
+"""The argparse action for ``--cfg-options``; apart, since argparse is slow to import."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from engine_config._errors import ConfigError
+from engine_config._overrides import parse_overrides
+
+
+class DictAction(argparse.Action):
+    """An argparse action that collects `key=value` arguments in a dict.
+
+    Used with `nargs="+"`; the option may be given several times, and all of them count. What values
+    can be is described at `parse_overrides`.
+
+    Example:
+        >>> import argparse
+        >>> parser = argparse.ArgumentParser()
+        >>> _ = parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+        >>> parser.parse_args(["--cfg-options", "a.b=1", "c=x,y"]).cfg_options
+        {'a.b': 1, 'c': ['x', 'y']}
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the arguments to what was collected so far."""
+        items = [values] if isinstance(values, str) else list(values or ())
+        try:
+            new = parse_overrides(items)
+        except ConfigError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        collected = getattr(namespace, self.dest, None) or {}
+        setattr(namespace, self.dest, {**collected, **new})
