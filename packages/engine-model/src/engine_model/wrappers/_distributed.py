@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from engine_dist import guard_collective
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
@@ -62,7 +63,8 @@ class MMDistributedDataParallel(DistributedDataParallel):
         loss, log_vars = self.module.parse_losses(losses)
         if self.detect_anomalous_params:
             detect_anomalous_params(loss, self.module)
-        optim_wrapper.update_params(loss)
+        with guard_collective("backward"):  # a lost rank is named
+            optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result
 

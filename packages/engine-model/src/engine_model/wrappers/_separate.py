@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from engine_dist import guard_collective
 from engine_model.wrappers._distributed import MMDistributedDataParallel
 from engine_registry import MODEL_WRAPPERS
 
@@ -86,7 +87,8 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel):
         Returns:
             What the model's step returns.
         """
-        result: dict[str, Tensor] = self.module.train_step(data, optim_wrapper)
+        with guard_collective("train_step"):  # a lost rank is named
+            result: dict[str, Tensor] = self.module.train_step(data, optim_wrapper)
         return result
 
     def val_step(self, data: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from engine_dist import is_distributed
+from engine_dist import guard_collective, is_distributed
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
 from engine_registry import MODEL_WRAPPERS, Registry
@@ -119,7 +119,7 @@ class MMFullyShardedDataParallel(nn.Module):
         loss, log_vars = self.module.parse_losses(losses)
         # Sharded gradients are exchanged by the backward pass, which runs outside of the context
         # of the forward pass and its lower precision.
-        with self.no_sync() if accumulates else nullcontext():
+        with guard_collective("backward"), self.no_sync() if accumulates else nullcontext():
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result
