@@ -277,3 +277,12 @@ def test_diff_shows_what_differs() -> None:
     first, second = Config({"a": 1, "b": 2}), Config({"a": 1, "b": 3})
     assert Config.diff(first, second).splitlines()[-2:] == ["-b = 2", "+b = 3"]
     assert Config.diff(first, Config(ConfigDict(a=1, b=2))) == ""
+
+
+@pytest.mark.parametrize("empty", [[], {}, ()], ids=["list", "dict", "tuple"])
+def test_empty_value_behind_a_long_key_is_printed_on_one_line(empty: Any) -> None:
+    values = {"data": {"x" * 90: empty, "not a name " * 9: empty}}
+
+    text = Config(values).pretty_text
+
+    assert Config.fromstring(text, ".py").to_dict() == values

@@ -79,7 +79,8 @@ class _Printer:
         writer = _SCALARS.get(kind)
         if writer is not None:
             return writer(value)
-        flat = self._flat(value, WIDTH - column - 2)
+        room = WIDTH - column - 2 if value else WIDTH  # what is empty has no items to break at
+        flat = self._flat(value, room)
         return flat if flat is not None else self._tall(value, depth)
 
     def _flat(self, value: Any, room: int) -> str | None:

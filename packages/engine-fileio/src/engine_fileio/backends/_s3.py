@@ -24,7 +24,7 @@ _COPIED_IN_PARTS = ("InvalidRequest", "EntityTooLarge")  # what S3 says of over 
 _DELETED_AT_ONCE = 1000  # keys, the most that S3 takes
 _READ_ATTEMPTS = 5
 _CHUNK = 1 << 18
-_TRANSFER_THREADS = 8
+_TRANSFER_THREADS = 6
 
 
 class S3Backend(BaseStorageBackend):
