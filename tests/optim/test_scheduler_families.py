@@ -36,12 +36,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "CosineRestart": {"periods": [3, 4], "restart_weights": [1, 0.5], "eta_min_ratio": 0.1},
     "OneCycle": {"eta_max": 0.5, "total_steps": 9},
 }
-FACES = [
-    (family, face)
-    for family in FAMILIES
-    for face in ("LR", "Momentum", "ParamScheduler")
-    if (family, face) != ("OneCycle", "Momentum")
-]
 
 
 def sgd(lr: float = 0.1, **options: Any) -> SGD:

@@ -1,6 +1,6 @@
 """Names for the shapes that travel through the runner's public signatures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Config: TypeAlias = Mapping[str, Any]
@@ -17,9 +17,3 @@ Outputs: TypeAlias = Any
 
 Metrics: TypeAlias = Mapping[str, Any]
 """Metric name to value, in the order the metrics were computed."""
-
-HookConfig: TypeAlias = Mapping[str, Any] | Any
-"""A hook, or the config of one."""
-
-Many: TypeAlias = Sequence[Any] | Mapping[str, Any] | Any
-"""One object or config, or several."""

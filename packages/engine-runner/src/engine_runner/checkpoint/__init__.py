@@ -1,7 +1,6 @@
 """Checkpoints of a run: what they hold, where the newest lies, and the state of randomness."""
 
 from engine_runner.checkpoint._content import (
-    Stateful,
     dataloader_state,
     describe,
     load_progress,
@@ -13,7 +12,6 @@ from engine_runner.checkpoint._latest import find_latest_checkpoint, mark_latest
 from engine_runner.checkpoint._random import capture_random_states, restore_random_states
 
 __all__ = [
-    "Stateful",
     "capture_random_states",
     "dataloader_state",
     "describe",

@@ -6,21 +6,11 @@ Every function here receives the parts themselves, so that each can be tested wi
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from engine_runner._progress import Progress
 
 _log = logging.getLogger("engine.runner")
-
-
-class Stateful(Protocol):
-    """Something whose state can be saved and restored."""
-
-    def state_dict(self) -> Any:
-        """Return the state as tensors and plain values."""
-
-    def load_state_dict(self, state_dict: Any) -> Any:
-        """Take over a state that `state_dict` returned."""
 
 
 def describe(counted: Progress, **facts: Any) -> dict[str, Any]:
