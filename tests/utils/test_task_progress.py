@@ -4,6 +4,7 @@ import importlib
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -198,6 +199,16 @@ def test_parallel_error_has_the_traceback_of_its_process_and_the_task(tasks: Any
 def test_parallel_error_that_cannot_be_sent_is_told_in_words(tasks: Any) -> None:
     with pytest.raises(RuntimeError, match="LocalError: 0 and 0"):
         track_parallel_progress(tasks.fail_oddly, range(3), nproc=1, file=io.StringIO())
+
+
+def test_parallel_errors_at_once_are_told_in_the_order_of_the_tasks(tasks: Any) -> None:
+    def read_slowly() -> Iterator[int]:
+        for number in range(4):
+            time.sleep(0.2)  # the process has raised some of them before the parent looks
+            yield number
+
+    with pytest.raises(RuntimeError, match="raised for task 0: 0"):
+        track_parallel_progress(tasks.fail_oddly, (read_slowly(), 4), nproc=1, file=io.StringIO())
 
 
 @pytest.mark.parametrize("how", ["dies", "does not start"])

@@ -153,7 +153,9 @@ def _chunks_done(
                 running[pool.submit(_run_chunk, func, chunk, index * chunksize)] = index
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            # In the order of the tasks: of two errors at once, the first task's is told.
+            for future in sorted(done, key=running.__getitem__):
                 yield running.pop(future), future.result()
     finally:
         # Not the pool's shutdown(cancel_futures=True), which can wait for ever in Python 3.11.
