@@ -5,6 +5,9 @@ import io
 import os
 import pickle
 import struct
+import subprocess
+import sys
+import tarfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -48,8 +51,26 @@ def test_read_of_hostile_pickle_runs_nothing(
         b"\x80\x02cbuiltins\nexec\nq\x00X\x0e\x00\x00\x00open('ran','w')\x85\x81.",
         b"cbuiltins\ngetattr\n(cos\nS'system'\ntR(S'touch ran'\ntR.",
         b"ctorch.hub\nload_state_dict_from_url\n(S'http://127.0.0.1:9/x'\ntR.",
+        b"cos\nsystem\n(S'touch ran'\ntRQ.",
+        b"(S'storage'\nctorch\nFloatStorage\ncos\nsystem\n(S'touch ran'\ntRS'cpu'\nI1\ntQ.",
+        b"(S'module'\ncos\nsystem\nS'a.py'\nS'touch ran'\ntQ.",
+        b"ccollections\nOrderedDict\n)R}S'_metadata'\ncos\nsystem\n(S'touch ran'\ntRsb.",
+        b"ctorch._utils\n_rebuild_parameter\n(cos\nsystem\n(S'touch ran'\ntRI1\nNtR.",
     ],
-    ids=["reduce", "inst", "obj", "eval", "newobj", "getattr", "torch"],
+    ids=[
+        "reduce",
+        "inst",
+        "obj",
+        "eval",
+        "newobj",
+        "getattr",
+        "torch",
+        "persistent id",
+        "in a persistent id",
+        "persistent module",
+        "in the state of a dict",
+        "in a parameter",
+    ],
 )
 def test_read_of_hand_made_pickle_runs_nothing(
     body: bytes, saved: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,12 +84,69 @@ def test_read_of_hand_made_pickle_runs_nothing(
     assert os.listdir(tmp_path) == []
 
 
+def _in_tar(body: bytes) -> bytes:
+    """Return a file as torch wrote it until 2017, each part of which is a hostile pickle."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("sys_info", "storages", "tensors", "pickle"):
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            archive.addfile(info, io.BytesIO(body))
+    return file.getvalue()
+
+
+def _in_parts(body: bytes) -> bytes:
+    """Return a file as torch wrote it until 2020, the last of whose parts is a hostile pickle."""
+    info = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
+    parts = (0x1950A86A20F9469CFC6C, 1001, info, {"weight": 1})
+    return b"".join(pickle.dumps(part, 2) for part in parts) + body
+
+
+@pytest.mark.parametrize(
+    "make", [_in_tar, _in_parts, lambda body: body], ids=["tar", "legacy", "bare pickle"]
+)
+def test_read_of_hostile_file_of_old_formats_is_an_error_and_runs_nothing(
+    make: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "old.pth"
+    path.write_bytes(make(b"cos\nsystem\n(S'touch ran'\ntR."))
+
+    with pytest.raises(CheckpointError, match=r"old\.pth cannot be read"):
+        read_checkpoint(path)
+
+    assert os.listdir(tmp_path) == ["old.pth"]
+
+
+def test_read_of_tar_archive_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "old.pth"
+    path.write_bytes(_in_tar(pickle.dumps(0)))
+
+    with pytest.raises(
+        CheckpointError, match=r"tar archive, as torch\.save wrote them before 2017"
+    ):
+        read_checkpoint(path)
+
+
+def test_read_of_names_in_torch_imports_nothing(saved: Save) -> None:
+    body = b"ctorch\n_inductor\n."
+    script = (
+        "import io, sys\n"
+        "from engine_model.weights import read_checkpoint\n"
+        "before = set(sys.modules)\n"
+        f"read_checkpoint(io.BytesIO({_with_pickle(saved({'w': 1}), body).getvalue()!r}))\n"
+        "sys.exit('torch._inductor' in set(sys.modules) - before)\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
 def test_read_of_pickle_that_changes_a_function_is_refused(saved: Save) -> None:
     rebuild = torch._utils._rebuild_tensor_v2
     defaults = rebuild.__defaults__
     body = b"ctorch._utils\n_rebuild_tensor_v2\n(N}S'__defaults__'\n(I1\ntstb."
 
-    with pytest.raises(CheckpointError, match="cannot be read as weights"):
+    with pytest.raises(CheckpointError, match=r"was not read: its pickle .* weights_only=False"):
         read_checkpoint(_with_pickle(saved({"weight": torch.zeros(1)}), body))
 
     assert rebuild.__defaults__ == defaults
@@ -164,7 +242,32 @@ def test_read_of_safetensors_puts_tensors_where_told(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     safetensors.save_file({"weight": torch.arange(4.0)}, path)
 
-    assert read_checkpoint(path, "meta")["state_dict"]["weight"].device.type == "meta"
+    for place in ("meta", torch.device("meta"), {"cpu": "meta"}):
+        assert read_checkpoint(path, place)["state_dict"]["weight"].device.type == "meta"
+    for place in ({"cuda": "meta"}, lambda storage, location: None, lambda storage, _: storage):
+        assert read_checkpoint(path, place)["state_dict"]["weight"].device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data[:-4],
+        lambda data: data[:20],
+        lambda data: data.replace(b'"F32"', b'"F99"'),
+        lambda data: data.replace(b"[0,16]", b"[0,99]"),
+        lambda data: struct.pack("<Q", 40) + b"{" + b'"a":' * 30,
+    ],
+    ids=["cut", "cut in the header", "type", "offsets", "json"],
+)
+def test_read_of_damaged_safetensors_is_an_error_that_names_the_file(
+    change: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    safetensors = pytest.importorskip("safetensors.torch")
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(change(safetensors.save({"weight": torch.arange(4.0)})))
+
+    with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be read: Safe"):
+        read_checkpoint(path)
 
 
 def test_read_of_huge_safetensors_header_is_no_safetensors(tmp_path: Path) -> None:

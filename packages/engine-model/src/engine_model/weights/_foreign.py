@@ -80,10 +80,18 @@ def foreign_class(module: str, name: str) -> type[ForeignObject]:
     return type(name, (ForeignObject,), {"class_name": f"{module}.{name}", "__module__": __name__})
 
 
+class RefusedPickleError(pickle.UnpicklingError):
+    """A pickle does what the pickle of weights never does."""
+
+
+def _refuse(what: str) -> Never:
+    raise RefusedPickleError(f"its pickle {what}, which weights never do")
+
+
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
     """What pickle protocol 2 writes for bytes: a call of ``_codecs.encode``."""
     if codecs.lookup(encoding).name != "iso8859-1":
-        raise pickle.UnpicklingError(f"encoding {encoding!r} in a pickle; only latin1 is read")
+        _refuse(f"encodes text by {encoding!r}")
     return text.encode("latin1")
 
 
@@ -149,12 +157,6 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
 _NOT_CALLED: tuple[object, ...] = (Tensor, torch.nn.Parameter)
 
 
-def _refuse(what: str) -> Never:
-    raise pickle.UnpicklingError(
-        f"the pickle {what}, which weights never do; the file was not read"
-    )
-
-
 # The unpickler in Python, not the one in C: only here can each operation be overridden.
 class InertUnpickler(pickle._Unpickler):
     """An unpickler that calls nothing but the functions that rebuild tensors and containers.
@@ -181,7 +183,8 @@ class InertUnpickler(pickle._Unpickler):
         allowed = _ALLOWED.get((module, name))
         if allowed is not None:
             return allowed
-        item = getattr(torch, name, None) if module == "torch" else None
+        # Not by getattr, at which torch imports some of its packages.
+        item = vars(torch).get(name) if module == "torch" else None
         if isinstance(item, torch.dtype | torch.layout | torch.memory_format):
             return item
         if (module, name) not in self._placeholders:

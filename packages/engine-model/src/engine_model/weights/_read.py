@@ -5,16 +5,20 @@ import json
 import logging
 import pickle
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
 import torch
+from torch import Tensor
 
 from engine_model.weights._errors import CheckpointError
-from engine_model.weights._foreign import InertPickle
+from engine_model.weights._foreign import InertPickle, RefusedPickleError
 
 logger = logging.getLogger("engine.model")
+
+_TAR_MARK = slice(257, 262)
 
 
 def read_checkpoint(
@@ -24,7 +28,7 @@ def read_checkpoint(
 
     Args:
         file: A local path, or a binary file that can seek.
-        map_location: Where tensors go, as in ``torch.load``; for safetensors a device.
+        map_location: Where tensors go, as in ``torch.load``.
         weights_only: Read tensors and plain values, and put an inert
             :class:`ForeignObject` in the place of every other object. With ``False`` the file
             may run any code: only for files you trust.
@@ -53,24 +57,27 @@ def read_checkpoint(
 
 def _read(file: IO[bytes], name: str, map_location: Any, weights_only: bool) -> Any:
     start = file.tell()
-    if _is_safetensors(file):
-        return _read_safetensors(file, map_location)
     try:
+        if _is_safetensors(file):
+            return _read_safetensors(file, map_location)
         with warnings.catch_warnings():
             # Of a pickle protocol that torch's own reader may not know: then ours reads it.
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(file, map_location=map_location, weights_only=weights_only)
     except pickle.UnpicklingError as error:
         if not weights_only:
-            raise CheckpointError(f"{name} cannot be read: {error}") from error
+            raise _unreadable(file, name, start, error) from error
+    except ImportError:  # of safetensors: the file may well be in order
+        raise
     except Exception as error:  # a damaged file may make the reader fail in any way
-        raise CheckpointError(f"{name} cannot be read: {error}") from error
+        raise _unreadable(file, name, start, error) from error
     file.seek(start)
     return _read_foreign(file, name, map_location)
 
 
 def _read_foreign(file: IO[bytes], name: str, map_location: Any) -> Any:
     inert = InertPickle()
+    start = file.tell()
     try:
         checkpoint = torch.load(
             file,
@@ -78,11 +85,13 @@ def _read_foreign(file: IO[bytes], name: str, map_location: Any) -> Any:
             weights_only=False,  # nothing runs: the pickle is read by InertUnpickler
             pickle_module=inert,
         )
-    except Exception as error:  # a hostile file may make the reader fail in any way
+    except RefusedPickleError as error:
         raise CheckpointError(
-            f"{name} cannot be read as weights: {error}. If you trust where it comes from, "
+            f"{name} was not read: {error}. If you trust where it comes from, "
             "weights_only=False reads it and runs the code in it"
         ) from error
+    except Exception as error:  # a hostile file may make the reader fail in any way
+        raise _unreadable(file, name, start, error) from error
     if inert.placeholders:
         logger.warning(
             "%s holds objects that are neither tensors nor plain values; they are inert here: %s.",
@@ -90,6 +99,23 @@ def _read_foreign(file: IO[bytes], name: str, map_location: Any) -> Any:
             ", ".join(inert.placeholders),
         )
     return checkpoint
+
+
+def _unreadable(file: IO[bytes], name: str, start: int, error: Exception) -> CheckpointError:
+    """Return an error that says what the file seems to be."""
+    cause = f"{type(error).__name__}: {error}"
+    file.seek(start)
+    head = file.read(_TAR_MARK.stop)
+    if not head:
+        cause = "it is empty"
+    elif head[_TAR_MARK] == b"ustar":
+        cause = (
+            "it is a tar archive, as torch.save wrote them before 2017, which only "
+            "torch.load(..., weights_only=False) reads, running the code in it"
+        )
+    elif "map_location" not in str(error):
+        cause += ". Perhaps it is damaged, or neither torch.save nor safetensors wrote it"
+    return CheckpointError(f"{name} cannot be read: {cause}")
 
 
 def _is_safetensors(file: IO[bytes]) -> bool:
@@ -114,11 +140,20 @@ def require_safetensors(part: str = "torch") -> ModuleType:
 def _read_safetensors(file: IO[bytes], map_location: Any) -> dict[str, Any]:
     library = require_safetensors()
     data = file.read()
-    tensors = library.load(data)
-    if map_location is not None:
-        device = torch.device(map_location)
-        tensors = {key: tensor.to(device) for key, tensor in tensors.items()}
+    tensors = {key: _placed(tensor, map_location) for key, tensor in library.load(data).items()}
     return {"state_dict": tensors, "meta": _safetensors_metadata(data)}
+
+
+def _placed(tensor: Tensor, map_location: Any) -> Tensor:
+    """Move a tensor of the CPU to where ``map_location`` says, in any of the forms of torch."""
+    if map_location is None:
+        return tensor
+    if isinstance(map_location, Mapping):
+        return tensor.to(map_location.get("cpu", "cpu"))
+    if callable(map_location):
+        storage = map_location(tensor.untyped_storage(), "cpu")
+        return tensor if storage is None else tensor.to(storage.device)
+    return tensor.to(map_location)
 
 
 def _safetensors_metadata(data: bytes) -> dict[str, Any]:
