@@ -17,12 +17,12 @@ from engine_config._errors import (
     ConfigTypeError,
 )
 from engine_config._lazy import LazyObject, read_base
-from engine_config._origin import Origin
 from engine_config._overrides import parse_overrides
 
 if TYPE_CHECKING:
     from engine_config._check import Problem, Resolver
     from engine_config._dict_action import DictAction
+    from engine_config._origin import Origin
 
 __all__ = [
     "Config",
@@ -46,7 +46,12 @@ __all__ = [
 ]
 
 # What not every program needs, and what is slow to import.
-_LAZY = {"DictAction": "_dict_action", "Problem": "_check", "Resolver": "_check"}
+_LAZY = {
+    "DictAction": "_dict_action",
+    "Origin": "_origin",
+    "Problem": "_check",
+    "Resolver": "_check",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine_config._dict import ConfigDict
-from engine_config._origin import join
+from engine_config._marks import join
 from engine_config._values import parse_value
 
 if TYPE_CHECKING:

@@ -6,15 +6,10 @@ from typing import Any, Final
 
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigParseError
+from engine_config._keys import COMMANDS
 from engine_config._lines import Lines
-from engine_config._origin import Mark, Source
+from engine_config._marks import Mark, Source
 
-# Keys that say what to do with the base's value, rather than being a part of the value.
-DELETE_KEY: Final = "_delete_"
-LIST_EDITS: Final = frozenset(
-    ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
-)
-COMMANDS: Final = LIST_EDITS | {DELETE_KEY}
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 250_000
 

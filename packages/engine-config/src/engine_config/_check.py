@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, Protocol
 from engine_config._dict import ConfigDict, marks_of, raw_items
 from engine_config._find import walk
 from engine_config._lazy import LazyObject
+from engine_config._marks import NOWHERE, Mark, join
 from engine_config._merge import Note
-from engine_config._origin import NOWHERE, Mark, join
 from engine_config._signature import mistakes
 
 Kind = Literal[

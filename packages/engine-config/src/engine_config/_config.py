@@ -8,23 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from engine_config import _read
 from engine_config._attach import Attacher
 from engine_config._custom_imports import import_listed_modules
 from engine_config._dict import ConfigDict
-from engine_config._dump import text_as
 from engine_config._errors import ConfigCheckError, ConfigKeyError
 from engine_config._find import find_origin, walk_origins
-from engine_config._inherit import Loaded, load_file, load_text, reserved
+from engine_config._keys import reserved
+from engine_config._marks import Mark, Source, caller_mark
 from engine_config._merge import Merging, Note
-from engine_config._origin import Mark, Origin, Source, caller_mark
 from engine_config._overrides import expand, merge_options
-from engine_config._text import python_text
 
 if TYPE_CHECKING:
     import argparse
 
     from engine_config._check import Problem, Resolver
+    from engine_config._inherit import Loaded
+    from engine_config._origin import Origin
 
 _OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources"])
 
@@ -125,13 +124,16 @@ class Config:
         Raises:
             ConfigError: a file is missing, malformed, or does not fit its bases.
         """
+        from engine_config._inherit import load_file  # slow to import: it brings Python's parser
+        from engine_config._read import Options
+
         path = os.fspath(filename)
         package, double_colon, inner = path.partition("::")
         if double_colon:
             from engine_config._locate import package_config
 
             path = package_config(package, inner)
-        options = _read.Options(
+        options = Options(
             file_variables=use_predefined_variables,
             environment=use_environment_variables,
             lazy=lazy_import,
@@ -158,7 +160,10 @@ class Config:
             ConfigError: the text is malformed.
             ConfigFormatError: there is no such format.
         """
-        options = _read.Options(lazy=lazy_import, execute=execute)
+        from engine_config._inherit import load_text
+        from engine_config._read import Options
+
+        options = Options(lazy=lazy_import, execute=execute)
         loaded = load_text(cfg_str, "<string>", file_format.lower(), options)
         config = Config._from_loaded(loaded, None)
         if execute:
@@ -178,14 +183,15 @@ class Config:
         Raises:
             ConfigFormatError: the extension is not one of a config.
         """
-        suffix = _read.suffix_of(os.fspath(file)) if file is not None else ""
-        suffix = suffix or (_read.suffix_of(self._filename) if self._filename else ".py")
-        text = text_as(self._cfg_dict, suffix, None if file is None else os.fspath(file))
-        if file is None:
+        from engine_config._dump import format_of, text_as
+
+        path = None if file is None else os.fspath(file)
+        text = text_as(self._cfg_dict, format_of(path, self._filename), path)
+        if path is None:
             return text
         from engine_fileio import put_text  # brings every storage back end along
 
-        put_text(text, os.fspath(file))
+        put_text(text, path)
         return None
 
     @property
@@ -204,6 +210,8 @@ class Config:
     @property
     def pretty_text(self) -> str:
         """The merged config as Python text, which reads back equal."""
+        from engine_config._text import python_text
+
         return python_text(self._cfg_dict)
 
     # --- changing and asking -----------------------------------------------------------------

@@ -10,7 +10,7 @@ import addict
 
 from engine_config._closest import closest
 from engine_config._lazy import LazyObject
-from engine_config._origin import Mark, caller_mark
+from engine_config._marks import Mark, caller_mark
 
 _MISSING: Any = object()
 _set = dict.__setitem__

@@ -11,8 +11,18 @@ from typing import Any
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigFormatError
 from engine_config._lazy import LazyObject, dotted_name
-from engine_config._read import FORMATS
+from engine_config._read import FORMATS, suffix_of
 from engine_config._text import python_text
+
+
+def format_of(file: str | None, source: str | None) -> str:
+    """Return the suffix of the format to write.
+
+    Args:
+        file: the file to write, if there is one; its extension decides, if it has any.
+        source: the file the config was read from, if there is one; its extension decides next.
+    """
+    return (suffix_of(file) if file else "") or (suffix_of(source) if source else "") or ".py"
 
 
 def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:

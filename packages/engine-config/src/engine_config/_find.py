@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError
-from engine_config._origin import NOWHERE, Mark, Origin, join
+from engine_config._marks import NOWHERE, Mark, join
+
+if TYPE_CHECKING:
+    from engine_config._origin import Origin
 
 
 def find_origin(config: ConfigDict, key_path: str) -> Origin:

@@ -10,26 +10,24 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine_config._attach import COMMANDS, Attacher
+from engine_config._attach import Attacher
 from engine_config._dict import ConfigDict, copy_containers, marks_of
 from engine_config._errors import (
     ConfigKeyError,
     ConfigParseError,
     ConfigReadError,
 )
+from engine_config._keys import BASE_KEY, SCOPE_KEY, reserved
 from engine_config._kind import Kind
 from engine_config._lines import Lines
 from engine_config._literal import Evaluator
 from engine_config._locate import base_path, imported_path
+from engine_config._marks import Mark, Source, error_at
 from engine_config._merge import Merging, Note
-from engine_config._origin import Mark, Source, error_at
 from engine_config._python import BaseView, PythonConfig, run
 from engine_config._read import Options, Parsed, is_remote, parse_text, read_text, suffix_of
 from engine_config._substitute import Substitution, base_value
 
-BASE_KEY: Final = "_base_"
-SCOPE_KEY: Final = "_scope_"
-RESERVED: Final = ("filename", "text", "pretty_text")
 _MAX_CHAIN: Final = 50
 _NO_CHAIN: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -192,17 +190,6 @@ def _checked_root(
             line = lines[key].line if key in lines else 0
             raise ConfigKeyError(reason, file=source.file, line=line, key_path=str(key))
     return data
-
-
-def reserved(key: object) -> str:
-    """Return why a top-level key cannot be used, or an empty string."""
-    if not isinstance(key, str):
-        return f"top-level keys are strings, not {type(key).__name__}"
-    if key in RESERVED:
-        return "this name is reserved for Config itself; rename the key"
-    if key == BASE_KEY or key in COMMANDS or key.startswith("__"):
-        return "this name has a meaning inside config files; rename the key"
-    return ""
 
 
 def _add_base(

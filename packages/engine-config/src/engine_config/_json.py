@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from engine_config._errors import ConfigParseError
-from engine_config._lines import Lines, of_expression
+from engine_config._follow import of_expression
+from engine_config._lines import Lines
 
 
 def read(text: str, file: str) -> tuple[Any, Lines | None]:

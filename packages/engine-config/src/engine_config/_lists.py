@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from engine_config._attach import LIST_EDITS
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError, ConfigTypeError
+from engine_config._keys import LIST_EDITS
 from engine_config._lazy import LazyObject
-from engine_config._origin import Mark, error_at, join, shown
+from engine_config._marks import Mark, error_at, join, shown
 
 if TYPE_CHECKING:
     from engine_config._merge import Merging

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from engine_config._dict import copy_containers
 from engine_config._errors import ConfigParseError
+from engine_config._follow import updated_globals
 from engine_config._lazy import LazyObject
-from engine_config._lines import updated_globals
 
 _MAX_SIZE: Final = 1_000_000  # of a string or sequence put together with +
 _MAX_NUMBER: Final = 1 << 256  # of an integer that is calculated: a*a*a… must not eat the memory

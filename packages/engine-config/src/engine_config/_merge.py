@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from engine_config._attach import DELETE_KEY
 from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError, ConfigTypeError
+from engine_config._keys import DELETE_KEY
 from engine_config._lists import edit_list, is_edit
-from engine_config._origin import Mark, error_at, join, shown
+from engine_config._marks import Mark, error_at, join, shown
 
 
-@dataclass(frozen=True, kw_only=True)
-class Note:
+class Note(NamedTuple):
     """Something that can be merged, but that nobody writes on purpose."""
 
     mark: Mark
@@ -23,22 +21,27 @@ class Note:
     kind: Literal["dead _delete_", "unknown key"]
 
 
-@dataclass(kw_only=True)
 class Merging:
     """One merge: its rules, and what it noticed.
 
-    Attributes:
+    Args:
         list_keys: whether a dict of numbers changes the elements of a list, as on the command line.
         has_commands: whether there can be a `_delete_` or an edit of a list among the new values.
         overriding: whether the new values are options, which cannot replace a plain value by a
             dict.
-        notes: what looks like a mistake.
+        notes: what looks like a mistake; added to.
     """
 
-    list_keys: bool = False
-    overriding: bool = False
-    has_commands: bool = True
-    notes: list[Note] = field(default_factory=list)
+    def __init__(
+        self,
+        *,
+        list_keys: bool = False,
+        overriding: bool = False,
+        has_commands: bool = True,
+        notes: list[Note] | None = None,
+    ) -> None:
+        self.list_keys, self.overriding, self.has_commands = list_keys, overriding, has_commands
+        self.notes: list[Note] = [] if notes is None else notes
 
     def merge(self, base: ConfigDict, own: ConfigDict, path: str = "") -> None:
         """Change `base` by the values of `own`, which must not be used afterwards.

@@ -1,15 +1,11 @@
-"""Where a value came from: sources, marks on keys, and the `Origin` shown to users."""
+"""`Origin`: what users are shown of where a value came from."""
 
 from __future__ import annotations
 
-import sys
+import linecache
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any, Final
 
-from engine_config._errors import ConfigKeyError, ConfigTypeError
-
-COMMAND_LINE: Final = "--cfg-options"
+from engine_config._marks import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,97 +31,10 @@ class Origin:
         return f"{self.file}:{self.line}" if self.line else f"{self.file} {self.text}".rstrip()
 
 
-class Source:
-    """A text that marks point into. One object a file, shared by all marks and by their copies.
-
-    Args:
-        file: the path of the file, or the name of a command-line option.
-        text: the text of the file, or the argument of the option.
-        is_option: whether it is an option.
-    """
-
-    __slots__ = ("_lines", "file", "is_option", "text")
-
-    def __init__(self, file: str, text: str, is_option: bool = False) -> None:
-        self.file, self.text, self.is_option = file, text, is_option
-        self._lines: list[str] | None = None  # few configs are asked for the text of a line
-
-    def __deepcopy__(self, memo: object) -> Source:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Source, (self.file, self.text, self.is_option))
-
-    def line_text(self, line: int) -> str:
-        """Return the stripped text of a line, or an empty string beyond the end."""
-        if self._lines is None:
-            self._lines = self.text.split("\n")
-        return self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
-
-
-class Mark:
-    """The place a key was given its value; for a list, `items` holds the places of its elements."""
-
-    __slots__ = ("items", "line", "source")
-
-    def __init__(self, source: Source, line: int, items: tuple[Mark, ...] | None = None) -> None:
-        self.source = source
-        self.line = line
-        self.items = items
-
-    def __deepcopy__(self, memo: object) -> Mark:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Mark, (self.source, self.line, self.items))
-
-    def origin(self) -> Origin:
-        """Return what users are shown."""
-        if self.source.is_option:
-            text = self.source.text
-        else:
-            text = self.source.line_text(self.line) or _program_line(self.source.file, self.line)
-        return Origin(file=self.source.file, line=self.line, text=text)
-
-
-NOWHERE: Final = Mark(Source("", ""), 0)  # of what nothing is known about
-
-_program_sources: dict[str, Source] = {}
-
-
-def caller_mark() -> Mark:
-    """Return a mark for the line of the program that called into this package."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__package__") == __package__:
-        frame = frame.f_back
-    if frame is None:
-        return Mark(Source("<program>", ""), 0)
-    file = frame.f_code.co_filename
-    source = _program_sources.get(file)
-    if source is None:
-        source = _program_sources.setdefault(file, Source(file, ""))
-    return Mark(source, frame.f_lineno)
-
-
-def _program_line(file: str, line: int) -> str:
-    import linecache  # only a shown origin needs it
-
-    return linecache.getline(file, line).strip()
-
-
-def join(path: str, key: Any) -> str:
-    """Return the dotted path of a key below a path."""
-    return f"{path}.{key}" if path else str(key)
-
-
-def shown(value: Any) -> str:
-    """Return a short text of a value for a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def error_at(
-    kind: type[ConfigKeyError] | type[ConfigTypeError], message: str, mark: Mark, path: str
-) -> ConfigKeyError | ConfigTypeError:
-    """Return an error that names the place of a mark."""
-    return kind(message, file=mark.source.file, line=mark.line, key_path=path)
+def origin_at(source: Source, line: int) -> Origin:
+    """Return the origin that a line of a source is."""
+    if source.is_option:
+        text = source.text
+    else:
+        text = source.line_text(line) or linecache.getline(source.file, line).strip()
+    return Origin(file=source.file, line=line, text=text)

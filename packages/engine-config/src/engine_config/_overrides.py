@@ -7,8 +7,8 @@ from typing import Any
 
 from engine_config._dict import ConfigDict, copy_containers, marks_of, nested
 from engine_config._errors import ConfigKeyError, ConfigParseError
+from engine_config._marks import Mark, join
 from engine_config._merge import Merging, Note
-from engine_config._origin import Mark, join
 from engine_config._values import parse_value
 
 

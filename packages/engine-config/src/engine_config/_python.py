@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine_config._dict import ConfigDict, copy_containers
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
+from engine_config._follow import follow, updated_globals
 from engine_config._kind import (
     OURS,
     Kind,
@@ -21,7 +22,7 @@ from engine_config._kind import (
     root_name,
 )
 from engine_config._lazy import LazyObject
-from engine_config._lines import Lines, follow, updated_globals
+from engine_config._lines import Lines
 from engine_config._literal import Evaluator, lazy_names
 from engine_config._substitute import BaseReference, Substitution
 

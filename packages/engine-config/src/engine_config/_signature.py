@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from engine_config._closest import closest
 from engine_config._lazy import LazyObject
-from engine_config._origin import shown
+from engine_config._marks import shown
 
 Kind = Literal["unknown argument", "missing argument", "wrong type"]
 

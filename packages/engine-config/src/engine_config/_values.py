@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -37,6 +36,8 @@ def _scalar_or_brackets(text: str) -> Any:
         values = [_scalar_or_brackets(part) for part in parts]
         return tuple(values) if text[0] == "(" else values
     if text[:1] in ("{", "'", '"'):
+        import ast  # slow to import, and rarely needed
+
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError):

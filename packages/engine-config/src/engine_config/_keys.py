@@ -1,0 +1,26 @@
+"""The keys that have a meaning of their own in a config."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BASE_KEY: Final = "_base_"
+SCOPE_KEY: Final = "_scope_"
+# Keys that say what to do with the base's value, rather than being a part of the value.
+DELETE_KEY: Final = "_delete_"
+LIST_EDITS: Final = frozenset(
+    ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
+)
+COMMANDS: Final = LIST_EDITS | {DELETE_KEY}
+_ATTRIBUTES: Final = ("filename", "text", "pretty_text")  # of Config, by the manual
+
+
+def reserved(key: object) -> str:
+    """Return why a top-level key cannot be used, or an empty string."""
+    if not isinstance(key, str):
+        return f"top-level keys are strings, not {type(key).__name__}"
+    if key in _ATTRIBUTES:
+        return "this name is reserved for Config itself; rename the key"
+    if key == BASE_KEY or key in COMMANDS or key.startswith("__"):
+        return "this name has a meaning inside config files; rename the key"
+    return ""

@@ -1,0 +1,27 @@
+"""What `import engine_config` leaves for the moment it is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+import engine_config
+
+# Slow to import, or with a package of its own, and needed only to read, print or check a config.
+LATER = {"argparse", "ast", "dataclasses", "difflib", "engine_fileio", "inspect", "json", "yaml"}
+
+
+def test_import_leaves_what_only_reading_and_checking_need() -> None:
+    code = (
+        "import sys; old = set(sys.modules); import engine_config; print(*set(sys.modules) - old)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert "engine_config" in done.stdout.split()
+    assert LATER.isdisjoint(done.stdout.split())
+
+
+def test_package_names_what_it_lacks() -> None:
+    with pytest.raises(AttributeError, match="'engine_config' has no attribute 'Confg'"):
+        engine_config.Confg  # noqa: B018  # the access itself is what is tested
