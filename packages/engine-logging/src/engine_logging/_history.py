@@ -253,7 +253,7 @@ def _origin(method: Callable[..., Any]) -> tuple[str, str]:
 def _store(taken: list[tuple[HistoryBuffer, list[Any]]]) -> None:
     """Write the entries of several buffers into their arrays."""
     flat = list(chain.from_iterable(entries for _, entries in taken))
-    counts: list[Any] = [1] * len(flat)
+    counts: Sequence[Any] | Array = np.ones(len(flat), dtype=np.int64)
     if _Weighted in set(map(type, flat)):
         counts = read_tensors([_count(entry) for entry in flat])
         flat = [_value(entry) for entry in flat]

@@ -1,17 +1,20 @@
 """Numbers that may still be on a device; torch is never imported here, only recognised."""
 
 import numbers
+import operator
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+_is_cpu = operator.attrgetter("is_cpu")
+
 
 def is_tensor(value: object) -> bool:
     """Tell whether a value is a torch tensor, without importing torch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    # Nothing is an instance of (): torch is absent, or another thread is still importing it.
+    return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
 def scalar(value: Any) -> Any:
@@ -21,16 +24,17 @@ def scalar(value: Any) -> Any:
         TypeError: the value is not a number.
         ValueError: a tensor or array has more than one element.
     """
-    if isinstance(value, int | float):
-        return value
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
+    # What is_tensor does, but without a call: this runs for every loss of every iteration.
+    tensor: Any = getattr(sys.modules.get("torch"), "Tensor", ())
+    if isinstance(value, tensor):
         if value.numel() != 1:
             raise ValueError(
                 f"a scalar is a tensor of one element, not of shape {tuple(value.shape)}: "
                 "reduce it with mean() or sum() first"
             )
         return value.detach() if value.requires_grad else value
+    if isinstance(value, int | float):
+        return value
     if isinstance(value, np.ndarray):
         if value.size != 1:
             raise ValueError(
@@ -48,9 +52,11 @@ def read_tensors(values: Sequence[Any]) -> list[Any]:
 
     The tensors of an accelerator are stacked there and copied in one transfer.
     """
-    torch = sys.modules.get("torch")
-    if torch is None:
+    if not any(map(is_tensor, values)):
         return list(values)
+    torch = sys.modules["torch"]
+    if set(map(type, values)) == {torch.Tensor} and all(map(_is_cpu, values)):
+        return list(map(torch.Tensor.item, values))  # the usual case, in half of the time
     # By device, and on it by type: tensors of one type can be stacked.
     found: dict[Any, dict[Any, list[int]]] = {}
     read = list(values)
