@@ -1,8 +1,12 @@
 """Models and stand-ins for their surroundings that several tests use."""
 
 import logging
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,3 +67,30 @@ def init_log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Return a function that gives the lines the package has logged so far."""
     caplog.set_level(logging.INFO, logger="engine.model")
     return lambda: [record.getMessage() for record in caplog.records]
+
+
+@pytest.fixture(scope="session")
+def run_ranks() -> Callable[[str], list[dict[str, Any]]]:
+    """Return a function that runs the cases of a file in two processes, and gives their results."""
+    folder = Path(__file__).parent
+
+    def run(cases: str) -> list[dict[str, Any]]:
+        script = [sys.executable, "-W", "error", str(folder / "run_ranks.py"), str(folder / cases)]
+        with tempfile.TemporaryDirectory() as shared:
+            ranks = [
+                subprocess.Popen(
+                    [*script, str(rank), "2", shared], stderr=subprocess.PIPE, text=True
+                )
+                for rank in range(2)
+            ]
+            try:
+                for rank in ranks:
+                    _, errors = rank.communicate(timeout=300)
+                    assert rank.returncode == 0, errors
+            finally:
+                for rank in ranks:
+                    rank.kill()
+                    rank.communicate()
+            return [torch.load(f"{shared}/{rank}.pt", weights_only=False) for rank in range(2)]
+
+    return run

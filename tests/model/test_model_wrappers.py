@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,27 +23,11 @@ from engine_registry import MODEL_WRAPPERS, Registry
 
 Results = list[dict[str, Any]]
 
-WORKER = Path(__file__).with_name("wrapper_ranks.py")
-
 
 @pytest.fixture(scope="module")
-def results() -> Results:
+def results(run_ranks: Callable[[str], Results]) -> Results:
     """Run every case in two processes, once; return the results by rank."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "error", str(WORKER)]
-        ranks = [
-            subprocess.Popen([*command, str(rank), folder], stderr=subprocess.PIPE, text=True)
-            for rank in range(2)
-        ]
-        try:
-            for rank in ranks:
-                _, errors = rank.communicate(timeout=120)
-                assert rank.returncode == 0, errors
-        finally:
-            for rank in ranks:
-                rank.kill()
-                rank.wait()
-        return [torch.load(f"{folder}/{rank}.pt", weights_only=False) for rank in range(2)]
+    return run_ranks("wrapper_ranks.py")
 
 
 def case(results: Results, name: str) -> Results:

@@ -1,16 +1,8 @@
-"""One of two processes that train wrapped models: wrapper_ranks.py RANK FOLDER.
+"""What each of two processes does to train wrapped models; run by run_ranks.py."""
 
-Each case returns what the tests look at; the results of rank r go to FOLDER/r.pt.
-"""
-
-import copy
 import logging
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -319,31 +311,3 @@ CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "sharded initialisation": sharded_initialisation,
     "sharded precision": sharded_precision,
 }
-
-
-def main(rank: int, folder: Path) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{folder}/store",
-        rank=rank,
-        world_size=WORLD,
-        timeout=timedelta(seconds=60),
-    )
-    results: dict[str, Any] = {}
-    for name, case in CASES.items():
-        try:
-            results[name] = copy.deepcopy({key: _plain(value) for key, value in case(rank).items()})
-        except Exception:
-            results[name] = traceback.format_exc()
-            print(name, results[name], file=sys.stderr)
-    torch.save(results, folder / f"{rank}.pt")
-    distributed.destroy_process_group()
-
-
-def _plain(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -276,3 +276,38 @@ def test_save_checkpoint_in_safetensors_round_trips(tmp_path: Path) -> None:
     loaded = load_checkpoint(target, path, strict=True)
     assert torch.equal(target.state_dict()["1.weight"], model.state_dict()["0.weight"])
     assert loaded["meta"] == {"epoch": "2", "name": "m"}
+
+
+def test_save_checkpoint_in_safetensors_refuses_what_would_be_lost(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    weights = nn.Linear(1, 1).state_dict()
+    path = tmp_path / "model.safetensors"
+
+    with pytest.raises(ValueError, match=r"not optimizer, epoch; .* \.pth"):
+        save_checkpoint({"state_dict": weights, "meta": {}, "optimizer": {}, "epoch": 3}, path)
+    with pytest.raises(ValueError, match="not extra"):
+        save_checkpoint({**weights, "extra": {"a": 1}}, path)
+    with pytest.raises(TypeError, match="meta has 'seen', a set"):
+        save_checkpoint({"state_dict": weights, "meta": {"seen": {1}}}, path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_loader_passes_weights_only_to_loaders_that_take_it(
+    schemes: type[CheckpointLoader],
+) -> None:
+    class Loader:
+        def __call__(self, filename: str, map_location: Any, weights_only: bool) -> bool:
+            return weights_only
+
+    def with_a_variable(filename: str, map_location: Any) -> str:
+        weights_only = f"{filename} has a variable of this name"
+        return weights_only.upper()
+
+    schemes.register_scheme("object://", Loader())
+    schemes.register_scheme("rest://", lambda filename, **options: options)
+    schemes.register_scheme("variable://", with_a_variable)
+
+    assert schemes.load_checkpoint("object://", weights_only=False) is False
+    assert schemes.load_checkpoint("rest://") == {"map_location": None, "weights_only": True}
+    assert schemes.load_checkpoint("variable://") == "VARIABLE:// HAS A VARIABLE OF THIS NAME"

@@ -122,9 +122,7 @@ def test_read_of_tar_archive_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "old.pth"
     path.write_bytes(_in_tar(pickle.dumps(0)))
 
-    with pytest.raises(
-        CheckpointError, match=r"tar archive, as torch\.save wrote them before 2017"
-    ):
+    with pytest.raises(CheckpointError, match="tar archive"):
         read_checkpoint(path)
 
 
@@ -242,10 +240,13 @@ def test_read_of_safetensors_puts_tensors_where_told(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     safetensors.save_file({"weight": torch.arange(4.0)}, path)
 
-    for place in ("meta", torch.device("meta"), {"cpu": "meta"}):
-        assert read_checkpoint(path, place)["state_dict"]["weight"].device.type == "meta"
-    for place in ({"cuda": "meta"}, lambda storage, location: None, lambda storage, _: storage):
-        assert read_checkpoint(path, place)["state_dict"]["weight"].device.type == "cpu"
+    places: dict[str, list[Any]] = {
+        "meta": ["meta", torch.device("meta"), {"cpu": "meta"}],
+        "cpu": [{"cuda": "meta"}, lambda storage, location: None, lambda storage, _: storage],
+    }
+    for kind, forms in places.items():
+        for form in forms:
+            assert read_checkpoint(path, form)["state_dict"]["weight"].device.type == kind
 
 
 @pytest.mark.parametrize(

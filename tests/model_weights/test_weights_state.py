@@ -52,6 +52,13 @@ def test_get_state_dict_leaves_out_wrappers_at_any_depth() -> None:
     assert not any("module" in name for name in state._metadata)
 
 
+def test_get_state_dict_leaves_out_a_wrapper_that_has_two_names() -> None:
+    wrapped = nn.DataParallel(nn.Linear(1, 1, bias=False))
+    model = nn.ModuleDict({"first": wrapped, "second": wrapped})
+
+    assert list(get_state_dict(model)) == ["first.weight", "second.weight"]
+
+
 def test_get_state_dict_fills_destination_under_prefix() -> None:
     destination: dict[str, Any] = OrderedDict(epoch=1)
 

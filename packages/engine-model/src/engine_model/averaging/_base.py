@@ -8,6 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine_model._dtensor import is_sharded, local_parts
+
+_PLAIN = (Tensor, nn.Parameter)
+
 
 class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
     """A copy of a model whose parameters are an average over the updates of that model.
@@ -27,6 +31,7 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         steps: How often `update_parameters` was called, as a tensor that is saved with the rest.
 
     Raises:
+        TypeError: If ``model`` is sharded.
         ValueError: If ``interval`` is below 1.
 
     Example:
@@ -54,6 +59,13 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         super().__init__()
         if interval < 1:
             raise ValueError(f"interval must be at least 1, not {interval}")
+        sharded = [name for name, tensor in model.named_parameters() if is_sharded(tensor)]
+        if sharded:
+            raise TypeError(
+                f"a sharded model cannot be copied, and {sharded[0]} of {type(model).__name__} is "
+                "sharded; make the average of the model before it is sharded, and shard the "
+                "average's `module` like it"
+            )
         self.module = copy.deepcopy(model).requires_grad_(False)
         if device is not None:
             self.module.to(device)
@@ -79,6 +91,9 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Take the present parameters of ``model`` into the average.
+
+        If ``model`` is sharded, all ranks must call this; where the average is not sharded like it,
+        its parameters are gathered.
 
         Args:
             model: A model of the structure of the one that was copied.
@@ -151,6 +166,8 @@ def _groups(
     groups: dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
     for average, source in zip(averages, sources, strict=True):
         kind = average.device, average.dtype
+        if type(average) not in _PLAIN or type(source) not in _PLAIN:
+            average, source = local_parts(average, source)
         if (source.device, source.dtype) != kind:
             source = source.to(average)
         group = groups.get(kind)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine_fileio import LocalBackend, atomic_write, get_file_backend
+from engine_model._dtensor import sharded_names
 from engine_model.weights._errors import CheckpointError
 from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._read import require_safetensors
@@ -190,8 +191,11 @@ def save_checkpoint(
         backend_args: Arguments of the storage back end.
 
     Raises:
-        ValueError: If both forms of the arguments are given.
+        TypeError: If ``meta`` has a value for safetensors that JSON cannot express.
+        ValueError: If both forms of the arguments are given, the checkpoint holds sharded tensors,
+            of which the file would get this rank's part, or what safetensors cannot.
     """
+    _refuse_sharded(checkpoint)
     if file_client_args is not None:
         if backend_args is not None:
             raise ValueError("file_client_args is the old name of backend_args; give one of them")
@@ -209,18 +213,50 @@ def save_checkpoint(
         backend.put(buffer.getbuffer(), str(filename))
 
 
+def _refuse_sharded(checkpoint: dict[str, Any]) -> None:
+    names = sharded_names(checkpoint)
+    if names:
+        raise ValueError(
+            f"{len(names)} tensors are sharded, and the file would get the part of this rank only: "
+            f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}; gather them before, by "
+            "weights_to_cpu(get_state_dict(model)) on all ranks"
+        )
+
+
 def _write(checkpoint: dict[str, Any], file: Any, filename: str) -> None:
     if not filename.endswith(".safetensors"):
         torch.save(checkpoint, file)
         return
-    weights = {
-        key: value.contiguous()
-        for key, value in weights_in(checkpoint).items()
-        if isinstance(value, Tensor)
-    }
-    meta = checkpoint.get("meta", {})
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in meta.items()}
-    file.write(require_safetensors().save(_unshared(weights), texts))
+    weights = weights_in(checkpoint)
+    meta = {} if weights is checkpoint else checkpoint.get("meta", {})
+    _refuse_what_safetensors_cannot_hold(checkpoint, weights, filename)
+    file.write(require_safetensors().save(_unshared(weights), _as_texts(meta)))
+
+
+def _refuse_what_safetensors_cannot_hold(
+    checkpoint: dict[str, Any], weights: dict[str, Any], filename: str
+) -> None:
+    lost = [key for key, value in weights.items() if not isinstance(value, Tensor)]
+    if weights is not checkpoint:
+        lost += [key for key in checkpoint if key not in ("state_dict", "model", "meta")]
+    if lost:
+        raise ValueError(
+            f"{filename}: safetensors holds tensors and texts only, not "
+            f"{', '.join(map(str, lost))}; leave them out, or choose a name that ends in .pth"
+        )
+
+
+def _as_texts(meta: Mapping[str, Any]) -> dict[str, str]:
+    texts = {}
+    for key, value in meta.items():
+        try:
+            texts[key] = value if isinstance(value, str) else json.dumps(value)
+        except TypeError as error:
+            raise TypeError(
+                f"meta has {key!r}, a {type(value).__name__}, which JSON cannot express; leave it "
+                "out, or choose a name that ends in .pth"
+            ) from error
+    return texts
 
 
 def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -228,6 +264,7 @@ def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     seen: set[int] = set()
     result = {}
     for key, value in weights.items():
+        value = value.contiguous()
         storage = value.untyped_storage().data_ptr()
         result[key] = value.clone() if storage in seen else value
         seen.add(storage)

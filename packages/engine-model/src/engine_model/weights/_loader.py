@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import hashlib
+import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,12 +123,16 @@ class CheckpointLoader:
         chosen = resolve_logger(logger)
         if chosen is not None:
             chosen.info("%s loads checkpoint from path: %s", _source(address), address)
-        if "weights_only" in getattr(loader, "__code__", _plain).co_varnames:
+        if _takes_weights_only(loader):
             return loader(address, map_location=map_location, weights_only=weights_only)
         return loader(address, map_location=map_location)
 
 
-_plain = (lambda: None).__code__
+def _takes_weights_only(loader: Loader) -> bool:
+    parameters = inspect.signature(loader).parameters
+    return "weights_only" in parameters or any(
+        parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
 
 
 def _source(address: str) -> str:

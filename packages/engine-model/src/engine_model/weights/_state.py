@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from engine_model._dtensor import spread_like, whole
 from engine_model.weights._errors import StateDictError
 from engine_model.weights._loader import resolve_logger
 from engine_model.weights._report import LoadReport
@@ -21,7 +22,7 @@ def wrapper_prefixes(module: nn.Module) -> list[str]:
     """
     return [
         f"{name}.module." if name else "module."
-        for name, child in module.named_modules()
+        for name, child in module.named_modules(remove_duplicate=False)
         if is_model_wrapper(child) and isinstance(getattr(child, "module", None), nn.Module)
     ]
 
@@ -43,7 +44,8 @@ def get_state_dict(
     """Return the state of a module under the names it would have without any wrapper.
 
     ``nn.Module.state_dict``, but the ``module.`` that ``DistributedDataParallel`` and the like add
-    is left out, wherever in the tree they are.
+    is left out, wherever in the tree they are. Sharded weights stay sharded;
+    :func:`weights_to_cpu` gathers them.
 
     Args:
         module: The module.
@@ -85,7 +87,8 @@ def load_state_dict(
 
     Keys have the names that :func:`get_state_dict` gives. Weights of another shape are left out
     and reported, where torch would raise. A module made on the device ``meta`` takes the tensors
-    themselves.
+    themselves. Whole weights go into a sharded module as well, of which each rank takes its part
+    of what it was given; sharded ones into a whole module, if all ranks call this.
 
     Args:
         module: The module, or a wrapper of it.
@@ -128,6 +131,8 @@ def _load(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport:
     given: Any = OrderedDict((actual.get(key, key), value) for key, value in state_dict.items())
     if hasattr(state_dict, "_metadata"):
         given._metadata = _metadata_for(module, inner, state_dict._metadata)
+    for key, value in given.items():
+        given[key] = spread_like(value, current.get(key))
     missing, unexpected, errors = _load_all_that_fits(module, given)
     mismatched = {
         key: (tuple(given[key].shape), tuple(current[key].shape))
@@ -187,6 +192,8 @@ def _load_all_that_fits(
 def weights_to_cpu(state_dict: dict[str, Any]) -> dict[str, Any]:
     """Return the weights on the CPU, in a new dict; those that are there already are not copied.
 
+    Sharded ones become whole, one after another; then all ranks must call this, with the same keys.
+
     Args:
         state_dict: Weights by name, such as :func:`get_state_dict` returns.
 
@@ -196,7 +203,7 @@ def weights_to_cpu(state_dict: dict[str, Any]) -> dict[str, Any]:
         device(type='cpu')
     """
     result: Any = OrderedDict(
-        (key, value.cpu() if isinstance(value, Tensor) else value)
+        (key, whole(value).cpu() if isinstance(value, Tensor) else value)
         for key, value in state_dict.items()
     )
     if hasattr(state_dict, "_metadata"):

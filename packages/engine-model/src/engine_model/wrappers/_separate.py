@@ -57,15 +57,19 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel):
                 type(module).__name__,
                 ", ".join(own),
             )
-        for name, child in module.named_children():
-            if any(parameter.requires_grad for parameter in child.parameters()):
-                wrapped = MMDistributedDataParallel(
+        wrapped: dict[nn.Module, nn.Module] = {}
+        # A child that has two names is wrapped once, and stays one child.
+        for name, child in list(module._modules.items()):
+            if child is None or not any(tensor.requires_grad for tensor in child.parameters()):
+                continue
+            if child not in wrapped:
+                wrapped[child] = MMDistributedDataParallel(
                     child,
                     broadcast_buffers=broadcast_buffers,
                     find_unused_parameters=find_unused_parameters,
                     **kwargs,
                 )
-                setattr(module, name, wrapped)
+            setattr(module, name, wrapped[child])
         self.module = module
 
     @property

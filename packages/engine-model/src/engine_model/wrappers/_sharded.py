@@ -125,21 +125,20 @@ class MMFullyShardedDataParallel(nn.Module):
         return result
 
     def val_step(self, data: Any) -> Any:
-        """Return the predictions for one batch of this rank; all ranks must call it.
+        """Return the predictions of the model for one batch of this rank; all ranks must call it.
 
         Args:
             data: What the data loader yielded on this rank.
         """
-        data = self.module.data_preprocessor(data, False)
-        return run_forward(self.module, data, "predict")
+        return self.module.val_step(data)
 
     def test_step(self, data: Any) -> Any:
-        """Return the predictions for one batch of this rank; all ranks must call it.
+        """Return the predictions of the model for one batch of this rank; all ranks must call it.
 
         Args:
             data: What the data loader yielded on this rank.
         """
-        return self.val_step(data)
+        return self.module.test_step(data)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from torch.distributed.fsdp import (
 from torch.distributed.fsdp.wrap import always_wrap_policy, size_based_auto_wrap_policy
 
 from engine_dist import broadcast, get_comm_device, get_world_size
+from engine_model._tta import BaseTTAModel
 from engine_model.wrappers._sharded import FSDP_WRAP_POLICIES, WrapPolicy
 
 FSDP_WRAP_POLICIES.register_module(module=always_wrap_policy)
@@ -39,10 +40,13 @@ def shard(
     """Shard ``module`` in place, sub-modules that the policy chooses as units of their own.
 
     Args:
-        module: The module.
+        module: The module; of a model for test-time augmentation its inner model is sharded, which
+            is what runs.
         policy: The policy, its name, or its config; without one the module is a single unit.
         options: Arguments of `torch.distributed.fsdp.fully_shard`.
     """
+    if isinstance(module, BaseTTAModel):
+        module = module.module
     if policy is not None:
         _shard_children(module, wrap_policy(policy), options)
     fully_shard(module, **options)

@@ -1,0 +1,67 @@
+"""Weights of wrapped models in two real processes: trained by optimizer wrappers, out and in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+Results = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def results(run_ranks: Callable[[str], Results]) -> Results:
+    return run_ranks("weights_ranks.py")
+
+
+def case(results: Results, name: str) -> Results:
+    for rank, result in enumerate(results):
+        assert not isinstance(result[name], str), f"rank {rank}: {result[name]}"
+    return [result[name] for result in results]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", [1, 3], ids=["each step", "accumulated"])
+@pytest.mark.parametrize("kind", ["distributed", "separate", "sharded", "sharded in units"])
+def test_training_by_an_optimizer_wrapper_equals_training_alone(
+    results: Results, kind: str, counts: int
+) -> None:
+    for rank in case(results, f"{kind}, {counts}"):
+        assert list(rank["weights"]) == list(rank["wanted"])
+        torch.testing.assert_close(rank["weights"], rank["wanted"], check_device=False)
+
+
+def test_weights_pass_between_whole_and_sharded_models(results: Results) -> None:
+    for rank in case(results, "exchanged"):
+        for weights in rank["all"]:
+            assert list(weights) == list(rank["wanted"])
+            assert all(map(torch.equal, weights.values(), rank["wanted"].values()))
+
+
+def test_sharded_weights_are_not_saved_in_part(results: Results) -> None:
+    for rank in case(results, "exchanged"):
+        assert "8 tensors are sharded" in rank["refused"]
+        assert "state_dict.conv.weight, " in rank["refused"]
+
+
+def test_whole_weights_that_misfit_a_sharded_model_are_reported(results: Results) -> None:
+    for rank in case(results, "misfit"):
+        assert rank["mismatched"] == {"head.weight": ((3, 4), (2, 4))}
+        assert not rank["fits"]
+        assert rank["errors"] == []
+
+
+@pytest.mark.parametrize("name", ["averaged whole", "averaged sharded"])
+def test_averages_follow_a_sharded_model(results: Results, name: str) -> None:
+    for rank in case(results, name):
+        torch.testing.assert_close(rank["weights"], rank["wanted"])
+        assert "make the average of the model before it is sharded" in rank["refused"]
+
+
+def test_sharded_model_takes_part_in_test_time_augmentation(results: Results) -> None:
+    assert [rank["same"] for rank in case(results, "augmented")] == [True, True]
+
+
+def test_wrappers_validate_and_test_by_the_steps_of_the_model(results: Results) -> None:
+    for rank in case(results, "steps of the model"):
+        assert rank["steps"] == [("own val_step", "own test_step")] * 3
