@@ -186,6 +186,9 @@ def test_numbers_of_every_kind_are_taken(value: Any) -> None:
         (None, TypeError, "not NoneType"),
         ([1.0], TypeError, "not list"),
         (np.zeros(2), ValueError, r"not of shape \(2,\): reduce it"),
+        (np.array(["1"]), TypeError, "not str: '1'"),
+        (np.array([None]), TypeError, "not NoneType"),
+        (1j, TypeError, "not complex"),
     ],
 )
 def test_what_is_no_number_is_refused(value: Any, error: type[Exception], message: str) -> None:
@@ -193,6 +196,36 @@ def test_what_is_no_number_is_refused(value: Any, error: type[Exception], messag
     with pytest.raises(error, match=message):
         buffer.update(value)
     assert len(buffer) == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "error", "message"),
+    [
+        ("2", TypeError, "count: a scalar is a real number.* not str: '2'"),
+        (None, TypeError, "count: .* not NoneType"),
+        (np.ones(2), ValueError, r"count: .* not of shape \(2,\)"),
+    ],
+    ids=["text", "none", "array"],
+)
+def test_count_that_is_no_number_is_refused(
+    count: Any, error: type[Exception], message: str
+) -> None:
+    buffer = HistoryBuffer()
+    with pytest.raises(error, match=message):
+        buffer.update(1.0, count)
+    assert len(buffer) == 0
+
+
+def test_sizes_are_integers() -> None:
+    with pytest.raises(TypeError, match=r"max_length is an integer, not float: 2\.5"):
+        HistoryBuffer(max_length=2.5)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(TypeError, match="window_size is an integer, not str: '2'"):
+        HistoryBuffer([1], [1]).mean("2")  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_statistic_is_a_function() -> None:
+    with pytest.raises(TypeError, match="a statistic is a function with a name, not 3"):
+        HistoryBuffer.register_statistics(3)  # type: ignore[type-var]  # the mistake under test
 
 
 def test_integers_become_floats_when_one_comes() -> None:

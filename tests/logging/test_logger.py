@@ -162,10 +162,39 @@ def test_set_level_of_one_logger_leaves_others(capsys: pytest.CaptureFixture[str
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_unknown_level_is_refused() -> None:
-    with pytest.raises(ValueError, match="LOUD"):
+def test_logging_disable_counts_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = MMLogger.get_instance("engine")
+    logger.info("first")
+    try:
+        logging.disable(logging.INFO)
+        logger.info("no")
+    finally:
+        logging.disable(logging.NOTSET)
+    logger.info("last")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" - ")[-1] for line in lines] == ["first", "last"]
+
+
+def test_warning_whose_arguments_do_not_fit_does_not_stop_the_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logger = MMLogger.get_instance("engine")
+    logger.warning("%d samples", "many")
+    logger.warning("next")
+    captured = capsys.readouterr()
+    assert captured.out.endswith(" - next\n")
+    assert "--- Logging error ---" in captured.err  # as logging itself does
+
+
+def test_unknown_level_and_mode_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no level 'LOUD'; there are CRITICAL, .*INFO"):
         MMLogger.get_instance("engine", log_level="LOUD")
+    with pytest.raises(ValueError, match=r"file_mode is .*, not 'r'"):
+        MMLogger.get_instance("engine", log_file=tmp_path / "a.log", file_mode="r")
     assert not MMLogger.check_instance_created("engine")
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(ValueError, match="there is no level 'LOUD'"):
+        MMLogger.get_instance("engine").setLevel("LOUD")
 
 
 def test_same_warning_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

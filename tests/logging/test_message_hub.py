@@ -192,6 +192,27 @@ def test_load_refuses_a_scalar_that_is_none() -> None:
         MessageHub("task").load_state_dict(state)
 
 
+def test_load_names_what_a_scalar_lacks() -> None:
+    entries = {"loss": {"log_history": [1.0]}}
+    state = {"log_scalars": entries, "runtime_info": {}, "resumed_keys": {}}
+    with pytest.raises(KeyError, match="the scalar loss has no count_history, max_length"):
+        MessageHub("task").load_state_dict(state)
+
+
+@pytest.mark.parametrize("part", ["log_scalars", "runtime_info", "resumed_keys"])
+def test_load_refuses_parts_of_another_type(part: str) -> None:
+    state: dict[str, Any] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}, part: 3}
+    with pytest.raises(TypeError, match=f"{part} is a mapping, not int"):
+        MessageHub("task").load_state_dict(state)
+
+
+def test_info_that_cannot_be_copied_is_named() -> None:
+    hub = MessageHub("task")
+    hub.update_info("batches", (batch for batch in "ab"))
+    with pytest.raises(TypeError, match=r"the info 'batches' cannot be copied: .*generator"):
+        hub.get_info("batches")
+
+
 def test_load_from_a_hub_copies_everything() -> None:
     source, hub = MessageHub("source"), MessageHub("task")
     source.update_scalar("loss", 1.0, resumed=False)

@@ -48,6 +48,7 @@ class HistoryBuffer:
         max_length: How many values are kept; the oldest go first.
 
     Raises:
+        TypeError: a value or count is not a number, or ``max_length`` is not an integer.
         ValueError: there are not as many counts as values, or ``max_length`` is less than 1.
 
     Example:
@@ -70,9 +71,7 @@ class HistoryBuffer:
                 f"there are {len(log_history)} values and {len(count_history)} counts: "
                 "give one count for each value"
             )
-        self._max_length = operator.index(max_length)
-        if self._max_length < 1:
-            raise ValueError(f"max_length is at least 1, not {max_length}")
+        self._max_length = _whole("max_length", max_length)
         if len(log_history) > self._max_length:
             # Documented, and met once at construction: the caller gave more than is kept.
             sys.stdout.write(
@@ -94,15 +93,17 @@ class HistoryBuffer:
             count: How much the value weighs in the mean; a sum over n samples has the count n.
 
         Raises:
-            TypeError: the value is not a number.
+            TypeError: the value or the count is not a real number.
             ValueError: a tensor or array has more than one element.
         """
         if type(log_val) is not float:
             log_val = scalar(log_val)
+        # The usual count needs no pair, which would be one more object for the garbage collector.
+        if not (type(count) is int and count == 1):
+            log_val = _Weighted(log_val, _checked_count(count))
         waiting = self._waiting
-        # One append for value and count: threads may add at once and never tear them apart. The
-        # usual count needs no pair, which would be one more object for the garbage collector.
-        waiting.append(log_val if type(count) is int and count == 1 else _Weighted(log_val, count))
+        # One append for value and count: threads may add at once and never tear them apart.
+        waiting.append(log_val)
         if len(waiting) >= _WAITING:
             self._settle()
 
@@ -177,9 +178,7 @@ class HistoryBuffer:
             raise ValueError("this history is empty: add a value with update() first")
         if window_size is None:
             return values, counts
-        size = operator.index(window_size)
-        if size < 1:
-            raise ValueError(f"window_size is at least 1, or None for all values, not {size}")
+        size = _whole("window_size", window_size)
         return values[-size:], counts[-size:]
 
     @classmethod
@@ -191,9 +190,12 @@ class HistoryBuffer:
                 ``_log_history`` and ``_count_history``.
 
         Raises:
+            TypeError: ``method`` is not a function.
             ValueError: another function has that name.
         """
-        name = method.__name__
+        name = getattr(method, "__name__", None)
+        if name is None or not callable(method):
+            raise TypeError(f"a statistic is a function with a name, not {method!r}")
         known = cls._statistics_methods.get(name)
         if known is not None and _origin(known) != _origin(method):
             raise ValueError(
@@ -246,8 +248,25 @@ for _method in (HistoryBuffer.mean, HistoryBuffer.max, HistoryBuffer.min, Histor
     HistoryBuffer.register_statistics(_method)
 
 
+def _whole(name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is an integer, not {type(value).__name__}: {value!r}") from None
+    if number < 1:
+        raise ValueError(f"{name} is at least 1, not {number}")
+    return number
+
+
 def _origin(method: Callable[..., Any]) -> tuple[str, str]:
     return method.__module__, method.__qualname__
+
+
+def _checked_count(count: Any) -> Any:
+    try:
+        return scalar(count)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"count: {error}") from None
 
 
 def _store(taken: list[tuple[HistoryBuffer, list[Any]]]) -> None:

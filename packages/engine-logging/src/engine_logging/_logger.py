@@ -88,7 +88,10 @@ class RepeatedWarningFilter(logging.Filter):
         """Tell whether the record is shown."""
         if record.levelno != logging.WARNING:
             return True
-        message = (record.name, record.getMessage())
+        try:
+            message = (record.name, record.getMessage())
+        except Exception:  # arguments that do not fit the text: the handler says so as usual
+            return True
         if message in self._seen:
             return False
         if len(self._seen) < _REMEMBERED:
@@ -118,7 +121,7 @@ class MMLogger(logging.Logger, ManagerMixin):
             ``DEBUG`` all do.
 
     Raises:
-        ValueError: there is no level of that name.
+        ValueError: there is no level of that name, or ``file_mode`` is something else.
 
     Example:
         >>> logger = MMLogger.get_instance("example", log_level="INFO")
@@ -138,7 +141,9 @@ class MMLogger(logging.Logger, ManagerMixin):
     ) -> None:
         logging.Logger.__init__(self, logger_name)
         ManagerMixin.__init__(self, name)
-        logging.Logger.setLevel(self, log_level)
+        if file_mode not in ("w", "a"):
+            raise ValueError(f'file_mode is "w" to begin anew or "a" to append, not {file_mode!r}')
+        logging.Logger.setLevel(self, _known_level(log_level))
         rank = _rank()
         console = ConsoleHandler()
         if rank > 0:
@@ -174,18 +179,24 @@ class MMLogger(logging.Logger, ManagerMixin):
             if record.levelno >= handler.level:
                 handler.handle(record)
 
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's
+        """Tell whether records of a level are written.
+
+        The base class remembers its answers until some level is set or ``logging.disable`` is
+        called, which renews them for the loggers that ``logging`` knows; it does not know these.
+        """
+        return not self.disabled and level >= self.level and level > self.manager.disable
+
     def setLevel(self, level: int | str) -> None:  # noqa: N802 - logging's
         """Set the level from which records are written.
 
-        ``logging`` keeps what it decided for a level until one is set; it does not know these
-        loggers, so that is renewed here for all of them.
-
         Args:
             level: A level of ``logging``, by name or number.
+
+        Raises:
+            ValueError: there is no level of that name.
         """
-        super().setLevel(level)
-        for logger in (self, *list(MMLogger._instance_dict.values())):
-            vars(logger)["_cache"].clear()
+        super().setLevel(_known_level(level))
         if _tree_handler.leading() is self:
             logging.getLogger(_TREE).setLevel(self.level)
 
@@ -291,6 +302,13 @@ def print_log(
             f"there is no MMLogger named {logger!r}: create it with "
             f"MMLogger.get_instance({logger!r}), or use 'current', 'silent' or None"
         )
+
+
+def _known_level(level: int | str) -> int | str:
+    names = logging.getLevelNamesMapping()
+    if isinstance(level, str) and level not in names:
+        raise ValueError(f"there is no level {level!r}; there are {', '.join(names)}")
+    return level
 
 
 def _shown_name(record: logging.LogRecord) -> str:

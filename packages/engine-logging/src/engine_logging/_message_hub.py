@@ -208,13 +208,19 @@ class MessageHub(ManagerMixin):
 
         Raises:
             KeyError: there is no such fact, and no default.
+            TypeError: it cannot be copied, such as a generator or an open file.
         """
         value = self._runtime_info.get(key, _REQUIRED)
         if value is _REQUIRED:
             if default is _REQUIRED:
                 raise KeyError(_unknown("info", key, self._runtime_info))
             return default
-        return value if type(value) in _ATOMS else copy.deepcopy(value)
+        if type(value) in _ATOMS:
+            return value
+        try:
+            return copy.deepcopy(value)
+        except TypeError as error:
+            raise TypeError(f"the info {key!r} cannot be copied: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, as plain Python values.
@@ -261,7 +267,7 @@ class MessageHub(ManagerMixin):
             state_dict: What ``state_dict`` returned, or a hub: then all it has is copied.
 
         Raises:
-            KeyError: one of the three keys is missing.
+            KeyError: one of the three keys is missing, or a scalar lacks a part.
             TypeError: it is neither a mapping nor a hub, or what it holds is of another type.
         """
         if isinstance(state_dict, MessageHub):
@@ -278,9 +284,10 @@ class MessageHub(ManagerMixin):
                 f"the state of a message hub has no {', '.join(sorted(missing))}; "
                 f"it has {', '.join(state) or 'no keys'}"
             )
-        scalars = {key: _restored(key, entry) for key, entry in state["log_scalars"].items()}
-        facts = copy.deepcopy(dict(state["runtime_info"]))
-        resumed = state["resumed_keys"]
+        entries = _mapping("log_scalars", state["log_scalars"])
+        scalars = {key: _restored(key, entry) for key, entry in entries.items()}
+        facts = copy.deepcopy(dict(_mapping("runtime_info", state["runtime_info"])))
+        resumed = _mapping("resumed_keys", state["resumed_keys"])
         self._fill(scalars, facts, {key: resumed.get(key, True) for key in (*scalars, *facts)})
 
 
@@ -292,6 +299,9 @@ def _restored(key: str, entry: Any) -> HistoryBuffer:
             f"the state of the scalar {key} is a mapping or a HistoryBuffer, "
             f"not {type(entry).__name__}"
         )
+    missing = {"log_history", "count_history", "max_length"} - set(entry)
+    if missing:
+        raise KeyError(f"the state of the scalar {key} has no {', '.join(sorted(missing))}")
     return HistoryBuffer(entry["log_history"], entry["count_history"], entry["max_length"])
 
 

@@ -21,7 +21,7 @@ def scalar(value: Any) -> Any:
     """Return a number as it is, and a tensor without its graph.
 
     Raises:
-        TypeError: the value is not a number.
+        TypeError: the value is not a real number.
         ValueError: a tensor or array has more than one element.
     """
     # What is_tensor does, but without a call: this runs for every loss of every iteration.
@@ -41,10 +41,13 @@ def scalar(value: Any) -> Any:
                 f"a scalar is an array of one element, not of shape {value.shape}: "
                 "reduce it with mean() or sum() first"
             )
-        return value.item()
+        value = value.item()
     if isinstance(value, numbers.Real):
         return value
-    raise TypeError(f"a scalar is a number, array or tensor, not {type(value).__name__}: {value!r}")
+    raise TypeError(
+        f"a scalar is a real number, or an array or tensor of one, not {type(value).__name__}: "
+        f"{value!r:.200}"
+    )
 
 
 def read_tensors(values: Sequence[Any]) -> list[Any]:
