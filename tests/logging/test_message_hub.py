@@ -229,7 +229,7 @@ def test_threads_that_create_a_scalar_at_once_share_it() -> None:
     barrier = threading.Barrier(8)
 
     def work() -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         for key in range(200):
             hub.update_scalar(str(key), 1.0)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -25,8 +26,15 @@ def square(number: int) -> int:
     return number * number
 
 
-def slow_first(number: int) -> int:
-    time.sleep(0.3 if number == 0 else 0)
+def first_waits_for_last(task: tuple[int, Path]) -> int:
+    """Return the number of the task; 0 waits until another process has done 9."""
+    number, folder = task
+    if number == 9:
+        (folder / "last").touch()
+    for _ in range(6000 if number == 0 else 0):
+        if (folder / "last").exists():
+            break
+        time.sleep(0.01)
     return number
 
 

@@ -104,7 +104,7 @@ def test_threads_get_one_instance() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     Slow.release_instance("task")
     assert Slow.made == 1
     assert len(set(map(id, found))) == 1

@@ -164,14 +164,23 @@ class Base:
 
     def second(self) -> None: ...
 
+    @classmethod
+    def third(cls) -> None: ...
+
+    @classmethod
+    def fourth(cls) -> None: ...
+
 
 class Derived(Base):
     def second(self) -> None: ...
 
+    @classmethod
+    def fourth(cls) -> None: ...
+
 
 def test_has_method_is_about_methods() -> None:
     assert has_method(Derived(), "first")
-    assert not has_method(Derived(), "third")
+    assert not has_method(Derived(), "fifth")
     assert not has_method("text", "__doc__")
 
 
@@ -179,6 +188,8 @@ def test_has_method_is_about_methods() -> None:
 def test_is_method_overridden(derived: object) -> None:
     assert is_method_overridden("second", Base, derived)
     assert not is_method_overridden("first", Base, derived)
+    assert is_method_overridden("fourth", Base, derived)
+    assert not is_method_overridden("third", Base, derived)
 
 
 def test_is_method_overridden_wants_a_class() -> None:

@@ -75,7 +75,7 @@ def test_concat_and_slice_are_inverse() -> None:
     assert slice_list([1, 2, 3, 4], 2) == [[1, 2], [3, 4]]
 
 
-@pytest.mark.parametrize("lens", [[1, 3], 2, 0, -1])
+@pytest.mark.parametrize("lens", [[1, 3], 2, 0, -1, [-1, 4]])
 def test_slice_list_refuses_parts_that_do_not_make_the_list(lens: Any) -> None:
     with pytest.raises(ValueError, match="list"):
         slice_list([1, 2, 3], lens)

@@ -95,6 +95,15 @@ def test_bar_starts_when_told_or_at_the_first_update() -> None:
     bar.close()
 
 
+def test_bar_that_is_full_stays_full() -> None:
+    file = io.StringIO()
+    bar = ProgressBar(2, file=file)
+    bar.update(2)
+    bar.update()
+    assert [line.split()[0] for line in file.getvalue().splitlines()] == ["[2/2]"]
+    assert bar.completed == 3
+
+
 def test_bar_refuses_no_tasks() -> None:
     with pytest.raises(ValueError, match="num_tasks is at least 1, not 0"):
         ProgressBar(1, file=io.StringIO()).update(0)
@@ -133,18 +142,21 @@ def test_tracking_wants_to_know_the_number(tasks: Any) -> None:
 
 
 @pytest.mark.parametrize("chunksize", [1, 4])
-def test_parallel_results_are_in_order(tasks: Any, chunksize: int) -> None:
+def test_parallel_results_are_in_order(tasks: Any, chunksize: int, tmp_path: Path) -> None:
     file = io.StringIO()
+    work = [(number, tmp_path) for number in range(10)]
     results = track_parallel_progress(
-        tasks.slow_first, range(10), nproc=2, chunksize=chunksize, file=file
+        tasks.first_waits_for_last, work, nproc=2, chunksize=chunksize, file=file
     )
     assert results == list(range(10))
     assert "[10/10]" in file.getvalue()
 
 
-def test_parallel_results_may_come_as_they_are_done(tasks: Any) -> None:
+def test_parallel_results_may_come_as_they_are_done(tasks: Any, tmp_path: Path) -> None:
+    # So many that the last is handed out only when others have come back.
+    work = [(number, tmp_path) for number in range(10)]
     results = track_parallel_progress(
-        tasks.slow_first, range(10), nproc=2, keep_order=False, file=io.StringIO()
+        tasks.first_waits_for_last, work, nproc=2, keep_order=False, file=io.StringIO()
     )
     assert sorted(results) == list(range(10))
     assert results[0] != 0

@@ -56,6 +56,11 @@ def test_digit_version_refuses_what_is_no_version(wrong: str) -> None:
         digit_version(wrong)
 
 
+def test_digit_version_wants_a_string() -> None:
+    with pytest.raises(TypeError, match=r"a version is a string, not float: 1\.2"):
+        digit_version(1.2)  # type: ignore[arg-type]  # the mistake under test
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> str:
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]

@@ -21,6 +21,7 @@ def is_method_overridden(method: str, base_class: type, derived_class: object) -
 
     Raises:
         TypeError: ``base_class`` is not a class.
+        AttributeError: one of the two has no such method.
 
     Example:
         >>> is_method_overridden("__len__", dict, type("Full", (dict,), {}))
@@ -29,4 +30,10 @@ def is_method_overridden(method: str, base_class: type, derived_class: object) -
     if not isinstance(base_class, type):
         raise TypeError(f"base_class is a class, not an instance of {type(base_class).__name__}")
     derived = derived_class if isinstance(derived_class, type) else type(derived_class)
-    return getattr(derived, method) is not getattr(base_class, method)
+    return _function(derived, method) is not _function(base_class, method)
+
+
+def _function(owner: type, method: str) -> object:
+    # A class method is bound anew, to its class, at each look-up.
+    found = getattr(owner, method)
+    return getattr(found, "__func__", found)

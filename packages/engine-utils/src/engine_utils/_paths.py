@@ -95,9 +95,10 @@ def scandir(
     recursive: bool = False,
     case_sensitive: bool = True,
 ) -> Iterator[str]:
-    """Yield the files of a folder as paths relative to it, in alphabetical order.
+    """Return an iterator over the files of a folder, as paths relative to it.
 
-    Files and folders whose name begins with a dot are passed over.
+    They come in alphabetical order, those of a folder below where its name belongs. Files and
+    folders whose name begins with a dot are passed over.
 
     Args:
         dir_path: The folder.
@@ -112,12 +113,14 @@ def scandir(
         raise TypeError(f"dir_path is a string or a path, not {type(dir_path).__name__}")
     if suffix is not None and not isinstance(suffix, str | tuple):
         raise TypeError(f"suffix is a string or a tuple of strings, not {type(suffix).__name__}")
+    paths = _files(os.fspath(dir_path), recursive)
+    if suffix is None:
+        return paths
     endings = (suffix,) if isinstance(suffix, str) else suffix
-    if endings is not None and not case_sensitive:
-        endings = tuple(ending.lower() for ending in endings)
-    for path in _files(os.fspath(dir_path), recursive):
-        if endings is None or (path if case_sensitive else path.lower()).endswith(endings):
-            yield path
+    if case_sensitive:
+        return (path for path in paths if path.endswith(endings))
+    lower = tuple(ending.lower() for ending in endings)
+    return (path for path in paths if path.lower().endswith(lower))
 
 
 def _files(folder: str, recursive: bool, prefix: str = "") -> Iterator[str]:

@@ -120,9 +120,12 @@ class ProgressBar:
         """
         if num_tasks < 1:
             raise ValueError(f"num_tasks is at least 1, not {num_tasks}")
+        finished = 0 < self.task_num <= self.completed
         self.completed += num_tasks
+        if finished:
+            return  # more tasks than were announced: the bar is full, and left as it is
         self._shown().update(num_tasks)
-        if self.task_num and self.completed >= self.task_num:
+        if 0 < self.task_num <= self.completed:
             self.close()
 
     def _shown(self) -> _Display:

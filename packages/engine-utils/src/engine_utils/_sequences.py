@@ -106,6 +106,8 @@ def slice_list(in_list: list[_T], lens: int | Sequence[int]) -> list[list[_T]]:
         lens = [lens] * (len(in_list) // lens)
     if not is_seq_of(lens, int):
         raise TypeError(f"lens is an integer or a list of integers, not {lens!r}")
+    if min(lens, default=0) < 0:
+        raise ValueError(f"no part of a list has less than 0 items: {list(lens)}")
     if sum(lens) != len(in_list):
         raise ValueError(
             f"parts of {', '.join(map(str, lens))} items need {sum(lens)}, "

@@ -29,6 +29,7 @@ def digit_version(version_str: str, length: int = 4) -> tuple[int, ...]:
         candidate -1, release 0, post-release 1), and the number within the stage.
 
     Raises:
+        TypeError: ``version_str`` is not a string.
         ValueError: it is not a version.
 
     Example:
@@ -37,6 +38,8 @@ def digit_version(version_str: str, length: int = 4) -> tuple[int, ...]:
         >>> digit_version("1.2.0rc1") < digit_version("1.2") < digit_version("1.10")
         True
     """
+    if not isinstance(version_str, str):
+        raise TypeError(f"a version is a string, not {type(version_str).__name__}: {version_str!r}")
     match = re.fullmatch(_VERSION, version_str.strip(), re.IGNORECASE)
     if match is None:
         raise ValueError(
