@@ -71,6 +71,88 @@ def test_cost_of_attention_equals_hand_count(heads: int) -> None:
     assert cost.flops == projections + products
 
 
+N, T, S, D, F = 2, 7, 5, 16, 32
+"""Samples, tokens, tokens of the memory, width, and hidden width of a transformer."""
+SELF_ATTENTION = N * T * 2 * 4 * D * D + 2 * N * T * T * 2 * D
+CROSS_ATTENTION = N * (T + S) * 2 * 2 * D * D + 2 * N * T * S * 2 * D
+FEED_FORWARD = N * T * 2 * 2 * D * F
+
+
+class Products(nn.Module):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.bmm(a, b) + torch.einsum("bij,bjk->bik", a, b) + a @ b
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes", "flops"),
+    [
+        (nn.Conv1d(3, 6, 5, dilation=2), [(1, 3, 20)], 2 * (6 * 12) * 3 * 5),
+        (
+            nn.Conv2d(8, 12, (3, 5), stride=(2, 3), padding=(1, 2), dilation=(2, 1), groups=4),
+            [(2, 8, 17, 19)],
+            2 * (2 * 12 * 8 * 7) * (8 // 4) * (3 * 5),
+        ),
+        (nn.Conv2d(8, 8, 3, groups=8), [(1, 8, 5, 5)], 2 * (8 * 3 * 3) * 1 * 9),
+        (nn.Conv3d(2, 4, 2), [(1, 2, 3, 3, 3)], 2 * (4 * 2**3) * 2 * 2**3),
+        (
+            nn.ConvTranspose2d(8, 12, 3, stride=2, groups=4),
+            [(2, 8, 5, 5)],
+            2 * (2 * 8 * 5 * 5) * (12 // 4) * 9,
+        ),
+        (Products(), [(3, 4, 5), (3, 5, 6)], 3 * (2 * 3 * 4 * 5 * 6)),
+        (
+            nn.TransformerEncoderLayer(D, 4, F, batch_first=True),
+            [(N, T, D)],
+            SELF_ATTENTION + FEED_FORWARD,
+        ),
+        (
+            nn.TransformerDecoderLayer(D, 4, F, batch_first=True),
+            [(N, T, D), (N, S, D)],
+            SELF_ATTENTION + CROSS_ATTENTION + FEED_FORWARD,
+        ),
+        (nn.LSTM(3, 5, num_layers=2), [(T, N, 3)], 2 * N * T * 4 * 5 * ((3 + 5) + (5 + 5))),
+        (nn.GRU(3, 5, bidirectional=True), [(T, N, 3)], 2 * 2 * N * T * 3 * 5 * (3 + 5)),
+    ],
+    ids=[
+        "conv1d",
+        "conv2d",
+        "depthwise",
+        "conv3d",
+        "transposed",
+        "products",
+        "encoder",
+        "decoder",
+        "lstm",
+        "gru",
+    ],
+)
+def test_cost_of_each_kind_of_layer_equals_hand_count(
+    model: nn.Module, shapes: list[tuple[int, ...]], flops: int
+) -> None:
+    assert measure_cost(model, *(torch.zeros(shape) for shape in shapes)).flops == flops
+
+
+def test_cost_of_a_container_is_that_of_what_it_holds() -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4))])
+            self.parts = nn.ModuleDict({"used": nn.Linear(4, 4), "idle": nn.Linear(4, 4)})
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers:
+                x = layer(x)
+            result: Tensor = self.parts["used"](x)
+            return result
+
+    cost = measure_cost(Listed(), torch.zeros(1, 4))
+
+    one = 2 * 4 * 4
+    assert (cost.flops, cost["layers"].flops, cost["layers.1"].flops) == (3 * one, 2 * one, one)
+    assert (cost["parts"].flops, cost["parts.idle"].flops) == (one, 0)
+    assert cost["layers"].calls == 0
+
+
 def test_cost_counts_tied_parameters_once() -> None:
     model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     model[1].weight = model[0].weight
@@ -90,8 +172,12 @@ def test_cost_leaves_the_model_as_it_was() -> None:
     model.stem.eval()
     state = {key: value.clone() for key, value in model.state_dict().items()}
 
+    libraries: list[Any] = [torch.backends.mkldnn, torch.backends.cudnn]
+    enabled = [library.enabled for library in libraries]
+
     measure_cost(model, torch.ones(2, 3, 8, 8))
 
+    assert [library.enabled for library in libraries] == enabled
     assert model.training
     assert not model.stem.training
     assert model.head.training

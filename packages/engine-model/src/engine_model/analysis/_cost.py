@@ -24,7 +24,7 @@ class ModuleCost:
         params: Its parameters; one that is used twice counts once.
         flops: Floating-point operations of one forward pass; a multiplication and an addition are
             two. Counted are those of ``torch.utils.flop_counter``: products of matrices,
-            convolutions and attention.
+            convolutions, attention and recurrent layers.
         activations: Elements of the tensors that the innermost modules that ran gave, each time.
         calls: How often it ran.
 
@@ -125,7 +125,7 @@ def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
     with (
         _evaluation_mode(model),
         _counting_outputs(model) as (elements, calls),
-        _attention_in_the_open(),
+        _products_in_the_open(),
         torch.no_grad(),
         counter,
     ):
@@ -141,7 +141,7 @@ def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
                 name=name,
                 kind=type(module).__name__,
                 params=sum(param.numel() for param in module.parameters()),
-                flops=counts.get(f"{root}.{name}" if name else "Global", 0),
+                flops=sum(counts.get(key, 0) for key in _counted_as(name, calls, root)),
                 activations=sum(elements[key] for key in innermost if _within(key, name)),
                 calls=calls.get(name, 0),
             )
@@ -153,16 +153,40 @@ def _within(name: str, outer: str) -> bool:
     return not outer or name == outer or name.startswith(f"{outer}.")
 
 
+def _counted_as(name: str, calls: dict[str, int], root: str) -> list[str]:
+    """Return the names under which the operations of a module are counted.
+
+    A module that is not called itself, as a ``ModuleList`` never is, has those of the outermost
+    modules inside it that are.
+    """
+    if not name:
+        return ["Global"]
+    if name in calls:
+        return [f"{root}.{name}"]
+    inside = [called for called in calls if _within(called, name)]
+    return [
+        f"{root}.{called}"
+        for called in inside
+        if not any(_within(called, other) and called != other for other in inside)
+    ]
+
+
 @contextmanager
-def _attention_in_the_open() -> Iterator[None]:
-    """Run attention as products of matrices: which fused kernels are counted varies by device."""
+def _products_in_the_open() -> Iterator[None]:
+    """Run attention and recurrent layers as products of matrices: fused kernels are not counted."""
     fast = torch.backends.mha.get_fastpath_enabled()
+    libraries: list[Any] = [torch.backends.mkldnn, torch.backends.cudnn]
+    enabled = [library.enabled for library in libraries]
     torch.backends.mha.set_fastpath_enabled(False)
     try:
+        for library in libraries:
+            library.enabled = False
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        for library, value in zip(libraries, enabled, strict=True):
+            library.enabled = value
 
 
 @contextmanager
