@@ -109,7 +109,7 @@ def test_threads_that_miss_at_once_all_find_it(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(found) == 8
     assert None not in found
 

@@ -78,3 +78,8 @@ def test_init_default_scope_makes_a_scope_current_again() -> None:
     for scope in ("alpha", "beta", "alpha", "alpha"):
         init_default_scope(scope)
         assert _current() == scope
+
+
+def test_init_default_scope_refuses_what_is_no_scope() -> None:
+    with pytest.raises(TypeError, match="a scope is a string that is not empty, not 3"):
+        init_default_scope(3)  # type: ignore[arg-type]  # the mistake under test

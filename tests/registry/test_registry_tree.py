@@ -80,7 +80,44 @@ def test_register_replaces_with_force(root: Registry) -> None:
     assert root.get("Square") is OtherSquare
 
 
-@pytest.mark.parametrize("name", [7, ["a", 7], Square], ids=["int", "mixed list", "bare class"])
+def test_register_takes_all_names_or_none(root: Registry) -> None:
+    root.register_module(module=Square)
+    with pytest.raises(KeyError, match="Square is already registered"):
+        root.register_module(["Box", "Square"], module=Square)
+    assert list(root.module_dict) == ["Square"]
+
+
+def test_register_wants_a_name_for_what_has_none(root: Registry) -> None:
+    unit = partial(Square, 1)
+    with pytest.raises(TypeError, match="has no name of its own: give one with name="):
+        root.register_module(module=unit)
+    assert root.register_module("Unit", module=unit) is unit
+    with pytest.raises(KeyError, match="Unit is already registered in model at "):
+        root.register_module("Unit", module=unit)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"name": 3}, TypeError, "name is a string that is not empty, not 3"),
+        ({"scope": 3}, TypeError, "scope is a string"),
+        ({"scope": "a.b"}, ValueError, r"scope has no dot, .* 'a\.b'"),
+        ({"locations": "a.b"}, TypeError, r"list of modules: write \['a\.b'\]"),
+        ({"locations": [3]}, TypeError, "a location is a string"),
+        ({"build_func": 3}, TypeError, "build_func is a function or a string, not 3"),
+    ],
+    ids=["name", "scope", "dotted scope", "one location", "location", "build function"],
+)
+def test_registry_refuses_wrong_arguments(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Registry(**{"name": "model", **arguments})
+
+
+@pytest.mark.parametrize(
+    "name", [7, ["a", 7], Square, ""], ids=["int", "mixed list", "bare class", "empty"]
+)
 def test_register_refuses_names_that_are_none(root: Registry, name: Any) -> None:
     with pytest.raises(TypeError, match="name must be None, a string or a sequence of strings"):
         root.register_module(name)
@@ -275,14 +312,19 @@ def test_look_up_is_logged_for_debugging(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
     root.register_module(module=Square)
+    child = Registry("model", parent=root, scope="child")
     with caplog.at_level(logging.DEBUG, logger="engine"):
-        root.get("Square")
-        root.build({"type": "Square"})
-    assert caplog.messages[0] == 'Get class `Square` from "model" registry in "base"'
-    assert caplog.messages[-1] == (
-        "An `Square` instance is built from registry, "
-        f"its implementation can be found in {__name__}"
-    )
+        child.get("Square")
+        child.build({"type": "Square"})
+        child.build({"type": "collections.OrderedDict"})
+    got = 'Get class `Square` from "model" registry in "base"'
+    built = "An `{}` instance is built from registry, its implementation can be found in {}"
+    assert caplog.messages == [
+        got,
+        got,
+        built.format("Square", __name__),
+        built.format("OrderedDict", "collections"),
+    ]
 
 
 def test_unknown_type_is_a_key_error(root: Registry) -> None:

@@ -1,6 +1,7 @@
 """From configs to objects."""
 
 import importlib
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from ._miss import miss, unknown_default_scope
 from ._registry import Registry
 from ._scope import DefaultScope
 from ._search import Search
+
+_logger = logging.getLogger("engine.registry")
 
 
 def build_from_cfg(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
@@ -89,6 +92,8 @@ def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:
         found = home.known(kind)
         if found is None:
             found = _search(kind, home, registry)
+        if _logger.isEnabledFor(logging.DEBUG):
+            home.log_found(found)
         return found
     if callable(kind):
         return kind  # type: ignore[no-any-return]  # callable() narrows Any no further

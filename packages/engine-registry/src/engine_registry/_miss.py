@@ -111,7 +111,9 @@ def closest(key: str, known: Iterable[str]) -> list[str]:
     module = key.rpartition(".")[0]
     if module in sys.modules:
         # A dotted path into a module that exists: the name is meant to be there.
-        known = [f"{module}.{name}" for name in dir(sys.modules[module])]
+        hidden = _bare(key).startswith("_")
+        members = [name for name in dir(sys.modules[module]) if hidden or name[0] != "_"]
+        known = [f"{module}.{name}" for name in members]
     by_name: dict[str, list[str]] = {}
     for full in known:
         by_name.setdefault(_bare(full), []).append(full)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar, overload
 
-from ._miss import miss
+from ._miss import miss, walk
+from ._names import checked_string, given_names, own_name
 from ._plugins import load_plugins
 from ._scope import DefaultScope
 from ._search import Locations, Search, import_function, import_object
@@ -36,6 +37,10 @@ class Registry:
             creates it.
         locations: Modules to import when a name is not found, e.g. ``["mmdet.models"]``.
 
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: ``scope`` has a dot, or the parent has a child of this scope.
+
     Example:
         >>> MODELS = Registry("model", scope="shapes")
         >>> @MODELS.register_module()
@@ -54,11 +59,15 @@ class Registry:
         scope: str | None = None,
         locations: Sequence[str] = [],
     ) -> None:
-        self._name = name
-        self._scope = self.infer_scope() if scope is None else scope
+        self._name = checked_string("name", name)
+        self._scope = self.infer_scope() if scope is None else checked_string("scope", scope)
+        if "." in self._scope:
+            raise ValueError(f"scope has no dot, which ends a prefix, but this one is {scope!r}")
         self._module_dict: dict[str, Callable[..., Any]] = {}
         self._children: dict[str, Registry] = {}
-        self._locations = Locations(list(locations))
+        self._locations = Locations(locations)
+        if not (build_func is None or isinstance(build_func, str) or callable(build_func)):
+            raise TypeError(f"build_func is a function or a string, not {build_func!r}")
         self._build_func = build_func
         self.parent = parent
         if parent is not None:
@@ -174,7 +183,7 @@ class Registry:
             if found is None and search.failed:
                 raise miss(key, self, search)
         if found is not None and _logger.isEnabledFor(logging.DEBUG):
-            self._log_found(key, found)
+            self.log_found(found)
         return found
 
     def known(self, key: str) -> Callable[..., Any] | None:
@@ -193,9 +202,15 @@ class Registry:
             node = node.parent
         return None
 
-    def _log_found(self, key: str, found: Callable[..., Any]) -> None:
-        name = getattr(found, "__name__", key)
-        _logger.debug('Get class `%s` from "%s" registry in "%s"', name, self.name, self.scope)
+    def log_found(self, found: Callable[..., Any]) -> None:
+        """Log which registry holds what a look-up found; what a dotted path names is in none."""
+        for node in (self, *walk(self.root)):
+            if found in node.module_dict.values():
+                name = getattr(found, "__name__", repr(found))
+                _logger.debug(
+                    'Get class `%s` from "%s" registry in "%s"', name, node.name, node.scope
+                )
+                return
 
     def _find(self, key: str, search: Search) -> Callable[..., Any] | None:
         found = self._module_dict.get(key)
@@ -339,7 +354,7 @@ class Registry:
             KeyError: the name is taken, and ``force`` is not set.
             TypeError: an argument is of the wrong type.
         """
-        names = _names(name)
+        names = given_names(name)
         if not isinstance(force, bool):
             raise TypeError(f"force is True or False, not {force!r}")
         if module is not None:
@@ -357,24 +372,12 @@ class Registry:
             raise TypeError(
                 f'registry "{self.name}" takes classes and functions, not {type(module).__name__}'
             )
-        for name in names or [module.__name__]:
+        names = names or [own_name(module)]
+        for name in names:
             if not force and name in self._module_dict:
-                taken = self._module_dict[name]
+                place = getattr(self._module_dict[name], "__module__", "an unknown place")
                 raise KeyError(
-                    f"{name} is already registered in {self.name} at {taken.__module__}; "
+                    f"{name} is already registered in {self.name} at {place}; "
                     "choose another name, or replace it with force=True"
                 )
-            self._module_dict[name] = module
-
-
-def _names(name: object) -> list[str] | None:
-    if name is None:
-        return None
-    if isinstance(name, str):
-        return [name]
-    if isinstance(name, Sequence) and all(isinstance(item, str) for item in name):
-        return list(name)
-    raise TypeError(
-        f"name must be None, a string or a sequence of strings, not {name!r}; "
-        "as a decorator, write @REGISTRY.register_module() with parentheses"
-    )
+        self._module_dict.update(dict.fromkeys(names, module))

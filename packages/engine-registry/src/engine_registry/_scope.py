@@ -84,6 +84,9 @@ def init_default_scope(scope: str) -> None:
 
     Does nothing if it is the default scope already.
 
+    Raises:
+        TypeError: ``scope`` is not a string, or empty.
+
     Example:
         >>> init_default_scope("mmdet")
         >>> DefaultScope.get_current_instance().scope_name
@@ -91,6 +94,8 @@ def init_default_scope(scope: str) -> None:
         >>> DefaultScope.release_instance("mmdet")
         True
     """
+    if not isinstance(scope, str) or not scope:
+        raise TypeError(f"a scope is a string that is not empty, not {scope!r}")
     current = DefaultScope.get_current_instance()
     if current is not None and current.scope_name == scope:
         return

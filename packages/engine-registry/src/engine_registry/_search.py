@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from ._names import checked_string
 
 if TYPE_CHECKING:
     from ._registry import Registry
@@ -37,8 +40,10 @@ class Locations:
         pending: What was not imported yet.
     """
 
-    def __init__(self, modules: list[str]) -> None:
-        self.pending = list(modules)
+    def __init__(self, modules: Sequence[str]) -> None:
+        if isinstance(modules, str):
+            raise TypeError(f"locations is a list of modules: write [{modules!r}]")
+        self.pending = [checked_string("a location", module) for module in modules]
         self._failed: dict[str, Exception] = {}
 
     def load(self, search: Search) -> None:
@@ -57,7 +62,7 @@ class Locations:
                 self._failed[module] = error
             else:
                 search.imported.append(module)
-            if module in self.pending:
+            with suppress(ValueError):  # another thread may have removed it
                 self.pending.remove(module)
         search.failed.update(self._failed)
 
