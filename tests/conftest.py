@@ -9,6 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, however slow the machine: a gate that fails has found something.
+# New examples are tried with --hypothesis-profile=default.
+settings.register_profile(
+    "gate",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("gate")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
