@@ -220,3 +220,9 @@ def test_a_momentum_the_wrong_way_round_warns(caplog: pytest.LogCaptureFixture) 
 )
 def test_averages_are_built_by_name(name: str) -> None:
     assert type(MODELS.build({"type": name, "model": nn.Linear(1, 1)})).__name__ == name
+
+
+def test_a_model_of_another_shape_is_refused() -> None:
+    average = ExponentialMovingAverage(nn.Linear(3, 1))
+    with pytest.raises(ValueError, match=r"weight is \(1, 1\) in the model, but \(1, 3\)"):
+        average.update_parameters(nn.Linear(1, 1))

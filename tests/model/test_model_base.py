@@ -179,3 +179,19 @@ def test_npu_says_that_torch_lacks_it(linear_model: Any, device: Any) -> None:
         linear_model.npu(device)
     with pytest.raises((RuntimeError, ModuleNotFoundError), match="npu"):
         linear_model.data_preprocessor.npu(device)
+
+
+@pytest.mark.parametrize(
+    ("returned", "described"),
+    [(torch.zeros(2), r"a tensor of shape \(2,\)"), (None, "None"), ([1], "a list")],
+    ids=["tensor", "none", "list"],
+)
+def test_losses_that_are_no_dict_are_refused(returned: Any, described: str) -> None:
+    with pytest.raises(TypeError, match=f"forward of Echo must return a dict.*{described}$"):
+        Echo().parse_losses(returned)
+
+
+def test_parse_losses_averages_counts_and_truth_values() -> None:
+    entries: dict[str, Any] = {"right": torch.tensor([True, False]), "hits": [torch.tensor([1, 2])]}
+    _, log_vars = Echo().parse_losses({"loss": torch.zeros(()), **entries})
+    assert (log_vars["right"].item(), log_vars["hits"].item()) == (0.5, 1.5)

@@ -246,3 +246,21 @@ def test_a_custom_initializer_needs_only_to_be_callable() -> None:
     net = Net()
     net.init_weights()
     assert net.linear.bias.item() == 7
+
+
+def test_a_misspelt_layer_warns_and_names_the_classes(
+    two: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    initialize(two, {"type": "Constant", "layer": ["Linea", "Conv"], "val": 1})
+    assert "no layer of the class Linea or Conv; its classes are " in caplog.text
+    caplog.clear()
+    initialize(two, {"type": "Constant", "layer": ["Linear", "Conv2d"], "val": 1})
+    assert not caplog.records
+
+
+def test_an_initializer_that_fails_names_the_layer() -> None:
+    net = nn.ModuleDict({"norm": nn.BatchNorm1d(2)})
+    with pytest.raises(ValueError, match="Fan in") as caught:
+        initialize(net, {"type": "Xavier", "layer": "BatchNorm1d"})
+    (note,) = caught.value.__notes__
+    assert "norm (BatchNorm1d) by XavierInit: gain=1" in note

@@ -1,6 +1,6 @@
 """Data preprocessors: what moves, what is copied, how images become a batch."""
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -231,3 +231,30 @@ def test_stack_batch_refuses_what_is_no_batch(
 ) -> None:
     with pytest.raises(error, match=message):
         stack_batch(tensors)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "error", "message"),
+    [
+        ([1.0], [0.0], ValueError, "std must be positive"),
+        (1.0, [1.0], TypeError, "mean must be a list .* not 1.0"),
+    ],
+    ids=["zero", "number"],
+)
+def test_statistics_that_cannot_normalise_are_refused(
+    mean: Any, std: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ImgDataPreprocessor(mean, std)
+
+
+def test_samples_with_other_keys_are_refused() -> None:
+    image = torch.zeros(3, 2, 2)
+    with pytest.raises(ValueError, match="one has inputs, label, another inputs"):
+        ImgDataPreprocessor()([{"inputs": image, "label": 1}, {"inputs": image}])
+
+
+def test_mappings_keep_what_they_are_made_with() -> None:
+    moved = BaseDataPreprocessor().to("meta")(defaultdict(list, image=torch.zeros(1)))
+    assert moved["image"].is_meta
+    assert moved["other"] == []

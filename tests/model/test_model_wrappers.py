@@ -260,3 +260,9 @@ def test_documented_wrappers_are_registered(name: str) -> None:
     found = MODEL_WRAPPERS.get(name)
     assert found is not None
     assert found.__name__ == name
+
+
+@pytest.mark.parametrize("kind", [MMDistributedDataParallel, MMSeparateDistributedDataParallel])
+def test_wrapping_without_a_process_group_is_refused(kind: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"needs a process group.*torchrun.*init_dist"):
+        kind(nn.Sequential(nn.Linear(1, 1)))

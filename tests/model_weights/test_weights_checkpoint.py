@@ -215,7 +215,7 @@ def test_loader_tells_unknown_published_names(schemes: type[CheckpointLoader]) -
     assert get_external_models() == {}
     assert get_mmcls_models() == {}
     for address in ("open-mmlab://resnet50", "mmcls://resnet50"):
-        with pytest.raises(KeyError, match="no published weights"):
+        with pytest.raises(KeyError, match=r"no published weights .* no installed library"):
             schemes.load_checkpoint(address)
 
 
@@ -311,3 +311,17 @@ def test_loader_passes_weights_only_to_loaders_that_take_it(
     assert schemes.load_checkpoint("object://", weights_only=False) is False
     assert schemes.load_checkpoint("rest://") == {"map_location": None, "weights_only": True}
     assert schemes.load_checkpoint("variable://") == "VARIABLE:// HAS A VARIABLE OF THIS NAME"
+
+
+def test_load_checkpoint_without_a_model_says_how_to_read(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"not a str; to read .* CheckpointLoader"):
+        load_checkpoint("weights.pth", nn.Linear(1, 1))  # type: ignore[arg-type]  # the point
+
+
+def test_loader_names_the_address_that_it_cannot_download(
+    site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+
+    with pytest.raises(ConnectionError, match=r"gone\.pth cannot be downloaded: .*404"):
+        CheckpointLoader.load_checkpoint(f"{site[0]}/gone.pth")

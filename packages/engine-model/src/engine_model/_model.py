@@ -131,16 +131,21 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
             The sum of the losses, and a dict of all entries in order, with the sum as ``loss``.
 
         Raises:
-            TypeError: If a value is neither a tensor nor a list of tensors.
+            TypeError: If ``losses`` is no dict, or a value neither a tensor nor a list of tensors.
             ValueError: If no name holds ``loss``.
         """
+        if not isinstance(losses, Mapping):
+            raise TypeError(
+                f"forward of {type(self).__name__} must return a dict of losses in the mode "
+                f"'loss', such as {{'loss': …}}; it returned {_described(losses)}"
+            )
         log_vars: dict[str, Tensor] = {}
         total: Tensor | None = None
         for name, value in losses.items():
             if not isinstance(value, Tensor):
                 value = _sum_of_means(name, value)
             elif value.ndim:
-                value = value.mean()
+                value = _mean(value)
             log_vars[name] = value
             if "loss" in name:
                 total = value if total is None else total + value
@@ -181,4 +186,17 @@ def _sum_of_means(name: str, value: object) -> Tensor:
     for item in value:
         if not isinstance(item, Tensor):
             raise TypeError(f"{name!r} is a list that holds {item!r}, which is no tensor")
-    return torch.stack([item.mean() for item in value]).sum()
+    return torch.stack([_mean(item) for item in value]).sum()
+
+
+def _mean(value: Tensor) -> Tensor:
+    """Return the mean, of counts and truth values too, which torch gives none of."""
+    if value.is_floating_point() or value.is_complex():
+        return value.mean()
+    return value.float().mean()
+
+
+def _described(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return "None" if value is None else f"a {type(value).__name__}"

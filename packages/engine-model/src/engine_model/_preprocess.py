@@ -98,8 +98,9 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
         non_blocking: Whether copies from pinned memory may run while the program goes on.
 
     Raises:
+        TypeError: If ``mean`` or ``std`` is no sequence.
         ValueError: If both turns are wanted, only one of ``mean`` and ``std`` is given, they
-            differ in length, or have neither one nor three values.
+            differ in length, have neither one nor three values, or a deviation is not positive.
 
     Example:
         >>> preprocess = ImgDataPreprocessor(mean=[127.5], std=[127.5], pad_size_divisor=4)
@@ -150,11 +151,11 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
 
         Raises:
             TypeError: If ``data`` or its images are something else.
-            ValueError: If the images have not as many channels as ``mean`` has values, or not
-                the stated number of dimensions.
+            ValueError: If dicts of a list differ in their keys, or images have not as many channels
+                as ``mean`` has values, or not the stated number of dimensions.
         """
         if isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
-            data = {key: [item[key] for item in data] for key in data[0]}
+            data = _collated(data)
         data = self.cast_data(data)
         if isinstance(data, Mapping):
             if "inputs" not in data:
@@ -204,13 +205,29 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
         return (images - self.mean).div_(self.std)
 
 
+def _collated(items: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return dicts of single samples as one dict of lists."""
+    for item in items:
+        if item.keys() != items[0].keys():
+            raise ValueError(
+                f"the samples of one batch need the same keys; one has {', '.join(items[0])}, "
+                f"another {', '.join(item)}"
+            )
+    return {key: [item[key] for item in items] for key in items[0]}
+
+
 def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
     if mean is None or std is None:
         raise ValueError(f"give both mean and std or neither, not mean={mean} and std={std}")
+    for name, value in (("mean", mean), ("std", std)):
+        if not hasattr(value, "__len__"):
+            raise TypeError(f"{name} must be a list with a value for each channel, not {value!r}")
     if len(mean) not in (1, 3) or len(std) not in (1, 3):
         raise ValueError(f"mean and std have one or three values, not {mean} and {std}")
     if len(mean) != len(std):
         raise ValueError(f"mean and std need as many values, not {mean} and {std}")
+    if min(std) <= 0:
+        raise ValueError(f"std must be positive, since images are divided by it; it is {std}")
 
 
 def npu_device(device: int | str | torch.device | None = None) -> torch.device:

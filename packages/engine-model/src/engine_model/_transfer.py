@@ -1,6 +1,7 @@
 """Moving nested data to a device, without copying what is already there."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -30,11 +31,7 @@ def to_device(data: Any, device: torch.device, non_blocking: bool = False) -> An
     if data is None or isinstance(data, str | bytes | int | float):
         return data
     if isinstance(data, Mapping):
-        items = {key: to_device(value, device, non_blocking) for key, value in data.items()}
-        if all(items[key] is value for key, value in data.items()):
-            return data
-        # ConfigDict, OrderedDict and the like are built from a plain dict.
-        return items if type(data) is dict else type(data)(items)  # type: ignore[call-arg]
+        return _mapping_to_device(data, device, non_blocking)
     if isinstance(data, Sequence):
         values = [to_device(value, device, non_blocking) for value in data]
         if all(new is old for new, old in zip(values, data, strict=True)):
@@ -45,6 +42,21 @@ def to_device(data: Any, device: torch.device, non_blocking: bool = False) -> An
     if isinstance(data, BaseDataElement):
         return data if _is_on(data, device) else data.to(device, non_blocking=non_blocking)
     return data
+
+
+def _mapping_to_device(
+    data: Mapping[Any, Any], device: torch.device, non_blocking: bool
+) -> Mapping[Any, Any]:
+    items = {key: to_device(value, device, non_blocking) for key, value in data.items()}
+    if all(items[key] is value for key, value in data.items()):
+        return data
+    if type(data) is dict:
+        return items
+    if isinstance(data, MutableMapping):  # a copy keeps what else a defaultdict or the like has
+        moved = copy.copy(data)
+        moved.update(items)
+        return moved
+    return type(data)(items)  # type: ignore[call-arg]  # as mappings are usually built
 
 
 def _is_on(value: Any, device: torch.device) -> bool:

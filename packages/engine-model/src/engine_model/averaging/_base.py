@@ -73,6 +73,7 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         self.update_buffers = update_buffers
         self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=device))
         self._known = (self.steps, self.steps._version, 0)
+        self._checked = 0
 
     @abstractmethod
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
@@ -99,8 +100,11 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
             model: A model of the structure of the one that was copied.
 
         Raises:
-            ValueError: If its parameters or buffers differ in number.
+            ValueError: If its parameters or buffers differ in number or shape.
         """
+        if self._checked != id(model):
+            _check_shapes(self.module, model)
+            self._checked = id(model)
         steps = self._count()
         self._update_parameters(model, steps)
         if not self.update_buffers:
@@ -140,6 +144,26 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         if tensor is self.steps and version == self.steps._version:
             return count
         return int(self.steps)
+
+
+def _check_shapes(average: nn.Module, model: nn.Module) -> None:
+    """Refuse another model, whose values torch might spread over an average of another shape.
+
+    Raises:
+        ValueError: If its parameters or buffers differ in number or shape.
+    """
+    for what, ours, theirs in (
+        ("parameters", average.named_parameters(), model.parameters()),
+        ("buffers", average.named_buffers(), model.buffers()),
+    ):
+        names = dict(ours)
+        _, sources = _matched(names.values(), theirs, what)
+        for (name, tensor), source in zip(names.items(), sources, strict=True):
+            if tensor.shape != source.shape:
+                raise ValueError(
+                    f"{name} is {tuple(source.shape)} in the model, but {tuple(tensor.shape)} in "
+                    "the averaged copy: update it with the model that it was made from"
+                )
 
 
 def _matched(

@@ -1,5 +1,6 @@
 """Initializers that configs name: each applies one function to the layers it is meant for."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from engine_model.init._functions import (
 )
 from engine_model.init._record import is_recording, update_init_info
 from engine_registry import WEIGHT_INITIALIZERS
+
+logger = logging.getLogger("engine.model")
 
 
 class BaseInit(ABC):
@@ -75,9 +78,22 @@ class BaseInit(ABC):
 
     def __call__(self, module: nn.Module) -> None:
         """Initialise the chosen layers of ``module``, itself included."""
-        for layer in module.modules():
-            if self._is_chosen(layer):
+        chosen = [(name, layer) for name, layer in module.named_modules() if self._is_chosen(layer)]
+        if self.layer and not chosen:
+            logger.warning(
+                "%s initialises nothing: %s has no layer of the class %s; its classes are %s",
+                type(self).__name__,
+                type(module).__name__,
+                " or ".join(self.layer),
+                ", ".join(sorted({type(layer).__name__ for layer in module.modules()})),
+            )
+        for name, layer in chosen:
+            try:
                 self.initialize_layer(layer)
+            except Exception as error:
+                where = f"{name or 'the module itself'} ({type(layer).__name__})"
+                error.add_note(f"in the initialisation of {where} by {self.describe()}")
+                raise
         if is_recording(module):
             update_init_info(module, self.describe())
 

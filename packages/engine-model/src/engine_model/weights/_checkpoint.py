@@ -167,7 +167,13 @@ def load_checkpoint(
     Raises:
         CheckpointError: If the file holds no weights.
         StateDictError: If ``strict`` and something does not fit.
+        TypeError: If ``model`` is no module.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"the first argument is the model, not a {type(model).__name__}; to read a file "
+            "without a model, call CheckpointLoader.load_checkpoint(filename)"
+        )
     checkpoint = CheckpointLoader.load_checkpoint(
         filename, map_location, logger, weights_only=weights_only
     )

@@ -16,6 +16,7 @@ import torch
 from engine_fileio import get_local_path
 from engine_model.weights._read import read_checkpoint
 from engine_model.weights._urls import (
+    ENTRY_POINTS,
     get_deprecated_model_names,
     get_external_models,
     get_mmcls_models,
@@ -173,6 +174,9 @@ def load_from_http(filename: str, map_location: Any = None, weights_only: bool =
         filename: The address.
         map_location: Where tensors go.
         weights_only: Run nothing that the file says.
+
+    Raises:
+        ConnectionError: If it cannot be downloaded.
     """
     name = PurePosixPath(urlparse(filename).path).name
     # Two addresses may end in the same name; only equal addresses share a copy.
@@ -183,8 +187,18 @@ def load_from_http(filename: str, map_location: Any = None, weights_only: bool =
     if not path.exists():
         with _one_process_at_a_time(folder / f"{mark}.lock"):
             if not path.exists():
-                torch.hub.download_url_to_file(filename, str(path), progress=False)
+                _download(filename, path)
     return read_checkpoint(path, map_location, weights_only=weights_only)
+
+
+def _download(address: str, path: Path) -> None:
+    try:
+        torch.hub.download_url_to_file(address, str(path), progress=False)
+    except OSError as error:
+        raise ConnectionError(
+            f"{address} cannot be downloaded: {error}. Where there is no network, put the file "
+            f"at {path}, or give its local path"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -270,6 +284,11 @@ def _look_up(urls: Mapping[str, str], filename: str) -> str:
     name = filename.partition("://")[2]
     if name not in urls:
         close = difflib.get_close_matches(name, urls, n=3)
-        hint = f"did you mean {', '.join(close)}?" if close else f"{len(urls)} names are known"
+        if close:
+            hint = f"did you mean {', '.join(close)}?"
+        elif urls:
+            hint = f"{len(urls)} names are known"
+        else:
+            hint = f"no installed library provides any, as an entry point of {ENTRY_POINTS!r}"
         raise KeyError(f"no published weights under {filename!r}; {hint}")
     return urls[name]

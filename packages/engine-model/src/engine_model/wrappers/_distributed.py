@@ -10,6 +10,7 @@ from engine_dist import guard_collective
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
+from engine_model.wrappers._group import require_process_group
 from engine_registry import MODEL_WRAPPERS
 
 _RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
@@ -29,6 +30,9 @@ class MMDistributedDataParallel(DistributedDataParallel):
             not depend on, which is slow; see `detect_anomalous_params`.
         **kwargs: Arguments of `torch.nn.parallel.DistributedDataParallel`.
 
+    Raises:
+        RuntimeError: If there is no process group.
+
     Example:
         >>> MMDistributedDataParallel.__bases__[0].__name__
         'DistributedDataParallel'
@@ -37,6 +41,7 @@ class MMDistributedDataParallel(DistributedDataParallel):
     def __init__(
         self, module: nn.Module, detect_anomalous_params: bool = False, **kwargs: Any
     ) -> None:
+        require_process_group("distributed training")
         if "broadcast_buffers" in kwargs and _RENAMED:
             kwargs["forward_sync_buffers"] = kwargs.pop("broadcast_buffers")
         super().__init__(module, **kwargs)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from engine_dist import guard_collective, is_distributed
+from engine_dist import guard_collective
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
+from engine_model.wrappers._group import require_process_group
 from engine_registry import MODEL_WRAPPERS, Registry
 
 if TYPE_CHECKING:
@@ -73,11 +74,7 @@ class MMFullyShardedDataParallel(nn.Module):
         **kwargs: Any,
     ) -> None:
         super().__init__()
-        if not is_distributed():
-            raise RuntimeError(
-                "sharding needs a process group; start the program with a launcher such as "
-                "torchrun, and call engine_dist.init_dist first"
-            )
+        require_process_group("sharding")
         # Sharding takes most of a second to import, which only those who shard should wait for.
         from engine_model.wrappers import _sharding
 
