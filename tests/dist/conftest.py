@@ -1,7 +1,9 @@
 """Real process groups for the tests of engine-dist, all started once by ranks.py."""
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,20 +28,32 @@ Ranks = Callable[[str], tuple[Path, dict[str, Ended]]]
 
 @pytest.fixture(scope="session")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
-    """Give a function that runs ``checks`` or ``failures`` once and returns what they left."""
+    """Give a function that runs a command of ranks.py once and returns what it left."""
+    # One run for all workers of pytest-xdist, whose folders lie side by side.
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     done: dict[str, tuple[Path, dict[str, Ended]]] = {}
 
     def run(what: str) -> tuple[Path, dict[str, Ended]]:
         if what not in done:
-            folder = tmp_path_factory.mktemp(what)
-            subprocess.run(
-                [sys.executable, str(HERE / "ranks.py"), what, str(folder)],
-                check=True,
-                timeout=300,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-            )
+            folder = shared / what
+            with (shared / f"{what}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not (folder / "report.json").exists():
+                    start_ranks(what, folder)
             report = json.loads((folder / "report.json").read_text())
             done[what] = (folder, {name: Ended(**ended) for name, ended in report.items()})
         return done[what]
 
     return run
+
+
+def start_ranks(what: str, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # of a worker that was stopped amid it
+    folder.mkdir()
+    subprocess.run(
+        [sys.executable, str(HERE / "ranks.py"), what, str(folder)],
+        check=True,
+        timeout=600,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )

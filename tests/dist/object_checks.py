@@ -79,6 +79,14 @@ def check_results_come_in_sampler_order(rank: int, size: int, folder: Path) -> N
     assert dist.collect_results_gpu(mine, total) == (want if rank == 0 else None)
 
 
+def check_results_collected_again_do_not_mix(rank: int, size: int, folder: Path) -> None:
+    for number in range(20):
+        mine = [(number, rank, "x" * 5000)]
+        collected = dist.collect_results(mine, size, tmpdir=str(folder / "again"))
+        if rank == 0:
+            assert collected == [(number, of, "x" * 5000) for of in range(size)]
+
+
 def check_results_of_unequal_parts_are_all_kept(rank: int, size: int, folder: Path) -> None:
     collected = dist.collect_results([rank] * (rank + 1), 100)
     if rank == 0:

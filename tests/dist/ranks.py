@@ -1,8 +1,11 @@
-"""Runs all process groups of the tests of engine-dist: ``python ranks.py checks|failures FOLDER``.
+"""Runs all process groups of the tests of engine-dist.
+
+``python ranks.py checks|failures|launches FOLDER``
 
 Torch is imported once; each rank is a process forked from this one, and reports through files.
 """
 
+import contextlib
 import functools
 import importlib
 import json
@@ -93,23 +96,39 @@ def run_checks(folder: Path) -> None:
     write(folder, ended)
 
 
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
 def run_failures(folder: Path) -> None:
     failures = importlib.import_module("failures")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     survivors: dict[str, int] = {}
     missing: dict[str, int] = {}
-    for case, (gone, _, _) in failures.CASES.items():
-        for rank in range(failures.SIZE):
-            name = f"{case}_{rank}"
-            run = functools.partial(failures.act, case, rank, folder / case, port)
-            number = start(folder / f"{name}.out", run)
-            (missing if rank == gone else survivors)[name] = number
+    ports = free_ports(len(failures.CASES))
+    for port, (name, case) in zip(ports, failures.CASES.items(), strict=True):
+        for rank in range(case.size):
+            run = functools.partial(failures.act, name, rank, folder / name, port)
+            number = start(folder / f"{name}_{rank}.out", run)
+            (missing if rank == case.missing else survivors)[f"{name}_{rank}"] = number
     # Generous for a busy machine; what hangs does so for the 300 s of the one that is late.
-    ended = wait(survivors, 5 * failures.TIMEOUT)
+    ended = wait(survivors, 8 * failures.TIMEOUT)
     write(folder, ended | wait(missing, 1))
 
 
+def run_launches(folder: Path) -> None:
+    launches = importlib.import_module("launches")
+    numbers = {}
+    for name, places in launches.make_cases(free_ports(len(launches.NAMES))).items():
+        for rank, (launcher, environ) in enumerate(places):
+            run = functools.partial(launches.act, launcher, environ, folder / f"{name}_{rank}.json")
+            numbers[f"{name}_{rank}"] = start(folder / f"{name}_{rank}.out", run)
+    write(folder, wait(numbers, 120))
+
+
 if __name__ == "__main__":
-    {"checks": run_checks, "failures": run_failures}[sys.argv[1]](Path(sys.argv[2]))
+    runs = {"checks": run_checks, "failures": run_failures, "launches": run_launches}
+    runs[sys.argv[1]](Path(sys.argv[2]))

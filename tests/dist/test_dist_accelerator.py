@@ -24,6 +24,22 @@ def group(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     torch_dist.destroy_process_group()
 
 
+@pytest.mark.parametrize("backend", ["gloo", "nccl", "cpu:gloo,cuda:nccl"])
+def test_device_follows_the_local_rank(backend: str, tmp_path: Path) -> None:
+    last = torch.cuda.device_count() - 1
+    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": str(last)}
+    torch.cuda.set_device(0)
+
+    dist.init_dist("pytorch", backend, init_method=f"file://{tmp_path / 'store'}", timeout=30)
+    try:
+        assert torch.cuda.current_device() == last
+        assert dist.get_comm_device() == torch.device(
+            "cpu" if backend == "gloo" else f"cuda:{last}"
+        )
+    finally:
+        torch_dist.destroy_process_group()
+
+
 def test_device_of_communication_is_the_back_ends(group: str) -> None:
     assert dist.get_comm_device().type == ("cpu" if group == "gloo" else "cuda")
 

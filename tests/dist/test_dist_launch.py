@@ -1,16 +1,19 @@
 """What each launcher leaves in the environment, and the groups made of it in this process."""
 
 import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as torch_dist
+from torch.distributed.rendezvous import rendezvous
 
 import engine_dist as dist
-from engine_dist._launch import first_host, read_slurm
+from engine_dist._launchers import first_host, read_launch
 
+LAUNCHERS = ("SLURM_", "OMPI_", "PMI", "MPI_", "MV2_", "TORCHELASTIC_")
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 SLURM = {
     "SLURM_PROCID": "0",
@@ -32,9 +35,19 @@ OPEN_MPI = {
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in list(os.environ):
-        if name in VARIABLES or name.startswith(("SLURM_", "OMPI_", "PMI_", "MV2_")):
+        if name in VARIABLES or name.startswith(
+            ("SLURM_", "OMPI_", "PMI", "MPI_", "MV2_", "TORCHELASTIC_")
+        ):
             monkeypatch.delenv(name)
     return monkeypatch
+
+
+@pytest.fixture
+def alone(clean: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """Be the one rank of a launch, and return where to meet."""
+    clean.setenv("RANK", "0")
+    clean.setenv("WORLD_SIZE", "1")
+    return {"init_method": f"file://{tmp_path / 'store'}"}
 
 
 def join(launcher: str, folder: Path) -> dict[str, str]:
@@ -85,10 +98,18 @@ def test_init_dist_exports_what_the_launcher_says(
 
 
 def test_slurm_gives_address_and_a_port_of_the_job() -> None:
-    launch = read_slurm(SLURM | {"SLURM_NODEID": "2", "SLURM_PROCID": "4", "SLURM_LOCALID": "2"})
+    own = {"SLURM_NTASKS": "5", "SLURM_NODEID": "2", "SLURM_PROCID": "4", "SLURM_LOCALID": "2"}
+
+    launch = read_launch("slurm", SLURM | own)
 
     assert (launch.address, launch.port) == ("gpu07", 23456)
     assert (launch.rank, launch.local_rank, launch.local_size) == (4, 2, 3)
+
+
+def test_slurm_steps_of_one_job_have_ports_of_their_own() -> None:
+    ports = {read_launch("slurm", SLURM | {"SLURM_STEP_ID": str(step)}).port for step in range(5)}
+
+    assert len(ports) == 5
 
 
 @pytest.mark.parametrize(
@@ -97,9 +118,11 @@ def test_slurm_gives_address_and_a_port_of_the_job() -> None:
         ("node1", "node1"),
         ("node1,node2", "node1"),
         ("gpu[07-09,12],login1", "gpu07"),
+        ("node[01-04,07]", "node01"),
+        ("node-[3,5-6].example", "node-3.example"),
         ("rack[1-2]n[03,05]", "rack1n03"),
     ],
-    ids=["one", "two", "range", "racks"],
+    ids=["one", "two", "range", "only-range", "domain", "racks"],
 )
 def test_first_host_of_slurm_notation(nodes: str, host: str) -> None:
     assert first_host(nodes) == host
@@ -134,12 +157,89 @@ def test_missing_address_says_what_to_export(clean: pytest.MonkeyPatch) -> None:
         dist.init_dist("pytorch")
 
 
-@pytest.mark.parametrize("timeout", [0, -1.5, timedelta(0)], ids=["zero", "negative", "delta"])
-def test_timeout_must_be_positive(
-    clean: pytest.MonkeyPatch, tmp_path: Path, timeout: float | timedelta
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"RANK": "first"}, "RANK='first', which is no whole number"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE='', which is no whole number"),
+        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK='-1', which is no whole number"),
+        ({"RANK": "2"}, "rank 2 is not one of 2 ranks, which count from 0.*torchrun"),
+        ({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "http"}, "MASTER_PORT='http' is not a port"),
+        ({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "70000"}, "MASTER_PORT='70000' is not a port"),
+    ],
+    ids=["word", "empty", "negative", "beyond", "port-word", "port-high"],
+)
+def test_unusable_variables_are_named(
+    clean: pytest.MonkeyPatch, given: dict[str, str], message: str
 ) -> None:
-    clean.setenv("RANK", "0")
-    clean.setenv("WORLD_SIZE", "1")
+    for name, value in ({"RANK": "0", "WORLD_SIZE": "2"} | given).items():
+        clean.setenv(name, value)
 
+    with pytest.raises(ValueError, match=message):
+        dist.init_dist("pytorch", "gloo", timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("backend", "error", "message"),
+    [
+        ("gluu", ValueError, "unknown backend 'gluu'; choose from .*gloo"),
+        ("cpu:gloo,cuda:nckl", ValueError, "unknown backend 'nckl'"),
+        ("xccl", RuntimeError, "'xccl' needs a device of type 'xpu'"),
+    ],
+    ids=["typo", "typo-in-list", "no-device"],
+)
+@pytest.mark.skipif(torch.xpu.is_available(), reason="has the device that is missing here")
+def test_unusable_backend_is_named(
+    alone: dict[str, str], backend: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        dist.init_dist("pytorch", backend, **alone)
+
+
+def test_second_group_beside_the_first_is_refused(alone: dict[str, str]) -> None:
+    dist.init_dist("pytorch", "GLOO", **alone)
+    try:
+        with pytest.raises(RuntimeError, match=r"exists already; call .*destroy"):
+            dist.init_dist("pytorch", "gloo", **alone)
+    finally:
+        torch_dist.destroy_process_group()
+
+
+def test_taken_port_asks_for_another(clean: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        for name, value in ({"RANK": "0", "WORLD_SIZE": "2"} | address).items():
+            clean.setenv(name, value)
+
+        with pytest.raises(dist.DistError, match=f"{port}: .*export another MASTER_PORT"):
+            dist.init_dist("pytorch", "gloo", timeout=5)
+
+
+def test_rank_given_twice_is_refused(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clean.setenv("RANK", "0")
+    clean.setenv("WORLD_SIZE", "2")
+    left_over, _, _ = next(rendezvous(f"file://{tmp_path / 'store'}", 0, 2))
+    for number in range(9):  # whatever groups this process had before
+        left_over.add(f"engine_dist/0/{number}/joined/0", 1)
+
+    with pytest.raises(dist.DistError, match=r"rank 0 has joined .*left over from"):
+        dist.init_dist("pytorch", "gloo", init_method=f"file://{tmp_path / 'store'}", timeout=5)
+
+
+@pytest.mark.parametrize("timeout", ["10 min", [10]], ids=["text", "list"])
+def test_timeout_must_be_a_number(alone: dict[str, str], timeout: object) -> None:
+    with pytest.raises(TypeError, match="neither a number of seconds nor a timedelta"):
+        dist.init_dist("pytorch", "gloo", **alone, timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    "timeout",
+    [0, -1.5, timedelta(0), float("inf"), float("nan")],
+    ids=["zero", "negative", "delta", "infinite", "nan"],
+)
+def test_timeout_must_be_positive(alone: dict[str, str], timeout: float | timedelta) -> None:
     with pytest.raises(ValueError, match="must be positive"):
-        dist.init_dist("pytorch", init_method=f"file://{tmp_path / 'store'}", timeout=timeout)
+        dist.init_dist("pytorch", **alone, timeout=timeout)

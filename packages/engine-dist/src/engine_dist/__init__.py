@@ -28,6 +28,7 @@ from engine_dist._groups import (
     is_main_process,
     master_only,
 )
+from engine_dist._guard import guard_collective
 from engine_dist._launch import init_dist
 from engine_dist._objects import (
     all_gather_object,
@@ -38,7 +39,6 @@ from engine_dist._objects import (
     gather_object,
 )
 from engine_dist._tensors import cast_data_device, get_data_device
-from engine_dist._watch import guard_collective
 
 __all__ = [
     "DistError",

@@ -18,8 +18,8 @@ from engine_dist._groups import (
     get_rank,
     get_world_size,
 )
+from engine_dist._guard import guard_collective
 from engine_dist._tensors import Data, flatten, group_by_dtype, list_tensors, unflatten_into
-from engine_dist._watch import guard_collective
 
 Op: TypeAlias = str | ReduceOp.RedOpType
 """The name of a reduction, or torch's constant for it."""

@@ -10,6 +10,8 @@ from typing import ParamSpec, TypeAlias, TypeVar
 import torch
 import torch.distributed as torch_dist
 
+from engine_dist._guard import guard_collective
+
 Group: TypeAlias = torch_dist.ProcessGroup | None
 """A process group; None stands for the default group of all ranks."""
 
@@ -128,7 +130,10 @@ def new_group(
 ) -> torch_dist.ProcessGroup:
     """Make a group, as a collective of all ranks, that waits as long as the default group does."""
     members = None if ranks is None else list(ranks)
-    made: torch_dist.ProcessGroup = torch_dist.new_group(members, timeout=_timeout, backend=backend)
+    with guard_collective("new_group"):
+        made: torch_dist.ProcessGroup = torch_dist.new_group(
+            members, timeout=_timeout, backend=backend
+        )
     return made
 
 

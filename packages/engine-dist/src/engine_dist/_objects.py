@@ -1,7 +1,6 @@
 """Collectives on picklable objects, and the collection of results over ranks."""
 
 import itertools
-import pickle
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from engine_dist._groups import (
     get_world_size,
     new_group,
 )
-from engine_dist._watch import guard_collective
+from engine_dist._guard import guard_collective
 
 # A gloo group beside a default group that cannot send from the CPU, with that default group.
 # Weak, so that they go when destroyed.
@@ -206,15 +205,23 @@ def _gather_through_files(part: Any, folder: Path) -> list[Any] | None:
     path = folder / f"part_{get_rank()}.pkl"
     path.write_bytes(_wire.dump(part))
     torch_dist.barrier()
-    if get_rank() != 0:
-        return None
-    parts = []
-    for rank in range(get_world_size()):
-        path = folder / f"part_{rank}.pkl"
-        with path.open("rb") as file:
-            parts.append(pickle.load(file))
-        path.unlink()
+    parts = None
+    if get_rank() == 0:
+        parts = [_take_part(folder / f"part_{rank}.pkl") for rank in range(get_world_size())]
+    torch_dist.barrier()  # or the next results would overwrite these before they are read
     return parts
+
+
+def _take_part(path: Path) -> Any:
+    try:
+        part = _wire.load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is missing on rank 0: tmpdir must be a folder that all ranks reach; "
+            "leave it out to collect in memory"
+        ) from error
+    path.unlink()
+    return part
 
 
 def _cpu_group() -> Group:

@@ -1,0 +1,160 @@
+"""What each launcher leaves in the environment of the processes that it starts."""
+
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import overload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """This process's place among those that were launched together.
+
+    `address` and `port` say where rank 0 can be reached, as far as the launcher tells.
+    """
+
+    rank: int
+    world_size: int
+    local_rank: int
+    local_size: int | None = None
+    address: str | None = None
+    port: int | None = None
+
+
+def read_launch(launcher: str, environ: Mapping[str, str]) -> Launch:
+    """Read this process's place from what a launcher left in the environment.
+
+    Raises:
+        ValueError: The launcher is unknown, or a variable holds what it cannot.
+        RuntimeError: A variable that the launcher sets is missing.
+    """
+    if launcher not in _LAUNCHERS:
+        raise ValueError(f"unknown launcher {launcher!r}; choose from {', '.join(_LAUNCHERS)}")
+    launch = _LAUNCHERS[launcher](environ)
+    if not 0 <= launch.rank < launch.world_size:
+        raise ValueError(
+            f"rank {launch.rank} is not one of {launch.world_size} ranks, which count from 0: "
+            f"check the environment, or start with {_COMMANDS[launcher]}"
+        )
+    return launch
+
+
+def _read_torchrun(environ: Mapping[str, str]) -> Launch:
+    rank = _number(environ, "RANK", launcher="pytorch")
+    return Launch(
+        rank=rank,
+        world_size=_number(environ, "WORLD_SIZE", launcher="pytorch"),
+        local_rank=_optional(environ, "LOCAL_RANK", default=rank),
+        local_size=_optional(environ, "LOCAL_WORLD_SIZE"),
+    )
+
+
+def _read_slurm(environ: Mapping[str, str]) -> Launch:
+    """Read what srun tells each task; the first node of the list is rank 0's."""
+    nodes = _first(environ, "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
+    tasks = _first(environ, "SLURM_STEP_NUM_TASKS")  # those of the job may be more
+    return Launch(
+        rank=_number(environ, "SLURM_PROCID", launcher="slurm"),
+        world_size=int(tasks) if tasks else _number(environ, "SLURM_NTASKS", launcher="slurm"),
+        local_rank=_number(environ, "SLURM_LOCALID", launcher="slurm"),
+        local_size=_tasks_of_node(environ),
+        address=first_host(nodes) if nodes else None,
+        port=_port_of_job(environ),
+    )
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str | None:
+    return next((environ[name] for name in names if environ.get(name)), None)
+
+
+def _port_of_job(environ: Mapping[str, str]) -> int | None:
+    """Choose a port by job and step: those that share a node must not share a port."""
+    job, step = environ.get("SLURM_JOB_ID", ""), environ.get("SLURM_STEP_ID", "")
+    if not job.isdecimal():
+        return None
+    # Below the range that systems hand out themselves.
+    return 20000 + (int(job) + 1000 * int(step if step.isdecimal() else 0)) % 10000
+
+
+def _tasks_of_node(environ: Mapping[str, str]) -> int | None:
+    """Read how many tasks this node runs from slurm's list for all nodes, such as ``2(x3),1``."""
+    tasks = _first(environ, "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
+    node = _optional(environ, "SLURM_NODEID")
+    if tasks is None or node is None:
+        return None
+    counts: list[int] = []
+    for count, repeat in re.findall(r"(\d+)(?:\(x(\d+)\))?", tasks):
+        counts += [int(count)] * int(repeat or 1)
+    return counts[node] if node < len(counts) else None
+
+
+def first_host(nodes: str) -> str:
+    """Return the first host of slurm's compact notation.
+
+    Example:
+        >>> first_host("gpu[07-09,12],login1")
+        'gpu07'
+    """
+    first = re.split(r",(?![^\[]*\])", nodes)[0]
+    return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
+
+
+# How Open MPI, MVAPICH2, MPICH and Intel MPI name rank, size, local rank and local size.
+_OPEN_MPI = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
+_MPI_VARIABLES = (
+    tuple(f"OMPI_COMM_WORLD_{name}" for name in _OPEN_MPI),
+    tuple(f"MV2_COMM_WORLD_{name}" for name in _OPEN_MPI),
+    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
+)
+
+
+def _read_mpi(environ: Mapping[str, str]) -> Launch:
+    """Read what the mpirun of Open MPI, MVAPICH2, MPICH or Intel MPI tells each process."""
+    names = next((names for names in _MPI_VARIABLES if names[0] in environ), _MPI_VARIABLES[0])
+    rank, world_size = (_number(environ, name, launcher="mpi") for name in names[:2])
+    local_size = _optional(environ, names[3])
+    job = environ.get("PMIX_NAMESPACE")  # Open MPI's name for the launch; others give none
+    return Launch(
+        rank=rank,
+        world_size=world_size,
+        local_rank=_optional(environ, names[2], default=rank),
+        local_size=local_size,
+        address="127.0.0.1" if local_size == world_size else None,
+        port=20000 + zlib.crc32(job.encode()) % 10000 if job else None,
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, *, launcher: str) -> int:
+    if name not in environ:
+        raise RuntimeError(
+            f"{name} is not set, though the launcher {launcher!r} sets it: "
+            f"start with {_COMMANDS[launcher]}"
+        )
+    return _whole(name, environ[name])
+
+
+@overload
+def _optional(environ: Mapping[str, str], name: str) -> int | None: ...
+@overload
+def _optional(environ: Mapping[str, str], name: str, default: int) -> int: ...
+def _optional(environ: Mapping[str, str], name: str, default: int | None = None) -> int | None:
+    return _whole(name, environ[name]) if name in environ else default
+
+
+def _whole(name: str, value: str) -> int:
+    if not value.isdecimal():
+        raise ValueError(f"the environment has {name}={value!r}, which is no whole number")
+    return int(value)
+
+
+_COMMANDS = {
+    "pytorch": "`torchrun --nproc-per-node=N script.py`",
+    "slurm": "`srun --ntasks=N python script.py`",
+    "mpi": "`mpirun -n N python script.py`",
+}
+_LAUNCHERS: dict[str, Callable[[Mapping[str, str]], Launch]] = {
+    "pytorch": _read_torchrun,
+    "slurm": _read_slurm,
+    "mpi": _read_mpi,
+}

@@ -1,0 +1,79 @@
+"""Real processes that find each other by what a launcher leaves in their environment."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Ranks = Callable[[str], tuple[Path, dict[str, Any]]]
+
+
+def reports_of(ranks: Ranks, case: str, size: int) -> list[dict[str, Any]]:
+    """Read what each rank of a case found, once all of them ended well."""
+    folder, ended = ranks("launches")
+    for rank in range(size):
+        process = ended[f"{case}_{rank}"]
+        assert process.end == 0, f"rank {rank} ended by {process.end}:\n{process.output}"
+    return [json.loads((folder / f"{case}_{rank}.json").read_text()) for rank in range(size)]
+
+
+# For each case the local rank and local size of each rank.
+PLACES = {
+    "torchrun": [[0, 2], [1, 2]],
+    "slurm": [[0, 2], [1, 2], [0, 2], [1, 2]],
+    "slurm-step": [[0, 2], [1, 2]],
+    "open-mpi": [[0, 2], [1, 2]],
+    "mpich": [[0, 2], [1, 2]],
+    "mvapich": [[0, 1], [0, 1]],
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_ranks_of_each_launcher_meet(ranks: Ranks, case: str) -> None:
+    size = len(PLACES[case])
+
+    reports = reports_of(ranks, case, size)
+
+    assert [report["info"] for report in reports] == [[rank, size] for rank in range(size)]
+    assert [report["local"] for report in reports] == PLACES[case]
+    assert all(report["gathered"] == list(range(size)) for report in reports)
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_ranks_of_each_launcher_export_the_same_address(ranks: Ranks, case: str) -> None:
+    reports = reports_of(ranks, case, len(PLACES[case]))
+
+    places = {(each["environ"]["MASTER_ADDR"], each["environ"]["MASTER_PORT"]) for each in reports}
+    assert len(places) == 1
+    assert places.pop()[0] == "127.0.0.1"
+    for rank, report in enumerate(reports):
+        environ = report["environ"]
+        assert (environ["RANK"], environ["WORLD_SIZE"]) == (str(rank), str(len(reports)))
+        assert [int(environ["LOCAL_RANK"]), int(environ["LOCAL_WORLD_SIZE"])] == report["local"]
+
+
+def test_torchrun_itself_starts_a_group(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import engine_dist as dist\n"
+        "dist.init_dist('pytorch', 'gloo', timeout=60)\n"
+        "print('gathered', dist.all_gather_object(dist.get_local_rank()))\n"
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+    done = subprocess.run(
+        [*torchrun, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"gathered \[0, 1\]", done.stdout)) == 2
