@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from engine_runner._errors import SettingsError
 from engine_runner.hooks import CheckpointHook
 from engine_runner.hooks._best import best_metrics
 
@@ -60,7 +61,7 @@ def test_metric_is_found_without_its_prefix() -> None:
 def test_metric_that_is_not_reported_is_an_error() -> None:
     [best] = best_metrics("accuracy", None, None, None)
 
-    with pytest.raises(KeyError, match="'error'"):
+    with pytest.raises(SettingsError, match="'error'"):
         best.name({"error": 0.1})
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from engine_runner.cli import main
 
@@ -126,7 +127,7 @@ def command(
 def engine(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, and check its exit code."""
     done = subprocess.run(
-        [ENGINE, *arguments], cwd=folder, capture_output=True, text=True, timeout=120
+        [ENGINE, *arguments], cwd=folder, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done
@@ -245,8 +246,22 @@ def test_env_reports_the_environment(command: Command) -> None:
         (["test", "cfg.py", "no.pth"], 2, "no such checkpoint: no.pth"),
         (["tarin", "cfg.py"], 2, "tarin"),
         (["train", "cfg.py", "--cfg-options", "val_evaluator=None"], 1, "val_evaluator"),
+        (["train", "."], 2, "is a folder"),
+        (["train", "cfg.py", "--cfg-options", "modl.type=Line"], 2, "did you mean 'model'?"),
+        (["train", "cfg.py", "--launcher", "pytorch"], 2, "torchrun --nproc-per-node"),
+        (["train", "cfg.py", "--work-dir", "task.py"], 1, "work_dir"),
+        (["train", "cfg.py", "--cfg-options", "log_level=LOUD"], 1, "log_level is one of"),
+        (["train", "--resume", "cgf.py"], 2, "did you mean cfg.py?"),
+        (
+            ["train", "cfg.py", "--cfg-options", "load_from=http://127.0.0.1:1/x.pth"],
+            1,
+            "127.0.0.1",
+        ),
     ],
-    ids=["file", "option", "type", "argument", "checkpoint", "command", "group"],
+    ids=[
+        *("file", "option", "type", "argument", "checkpoint", "command", "group", "folder"),
+        *("key", "launcher", "work-dir", "log-level", "resume", "unreachable"),
+    ],
 )
 def test_mistake_is_told_without_a_traceback(
     command: Command, arguments: list[str], code: int, words: str
@@ -255,6 +270,7 @@ def test_mistake_is_told_without_a_traceback(
 
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert "imported on the way" not in done.stderr
 
 
 def test_mistake_in_a_file_is_told_with_its_line_and_what_was_meant(
@@ -265,6 +281,38 @@ def test_mistake_in_a_file_is_told_with_its_line_and_what_was_meant(
     done = command("train", "wrong.py", code=1)
 
     assert re.search(r"wrong\.py:3: model\.bais: .*did you mean 'bias'\?", done.stderr)
+
+
+def test_mistake_is_told_without_the_signature_of_what_was_to_be_built(command: Command) -> None:
+    wrong = ["train", "cfg.py", "--cfg-options", "optim_wrapper.optimizer.lrr=1"]
+
+    lines = command(*wrong, code=1).stderr.splitlines()
+
+    assert lines[0] == "Error: cannot build `SGD` (torch.optim.sgd): it takes no argument 'lrr'"
+    assert "did you mean 'lr'?" in lines[1]
+    assert len(lines) <= 4
+
+
+def test_custom_imports_of_the_command_line_are_imported(project: Path, command: Command) -> None:
+    (project / "task.py").rename(project / "other_task.py")
+    (project / "task.py").write_text("")
+
+    done = command("check", "cfg.py", "--cfg-options", "custom_imports.imports=[other_task]")
+
+    assert "no problems" in done.stdout
+
+
+@pytest.mark.parametrize("partial", [False, True], ids=["refused", "partial"])
+def test_checkpoint_of_another_model_is_refused_unless_asked_for(
+    project: Path, command: Command, partial: bool
+) -> None:
+    torch.save({"state_dict": {"linear.weight": torch.ones(1, 1)}}, project / "other.pth")
+
+    option = ["--partial"] if partial else []
+    done = command("test", "cfg.py", "other.pth", *option, code=int(not partial))
+
+    assert ("missing keys in the weights: linear.bias" in done.stderr) is not partial
+    assert ("\nerror: " in done.stdout) is partial
 
 
 def test_debug_shows_the_traceback(project: Path, command: Command) -> None:
@@ -295,7 +343,7 @@ def test_two_processes_train_under_torchrun(project: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -316,7 +364,7 @@ def test_validation_over_ranks_counts_each_sample_once(tmp_path: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine_model.weights import StateDictError
 from engine_runner import Hook, Runner, find_latest_checkpoint
 from engine_runner.checkpoint import mark_latest_checkpoint
 
@@ -170,6 +171,22 @@ def test_latest_checkpoint_of_a_moved_folder_is_found(tmp_path: Path) -> None:
     assert find_latest_checkpoint(moved) == str(moved / "epoch_1.pth")
 
 
+@pytest.mark.parametrize("lost", ["last_checkpoint", "epoch_3.pth"])
+def test_checkpoint_written_last_takes_the_place_of_what_was_lost(
+    make_runner: MakeRunner, lost: str
+) -> None:
+    best = {"checkpoint": {"type": "CheckpointHook", "interval": 1, "save_best": "error"}}
+    runner = make_runner(default_hooks=best)
+    runner.train()
+    work_dir = Path(runner.work_dir)
+    (work_dir / lost).unlink()
+
+    found = find_latest_checkpoint(work_dir)
+
+    expected = "epoch_3.pth" if lost == "last_checkpoint" else "epoch_2.pth"
+    assert found == str(work_dir / expected)
+
+
 def test_latest_checkpoint_that_is_gone_is_none(tmp_path: Path) -> None:
     mark_latest_checkpoint(tmp_path, tmp_path / "epoch_1.pth")
 
@@ -190,6 +207,37 @@ def test_resume_from_weights_alone_is_refused(make_runner: MakeRunner, tmp_path:
 
     with pytest.raises(ValueError, match="resume=False"):
         make_runner(load_from=str(file), resume=True).train()
+
+
+def test_resume_with_another_model_is_refused(
+    make_runner: MakeRunner, settings: Callable[..., dict[str, Any]]
+) -> None:
+    make_runner().train()
+    other = settings()["model"]
+    other.linear = torch.nn.Linear(1, 1, bias=False)
+    other.second = torch.nn.Linear(1, 1)
+
+    with pytest.raises(StateDictError, match=r"(?s)missing.*second\.weight.*resume=False"):
+        make_runner(model=other, resume=True).train()
+
+
+def test_resume_tells_what_has_changed_in_the_config(
+    settings: Callable[..., dict[str, Any]],
+) -> None:
+    def log(**changes: Any) -> str:
+        runner = Runner(**settings(**changes))
+        runner.train()
+        return Path(runner.log_dir, f"{runner.timestamp}.log").read_text()
+
+    log(cfg={"lr": 0.1, "unchanged": 1, "work_dir": "a"})
+    same = log(cfg={"lr": 0.1, "unchanged": 1, "work_dir": "b"}, resume=True)
+    changed = log(cfg={"lr": 0.2, "unchanged": 1}, resume=True)
+
+    assert "the config has changed" not in same
+    assert (
+        "the config has changed since the checkpoint was saved:\n-lr = 0.1\n+lr = 0.2\nOpt"
+        in changed
+    )
 
 
 def test_test_gives_the_metrics_of_the_checkpoint(

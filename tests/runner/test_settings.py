@@ -1,10 +1,14 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from engine_runner import Runner, Settings
+from engine_runner._environment import setup_environment
 from engine_runner._errors import NotConfiguredError, SettingsError
+from engine_runner._naming import create_log_dir
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,69 @@ def test_settings_from_cfg_leave_other_keys_to_the_config() -> None:
     settings = Settings.from_cfg({"model": {}, "work_dir": "runs", "data_root": "data"})
 
     assert settings.work_dir == "runs"
+
+
+def test_settings_from_cfg_refuse_a_misspelt_key_that_would_be_passed_over() -> None:
+    with pytest.raises(SettingsError, match=r"'param_schduler'.*did you mean 'param_scheduler'"):
+        Settings.from_cfg({"model": {}, "work_dir": "runs", "param_schduler": []})
+
+
+def test_settings_from_cfg_leave_alone_what_resembles_a_setting_that_is_there() -> None:
+    settings = Settings.from_cfg(
+        {"model": {}, "work_dir": "runs", "custom_hooks": [], "custom_hooks2": []}
+    )
+
+    assert settings.custom_hooks == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": "ResNet"}, "model is a part of the run, or a config .*got 'ResNet'"),
+        ({"param_scheduler": 5, "optim_wrapper": {}}, "param_scheduler is a part"),
+        ({"custom_hooks": "EMAHook"}, "custom_hooks is a part"),
+        ({"default_hooks": [{"type": "LoggerHook"}]}, "default_hooks is a mapping such as"),
+        ({"randomness": 5}, "randomness is a mapping such as dict"),
+        ({"launcher": "torch"}, "launcher is one of none, pytorch, slurm, mpi, got 'torch'"),
+        ({"log_level": "INFOO"}, "log_level is one of .*INFO.*got 'INFOO'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_settings_refuse_what_is_of_the_wrong_kind(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings(**{"model": None, "work_dir": "runs", **wrong})
+
+
+@pytest.mark.parametrize(
+    ("env_cfg", "message"),
+    [
+        ({"cudnn": True}, r"does not know \['cudnn'\]"),
+        ({"mp_cfg": {"mp_start_method": "frok"}}, "env_cfg: .*'frok'.*fork"),
+        ({"mp_cfg": {"threads": 1}}, "env_cfg: .*'threads'"),
+        ({"torch_num_threads": 0}, "torch_num_threads must be a whole number of at least 1"),
+    ],
+    ids=["key", "start-method", "argument", "threads"],
+)
+def test_environment_that_makes_no_sense_is_refused(env_cfg: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        setup_environment(env_cfg, "none")
+
+
+def test_environment_sets_the_threads_of_torch() -> None:
+    before = torch.get_num_threads()
+
+    try:
+        setup_environment({"torch_num_threads": 1}, "none")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_work_dir_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(SettingsError, match=r"work_dir .*file.* cannot be written to"):
+        create_log_dir(tmp_path / "file")
 
 
 def test_settings_take_a_single_custom_hook() -> None:

@@ -263,6 +263,79 @@ def test_shuffle_in_a_dataloader_config_is_refused(make_runner: MakeRunner) -> N
         Runner.build_dataloader({"dataset": [1], "shuffle": True})
 
 
+def test_dataloader_key_misspelt_is_told_with_what_was_meant() -> None:
+    sampler = {"type": "DefaultSampler"}
+
+    with pytest.raises(ValueError, match="no 'batch_sise'; did you mean 'batch_size'"):
+        Runner.build_dataloader({"dataset": [1], "sampler": sampler, "batch_sise": 2})
+
+
+def test_default_hook_that_does_not_exist_is_not_dropped_in_silence(
+    make_runner: MakeRunner,
+) -> None:
+    with pytest.raises(ValueError, match=r"drops 'checkpont'.*checkpoint"):
+        make_runner(default_hooks={"checkpont": None})
+
+
+def test_misspelt_argument_of_the_checkpoint_hook_is_told_before_the_first_epoch(
+    make_runner: MakeRunner,
+) -> None:
+    runner = make_runner(default_hooks={"checkpoint": {"type": "CheckpointHook", "intervall": 1}})
+
+    with pytest.raises(ValueError, match="'intervall'; did you mean 'interval'"):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_meta_of_the_checkpoint_hook_is_saved(make_runner: MakeRunner) -> None:
+    hook = {"type": "CheckpointHook", "interval": 3, "meta": {"classes": ["a"]}}
+    runner = make_runner(default_hooks={"checkpoint": hook})
+
+    runner.train()
+
+    checkpoint = torch.load(Path(runner.work_dir, "epoch_3.pth"), weights_only=True)
+    assert checkpoint["meta"]["classes"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "train_cfg",
+    [
+        {"by_epoch": True, "max_epochs": "many"},
+        {"by_epoch": True, "max_epochs": 1.5},
+        {"by_epoch": True, "max_epochs": 3, "val_interval": "often"},
+        {"by_epoch": True, "max_epochs": 3, "val_interval": 0},
+        {"by_epoch": False, "max_iters": None},
+        {"by_epoch": False, "max_iters": 3, "val_begin": 0.5},
+    ],
+    ids=str,
+)
+def test_number_that_is_none_is_refused(make_runner: MakeRunner, train_cfg: dict[str, Any]) -> None:
+    runner = make_runner(train_cfg=train_cfg)
+
+    with pytest.raises(ValueError, match="must be a whole number of at least"):
+        runner.train()
+
+
+@pytest.mark.parametrize("kind", ["LoggerHook", "CheckpointHook"])
+@pytest.mark.parametrize("interval", ["1", 1.5, None], ids=str)
+def test_interval_of_a_hook_must_be_a_whole_number(
+    make_runner: MakeRunner, kind: str, interval: Any
+) -> None:
+    with pytest.raises(ValueError, match="interval must be a whole number of at least"):
+        make_runner(custom_hooks=[{"type": kind, "interval": interval}])
+
+
+def test_second_run_in_a_folder_is_warned_of_the_first(make_runner: MakeRunner) -> None:
+    make_runner().train()
+
+    anew, resumed = make_runner(), make_runner(resume=True)
+    anew.train()
+    resumed.train()
+
+    assert "holds checkpoints of an earlier run" in _log(anew)
+    assert "holds checkpoints of an earlier run" not in _log(resumed)
+
+
 def test_train_cfg_with_type_and_by_epoch_is_refused(make_runner: MakeRunner) -> None:
     runner = make_runner(
         train_cfg={"type": "EpochBasedTrainLoop", "by_epoch": True, "max_epochs": 1}

@@ -5,7 +5,9 @@ Each takes an object or its config. An object is returned as it is; a config is 
 
 import logging
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -71,7 +73,8 @@ def build_dataloader(
         diff_rank_seed: Let the sampler draw a seed that the ranks share by themselves.
 
     Raises:
-        SettingsError: There is neither ``sampler`` nor ``batch_sampler``, or there is ``shuffle``.
+        SettingsError: There is neither ``sampler`` nor ``batch_sampler``, there is ``shuffle``, or
+            a key that a data loader does not take.
         TypeError: ``dataloader`` is neither a loader nor a config.
     """
     if isinstance(dataloader, DataLoader):
@@ -103,7 +106,14 @@ def build_dataloader(
     return ResumableDataLoader(dataset, sampler=sampler, batch_sampler=batch_sampler, **config)
 
 
+_LOADER_KEYS = frozenset(signature(DataLoader).parameters)
+
+
 def _check_dataloader(config: Config) -> None:
+    for key in config.keys() - _LOADER_KEYS:
+        meant = get_close_matches(key, _LOADER_KEYS, n=1)
+        hint = f"; did you mean {meant[0]!r}?" if meant else ""
+        raise SettingsError(f"a dataloader config takes no {key!r}{hint}")
     if "dataset" not in config:
         raise SettingsError(f"a dataloader config needs 'dataset', got the keys {sorted(config)}")
     if config.get("shuffle"):

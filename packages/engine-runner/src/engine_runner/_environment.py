@@ -9,10 +9,14 @@ from typing import Any
 import torch
 
 from engine_dist import get_rank, init_dist, is_distributed, sync_random_seed
+from engine_runner._errors import SettingsError
+from engine_runner._numbers import whole_number
 from engine_utils.dl_utils import set_multi_processing
 
 _log = logging.getLogger("engine.runner")
-_ENV_KEYS = {"backend", "cudnn_benchmark", "dist_cfg", "mp_cfg", "resource_limit"}
+_ENV_KEYS = {
+    *("backend", "cudnn_benchmark", "dist_cfg", "mp_cfg", "resource_limit", "torch_num_threads")
+}
 
 
 def setup_environment(env_cfg: Mapping[str, Any], launcher: str) -> None:
@@ -20,17 +24,28 @@ def setup_environment(env_cfg: Mapping[str, Any], launcher: str) -> None:
 
     Args:
         env_cfg: ``cudnn_benchmark``, ``mp_cfg`` (``mp_start_method``, ``opencv_num_threads``),
-            ``dist_cfg`` (``backend``, ``timeout`` in seconds …), ``resource_limit`` (open files).
+            ``dist_cfg`` (``backend``, ``timeout`` in seconds …), ``resource_limit`` (open files),
+            ``torch_num_threads`` (CPU threads of PyTorch in this process).
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
 
     Raises:
-        ValueError: ``env_cfg`` holds a key that nothing reads.
+        SettingsError: ``env_cfg`` holds a key that nothing reads, or a value of no use.
     """
     unknown = sorted(set(env_cfg) - _ENV_KEYS)
     if unknown:
-        raise ValueError(f"env_cfg does not know {unknown}; its keys are {sorted(_ENV_KEYS)}")
+        raise SettingsError(f"env_cfg does not know {unknown}; its keys are {sorted(_ENV_KEYS)}")
+    try:
+        _apply(env_cfg, launcher)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"env_cfg: {error}") from error
+
+
+def _apply(env_cfg: Mapping[str, Any], launcher: str) -> None:
     if env_cfg.get("cudnn_benchmark"):
         torch.backends.cudnn.benchmark = True
+    if "torch_num_threads" in env_cfg:
+        threads = env_cfg["torch_num_threads"]
+        torch.set_num_threads(whole_number("torch_num_threads", threads, at_least=1))
     distributed = launcher != "none"
     mp_cfg = dict(env_cfg.get("mp_cfg") or {})
     set_multi_processing(**mp_cfg, distributed=distributed)

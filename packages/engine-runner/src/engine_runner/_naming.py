@@ -8,12 +8,16 @@ from typing import Any
 
 from engine_dist import broadcast_object_list, get_rank
 from engine_logging import MMLogger
+from engine_runner._errors import SettingsError
 
 
 def create_log_dir(work_dir: Path) -> Path:
     """Create ``work_dir/<timestamp>`` for this run alone, and return it on every rank.
 
     A second run of the same second gets ``<timestamp>_1``, and so on.
+
+    Raises:
+        SettingsError: ``work_dir`` cannot be created or written to.
     """
     shared: list[Any] = [None]
     if get_rank() == 0:
@@ -23,7 +27,15 @@ def create_log_dir(work_dir: Path) -> Path:
 
 
 def _claim_folder(work_dir: Path, timestamp: str) -> Path:
-    work_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        return _new_folder(work_dir, timestamp)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(f"work_dir {work_dir} cannot be written to: {reason}") from error
+
+
+def _new_folder(work_dir: Path, timestamp: str) -> Path:
     for number in range(1000):
         folder = work_dir / (f"{timestamp}_{number}" if number else timestamp)
         try:

@@ -10,7 +10,7 @@ from engine_evaluator import Evaluator
 from engine_logging import MessageHub, MMLogger
 from engine_optim import OptimWrapper, OptimWrapperDict
 from engine_runner import _build
-from engine_runner._errors import NotConfiguredError
+from engine_runner._errors import NotConfiguredError, SettingsError
 from engine_runner._identity import Identity
 from engine_runner._log_processor import LogProcessor
 from engine_runner.hooks import Hook
@@ -265,8 +265,17 @@ class Parts(Identity):
     def register_default_hooks(
         self, hooks: Mapping[str, Hook | Mapping[str, Any] | None] | None = None
     ) -> None:
-        """Add the default hooks; ``hooks`` replaces, adds or (with ``None``) drops by name."""
-        for hook in {**DEFAULT_HOOKS, **(hooks or {})}.values():
+        """Add the default hooks; ``hooks`` replaces, adds or (with ``None``) drops by name.
+
+        Raises:
+            SettingsError: A hook is dropped that is none of the default ones.
+        """
+        for name, hook in {**DEFAULT_HOOKS, **(hooks or {})}.items():
+            if hook is None and name not in DEFAULT_HOOKS:
+                raise SettingsError(
+                    f"default_hooks drops {name!r}, which is none of the default hooks: "
+                    f"{', '.join(DEFAULT_HOOKS)}"
+                )
             if hook is not None:
                 self.register_hook(hook)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from logging import getLevelNamesMapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,20 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 
+_PARTS = (
+    *("model", "train_dataloader", "val_dataloader", "test_dataloader"),
+    *("train_cfg", "val_cfg", "test_cfg", "optim_wrapper", "param_scheduler"),
+    *("val_evaluator", "test_evaluator", "custom_hooks", "log_processor", "visualizer"),
+)
+_MAPPINGS = {
+    "auto_scale_lr": "dict(enable=True, base_batch_size=16)",
+    "default_hooks": "dict(timer=dict(type='IterTimerHook'))",
+    "env_cfg": "dict(cudnn_benchmark=False)",
+    "randomness": "dict(seed=0)",
+}
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The arguments of `Runner`, which documents them; parts may be objects or configs.
@@ -23,8 +39,8 @@ class Settings:
     and of test. Building from settings never changes them.
 
     Raises:
-        SettingsError: A group is incomplete, ``param_scheduler`` comes without ``optim_wrapper``,
-            or ``randomness`` holds what nothing reads.
+        SettingsError: A setting is of the wrong kind, a group is incomplete, ``param_scheduler``
+            comes without ``optim_wrapper``, or ``randomness`` holds what nothing reads.
 
     Example:
         >>> Settings(model=None, work_dir="runs", val_cfg={})
@@ -62,15 +78,12 @@ class Settings:
     cfg: Any = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         for purpose, names in _GROUPS.items():
             self._check_group(purpose, names)
         if self.param_scheduler is not None and self.optim_wrapper is None:
             raise SettingsError(
                 "param_scheduler needs optim_wrapper, whose parameters it schedules"
-            )
-        if not isinstance(self.randomness, Mapping):
-            raise SettingsError(
-                f"randomness is a mapping such as dict(seed=0), got {self.randomness!r}"
             )
         unknown = sorted(set(self.randomness) - {"seed", "deterministic", "diff_rank_seed"})
         if unknown:
@@ -87,16 +100,15 @@ class Settings:
             cfg: A mapping, or an `engine_config.Config`.
 
         Raises:
-            SettingsError: The config has no ``model`` or no ``work_dir``.
+            SettingsError: The config has no ``model`` or no ``work_dir``, or a key that is nearly
+                the name of a setting which it lacks.
         """
+        names = [item.name for item in fields(cls)]
+        _check_spelling(cfg, names)
         for name in ("model", "work_dir"):
             if cfg.get(name) is None:
                 raise SettingsError(f"the config sets no {name!r}, without which nothing can run")
-        given = {
-            item.name: cfg[item.name]
-            for item in fields(cls)
-            if item.name in cfg and cfg[item.name] is not None
-        }
+        given = {name: cfg[name] for name in names if name in cfg and cfg[name] is not None}
         return cls(**{**given, "cfg": cfg})
 
     @property
@@ -108,6 +120,24 @@ class Settings:
             return [self.custom_hooks]
         return list(self.custom_hooks)
 
+    def _check_kinds(self) -> None:
+        for name in _PARTS:
+            value = getattr(self, name)
+            if isinstance(value, str | int | float):
+                raise SettingsError(
+                    f"{name} is a part of the run, or a config of one such as dict(type='...'), "
+                    f"got {value!r}"
+                )
+        for name in _MAPPINGS:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Mapping):
+                raise SettingsError(f"{name} is a mapping such as {_MAPPINGS[name]}, got {value!r}")
+        if self.launcher not in LAUNCHERS:
+            raise SettingsError(f"launcher is one of {', '.join(LAUNCHERS)}, got {self.launcher!r}")
+        if isinstance(self.log_level, str) and self.log_level not in getLevelNamesMapping():
+            names = ", ".join(getLevelNamesMapping())
+            raise SettingsError(f"log_level is one of {names} or a number, got {self.log_level!r}")
+
     def _check_group(self, purpose: str, names: tuple[str, ...]) -> None:
         given = [name for name in names if getattr(self, name) is not None]
         if given and len(given) != len(names):
@@ -115,4 +145,20 @@ class Settings:
             raise SettingsError(
                 f"{purpose} needs {names[0]}, {names[1]} and {names[2]} together, or none of them; "
                 f"missing: {', '.join(missing)}"
+            )
+
+
+def _check_spelling(cfg: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse a config whose misspelt key would be passed over in silence.
+
+    A config may hold keys of its own. Only one that is nearly the name of a setting, and a setting
+    that the config lacks, can hardly be meant so.
+    """
+    lacking = [name for name in names if name not in cfg]
+    for key in cfg:
+        meant = [] if key in names else get_close_matches(str(key), lacking, n=1, cutoff=0.85)
+        if meant:
+            raise SettingsError(
+                f"the config sets {key!r}, which nothing reads; did you mean {meant[0]!r}? If it "
+                "is meant to be another thing, give it another name"
             )

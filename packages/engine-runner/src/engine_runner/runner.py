@@ -1,7 +1,6 @@
 """The life of a run: settings, environment, parts, loops, checkpoints."""
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -9,32 +8,23 @@ from typing import Any
 from torch import nn
 from torch.utils.data import DataLoader
 
-import engine_runner
 from engine_config import Config
-from engine_dist import barrier, get_world_size
-from engine_fileio import join_path
-from engine_model.weights import CheckpointLoader, revise_names, weights_in
-from engine_model.weights import save_checkpoint as write_checkpoint
 from engine_registry import RUNNERS, DefaultScope
-from engine_runner import checkpoint as content
 from engine_runner._build import scale_learning_rate
 from engine_runner._environment import set_random_seed, setup_environment
 from engine_runner._naming import create_log_dir, experiment_name
-from engine_runner._parts import Parts
 from engine_runner._progress import Progress
 from engine_runner._report import environment_report
+from engine_runner._saving import Saving
 from engine_runner._settings import Settings
 from engine_runner._types import Model
 from engine_runner.hooks import HookList
-from engine_runner.strategies import choose_strategy, current_device
+from engine_runner.strategies import choose_strategy
 from engine_visualization import Visualizer
-
-_log = logging.getLogger("engine.runner")
-_WITHOUT_MODULE = [("^module.", "")]
 
 
 @RUNNERS.register_module()
-class Runner(Parts):
+class Runner(Saving):
     """Trains, validates and tests a model.
 
     Every part may be given as an object or as a config. Parts are built when they are needed: a
@@ -151,7 +141,7 @@ class Runner(Parts):
         self._optim_wrapper = None
         self._train_loop = self._val_loop = self._test_loop = None
         self.param_schedulers = []
-        self._loaded = False
+        self._loaded, self.load_report = False, None
         self._hooks = HookList()
         self.register_hooks(settings.default_hooks, settings.hooks)
         self.logger.info(f"Hooks will be executed in the following order:\n{self.get_hooks_info()}")
@@ -230,150 +220,6 @@ class Runner(Parts):
             name = Path(self.cfg.filename or f"{self.timestamp}.py").name
             self.cfg.dump(Path(self.work_dir) / name)
             self.visualizer.add_config(self.cfg)
-
-    # ---- checkpoints -----------------------------------------------------------------------
-
-    def load_or_resume(self) -> None:
-        """Resume, load weights, or do neither, as ``resume`` and ``load_from`` say; once."""
-        if self._loaded:
-            return
-        self._loaded = True
-        source = self._settings.load_from
-        if self._settings.resume and source is None:
-            source = content.find_latest_checkpoint(self.work_dir)
-            if source is not None:
-                self.logger.info(f"Auto resumed from the latest checkpoint {source}.")
-        if source is None:
-            return
-        load = self.resume if self._settings.resume else self.load_checkpoint
-        load(source)
-
-    def load_checkpoint(
-        self,
-        filename: str,
-        map_location: str | Callable[..., Any] = "cpu",
-        strict: bool = False,
-        revise_keys: list[tuple[str, str]] = _WITHOUT_MODULE,
-    ) -> dict[str, Any]:
-        """Load weights, and return the checkpoint.
-
-        Args:
-            filename: A path or URI.
-            map_location: Device for the tensors of the file.
-            strict: Refuse keys that are missing or unexpected.
-            revise_keys: Patterns and replacements by which keys are renamed.
-        """
-        checkpoint = self._read_checkpoint(filename, map_location)
-        state = revise_names(weights_in(checkpoint), revise_keys)
-        self.strategy.load_model_state(self.model, state, strict=strict)
-        self.logger.info(f"Load checkpoint from {filename}")
-        return checkpoint
-
-    def resume(
-        self,
-        filename: str,
-        resume_optimizer: bool = True,
-        resume_param_scheduler: bool = True,
-        map_location: str | Callable[..., Any] = "default",
-    ) -> None:
-        """Continue from a checkpoint: weights, optimizers, schedules, counters, data, randomness.
-
-        Args:
-            filename: A path or URI.
-            resume_optimizer: Restore the optimizers.
-            resume_param_scheduler: Restore the schedules.
-            map_location: Device for the tensors of the file; ``"default"`` for the run's device.
-
-        Raises:
-            ValueError: The file holds no counters, or other schedules than the run.
-        """
-        if map_location == "default":
-            map_location = str(current_device())
-        checkpoint = self.load_checkpoint(filename, map_location)
-        self.progress = content.load_progress(checkpoint)
-        meta = checkpoint.get("meta", {})
-        content.warn_of_changes(meta, seed=self.seed, world_size=get_world_size())
-        if "message_hub" in checkpoint:
-            self.message_hub.load_state_dict(checkpoint["message_hub"])
-        if self._settings.train_cfg is None:
-            return
-        if "optimizer" in checkpoint and resume_optimizer:
-            self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
-        if "param_schedulers" in checkpoint and resume_param_scheduler and self.param_schedulers:
-            content.load_scheduler_states(self.param_schedulers, checkpoint["param_schedulers"])
-        if checkpoint.get("dataloader") and hasattr(self.train_dataloader, "load_state_dict"):
-            self.train_dataloader.load_state_dict(checkpoint["dataloader"])
-        if "random" in checkpoint:
-            content.restore_random_states(checkpoint["random"])
-        self.logger.info(f"resumed epoch: {self.epoch}, iter: {self.iter}")
-
-    def save_checkpoint(
-        self,
-        out_dir: str,
-        filename: str,
-        file_client_args: Mapping[str, Any] | None = None,
-        save_optimizer: bool = True,
-        save_param_scheduler: bool = True,
-        meta: Mapping[str, Any] | None = None,
-        by_epoch: bool = True,
-        backend_args: Mapping[str, Any] | None = None,
-        *,
-        progress: Progress | None = None,
-    ) -> str:
-        """Save a checkpoint, and return its path. All ranks take part; the main one writes.
-
-        Args:
-            out_dir: The folder; any storage that engine-fileio knows.
-            filename: The file's name.
-            file_client_args: Older form of ``backend_args``.
-            save_optimizer: Include the optimizers.
-            save_param_scheduler: Include the schedules.
-            meta: Plain values to be added to the checkpoint's ``meta``.
-            by_epoch: Called at the end of an epoch that is not yet counted; else, of an iteration.
-            backend_args: Arguments of the storage back end.
-            progress: The counters to save, where neither is the case.
-        """
-        counted = progress or self.progress.advanced(
-            epochs=int(by_epoch), iterations=int(not by_epoch)
-        )
-        checkpoint: dict[str, Any] = {
-            "meta": {**content.describe(counted, **self._facts()), **(meta or {})},
-            "progress": counted.state_dict(),
-            "state_dict": self.strategy.model_state(self.model),
-            "message_hub": self.message_hub.state_dict(),
-            "random": content.capture_random_states(),
-        }
-        if self._settings.train_cfg is not None:
-            checkpoint["dataloader"] = content.dataloader_state(self.train_dataloader)
-        if save_optimizer and self._optim_wrapper is not None:
-            checkpoint["optimizer"] = self._optim_wrapper.state_dict()
-        if save_param_scheduler:
-            checkpoint["param_schedulers"] = content.scheduler_states(self.param_schedulers)
-        self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
-        storage = dict(backend_args or file_client_args or {}) or None
-        path = join_path(out_dir, filename, backend_args=storage)
-        if self.is_main:
-            write_checkpoint(checkpoint, path, backend_args=storage)
-        barrier()
-        return path
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "cfg": self.cfg.pretty_text,
-            "seed": self.seed,
-            "world_size": get_world_size(),
-            "experiment_name": self.experiment_name,
-            "engine_version": engine_runner.__version__,
-        }
-
-    def _read_checkpoint(
-        self, filename: str, map_location: str | Callable[..., Any]
-    ) -> dict[str, Any]:
-        checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(
-            filename, map_location=map_location
-        )
-        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        return checkpoint
 
     # ---- steps of train, val and test ------------------------------------------------------
 

@@ -7,11 +7,17 @@ from engine_runner.checkpoint._content import (
     load_scheduler_states,
     scheduler_states,
     warn_of_changes,
+    warn_of_new_config,
 )
-from engine_runner.checkpoint._latest import find_latest_checkpoint, mark_latest_checkpoint
+from engine_runner.checkpoint._latest import (
+    MARKER,
+    find_latest_checkpoint,
+    mark_latest_checkpoint,
+)
 from engine_runner.checkpoint._random import capture_random_states, restore_random_states
 
 __all__ = [
+    "MARKER",
     "capture_random_states",
     "dataloader_state",
     "describe",
@@ -22,4 +28,5 @@ __all__ = [
     "restore_random_states",
     "scheduler_states",
     "warn_of_changes",
+    "warn_of_new_config",
 ]

@@ -6,11 +6,14 @@ Every function here receives the parts themselves, so that each can be tested wi
 import logging
 import time
 from collections.abc import Mapping
+from difflib import unified_diff
 from typing import Any
 
 from engine_runner._progress import Progress
 
 _log = logging.getLogger("engine.runner")
+_MOST_CHANGES = 20
+_OF_ONE_RUN = ("resume =", "load_from =", "launcher =", "work_dir =")
 
 
 def describe(counted: Progress, **facts: Any) -> dict[str, Any]:
@@ -84,6 +87,37 @@ def warn_of_changes(meta: Mapping[str, Any], *, seed: int | None, world_size: in
                 before,
                 now,
             )
+
+
+def warn_of_new_config(before: str | None, now: str) -> None:
+    """Log which lines of the config have changed since the checkpoint was saved.
+
+    Args:
+        before: Text of the config that the checkpoint holds, if it holds one.
+        now: Text of this run's config.
+    """
+    changes = _changed_lines(before or "", now)
+    if not before or not now or not changes:
+        return
+    shown = changes[:_MOST_CHANGES]
+    if len(changes) > len(shown):
+        shown.append(f"... and {len(changes) - len(shown)} more lines")
+    _log.warning(
+        "the config has changed since the checkpoint was saved:\n%s\nOptimizers and schedules go "
+        "on with the settings that the checkpoint holds; to start them anew from its weights, use "
+        "load_from with resume=False",
+        "\n".join(shown),
+    )
+
+
+def _changed_lines(before: str, now: str) -> list[str]:
+    """Return the lines of two configs that differ, less those that differ from run to run."""
+    former, present = (
+        [line for line in text.splitlines() if not line.startswith(_OF_ONE_RUN)]
+        for text in (before, now)
+    )
+    changes = unified_diff(former, present, n=0, lineterm="")
+    return [line for line in changes if not line.startswith(("---", "+++", "@@"))]
 
 
 def _names(entries: Any) -> str:

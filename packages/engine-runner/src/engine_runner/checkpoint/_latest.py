@@ -23,20 +23,28 @@ def find_latest_checkpoint(path: str | Path) -> str | None:
     """Return the newest complete checkpoint of a work directory, or ``None`` if there is none.
 
     The file ``last_checkpoint`` names it. A work directory that was moved or copied as a whole is
-    understood: the name is then looked for beside the note.
+    understood: the name is then looked for beside the note. If the note or what it names is gone,
+    the checkpoint that was written last takes its place, and a warning says so.
 
     Args:
         path: The work directory of the run.
     """
     marker = Path(path) / MARKER
-    if not marker.is_file():
-        _log.info("%s holds no %s: there is no checkpoint to resume from", path, MARKER)
-        return None
-    noted = marker.read_text(encoding="utf-8").strip()
-    if "://" in noted or Path(noted).is_file():
+    noted = marker.read_text(encoding="utf-8").strip() if marker.is_file() else ""
+    if "://" in noted or (noted and Path(noted).is_file()):
         return noted
-    beside = marker.with_name(Path(noted).name)
-    if beside.is_file():
+    if noted and (beside := marker.with_name(Path(noted).name)).is_file():
         return str(beside)
-    _log.warning("%s names %s, which does not exist", marker, noted)
-    return None
+    problem = f"{marker} names {noted}, which does not exist" if noted else f"there is no {marker}"
+    newest = _written_last(Path(path))
+    if newest is None:
+        _log.warning("%s: no checkpoint to resume from", problem)
+        return None
+    _log.warning("%s; %s was written last, and is taken instead", problem, newest.name)
+    return str(newest)
+
+
+def _written_last(folder: Path) -> Path | None:
+    """Return the youngest checkpoint of a folder, those of best scores aside: they lack states."""
+    found = [file for file in folder.glob("*.pth") if not file.name.startswith("best_")]
+    return max(found, key=lambda file: file.stat().st_mtime_ns, default=None)

@@ -15,10 +15,11 @@ def check(context: click.Context, config_file: Path, cfg_options: tuple[str, ...
     config = read_config(config_file, cfg_options)
     from engine_runner import Runner
     from engine_runner._supplied import runner_resolver, runner_root
+    from engine_runner.cli._errors import without_details
 
     problems = config.check(runner_resolver(), root=runner_root(Runner))
     for problem in problems:
-        click.echo(str(problem), err=True)
+        click.echo(without_details(str(problem)), err=True)
     if problems:
         click.echo(f"{len(problems)} problem{'s' * (len(problems) > 1)} found", err=True)
         context.exit(1)

@@ -1,13 +1,26 @@
 """Which errors are a user's mistake, to be told in words rather than by a traceback."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine_config import Config, ConfigError
+from engine_fileio import StorageError
 from engine_model.weights import WeightsError
 from engine_registry import RegistryError
 from engine_runner._errors import NotConfiguredError, SettingsError
 from engine_runner._supplied import runner_resolver
+
+_KNOWN = (
+    ConfigError,
+    RegistryError,
+    SettingsError,
+    NotConfiguredError,
+    StorageError,
+    WeightsError,
+)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_DETAILS = ("imported on the way:", "not installed:")
 
 
 @contextmanager
@@ -31,9 +44,28 @@ def mistake(error: BaseException) -> str | None:
     Errors of the user's own code (a model that raises ``ValueError``) are none: for those only
     the traceback helps.
     """
-    known = (ConfigError, RegistryError, SettingsError, NotConfiguredError, WeightsError)
-    if isinstance(error, known):
-        return "\n".join([str(error), *getattr(error, "__notes__", ())])
+    if isinstance(error, _KNOWN):
+        return _told(str(error), getattr(error, "__notes__", []))
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}" if error.filename else str(error)
+    if isinstance(error, ConnectionError | PermissionError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
     return None
+
+
+def without_details(text: str) -> str:
+    """Return a message less its lines about how a name was looked for."""
+    lines = text.splitlines()
+    return "\n".join(line for line in lines if not line.strip().startswith(_DETAILS))
+
+
+def _told(text: str, notes: list[str]) -> str:
+    """Return an error in words; where notes say what to write instead, the rest is left out."""
+    if not notes:
+        return without_details(text)
+    first, *_ = text.splitlines()
+    places = [without_details(note) for note in dict.fromkeys(notes)]
+    repeated = any(first in place for place in places)
+    return "\n".join(places if repeated else [first, *places])

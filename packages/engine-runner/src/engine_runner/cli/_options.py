@@ -1,12 +1,16 @@
 """Options that several commands share, and the documented form of ``--cfg-options``."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from engine_runner._settings import Settings
+from engine_utils import import_modules_from_strings
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -14,10 +18,15 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FLAG = "--cfg-options"
+_RESUME = "--resume"
+_CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
 
 
 class ConfigCommand(click.Command):
-    """A command that takes ``--cfg-options a=1 b.c=2``: any number of pairs after one flag."""
+    """A command that takes ``--cfg-options a=1 b.c=2``: any number of pairs after one flag.
+
+    And ``--resume config.py``: a config after the option is no checkpoint to resume from.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before each pair, as click wants it."""
@@ -30,7 +39,15 @@ class ConfigCommand(click.Command):
             elif not follows_flag:
                 taking = argument == _FLAG
             expanded.append(argument)
-        return super().parse_args(ctx, expanded)
+        return super().parse_args(ctx, _without_config_after_resume(expanded))
+
+
+def _without_config_after_resume(args: list[str]) -> list[str]:
+    followed = zip(args, [*args[1:], ""], strict=True)
+    return [
+        f"{_RESUME}=auto" if argument == _RESUME and after.endswith(_CONFIG_ENDINGS) else argument
+        for argument, after in followed
+    ]
 
 
 def config_arguments(function: Function) -> Function:
@@ -54,6 +71,8 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
     """
     from engine_config import Config, ConfigError, parse_overrides
 
+    if config_file.is_dir():
+        raise click.UsageError(f"{config_file} is a folder; name the config file in it")
     if not config_file.is_file():
         raise click.UsageError(f"no such config file: {config_file}{_similar_file(config_file)}")
     try:
@@ -63,8 +82,22 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
     _import_from(config_file.parent, Path.cwd())
     config = Config.fromfile(str(config_file))
     if overrides:
+        _check_spelling(overrides, config)
         config.merge_from_dict(overrides, origin=_FLAG)
+    if any(key.partition(".")[0] == "custom_imports" for key in overrides):
+        import_modules_from_strings(**config.custom_imports)
     return config
+
+
+def _check_spelling(overrides: Mapping[str, object], config: "Config") -> None:
+    """Refuse an override whose first key is misspelt, and would change nothing."""
+    known = {*config, *(item.name for item in fields(Settings))}
+    for name in {key.partition(".")[0] for key in overrides} - known:
+        close = get_close_matches(name, sorted(known), n=1)
+        if close:
+            raise click.UsageError(
+                f"{_FLAG}: the config has no {name!r}; did you mean {close[0]!r}?"
+            )
 
 
 def _import_from(*folders: Path) -> None:

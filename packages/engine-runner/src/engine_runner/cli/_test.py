@@ -1,11 +1,17 @@
 """``engine test``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
-from engine_runner.cli._train import detect_launcher, set_work_dir
+from engine_runner.cli._train import choose_launcher, set_work_dir
+from engine_runner.hooks import Hook
+
+if TYPE_CHECKING:
+    from engine_runner.runner import Runner
+
 
 _EXAMPLES = """
 \b
@@ -13,6 +19,17 @@ Examples:
   engine test config.py work_dirs/config/epoch_5.pth
   engine test config.py best.pth --cfg-options test_dataloader.batch_size=256
 """
+
+
+class RefuseForeignWeights(Hook):
+    """Raise before a test whose model did not get all its weights from the checkpoint."""
+
+    def __init__(self, checkpoint: str) -> None:
+        self.checkpoint = checkpoint
+
+    def before_test(self, runner: "Runner") -> None:
+        """Look at what did not fit when the checkpoint was loaded."""
+        runner.check_weights(self.checkpoint, "--partial tests the model all the same")
 
 
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
@@ -24,27 +41,34 @@ Examples:
     type=click.Choice(["none", "pytorch", "slurm", "mpi"]),
     help="How processes were started; torchrun is recognised.",
 )
+@click.option(
+    "--partial", is_flag=True, help="Accept a checkpoint that lacks weights of the model."
+)
 def test(
     config_file: Path,
     checkpoint: str,
     cfg_options: tuple[str, ...],
     work_dir: Path | None,
     launcher: str | None,
+    partial: bool,
 ) -> None:
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
     if "://" not in checkpoint and not Path(checkpoint).is_file():
         raise click.UsageError(f"no such checkpoint: {checkpoint}")
     set_work_dir(config, config_file, work_dir)
-    config.launcher = launcher or detect_launcher(config.get("launcher", "none"))
+    config.launcher = choose_launcher(launcher, config)
     config.load_from = checkpoint
     config.resume = False
 
+    from engine_registry import RUNNERS
     from engine_runner import Runner
     from engine_runner.cli._errors import pointing_at
 
     with pointing_at(config):
-        runner = Runner.from_cfg(config)
+        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+        if not partial:
+            runner.register_hook(RefuseForeignWeights(checkpoint))
         metrics = runner.test()
     if runner.is_main:
         for name, value in metrics.items():

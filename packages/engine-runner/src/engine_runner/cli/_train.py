@@ -56,7 +56,7 @@ def train(
     """Train the model that CONFIG describes."""
     config = read_config(config_file, cfg_options)
     set_work_dir(config, config_file, work_dir)
-    config.launcher = launcher or detect_launcher(config.get("launcher", "none"))
+    config.launcher = choose_launcher(launcher, config)
     if local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(local_rank))
     if resume is not None:
@@ -97,10 +97,20 @@ def set_work_dir(config: "Config", config_file: Path, work_dir: Path | None) -> 
         config.work_dir = str(Path("work_dirs") / config_file.stem)
 
 
-def detect_launcher(configured: str) -> str:
-    """Return ``pytorch`` in a process that torchrun started, else what the config says."""
+def choose_launcher(option: str | None, config: "Config") -> str:
+    """Return the option, ``pytorch`` in a process that torchrun started, or what the config says.
+
+    Raises:
+        click.UsageError: It is ``pytorch``, and torchrun has not started this process.
+    """
     torchrun = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
-    return "pytorch" if torchrun else configured
+    launcher = option or ("pytorch" if torchrun else config.get("launcher", "none"))
+    if launcher == "pytorch" and not torchrun:
+        raise click.UsageError(
+            "the launcher pytorch needs torchrun to start the processes: "
+            "torchrun --nproc-per-node 2 -m engine_runner.cli train CONFIG"
+        )
+    return str(launcher)
 
 
 def use_amp(config: "Config") -> None:

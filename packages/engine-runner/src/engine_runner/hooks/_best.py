@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine_runner._errors import SettingsError
 from engine_runner._types import Metrics
 
 Rule = Literal["greater", "less"]
@@ -39,13 +40,13 @@ class BestMetric:
         """Return the metric's full name among the results, and settle its rule.
 
         Raises:
-            KeyError: The validation does not report the metric.
+            SettingsError: The validation does not report the metric.
         """
         name = next(iter(metrics)) if self.key == "auto" else self.key
         if name not in metrics:
             endings = [full for full in metrics if full.rpartition("/")[2] == name]
             if len(endings) != 1:
-                raise KeyError(
+                raise SettingsError(
                     f"save_best={name!r} is not among the metrics of the validation: "
                     f"{', '.join(map(repr, metrics))}; choose one of them"
                 )

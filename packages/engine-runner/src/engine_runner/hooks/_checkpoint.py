@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine_dist import all_reduce_params, is_main_process
 from engine_fileio import get_file_backend, join_path, remove
 from engine_registry import HOOKS
+from engine_runner._errors import SettingsError
+from engine_runner._numbers import whole_number
 from engine_runner._types import Batch, Config, Metrics, Outputs
-from engine_runner.checkpoint import mark_latest_checkpoint
+from engine_runner.checkpoint import MARKER, mark_latest_checkpoint
 from engine_runner.hooks._best import BestMetric, best_metrics
 from engine_runner.hooks._hook import Hook
 
@@ -49,7 +53,8 @@ class CheckpointHook(Hook):
         **kwargs: Passed to `Runner.save_checkpoint`.
 
     Raises:
-        ValueError: Settings that contradict each other, or a rule that does not exist.
+        ValueError: Settings that contradict each other, a rule that does not exist, or an
+            interval that is no whole number.
 
     Example:
         >>> CheckpointHook(interval=2, save_best="accuracy").best[0].rule
@@ -79,12 +84,12 @@ class CheckpointHook(Hook):
         if file_client_args is not None and backend_args is not None:
             raise ValueError("give CheckpointHook either backend_args or file_client_args")
         unit = "epoch" if by_epoch else "iter"
-        self.interval = interval
+        self.interval = whole_number("interval", interval, at_least=-1)
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
         self.save_param_scheduler = save_param_scheduler
         self.out_dir: str | Path | None = out_dir
-        self.max_keep_ckpts = max_keep_ckpts
+        self.max_keep_ckpts = whole_number("max_keep_ckpts", max_keep_ckpts, at_least=-1)
         self.save_last = save_last
         self.best: list[BestMetric] = best_metrics(save_best, rule, greater_keys, less_keys)
         self.filename_tmpl = filename_tmpl or f"{unit}_{{}}.pth"
@@ -98,7 +103,14 @@ class CheckpointHook(Hook):
         self._kwargs = kwargs
 
     def before_train(self, runner: "Runner") -> None:
-        """Find the folder, and report it, so that a wrong one fails before the first epoch."""
+        """Find the folder, and report it, so that a wrong one fails before the first epoch.
+
+        Raises:
+            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take.
+        """
+        self._check_arguments(runner)
+        if runner.iter == 0:
+            self._warn_of_earlier_run(runner)
         if self.out_dir is None:
             self._folder = runner.work_dir
         else:
@@ -138,6 +150,25 @@ class CheckpointHook(Hook):
                 score, runner.message_hub.get_info(self._info("score", best), default=None)
             ):
                 self._save_best(runner, best, name, score)
+
+    def _check_arguments(self, runner: "Runner") -> None:
+        """Find a misspelt argument now, rather than when the first checkpoint is due."""
+        known = set(signature(runner.save_checkpoint).parameters)
+        for name in self._kwargs.keys() - known:
+            meant = get_close_matches(name, {*signature(type(self)).parameters} - {"kwargs"}, n=1)
+            hint = f"; did you mean {meant[0]!r}?" if meant else ""
+            raise SettingsError(
+                f"neither CheckpointHook nor Runner.save_checkpoint takes {name!r}{hint}"
+            )
+
+    def _warn_of_earlier_run(self, runner: "Runner") -> None:
+        earlier = Path(runner.work_dir, MARKER)
+        if earlier.is_file():
+            runner.logger.warning(
+                f"{runner.work_dir} holds checkpoints of an earlier run; this run starts anew and "
+                "overwrites those of the same name. To continue the earlier one, resume it; to "
+                "keep both, choose another work_dir"
+            )
 
     def _save(self, runner: "Runner", count: int) -> None:
         if runner.distributed:

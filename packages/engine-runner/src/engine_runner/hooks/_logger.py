@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine_fileio import copyfile_from_local, dump, get_file_backend, join_path
 from engine_registry import HOOKS
+from engine_runner._numbers import whole_number
 from engine_runner._types import Batch, Config, Metrics, Outputs
 from engine_runner.hooks._hook import Hook
 
@@ -55,16 +56,13 @@ class LoggerHook(Hook):
         log_metric_by_epoch: bool = True,
         backend_args: Config | None = None,
     ) -> None:
-        for name, value in (("interval", interval), ("interval_exp_name", interval_exp_name)):
-            if value <= 0:
-                raise ValueError(f"LoggerHook's {name} must be a positive integer, got {value}")
         if file_client_args is not None and backend_args is not None:
             raise ValueError("give LoggerHook either backend_args or the older file_client_args")
         if out_dir is None and not keep_local:
             raise ValueError("keep_local=False would delete the only copy of the log; set out_dir")
-        self.interval = interval
+        self.interval = whole_number("interval", interval, at_least=1)
         self.ignore_last = ignore_last
-        self.interval_exp_name = interval_exp_name
+        self.interval_exp_name = whole_number("interval_exp_name", interval_exp_name, at_least=1)
         self.out_dir = out_dir
         self.out_suffix = out_suffix
         self.keep_local = keep_local

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine_runner._numbers import whole_number
+
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
@@ -57,7 +59,7 @@ class TrainLoop(BaseLoop):
             takes the place of ``val_interval``.
 
     Raises:
-        ValueError: An interval is not positive, or the milestones are not in order.
+        ValueError: An interval is no positive whole number, or the milestones are not in order.
 
     Example:
         >>> class Once(TrainLoop):
@@ -82,9 +84,8 @@ class TrainLoop(BaseLoop):
             raise ValueError(f"dynamic_intervals must be ordered by milestone, got {milestones}")
         self._intervals = [(0, val_interval), *(dynamic_intervals or ())]
         for _, interval in self._intervals:
-            if interval <= 0:
-                raise ValueError(f"a validation interval must be positive, got {interval}")
-        self.val_begin = val_begin
+            whole_number("a validation interval", interval, at_least=1)
+        self.val_begin = whole_number("val_begin", val_begin, at_least=0)
         self.val_interval = val_interval
         self.stop_training = False
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine_registry import LOOPS
+from engine_runner._numbers import whole_number
 from engine_runner._types import Batch, Model
 from engine_runner.loops._base import TrainLoop
 
@@ -43,9 +44,7 @@ class EpochBasedTrainLoop(TrainLoop):
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
-        if int(max_epochs) != max_epochs or max_epochs < 0:
-            raise ValueError(f"max_epochs must be a whole number of epochs, got {max_epochs}")
-        self._max_epochs = int(max_epochs)
+        self._max_epochs = whole_number("max_epochs", max_epochs, at_least=0)
         self._max_iters = self._max_epochs * len(self.dataloader)
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine_registry import LOOPS
+from engine_runner._numbers import whole_number
 from engine_runner._types import Batch, Model
 from engine_runner.hooks._sampler_seed import set_sampler_epoch
 from engine_runner.loops._base import TrainLoop
@@ -47,9 +48,7 @@ class IterBasedTrainLoop(TrainLoop):
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
-        if int(max_iters) != max_iters or max_iters < 0:
-            raise ValueError(f"max_iters must be a whole number of iterations, got {max_iters}")
-        self._max_iters = int(max_iters)
+        self._max_iters = whole_number("max_iters", max_iters, at_least=0)
 
     @property
     def max_epochs(self) -> int:

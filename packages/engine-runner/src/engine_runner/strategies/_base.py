@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine_model.weights import get_state_dict, load_state_dict, weights_to_cpu
+from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
 
 
 class Strategy(ABC):
@@ -43,9 +43,9 @@ class Strategy(ABC):
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
-    ) -> None:
-        """Load weights that are named as without any wrapper."""
-        load_state_dict(self.unwrap(model), dict(state), strict=strict)
+    ) -> LoadReport:
+        """Load weights that are named as without any wrapper, and return what did not fit."""
+        return load_state_dict(self.unwrap(model), dict(state), strict=strict)
 
     def unwrap(self, model: nn.Module) -> nn.Module:
         """Return the model inside its wrapper."""
