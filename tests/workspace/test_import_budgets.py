@@ -35,7 +35,7 @@ def loaded_by(module: str) -> set[str]:
     """Top-level modules in ``sys.modules`` after importing one in a fresh interpreter."""
     script = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True
     )
     return set(done.stdout.split())
 

@@ -50,7 +50,7 @@ def as_script(page: Path) -> str:
 
 def run(command: list[str], folder: Path) -> None:
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, (
         f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"

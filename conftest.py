@@ -1,4 +1,4 @@
-"""Guards around every test: what a test changes in the process is put back, or the test fails."""
+"""Guards around tests and doctests: what one changes in the process is put back, or it fails."""
 
 import logging
 import os
@@ -24,10 +24,13 @@ settings.register_profile(
 settings.load_profile("gate")
 
 
+TESTS = Path(__file__).parent / "tests"
+
+
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Keep the search for doctests from importing the programs that tests start."""
-    is_program = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
-    return True if is_program else None
+    is_module = collection_path.suffix == ".py" and TESTS in collection_path.parents
+    return True if is_module and not collection_path.name.startswith("test_") else None
 
 
 @pytest.fixture(autouse=True)
