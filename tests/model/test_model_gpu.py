@@ -17,7 +17,11 @@ from engine_model import (
     MMDistributedDataParallel,
     MMFullyShardedDataParallel,
     convert_sync_batchnorm,
+    get_state_dict,
+    load_state_dict,
+    weights_to_cpu,
 )
+from engine_model.analysis import measure_cost
 from engine_structures import BaseDataElement
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -119,3 +123,33 @@ def test_sharded_training_runs_on_the_device(
         "cpu" if offload else "cuda"
     }
     assert wrapper.val_step(batch)[0].is_cuda
+
+
+@pytest.mark.parametrize("offload", [False, True], ids=["on the device", "offloaded"])
+@pytest.mark.filterwarnings("ignore:.*FSDP")
+def test_weights_of_the_cpu_go_into_a_sharded_model_and_back(
+    alone: None, linear_model: Any, offload: bool
+) -> None:
+    wrapper = MMFullyShardedDataParallel(linear_model, cpu_offload=offload)
+    weights = {"linear.weight": torch.tensor([[3.0, 4.0]]), "linear.bias": torch.tensor([5.0])}
+    load_state_dict(wrapper, weights, strict=True)
+    assert wrapper.val_step((torch.ones(1, 2), torch.zeros(1, 1)))[0].item() == 12
+    gathered = weights_to_cpu(get_state_dict(wrapper))
+    assert all(torch.equal(gathered[name], weights[name]) for name in weights)
+
+
+@pytest.mark.filterwarnings("ignore:.*FSDP")
+def test_averages_follow_a_sharded_model_on_the_device(alone: None, linear_model: Any) -> None:
+    average: Any = ExponentialMovingAverage(linear_model, momentum=0.25, device="cpu")
+    MMFullyShardedDataParallel(linear_model)
+    for value in (0.0, 4.0):
+        weights = {"linear.weight": torch.full((1, 2), value), "linear.bias": torch.zeros(1)}
+        load_state_dict(linear_model, weights, strict=True)
+        average.update_parameters(linear_model)
+    assert average.module.linear.weight.tolist() == [[1.0, 1.0]]
+
+
+def test_recurrent_and_convolutional_layers_are_counted_on_the_device() -> None:
+    assert measure_cost(nn.LSTM(3, 5).cuda(), torch.zeros(7, 2, 3).cuda()).flops == 7 * 2 * 320
+    conv = nn.Conv2d(4, 4, 3, groups=2).cuda()
+    assert measure_cost(conv, torch.zeros(1, 4, 5, 5).cuda()).flops == 2 * 4 * 9 * 2 * 9
