@@ -14,6 +14,7 @@ from engine_config import (
     ConfigFileNotFoundError,
     ConfigFormatError,
     ConfigKeyError,
+    ConfigTypeError,
 )
 from engine_config._dump import text_as
 
@@ -208,6 +209,15 @@ def test_custom_imports_are_imported(
     with pytest.raises(ImportError, match=r"bad\.py:1: custom_imports"):
         Config.fromfile(bad)
     assert "custom_imports" in Config.fromfile(bad, import_custom_modules=False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["['os']", "3", "dict(import_=['os'])", "dict(imports=[3])", "dict(imports=['os'], x=1)"],
+)
+def test_custom_imports_of_another_form_are_refused(value: str) -> None:
+    with pytest.raises(ConfigTypeError, match=r"<string>:2: custom_imports: it must have the form"):
+        Config.fromstring(f"a = 1\ncustom_imports = {value}\n", ".py")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import pytest
 
 from engine_config import (
     Config,
+    ConfigExecutionError,
     ConfigFileNotFoundError,
+    ConfigFormatError,
     ConfigKeyError,
     ConfigParseError,
     ConfigTypeError,
@@ -92,7 +94,18 @@ def test_reference_inside_a_text_is_filled_in(family: Path, write: Write) -> Non
     assert cfg.a == ["r50"]
 
 
-@pytest.mark.parametrize("change", ["a['type'] = 'X'", "a.type = 'X'", "b = a.type", "b = a + 1"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "a['type'] = 'X'",
+        "a.type = 'X'",
+        "b = a.type",
+        "b = a + 1",
+        "b = f'{a}'",
+        "b = str(a)",
+        "b = a == 1",
+    ],
+)
 def test_reference_cannot_be_changed_while_reading(family: Path, write: Write, change: str) -> None:
     path = write("c.py", f"_base_ = ['resnet50.py']\na = {{{{_base_.model}}}}\n{change}\n")
     with pytest.raises(ConfigTypeError, match=r"_base_\.model without braces"):
@@ -153,9 +166,37 @@ def test_unknown_reference_names_file_line_and_keys(family: Path, write: Write) 
         Config.fromfile(path)
 
 
-def test_missing_base_is_named(write: Write) -> None:
-    with pytest.raises(ConfigFileNotFoundError, match=r"no_base\.py"):
-        Config.fromfile(write("c.py", "_base_ = 'no_base.py'\n"))
+def test_name_of_the_base_used_alone_tells_how_to_write_it(family: Path, write: Write) -> None:
+    path = write("c.py", "_base_ = ['resnet50.py']\na = model\n")
+    with pytest.raises(ConfigExecutionError, match=r"c\.py:2: .* write _base_\.model"):
+        Config.fromfile(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("c.py", "a = 1\n_base_ = ['baes.py']\n", 2),
+        ("c.json", '{"a": 1,\n "_base_": "baes.py"}', 2),
+        ("c.yaml", "a: 1\n_base_: baes.py\n", 2),
+        ("lazy.py", "with read_base():\n    from .baes import *\n", 2),
+    ],
+    ids=["python", "json", "yaml", "lazy"],
+)
+def test_missing_base_is_told_with_the_line_that_names_it(
+    write: Write, name: str, text: str, line: int
+) -> None:
+    write("base.py", "b = 1\n")
+    for file, inner in ((name, text), ("child.py", f"_base_ = '{name}'\n")):
+        with pytest.raises(ConfigFileNotFoundError, match=r"did you mean .*base\.py") as caught:
+            Config.fromfile(write(file, inner))
+        assert (Path(caught.value.file or "").name, caught.value.line) == (name, line)
+        assert caught.value.key_path == ("read_base" if name == "lazy.py" else "_base_")
+
+
+def test_base_of_another_format_is_told_with_the_line_that_names_it(write: Write) -> None:
+    write("base.toml", "b = 1\n")
+    with pytest.raises(ConfigFormatError, match=r"c\.py:1: _base_: .*base\.toml: '\.toml' is not"):
+        Config.fromfile(write("c.py", "_base_ = 'base.toml'\n"))
 
 
 def test_circle_of_bases_is_refused(write: Write) -> None:

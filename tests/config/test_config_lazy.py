@@ -267,6 +267,12 @@ def test_missing_import_names_the_config_line(write: Write) -> None:
         _ = cfg.a.type
 
 
+def test_missing_name_suggests_another() -> None:
+    cfg = Config.fromstring("from yaml import SafeLoder\na = dict(type=SafeLoder)", ".py")
+    with pytest.raises(ImportError, match="module yaml has no 'SafeLoder'; did you mean 'SafeLoad"):
+        _ = cfg.a.type
+
+
 def test_lazy_object_equals_what_it_names() -> None:
     lazy = LazyObject("collections", "OrderedDict")
     assert lazy == OrderedDict  # its own equality is tested

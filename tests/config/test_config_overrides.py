@@ -58,6 +58,9 @@ Write = Callable[[str, str], Path]
         ("[[1,[2]],'x,y',None]", [[1, [2]], "x,y", None]),
         ("{'type': 'X', 'n': [1]}", {"type": "X", "n": [1]}),
         ("[{'a': 1}, true]", [{"a": 1}, True]),
+        ("[a-z]+", "[a-z]+"),
+        ("(a)(b)", "(a)(b)"),
+        ("[']', (a)]", ["]", ("a",)]),
     ],
 )
 def test_override_values_are_parsed(text: str, value: object) -> None:
@@ -85,6 +88,13 @@ def test_malformed_override_is_named(item: str) -> None:
     with pytest.raises(ConfigParseError) as caught:
         parse_overrides(["fine=1", item])
     assert repr(item) in str(caught.value)
+
+
+def test_overrides_are_a_list_of_texts() -> None:
+    with pytest.raises(TypeError, match=r"write \['a=1'\]"):
+        parse_overrides("a=1")
+    with pytest.raises(TypeError, match="an item is a key=value text, not 3"):
+        parse_overrides([3])  # type: ignore[list-item]  # the mistake under test
 
 
 def test_last_of_equal_overrides_counts() -> None:
@@ -186,6 +196,17 @@ def test_values_that_cannot_be_copied_may_stand_beside_options(cfg: Config) -> N
     cfg.optimizer.params = (number for number in range(3))
     cfg.merge_from_dict({"optimizer.lr": 1})
     assert list(cfg.optimizer.params) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("key", ["", "a..b", ".a", "a."])
+def test_option_with_an_empty_part_is_refused(cfg: Config, key: str) -> None:
+    with pytest.raises(ConfigKeyError, match="a part of this key, between its dots, is empty"):
+        cfg.merge_from_dict({key: 1})
+
+
+def test_options_are_a_mapping(cfg: Config) -> None:
+    with pytest.raises(TypeError, match="options is a mapping, not list"):
+        cfg.merge_from_dict(["a=1"])  # type: ignore[arg-type]  # the mistake under test
 
 
 def test_list_keys_can_be_refused(cfg: Config) -> None:

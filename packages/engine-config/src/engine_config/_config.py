@@ -13,7 +13,7 @@ from engine_config._custom_imports import import_listed_modules
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigCheckError, ConfigKeyError
 from engine_config._find import find_origin, walk_origins
-from engine_config._keys import reserved
+from engine_config._keys import malformed, reserved
 from engine_config._marks import Mark, Source, caller_mark
 from engine_config._merge import Merging, Note
 from engine_config._overrides import expand, merge_options
@@ -52,6 +52,7 @@ class Config:
     _cfg_dict: ConfigDict
     _sources: tuple[Source, ...]
     _notes: list[Note]
+    _filename: str | None
 
     def __init__(
         self,
@@ -82,10 +83,8 @@ class Config:
         notes: list[Note],
         filename: str | os.PathLike[str] | None,
     ) -> None:
-        name = None if filename is None else os.fspath(filename)
-        state = (values, tuple(sources), list(notes), name)
-        names = ("_cfg_dict", "_sources", "_notes", "_filename")
-        self.__dict__.update(zip(names, state, strict=True))
+        self._cfg_dict, self._sources, self._notes = values, tuple(sources), list(notes)
+        self._filename = None if filename is None else os.fspath(filename)
 
     @classmethod
     def _from_loaded(cls, loaded: Loaded, filename: str | None) -> Config:
@@ -197,8 +196,7 @@ class Config:
     @property
     def filename(self) -> str | None:
         """The path the config was read from, as it was given."""
-        name: str | None = self._filename
-        return name
+        return self._filename
 
     @property
     def text(self) -> str:
@@ -232,7 +230,7 @@ class Config:
                 line that calls.
 
         Raises:
-            ConfigKeyError: a list has no such element.
+            ConfigKeyError: a list has no such element, or a key is malformed or reserved.
             ConfigTypeError: a key lies inside of a value that is not a dict or list.
         """
         caller = caller_mark() if origin is None else None
@@ -240,8 +238,10 @@ class Config:
         def mark_of(key: str, value: Any) -> Mark:
             return caller or Mark(Source(origin or "", f"{key}={value}", is_option=True), 0)
 
+        if not isinstance(options, Mapping):
+            raise TypeError(f"options is a mapping, not {type(options).__name__}")
         for key in options:
-            if reason := reserved(str(key).partition(".")[0]):
+            if reason := malformed(str(key)) or reserved(str(key).partition(".")[0]):
                 raise ConfigKeyError(reason, key_path=str(key))
         expanded = expand(options, mark_of)
         notes = merge_options(self._cfg_dict, expanded, list_keys=allow_list_keys)
@@ -321,9 +321,7 @@ class Config:
         return "\n".join(lines)
 
     @staticmethod
-    def auto_argparser(
-        description: str | None = None,
-    ) -> tuple[argparse.ArgumentParser, Config]:
+    def auto_argparser(description: str | None = None) -> tuple[argparse.ArgumentParser, Config]:
         """Return a parser with an option for every key of the config that the command line names.
 
         Args:

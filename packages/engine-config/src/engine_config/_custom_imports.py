@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine_config._dict import ConfigDict, marks_of, unnested
+from engine_config._errors import ConfigTypeError
+from engine_config._marks import error_at, shown
 
 
 def import_listed_modules(values: ConfigDict) -> None:
@@ -11,14 +15,28 @@ def import_listed_modules(values: ConfigDict) -> None:
     Raises:
         ImportError: one of them cannot be imported, and that is not allowed; the line of the list
             is named.
+        ConfigTypeError: `custom_imports` has another form.
     """
     custom = dict.get(values, "custom_imports")
     if not custom:
         return
+    mark = marks_of(values)["custom_imports"]
+    options = unnested(custom)
+    if not _is_well_formed(options):
+        form = "dict(imports=['module', ...], allow_failed_imports=False)"
+        message = f"it must have the form {form}, not {shown(options)}"
+        raise error_at(ConfigTypeError, message, mark, "custom_imports")
     from engine_utils import import_modules_from_strings
 
     try:
-        import_modules_from_strings(**unnested(custom))
+        import_modules_from_strings(**options)
     except ImportError as error:
-        mark = marks_of(values)["custom_imports"]
         raise ImportError(f"{mark.origin()}: custom_imports: {error}") from error
+
+
+def _is_well_formed(options: Any) -> bool:
+    if not isinstance(options, dict) or not {"imports", "allow_failed_imports"}.issuperset(options):
+        return False
+    modules = options.get("imports")
+    names = [modules] if isinstance(modules, str) else modules
+    return isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)

@@ -13,6 +13,8 @@ from typing import Any, Final
 from engine_config._attach import Attacher
 from engine_config._dict import ConfigDict, copy_containers, marks_of
 from engine_config._errors import (
+    ConfigFileNotFoundError,
+    ConfigFormatError,
     ConfigKeyError,
     ConfigParseError,
     ConfigReadError,
@@ -105,7 +107,7 @@ def _load_plain(
     plain = replace(options, lazy=False)
     for name in base_names:
         path, scope = base_path(name, source.file, base_line)
-        loaded = load_file(path, plain, chain)
+        loaded = _load_base(path, plain, chain, named_at=(source.file, base_line, BASE_KEY))
         if loaded.kind == "lazy":
             raise _mixed(source.file, base_line, "_base_", path)
         if scope:
@@ -127,6 +129,20 @@ def _load_plain(
     merging.merge(result.values, own)
     result.sources.append(source)
     return result
+
+
+def _load_base(
+    path: str, options: Options, chain: Mapping[str, str], *, named_at: tuple[str, int, str]
+) -> Loaded:
+    """Load a base; when it cannot be read, say where (file, line, key) it is named."""
+    try:
+        return load_file(path, options, chain)
+    except (ConfigFileNotFoundError, ConfigFormatError, ConfigReadError) as error:
+        if error.line or error.key_path:
+            raise  # the place is told already: it is a base of the base that cannot be read
+        file, line, key = named_at
+        message = f"{path}: {error.message}"
+        raise type(error)(message, file=file, line=line, key_path=key) from error
 
 
 def _children(parsed: Parsed) -> Mapping[object, Lines]:
@@ -249,7 +265,8 @@ def _load_lazy(
     result = Loaded(values=ConfigDict(), kind="lazy", sources=[])
     for node in python.base_imports:
         path = imported_path(node, source.file)
-        loaded = load_file(path, replace(options, lazy=True), chain)
+        lazy = replace(options, lazy=True)
+        loaded = _load_base(path, lazy, chain, named_at=(source.file, node.lineno, "read_base"))
         if loaded.kind == "plain":
             raise _mixed(source.file, node.lineno, "read_base", path)
         loaded.values = _imported_names(node, loaded.values, source.file, path)

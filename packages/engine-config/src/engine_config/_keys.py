@@ -15,6 +15,11 @@ COMMANDS: Final = LIST_EDITS | {DELETE_KEY}
 _ATTRIBUTES: Final = ("filename", "text", "pretty_text")  # of Config, by the manual
 
 
+def malformed(dotted: str) -> str:
+    """Return why a text cannot be a dotted key, or an empty string."""
+    return "" if all(dotted.split(".")) else "a part of this key, between its dots, is empty"
+
+
 def reserved(key: object) -> str:
     """Return why a top-level key cannot be used, or an empty string."""
     if not isinstance(key, str):

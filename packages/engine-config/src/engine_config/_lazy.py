@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from engine_config._closest import closest
 from engine_config._errors import ConfigError
 
 
@@ -106,7 +107,16 @@ def _member(value: Any, name: str) -> Any:
     except AttributeError:
         if not isinstance(value, types.ModuleType):
             raise
-        return importlib.import_module(f"{value.__name__}.{name}")
+    module = f"{value.__name__}.{name}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise  # the module is there, but not what it imports
+        close = closest(name, dir(value))
+        hint = f"; did you mean {close!r}?" if close else ""
+        message = f"the module {value.__name__} has no {name!r}{hint}"
+        raise AttributeError(message) from None
 
 
 def parts(lazy: LazyObject) -> tuple[str, str]:

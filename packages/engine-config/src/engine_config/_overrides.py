@@ -27,13 +27,18 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
 
     Raises:
         ConfigParseError: a text is malformed; the message names it.
+        TypeError: `items` is not a list of texts.
 
     Example:
         >>> parse_overrides(["optimizer.lr=1e-3", "model.in_channels=[1,1,1]"])
         {'optimizer.lr': 0.001, 'model.in_channels': [1, 1, 1]}
     """
+    if isinstance(items, str):
+        raise TypeError(f"items is a list of key=value texts: write [{items!r}]")
     result: dict[str, Any] = {}
     for item in items:
+        if not isinstance(item, str):
+            raise TypeError(f"an item is a key=value text, not {item!r}")
         key, equals, text = item.partition("=")
         key = key.strip()
         if not equals or not all(key.split(".")):

@@ -316,6 +316,8 @@ def _execute(config: PythonConfig, space: dict[str, Any]) -> None:
                 line = trace.tb_lineno
             trace = trace.tb_next
         message = f"{type(error).__name__}: {error}"
+        if isinstance(error, NameError) and error.name in space.get("_base_", ()):
+            message = f"{message} here, but in the base: write _base_.{error.name}"
         raise ConfigExecutionError(message, file=config.file, line=line) from error
 
 

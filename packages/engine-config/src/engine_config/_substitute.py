@@ -140,6 +140,7 @@ class BaseReference:
     __setattr__ = __setitem__ = __getitem__ = __delitem__ = __iter__ = __len__ = _refuse
     __hash__ = None  # type: ignore[assignment]  # as a key it would never be replaced
     __add__ = __radd__ = __mul__ = __bool__ = __call__ = __contains__ = _refuse
+    __eq__ = __ne__ = __str__ = __format__ = _refuse  # or it would pass for any other object
 
 
 def substitute(

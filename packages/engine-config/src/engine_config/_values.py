@@ -28,7 +28,7 @@ def parse_value(text: str) -> Any:
 
 
 def _scalar_or_brackets(text: str) -> Any:
-    if text[:1] in ("[", "("):
+    if text[:1] in ("[", "(") and _is_enclosed(text):
         inner = text[1:-1].strip()
         parts = _split(inner) if inner else []
         if len(parts) > 1 and not parts[-1]:
@@ -86,6 +86,23 @@ def _opens_string(text: str, index: int) -> bool:
     # The apostrophe in "don't" is only a letter.
     before = text[:index].rstrip()
     return not before or before[-1] in "[({,:="
+
+
+def _is_enclosed(text: str) -> bool:
+    """Say whether the bracket that opens a text is closed by its last character only."""
+    depth, quote = 0, ""
+    for index, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"" and _opens_string(text, index):
+            quote = char
+        elif char in _PAIRS:
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+            if not depth:
+                return index == len(text) - 1
+    return False
 
 
 def _is_bracketed(text: str) -> bool:

@@ -64,9 +64,10 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        parts = (getattr(error, "context", None), getattr(error, "problem", None))
+        problem = ": ".join(filter(None, parts)) or str(error).partition("\n")[0]
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
-        raise ConfigParseError(str(problem), file=file, line=line) from error
+        raise ConfigParseError(problem, file=file, line=line) from error
     except (ValueError, TypeError, RecursionError, LookupError, AttributeError) as error:
         # PyYAML lets the errors of int(), of a mapping merged with itself and the like through.
         if isinstance(error, ConfigParseError):
