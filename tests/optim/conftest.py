@@ -1,16 +1,39 @@
-"""Models and data that several tests use."""
+"""Models, data, schedules and processes that several tests use."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim import SGD
+
+import engine_optim
 
 Batches = list[tuple[Tensor, Tensor]]
+
+# Settings for each schedule that wants no metric; all of them change the value within nine steps.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "Constant": {"factor": 0.5, "end": 6},
+    "Linear": {"start_factor": 0.2, "end": 6},
+    "Exponential": {"gamma": 0.9},
+    "Step": {"step_size": 2},
+    "MultiStep": {"milestones": [2, 5]},
+    "Poly": {"power": 2.0, "end": 8},
+    "CosineAnnealing": {"T_max": 5, "eta_min_ratio": 0.1},
+    "CosineRestart": {"periods": [3, 4], "restart_weights": [1, 0.5], "eta_min_ratio": 0.1},
+    "OneCycle": {"eta_max": 0.5, "total_steps": 9},
+}
+FACES = [
+    (family, face)
+    for family in FAMILIES
+    for face in ("LR", "Momentum", "ParamScheduler")
+    if (family, face) != ("OneCycle", "Momentum")  # there is none
+]
 
 
 @pytest.fixture
@@ -59,3 +82,49 @@ def run_ranks(tmp_path: Path) -> Callable[..., None]:
         assert [process.returncode for process in processes] == [0] * world_size, outputs
 
     return run
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    """Run the test for each schedule."""
+    return str(request.param)
+
+
+@pytest.fixture(params=FACES, ids="".join)
+def family_and_face(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Run the test for each face of each schedule."""
+    family, face = request.param
+    return family, face
+
+
+# For the session, because tests over random settings call these many times.
+@pytest.fixture(scope="session")
+def sgd() -> Callable[..., SGD]:
+    """Return a function that makes an optimizer of one group."""
+    return lambda lr=0.1, **options: SGD(nn.Linear(1, 1).parameters(), lr=lr, **options)
+
+
+@pytest.fixture(scope="session")
+def values() -> Callable[..., list[Any]]:
+    """Return a function that lists the values of the first group, one before each step."""
+
+    def collect(scheduler: Any, count: int, name: str = "lr") -> list[Any]:
+        result = []
+        for _ in range(count):
+            result.append(scheduler.optimizer.param_groups[0][name])
+            scheduler.step()
+        return result
+
+    return collect
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., Any]:
+    """Return a function that builds a face of a family; the generic one acts on weight decay."""
+
+    def make(family: str, face: str, optimizer: Any, **more: Any) -> Any:
+        kind = getattr(engine_optim, family + face)
+        name = ("weight_decay",) if face == "ParamScheduler" else ()
+        return kind(optimizer, *name, **FAMILIES[family], **more)
+
+    return make

@@ -1,6 +1,7 @@
 """What all schedulers have in common: intervals, chaining, faces, conversion and resume."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,45 +29,13 @@ from engine_optim import (
 )
 from engine_registry import PARAM_SCHEDULERS
 
-FAMILIES: dict[str, dict[str, Any]] = {
-    "Constant": {"factor": 0.5, "end": 6},
-    "Linear": {"start_factor": 0.2, "end": 6},
-    "Exponential": {"gamma": 0.9},
-    "Step": {"step_size": 2},
-    "MultiStep": {"milestones": [2, 5]},
-    "Poly": {"power": 2.0, "end": 8},
-    "CosineAnnealing": {"T_max": 5, "eta_min_ratio": 0.1},
-    "CosineRestart": {"periods": [3, 4], "restart_weights": [1, 0.5], "eta_min_ratio": 0.1},
-    "OneCycle": {"eta_max": 0.5, "total_steps": 9},
-}
-FACES = [
-    (family, face)
-    for family in FAMILIES
-    for face in ("LR", "Momentum", "ParamScheduler")
-    if (family, face) != ("OneCycle", "Momentum")
-]
+Make = Callable[..., Any]
 
 
-def sgd(lr: float = 0.1, **options: Any) -> SGD:
-    return SGD(nn.Linear(1, 1).parameters(), lr=lr, **options)
-
-
-def values(scheduler: _ParamScheduler, count: int, name: str = "lr") -> list[Any]:
-    result = []
-    for _ in range(count):
-        result.append(scheduler.optimizer.param_groups[0][name])
-        scheduler.step()
-    return result
-
-
-def build(family: str, face: str, optimizer: Any, **more: Any) -> Any:
-    kind = getattr(engine_optim, family + face)
-    name = ("weight_decay",) if face == "ParamScheduler" else ()
-    return kind(optimizer, *name, **FAMILIES[family], **more)
-
-
-@pytest.mark.parametrize(("family", "face"), FACES, ids=lambda item: item)
-def test_faces_have_the_same_arithmetic(family: str, face: str) -> None:
+def test_faces_have_the_same_arithmetic(
+    family_and_face: tuple[str, str], sgd: Make, values: Make, build: Make
+) -> None:
+    family, face = family_and_face
     optimizer = sgd(lr=0.4, momentum=0.4, weight_decay=0.4)
     key = {"LR": "lr", "Momentum": "momentum"}.get(face, "weight_decay")
     reference = build(family, "LR", sgd(lr=0.4))
@@ -79,15 +48,16 @@ def test_faces_have_the_same_arithmetic(family: str, face: str) -> None:
     assert all(optimizer.param_groups[0][other] == 0.4 for other in others)
 
 
-@pytest.mark.parametrize(("family", "face"), FACES, ids=lambda item: item)
-def test_faces_are_registered(family: str, face: str) -> None:
-    assert PARAM_SCHEDULERS.get(family + face) is getattr(engine_optim, family + face)
-    assert hasattr(engine_optim.scheduler, family + face)
+def test_faces_are_registered(family_and_face: tuple[str, str]) -> None:
+    name = "".join(family_and_face)
+
+    assert PARAM_SCHEDULERS.get(name) is getattr(engine_optim, name)
+    assert hasattr(engine_optim.scheduler, name)
 
 
 @settings(max_examples=40, deadline=None)
 @given(begin=st.integers(0, 10), length=st.integers(1, 10))
-def test_interval_shifts_the_schedule(begin: int, length: int) -> None:
+def test_interval_shifts_the_schedule(begin: int, length: int, sgd: Make, values: Make) -> None:
     shifted = values(LinearLR(sgd(), start_factor=0.1, begin=begin, end=begin + length), 25)
     plain = values(LinearLR(sgd(), start_factor=0.1, end=length), 25)
 
@@ -96,20 +66,20 @@ def test_interval_shifts_the_schedule(begin: int, length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 50], ids=str)
-def test_linear_ends_at_the_full_value(length: int) -> None:
+def test_linear_ends_at_the_full_value(length: int, sgd: Make, values: Make) -> None:
     assert values(LinearLR(sgd(), start_factor=0.001, end=length), length + 3)[
         length - 1 :
     ] == pytest.approx([0.1] * 4)
 
 
-def test_constant_gives_the_value_back() -> None:
+def test_constant_gives_the_value_back(sgd: Make, values: Make) -> None:
     assert values(ConstantLR(sgd(), factor=0.5, begin=1, end=4), 6) == pytest.approx(
         [0.1, 0.05, 0.05, 0.1, 0.1, 0.1]
     )
     assert values(ConstantLR(sgd(), factor=0, end=3), 5) == pytest.approx([0, 0, 0.1, 0.1, 0.1])
 
 
-def test_warm_up_then_cosine_join() -> None:
+def test_warm_up_then_cosine_join(sgd: Make) -> None:
     optimizer = sgd()
     schedulers = [
         LinearLR(optimizer, start_factor=0.001, by_epoch=False, begin=0, end=100),
@@ -128,7 +98,7 @@ def test_warm_up_then_cosine_join() -> None:
     assert lrs[899] == lrs[999] < 1e-6
 
 
-def test_gap_between_intervals_keeps_the_value() -> None:
+def test_gap_between_intervals_keeps_the_value(sgd: Make) -> None:
     optimizer = sgd()
     schedulers = [
         LinearLR(optimizer, start_factor=0.5, end=5),
@@ -145,7 +115,7 @@ def test_gap_between_intervals_keeps_the_value() -> None:
     assert lrs[9:] == pytest.approx([0.05, 0.025, 0.025])
 
 
-def test_overlapping_schedulers_act_in_turn() -> None:
+def test_overlapping_schedulers_act_in_turn(sgd: Make) -> None:
     optimizer = sgd(lr=1.0)
     schedulers = [ExponentialLR(optimizer, gamma=0.5), StepLR(optimizer, 2, gamma=0.1)]
 
@@ -158,7 +128,7 @@ def test_overlapping_schedulers_act_in_turn() -> None:
     assert lrs == pytest.approx([1, 0.5, 0.025, 0.0125, 0.000625])
 
 
-def test_fractional_intervals_are_accepted() -> None:
+def test_fractional_intervals_are_accepted(sgd: Make, values: Make) -> None:
     optimizer = sgd()
     flat = ConstantLR(optimizer, factor=1, begin=0, end=10 * 0.75)
     cosine = CosineAnnealingLR(optimizer, T_max=10 * 0.25, begin=10 * 0.75, end=10)
@@ -174,7 +144,7 @@ def test_fractional_intervals_are_accepted() -> None:
     assert values(LinearLR(sgd(), 0.5, end=2.5), 4) == pytest.approx([0.05, 0.075, 0.1, 0.1])
 
 
-def test_momentum_of_adam_is_the_first_of_betas() -> None:
+def test_momentum_of_adam_is_the_first_of_betas(values: Make) -> None:
     optimizer = Adam(nn.Linear(1, 1).parameters(), betas=(0.8, 0.99))
 
     scheduler = LinearMomentum(optimizer, start_factor=0.5, end=3)
@@ -216,7 +186,7 @@ def test_every_group_follows_from_its_own_value(count: int) -> None:
     assert scheduler.get_last_value() == pytest.approx(expected)
 
 
-def test_wrapper_is_scheduled_like_its_optimizer() -> None:
+def test_wrapper_is_scheduled_like_its_optimizer(sgd: Make) -> None:
     wrapper = OptimWrapper(sgd())
 
     LinearLR(wrapper, start_factor=0.5, end=3)
@@ -224,14 +194,14 @@ def test_wrapper_is_scheduled_like_its_optimizer() -> None:
     assert wrapper.get_lr() == {"lr": [0.05]}
 
 
-def test_last_value_before_the_interval_is_the_current_one() -> None:
+def test_last_value_before_the_interval_is_the_current_one(sgd: Make) -> None:
     scheduler = LinearLR(sgd(), begin=5, end=8)
 
     assert scheduler.get_last_value() == [0.1]
     assert scheduler.last_step == -1
 
 
-def test_verbose_logs_each_value(caplog: pytest.LogCaptureFixture) -> None:
+def test_verbose_logs_each_value(caplog: pytest.LogCaptureFixture, sgd: Make) -> None:
     caplog.set_level(logging.INFO, "engine")
 
     scheduler = StepLR(sgd(), 1, gamma=0.5, verbose=True)
@@ -244,17 +214,17 @@ def test_verbose_logs_each_value(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_unknown_parameter_names_the_choices() -> None:
+def test_unknown_parameter_names_the_choices(sgd: Make) -> None:
     with pytest.raises(KeyError, match="weight_decay"):
         StepParamScheduler(sgd(), "decay", 1)
 
 
-def test_base_class_asks_for_the_schedule() -> None:
+def test_base_class_asks_for_the_schedule(sgd: Make) -> None:
     with pytest.raises(NotImplementedError, match="_get_value"):
         _ParamScheduler(sgd(), "lr")
 
 
-def test_scheduler_shows_its_interval() -> None:
+def test_scheduler_shows_its_interval(sgd: Make) -> None:
     scheduler = LinearParamScheduler(sgd(), "lr", begin=1, end=9)
 
     assert repr(scheduler) == (

@@ -1,15 +1,13 @@
 """Schedules each for itself: conversion from epochs, resume, settings and ends."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 from torch.optim import SGD
 
-import engine_optim
-import engine_optim.scheduler
 from engine_optim import (
     ConstantLR,
     CosineAnnealingLR,
@@ -21,44 +19,16 @@ from engine_optim import (
     PolyLR,
     ReduceOnPlateauLR,
     StepLR,
-    _ParamScheduler,
 )
 from engine_registry import PARAM_SCHEDULERS
 
-FAMILIES: dict[str, dict[str, Any]] = {
-    "Constant": {"factor": 0.5, "end": 6},
-    "Linear": {"start_factor": 0.2, "end": 6},
-    "Exponential": {"gamma": 0.9},
-    "Step": {"step_size": 2},
-    "MultiStep": {"milestones": [2, 5]},
-    "Poly": {"power": 2.0, "end": 8},
-    "CosineAnnealing": {"T_max": 5, "eta_min_ratio": 0.1},
-    "CosineRestart": {"periods": [3, 4], "restart_weights": [1, 0.5], "eta_min_ratio": 0.1},
-    "OneCycle": {"eta_max": 0.5, "total_steps": 9},
-}
+Make = Callable[..., Any]
 
 
-def sgd(lr: float = 0.1, **options: Any) -> SGD:
-    return SGD(nn.Linear(1, 1).parameters(), lr=lr, **options)
-
-
-def values(scheduler: _ParamScheduler, count: int, name: str = "lr") -> list[Any]:
-    result = []
-    for _ in range(count):
-        result.append(scheduler.optimizer.param_groups[0][name])
-        scheduler.step()
-    return result
-
-
-def build(family: str, face: str, optimizer: Any, **more: Any) -> Any:
-    kind = getattr(engine_optim, family + face)
-    name = ("weight_decay",) if face == "ParamScheduler" else ()
-    return kind(optimizer, *name, **FAMILIES[family], **more)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("stop", [1, 4, 8])
-def test_resume_from_state_continues(family: str, stop: int) -> None:
+def test_resume_from_state_continues(
+    family: str, stop: int, sgd: Make, values: Make, build: Make
+) -> None:
     whole = values(build(family, "LR", sgd()), 9)
     first = sgd()
     scheduler = build(family, "LR", first)
@@ -74,8 +44,7 @@ def test_resume_from_state_continues(family: str, stop: int) -> None:
     assert resumed.get_last_value() == [second.param_groups[0]["lr"]]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_resume_from_last_step_continues(family: str) -> None:
+def test_resume_from_last_step_continues(family: str, sgd: Make, values: Make, build: Make) -> None:
     whole = values(build(family, "LR", sgd()), 9)
     optimizer = sgd()
     scheduler = build(family, "LR", optimizer)
@@ -87,18 +56,28 @@ def test_resume_from_last_step_continues(family: str) -> None:
     assert values(resumed, 5) == pytest.approx(whole[4:])
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "ReduceOnPlateau"])
-def test_state_is_plain_and_loads_with_weights_only(family: str, tmp_path: Any) -> None:
-    kind = getattr(engine_optim, f"{family}LR")
-    state = kind(sgd(), **FAMILIES.get(family, {})).state_dict()
-
-    torch.save(state, tmp_path / "state.pth")
-
-    assert torch.load(tmp_path / "state.pth", weights_only=True) == state
+def assert_plain(state: dict[str, Any], path: Path) -> None:
+    torch.save(state, path)
+    assert torch.load(path, weights_only=True) == state
     assert "optimizer" not in state
 
 
-def test_resume_without_initial_values_is_an_error() -> None:
+def test_state_is_plain_and_loads_with_weights_only(
+    family: str, tmp_path: Path, sgd: Make, build: Make
+) -> None:
+    state = build(family, "LR", sgd()).state_dict()
+
+    assert_plain(state, tmp_path / "state.pth")
+
+
+def test_state_of_plateau_is_plain_too(tmp_path: Path, sgd: Make) -> None:
+    scheduler = ReduceOnPlateauLR(sgd())
+    scheduler.step({"loss": 1.0})
+
+    assert_plain(scheduler.state_dict(), tmp_path / "state.pth")
+
+
+def test_resume_without_initial_values_is_an_error(sgd: Make) -> None:
     with pytest.raises(KeyError, match="initial_lr"):
         LinearLR(sgd(), last_step=4)
 
@@ -119,7 +98,9 @@ def test_resume_without_initial_values_is_an_error() -> None:
     ],
     ids=lambda item: item.__name__ if isinstance(item, type) else "",
 )
-def test_epoch_settings_become_iterations(kind: Any, settings_: dict[str, Any]) -> None:
+def test_epoch_settings_become_iterations(
+    kind: Any, settings_: dict[str, Any], sgd: Make, values: Make
+) -> None:
     length = 7
     factors = {"begin", "end", "T_max", "step_size", "total_steps"}
     by_iteration = {k: int(v * length) if k in factors else v for k, v in settings_.items()}
@@ -137,7 +118,7 @@ def test_epoch_settings_become_iterations(kind: Any, settings_: dict[str, Any]) 
     )
 
 
-def test_exponential_conversion_takes_gamma_by_position() -> None:
+def test_exponential_conversion_takes_gamma_by_position(sgd: Make, values: Make) -> None:
     converted = ExponentialLR.build_iter_from_epoch(sgd(), 0.5, epoch_length=4)
 
     assert values(converted, 9)[::4] == pytest.approx([0.1, 0.05, 0.025])
@@ -151,12 +132,14 @@ def test_exponential_conversion_takes_gamma_by_position() -> None:
         ({"epoch_length": 3, "by_epoch": False}, "by_epoch=False"),
     ],
 )
-def test_conversion_that_cannot_be_is_an_error(options: dict[str, Any], message: str) -> None:
+def test_conversion_that_cannot_be_is_an_error(
+    options: dict[str, Any], message: str, sgd: Make
+) -> None:
     with pytest.raises(ValueError, match=message):
         StepLR.build_iter_from_epoch(sgd(), step_size=1, **options)
 
 
-def test_config_with_convert_to_iter_based_builds_from_epochs() -> None:
+def test_config_with_convert_to_iter_based_builds_from_epochs(sgd: Make) -> None:
     cfg = {"type": "MultiStepLR", "milestones": [8, 11], "convert_to_iter_based": True}
 
     scheduler = PARAM_SCHEDULERS.build(cfg, default_args={"optimizer": sgd(), "epoch_length": 10})
@@ -190,12 +173,12 @@ def test_config_with_convert_to_iter_based_builds_from_epochs() -> None:
         (lambda o: ReduceOnPlateauLR(o, min_value=[0.0, 0.0]), "2 values of min_value for 1"),
     ],
 )
-def test_wrong_settings_are_errors(make: Callable[[SGD], Any], message: str) -> None:
+def test_wrong_settings_are_errors(make: Callable[[SGD], Any], message: str, sgd: Make) -> None:
     with pytest.raises(ValueError, match=message):
         make(sgd())
 
 
-def test_one_cycle_ends_with_the_cycle() -> None:
+def test_one_cycle_ends_with_the_cycle(sgd: Make, values: Make) -> None:
     scheduler = OneCycleLR(sgd(), eta_max=1.0, total_steps=5)
 
     lrs = values(scheduler, 5)
@@ -204,13 +187,13 @@ def test_one_cycle_ends_with_the_cycle() -> None:
         scheduler.step()
 
 
-def test_one_cycle_takes_its_length_from_the_interval() -> None:
+def test_one_cycle_takes_its_length_from_the_interval(sgd: Make, values: Make) -> None:
     by_interval = values(OneCycleLR(sgd(), eta_max=1.0, begin=0, end=8), 8)
 
     assert by_interval == values(OneCycleLR(sgd(), eta_max=1.0, total_steps=8), 8)
 
 
-def test_cosine_restart_starts_each_period_from_its_weight() -> None:
+def test_cosine_restart_starts_each_period_from_its_weight(sgd: Make, values: Make) -> None:
     scheduler = CosineRestartLR(sgd(), periods=[2, 3], restart_weights=[1, 0.5], eta_min=0.02)
 
     lrs = values(scheduler, 8)
@@ -220,7 +203,7 @@ def test_cosine_restart_starts_each_period_from_its_weight() -> None:
     assert lrs[5:] == pytest.approx([0.02] * 3)
 
 
-def test_plateau_counts_training_steps_without_metrics() -> None:
+def test_plateau_counts_training_steps_without_metrics(sgd: Make) -> None:
     scheduler = ReduceOnPlateauLR(sgd(), patience=0, begin=2, end=4)
 
     lrs = []
@@ -233,7 +216,7 @@ def test_plateau_counts_training_steps_without_metrics() -> None:
     assert scheduler.need_val_args
 
 
-def test_plateau_reads_the_metric_it_is_told() -> None:
+def test_plateau_reads_the_metric_it_is_told(sgd: Make) -> None:
     scheduler = ReduceOnPlateauLR(sgd(), monitor="acc/top1", rule="greater", patience=0)
 
     scheduler.step({"acc/top1": torch.tensor(0.5), "loss": 3.0})
@@ -242,7 +225,7 @@ def test_plateau_reads_the_metric_it_is_told() -> None:
     assert scheduler.get_last_value() == pytest.approx([0.01])
 
 
-def test_plateau_names_the_metrics_there_are() -> None:
+def test_plateau_names_the_metrics_there_are(sgd: Make) -> None:
     scheduler = ReduceOnPlateauLR(sgd(), monitor="acc")
 
     with pytest.raises(KeyError, match="bleu, loss"):
