@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -157,15 +156,14 @@ def test_train_test_and_resume(project: Path) -> None:
 
 
 def test_interrupted_training_saves_and_resumes(project: Path) -> None:
-    slow = ["--cfg-options", "train_dataloader.dataset.slow=0.02"]
+    slow = ["--cfg-options", "train_dataloader.dataset.slow=0.1"]
     process = subprocess.Popen(
         [ENGINE, "train", "cfg.py", *slow], cwd=project, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if "Saving checkpoint at 1 epochs" in line:
+        if "Epoch(val) [1]" in line:  # the rest takes six seconds or more
             break
-    time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     rest = process.stdout.read()
     process.stdout.close()
@@ -176,6 +174,50 @@ def test_interrupted_training_saves_and_resumes(project: Path) -> None:
     resumed = engine(project, "train", "cfg.py", "--resume").stdout
     assert f"iter: {stopped_at}" in resumed
     assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()
+
+
+@pytest.mark.slow
+def test_signal_to_the_whole_process_group_saves_although_workers_end(project: Path) -> None:
+    slow = ["train_dataloader.dataset.slow=0.1", "train_dataloader.num_workers=1"]
+    process = subprocess.Popen(
+        [ENGINE, "train", "cfg.py", "--cfg-options", *slow],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Epoch(val) [1]" in line:
+            break
+    os.killpg(process.pid, signal.SIGTERM)
+    rest = process.stdout.read()
+    process.stdout.close()
+
+    assert process.wait(60) == 128 + signal.SIGTERM, rest
+    assert rest.count("finishing this iteration") == 1
+    [stopped_at] = map(int, re.findall(r"after iteration (\d+)", rest))
+    saved = torch.load(project / "work_dirs" / "cfg" / "interrupted.pth", weights_only=True)
+    assert saved["meta"]["iter"] == stopped_at >= 4
+
+
+def test_signal_in_a_validation_exits_where_nothing_is_lost(project: Path) -> None:
+    slow = ["--cfg-options", "val_dataloader.dataset.slow=0.1"]
+    process = subprocess.Popen(
+        [ENGINE, "train", "cfg.py", *slow], cwd=project, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Saving checkpoint at 1 epochs" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    rest = process.stdout.read()
+    process.stdout.close()
+
+    assert process.wait(60) == 128 + signal.SIGTERM, rest
+    assert "stopped by SIGTERM while validating" in rest
+    assert "Epoch(val) [1][4/4]" not in rest
 
 
 def test_killed_training_resumes_from_a_whole_checkpoint(project: Path) -> None:
@@ -313,6 +355,20 @@ def test_checkpoint_of_another_model_is_refused_unless_asked_for(
 
     assert ("missing keys in the weights: linear.bias" in done.stderr) is not partial
     assert ("\nerror: " in done.stdout) is partial
+
+
+def test_damaged_checkpoint_is_told_with_the_others_that_are_there(
+    project: Path, command: Command
+) -> None:
+    (project / "work").mkdir()
+    (project / "work" / "epoch_1.pth").write_bytes(b"whole")
+    (project / "work" / "epoch_2.pth").write_bytes(b"damaged")
+    (project / "work" / "last_checkpoint").write_text(str(project / "work" / "epoch_2.pth"))
+
+    error = command("train", "cfg.py", "--work-dir", "work", "--resume", code=1).stderr
+
+    assert "epoch_2.pth cannot be read" in error
+    assert "other checkpoints are there: epoch_1.pth" in error
 
 
 def test_debug_shows_the_traceback(project: Path, command: Command) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine_runner import Runner, Settings
+from engine_runner._build import build_optimizers
 from engine_runner._environment import setup_environment
 from engine_runner._errors import NotConfiguredError, SettingsError
 from engine_runner._naming import create_log_dir
@@ -110,6 +111,11 @@ def test_work_dir_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"work_dir .*file.* cannot be written to"):
         create_log_dir(tmp_path / "file")
+
+
+def test_optimizer_that_is_none_is_told() -> None:
+    with pytest.raises(SettingsError, match="is an Optimizer or a config, got 'SGD'"):
+        build_optimizers(torch.nn.Linear(1, 1), {"optimizer": "SGD"})
 
 
 def test_settings_take_a_single_custom_hook() -> None:

@@ -187,6 +187,10 @@ def build_optimizers(model: nn.Module, optim_wrapper: Any) -> OptimWrapper | Opt
         return built
     if isinstance(optimizer, Mapping) or "constructor" in optim_wrapper:
         return build_optim_wrapper(model, dict(optim_wrapper))
+    if optimizer is not None:
+        raise SettingsError(
+            f"optim_wrapper.optimizer is an Optimizer or a config, got {optimizer!r}"
+        )
     wrappers = {name: part for name, part in optim_wrapper.items() if name != "type"}
     if not wrappers or not all(isinstance(part, OptimWrapper) for part in wrappers.values()):
         raise SettingsError(

@@ -7,6 +7,7 @@ import engine_runner
 from engine_dist import barrier, get_world_size
 from engine_fileio import join_path
 from engine_model.weights import (
+    CheckpointError,
     CheckpointLoader,
     LoadReport,
     StateDictError,
@@ -46,7 +47,13 @@ class Saving(Parts):
         if source is None:
             return
         load = self.resume if self._settings.resume else self.load_checkpoint
-        load(source)
+        try:
+            load(source)
+        except CheckpointError as error:
+            others = content.checkpoints_beside(source)
+            if others:
+                error.add_note(f"other checkpoints are there: {', '.join(others)}")
+            raise
 
     def load_checkpoint(
         self,

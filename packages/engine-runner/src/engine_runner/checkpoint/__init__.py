@@ -11,6 +11,7 @@ from engine_runner.checkpoint._content import (
 )
 from engine_runner.checkpoint._latest import (
     MARKER,
+    checkpoints_beside,
     find_latest_checkpoint,
     mark_latest_checkpoint,
 )
@@ -19,6 +20,7 @@ from engine_runner.checkpoint._random import capture_random_states, restore_rand
 __all__ = [
     "MARKER",
     "capture_random_states",
+    "checkpoints_beside",
     "dataloader_state",
     "describe",
     "find_latest_checkpoint",

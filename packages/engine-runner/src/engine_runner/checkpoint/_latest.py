@@ -44,7 +44,20 @@ def find_latest_checkpoint(path: str | Path) -> str | None:
     return str(newest)
 
 
+def checkpoints_beside(path: str | Path) -> list[str]:
+    """Return the other checkpoints of the folder that ``path`` lies in, the youngest first.
+
+    Args:
+        path: A checkpoint on a local disk; for one elsewhere there are none to tell.
+    """
+    return [file.name for file in _by_age(Path(path).parent) if file.name != Path(path).name]
+
+
 def _written_last(folder: Path) -> Path | None:
     """Return the youngest checkpoint of a folder, those of best scores aside: they lack states."""
-    found = [file for file in folder.glob("*.pth") if not file.name.startswith("best_")]
-    return max(found, key=lambda file: file.stat().st_mtime_ns, default=None)
+    found = [file for file in _by_age(folder) if not file.name.startswith("best_")]
+    return found[0] if found else None
+
+
+def _by_age(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.pth"), key=lambda file: file.stat().st_mtime_ns, reverse=True)

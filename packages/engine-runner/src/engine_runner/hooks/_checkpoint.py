@@ -226,4 +226,4 @@ class CheckpointHook(Hook):
         try:
             remove(path, backend_args=self._backend_args)
         except FileNotFoundError:
-            _log.info("%s was deleted already", path)
+            _log.debug("%s was deleted already", path)
