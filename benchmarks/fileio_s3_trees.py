@@ -3,7 +3,7 @@
 Both sides use the same moto server, in a process of its own, and the same number of threads, in
 turns. Prints the ratio of speeds for each task; the budget is 0.9.
 
-    python benchmarks/fileio_s3_trees.py [--objects 500] [--size 10000] [--rounds 3]
+    python benchmarks/fileio_s3_trees.py [--objects 2000] [--size 10000] [--rounds 2]
 """
 
 import argparse
@@ -162,9 +162,9 @@ def run(address: str, arguments: argparse.Namespace, folder: Path) -> dict[str, 
 def main() -> None:
     """Print one line for each task."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--objects", type=int, default=500)
+    parser.add_argument("--objects", type=int, default=2000)
     parser.add_argument("--size", type=int, default=10_000, help="bytes of an object")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     with s3_server() as address, tempfile.TemporaryDirectory() as folder:
         ratios = run(address, arguments, Path(folder))

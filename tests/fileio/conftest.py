@@ -87,6 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         name = unquote(urlsplit(self.path).path).lstrip("/")
         self.faulty.requests.append((self.command, self.path, dict(self.headers.items())))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         faults = self.faulty.faults[name]
         if faults:
             self._refuse(faults.pop(0), {}, self.faulty.bodies.get(name, b""))
@@ -102,25 +103,28 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(fault, int) or name not in server.files:
             self._refuse(fault if isinstance(fault, int) else 404, server.headers[name])
             return
-        data, start = server.files[name], 0
+        data = server.files[name]
+        start, end = 0, len(data)
         asked = self.headers.get("Range", "")
         tag = f'"{hash(data):x}"' if server.etags else ""
         if asked and fault != "whole" and self.headers.get("If-Range", tag) == tag:
-            start = int(asked.removeprefix("bytes=").split("-")[0])
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last) + 1, len(data)) if last else len(data)
             if start >= len(data):
                 self._refuse(416, {})
                 return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        partial = (start, end) != (0, len(data))
+        self.send_response(206 if partial else 200)
+        if partial:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
         if tag:
             self.send_header("ETag", tag)
         for key, value in server.headers[name].items():
             self.send_header(key, value)
-        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("Content-Length", str(end - start))
         self.end_headers()
         if with_body:
-            self._send(data[start:], fault)
+            self._send(data[start:end], fault)
 
     def _send(self, data: bytes, fault: int | str | None) -> None:
         if fault not in ("cut", "stall"):

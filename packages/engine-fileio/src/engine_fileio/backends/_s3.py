@@ -1,13 +1,13 @@
 """Objects in S3 and in stores that speak its protocol."""
 
-import contextlib
+import functools
 import io
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine_fileio._errors import StorageError, StorageUnavailable
+from engine_fileio._errors import StorageError
 from engine_fileio._paths import StrPath, shown
 from engine_fileio._require import require
 from engine_fileio.backends._base import BaseStorageBackend, Suffix
@@ -15,6 +15,7 @@ from engine_fileio.backends._keys import as_folder
 from engine_fileio.backends._local import wanted
 from engine_fileio.backends._per_process import PerProcess
 from engine_fileio.backends._s3_address import S3Connection, S3Object, locate
+from engine_fileio.backends._s3_download import Download
 from engine_fileio.backends._s3_errors import storage_errors
 from engine_fileio.backends._s3_listing import all_keys, folder_entries, tree_entries
 from engine_fileio.backends._transfer import run_parallel
@@ -22,17 +23,17 @@ from engine_fileio.backends._transfer import run_parallel
 _PART = 8 << 20  # bytes; larger objects travel in parts of this size
 _COPIED_IN_PARTS = ("InvalidRequest", "EntityTooLarge")  # what S3 says of over 5 GB
 _DELETED_AT_ONCE = 1000  # keys, the most that S3 takes
-_READ_ATTEMPTS = 5
-_CHUNK = 1 << 18
+# What one transfer in parts holds in memory grows with its threads, about 3 MB each for an upload.
 _TRANSFER_THREADS = 6
+_TRANSFERS_AT_ONCE = 2
 
 
 class S3Backend(BaseStorageBackend):
     """Objects in S3 and compatible stores, through boto3.
 
-    Folders are what keys have in common up to a slash. Objects over 8 MB travel in parts, several
-    at once; trees travel with ``workers`` objects at once. A client made before ``fork`` is made
-    anew in the child.
+    Folders are what keys have in common up to a slash. Objects over 8 MB travel in parts, six parts
+    at once and two such objects at once, so that large trees stay small in memory; trees travel
+    with ``workers`` objects at once. A client made before ``fork`` is made anew in the child.
 
     Args:
         path_mapping: Local prefixes and the URIs that stand for them: ``{"data/": "s3://b/d/"}``
@@ -132,7 +133,7 @@ class S3Backend(BaseStorageBackend):
                 found = self._client(where).list_objects_v2(**arguments)
         except FileNotFoundError:
             return False
-        return not where.key or bool(found["KeyCount"])
+        return not where.key or bool(found.get("Contents"))  # not every store counts keys
 
     def remove(self, filepath: StrPath) -> None:
         """Delete an object.
@@ -221,39 +222,26 @@ class S3Backend(BaseStorageBackend):
         return signed
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
-        where, start = self._locate(filepath), file.tell()
-        for _ in range(_READ_ATTEMPTS):
-            with storage_errors(filepath):
-                if self._receive(where, file):
-                    return
-            file.seek(start)
-            file.truncate()
-        raise StorageUnavailable(
-            f"{shown(filepath)!r} was cut off {_READ_ATTEMPTS} times; check network and store"
-        )
-
-    def _receive(self, where: S3Object, file: BinaryIO) -> bool:
-        """Write an object to ``file``; False if the answer broke off (boto3 leaves that to us)."""
-        client, broken = self._client(where), require("botocore.exceptions")
-        answer = client.get_object(Bucket=where.bucket, Key=where.key)
-        with contextlib.closing(answer["Body"]) as body:
-            if answer["ContentLength"] <= _PART:
-                try:
-                    for chunk in body.iter_chunks(_CHUNK):
-                        file.write(chunk)
-                except (broken.HTTPClientError, broken.IncompleteReadError):
-                    return False
-                return True
-        client.download_fileobj(where.bucket, where.key, file, Config=_transfer_config())
-        return True
+        where = self._locate(filepath)
+        with storage_errors(filepath):
+            Download(
+                client=self._client(where),
+                where=where,
+                path=filepath,
+                file=file,
+                part=_PART,
+                threads=_TRANSFER_THREADS,
+                alone=_in_parts.get(),
+            ).run()
 
     def _upload(self, local: Path, filepath: StrPath) -> None:
         where = self._locate(filepath)
         with storage_errors(filepath):
             if local.stat().st_size > _PART:
-                self._client(where).upload_file(
-                    str(local), where.bucket, where.key, Config=_transfer_config()
-                )
+                with _in_parts.get():
+                    self._client(where).upload_file(
+                        str(local), where.bucket, where.key, Config=_transfer_config()
+                    )
                 return
             with open(local, "rb") as body:
                 self._client(where).put_object(Bucket=where.bucket, Key=where.key, Body=body)
@@ -303,7 +291,7 @@ class S3Backend(BaseStorageBackend):
         connection = self._connection_of(cluster)
         config = require("botocore.config")
         settings: dict[str, Any] = {
-            "max_pool_connections": self._workers + _TRANSFER_THREADS,
+            "max_pool_connections": self._workers + _TRANSFERS_AT_ONCE * _TRANSFER_THREADS,
             "retries": {"mode": "standard", "total_max_attempts": self._retries + 1},
             "connect_timeout": self._timeout,
             "read_timeout": self._timeout,
@@ -332,6 +320,8 @@ def _open_session(profile_name: str | None) -> Any:
 # A session takes a second to read its tables, and is not made for several threads at once.
 _sessions = PerProcess(_open_session)
 _opening = PerProcess(threading.Lock)
+# A tree of large objects must not multiply the threads of each by those of the tree.
+_in_parts = PerProcess(functools.partial(threading.BoundedSemaphore, _TRANSFERS_AT_ONCE))
 
 
 def _transfer_config() -> Any:
@@ -339,5 +329,4 @@ def _transfer_config() -> Any:
         multipart_threshold=_PART,
         multipart_chunksize=_PART,
         max_concurrency=_TRANSFER_THREADS,
-        max_io_queue=64,  # the default would hold 250 MB of a download in memory
     )

@@ -1,14 +1,17 @@
 """Many small pieces of storage work at once, with progress told in the caller's thread."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of items done and of all items (None while that is unknown)."""
 
 
 def run_parallel(
-    work: Callable[[str], object],
-    items: Iterable[str],
+    work: Callable[[T], object],
+    items: Iterable[T],
     *,
     workers: int,
     progress: Progress | None = None,
@@ -26,14 +29,14 @@ def run_parallel(
     """
     from concurrent.futures import ThreadPoolExecutor, as_completed  # slow to import
 
-    names = list(items)
+    todo = list(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="engine-fileio") as pool:
-        futures = [pool.submit(work, name) for name in names]
+        futures = [pool.submit(work, item) for item in todo]
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 if progress is not None:
-                    progress(done, len(names))
+                    progress(done, len(todo))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
