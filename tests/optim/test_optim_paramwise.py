@@ -203,6 +203,18 @@ def test_longest_custom_key_counts_then_the_alphabet() -> None:
     assert [lr for lr, _ in found.values()] == [6, 6]
 
 
+def test_settings_that_change_nothing_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    custom = {"backbon": {"lr_mult": 2}, "0": {"lr_mult": 3}, "layer": {"lr_mult": 4}}
+
+    options(ToyModel(), {"norm_decay_mul": 0, "layer_decay": 0.7, "custom_keys": custom})
+
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        "paramwise_cfg has 'layer_decay', which nothing reads; did you mean flat_decay_mult?",
+        "paramwise_cfg has 'norm_decay_mul', which nothing reads; did you mean norm_decay_mult?",
+    ]
+
+
 def test_frozen_parameters_keep_the_base_options() -> None:
     model = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
     model[1].requires_grad_(False)

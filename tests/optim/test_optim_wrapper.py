@@ -228,9 +228,18 @@ def test_wrapper_of_no_optimizer_says_what_to_give() -> None:
         OptimWrapper({"type": "SGD"})  # type: ignore[arg-type]
 
 
-def test_wrapper_wants_a_positive_window(make_model: MakeModel) -> None:
-    with pytest.raises(ValueError, match="accumulative_counts=0"):
-        OptimWrapper(sgd(make_model()), accumulative_counts=0)
+@pytest.mark.parametrize("counts", [0, -2, 2.5, "2", None], ids=repr)
+def test_wrapper_wants_a_whole_window(counts: Any, make_model: MakeModel) -> None:
+    with pytest.raises(ValueError, match=f"accumulative_counts={counts!r} must be a whole number"):
+        OptimWrapper(sgd(make_model()), accumulative_counts=counts)
+
+
+@pytest.mark.parametrize("loss", [{"loss": torch.ones(())}, 1.0], ids=["dict", "number"])
+def test_update_wants_one_tensor(loss: Any, make_model: MakeModel) -> None:
+    wrapper = OptimWrapper(sgd(make_model()))
+
+    with pytest.raises(TypeError, match=rf"loss is a {type(loss).__name__}; .*parse_losses"):
+        wrapper.update_params(loss)
 
 
 def test_subclass_hooks_are_used(make_model: MakeModel) -> None:

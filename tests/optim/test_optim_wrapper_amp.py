@@ -127,6 +127,8 @@ def test_amp_takes_each_form_of_loss_scale(given: Any, scale: float, make_model:
 def test_amp_refuses_other_settings(make_model: MakeModel) -> None:
     with pytest.raises(TypeError, match="loss_scale='static'"):
         AmpOptimWrapper("static", optimizer=sgd(make_model()))
+    with pytest.raises(ValueError, match="loss_scale=-2 must be positive"):
+        AmpOptimWrapper(-2, optimizer=sgd(make_model()))
     with pytest.raises(ValueError, match="choose from: float16, bfloat16"):
         AmpOptimWrapper(dtype="float8", optimizer=sgd(make_model()))
 
@@ -157,6 +159,14 @@ def test_amp_context_blocks_synchronisation_too() -> None:
     assert entered == [True]
     assert output.dtype is torch.bfloat16
     assert not torch.is_autocast_enabled("cpu")
+
+
+def test_amp_skips_empty_groups_to_find_its_device(make_model: MakeModel) -> None:
+    groups: list[dict[str, Any]] = [{"params": []}, {"params": list(make_model().parameters())}]
+
+    wrapper = AmpOptimWrapper(optimizer=torch.optim.SGD(groups, lr=0.1))
+
+    assert wrapper.device_type == "cpu"
 
 
 def test_amp_takes_the_device_it_is_told(make_model: MakeModel) -> None:

@@ -88,6 +88,8 @@ def test_clipping_without_gradients_does_nothing(make_model: MakeModel) -> None:
         ({"type": "norms", "max_norm": 1}, "choose from: norm, value"),
         ({"norm_type": 2}, "needs 'max_norm'"),
         ({"type": "value", "max_norm": 2}, "needs 'clip_value'"),
+        ({"max_norm": 1, "norm_typ": 2}, "does not know norm_typ; it takes max_norm, norm_type"),
+        ({"max_norm": 1, "clip_value": 2}, "of type 'value' does not know max_norm"),
         ({}, "must be a dict"),
         (1.0, "must be a dict"),
     ],

@@ -1,5 +1,6 @@
 """The default constructor: from configs to a wrapper, with options for each parameter."""
 
+import difflib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,14 @@ from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WR
 logger = logging.getLogger("engine.optim")
 
 _NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+_OTHER_KEYS = (
+    "lr_mult",
+    "bias_lr_mult",
+    "dcn_offset_lr_mult",
+    "custom_keys",
+    "bypass_duplicate",
+    "merge_equal",
+)
 _DECAY_KEYS = (
     "decay_mult",
     "bias_decay_mult",
@@ -52,7 +61,8 @@ class DefaultOptimWrapperConstructor:
       the order of their first parameter. Optimizers that work on whole groups are then as fast as
       without options.
 
-    Keys that it does not know are left to subclasses. A subclass overrides :meth:`add_params`; the
+    Keys that it does not know are left to subclasses; this class warns of them, and of
+    ``custom_keys`` that are in no parameter's name. A subclass overrides :meth:`add_params`; the
     first call gets an empty list and the whole model.
 
     Args:
@@ -149,11 +159,25 @@ class DefaultOptimWrapperConstructor:
     def _params(self, model: nn.Module) -> list[Any]:
         if not self.paramwise_cfg:
             return list(model.parameters())
+        self._warn_of_idle_keys(model)
         params: list[dict[str, Any]] = []
         self.add_params(params, model)
         if not self.paramwise_cfg.get("merge_equal"):
             return params
         return merge_equal_groups(params, {"lr": self.base_lr, "weight_decay": self.base_wd})
+
+    def _warn_of_idle_keys(self, model: nn.Module) -> None:
+        """Tell of settings that change nothing: they are misspelt more often than not."""
+        known = [*_OTHER_KEYS, *_DECAY_KEYS]
+        if type(self) is DefaultOptimWrapperConstructor:
+            for key in sorted(self.paramwise_cfg.keys() - set(known)):
+                close = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"it knows {', '.join(known)}"
+                logger.warning("paramwise_cfg has %r, which nothing reads; %s", key, hint)
+        names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+        for key in self._custom_keys:
+            if not any(key in name for name in names):
+                logger.warning("custom_keys has %r, which is in no parameter's name", key)
 
     def add_params(
         self,

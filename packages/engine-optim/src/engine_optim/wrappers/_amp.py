@@ -29,7 +29,7 @@ class AmpOptimWrapper(OptimWrapper):
         **kwargs: For :class:`OptimWrapper`.
 
     Raises:
-        ValueError: If ``dtype`` is another one.
+        ValueError: If ``dtype`` is another one, or the scale is not positive.
         TypeError: If ``loss_scale`` is none of these.
 
     Example:
@@ -66,7 +66,8 @@ class AmpOptimWrapper(OptimWrapper):
         """The device of the forward pass, such as ``cuda``."""
         if self._device_type is not None:
             return self._device_type
-        device: torch.device = self.optimizer.param_groups[0]["params"][0].device
+        params = (param for group in self.optimizer.param_groups for param in group["params"])
+        device: torch.device = next(params).device
         return device.type
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
@@ -140,6 +141,8 @@ def _scaler_args(loss_scale: str | float | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(loss_scale, Mapping):
         return dict(loss_scale)
     if isinstance(loss_scale, int | float) and not isinstance(loss_scale, bool):
+        if not loss_scale > 0:
+            raise ValueError(f"loss_scale={loss_scale} must be positive")
         return {"init_scale": float(loss_scale)}
     raise TypeError(
         f"loss_scale={loss_scale!r}; give 'dynamic', a number, or a dict of the arguments of "

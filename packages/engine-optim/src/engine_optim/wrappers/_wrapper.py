@@ -1,5 +1,6 @@
 """The optimizer wrapper: backward, accumulation, clipping and step behind one call."""
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -68,8 +69,10 @@ class OptimWrapper:
                 "torch.optim.Optimizer, "
                 "or build the wrapper from a config with build_optim_wrapper(model, cfg)"
             )
-        if accumulative_counts < 1:
-            raise ValueError(f"accumulative_counts={accumulative_counts} must be at least 1")
+        if not isinstance(accumulative_counts, int) or accumulative_counts < 1:
+            raise ValueError(
+                f"accumulative_counts={accumulative_counts!r} must be a whole number, at least 1"
+            )
         self.optimizer = optimizer
         self._accumulative_counts = accumulative_counts
         self._inner_count = 0
@@ -91,7 +94,15 @@ class OptimWrapper:
             loss: A scalar with a graph.
             step_kwargs: Arguments for the optimizer's ``step``.
             zero_kwargs: Arguments for its ``zero_grad``.
+
+        Raises:
+            TypeError: If ``loss`` is no tensor.
         """
+        if not isinstance(loss, Tensor):
+            raise TypeError(
+                f"loss is a {type(loss).__name__}; give one tensor with a graph (of a dict of "
+                "losses their sum, which the model's parse_losses makes)"
+            )
         self.backward(self.scale_loss(loss))
         if self.should_update():
             self.step(**step_kwargs) if step_kwargs else self.step()
@@ -344,7 +355,12 @@ def _clipping(
     kind = arguments.pop("type", "value" if "clip_value" in arguments else "norm")
     if kind not in _CLIP:
         raise ValueError(f"clip_grad has type={kind!r}; choose from: {', '.join(_CLIP)}")
-    needed = {"norm": "max_norm", "value": "clip_value"}[kind]
+    _, needed, *known = inspect.signature(_CLIP[kind]).parameters
     if needed not in arguments:
         raise ValueError(f"clip_grad of type {kind!r} needs {needed!r}; it has: {arguments}")
+    if unknown := sorted(arguments.keys() - {needed, *known}):
+        raise ValueError(
+            f"clip_grad of type {kind!r} does not know {', '.join(unknown)}; it takes {needed}, "
+            f"{', '.join(known)}"
+        )
     return _CLIP[kind], arguments
