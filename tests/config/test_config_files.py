@@ -13,6 +13,7 @@ from engine_config import (
     ConfigError,
     ConfigFileNotFoundError,
     ConfigFormatError,
+    ConfigImportError,
     ConfigKeyError,
     ConfigTypeError,
 )
@@ -206,8 +207,10 @@ def test_custom_imports_are_imported(
     Config.fromfile(write("c.py", text.format("engine_config_custom")))
     assert __import__("sys").modules["engine_config_custom"].LOADED
     bad = write("bad.py", text.format("engine_config_not_there"))
-    with pytest.raises(ImportError, match=r"bad\.py:1: custom_imports"):
+    with pytest.raises(ImportError, match=r"bad\.py:1: custom_imports") as caught:
         Config.fromfile(bad)
+    assert isinstance(caught.value, ConfigImportError)
+    assert (caught.value.line, caught.value.key_path) == (1, "custom_imports")
     assert "custom_imports" in Config.fromfile(bad, import_custom_modules=False)
 
 

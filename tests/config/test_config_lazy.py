@@ -14,6 +14,7 @@ from engine_config import (
     Config,
     ConfigError,
     ConfigFileNotFoundError,
+    ConfigImportError,
     ConfigKeyError,
     ConfigParseError,
     LazyObject,
@@ -263,8 +264,9 @@ def test_wrong_lazy_config_names_its_line(
 
 def test_missing_import_names_the_config_line(write: Write) -> None:
     cfg = Config.fromfile(write("c.py", "\nfrom engine_no_such.x import Y\na = dict(type=Y)\n"))
-    with pytest.raises(ImportError, match=r"c\.py:2: cannot import engine_no_such\.x\.Y"):
+    with pytest.raises(ImportError, match=r"c\.py:2: cannot import engine_no_such\.x\.Y") as caught:
         _ = cfg.a.type
+    assert isinstance(caught.value, ConfigImportError)
 
 
 def test_missing_name_suggests_another() -> None:

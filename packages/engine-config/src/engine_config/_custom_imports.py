@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine_config._dict import ConfigDict, marks_of, unnested
-from engine_config._errors import ConfigTypeError
+from engine_config._errors import ConfigImportError, ConfigTypeError
 from engine_config._marks import error_at, shown
 
 
@@ -13,8 +13,7 @@ def import_listed_modules(values: ConfigDict) -> None:
     """Import the modules that a config lists as `dict(imports=[…], allow_failed_imports=False)`.
 
     Raises:
-        ImportError: one of them cannot be imported, and that is not allowed; the line of the list
-            is named.
+        ConfigImportError: one of them cannot be imported, and that is not allowed.
         ConfigTypeError: `custom_imports` has another form.
     """
     custom = dict.get(values, "custom_imports")
@@ -31,7 +30,7 @@ def import_listed_modules(values: ConfigDict) -> None:
     try:
         import_modules_from_strings(**options)
     except ImportError as error:
-        raise ImportError(f"{mark.origin()}: custom_imports: {error}") from error
+        raise error_at(ConfigImportError, str(error), mark, "custom_imports") from error
 
 
 def _is_well_formed(options: Any) -> bool:

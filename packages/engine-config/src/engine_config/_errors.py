@@ -93,6 +93,17 @@ class ConfigReadError(ConfigError, OSError):
     """
 
 
+class ConfigImportError(ConfigError, ImportError):
+    """Something that a config names, in `custom_imports` or a lazy import, cannot be imported.
+
+    Example:
+        >>> from engine_config import Config
+        >>> Config.fromstring("custom_imports = dict(imports=['no_such_module'])", ".py")
+        Traceback (most recent call last):
+        engine_config._errors.ConfigImportError: <string>:1: custom_imports: failed to import ...
+    """
+
+
 class ConfigExecutionError(ConfigError, RuntimeError):
     """A Python config raised an error while it ran; the error itself is chained.
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from engine_config._closest import closest
-from engine_config._errors import ConfigError
+from engine_config._errors import ConfigError, ConfigImportError
 
 
 class LazyObject:
@@ -84,7 +84,7 @@ class LazyObject:
         """Import the module and return the object.
 
         Raises:
-            ImportError: it cannot be imported; the message names the config line, the cause is
+            ConfigImportError: it cannot be imported; the config and line are named, the cause is
                 chained.
         """
         try:
@@ -92,8 +92,8 @@ class LazyObject:
             for name in self._path.split(".") if self._path else ():
                 value = _member(value, name)
         except (ImportError, AttributeError) as error:
-            place = f"{self._file}:{self._line}: " if self._file else ""
-            raise ImportError(f"{place}cannot import {self}: {error}") from error
+            message = f"cannot import {self}: {error}"
+            raise ConfigImportError(message, file=self._file, line=self._line) from error
         return value
 
 

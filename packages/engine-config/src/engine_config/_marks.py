@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from engine_config._errors import ConfigKeyError, ConfigTypeError
+from engine_config._errors import ConfigError
 
 if TYPE_CHECKING:
     from engine_config._origin import Origin
+
+_Error = TypeVar("_Error", bound=ConfigError)
 
 
 class Source:
@@ -93,8 +95,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def error_at(
-    kind: type[ConfigKeyError] | type[ConfigTypeError], message: str, mark: Mark, path: str
-) -> ConfigKeyError | ConfigTypeError:
+def error_at(kind: type[_Error], message: str, mark: Mark, path: str) -> _Error:
     """Return an error that names the place of a mark."""
     return kind(message, file=mark.source.file, line=mark.line, key_path=path)
