@@ -112,6 +112,6 @@ def test_missing_torch_names_the_extra() -> None:
         "except ModuleNotFoundError as error:\n    print(error)\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
 
     assert 'pip install "engine-utils[torch]"' in done.stdout

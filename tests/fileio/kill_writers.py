@@ -17,22 +17,27 @@ from engine_fileio import atomic_write
 SIZE = 300_000
 
 
-def write_for_ever(path: Path, first: int) -> None:
-    """Rewrite ``path``, each time with ``SIZE`` equal bytes."""
+def write_for_ever(path: Path, first: int, done: int) -> None:
+    """Rewrite ``path``, each time with ``SIZE`` equal bytes, and tell the pipe ``done`` so."""
     for number in itertools.count(first):
         with atomic_write(path) as file:
             for _ in range(30):
                 file.write(bytes([number % 251]) * (SIZE // 30))
+        os.write(done, b".")
 
 
 def kill_one(path: Path, number: int) -> None:
-    """Start a writer, and kill it up to 10 ms later."""
+    """Start a writer, and kill it up to 10 ms after its first file is there."""
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        write_for_ever(path, number * 37)
+        write_for_ever(path, number * 37, writing)
+    os.read(reading, 1)
     time.sleep(random.random() / 100)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    os.close(reading)
+    os.close(writing)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_two_writers_in_one_folder_do_not_meet(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_the_old_or_the_new_file_200_times(tmp_path: Path) -> None:
     command = [sys.executable, str(HERE / "kill_writers.py"), str(tmp_path / "weights"), "200"]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
 
     broken, contents, interrupted = map(int, done.stdout.split())
     assert broken == 0

@@ -342,7 +342,7 @@ def test_json_stays_aware_of_numpy_without_loading_it() -> None:
     )
 
     answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True
     )
 
     assert answer.stdout == "False [0, 1]\n"

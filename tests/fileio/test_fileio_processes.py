@@ -22,7 +22,7 @@ CONTENTS = {str(number): str(number).encode() * 1000 for number in range(40)}
 def run(script: str, *arguments: str) -> str:
     # Python 3.12 and later warn of any fork beside a thread, which is what is tested here
     command = [sys.executable, "-W", "ignore::DeprecationWarning", str(HERE / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     return done.stdout.strip()
 
 

@@ -275,7 +275,7 @@ def _run_rank(rank: int, folder: Path, level: str, distributed: str) -> str:
         env={**os.environ, "RANK": str(rank)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     return done.stdout

@@ -212,7 +212,7 @@ def test_policies_that_are_none_are_refused(
 
 def test_importing_the_package_does_not_load_sharding() -> None:
     script = "import engine_model, sys; sys.exit('torch.distributed.fsdp' in sys.modules)"
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=600)
 
 
 def test_documented_policies_are_registered() -> None:
