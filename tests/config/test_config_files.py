@@ -246,7 +246,8 @@ def test_malformed_file_is_an_error_with_its_line(
 
 
 def test_python_config_keeps_data_only(write: Write) -> None:
-    text = "import os\nfrom math import pi, sqrt\ndef f(x):\n    return dict(v=x)\n"
+    text = "from __future__ import annotations\n"
+    text += "import os\nfrom math import pi, sqrt\ndef f(x):\n    return dict(v=x)\n"
     text += "class A: ...\n_a = f(2)\nb = os.sep\n"
     assert Config.fromfile(write("c.py", text)).to_dict() == {
         "pi": 3.141592653589793,

@@ -209,6 +209,12 @@ def test_options_are_a_mapping(cfg: Config) -> None:
         cfg.merge_from_dict(["a=1"])  # type: ignore[arg-type]  # the mistake under test
 
 
+def test_option_changes_a_key_that_is_a_number() -> None:
+    cfg = Config({"names": {1: "cat", 2: "dog"}})
+    cfg.merge_from_dict({"names.1": "lion", "names.3": "wolf"})
+    assert cfg.names == {1: "lion", 2: "dog", "3": "wolf"}
+
+
 def test_list_keys_can_be_refused(cfg: Config) -> None:
     with pytest.raises(ConfigTypeError, match="not a dict"):
         cfg.merge_from_dict({"pipeline.0.type": "X"}, allow_list_keys=False)
@@ -237,3 +243,14 @@ def test_auto_argparser_offers_every_key(
     with pytest.raises(SystemExit):
         parser.parse_args(["--help"])
     assert "Do it" in capsys.readouterr().out
+
+
+def test_auto_argparser_takes_no_abbreviations(
+    write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("c.py", "model = dict(depth=50)\n")
+    monkeypatch.setattr("sys.argv", ["prog", str(path)])
+    parser, _ = Config.auto_argparser()
+    with pytest.raises(SystemExit):
+        parser.parse_args([str(path), "--model.dept", "18"])
+    assert "unrecognized arguments: --model.dept" in capsys.readouterr().err

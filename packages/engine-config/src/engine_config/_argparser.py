@@ -21,7 +21,8 @@ def config_parser(description: str | None) -> tuple[argparse.ArgumentParser, Con
     first = argparse.ArgumentParser(description=description, add_help=False)
     first.add_argument("config", help="config file path")
     config = Config.fromfile(first.parse_known_args()[0].config)
-    parser = argparse.ArgumentParser(description=description)
+    # Without abbreviations, which would let `--model.dept` pass for `--model.depth`.
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("config", help="config file path")
     _add(parser, config._cfg_dict, "")
     return parser, config

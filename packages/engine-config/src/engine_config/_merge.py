@@ -52,9 +52,13 @@ class Merging:
         base_marks, own_marks = marks_of(base), marks_of(own)
         for key, value in dict.items(own):
             mark, here = own_marks[key], join(path, key)
-            current = dict.get(base, key)
             if self.overriding and key not in base:
-                self._note_misspelling(base, key, mark, here)
+                # An option is a text, but a key may be a number.
+                same = next((known for known in dict.keys(base) if str(known) == str(key)), key)
+                if same == key:
+                    self._note_misspelling(base, key, mark, here)
+                key = same
+            current = dict.get(base, key)
             if isinstance(value, ConfigDict):
                 value, mark = self._dict(base, key, value, mark=mark, path=here)
                 if value is current:

@@ -1,6 +1,7 @@
 """Python configs: parsed once, then run or evaluated as often as they are read."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import os
@@ -31,6 +32,7 @@ _SEEN: Final = "__engine_seen__"
 _SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
 # What a config file has at its top level to work with, rather than as a value.
 CODE: Final = (
+    __future__._Feature,
     types.ModuleType,
     types.FunctionType,
     types.BuiltinFunctionType,
