@@ -16,7 +16,7 @@ from engine_registry import VISBACKENDS, VISUALIZERS
 from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin
 from engine_visualization.backends import BaseVisBackend, ConfigLike
-from engine_visualization.drawing import Canvas, can_open_window, draw_sample, show_window
+from engine_visualization.drawing import Canvas, can_open_window, draw_sample, show_window, to_image
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -41,6 +41,7 @@ class Visualizer(Canvas, ManagerMixin):
         fig_show_cfg: Arguments of the figure that shows an image in a window.
 
     Raises:
+        TypeError: ``vis_backends`` is no list, or holds something else.
         ValueError: Two back ends have one name.
 
     Example:
@@ -67,6 +68,8 @@ class Visualizer(Canvas, ManagerMixin):
         self._dataset_meta: dict[str, Any] | None = None
         self._save_dir = None if save_dir is None else os.path.join(save_dir, "vis_data")
         self._backends: dict[str, BaseVisBackend] = {}
+        if isinstance(vis_backends, Mapping | str | BaseVisBackend):
+            raise TypeError(f"vis_backends is a list of back ends or configs, not {vis_backends!r}")
         for backend in vis_backends or ():
             self._attach(backend)
 
@@ -116,7 +119,7 @@ class Visualizer(Canvas, ManagerMixin):
             wait_time: How long the window stays, in milliseconds; 0 means without end.
             continue_key: The key that closes it.
         """
-        image = self.get_image() if drawn_img is None else drawn_img
+        image = self.get_image() if drawn_img is None else to_image(drawn_img)
         if can_open_window():
             show_window(
                 image,
@@ -146,12 +149,12 @@ class Visualizer(Canvas, ManagerMixin):
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the config in all back ends."""
         for backend in self._recording():
-            backend.add_config(config, **kwargs)
+            backend.add_config(config=config, **kwargs)
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
         """Record the model, which is called with ``data_batch``, in all back ends."""
         for backend in self._recording():
-            backend.add_graph(model, data_batch, **kwargs)
+            backend.add_graph(model=model, data_batch=data_batch, **kwargs)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0) -> None:
         """Record an RGB image ``(H, W, 3)`` in all back ends."""
@@ -228,9 +231,15 @@ class Visualizer(Canvas, ManagerMixin):
         if isinstance(backend, BaseVisBackend):
             self._keep(type(backend).__name__, backend)
             return
+        if not isinstance(backend, Mapping):
+            raise TypeError(
+                f"vis_backends holds {backend!r}; a back end is given as itself or as its config, "
+                "such as dict(type='LocalVisBackend')"
+            )
         settings = dict(backend)
         kind = settings.get("type", "")
-        name = settings.pop("name", kind if isinstance(kind, str) else kind.__name__)
+        kind = kind.rpartition(".")[2] if isinstance(kind, str) else kind.__name__
+        name = settings.pop("name", kind)
         if self._save_dir is None and "save_dir" not in settings:
             _logger.warning(
                 "visualizer %r has no save_dir, so its back end %r records nothing",

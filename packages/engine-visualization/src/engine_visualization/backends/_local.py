@@ -12,6 +12,7 @@ from PIL import Image
 
 from engine_registry import VISBACKENDS
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+from engine_visualization.drawing import to_image
 
 
 @VISBACKENDS.register_module()
@@ -65,10 +66,15 @@ class LocalVisBackend(BaseVisBackend):
         config.dump(str(self._config))
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
-        """Write an RGB image to ``<img_save_dir>/<name>_<step>.png``."""
+        """Write an image ``(H, W, 3)`` or ``(H, W)`` to ``<img_save_dir>/<name>_<step>.png``.
+
+        Raises:
+            ValueError: The image has another shape.
+        """
+        pixels = to_image(image)
         target = self._images / f"{name}_{step}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.asarray(image).astype(np.uint8)).save(target)
+        Image.fromarray(pixels).save(target)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Append a number, tensor or array with its step to the file of scalars."""
@@ -91,10 +97,11 @@ class LocalVisBackend(BaseVisBackend):
             **kwargs: Without meaning here.
 
         Raises:
+            TypeError: A value is none that JSON can express.
             ValueError: ``file_path`` is the file of scalars, or does not end in ``.json``.
         """
         values = {name: to_plain(value) for name, value in scalar_dict.items()}
-        line = json.dumps({**values, "step": values.get("step", step)}) + "\n"
+        line = _as_line({**values, "step": values.get("step", step)})
         if file_path is not None:
             self._append(self._extra_file(file_path), line)
         self._append(self._scalars, line)
@@ -115,6 +122,14 @@ class LocalVisBackend(BaseVisBackend):
         if file == self._scalars:
             raise ValueError(f"file_path {file_path!r} is the file that gets all scalars anyway")
         return file
+
+
+def _as_line(values: dict[str, Any]) -> str:
+    try:
+        return json.dumps(values) + "\n"
+    except TypeError as error:
+        kinds = ", ".join(f"{name!r} is a {type(value).__name__}" for name, value in values.items())
+        raise TypeError(f"a scalar cannot be written as JSON ({error}): {kinds}") from error
 
 
 def _close_all(streams: dict[Path, TextIO]) -> None:

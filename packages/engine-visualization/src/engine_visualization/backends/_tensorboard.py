@@ -10,6 +10,7 @@ import numpy as np
 from engine_registry import VISBACKENDS
 from engine_visualization._extras import load_library
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -52,8 +53,8 @@ class TensorboardVisBackend(BaseVisBackend):
         self.experiment.add_text("config", f"    {indented}")
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
-        """Record an RGB image ``(H, W, 3)``."""
-        self.experiment.add_image(name, image, step, dataformats="HWC")
+        """Record an image ``(H, W, 3)`` or ``(H, W)``."""
+        self.experiment.add_image(name, to_image(image), step, dataformats="HWC")
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a number; what is not one number is left out, with a warning in the log."""

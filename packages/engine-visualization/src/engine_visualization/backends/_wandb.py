@@ -11,6 +11,7 @@ import torch
 from engine_registry import VISBACKENDS
 from engine_visualization._extras import load_library
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+from engine_visualization.drawing import to_image
 
 
 @VISBACKENDS.register_module()
@@ -72,9 +73,9 @@ class WandbVisBackend(BaseVisBackend):
         self.experiment.watch(model, **self._watch_kwargs)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
-        """Record an RGB image; wandb counts steps itself."""
-        wandb = self.experiment
-        wandb.log({name: wandb.Image(image)}, commit=self._commit)
+        """Record an image ``(H, W, 3)`` or ``(H, W)``; wandb counts steps itself."""
+        pixels, wandb = to_image(image), self.experiment
+        wandb.log({name: wandb.Image(pixels)}, commit=self._commit)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a number; wandb counts steps itself."""

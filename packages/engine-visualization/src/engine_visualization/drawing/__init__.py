@@ -4,6 +4,15 @@ from engine_visualization.drawing._canvas import Canvas
 from engine_visualization.drawing._colors import parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._samples import draw_sample
+from engine_visualization.drawing._values import to_image
 from engine_visualization.drawing._window import can_open_window, show_window
 
-__all__ = ["Canvas", "can_open_window", "draw_featmap", "draw_sample", "parse_color", "show_window"]
+__all__ = [
+    "Canvas",
+    "can_open_window",
+    "draw_featmap",
+    "draw_sample",
+    "parse_color",
+    "show_window",
+    "to_image",
+]

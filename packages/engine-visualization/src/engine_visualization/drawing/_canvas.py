@@ -17,7 +17,16 @@ from engine_visualization.drawing._text import (
     default_font_size,
     paint_text,
 )
-from engine_visualization.drawing._values import Array, spread, to_image, to_numpy, to_rows
+from engine_visualization.drawing._values import (
+    Array,
+    check_finite,
+    check_opacity,
+    spread,
+    to_image,
+    to_numpy,
+    to_outline,
+    to_rows,
+)
 
 Number: TypeAlias = int | float
 Colors: TypeAlias = ColorSpec | Sequence[ColorSpec]
@@ -94,9 +103,13 @@ class Canvas:
         face_colors: Colors = "none",
         alpha: Number = 0.8,
     ) -> Self:
-        """Draw a polygon ``(N, 2)`` or ``(2 * N,)``, or a list of such polygons."""
+        """Draw a polygon ``(N, 2)`` or ``(2 * N,)``, or a list of such polygons.
+
+        Raises:
+            ValueError: A polygon has another shape, or a list has not one value for each polygon.
+        """
         several = polygons if isinstance(polygons, list) else [polygons]
-        outlines = [to_numpy(polygon).astype(np.float64).reshape(-1, 2) for polygon in several]
+        outlines = [to_outline(polygon) for polygon in several]
         styles = _styles(len(outlines), edge_colors, line_styles, line_widths, face_colors, alpha)
         return self._paint(outlines, styles)
 
@@ -112,7 +125,8 @@ class Canvas:
     ) -> Self:
         """Draw circles around ``center`` ``(2,)`` or ``(N, 2)`` with one radius for each."""
         centers = to_rows(center, 2, "center")
-        radii = spread(to_numpy(radius).ravel().tolist(), len(centers), "radius")
+        lengths = check_finite(to_numpy(radius).astype(np.float64).ravel(), "radius")
+        radii = spread(lengths.tolist(), len(centers), "radius")
         outlines = [circle_points(x, y, r) for (x, y), r in zip(centers, radii, strict=True)]
         styles = _styles(len(outlines), edge_colors, line_styles, line_widths, face_colors, alpha)
         return self._paint(outlines, styles)
@@ -169,7 +183,7 @@ class Canvas:
 
     def draw_texts(
         self,
-        texts: str | list[str],
+        texts: str | Sequence[str],
         positions: Array,
         font_sizes: Number | list[Number] | None = None,
         colors: Colors = "g",
@@ -191,10 +205,17 @@ class Canvas:
                 where the machine lacks it, the sans-serif font that Pillow brings.
             bboxes: The box behind a text: ``facecolor``, ``edgecolor``, ``alpha``, ``linewidth``,
                 ``pad`` (pixels) and ``boxstyle`` (``"square"`` or ``"round"``).
+
+        Raises:
+            TypeError: A text is no string.
+            ValueError: A list has not one value for each position, or a value is none of its
+                choices.
         """
         rows, image = to_rows(positions, 2, "positions"), self._target()
         count = len(rows)
-        words = [texts] if isinstance(texts, str) else texts
+        words = list(texts) if isinstance(texts, list | tuple) else [texts]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError(f"texts are strings, not {words!r}")
         size = default_font_size(image) if font_sizes is None else font_sizes
         boxes = spread(bboxes, count, "bboxes")
         columns = zip(
@@ -241,7 +262,7 @@ class Canvas:
             masks, tints, spread(alphas, len(masks), "alphas"), strict=True
         ):
             if tint is not None:
-                opacity = round(alpha * tint[3])
+                opacity = round(check_opacity(alpha, "alphas") * tint[3])
                 image.paste(tint[:3], mask=Image.fromarray(mask.astype(np.uint8) * opacity))
         return self
 
@@ -269,8 +290,9 @@ def _styles(
         spread(widths, count, "line_widths"),
         strict=True,
     )
+    opacity = check_opacity(alpha, "alpha")
     return [
-        Style(edge=edge, face=face, line=line, width=float(width), alpha=float(alpha))
+        Style(edge=edge, face=face, line=line, width=float(width), alpha=opacity)
         for edge, face, line, width in columns
     ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from engine_visualization.drawing._values import to_image
+from engine_visualization.drawing._values import Array, check_opacity, to_image
 
 Reduction: TypeAlias = Literal["squeeze_mean", "select_max"]
 
@@ -29,7 +29,7 @@ _GAP = 2  # white pixels between the maps of a grid
 
 
 def draw_featmap(
-    featmap: torch.Tensor,
+    featmap: Array,
     overlaid_image: np.ndarray | None = None,
     channel_reduction: Reduction | None = "squeeze_mean",
     topk: int = 20,
@@ -40,7 +40,7 @@ def draw_featmap(
     """Turn a feature map into an RGB picture, over an image if one is given.
 
     Args:
-        featmap: Features of shape ``(C, H, W)``.
+        featmap: Features of shape ``(C, H, W)``, an array or a tensor on any device.
         overlaid_image: RGB image under the map. Unless ``resize_shape`` is given, a map of
             another size is resized to the image's.
         channel_reduction: ``"squeeze_mean"`` shows the mean over channels, ``"select_max"`` the
@@ -58,9 +58,12 @@ def draw_featmap(
         ValueError: The map is not ``(C, H, W)``, an argument is none of its choices, or the grid
             is too small for ``topk``.
     """
-    if featmap.ndim != 3:
-        raise ValueError(f"a feature map has shape (C, H, W); got {tuple(featmap.shape)}")
-    maps = featmap.detach().float().cpu()
+    check_opacity(alpha, "alpha")
+    if featmap.ndim != 3 or 0 in featmap.shape:
+        raise ValueError(
+            f"a feature map has shape (C, H, W), none of them 0; got {tuple(featmap.shape)}"
+        )
+    maps = torch.as_tensor(featmap).detach().float().cpu()
     image = None if overlaid_image is None else to_image(overlaid_image)
     if resize_shape is not None:
         image = None if image is None else _resize_image(image, resize_shape)

@@ -16,6 +16,7 @@ _PATTERNS: dict[str, tuple[float, ...]] = {
     ":": (1.0, 1.65),
     "-.": (6.4, 1.6, 1.0, 1.6),
 }
+_CIRCLE_POINTS = 1 << 16  # of the largest circle, of which an image shows an arc at most
 _PATTERN_NAMES = {"solid": "-", "dashed": "--", "dotted": ":", "dashdot": "-."}
 
 
@@ -66,7 +67,7 @@ def paint_path(image: Image.Image, points: np.ndarray, style: Style, *, closed: 
 
 def circle_points(x: float, y: float, radius: float) -> np.ndarray:
     """Return points on a circle, close enough together to look round."""
-    count = max(16, math.ceil(2 * math.pi * radius))
+    count = min(max(16, math.ceil(2 * math.pi * radius)), _CIRCLE_POINTS)
     angles = np.linspace(0, 2 * math.pi, count, endpoint=False)
     return np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
 

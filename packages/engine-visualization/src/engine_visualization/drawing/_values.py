@@ -21,13 +21,47 @@ def to_rows(values: Any, width: int, name: str) -> np.ndarray:
     """Return one row of ``width`` numbers, or several of them, as floats of shape (N, width).
 
     Raises:
-        ValueError: The shape is another.
+        ValueError: The shape is another, or a number is not finite.
     """
     rows = to_numpy(values).astype(np.float64)
     rows = rows[np.newaxis] if rows.ndim == 1 else rows
     if rows.ndim != 2 or rows.shape[1] != width:
         raise ValueError(f"{name} has shape ({width},) or (N, {width}); got {rows.shape}")
-    return rows
+    return check_finite(rows, name)
+
+
+def to_outline(values: Any) -> np.ndarray:
+    """Return the corners of a polygon, (N, 2) or (2 * N,), as floats of shape (N, 2).
+
+    Raises:
+        ValueError: The shape is another, or a number is not finite.
+    """
+    corners = to_numpy(values).astype(np.float64)
+    if corners.size % 2 or not corners.size or (corners.ndim == 2 and corners.shape[1] != 2):
+        raise ValueError(f"a polygon has shape (N, 2) or (2 * N,); got {corners.shape}")
+    return check_finite(corners.reshape(-1, 2), "polygons")
+
+
+def check_finite(values: np.ndarray, name: str) -> np.ndarray:
+    """Return the values as they are.
+
+    Raises:
+        ValueError: One of them is infinite, or not a number.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds infinite values or NaN, which have no place on an image")
+    return values
+
+
+def check_opacity(alpha: float, name: str) -> float:
+    """Return an opacity as it is.
+
+    Raises:
+        ValueError: It is not from 0 to 1.
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1, not {alpha}")
+    return float(alpha)
 
 
 def to_image(image: Any) -> np.ndarray:

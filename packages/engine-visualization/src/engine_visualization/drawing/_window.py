@@ -39,6 +39,8 @@ def show_window(
 ) -> None:
     """Show an RGB image until a key is pressed, the time is over or the window is closed.
 
+    A notebook shows it below the cell, and goes on.
+
     Args:
         image: RGB ``(H, W, 3)``, uint8.
         title: The window's title.
@@ -48,6 +50,7 @@ def show_window(
     """
     load_library("matplotlib")
     from matplotlib import pyplot
+    from matplotlib.backend_bases import FigureCanvasBase
 
     shown = pyplot.figure(num=title, clear=True, **(figure or {}))
     axes = shown.add_axes((0, 0, 1, 1))
@@ -61,4 +64,7 @@ def show_window(
     shown.canvas.mpl_connect("key_press_event", on_key)
     shown.canvas.mpl_connect("close_event", lambda _: shown.canvas.stop_event_loop())
     pyplot.show(block=False)
+    if type(shown.canvas).start_event_loop is FigureCanvasBase.start_event_loop:
+        pyplot.close(shown)  # no window that could be closed or get a key: nothing to wait for
+        return
     shown.canvas.start_event_loop(wait_ms / 1000)
