@@ -193,6 +193,25 @@ def test_latest_checkpoint_that_is_gone_is_none(tmp_path: Path) -> None:
     assert find_latest_checkpoint(tmp_path) is None
 
 
+@pytest.mark.parametrize("stop", [8, 6], ids=["between-epochs", "within-an-epoch"])
+def test_resume_with_another_batch_size_trains_the_epochs_that_are_left(
+    settings: Callable[..., dict[str, Any]], stop: int
+) -> None:
+    hooks = {"checkpoint": {"type": "CheckpointHook", "by_epoch": False, "interval": 1}}
+    with pytest.raises(Stop):
+        Runner(**settings(default_hooks=hooks), custom_hooks=[StopAfter(stop)]).train()
+    arguments = settings(default_hooks=hooks, resume=True)
+    arguments["train_dataloader"]["batch_size"] = 6  # 2 batches an epoch, rather than 4
+
+    runner = Runner(**arguments)
+    runner.train()
+
+    left = {8: 2, 6: 3}[stop]
+    assert (runner.epoch, runner.iter, runner.max_iters) == (3, stop + left, stop + left)
+    assert Path(runner.work_dir, f"iter_{stop + left}.pth").is_file()
+    assert runner.message_hub.get_info("eta") == 0
+
+
 def test_resume_with_other_schedules_is_refused(make_runner: MakeRunner) -> None:
     make_runner().train()
     schedules = [{"type": "LinearLR"}, {"type": "ConstantLR"}]

@@ -19,6 +19,7 @@ from engine_runner._saving import Saving
 from engine_runner._settings import Settings
 from engine_runner._types import Model
 from engine_runner.hooks import HookList
+from engine_runner.loops import TrainLoop
 from engine_runner.strategies import choose_strategy
 from engine_visualization import Visualizer
 
@@ -163,6 +164,8 @@ class Runner(Saving):
         self._initialize_weights()
         self.call_hook("before_run")
         self.load_or_resume()
+        if isinstance(loop, TrainLoop):
+            loop.continue_from_progress()
         self.optim_wrapper.initialize_count_status(self.model, self.iter, self.max_iters)
         loop.run()
         self.call_hook("after_run")

@@ -172,7 +172,9 @@ class CheckpointHook(Hook):
 
     def _save(self, runner: "Runner", count: int) -> None:
         if runner.distributed:
-            all_reduce_params(runner.model.buffers())
+            # Running statistics are each rank's own; counters are equal, and whole numbers.
+            statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
+            all_reduce_params(statistics, op="mean")
         filename = self.filename_tmpl.format(count)
         kept: list[str] = runner.message_hub.get_info("kept_checkpoints", default=[])
         kept = [*(name for name in kept if name != filename), filename]

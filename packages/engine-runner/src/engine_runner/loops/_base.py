@@ -109,6 +109,9 @@ class TrainLoop(BaseLoop):
     def max_iters(self) -> int:
         """Iterations to train in all."""
 
+    def continue_from_progress(self) -> None:
+        """Adjust to the counters that a resumed run has taken over; nothing by default."""
+
     def _validate_if_due(self, count: int, last: int) -> None:
         """Validate if it is the turn of this epoch or iteration, or the training's last."""
         for milestone, interval in self._intervals:

@@ -57,6 +57,23 @@ class EpochBasedTrainLoop(TrainLoop):
         """Iterations to train in all."""
         return self._max_iters
 
+    def continue_from_progress(self) -> None:
+        """Count on from the counters of a resumed run, whose epochs may have had another length.
+
+        That is so where the batch size or the number of ranks has changed.
+        """
+        size = len(self.dataloader)
+        done = self.epoch * size + self._consumed_of_this_epoch()
+        if self.iter != done:
+            self._max_iters = self.iter + self._max_epochs * size - done
+
+    def _consumed_of_this_epoch(self) -> int:
+        """Return the batches of the epoch that a resumed data loader passes over."""
+        sampler = getattr(self.dataloader, "sampler", None)
+        if getattr(sampler, "epoch", self.epoch) != self.epoch:
+            return 0  # the loader was saved at the end of the epoch before
+        return int(getattr(self.dataloader, "batches_consumed", 0))
+
     def run(self) -> Model:
         """Train, and return the model.
 
