@@ -317,3 +317,16 @@ def test_printing_shows_both_kinds_and_indents_elements() -> None:
     ) at {hex(id(inner))}>
 ) at {hex(id(sample))}>"""
     assert repr(sample) == expected
+
+
+def test_shallow_copy_shares_values_but_no_fields() -> None:
+    element = BaseDataElement(metainfo={"size": [4, 6]}, scores=torch.zeros(2))
+
+    other = copy.copy(element)
+    other.labels = torch.ones(2)
+    other.set_metainfo({"name": "cat.png"})
+
+    assert other.scores is element.scores
+    assert other.size is element.size
+    assert element.all_keys() == ["size", "scores"]
+    assert repr(element)

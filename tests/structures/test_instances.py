@@ -58,6 +58,8 @@ def assert_holds(element: InstanceData, positions: list[int]) -> None:
     [
         (1, [1]),
         (-1, [3]),
+        (slice(None, None, -1), [3, 2, 1, 0]),
+        (slice(2, None, -2), [2, 0]),
         (np.int64(2), [2]),
         (slice(1, 3), [1, 2]),
         (slice(None, None, 2), [0, 2]),
@@ -73,7 +75,18 @@ def assert_holds(element: InstanceData, positions: list[int]) -> None:
         ([], []),
     ],
     ids=[
-        *("int", "negative", "numpy-int", "slice", "step", "empty-slice", "mask", "empty-mask"),
+        *(
+            "int",
+            "negative",
+            "reversed",
+            "step-back",
+            "numpy-int",
+            "slice",
+            "step",
+            "empty-slice",
+            "mask",
+            "empty-mask",
+        ),
         *("array-mask", "list-mask", "positions", "int32", "array", "list", "empty-list"),
     ],
 )
@@ -115,7 +128,7 @@ def test_items_can_be_assigned_by_name() -> None:
         (True, TypeError, "got bool"),
         (None, TypeError, "got NoneType"),
         ("mask", KeyError, "no field 'mask'; there are img_shape"),
-        (["names", "mask"], KeyError, "no field 'mask'|mask"),
+        (["names", "mask"], KeyError, "no field 'mask'; there are img_shape"),
         (["img_shape"], KeyError, "comes along by itself"),
     ],
     ids=lambda value: None,
@@ -123,6 +136,17 @@ def test_items_can_be_assigned_by_name() -> None:
 def test_wrong_index_is_explained(index: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()[index]
+
+
+@pytest.mark.parametrize(
+    "values", [["a", "b", "c"], np.arange(3), torch.arange(3)], ids=["list", "array", "tensor"]
+)
+@pytest.mark.parametrize("position", [-4, -5, 3])
+def test_position_outside_is_refused_whatever_the_field_holds(values: Any, position: int) -> None:
+    found = InstanceData(field=values)
+
+    with pytest.raises(IndexError, match="a position is outside of 3 instances"):
+        found[torch.tensor([position])]
 
 
 def test_lengths_must_be_equal() -> None:
@@ -170,8 +194,18 @@ def test_cat_of_one_returns_it() -> None:
         ([InstanceData(a=[1]), InstanceData(b=[1])], ValueError, r"\['a'\] and \['b'\]"),
         ([InstanceData(), BaseDataElement()], TypeError, "but got BaseDataElement"),
         ([InstanceData(a={1: 2}), InstanceData(a={1: 2})], TypeError, "dict has no static method"),
+        (
+            [InstanceData(a=torch.zeros(1, 3)), InstanceData(a=torch.zeros(2, 4))],
+            ValueError,
+            r"a cannot be joined from Tensor \(1, 3\), Tensor \(2, 4\): Sizes of tensors",
+        ),
+        (
+            [InstanceData(a=torch.zeros(1)), InstanceData(a=[1])],
+            TypeError,
+            r"a cannot be joined from Tensor \(1,\), list",
+        ),
     ],
-    ids=["none", "keys", "type", "value"],
+    ids=["none", "keys", "type", "value", "shapes", "kinds"],
 )
 def test_cat_of_unlike_parts_is_refused(
     parts: list[Any], error: type[Exception], message: str

@@ -272,6 +272,9 @@ class BaseDataElement:
         made.set_data(kwargs or dict(self.items()))
         return made
 
+    def __copy__(self) -> Self:
+        return self._converted(lambda value: value)
+
     def clone(self) -> Self:
         """Copy the element with all its values; tensors stay in their autograd graph."""
         made = self._converted(through_containers(duplicate))

@@ -68,13 +68,15 @@ class InstanceData(BaseDataElement):
             TypeError: `item` is something else.
         """
         if isinstance(item, slice):
+            if item.step is not None and item.step < 0:  # which tensors do not take
+                return self[list(range(*item.indices(len(self))))]
             return self._converted(operator.itemgetter(item))
         if isinstance(item, str):
             return self._field(item)
         if isinstance(item, int | np.integer) and not isinstance(item, bool):
             return self._one(int(item))
         if isinstance(item, list) and item and all(isinstance(name, str) for name in item):
-            return self._with((self._stored(name), self._field(name)) for name in item)
+            return self._with([(self._stored(name), self._field(name)) for name in item])
         positions = _Positions(item, len(self))
         try:
             return self._converted(positions.pick)
@@ -87,11 +89,9 @@ class InstanceData(BaseDataElement):
         return getattr(self, name)
 
     def _stored(self, name: str) -> str:
-        if name in self._data_fields:
-            return name
-        if name in self._properties:
-            return f"_{name}"
-        raise KeyError(f"{name!r} is meta information, which comes along by itself")
+        if name in self._metainfo_fields:
+            raise KeyError(f"{name!r} is meta information, which comes along by itself")
+        return f"_{name}" if name in self._properties else name
 
     def _one(self, index: int) -> Self:
         length = len(self)
@@ -109,8 +109,9 @@ class InstanceData(BaseDataElement):
                 returned as it is.
 
         Raises:
-            TypeError: One of them is not `InstanceData`, or a field's values cannot be joined.
-            ValueError: There is none, or their fields differ.
+            TypeError: One of them is not `InstanceData`, or a field's values are of kinds that
+                cannot be joined.
+            ValueError: There is none, or their fields or the shapes of a field's values differ.
         """
         for instances in instances_list:
             if not isinstance(instances, InstanceData):
@@ -159,14 +160,20 @@ class _Positions:
         if isinstance(value, torch.Tensor):
             return value.index_select(0, self._on(value.device))
         if isinstance(value, np.ndarray):
-            if self._array is None:
-                self._array = self._index.cpu().numpy()
-            return value[self._array]
+            return value[self._on_host()]
         if isinstance(value, InstanceData):
             return value[self._index]
         if self._list is None:
-            self._list = self._index.tolist()
+            self._list = self._on_host().tolist()
         return _pick_items(value, self._list)
+
+    def _on_host(self) -> np.ndarray[Any, Any]:
+        if self._array is None:
+            self._array = self._index.cpu().numpy()
+            # Tensors refuse them; arrays and lists would count them from the end once more.
+            if self._array.size and self._array.min() < 0:
+                raise IndexError("a position is before the first instance")
+        return self._array
 
     def _on(self, device: torch.device) -> torch.Tensor:
         index = self._by_device.get(device)
@@ -200,6 +207,15 @@ def _pick_items(value: Any, positions: list[int]) -> Any:
 
 
 def _join(name: str, values: list[Any]) -> Any:
+    try:
+        return _concatenate(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kinds = ", ".join(_describe(value) for value in values)
+        refusal = FieldTypeError if isinstance(error, TypeError) else FieldValueError
+        raise refusal(f"{name} cannot be joined from {kinds}: {error}") from error
+
+
+def _concatenate(values: list[Any]) -> Any:
     first = values[0]
     if isinstance(first, torch.Tensor):
         return torch.cat(values, dim=0)
@@ -211,6 +227,9 @@ def _join(name: str, values: list[Any]) -> Any:
         return type(first)(itertools.chain(*values))
     if hasattr(type(first), "cat"):
         return type(first).cat(values)
-    raise FieldTypeError(
-        f"{name} cannot be joined: {type(first).__name__} has no static method 'cat'"
-    )
+    raise TypeError(f"{type(first).__name__} has no static method 'cat'")
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + ("" if shape is None else f" {tuple(shape)}")
