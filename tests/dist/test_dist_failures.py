@@ -12,10 +12,10 @@ Ranks = Callable[[str], tuple[Path, dict[str, Any]]]
 
 MESSAGES = {
     "error": (2, "all_reduce failed: rank 2 died of ValueError: bad sample 7"),
-    "killed": (1, "rank 1 no longer answers: last heard of between collectives"),
+    "killed": (1, "rank 1 no longer answers: last heard of "),
     "left": (2, "backward failed: rank 2 left: it ended early"),
     "late": (1, "rank 1 did not arrive: it is in no collective"),
-    "frozen": (1, "rank 1 no longer answers: last heard of between collectives"),
+    "frozen": (1, "rank 1 no longer answers: last heard of "),
     "outside": (2, "rank 2 died of ValueError: bad sample 7"),
     "first": (0, "rank 0 no longer answers"),
     "store": (0, "rank 0 is gone, and the group's store with it"),

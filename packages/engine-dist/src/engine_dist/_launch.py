@@ -74,14 +74,16 @@ def _join_watched(meeting: Meeting, pace: Pace, backend: str, arguments: Mapping
     world_size = arguments["world_size"]
     watch = start_watch(meeting, arguments["rank"], world_size, pace)
     try:
+        watch.enter("init_dist")
         watch.roll_call()
         torch_dist.init_process_group(backend, store=meeting.store, **arguments)
         watch.attach()
+        watch.leave()
     except Exception as error:
         lost = watch.lost("init_dist", range(world_size)) if is_broken(error) else None
         stop_watch(error)
-        if lost is None:
-            raise
+        if lost is None or not lost.ranks:
+            raise  # the back end's own trouble, such as two ranks on one device
         raise lost from error
 
 
@@ -132,7 +134,7 @@ def _take_device(backend: str, local_rank: int) -> torch.device | None:
     Where each process sees one device only, as slurm can have it, all take the device 0 they see.
 
     Returns:
-        The device to bind the group to; None if the backend is not one of the device's own.
+        The device to bind the group to; None unless the backend is the device's own.
 
     Raises:
         RuntimeError: The backend needs a device that this machine does not have.
@@ -150,7 +152,7 @@ def _take_device(backend: str, local_rank: int) -> torch.device | None:
     index = local_rank % max(module.device_count(), 1)
     if hasattr(module, "set_device"):  # Apple's has one device only
         module.set_device(index)
-    return torch.device(found.type, index) if found.type in kinds else None
+    return torch.device(found.type, index) if kinds == {found.type} else None
 
 
 def _export(launch: Launch, *, needs_address: bool) -> None:

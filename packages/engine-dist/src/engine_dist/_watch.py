@@ -144,14 +144,12 @@ class RankWatch:
                 "the same rank, or it is left over from an earlier run; give each process a rank "
                 "of its own, and each run a new file or port"
             )
-        self.enter("init_dist")
         deadline, pause = time.monotonic() + self._pace.wait, 0.005
         while not self._board.is_complete():
             if self._board.failures() or time.monotonic() > deadline:
                 raise self.lost("init_dist", range(self.world_size))
             time.sleep(pause)
             pause = min(1.5 * pause, 0.5)
-        self.leave()
 
     def enter(self, operation: str) -> None:
         """Note that this rank goes into a collective."""
