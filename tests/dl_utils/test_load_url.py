@@ -110,7 +110,17 @@ def test_hash_in_the_name_is_checked(site: Site, tmp_path: Path) -> None:
         fetch(site, "bad-0123abcd.pth", tmp_path, check_hash=True)
     with pytest.raises(ValueError, match=r"a name like model-5c106cde\.pth"):
         fetch(site, "model.pth", tmp_path, check_hash=True)
-    assert not (tmp_path / "kept" / "here" / "bad-0123abcd.pth").exists()
+    kept = tmp_path / "kept" / "here"
+    assert not (kept / "bad-0123abcd.pth").exists()
+
+    (kept / f"good-{digest}.pth").write_bytes(b"cut off")
+    with pytest.raises(RuntimeError, match=r"not the one in its name: delete it"):
+        fetch(site, f"good-{digest}.pth", tmp_path, check_hash=True)
+
+
+def test_url_without_a_file_is_refused(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="without the name of a file: give file_name"):
+        fetch(site, "", tmp_path)
 
 
 def test_zip_around_a_checkpoint_is_unpacked(site: Site, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Weights from the network, loaded without running what they carry."""
 
+import hashlib
 import os
 import re
 import zipfile
@@ -61,17 +62,22 @@ def load_url(
         What the file holds, usually a state dict.
 
     Raises:
-        ValueError: `check_hash` is set, but the name holds no hash.
+        ValueError: `check_hash` is set, but the name holds no hash; or the URL names no file.
         RuntimeError: The content has another hash, or a zip file holds several files.
         pickle.UnpicklingError: The file would call functions of the system, or `weights_only` is
             set and it holds objects of other classes.
     """
+    name = file_name or os.path.basename(urlparse(url).path)
+    if not name:
+        raise ValueError(f"the URL {url!r} ends without the name of a file: give file_name")
     folder = Path(model_dir) if model_dir is not None else Path(hub.get_dir()) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (file_name or os.path.basename(urlparse(url).path))
+    path = folder / name
+    prefix = _hash_of(path.name) if check_hash else None
     if not path.exists():
-        prefix = _hash_of(path.name) if check_hash else None
         hub.download_url_to_file(url, str(path), prefix, progress=progress)
+    elif prefix is not None:
+        _check_kept(path, prefix)
     if zipfile.is_zipfile(path) and (inner := _sole_member(path)) is not None:
         path = inner
     return _load(path, map_location, strict=weights_only)
@@ -82,6 +88,16 @@ def _hash_of(name: str) -> str:
     if match is None:
         raise ValueError(f"check_hash wants a name like model-5c106cde.pth, but it is {name!r}")
     return match.group(1)
+
+
+def _check_kept(path: Path, prefix: str) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(prefix):
+        raise RuntimeError(
+            f"{path} has the SHA-256 {digest[: len(prefix)]}…, not the one in its name: delete it "
+            "to download it again"
+        )
 
 
 def _sole_member(path: Path) -> Path | None:
