@@ -136,6 +136,31 @@ def test_zip_around_a_checkpoint_is_unpacked(site: Site, tmp_path: Path) -> None
         fetch(site, "two.zip", tmp_path)
 
 
+def test_zip_does_not_replace_another_download(site: Site, tmp_path: Path) -> None:
+    torch.save("good", site.folder / "model.pth")
+    torch.save("other", site.folder / "other.pth")
+    with zipfile.ZipFile(site.folder / "box.zip", "w") as archive:
+        archive.write(site.folder / "other.pth", "model.pth")
+
+    fetch(site, "model.pth", tmp_path)
+
+    assert fetch(site, "box.zip", tmp_path) == "other"
+    assert fetch(site, "model.pth", tmp_path) == "good"
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights"], ids=["empty", "text"])
+def test_file_that_torch_did_not_save_is_named(site: Site, tmp_path: Path, content: bytes) -> None:
+    (site.folder / "model.pth").write_bytes(content)
+
+    with pytest.raises(pickle.UnpicklingError, match=r"model\.pth, which came from .* delete it"):
+        fetch(site, "model.pth", tmp_path)
+
+
+def test_address_that_cannot_be_downloaded_is_named(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError, match=r"gone\.pth cannot be downloaded: .*404"):
+        fetch(site, "gone.pth", tmp_path)
+
+
 def test_old_file_format_loads(site: Site, tmp_path: Path) -> None:
     torch.save([torch.ones(2)], site.folder / "old.pth", _use_new_zipfile_serialization=False)
 

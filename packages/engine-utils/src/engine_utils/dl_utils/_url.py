@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -63,9 +64,10 @@ def load_url(
 
     Raises:
         ValueError: `check_hash` is set, but the name holds no hash; or the URL names no file.
+        ConnectionError: The file cannot be downloaded.
         RuntimeError: The content has another hash, or a zip file holds several files.
-        pickle.UnpicklingError: The file would call functions of the system, or `weights_only` is
-            set and it holds objects of other classes.
+        pickle.UnpicklingError: torch did not save the file, it would call functions of the system,
+            or `weights_only` is set and it holds objects of other classes.
     """
     name = file_name or os.path.basename(urlparse(url).path)
     if not name:
@@ -75,12 +77,28 @@ def load_url(
     path = folder / name
     prefix = _hash_of(path.name) if check_hash else None
     if not path.exists():
-        hub.download_url_to_file(url, str(path), prefix, progress=progress)
+        _download(url, path, prefix, progress=progress)
     elif prefix is not None:
         _check_kept(path, prefix)
     if zipfile.is_zipfile(path) and (inner := _sole_member(path)) is not None:
         path = inner
-    return _load(path, map_location, strict=weights_only)
+    try:
+        return _load(path, map_location, strict=weights_only)
+    except Exception as error:  # a file of any kind may make the reader fail in any way
+        raise pickle.UnpicklingError(
+            f"{path}, which came from {url}, was not loaded; delete it to download it again. "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _download(url: str, path: Path, prefix: str | None, *, progress: bool) -> None:
+    try:
+        hub.download_url_to_file(url, str(path), prefix, progress=progress)
+    except OSError as error:
+        raise ConnectionError(
+            f"{url} cannot be downloaded: {error}. Where there is no network, put the file at "
+            f"{path}"
+        ) from error
 
 
 def _hash_of(name: str) -> str:
@@ -108,7 +126,8 @@ def _sole_member(path: Path) -> Path | None:
             return None
         if len(members) != 1:
             raise RuntimeError(f"{path} must hold exactly one file, but holds {len(members)}")
-        return Path(archive.extract(members[0], path.parent))
+        # A folder of its own: the file inside must not take the place of another download.
+        return Path(archive.extract(members[0], path.with_name(f"{path.name}.unpacked")))
 
 
 def _load(path: Path, map_location: Any, *, strict: bool) -> Any:
