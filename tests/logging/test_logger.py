@@ -72,6 +72,16 @@ def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown == [True, False, False]
 
 
+def test_program_without_a_console_logs_to_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
+    monkeypatch.setattr(sys, "stdout", None)
+    logger.info("hello")
+    assert (tmp_path / "tmp" / "tmp.log").read_text().endswith(" - hello\n")
+    assert capsys.readouterr().err == ""
+
+
 def test_file_is_in_a_folder_of_its_name(tmp_path: Path) -> None:
     logger = MMLogger.get_instance("run", log_file=str(tmp_path / "tmp.log"))
     logger.warning("åß")

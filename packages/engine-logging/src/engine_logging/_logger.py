@@ -72,6 +72,11 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         """Where lines are written."""
         return sys.stdout
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; a program without a console, such as a service, has no stdout."""
+        if sys.stdout is not None:
+            super().emit(record)
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of the record."""
         return (self._color if _wants_color(sys.stdout) else self._plain).format(record)
