@@ -9,7 +9,7 @@ import math
 import numbers
 from fractions import Fraction
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -229,6 +229,11 @@ def test_not_a_number_is_written() -> None:
     assert math.isnan(Config.fromstring(Config({"a": math.nan}).pretty_text, ".py").a)
 
 
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
 def test_subclasses_of_plain_types_are_written_as_those() -> None:
     class Name(str):
         __slots__ = ()
@@ -236,7 +241,13 @@ def test_subclasses_of_plain_types_are_written_as_those() -> None:
     class Number(float):
         __slots__ = ()
 
+    class Items(list[int]):
+        pass
+
     assert Config({"a": Name("x"), "b": Number(0.5)}).pretty_text == "a = 'x'\nb = 0.5\n"
+    sequences = Config({"a": Point(1, 2), "b": Items([1, 2])})
+    assert sequences.pretty_text == "a = (1, 2)\nb = [1, 2]\n"
+    assert Config.fromstring(sequences.pretty_text, ".py") == sequences
 
 
 def test_numbers_of_other_libraries_are_written_as_numbers() -> None:

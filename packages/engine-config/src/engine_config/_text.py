@@ -170,7 +170,8 @@ class _Printer:
             if isinstance(value, base):
                 return writer(value)
         if isinstance(value, list | tuple):
-            return self._flat_sequence(list(value), 1 << 60) or ""
+            plain = list(value) if isinstance(value, list) else tuple(value)
+            return self._flat_sequence(plain, 1 << 60) or ""
         return _string(repr(value))
 
     def _set(self, value: set[Any] | frozenset[Any]) -> str:

@@ -205,7 +205,7 @@ class Registry:
     def log_found(self, found: Callable[..., Any]) -> None:
         """Log which registry holds what a look-up found; what a dotted path names is in none."""
         for node in (self, *walk(self.root)):
-            if found in node.module_dict.values():
+            if any(found is module for module in node.module_dict.values()):
                 name = getattr(found, "__name__", repr(found))
                 _logger.debug(
                     'Get class `%s` from "%s" registry in "%s"', name, node.name, node.scope
