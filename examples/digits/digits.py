@@ -1,4 +1,4 @@
-"""Data set, preprocessor, model and metric of the digits example."""
+"""Data set, preprocessor, model, metric and a hook of the digits example."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 
 from engine_evaluator import BaseMetric
 from engine_model import BaseDataPreprocessor, BaseModel
-from engine_registry import DATASETS, METRICS, MODELS
+from engine_registry import DATASETS, HOOKS, METRICS, MODELS
+from engine_runner import Hook, Runner
 
 
 @DATASETS.register_module()
@@ -103,3 +104,34 @@ class DigitAccuracy(BaseMetric):
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the accuracy, from 0 to 1."""
         return {"accuracy": sum(results) / len(results)}
+
+
+@HOOKS.register_module()
+class MisreadDigits(Hook):
+    """After each validation, keep a picture of the scans that were misread.
+
+    Args:
+        most: Scans in the picture, at most.
+    """
+
+    def __init__(self, most: int = 16) -> None:
+        self.most = most
+        self.misread: list[Tensor] = []
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Forget the validation before."""
+        self.misread.clear()
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Collect the misread scans of a batch."""
+        (images, _), (predicted, labels) = data_batch, outputs
+        self.misread += images[(predicted != labels).cpu()]
+
+    def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Hand the picture, of shape (8, 8 n, 3), to the visualizer."""
+        if self.misread:
+            row = torch.cat(self.misread[: self.most], dim=-1).repeat(3, 1, 1)
+            picture = (row * 255 / 16).byte().permute(1, 2, 0).numpy()
+            runner.visualizer.add_image("misread", picture, step=runner.epoch)

@@ -68,3 +68,24 @@ def test_script_of_ones_own_trains_and_resumes(tmp_path: Path) -> None:
 
     assert "resumed epoch: 1, iter: 45" in resumed
     assert (tmp_path / "epoch_2.pth").is_file()
+
+
+@pytest.mark.slow
+def test_hook_of_the_example_keeps_pictures_of_misread_digits(work_dir: Path) -> None:
+    pictures = list(work_dir.glob("*/vis_data/vis_image/misread_*.png"))
+
+    assert len(pictures) == 15  # one an epoch
+
+
+@pytest.mark.slow
+def test_script_without_a_config_trains(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "digits" / "script.py"
+
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=900
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    [accuracy] = re.findall(r"^accuracy: (.+)$", done.stdout, re.M)
+    assert float(accuracy) > 0.9
+    assert (tmp_path / "work_dirs" / "script" / "epoch_3.pth").is_file()
