@@ -90,9 +90,10 @@ def check_broadcast_fills_in_place_from_any_rank(rank: int, size: int, folder: P
         assert bool((base == src).all())
         assert data["y"][0].item() is (src > 0)
         assert data["y"][1].item() == src
-        plain = torch.arange(3) + rank
-        dist.broadcast(plain, src)
-        assert plain.tolist() == [src, src + 1, src + 2]
+        for dtype in (torch.int64, torch.float8_e4m3fn, torch.uint16):
+            plain = torch.tensor([[rank], [rank + 1]]).to(dtype)
+            dist.broadcast(plain, src)
+            assert plain.float().tolist() == [[src], [src + 1]], dtype
 
 
 def check_subgroups_work_by_global_and_group_rank(rank: int, size: int, folder: Path) -> None:

@@ -66,7 +66,7 @@ def check(rank: int, size: int, folder: Path) -> None:
     dist.init_dist("pytorch", "gloo", init_method=f"file://{folder / 'store'}", timeout=60)
     report: dict[str, str] = {}
     for module in CHECKS:
-        for name, function in vars(importlib.import_module(module)).items():
+        for name, function in list(vars(importlib.import_module(module)).items()):
             if not name.startswith("check_"):
                 continue
             try:

@@ -215,13 +215,11 @@ def broadcast(
     with guard_collective("broadcast", group):
         for tensors in group_by_dtype(_tensors_of(data)):
             device = _comm_device_of(tensors[0], group)
-            if _is_direct(tensors, device):
-                torch_dist.broadcast(tensors[0].detach(), root, group)
-                continue
-            flat = flatten(tensors, device)
+            direct = _is_direct(tensors, device)
+            flat = tensors[0].detach().view(-1) if direct else flatten(tensors, device)
             # Bytes, because back ends know fewer dtypes than torch has.
             torch_dist.broadcast(flat.view(torch.uint8), root, group)
-            if root != torch_dist.get_rank():
+            if not direct and root != torch_dist.get_rank():
                 unflatten_into(tensors, flat)
 
 
