@@ -50,6 +50,8 @@ TYPES: dict[object, Callable[..., Any] | None] = {
 def resolve(type_value: object, key_path: str) -> Callable[..., Any] | None:
     if callable(type_value):
         return type_value
+    if not isinstance(type_value, str):
+        raise TypeError(f"a type is a name, not {type_value!r}")
     if type_value not in TYPES:
         raise KeyError(f"there is no {type_value!r} for {key_path}; did you mean 'Net'?")
     return TYPES[type_value]
@@ -85,6 +87,8 @@ hooks = [
     dict(type='Net', depth=1.5, sizes=3,
          options=[1]),
     dict(type='Net', depth=1, sizes=['a'], flag=1, name=2),
+    dict(type='Net', depth=1, sizes='12'),
+    dict(type=3),
 ]
 """
     assert found(text) == [
@@ -100,6 +104,8 @@ hooks = [
         (12, "hooks.2.sizes", "wrong type"),
         (12, "hooks.2.flag", "wrong type"),
         (12, "hooks.2.name", "wrong type"),
+        (13, "hooks.3.sizes", "wrong type"),
+        (14, "hooks.4.type", "unknown type"),
     ]
 
 

@@ -269,6 +269,20 @@ def test_missing_import_names_the_config_line(write: Write) -> None:
     assert isinstance(caught.value, ConfigImportError)
 
 
+def test_import_that_raises_anything_names_the_config_line(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("engine_config_broken.py", "1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = Config.fromfile(write("c.py", "from engine_config_broken import Y\na = dict(type=Y)\n"))
+    with pytest.raises(
+        ConfigImportError, match=r"c\.py:1: .*broken\.Y: ZeroDivisionError"
+    ) as caught:
+        _ = cfg.a.type
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert [problem.kind for problem in cfg.check(lambda kind, path: None)] == ["unknown type"]
+
+
 def test_missing_name_suggests_another() -> None:
     cfg = Config.fromstring("from yaml import SafeLoder\na = dict(type=SafeLoder)", ".py")
     with pytest.raises(ImportError, match="module yaml has no 'SafeLoder'; did you mean 'SafeLoad"):

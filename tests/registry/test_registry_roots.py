@@ -172,7 +172,18 @@ def test_resolver_reports_a_name_that_the_place_does_not_know() -> None:
 @pytest.mark.usefixtures("only_blob")
 @pytest.mark.parametrize(
     ("value", "path"),
-    [("norm", "optim_wrapper.clip_grad"), ("BN", "model.norm_cfg"), ("linear", "my_setting")],
+    [
+        ("norm", "optim_wrapper.clip_grad"),
+        ("BN", "model.norm_cfg"),
+        ("linear", "my_setting"),
+        (3, "my_setting"),
+        (None, "model.norm_cfg"),
+    ],
 )
-def test_resolver_gives_none_where_type_need_not_name_a_part(value: str, path: str) -> None:
+def test_resolver_gives_none_where_type_need_not_name_a_part(value: object, path: str) -> None:
     assert make_resolver()(value, path) is None
+
+
+def test_resolver_refuses_what_is_no_name_in_a_place_of_the_runner() -> None:
+    with pytest.raises(TypeError, match=r"type is a name, .* not int: 3"):
+        make_resolver()(3, "model")

@@ -57,7 +57,8 @@ class Resolver(Protocol):
     Called with the value of `type` and the key path of its dict. It returns what will be called
     with the other keys of the dict; arguments that the builder adds are bound with
     `functools.partial`. It returns None when it has no opinion, and raises `LookupError`, with the
-    closest names in its message, when there is no such type.
+    closest names in its message, when there is no such type, and `TypeError` when the value can be
+    no type at all.
 
     Example:
         >>> import collections
@@ -104,7 +105,7 @@ def _check_dict(
     place = marks.get("type", mark)
     try:
         target = _resolved(dict.__getitem__(value, "type"), path, scope, resolve)
-    except (LookupError, ImportError) as error:
+    except (LookupError, ImportError, TypeError) as error:
         message = str(error.args[0]) if error.args else repr(error)
         yield _problem(place, join(path, "type"), message, "unknown type")
         return

@@ -91,8 +91,10 @@ class LazyObject:
             value: Any = importlib.import_module(self._module)
             for name in self._path.split(".") if self._path else ():
                 value = _member(value, name)
-        except (ImportError, AttributeError) as error:
-            message = f"cannot import {self}: {error}"
+        except Exception as error:  # importing runs code of others, which may raise anything
+            known = isinstance(error, ImportError | AttributeError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            message = f"cannot import {self}: {reason}"
             raise ConfigImportError(message, file=self._file, line=self._line) from error
         return value
 

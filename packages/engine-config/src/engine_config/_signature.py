@@ -151,7 +151,9 @@ def _fits_sequence(value: Any, kind: Any, arguments: tuple[Any, ...]) -> bool:
     # built.
     if isinstance(value, bool | int | float) or value is None:
         return False
+    item = arguments[0] if arguments and (len(arguments) == 1 or arguments[1:] == (...,)) else Any
+    if isinstance(value, str):
+        return kind not in (list, tuple) and fits("", item)
     if not isinstance(value, list | tuple):
         return isinstance(value, dict) or kind not in (list, tuple)
-    item = arguments[0] if arguments and (len(arguments) == 1 or arguments[1:] == (...,)) else Any
     return all(fits(element, item) for element in value)

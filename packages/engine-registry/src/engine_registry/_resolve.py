@@ -100,13 +100,16 @@ def make_resolver(
             return None
         expected = next((_PLACES[key] for key in reversed(keys) if key in _PLACES), ())
         anywhere = [] if keys and keys[-1] in _PLACES else _all_roots()
+        # Elsewhere than in a place of the Runner, `type` may be meant for the user's own code.
+        free = not expected or _is_free(keys[-1])
+        if free and not (isinstance(type_value, str) or callable(type_value)):
+            return None
         try:
             return _resolve(type_value, [*expected, *anywhere], scope, shown=expected)
         except NotRegisteredError:
-            if expected and not _is_free(keys[-1]):
-                raise
-            # Not a place of the Runner: this `type` may be meant for the user's own code.
-            return None
+            if free:
+                return None
+            raise
 
     return resolve
 
