@@ -55,6 +55,21 @@ def test_info_is_overwritten_and_copied_out() -> None:
     assert hub.get_info("meta") == {"classes": ["cat"]}
 
 
+def test_facts_can_be_copied_while_others_are_added() -> None:
+    hub = MessageHub("task")
+
+    class Busy:
+        """Stands for another thread, which adds a fact while this one is copied."""
+
+        def __deepcopy__(self, memo: object) -> str:
+            hub.update_info("later", 1)
+            return "copied"
+
+    hub.update_info("busy", Busy())
+    hub.update_info("iter", 1)
+    assert hub.runtime_info == {"busy": "copied", "iter": 1}
+
+
 def test_missing_keys_name_the_closest() -> None:
     hub = MessageHub("task")
     hub.update_scalar("train/loss", 1)

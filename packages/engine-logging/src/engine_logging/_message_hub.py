@@ -186,7 +186,8 @@ class MessageHub(ManagerMixin):
     @property
     def runtime_info(self) -> OrderedDict[str, Any]:
         """A deep copy of all facts."""
-        return copy.deepcopy(self._runtime_info)
+        # A list first: another thread may add a fact while a value is being copied.
+        return copy.deepcopy(OrderedDict(list(self._runtime_info.items())))
 
     def get_scalar(self, key: str) -> HistoryBuffer:
         """Return the history of a scalar: the hub's own, not a copy.
@@ -272,8 +273,8 @@ class MessageHub(ManagerMixin):
         """
         if isinstance(state_dict, MessageHub):
             self._fill(
-                copy.deepcopy(state_dict._log_scalars),
-                copy.deepcopy(state_dict._runtime_info),
+                copy.deepcopy(OrderedDict(list(state_dict._log_scalars.items()))),
+                state_dict.runtime_info,
                 state_dict._resumed_keys,
             )
             return
