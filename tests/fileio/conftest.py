@@ -1,10 +1,12 @@
 """Real storage servers on loopback, and one face for all back ends under test."""
 
 import itertools
+import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -168,7 +170,7 @@ def s3_server() -> Iterator[str]:
     address = process.stdout.readline().strip()
     yield f"http://{address}"
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -177,41 +179,35 @@ def memcached_server() -> Iterator[str]:
     program = shutil.which("memcached")
     if program is None:
         pytest.fail("the program memcached is missing: apt-get install memcached")
-    port = _free_port()
-    process = subprocess.Popen(
-        [program, "-u", "nobody", "-l", "127.0.0.1", "-p", str(port), "-m", "16", "-t", "1"]
-    )
-    try:
-        _wait_for(port)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait(timeout=10)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)  # the server runs as nobody, and writes the port it got there
+        file = Path(folder) / "port"
+        process = subprocess.Popen(
+            [program, "-u", "nobody", "-l", "127.0.0.1", "-p", "-1", "-m", "16", "-t", "1"],
+            env={**os.environ, "MEMCACHED_PORT_FILENAME": str(file)},
+        )
+        try:
+            yield f"127.0.0.1:{_port_in(file, process)}"
+        finally:
+            process.kill()
+            process.wait(timeout=60)
+
+
+def _port_in(file: Path, process: subprocess.Popen[bytes]) -> int:
+    deadline = time.monotonic() + 60
+    while not file.exists():  # it is renamed to this name when it is whole
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"memcached did not start; it ended with {process.poll()}")
+        time.sleep(0.02)
+    return int(file.read_text().split("TCP INET:")[1].split()[0])
 
 
 @pytest.fixture
-def unused_port() -> int:
-    """A port of loopback that nothing listens on."""
-    return _free_port()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+def unused_port() -> Iterator[int]:
+    """A port of loopback that nothing listens on, and nothing else can take meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -289,7 +285,7 @@ def _lmdb(request: pytest.FixtureRequest) -> Storage:
 
 def _memcached(request: pytest.FixtureRequest) -> Storage:
     server = request.getfixturevalue("memcached_server")
-    backend = MemcachedBackend([server], {"timeout": 5})
+    backend = MemcachedBackend([server], {"timeout": 60})
     return Storage(backend, f"root-{next(_numbers)}", frozenset({"put", "remove"}))
 
 
@@ -304,7 +300,7 @@ def _fsspec_file(request: pytest.FixtureRequest) -> Storage:
 
 def _http(request: pytest.FixtureRequest) -> Storage:
     server = request.getfixturevalue("http_server")
-    storage = Storage(HTTPBackend(timeout=5, retries=0), "", frozenset())
+    storage = Storage(HTTPBackend(timeout=60, retries=0), "", frozenset())
     storage.seed = server.files.__setitem__
     storage.uri = server.url
     return storage

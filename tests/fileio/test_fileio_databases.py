@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -81,8 +83,19 @@ def test_lmdb_refuses_keys_it_cannot_hold(tmp_path: Path, key: str) -> None:
 def test_lmdb_that_is_full_names_the_option(tmp_path: Path) -> None:
     backend = LmdbBackend(tmp_path / "db", readonly=False, map_size=1 << 16)
 
-    with pytest.raises(StorageError, match="map_size"):
+    with pytest.raises(StorageError, match="put does not fit in its map_size of 65536 bytes"):
         backend.put(b"x" * (1 << 17), "k")
+    backend.put(b"small", "k")
+
+    assert backend.get("k") == b"small"
+
+
+@pytest.mark.parametrize("options", [{"mapsize": 1 << 20}, {"map_size": "1G"}])
+def test_lmdb_names_the_options_it_was_opened_with(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    with pytest.raises(TypeError, match=next(iter(options))):
+        LmdbBackend(tmp_path / "db", readonly=False, **options).put(b"", "k")  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_lmdb_writes_only_what_it_holds_to_disk(tmp_path: Path) -> None:
@@ -139,8 +152,9 @@ def test_memcached_encodes_keys_that_it_could_not_take(memcached_server: str, na
 def test_memcached_refuses_what_is_too_large(memcached_server: str) -> None:
     backend = MemcachedBackend([memcached_server], {})
 
-    with pytest.raises(StorageError, match="-I"):
+    with pytest.raises(StorageError, match=r"2097152 bytes of 'large'.*-I 64m") as caught:
         backend.put(b"x" * (2 << 20), "large")
+    assert not isinstance(caught.value, StorageUnavailable)
     with pytest.raises(ValueError, match="empty"):
         backend.get("")
 
@@ -150,6 +164,23 @@ def test_memcached_that_does_not_run_is_unavailable(unused_port: int) -> None:
 
     with pytest.raises(StorageUnavailable, match="check that the servers run"):
         backend.get("k")
+
+
+def test_memcached_that_ends_is_unavailable_and_not_too_small() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1)
+            connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        backend = MemcachedBackend([f"127.0.0.1:{listener.getsockname()[1]}"], {})
+        with pytest.raises(StorageUnavailable, match="check that the servers run"):
+            backend.put(b"x", "k")
+        thread.join()
 
 
 @pytest.mark.parametrize(

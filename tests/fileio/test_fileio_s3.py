@@ -131,7 +131,7 @@ def test_signed_urls_read_and_write_without_credentials(
     uri = f"s3://{bucket}/signed file"
 
     writing = fileio.generate_presigned_url(uri, "put_object", 60, backend_args=s3_options)
-    requests.put(writing, data=b"by URL", timeout=10).raise_for_status()
+    requests.put(writing, data=b"by URL", timeout=60).raise_for_status()
     reading = backend.generate_presigned_url(uri, expires_in=60)
 
     assert fileio.get(reading) == b"by URL"

@@ -180,7 +180,9 @@ class LmdbBackend(BaseStorageBackend):
                 return change(transaction)
         except library.MapFullError as error:
             raise StorageError(
-                f"the database {str(self.db_path)!r} is full; pass a larger map_size"
+                f"the database {str(self.db_path)!r} is full: {operation} does not fit in its "
+                f"map_size of {self._options['map_size']} bytes. Pass a larger map_size; it is "
+                "only address space, and the file grows with its content"
             ) from error
 
     def _missing(self, filepath: StrPath) -> FileNotFoundError:
@@ -238,6 +240,11 @@ class _Environment:
             raise FileNotFoundError(f"there is no LMDB database {self.path!r}")
         try:
             return library.open(self.path, **self.options)
+        except TypeError as error:
+            raise TypeError(
+                f"lmdb.open does not take one of the options {sorted(self.options)} of "
+                f"{self.path!r}, or not of this type: {error}"
+            ) from error
         except library.Error as error:
             raise StorageError(
                 f"the LMDB database {self.path!r} cannot be opened: {error}"

@@ -85,11 +85,13 @@ class MemcachedBackend(BaseStorageBackend):
         """Set the value of a key.
 
         Raises:
-            StorageError: The server refuses the value, mostly for its size.
+            StorageError: The server refuses the value, mostly for its size; what the key held
+                before is then gone too, as memcached does not keep it.
         """
-        with self._errors(filepath):
+        data = bytes(obj)
+        with self._errors(filepath, f" of {len(data)} bytes"):
             # an answer is waited for, as a server that refuses says so in it
-            self._clients.get().set(self._key(filepath), bytes(obj), noreply=False)
+            self._clients.get().set(self._key(filepath), data, noreply=False)
 
     def exists(self, filepath: StrPath) -> bool:
         """Tell whether there is a key of this name; the same as ``isfile``."""
@@ -112,19 +114,21 @@ class MemcachedBackend(BaseStorageBackend):
         return value
 
     @contextlib.contextmanager
-    def _errors(self, filepath: StrPath) -> Iterator[None]:
+    def _errors(self, filepath: StrPath, size: str = "") -> Iterator[None]:
         errors = require("pymemcache.exceptions")
         try:
             yield
-        except errors.MemcacheServerError as error:
-            raise StorageError(
-                f"memcached refuses {uri_of(filepath)!r}: {error}; values over its item size "
-                "need a server started with a larger -I"
-            ) from error
         except (OSError, errors.MemcacheError) as error:
+            closed = isinstance(error, errors.MemcacheUnexpectedCloseError)
+            if isinstance(error, errors.MemcacheServerError) and not closed:
+                raise StorageError(
+                    f"memcached refuses the value{size} of {uri_of(filepath)!r}: {error}; its item "
+                    "size is 1 MB unless the server was started with a larger one, such as "
+                    "'memcached -I 64m'. Larger values belong in another back end"
+                ) from error
             raise StorageUnavailable(
                 f"memcached at {', '.join(self._servers)} cannot be used for {uri_of(filepath)!r}: "
-                f"{error}; check that the servers run"
+                f"{str(error) or type(error).__name__}; check that the servers run"
             ) from error
 
     def _key(self, filepath: StrPath) -> bytes:
