@@ -85,7 +85,7 @@ def run_ranks() -> Callable[[str], list[dict[str, Any]]]:
             ]
             try:
                 for rank in ranks:
-                    _, errors = rank.communicate(timeout=300)
+                    _, errors = rank.communicate(timeout=600)
                     assert rank.returncode == 0, errors
             finally:
                 for rank in ranks:

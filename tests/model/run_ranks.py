@@ -23,7 +23,7 @@ def main(cases: str, rank: int, world: int, folder: Path) -> None:
         init_method=f"file://{folder}/store",
         rank=rank,
         world_size=world,
-        timeout=timedelta(seconds=120),
+        timeout=timedelta(seconds=300),
     )
     results: dict[str, Any] = {}
     for name, case in runpy.run_path(cases)["CASES"].items():

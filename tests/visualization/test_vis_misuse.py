@@ -177,4 +177,4 @@ def test_show_in_a_notebook_does_not_wait() -> None:
         "Visualizer(image=np.zeros((8, 8, 3), np.uint8)).show()\n"
     )
 
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=600)

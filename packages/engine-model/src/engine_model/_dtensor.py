@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 
 def is_sharded(value: object) -> bool:
@@ -15,6 +16,11 @@ def is_sharded(value: object) -> bool:
 
     Args:
         value: Anything.
+
+    Example:
+        >>> import torch
+        >>> is_sharded(torch.zeros(2))
+        False
     """
     return isinstance(value, Tensor) and hasattr(value, "full_tensor")
 
@@ -89,3 +95,46 @@ def sharded_names(value: object, name: str = "") -> list[str]:
         if isinstance(item, Tensor | Mapping | list | tuple):
             found += sharded_names(item, f"{name}.{key}" if name else str(key))
     return found
+
+
+def gather_tensors(value: Any) -> Any:
+    """Return nested containers with every sharded tensor in them made whole, on the CPU.
+
+    All ranks must call this, with the same containers. Those that hold no sharded tensor are
+    returned as they are.
+
+    Args:
+        value: Dicts, lists and tuples in each other, such as the state dict of an optimizer.
+
+    Example:
+        >>> import torch
+        >>> state = {"state": {0: {"step": torch.zeros(())}}}
+        >>> gather_tensors(state) is state
+        True
+    """
+    if not sharded_names(value):
+        return value
+    if isinstance(value, Tensor):
+        return whole(value).cpu()
+    if isinstance(value, Mapping):
+        return {key: gather_tensors(item) for key, item in value.items()}
+    items = [gather_tensors(item) for item in value]
+    return tuple(items) if isinstance(value, tuple) else items
+
+
+def spread_optimizer_state(optimizer: Optimizer) -> None:
+    """Spread what an optimizer keeps for each sharded parameter as that parameter is.
+
+    Call it after a whole state dict was loaded; each rank takes its part of what it loaded.
+
+    Args:
+        optimizer: The optimizer; without sharded parameters nothing changes.
+
+    Example:
+        >>> from torch import nn, optim
+        >>> spread_optimizer_state(optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+    """
+    for parameter, state in optimizer.state.items():
+        if is_sharded(parameter):
+            for name, value in state.items():
+                state[name] = spread_like(value, parameter)

@@ -118,7 +118,7 @@ class Saving(Parts):
         if self._settings.train_cfg is None:
             return
         if "optimizer" in checkpoint and resume_optimizer:
-            self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+            content.load_optimizer_state(self.optim_wrapper, checkpoint["optimizer"])
         if "param_schedulers" in checkpoint and resume_param_scheduler and self.param_schedulers:
             content.load_scheduler_states(self.param_schedulers, checkpoint["param_schedulers"])
         if checkpoint.get("dataloader") and hasattr(self.train_dataloader, "load_state_dict"):
@@ -183,7 +183,7 @@ class Saving(Parts):
         if self._settings.train_cfg is not None:
             checkpoint["dataloader"] = content.dataloader_state(self.train_dataloader)
         if save_optimizer and self._optim_wrapper is not None:
-            checkpoint["optimizer"] = self._optim_wrapper.state_dict()
+            checkpoint["optimizer"] = content.optimizer_state(self._optim_wrapper)
         if save_param_scheduler:
             checkpoint["param_schedulers"] = content.scheduler_states(self.param_schedulers)
         self.call_hook("before_save_checkpoint", checkpoint=checkpoint)

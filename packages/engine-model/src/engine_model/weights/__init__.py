@@ -1,5 +1,6 @@
 """Weights in and out of files: loaders by address, safe reading, names, shapes, and saving."""
 
+from engine_model._dtensor import gather_tensors, is_sharded, spread_optimizer_state
 from engine_model.weights._checkpoint import (
     load_checkpoint,
     load_checkpoint_with_prefix,
@@ -28,17 +29,20 @@ __all__ = [
     "LoadReport",
     "StateDictError",
     "WeightsError",
+    "gather_tensors",
     "get_deprecated_model_names",
     "get_external_models",
     "get_mmcls_models",
     "get_state_dict",
     "get_torchvision_models",
+    "is_sharded",
     "load_checkpoint",
     "load_checkpoint_with_prefix",
     "load_state_dict",
     "read_checkpoint",
     "revise_names",
     "save_checkpoint",
+    "spread_optimizer_state",
     "weights_in",
     "weights_to_cpu",
     "weights_under",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from difflib import unified_diff
 from typing import Any
 
+from engine_model import gather_tensors, spread_optimizer_state
 from engine_runner._progress import Progress
 
 _log = logging.getLogger("engine.runner")
@@ -51,6 +52,19 @@ def load_scheduler_states(schedulers: Any, states: Any) -> None:
         )
     for scheduler, state in zip(schedulers, states, strict=True):
         scheduler.load_state_dict(state)
+
+
+def optimizer_state(optim_wrapper: Any) -> Any:
+    """Return the whole state of one optimizer wrapper, or of several; all ranks must call this."""
+    return gather_tensors(optim_wrapper.state_dict())
+
+
+def load_optimizer_state(optim_wrapper: Any, state: Any) -> None:
+    """Give one optimizer wrapper, or several, their state back, each rank what its shards need."""
+    optim_wrapper.load_state_dict(state)
+    wrappers = optim_wrapper.values() if hasattr(optim_wrapper, "values") else [optim_wrapper]
+    for wrapper in wrappers:
+        spread_optimizer_state(wrapper.optimizer)
 
 
 def dataloader_state(dataloader: Any) -> dict[str, Any] | None:

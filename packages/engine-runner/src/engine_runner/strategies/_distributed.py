@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from engine_dist import broadcast
-from engine_model import convert_sync_batchnorm, is_model_wrapper
+from engine_model import convert_sync_batchnorm, is_model_wrapper, is_sharded
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner.strategies._base import Strategy
 
@@ -56,16 +56,19 @@ class DistributedDataParallel(Strategy):
         if is_model_wrapper(model) or not learns:  # without gradients there is nothing to average
             return model
         wrapper = dict(self.wrapper, module=model)
-        if self.device.type != "cpu" and "device_ids" not in wrapper:
+        # A sharded model knows its devices by the process group.
+        takes_ids = not str(wrapper["type"]).endswith("FullyShardedDataParallel")
+        if takes_ids and self.device.type != "cpu" and "device_ids" not in wrapper:
             wrapper["device_ids"] = [self.device.index]
         wrapped: nn.Module = MODEL_WRAPPERS.build(wrapper)
         return wrapped
 
     def synchronize(self, model: nn.Module) -> None:
-        """Give every rank the weights and buffers of rank 0."""
+        """Give every rank the weights and buffers of rank 0, except for sharded ones."""
         with torch.no_grad():
             for tensor in [*model.parameters(), *model.buffers()]:
-                broadcast(tensor.data, src=0)
+                if not is_sharded(tensor):
+                    broadcast(tensor.data, src=0)
 
     def unwrap(self, model: nn.Module) -> nn.Module:
         """Return the model inside its wrapper, or a wrapper that names weights as they are."""
