@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.optim import SGD
@@ -75,6 +76,26 @@ def test_state_of_plateau_is_plain_too(tmp_path: Path, sgd: Make) -> None:
     scheduler.step({"loss": 1.0})
 
     assert_plain(scheduler.state_dict(), tmp_path / "state.pth")
+
+
+def test_state_of_another_schedule_is_told(sgd: Make, caplog: pytest.LogCaptureFixture) -> None:
+    state = StepLR(sgd(), step_size=2).state_dict()
+
+    CosineAnnealingLR(sgd(), T_max=5).load_state_dict(state)
+
+    assert "holds gamma, step_size, which CosineAnnealingLR does not have" in caplog.text
+
+
+def test_milestones_of_numpy_leave_a_plain_state(sgd: Make, tmp_path: Path) -> None:
+    scheduler = MultiStepLR(sgd(), milestones=np.array([2, 3]))
+
+    assert_plain(scheduler.state_dict(), tmp_path / "state.pth")
+
+
+@pytest.mark.parametrize("interval", [{"begin": "0"}, {"end": None}], ids=["text", "none"])
+def test_interval_must_be_of_numbers(interval: dict[str, Any], sgd: Make) -> None:
+    with pytest.raises(TypeError, match="must be numbers"):
+        StepLR(sgd(), 1, **interval)
 
 
 def test_resume_without_initial_values_is_an_error(sgd: Make) -> None:
@@ -157,6 +178,8 @@ def test_config_with_convert_to_iter_based_builds_from_epochs(sgd: Make) -> None
         (lambda o: LinearLR(o, end_factor=2), "end_factor=2"),
         (lambda o: ConstantLR(o, factor=1.5), "factor=1.5"),
         (lambda o: StepLR(o, 0), "step_size=0"),
+        (lambda o: MultiStepLR(o, [2, 3.5]), "3.5\\] must be a list of whole numbers"),
+        (lambda o: MultiStepLR(o, 3), "milestones=3 must be a list"),
         (lambda o: ExponentialLR(o, 0.9, decay_steps=0), "decay_steps=0"),
         (lambda o: CosineAnnealingLR(o, T_max=0), "T_max=0"),
         (lambda o: CosineAnnealingLR(o, 5, eta_min=0, eta_min_ratio=0.1), "give one"),

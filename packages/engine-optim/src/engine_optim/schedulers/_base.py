@@ -53,7 +53,8 @@ class _ParamScheduler:
         verbose: Log each new value.
 
     Raises:
-        TypeError: If ``optimizer`` has no list of parameter groups.
+        TypeError: If ``optimizer`` has no list of parameter groups, or ``begin`` or ``end`` is no
+            number.
         ValueError: If the interval is empty.
         KeyError: If a group lacks the value, or its initial value when ``last_step`` is given.
 
@@ -85,6 +86,10 @@ class _ParamScheduler:
                 f"optimizer is a {type(optimizer).__name__}, which has no list of parameter "
                 "groups; give a torch optimizer or an OptimWrapper (of an OptimWrapperDict, one "
                 "scheduler for each of its wrappers)"
+            )
+        if not isinstance(begin, int | float) or not isinstance(end, int | float):
+            raise TypeError(
+                f"begin={begin!r} and end={end!r} must be numbers; leave end out for no end"
             )
         if begin < 0 or begin >= end:
             raise ValueError(
@@ -182,8 +187,15 @@ class _ParamScheduler:
         """Restore what :meth:`state_dict` returned; the values in groups are the optimizer's.
 
         Args:
-            state_dict: The state of a scheduler of the same class.
+            state_dict: The state of a scheduler of the same class; of what this one does not have
+                a warning is logged.
         """
+        if foreign := sorted(state_dict.keys() - self.__dict__.keys()):
+            logger.warning(
+                "The state of a scheduler holds %s, which %s does not have; is it another one's?",
+                ", ".join(foreign),
+                type(self).__name__,
+            )
         self.__dict__.update({k: v for k, v in state_dict.items() if k not in _NOT_STATE})
 
     @classmethod

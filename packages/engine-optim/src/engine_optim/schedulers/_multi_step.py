@@ -59,7 +59,7 @@ class MultiStepParamScheduler(_ParamScheduler):
         verbose: bool = False,
     ) -> None:
         # A milestone given twice decays twice. A plain dict: state dicts hold no other classes.
-        self.milestones = dict(Counter(milestones))
+        self.milestones = dict(Counter(_whole_steps(milestones)))
         self.gamma = gamma
         super().__init__(optimizer, param_name, begin, end, last_step, by_epoch, verbose)
 
@@ -100,6 +100,14 @@ class MultiStepParamScheduler(_ParamScheduler):
             epoch_length=length,
             **kwargs,
         )
+
+
+def _whole_steps(milestones: Any) -> list[int]:
+    """Check milestones: a fraction would never be met, and change nothing without a word."""
+    given = list(milestones) if isinstance(milestones, Iterable) else [milestones]
+    if not isinstance(milestones, Iterable) or any(step != int(step) for step in given):
+        raise ValueError(f"milestones={milestones!r} must be a list of whole numbers of steps")
+    return [int(step) for step in given]
 
 
 @PARAM_SCHEDULERS.register_module()
