@@ -272,24 +272,29 @@ class MessageHub(ManagerMixin):
             TypeError: it is neither a mapping nor a hub, or what it holds is of another type.
         """
         if isinstance(state_dict, MessageHub):
-            self._fill(
-                copy.deepcopy(OrderedDict(list(state_dict._log_scalars.items()))),
-                state_dict.runtime_info,
-                state_dict._resumed_keys,
-            )
-            return
-        state = _mapping("state_dict", state_dict)
-        missing = {"log_scalars", "runtime_info", "resumed_keys"} - set(state)
-        if missing:
-            raise KeyError(
-                f"the state of a message hub has no {', '.join(sorted(missing))}; "
-                f"it has {', '.join(state) or 'no keys'}"
-            )
-        entries = _mapping("log_scalars", state["log_scalars"])
-        scalars = {key: _restored(key, entry) for key, entry in entries.items()}
-        facts = copy.deepcopy(dict(_mapping("runtime_info", state["runtime_info"])))
-        resumed = _mapping("resumed_keys", state["resumed_keys"])
+            buffers = OrderedDict(list(state_dict._log_scalars.items()))
+            scalars, facts = copy.deepcopy(buffers), state_dict.runtime_info
+            resumed: Mapping[str, bool] = state_dict._resumed_keys
+        else:
+            scalars, facts, resumed = _read_state(state_dict)
         self._fill(scalars, facts, {key: resumed.get(key, True) for key in (*scalars, *facts)})
+
+
+def _read_state(
+    state_dict: Mapping[str, Any],
+) -> tuple[OrderedDict[str, HistoryBuffer], OrderedDict[str, Any], Mapping[str, bool]]:
+    """Return the scalars, the facts and which of them are saved again, all checked and copied."""
+    state = _mapping("state_dict", state_dict)
+    missing = {"log_scalars", "runtime_info", "resumed_keys"} - set(state)
+    if missing:
+        raise KeyError(
+            f"the state of a message hub has no {', '.join(sorted(missing))}; "
+            f"it has {', '.join(state) or 'no keys'}"
+        )
+    entries = _mapping("log_scalars", state["log_scalars"])
+    scalars = OrderedDict((key, _restored(key, entry)) for key, entry in entries.items())
+    facts = OrderedDict(copy.deepcopy(dict(_mapping("runtime_info", state["runtime_info"]))))
+    return scalars, facts, _mapping("resumed_keys", state["resumed_keys"])
 
 
 def _restored(key: str, entry: Any) -> HistoryBuffer:
