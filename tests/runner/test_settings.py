@@ -71,6 +71,7 @@ def test_settings_from_cfg_leave_alone_what_resembles_a_setting_that_is_there() 
         ({"custom_hooks": "EMAHook"}, "custom_hooks is a part"),
         ({"default_hooks": [{"type": "LoggerHook"}]}, "default_hooks is a mapping such as"),
         ({"randomness": 5}, "randomness is a mapping such as dict"),
+        ({"randomness": {"seed": "1"}}, "randomness.seed is a whole number or None, got '1'"),
         ({"launcher": "torch"}, "launcher is one of none, pytorch, slurm, mpi, got 'torch'"),
         ({"log_level": "INFOO"}, "log_level is one of .*INFO.*got 'INFOO'"),
     ],

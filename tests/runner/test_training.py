@@ -325,6 +325,36 @@ def test_interval_of_a_hook_must_be_a_whole_number(
         make_runner(custom_hooks=[{"type": kind, "interval": interval}])
 
 
+def test_iterations_without_checkpoints_on_the_way_are_warned_of(make_runner: MakeRunner) -> None:
+    runner = make_runner(train_cfg={"by_epoch": False, "max_iters": 6})
+
+    runner.train()
+
+    assert "a checkpoint is saved at the end of the training only" in _log(runner)
+    assert len(list(Path(runner.work_dir).glob("*.pth"))) == 1
+
+
+def test_epoch_without_an_end_is_refused(settings: Callable[..., dict[str, Any]]) -> None:
+    arguments = settings()
+    arguments["train_dataloader"]["sampler"] = {"type": "InfiniteSampler"}
+
+    with pytest.raises(ValueError, match="never ends: train with by_epoch=False"):
+        Runner(**arguments).train()
+
+
+def test_epoch_in_the_log_of_an_iteration_loop_has_no_more_batches_than_there_are(
+    make_runner: MakeRunner,
+) -> None:
+    runner = make_runner(
+        train_cfg={"by_epoch": False, "max_iters": 6},
+        default_hooks={"logger": {"type": "LoggerHook", "interval": 3}},
+    )
+
+    runner.train()
+
+    assert re.search(r"Epoch\(train\) \[1\]\[3/4\](.|\n)*Epoch\(train\) \[2\]\[2/4\]", _log(runner))
+
+
 def test_second_run_in_a_folder_is_warned_of_the_first(make_runner: MakeRunner) -> None:
     make_runner().train()
 

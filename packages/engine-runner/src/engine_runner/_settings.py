@@ -85,6 +85,9 @@ class Settings:
             raise SettingsError(
                 "param_scheduler needs optim_wrapper, whose parameters it schedules"
             )
+        seed = self.randomness.get("seed")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise SettingsError(f"randomness.seed is a whole number or None, got {seed!r}")
         unknown = sorted(set(self.randomness) - {"seed", "deterministic", "diff_rank_seed"})
         if unknown:
             raise SettingsError(

@@ -109,6 +109,11 @@ class CheckpointHook(Hook):
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take.
         """
         self._check_arguments(runner)
+        if self.by_epoch and not runner.trains_by_epoch and self.interval > 0:
+            runner.logger.warning(
+                "train_cfg counts iterations and CheckpointHook epochs: a checkpoint is saved at "
+                "the end of the training only. Set its by_epoch=False, and interval to iterations"
+            )
         if runner.iter == 0:
             self._warn_of_earlier_run(runner)
         if self.out_dir is None:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine_dataset import InfiniteSampler
 from engine_registry import LOOPS
+from engine_runner._errors import SettingsError
 from engine_runner._numbers import whole_number
 from engine_runner._types import Batch, Model
 from engine_runner.loops._base import TrainLoop
@@ -28,6 +30,7 @@ class EpochBasedTrainLoop(TrainLoop):
 
     Raises:
         ValueError: ``max_epochs`` is not a whole number, or an interval is not positive.
+        SettingsError: The data has no end.
 
     Example:
         >>> EpochBasedTrainLoop(None, [0, 1, 2], max_epochs=2).max_iters
@@ -44,6 +47,11 @@ class EpochBasedTrainLoop(TrainLoop):
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
+        if isinstance(getattr(self.dataloader, "sampler", None), InfiniteSampler):
+            raise SettingsError(
+                "an epoch of InfiniteSampler never ends: train with by_epoch=False and max_iters, "
+                "or use DefaultSampler"
+            )
         self._max_epochs = whole_number("max_epochs", max_epochs, at_least=0)
         self._max_iters = self._max_epochs * len(self.dataloader)
 
