@@ -80,7 +80,12 @@ class RankWatch:
         self._board.let_go(_get_default_store())
 
     def is_current(self) -> bool:
-        """Tell whether the watched group is still the default one, or still being made."""
+        """Tell whether the watched group is still the default one, or still being made.
+
+        Never in a forked child, which is no rank: it owns neither the thread nor the connection.
+        """
+        if os.getpid() != self._pid:
+            return False
         if self._group is None:
             return True
         group = self._group()
@@ -94,7 +99,7 @@ class RankWatch:
     def stop(self, error: BaseException | None = None) -> None:
         """Stop writing and leave a note of how this rank ended; safe to call twice."""
         if os.getpid() != self._pid:
-            return  # a forked child owns neither the thread nor the connection
+            return
         if self.is_current():  # else it was destroyed: nobody waits for this rank
             self.note_end(error)
             if self._failed and self._rank == self._host:
