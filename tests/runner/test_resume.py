@@ -1,5 +1,7 @@
 """What is saved, what is kept, and how a run goes on."""
 
+import errno
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +212,31 @@ def test_resume_with_another_batch_size_trains_the_epochs_that_are_left(
     assert (runner.epoch, runner.iter, runner.max_iters) == (3, stop + left, stop + left)
     assert Path(runner.work_dir, f"iter_{stop + left}.pth").is_file()
     assert runner.message_hub.get_info("eta") == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits of a file's size")
+@pytest.mark.parametrize("room", [1000, 100_000], ids=["for-nothing", "for-a-part"])
+def test_disk_without_room_is_told_with_the_file_and_leaves_the_former_checkpoint(
+    make_runner: MakeRunner, room: int
+) -> None:
+    import resource
+
+    model = make_runner().model
+    model.large = torch.nn.Parameter(torch.zeros(100_000))
+    runner = make_runner(model=model)
+    path = Path(runner.save_checkpoint(runner.work_dir, "saved.pth"))
+    former, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"saved\.pth") as raised:
+            runner.save_checkpoint(runner.work_dir, "saved.pth")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert raised.value.errno == errno.EFBIG
+    assert path.read_bytes() == former
+    assert [file.name for file in path.parent.glob("*.pth*")] == ["saved.pth"]
 
 
 def test_resume_with_other_schedules_is_refused(make_runner: MakeRunner) -> None:

@@ -1,6 +1,7 @@
 """How a run is saved, loaded and resumed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import engine_runner
@@ -169,6 +170,9 @@ class Saving(Parts):
             by_epoch: Called at the end of an epoch that is not yet counted; else, of an iteration.
             backend_args: Arguments of the storage back end.
             progress: The counters to save, where neither is the case.
+
+        Raises:
+            OSError: The disk is full, or cannot be written to; an older file is left as it was.
         """
         counted = progress or self.progress.advanced(
             epochs=int(by_epoch), iterations=int(not by_epoch)
@@ -190,7 +194,8 @@ class Saving(Parts):
         storage = dict(backend_args or file_client_args or {}) or None
         path = join_path(out_dir, filename, backend_args=storage)
         if self.is_main:
-            write_checkpoint(checkpoint, path, backend_args=storage)
+            with _naming_the_file(path):
+                write_checkpoint(checkpoint, path, backend_args=storage)
         barrier()
         return path
 
@@ -206,3 +211,17 @@ class Saving(Parts):
     def _warn_of_changes(self, meta: Mapping[str, Any]) -> None:
         content.warn_of_changes(meta, seed=self.seed, world_size=get_world_size())
         content.warn_of_new_config(meta.get("cfg"), self.cfg.pretty_text)
+
+
+@contextmanager
+def _naming_the_file(path: str) -> Iterator[None]:
+    """Raise the error of a full disk with the file's name; torch hides it behind one of its own."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__context__
+        if cause is None or cause.errno is None:
+            raise
+        raise OSError(cause.errno, cause.strerror, path) from error

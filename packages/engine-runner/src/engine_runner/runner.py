@@ -53,7 +53,8 @@ class Runner(Saving):
         load_from: A checkpoint to load weights from, or to resume.
         resume: Continue ``load_from``, or else the newest checkpoint in ``work_dir`` if any.
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
-        env_cfg: ``cudnn_benchmark``, ``mp_cfg``, ``dist_cfg``, ``resource_limit``.
+        env_cfg: ``cudnn_benchmark``, ``mp_cfg``, ``dist_cfg``, ``resource_limit``,
+            ``torch_num_threads``.
         log_processor: Statistics and format of the log.
         log_level: Least severe level that is logged.
         visualizer: Where scalars and pictures go.

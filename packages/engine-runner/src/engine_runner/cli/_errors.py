@@ -19,7 +19,7 @@ _KNOWN = (
     StorageError,
     WeightsError,
 )
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _DETAILS = ("imported on the way:", "not installed:")
 
 
