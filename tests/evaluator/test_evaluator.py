@@ -80,6 +80,29 @@ def test_evaluator_refuses_what_is_no_metric() -> None:
         Evaluator([len])  # type: ignore[list-item] # the mistake under test
 
 
+def test_evaluator_names_a_metric_given_by_name_alone() -> None:
+    with pytest.raises(TypeError, match=r"such as \{'type': .* but got str: 'Accuracy'"):
+        Evaluator("Accuracy")  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_failed_evaluation_leaves_nothing_for_the_next(samples: Make) -> None:
+    class Failing(BaseMetric):
+        def process(self, data_batch: Any, data_samples: Any) -> None:
+            self.results.extend(data_samples)
+
+        def compute_metrics(self, results: list[Any]) -> Any:
+            return None
+
+    last = samples()
+    evaluator = Evaluator([Failing(), last])
+    evaluator.process([{"x": 1}], indices=[0])
+
+    with pytest.raises(TypeError, match="`compute_metrics` of Failing must return a dict"):
+        evaluator.evaluate(1)
+
+    assert last.results == []
+
+
 def test_evaluator_passes_meta_information_on(samples: Make) -> None:
     evaluator = Evaluator([samples(), samples()])
     assert evaluator.dataset_meta is None

@@ -34,6 +34,18 @@ def test_metric_by_name_gives_the_value_of_torchmetrics(name: str) -> None:
         theirs.reset()
 
 
+def test_forget_drops_what_was_processed() -> None:
+    forgetful, fresh = TorchMetric("Accuracy", **CLASSES), TorchMetric("Accuracy", **CLASSES)
+    first, second, _ = _batches()
+
+    forgetful.process(None, first)
+    forgetful.forget()
+    forgetful.process(None, second)
+    fresh.process(None, second)
+
+    assert forgetful.evaluate() == fresh.evaluate()
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 4], ids=lambda ranks: f"{ranks}-ranks")
 @pytest.mark.parametrize(
     ("name", "arguments"),

@@ -112,8 +112,8 @@ class BaseDataset(Dataset[Any]):
         """Reads, filters, subsets and stores the records; does nothing when that has been done."""
         if self._fully_initialized:
             return
-        self.data_list = self.load_data_list()
-        self.data_list = self.filter_data()
+        self.data_list = self._list_from("load_data_list", self.load_data_list())
+        self.data_list = self._list_from("filter_data", self.filter_data())
         if self._indices is not None:
             self.data_list = _pick(self.data_list, self._indices)
         self._records = self.data_list
@@ -121,6 +121,14 @@ class BaseDataset(Dataset[Any]):
             self._records = RecordStore(self.data_list)
             self.data_list = []
         self._fully_initialized = True
+
+    def _list_from(self, method: str, records: list[Record]) -> list[Record]:
+        if not isinstance(records, Sequence) or isinstance(records, str | bytes):
+            raise TypeError(
+                f"`{method}` of {type(self).__name__} must return a list of records, but returned "
+                f"{type(records).__name__}: {records!r}"
+            )
+        return records
 
     def load_data_list(self) -> list[Record]:
         """Reads ``ann_file`` and parses its records.
@@ -295,7 +303,7 @@ class BaseDataset(Dataset[Any]):
 
     def _chosen_records(self, indices: Indices) -> Sequence[Record]:
         if isinstance(self._records, RecordStore):
-            return self._records.select(_positions(indices))
+            return self._records.select(_positions(indices, len(self._records)))
         return _pick(self.data_list, indices)
 
     def _take_records(self, records: Sequence[Record]) -> None:
@@ -308,19 +316,23 @@ class BaseDataset(Dataset[Any]):
         return f"{type(self).__name__}({size}{origin})"
 
 
-def _positions(indices: Indices) -> slice | Sequence[int]:
+def _positions(indices: Indices, size: int) -> slice | list[int]:
     if isinstance(indices, int):
         return slice(None, indices) if indices >= 0 else slice(indices, None)
-    if isinstance(indices, Sequence | np.ndarray) and not isinstance(indices, str | bytes):
-        return indices
-    raise TypeError(
-        f"indices must be an integer or a sequence of integers, but got "
-        f"{type(indices).__name__}: {indices!r}"
-    )
+    positions = np.asarray(indices)
+    if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
+        raise TypeError(
+            f"indices must be an integer or a sequence of integers, but got "
+            f"{type(indices).__name__}: {indices!r}"
+        )
+    outside = positions[(positions < -size) | (positions >= size)]
+    if outside.size:
+        raise IndexError(f"indices holds {outside[0]}, but the data set has {size} samples")
+    return [int(position) for position in positions]
 
 
 def _pick(records: list[Record], indices: Indices) -> list[Record]:
-    positions = _positions(indices)
+    positions = _positions(indices, len(records))
     if isinstance(positions, slice):
         return records[positions]
     return [records[position] for position in positions]

@@ -184,9 +184,18 @@ class ResumableDataLoader(DataLoader[_Batch]):
         another epoch on the sampler before the next iteration drops the place within the epoch.
 
         Raises:
-            ValueError: The loader was made with ``in_order=False``.
+            ValueError: The loader was made with ``in_order=False``, or ``state_dict`` is not one of
+                a loader.
         """
         self._require_order()
+        missing = sorted(
+            {"batches", "epoch", "generators", "samplers", *self._layout} - {*state_dict}
+        )
+        if missing:
+            raise ValueError(
+                f"this is not the state of a data loader: it lacks {missing} and has "
+                f"{sorted(state_dict)}"
+            )
         for name, part in self._stateful_samplers.items():
             if name in state_dict["samplers"]:
                 part.load_state_dict(state_dict["samplers"][name])

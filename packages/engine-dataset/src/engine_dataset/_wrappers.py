@@ -149,6 +149,10 @@ class ConcatDataset(_Wrapper):
         lazy_init: bool = False,
         ignore_keys: str | Sequence[str] | None = None,
     ) -> None:
+        if not isinstance(datasets, list | tuple):
+            raise TypeError(
+                f"ConcatDataset needs a list of data sets, but got {type(datasets).__name__}"
+            )
         self.datasets = [_build(dataset) for dataset in datasets]
         if not self.datasets:
             raise ValueError("ConcatDataset needs at least one data set, but got none")
@@ -220,6 +224,8 @@ class RepeatDataset(_Wrapper):
     def __init__(
         self, dataset: LazyDataset | Mapping[str, Any], times: int, lazy_init: bool = False
     ) -> None:
+        if not isinstance(times, int):
+            raise TypeError(f"times must be an integer, but got {type(times).__name__}: {times!r}")
         if times < 1:
             raise ValueError(f"times must be at least 1, but got {times}")
         self.dataset = _build(dataset)

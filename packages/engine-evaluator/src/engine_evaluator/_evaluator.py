@@ -35,7 +35,8 @@ class Evaluator:
     """
 
     def __init__(self, metrics: MetricLike | Sequence[MetricLike]) -> None:
-        listed = metrics if isinstance(metrics, Sequence) else [metrics]
+        several = isinstance(metrics, Sequence) and not isinstance(metrics, str)
+        listed: Any = metrics if several else [metrics]
         self.metrics: list[BaseMetric] = [_build(metric) for metric in listed]
         self._dataset_meta: Mapping[str, Any] | None = None
 
@@ -88,6 +89,15 @@ class Evaluator:
         Raises:
             ValueError: Two metrics give a value of the same name.
         """
+        try:
+            return self._values(size)
+        except BaseException:
+            # What is left of this evaluation must not go into the next one.
+            for metric in self.metrics:
+                metric.forget()
+            raise
+
+    def _values(self, size: int | None) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for metric in self.metrics:
             found = metric.evaluate(size)
@@ -139,8 +149,8 @@ def _build(metric: MetricLike) -> BaseMetric:
     built = METRICS.build(metric) if isinstance(metric, Mapping) else metric
     if not isinstance(built, BaseMetric):
         raise TypeError(
-            f"a metric must be a BaseMetric or a config that builds one, but got "
-            f"{type(built).__name__}: {built!r}"
+            f"a metric must be a BaseMetric or a config that builds one, such as "
+            f"{{'type': 'DumpResults'}}, but got {type(built).__name__}: {built!r}"
         )
     return built
 

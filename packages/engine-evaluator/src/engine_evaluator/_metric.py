@@ -104,6 +104,11 @@ class BaseMetric(ABC):
             if found == len(indices):
                 self._indices.extend(indices)
 
+    def forget(self) -> None:
+        """Drops all results that have not been evaluated."""
+        self.results.clear()
+        self._forget_origins()
+
     def _forget_origins(self) -> None:
         self._indices: list[int] = []  # the sample of each result, as far as there is one
         self._clean = 0  # results that no padding went into
@@ -120,8 +125,7 @@ class BaseMetric(ABC):
             indices=self._indices if one_a_sample else None,
             free_of_padding=self._clean == len(self.results),
         )
-        self.results.clear()
-        self._forget_origins()
+        self.forget()
         return contribution
 
     def _compute(self, contributions: list[Any], size: int | None) -> dict[str, Any]:
@@ -161,6 +165,11 @@ class BaseMetric(ABC):
         return dict(metrics)
 
     def _named(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(metrics, Mapping):
+            raise TypeError(
+                f"`compute_metrics` of {type(self).__name__} must return a dict of values by name, "
+                f"but returned {type(metrics).__name__}: {metrics!r}"
+            )
         if not self.prefix:
             return dict(metrics)
         return {f"{self.prefix}/{name}": value for name, value in metrics.items()}

@@ -99,6 +99,11 @@ class TorchMetric(BaseMetric):
             self.metric.to(tensor.device)
             self._placed = True
 
+    def forget(self) -> None:
+        """Drops what has been processed and not evaluated."""
+        super().forget()
+        self.metric.reset()
+
     def _contribution(self) -> _States:
         states = [to_cpu(dict(part.metric_state)) for part in _parts(self.metric)]
         counts = [part.update_count for part in _parts(self.metric)]
