@@ -11,6 +11,7 @@ from engine_model._anomalous import detect_anomalous_params
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
 from engine_model.wrappers._group import require_process_group
+from engine_model.wrappers._steps import StepsOfModel
 from engine_registry import MODEL_WRAPPERS
 
 _RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
@@ -18,7 +19,7 @@ _RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).
 
 
 @MODEL_WRAPPERS.register_module()
-class MMDistributedDataParallel(DistributedDataParallel):
+class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
     """A `torch.nn.parallel.DistributedDataParallel` with the steps of a `BaseModel`.
 
     The training step forwards through the wrapper, so that gradients are averaged over the ranks;
@@ -47,11 +48,6 @@ class MMDistributedDataParallel(DistributedDataParallel):
         super().__init__(module, **kwargs)
         self.detect_anomalous_params = detect_anomalous_params
 
-    @property
-    def data_preprocessor(self) -> Any:
-        """The data preprocessor of the model."""
-        return self.module.data_preprocessor
-
     def train_step(self, data: Any, optim_wrapper: OptimizerWrapper) -> dict[str, Tensor]:
         """Train on one batch: preprocess, forward, backward, update.
 
@@ -72,19 +68,3 @@ class MMDistributedDataParallel(DistributedDataParallel):
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result
-
-    def val_step(self, data: Any) -> Any:
-        """Return the predictions of the model for one batch of this rank.
-
-        Args:
-            data: What the data loader yielded on this rank.
-        """
-        return self.module.val_step(data)
-
-    def test_step(self, data: Any) -> Any:
-        """Return the predictions of the model for one batch of this rank.
-
-        Args:
-            data: What the data loader yielded on this rank.
-        """
-        return self.module.test_step(data)

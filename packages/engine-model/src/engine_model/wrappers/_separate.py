@@ -10,13 +10,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from engine_dist import guard_collective
 from engine_model.wrappers._distributed import MMDistributedDataParallel
+from engine_model.wrappers._steps import StepsOfModel
 from engine_registry import MODEL_WRAPPERS
 
 logger = logging.getLogger("engine.model")
 
 
 @MODEL_WRAPPERS.register_module()
-class MMSeparateDistributedDataParallel(DistributedDataParallel):
+class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
     """Wraps each child of a model in an `MMDistributedDataParallel` of its own.
 
     A GAN updates its generator without its discriminator and the other way round, which one
@@ -72,11 +73,6 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel):
             setattr(module, name, wrapped[child])
         self.module = module
 
-    @property
-    def data_preprocessor(self) -> Any:
-        """The data preprocessor of the model."""
-        return self.module.data_preprocessor
-
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the model."""
         return self.module(*args, **kwargs)
@@ -94,22 +90,6 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel):
         with guard_collective("train_step"):  # a lost rank is named
             result: dict[str, Tensor] = self.module.train_step(data, optim_wrapper)
         return result
-
-    def val_step(self, data: Any) -> Any:
-        """Return the predictions of the model for one batch of this rank.
-
-        Args:
-            data: What the data loader yielded on this rank.
-        """
-        return self.module.val_step(data)
-
-    def test_step(self, data: Any) -> Any:
-        """Return the predictions of the model for one batch of this rank.
-
-        Args:
-            data: What the data loader yielded on this rank.
-        """
-        return self.module.test_step(data)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from engine_dist import guard_collective
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
 from engine_model.wrappers._group import require_process_group
+from engine_model.wrappers._steps import StepsOfModel
 from engine_registry import MODEL_WRAPPERS, Registry
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FSDP_WRAP_POLICIES = Registry(
 
 
 @MODEL_WRAPPERS.register_module()
-class MMFullyShardedDataParallel(nn.Module):
+class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
     """Shards the parameters of a model over the ranks, and has the steps of a `BaseModel`.
 
     Sharding is that of `torch.distributed.fsdp.fully_shard`: parameters become sharded tensors in
@@ -90,11 +91,6 @@ class MMFullyShardedDataParallel(nn.Module):
         self.module: Any = module
         self._keeps_gradients = False
 
-    @property
-    def data_preprocessor(self) -> Any:
-        """The data preprocessor of the model."""
-        return self.module.data_preprocessor
-
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the model."""
         return self.module(*args, **kwargs)
@@ -120,22 +116,6 @@ class MMFullyShardedDataParallel(nn.Module):
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result
-
-    def val_step(self, data: Any) -> Any:
-        """Return the predictions of the model for one batch of this rank; all ranks must call it.
-
-        Args:
-            data: What the data loader yielded on this rank.
-        """
-        return self.module.val_step(data)
-
-    def test_step(self, data: Any) -> Any:
-        """Return the predictions of the model for one batch of this rank; all ranks must call it.
-
-        Args:
-            data: What the data loader yielded on this rank.
-        """
-        return self.module.test_step(data)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
