@@ -155,15 +155,18 @@ def test_train_test_and_resume(project: Path) -> None:
     assert (work / "epoch_3.pth").is_file()
 
 
-def test_interrupted_training_saves_and_resumes(project: Path) -> None:
-    slow = ["--cfg-options", "train_dataloader.dataset.slow=0.1"]
-    process = subprocess.Popen(
-        [ENGINE, "train", "cfg.py", *slow], cwd=project, stdout=subprocess.PIPE, text=True
-    )
+def _training_until(line: str, folder: Path, option: str) -> subprocess.Popen[str]:
+    """Start a training, and return its process when it has printed ``line``."""
+    command = [str(ENGINE), "train", "cfg.py", "--cfg-options", option]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    for line in process.stdout:
-        if "Epoch(val) [1]" in line:  # the rest takes six seconds or more
-            break
+    next(printed for printed in process.stdout if line in printed)
+    return process
+
+
+def test_interrupted_training_saves_and_resumes(project: Path) -> None:
+    process = _training_until("Epoch(val) [1]", project, "train_dataloader.dataset.slow=0.1")
+    assert process.stdout is not None
     process.send_signal(signal.SIGTERM)
     rest = process.stdout.read()
     process.stdout.close()
@@ -203,14 +206,9 @@ def test_signal_to_the_whole_process_group_saves_although_workers_end(project: P
 
 
 def test_signal_in_a_validation_exits_where_nothing_is_lost(project: Path) -> None:
-    slow = ["--cfg-options", "val_dataloader.dataset.slow=0.1"]
-    process = subprocess.Popen(
-        [ENGINE, "train", "cfg.py", *slow], cwd=project, stdout=subprocess.PIPE, text=True
-    )
+    slow = "val_dataloader.dataset.slow=0.1"
+    process = _training_until("Saving checkpoint at 1 epochs", project, slow)
     assert process.stdout is not None
-    for line in process.stdout:
-        if "Saving checkpoint at 1 epochs" in line:
-            break
     process.send_signal(signal.SIGTERM)
     rest = process.stdout.read()
     process.stdout.close()
@@ -221,14 +219,10 @@ def test_signal_in_a_validation_exits_where_nothing_is_lost(project: Path) -> No
 
 
 def test_killed_training_resumes_from_a_whole_checkpoint(project: Path) -> None:
-    slow = ["--cfg-options", "train_dataloader.dataset.slow=0.02"]
-    process = subprocess.Popen(
-        [ENGINE, "train", "cfg.py", *slow], cwd=project, stdout=subprocess.PIPE, text=True
+    process = _training_until(
+        "Saving checkpoint at 2 epochs", project, "train_dataloader.dataset.slow=0.02"
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if "Saving checkpoint at 2 epochs" in line:
-            break
     process.kill()
     process.stdout.close()
     process.wait(60)
@@ -261,10 +255,7 @@ def test_check_reports_every_mistake_at_once(project: Path, command: Command) ->
 
     done = command("check", "wrong.py", code=1)
 
-    assert "'Line'" in done.stderr or "Line" in done.stderr
-    assert "shuffle" in done.stderr
-    assert "wrong.py:3" in done.stderr
-    assert "2 problems" in done.stderr
+    assert all(word in done.stderr for word in ("Line", "shuffle", "wrong.py:3", "2 problems"))
 
 
 def test_check_of_a_right_config_says_so(project: Path, command: Command) -> None:
@@ -272,10 +263,7 @@ def test_check_of_a_right_config_says_so(project: Path, command: Command) -> Non
 
 
 def test_env_reports_the_environment(command: Command) -> None:
-    text = command("env").stdout
-
-    assert "sys.platform" in text
-    assert "PyTorch" in text
+    assert {"sys.platform", "PyTorch"} <= set(re.findall(r"^[\w.]+", command("env").stdout, re.M))
 
 
 @pytest.mark.parametrize(
@@ -407,35 +395,3 @@ def test_two_processes_train_under_torchrun(project: Path) -> None:
     rows = [json.loads(line) for line in scalars.read_text().splitlines()]
     assert [row["step"] for row in rows if "error" in row] == [1, 2, 3]
     assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()
-
-
-@pytest.mark.slow
-def test_checkpoint_of_ranks_holds_the_mean_of_their_statistics(tmp_path: Path) -> None:
-    output = _on_two_ranks("ranks_save.py", tmp_path)
-
-    for rank in range(2):
-        assert f"rank {rank}: mean 5.0 after 2" in output
-
-
-@pytest.mark.slow
-def test_validation_over_ranks_counts_each_sample_once(tmp_path: Path) -> None:
-    output = _on_two_ranks("ranks_validate.py", tmp_path)
-
-    for rank in range(2):
-        assert f"rank {rank} of 2: 11 {list(range(11))}" in output
-
-
-def _on_two_ranks(script: str, folder: Path) -> str:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-            *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
-            *(Path(__file__).with_name(script), folder),
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

@@ -134,3 +134,10 @@ def test_runner_without_training_says_what_to_give(
 
     with pytest.raises(NotConfiguredError, match="train_dataloader, train_cfg and optim_wrapper"):
         runner.train()
+
+
+def test_dataloader_key_misspelt_is_told_with_what_was_meant() -> None:
+    sampler = {"type": "DefaultSampler"}
+
+    with pytest.raises(ValueError, match="no 'batch_sise'; did you mean 'batch_size'"):
+        Runner.build_dataloader({"dataset": [1], "sampler": sampler, "batch_sise": 2})

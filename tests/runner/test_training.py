@@ -263,13 +263,6 @@ def test_shuffle_in_a_dataloader_config_is_refused(make_runner: MakeRunner) -> N
         Runner.build_dataloader({"dataset": [1], "shuffle": True})
 
 
-def test_dataloader_key_misspelt_is_told_with_what_was_meant() -> None:
-    sampler = {"type": "DefaultSampler"}
-
-    with pytest.raises(ValueError, match="no 'batch_sise'; did you mean 'batch_size'"):
-        Runner.build_dataloader({"dataset": [1], "sampler": sampler, "batch_sise": 2})
-
-
 def test_default_hook_that_does_not_exist_is_not_dropped_in_silence(
     make_runner: MakeRunner,
 ) -> None:
