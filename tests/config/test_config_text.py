@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from engine_config import Config, ConfigDict, LazyObject
 from engine_config._dump import text_as
 
-QUIET = settings(deadline=None, database=None, derandomize=True, max_examples=120)
+MANY = settings(max_examples=120)
 
 awkward = st.sampled_from(
     [
@@ -116,7 +116,7 @@ configs = st.dictionaries(
 )
 
 
-@QUIET
+@MANY
 @given(configs)
 def test_pretty_text_reads_back_equal(data: dict[str, Any]) -> None:
     cfg = Config(data)
@@ -128,7 +128,7 @@ def test_pretty_text_reads_back_equal(data: dict[str, Any]) -> None:
     assert again.pretty_text == text
 
 
-@QUIET
+@MANY
 @given(configs)
 def test_pretty_text_needs_no_running(data: dict[str, Any]) -> None:
     cfg = Config(data)
@@ -165,7 +165,7 @@ plain_values = st.recursive(
 )
 
 
-@QUIET
+@MANY
 @given(st.dictionaries(st.sampled_from(["a", "b", "c d"]), plain_values))
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
 def test_data_formats_read_back_equal(suffix: str, data: dict[str, Any]) -> None:

@@ -63,7 +63,8 @@ def test_torchrun_itself_starts_a_group(tmp_path: Path) -> None:
     script.write_text(
         "import engine_dist as dist\n"
         "dist.init_dist('pytorch', 'gloo', timeout=60)\n"
-        "print('gathered', dist.all_gather_object(dist.get_local_rank()))\n"
+        "gathered = dist.all_gather_object(dist.get_local_rank())\n"
+        "print(f'gathered {gathered}\\n', end='')  # in one piece: the ranks share the output\n"
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 

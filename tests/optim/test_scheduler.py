@@ -55,7 +55,7 @@ def test_faces_are_registered(family_and_face: tuple[str, str]) -> None:
     assert hasattr(engine_optim.scheduler, name)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(begin=st.integers(0, 10), length=st.integers(1, 10))
 def test_interval_shifts_the_schedule(begin: int, length: int, sgd: Make, values: Make) -> None:
     shifted = values(LinearLR(sgd(), start_factor=0.1, begin=begin, end=begin + length), 25)

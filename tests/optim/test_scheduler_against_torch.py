@@ -55,7 +55,7 @@ def assert_same(ours: Callable[[SGD], Any], theirs: Callable[[SGD], Any], count:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(factor=factors, total=steps)
 def test_constant_equals_torch(factor: float, total: int) -> None:
     assert_same(
@@ -65,7 +65,7 @@ def test_constant_equals_torch(factor: float, total: int) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(start=factors, end=factors, total=steps)
 def test_linear_equals_torch(start: float, end: float, total: int) -> None:
     assert_same(
@@ -75,7 +75,7 @@ def test_linear_equals_torch(start: float, end: float, total: int) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(gamma=st.floats(0.5, 1.0), count=steps)
 def test_exponential_equals_torch(gamma: float, count: int) -> None:
     assert_same(
@@ -85,7 +85,7 @@ def test_exponential_equals_torch(gamma: float, count: int) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size=st.integers(1, 12), gamma=factors, count=steps)
 def test_step_equals_torch(size: int, gamma: float, count: int) -> None:
     assert_same(
@@ -95,7 +95,7 @@ def test_step_equals_torch(size: int, gamma: float, count: int) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(milestones=st.lists(st.integers(1, 30), min_size=1, max_size=5), gamma=factors)
 def test_multi_step_equals_torch(milestones: list[int], gamma: float) -> None:
     assert_same(
@@ -105,7 +105,7 @@ def test_multi_step_equals_torch(milestones: list[int], gamma: float) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(power=st.floats(0.3, 3.0), total=steps)
 def test_poly_equals_torch(power: float, total: int) -> None:
     assert_same(
@@ -115,7 +115,7 @@ def test_poly_equals_torch(power: float, total: int) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(period=st.integers(1, 25), low=st.floats(0.0, 0.04), count=st.integers(1, 60))
 def test_cosine_equals_torch(period: int, low: float, count: int) -> None:
     assert_same(
@@ -125,7 +125,7 @@ def test_cosine_equals_torch(period: int, low: float, count: int) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(first=st.integers(1, 8), growth=st.integers(1, 3), low=st.floats(0.0, 0.04))
 def test_cosine_restart_equals_torch(first: int, growth: int, low: float) -> None:
     periods = [first * growth**i for i in range(3)]
@@ -137,7 +137,7 @@ def test_cosine_restart_equals_torch(first: int, growth: int, low: float) -> Non
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     total=st.integers(12, 60),
     pct_start=st.floats(0.2, 0.45),
@@ -173,7 +173,7 @@ def test_one_cycle_equals_torch(
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     metrics=st.lists(st.floats(-2, 2), min_size=1, max_size=40),
     rule=st.sampled_from(["less", "greater"]),

@@ -56,13 +56,10 @@ def _apply(env_cfg: Mapping[str, Any], launcher: str) -> None:
 
 
 def _dist_arguments(env_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    arguments = dict(env_cfg.get("dist_cfg") or {"backend": "nccl"})
+    arguments = dict(env_cfg.get("dist_cfg") or {})
     if "backend" in env_cfg:
         _log.warning("env_cfg.backend is read as env_cfg.dist_cfg.backend; write it there")
         arguments["backend"] = env_cfg["backend"]
-    if arguments.get("backend") == "nccl" and not torch.cuda.is_available():
-        _log.info("no CUDA device is here: processes communicate through gloo, not nccl")
-        arguments["backend"] = "gloo"
     return arguments
 
 

@@ -159,7 +159,7 @@ def _check_spelling(cfg: Mapping[str, Any], names: list[str]) -> None:
     """
     lacking = [name for name in names if name not in cfg]
     for key in cfg:
-        meant = [] if key in names else get_close_matches(str(key), lacking, n=1, cutoff=0.85)
+        meant = [] if key in names else get_close_matches(str(key), lacking, n=1, cutoff=0.9)
         if meant:
             raise SettingsError(
                 f"the config sets {key!r}, which nothing reads; did you mean {meant[0]!r}? If it "
