@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine_registry import DefaultScope
 from engine_runner import Runner, Settings
 from engine_runner._build import build_optimizers
 from engine_runner._environment import setup_environment
@@ -141,3 +142,12 @@ def test_dataloader_key_misspelt_is_told_with_what_was_meant() -> None:
 
     with pytest.raises(ValueError, match="no 'batch_sise'; did you mean 'batch_size'"):
         Runner.build_dataloader({"dataset": [1], "sampler": sampler, "batch_sise": 2})
+
+
+def test_runner_may_lie_where_an_earlier_one_lay(settings: Callable[..., dict[str, Any]]) -> None:
+    runner = Runner(**settings())
+    scope = DefaultScope.get_current_instance()
+
+    Runner.__init__(runner, **settings())  # what memory that was freed comes to by chance
+
+    assert DefaultScope.get_current_instance() is not scope

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from engine_runner.hooks import HookList
 from engine_runner.loops import TrainLoop
 from engine_runner.strategies import choose_strategy
 from engine_visualization import Visualizer
+
+_COUNT = count(1)  # of the runners of this process: each has a scope of its own
 
 
 @RUNNERS.register_module()
@@ -126,7 +129,7 @@ class Runner(Saving):
         self.cfg = _as_config(settings.cfg)
         self.setup_env(settings.env_cfg)
         self.set_randomness(**settings.randomness)
-        DefaultScope.get_instance(f"runner_{id(self)}", scope_name=settings.default_scope)
+        DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=settings.default_scope)
         self._log_dir = create_log_dir(Path(settings.work_dir).absolute())
         self._experiment_name = experiment_name(
             settings.experiment_name, self.cfg.filename, self._log_dir.name
