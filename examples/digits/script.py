@@ -14,9 +14,10 @@ from engine_runner import Runner
 
 
 def main() -> None:
-    """Train for three epochs, and print the accuracy."""
+    """Train for five epochs, and print the accuracy."""
     runner = Runner(
-        DigitClassifier(width=32, data_preprocessor=DigitPreprocessor()),
+        # As a dict the model is built after the seed is set, and so the same each time.
+        dict(type=DigitClassifier, width=32, data_preprocessor=dict(type=DigitPreprocessor)),
         work_dir="work_dirs/script",
         train_dataloader=dict(
             dataset=Digits("train"),
@@ -24,7 +25,7 @@ def main() -> None:
             collate_fn=dict(type="default_collate"),
             batch_size=32,
         ),
-        train_cfg=dict(by_epoch=True, max_epochs=3),
+        train_cfg=dict(by_epoch=True, max_epochs=5),
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.05, momentum=0.9)),
         val_dataloader=dict(
             dataset=Digits("validation"),

@@ -88,4 +88,4 @@ def test_script_without_a_config_trains(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     [accuracy] = re.findall(r"^accuracy: (.+)$", done.stdout, re.M)
     assert float(accuracy) > 0.9
-    assert (tmp_path / "work_dirs" / "script" / "epoch_3.pth").is_file()
+    assert (tmp_path / "work_dirs" / "script" / "epoch_5.pth").is_file()
