@@ -5,7 +5,6 @@ Each takes an object or its config. An object is returned as it is; a config is 
 
 import logging
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -34,6 +33,7 @@ from engine_registry import (
 )
 from engine_runner._errors import SettingsError
 from engine_runner._log_processor import LogProcessor
+from engine_runner._spelling import did_you_mean
 from engine_runner._types import Config
 from engine_runner.hooks import Hook
 from engine_runner.loops import (
@@ -106,14 +106,14 @@ def build_dataloader(
     return ResumableDataLoader(dataset, sampler=sampler, batch_sampler=batch_sampler, **config)
 
 
-_LOADER_KEYS = frozenset(signature(DataLoader).parameters)
+_LOADER_KEYS = signature(DataLoader).parameters
 
 
 def _check_dataloader(config: Config) -> None:
-    for key in config.keys() - _LOADER_KEYS:
-        meant = get_close_matches(key, _LOADER_KEYS, n=1)
-        hint = f"; did you mean {meant[0]!r}?" if meant else ""
-        raise SettingsError(f"a dataloader config takes no {key!r}{hint}")
+    for key in config:
+        if key not in _LOADER_KEYS:
+            hint = did_you_mean(key, _LOADER_KEYS)
+            raise SettingsError(f"a dataloader config takes no {key!r}{hint}")
     if "dataset" not in config:
         raise SettingsError(f"a dataloader config needs 'dataset', got the keys {sorted(config)}")
     if config.get("shuffle"):

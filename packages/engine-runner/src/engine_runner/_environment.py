@@ -15,7 +15,12 @@ from engine_utils.dl_utils import set_multi_processing
 
 _log = logging.getLogger("engine.runner")
 _ENV_KEYS = {
-    *("backend", "cudnn_benchmark", "dist_cfg", "mp_cfg", "resource_limit", "torch_num_threads")
+    "backend",
+    "cudnn_benchmark",
+    "dist_cfg",
+    "mp_cfg",
+    "resource_limit",
+    "torch_num_threads",
 }
 
 

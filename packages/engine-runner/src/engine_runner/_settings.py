@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from logging import getLevelNamesMapping
 from pathlib import Path
 from typing import Any
 
 from engine_runner._errors import SettingsError
+from engine_runner._spelling import closest
 from engine_runner._types import Config
 
 _GROUPS: dict[str, tuple[str, ...]] = {
@@ -159,9 +159,9 @@ def _check_spelling(cfg: Mapping[str, Any], names: list[str]) -> None:
     """
     lacking = [name for name in names if name not in cfg]
     for key in cfg:
-        meant = [] if key in names else get_close_matches(str(key), lacking, n=1, cutoff=0.9)
+        meant = None if key in names else closest(str(key), lacking, likeness=0.9)
         if meant:
             raise SettingsError(
-                f"the config sets {key!r}, which nothing reads; did you mean {meant[0]!r}? If it "
+                f"the config sets {key!r}, which nothing reads; did you mean {meant!r}? If it "
                 "is meant to be another thing, give it another name"
             )

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from engine_runner._settings import Settings
+from engine_runner._spelling import closest
 from engine_utils import import_modules_from_strings
 
 if TYPE_CHECKING:
@@ -91,13 +91,11 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
 
 def _check_spelling(overrides: Mapping[str, object], config: "Config") -> None:
     """Refuse an override whose first key is misspelt, and would change nothing."""
-    known = {*config, *(item.name for item in fields(Settings))}
-    for name in {key.partition(".")[0] for key in overrides} - known:
-        close = get_close_matches(name, sorted(known), n=1)
-        if close:
-            raise click.UsageError(
-                f"{_FLAG}: the config has no {name!r}; did you mean {close[0]!r}?"
-            )
+    known = sorted({*config, *(item.name for item in fields(Settings))})
+    for name in (key.partition(".")[0] for key in overrides):
+        meant = None if name in known else closest(name, known)
+        if meant:
+            raise click.UsageError(f"{_FLAG}: the config has no {name!r}; did you mean {meant!r}?")
 
 
 def _import_from(*folders: Path) -> None:
@@ -114,5 +112,5 @@ def _similar_file(path: Path) -> str:
     if not path.parent.is_dir():
         return f" (there is no folder {path.parent})"
     names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    close = get_close_matches(path.name, names, n=1)
-    return f"; did you mean {path.with_name(close[0])}?" if close else ""
+    meant = closest(path.name, names)
+    return f"; did you mean {path.with_name(meant)}?" if meant else ""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine_runner._settings import LAUNCHERS
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 from engine_runner.cli._train import choose_launcher, set_work_dir
 from engine_runner.hooks import Hook
@@ -38,7 +39,7 @@ class RefuseForeignWeights(Hook):
 @click.option("--work-dir", type=click.Path(path_type=Path), help="Folder of the log of the test.")
 @click.option(
     "--launcher",
-    type=click.Choice(["none", "pytorch", "slurm", "mpi"]),
+    type=click.Choice(LAUNCHERS),
     help="How processes were started; torchrun is recognised.",
 )
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine_runner._settings import LAUNCHERS
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ Examples:
 @click.option("--auto-scale-lr", is_flag=True, help="Scale the learning rate to the batch size.")
 @click.option(
     "--launcher",
-    type=click.Choice(["none", "pytorch", "slurm", "mpi"]),
+    type=click.Choice(LAUNCHERS),
     help="How processes were started; torchrun is recognised.",
 )
 @click.option("--local_rank", "--local-rank", type=int, hidden=True)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from engine_fileio import get_file_backend, join_path, remove
 from engine_registry import HOOKS
 from engine_runner._errors import SettingsError
 from engine_runner._numbers import whole_number
+from engine_runner._spelling import did_you_mean
 from engine_runner._types import Batch, Config, Metrics, Outputs
 from engine_runner.checkpoint import MARKER, mark_latest_checkpoint
 from engine_runner.hooks._best import BestMetric, best_metrics
@@ -158,13 +158,13 @@ class CheckpointHook(Hook):
 
     def _check_arguments(self, runner: "Runner") -> None:
         """Find a misspelt argument now, rather than when the first checkpoint is due."""
-        known = set(signature(runner.save_checkpoint).parameters)
-        for name in self._kwargs.keys() - known:
-            meant = get_close_matches(name, {*signature(type(self)).parameters} - {"kwargs"}, n=1)
-            hint = f"; did you mean {meant[0]!r}?" if meant else ""
-            raise SettingsError(
-                f"neither CheckpointHook nor Runner.save_checkpoint takes {name!r}{hint}"
-            )
+        taken = signature(runner.save_checkpoint).parameters
+        for name in self._kwargs:
+            if name not in taken:
+                hint = did_you_mean(name, {*signature(type(self)).parameters} - {"kwargs"})
+                raise SettingsError(
+                    f"neither CheckpointHook nor Runner.save_checkpoint takes {name!r}{hint}"
+                )
 
     def _warn_of_earlier_run(self, runner: "Runner") -> None:
         earlier = Path(runner.work_dir, MARKER)

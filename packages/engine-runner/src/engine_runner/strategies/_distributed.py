@@ -7,7 +7,12 @@ import torch
 from torch import nn
 
 from engine_dist import broadcast
-from engine_model import convert_sync_batchnorm, is_model_wrapper, is_sharded
+from engine_model import (
+    MMFullyShardedDataParallel,
+    convert_sync_batchnorm,
+    is_model_wrapper,
+    is_sharded,
+)
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner.strategies._base import Strategy
 
@@ -56,8 +61,10 @@ class DistributedDataParallel(Strategy):
         if is_model_wrapper(model) or not learns:  # without gradients there is nothing to average
             return model
         wrapper = dict(self.wrapper, module=model)
+        kind = wrapper["type"]
+        kind = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
         # A sharded model knows its devices by the process group.
-        takes_ids = not str(wrapper["type"]).endswith("FullyShardedDataParallel")
+        takes_ids = kind is not MMFullyShardedDataParallel
         if takes_ids and self.device.type != "cpu" and "device_ids" not in wrapper:
             wrapper["device_ids"] = [self.device.index]
         wrapped: nn.Module = MODEL_WRAPPERS.build(wrapper)
