@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 _NUMBER: Final = re.compile(
@@ -62,13 +62,9 @@ def _scalar(text: str) -> Any:
 
 def _split(text: str) -> list[str]:
     """Split at the commas that are outside of brackets and quotes."""
-    parts, start, closers, quote = [], 0, [], ""
-    for index, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"" and _opens_string(text, index):
-            quote = char
-        elif char in _PAIRS:
+    parts, start, closers = [], 0, []
+    for index, char in _unquoted(text):
+        if char in _PAIRS:
             closers.append(_PAIRS[char])
         elif closers and char == closers[-1]:
             closers.pop()
@@ -77,32 +73,46 @@ def _split(text: str) -> list[str]:
         elif char == "," and not closers:
             parts.append(text[start:index].strip())
             start = index + 1
-    if quote or closers:
-        raise ValueError(f"{text} is not closed; {quote or closers[-1]} is missing")
+    if closers:
+        raise ValueError(f"{text} is not closed; {closers[-1]} is missing")
     return [*parts, text[start:].strip()]
-
-
-def _opens_string(text: str, index: int) -> bool:
-    # The apostrophe in "don't" is only a letter.
-    before = text[:index].rstrip()
-    return not before or before[-1] in "[({,:="
 
 
 def _is_enclosed(text: str) -> bool:
     """Say whether the bracket that opens a text is closed by its last character only."""
-    depth, quote = 0, ""
-    for index, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"" and _opens_string(text, index):
-            quote = char
-        elif char in _PAIRS:
+    depth = 0
+    for index, char in _unquoted(text):
+        if char in _PAIRS:
             depth += 1
         elif char in ")]}":
             depth -= 1
             if not depth:
                 return index == len(text) - 1
     return False
+
+
+def _unquoted(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the characters that are outside of quotes, with their places.
+
+    Raises:
+        ValueError: at the end of a text whose last quote is not closed.
+    """
+    quote = ""
+    for index, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"" and _opens_string(text, index):
+            quote = char
+        else:
+            yield index, char
+    if quote:
+        raise ValueError(f"{text} is not closed; {quote} is missing")
+
+
+def _opens_string(text: str, index: int) -> bool:
+    # The apostrophe in "don't" is only a letter.
+    before = text[:index].rstrip()
+    return not before or before[-1] in "[({,:="
 
 
 def _is_bracketed(text: str) -> bool:
