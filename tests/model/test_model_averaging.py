@@ -193,6 +193,16 @@ def test_another_model_is_refused(model: Any) -> None:
         ExponentialMovingAverage(model).update_parameters(nn.Linear(1, 1, bias=False))
 
 
+def test_model_whose_shapes_have_changed_is_refused() -> None:
+    model = nn.Linear(1, 2, bias=False)
+    average = ExponentialMovingAverage(model)
+    average.update_parameters(model)
+    model.weight = nn.Parameter(torch.zeros(1, 1))
+
+    with pytest.raises(ValueError, match=r"weight is \(1, 1\) in the model, but \(2, 1\)"):
+        average.update_parameters(model)
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [

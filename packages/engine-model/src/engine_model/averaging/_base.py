@@ -2,8 +2,8 @@
 
 import copy
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from engine_model._dtensor import is_sharded, local_parts
 
 _PLAIN = (Tensor, nn.Parameter)
+_Matched = tuple[list[Tensor], list[Tensor]]  # of the average, and of the model
 
 
 class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
@@ -73,7 +74,6 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         self.update_buffers = update_buffers
         self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=device))
         self._known = (self.steps, self.steps._version, 0)
-        self._checked = 0
 
     @abstractmethod
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
@@ -102,15 +102,15 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         Raises:
             ValueError: If its parameters or buffers differ in number or shape.
         """
-        if self._checked != id(model):
-            _check_shapes(self.module, model)
-            self._checked = id(model)
         steps = self._count()
-        self._update_parameters(model, steps)
-        if not self.update_buffers:
-            averages, sources = _matched(self.module.buffers(), model.buffers(), "buffers")
-            if averages:
-                torch._foreach_copy_(averages, sources)
+        is_due = steps % self.interval == 0
+        averaged = [_matched(self.module, model, "parameters")] if is_due else []
+        buffers = _matched(self.module, model, "buffers")
+        if is_due and self.update_buffers:
+            averaged.append(buffers)
+        self._average(averaged, steps)
+        if not self.update_buffers and buffers[0]:
+            torch._foreach_copy_(*buffers)
         self.steps.add_(1)
         self._known = (self.steps, self.steps._version, steps + 1)
 
@@ -125,13 +125,9 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         for average, source in zip(averages, sources, strict=True):
             self.avg_func(average, source, steps)
 
-    def _update_parameters(self, model: nn.Module, steps: int) -> None:
-        if steps % self.interval:
-            return
-        averages, sources = _matched(self.module.parameters(), model.parameters(), "parameters")
-        if self.update_buffers:
-            more = _matched(self.module.buffers(), model.buffers(), "buffers")
-            averages, sources = averages + more[0], sources + more[1]
+    def _average(self, pairs: Sequence[_Matched], steps: int) -> None:
+        averages = [tensor for ours, _ in pairs for tensor in ours]
+        sources = [tensor for _, theirs in pairs for tensor in theirs]
         for (_, kind), (ours, theirs) in _groups(averages, sources).items():
             if steps and (kind.is_floating_point or kind.is_complex):
                 self.average_tensors(ours, theirs, steps)
@@ -146,40 +142,27 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         return int(self.steps)
 
 
-def _check_shapes(average: nn.Module, model: nn.Module) -> None:
-    """Refuse another model, whose values torch might spread over an average of another shape.
-
-    Raises:
-        ValueError: If its parameters or buffers differ in number or shape.
-    """
-    for what, ours, theirs in (
-        ("parameters", average.named_parameters(), model.parameters()),
-        ("buffers", average.named_buffers(), model.buffers()),
-    ):
-        names = dict(ours)
-        _, sources = _matched(names.values(), theirs, what)
-        for (name, tensor), source in zip(names.items(), sources, strict=True):
-            if tensor.shape != source.shape:
-                raise ValueError(
-                    f"{name} is {tuple(source.shape)} in the model, but {tuple(tensor.shape)} in "
-                    "the averaged copy: update it with the model that it was made from"
-                )
-
-
 def _matched(
-    averages: Iterable[Tensor], sources: Iterable[Tensor], what: str
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return both as lists of one length.
+    average: nn.Module, model: nn.Module, what: Literal["parameters", "buffers"]
+) -> _Matched:
+    """Return the parameters or buffers of both, which torch would spread where shapes differ.
 
     Raises:
-        ValueError: If there is not a source for each average.
+        ValueError: If they differ in number or shape.
     """
-    ours, theirs = list(averages), list(sources)
+    ours, theirs = (list(getattr(module, what)()) for module in (average, model))
     if len(ours) != len(theirs):
         raise ValueError(
             f"the model has {len(theirs)} {what}, but the averaged copy has {len(ours)}: "
             f"update it with the model that it was made from"
         )
+    for place, (tensor, source) in enumerate(zip(ours, theirs, strict=True)):
+        if tensor.shape != source.shape:
+            name = list(dict(getattr(average, f"named_{what}")()))[place]
+            raise ValueError(
+                f"{name} is {tuple(source.shape)} in the model, but {tuple(tensor.shape)} in "
+                "the averaged copy: update it with the model that it was made from"
+            )
     return ours, theirs
 
 
