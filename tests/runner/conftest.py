@@ -1,5 +1,8 @@
 """A model, data and a metric that are small enough to follow by hand."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -103,3 +106,25 @@ def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 def make_runner(settings: Callable[..., dict[str, Any]]) -> Callable[..., Runner]:
     """Return a function that builds such a run, with changes."""
     return lambda **changes: Runner(**settings(**changes))
+
+
+@pytest.fixture
+def on_two_ranks(tmp_path: Path) -> Callable[[str], str]:
+    """Runs a script of this folder in two processes, and returns what they printed."""
+
+    def run(script: str) -> str:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+                *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
+                *(Path(__file__).with_name(script), tmp_path),
+            ],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
