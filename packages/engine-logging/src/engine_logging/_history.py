@@ -11,8 +11,8 @@ from weakref import ReferenceType
 
 import numpy as np
 
-from ._column import Array, Column
-from ._tensors import read_tensors, scalar
+from engine_logging._column import Array, Column
+from engine_logging._tensors import read_tensors, scalar
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

@@ -8,10 +8,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Self
 
+from engine_logging._history import HistoryBuffer
+from engine_logging._plain import NotPlain, plain
 from engine_utils import ManagerMixin
-
-from ._history import HistoryBuffer
-from ._plain import NotPlain, plain
 
 _logger = logging.getLogger("engine.logging")
 

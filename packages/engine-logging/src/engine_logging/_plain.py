@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._tensors import is_tensor
+from engine_logging._tensors import is_tensor
 
 
 class NotPlain(Exception):

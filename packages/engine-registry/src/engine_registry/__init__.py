@@ -1,16 +1,21 @@
 """Find and build classes and functions by name, across packages and scopes."""
 
-from ._build import (
+from engine_registry._build import (
     build_from_cfg,
     build_model_from_cfg,
     build_runner_from_cfg,
     build_scheduler_from_cfg,
 )
-from ._errors import ConstructionError, LocationImportError, NotRegisteredError, RegistryError
-from ._registry import Registry
-from ._report import count_registered_modules, traverse_registry_tree
-from ._resolve import make_resolver, resolve_type
-from ._roots import (
+from engine_registry._errors import (
+    ConstructionError,
+    LocationImportError,
+    NotRegisteredError,
+    RegistryError,
+)
+from engine_registry._registry import Registry
+from engine_registry._report import count_registered_modules, traverse_registry_tree
+from engine_registry._resolve import make_resolver, resolve_type
+from engine_registry._roots import (
     COLLATE_FUNCTIONS,
     DATA_SAMPLERS,
     DATASETS,
@@ -37,7 +42,7 @@ from ._roots import (
     VISUALIZERS,
     WEIGHT_INITIALIZERS,
 )
-from ._scope import DefaultScope, init_default_scope
+from engine_registry._scope import DefaultScope, init_default_scope
 
 __all__ = [
     "COLLATE_FUNCTIONS",

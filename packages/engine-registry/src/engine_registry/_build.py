@@ -5,11 +5,11 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._construct import construct
-from ._miss import miss, unknown_default_scope
-from ._registry import Registry
-from ._scope import DefaultScope
-from ._search import Search
+from engine_registry._construct import construct
+from engine_registry._miss import miss, unknown_default_scope
+from engine_registry._registry import Registry
+from engine_registry._scope import DefaultScope
+from engine_registry._search import Search
 
 _logger = logging.getLogger("engine.registry")
 

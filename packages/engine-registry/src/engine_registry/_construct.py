@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from engine_registry._errors import ConstructionError
 from engine_utils import ManagerMeta, ManagerMixin
-
-from ._errors import ConstructionError
 
 _logger = logging.getLogger("engine.registry")
 
@@ -28,12 +27,12 @@ def construct(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any)
         else:
             built = factory(**arguments)
     except ConstructionError as error:
-        from ._explain import where  # slow to import, and rarely needed
+        from engine_registry._explain import where  # slow to import, and rarely needed
 
         error.inside.append(where(factory, arguments, kind))
         raise
     except Exception as error:
-        from ._explain import explain
+        from engine_registry._explain import explain
 
         message = explain(factory, arguments, kind, error)
         raise ConstructionError.like(error, message) from error

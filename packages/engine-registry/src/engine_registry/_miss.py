@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ._errors import LocationImportError, NotRegisteredError
-from ._scope import DefaultScope
+from engine_registry._errors import LocationImportError, NotRegisteredError
+from engine_registry._scope import DefaultScope
 
 if TYPE_CHECKING:
-    from ._registry import Registry
-    from ._search import Search
+    from engine_registry._registry import Registry
+    from engine_registry._search import Search
 
 _SUGGESTIONS = 3
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar, overload
 
-from ._miss import miss, walk
-from ._names import checked_string, given_names, own_name
-from ._plugins import load_plugins
-from ._scope import DefaultScope
-from ._search import Locations, Search, import_function, import_object
+from engine_registry._miss import miss, walk
+from engine_registry._names import checked_string, given_names, own_name
+from engine_registry._plugins import load_plugins
+from engine_registry._scope import DefaultScope
+from engine_registry._search import Locations, Search, import_function, import_object
 
 _Module = TypeVar("_Module", bound=Callable[..., Any])
 

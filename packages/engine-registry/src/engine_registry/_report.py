@@ -4,10 +4,10 @@ import os
 import sys
 from typing import Any
 
-from ._miss import walk
-from ._registry import Registry
-from ._roots import ROOTS
-from ._search import Search
+from engine_registry._miss import walk
+from engine_registry._registry import Registry
+from engine_registry._roots import ROOTS
+from engine_registry._search import Search
 
 _FILE = "modules_statistic_results.json"
 

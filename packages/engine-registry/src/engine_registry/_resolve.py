@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import _roots as roots
-from ._build import find_type
-from ._errors import NotRegisteredError
-from ._miss import closest, error_of, import_lines, names
-from ._registry import Registry
-from ._scope import DefaultScope
-from ._search import Search
+from engine_registry import _roots as roots
+from engine_registry._build import find_type
+from engine_registry._errors import NotRegisteredError
+from engine_registry._miss import closest, error_of, import_lines, names
+from engine_registry._registry import Registry
+from engine_registry._scope import DefaultScope
+from engine_registry._search import Search
 
 # Where in a config parts of a registry are named; the last of these in a key path counts.
 _PLACES: dict[str, tuple[Registry, ...]] = {

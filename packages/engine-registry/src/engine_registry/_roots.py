@@ -6,8 +6,12 @@ Where the parts are defined is known by name only: a location is imported when a
 from collections.abc import Callable
 from typing import Any
 
-from ._build import build_model_from_cfg, build_runner_from_cfg, build_scheduler_from_cfg
-from ._registry import Registry
+from engine_registry._build import (
+    build_model_from_cfg,
+    build_runner_from_cfg,
+    build_scheduler_from_cfg,
+)
+from engine_registry._registry import Registry
 
 
 def _root(name: str, *locations: str, build_func: Callable[..., Any] | None = None) -> Registry:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ._names import checked_string
+from engine_registry._names import checked_string
 
 if TYPE_CHECKING:
-    from ._registry import Registry
+    from engine_registry._registry import Registry
 
 
 class Search:

@@ -1,10 +1,11 @@
 """Named instances, imports, paths, versions, sequences, timers and progress."""
 
-from ._deprecation import deprecated_api_warning, deprecated_function
-from ._imports import import_modules_from_strings
-from ._manager import ManagerMeta, ManagerMixin
-from ._methods import has_method, is_method_overridden
-from ._packages import (
+from engine_utils._deprecation import deprecated_api_warning, deprecated_function
+from engine_utils._extras import import_extra
+from engine_utils._imports import import_modules_from_strings
+from engine_utils._manager import ManagerMeta, ManagerMixin
+from engine_utils._methods import has_method, is_method_overridden
+from engine_utils._packages import (
     call_command,
     check_prerequisites,
     get_installed_path,
@@ -13,9 +14,18 @@ from ._packages import (
     requires_executable,
     requires_package,
 )
-from ._paths import check_file_exist, fopen, is_abs, is_filepath, mkdir_or_exist, scandir, symlink
-from ._progress import ProgressBar
-from ._sequences import (
+from engine_utils._paths import (
+    check_file_exist,
+    fopen,
+    is_abs,
+    is_filepath,
+    mkdir_or_exist,
+    scandir,
+    symlink,
+)
+from engine_utils._plain import plain_value
+from engine_utils._progress import ProgressBar
+from engine_utils._sequences import (
     concat_list,
     is_list_of,
     is_seq_of,
@@ -31,28 +41,37 @@ from ._sequences import (
     to_ntuple,
     tuple_cast,
 )
-from ._tasks import track_iter_progress, track_parallel_progress, track_progress
-from ._timer import Timer, TimerError, check_time
-from ._versions import digit_version, get_git_hash
+from engine_utils._signatures import CallMistake, call_mistakes, fits_annotation
+from engine_utils._suggest import closest_name, closest_names, did_you_mean
+from engine_utils._tasks import track_iter_progress, track_parallel_progress, track_progress
+from engine_utils._timer import Timer, TimerError, check_time
+from engine_utils._versions import digit_version, get_git_hash
 
 __all__ = [
+    "CallMistake",
     "ManagerMeta",
     "ManagerMixin",
     "ProgressBar",
     "Timer",
     "TimerError",
     "call_command",
+    "call_mistakes",
     "check_file_exist",
     "check_prerequisites",
     "check_time",
+    "closest_name",
+    "closest_names",
     "concat_list",
     "deprecated_api_warning",
     "deprecated_function",
+    "did_you_mean",
     "digit_version",
+    "fits_annotation",
     "fopen",
     "get_git_hash",
     "get_installed_path",
     "has_method",
+    "import_extra",
     "import_modules_from_strings",
     "install_package",
     "is_abs",
@@ -66,6 +85,7 @@ __all__ = [
     "iter_cast",
     "list_cast",
     "mkdir_or_exist",
+    "plain_value",
     "requires_executable",
     "requires_package",
     "scandir",

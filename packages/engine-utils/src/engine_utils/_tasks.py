@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from ._progress import ProgressBar
+from engine_utils._progress import ProgressBar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor

@@ -1,0 +1,52 @@
+"""Find the name that was probably meant."""
+
+from collections.abc import Iterable
+
+
+def closest_name(name: object, names: Iterable[object], *, likeness: float = 0.6) -> str | None:
+    """Return the name most similar to ``name``, or None if none is similar enough.
+
+    Args:
+        name: The text as written.
+        names: The candidates; those that are not strings are skipped.
+        likeness: The least similarity, from 0 (anything) to 1 (equal).
+
+    Example:
+        >>> closest_name("max_epoch", ["max_epochs", "max_iters"])
+        'max_epochs'
+    """
+    return next(iter(closest_names(name, names, count=1, likeness=likeness)), None)
+
+
+def closest_names(
+    name: object, names: Iterable[object], *, count: int = 3, likeness: float = 0.6
+) -> list[str]:
+    """Return at most ``count`` names similar to ``name``, the most similar first.
+
+    Args:
+        name: The text as written.
+        names: The candidates; those that are not strings are skipped.
+        count: The most names to return.
+        likeness: The least similarity, from 0 (anything) to 1 (equal).
+    """
+    # Only mistakes need difflib, and it takes longer to import than this package.
+    import difflib
+
+    known = [other for other in names if isinstance(other, str)]
+    return difflib.get_close_matches(str(name), known, n=count, cutoff=likeness)
+
+
+def did_you_mean(name: object, names: Iterable[object], *, likeness: float = 0.6) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest name, or an empty string.
+
+    Args:
+        name: The text as written.
+        names: The candidates.
+        likeness: The least similarity, from 0 (anything) to 1 (equal).
+
+    Example:
+        >>> did_you_mean("lrr", ["lr", "momentum"])
+        "; did you mean 'lr'?"
+    """
+    close = closest_name(name, names, likeness=likeness)
+    return f"; did you mean {close!r}?" if close else ""
