@@ -331,3 +331,40 @@ def test_print_log_refuses_other_loggers() -> None:
         print_log("hello", logger="nobody")
     with pytest.raises(TypeError, match=r"logger is a logging\.Logger, a string or None, not int"):
         print_log("hello", logger=3)  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_libraries_log_to_the_logger_of_the_block() -> None:
+    verbose = MMLogger.get_instance("verbose", log_level="DEBUG")
+    MMLogger.get_instance("quiet", log_level="WARNING")
+    library = logging.getLogger("engine.optim")
+    lines: list[str] = []
+    verbose.addHandler(_Collect(lines, "verbose"))
+    with verbose.as_current():
+        library.debug("first")
+        thread = threading.Thread(target=lambda: library.info("too low for quiet"))
+        thread.start()
+        thread.join(10)
+        print_log("second", "current")
+    library.info("outside")
+    assert lines == ["verbose first", "verbose second"]
+    assert logging.getLogger("engine").level == logging.WARNING
+
+
+def test_libraries_log_to_the_newest_after_the_logger_of_the_block_is_closed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logger = MMLogger.get_instance("run")
+    MMLogger.get_instance("other")
+    with logger.as_current():
+        logger.close()
+        logging.getLogger("engine.optim").info("not lost")
+    assert capsys.readouterr().out.count("not lost") == 1
+
+
+class _Collect(logging.Handler):
+    def __init__(self, lines: list[str], prefix: str) -> None:
+        super().__init__()
+        self._lines, self._prefix = lines, prefix
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(f"{self._prefix} {record.getMessage()}")

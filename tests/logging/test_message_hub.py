@@ -254,3 +254,10 @@ def test_threads_that_create_a_scalar_at_once_share_it() -> None:
     for thread in threads:
         thread.join(60)
     assert [len(hub.get_scalar(str(key))) for key in range(200)] == [8] * 200
+
+
+def test_hub_of_a_block_is_the_current_one() -> None:
+    hub = MessageHub("unnamed")
+    with hub.as_current():
+        assert MessageHub.get_current_instance() is hub
+    assert MessageHub.get_current_instance().instance_name == "engine"

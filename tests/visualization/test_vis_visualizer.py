@@ -215,6 +215,22 @@ def test_subclass_is_found_through_visualizer() -> None:
     assert not Visualizer.check_instance_created("special")
 
 
+def test_visualizer_of_a_block_is_found_through_visualizer() -> None:
+    class DetectionVisualizer(Visualizer):
+        pass
+
+    special = DetectionVisualizer.get_instance("special")
+    last = Visualizer.get_instance("last")
+    with special.as_current():
+        assert Visualizer.get_current_instance() is special
+        assert DetectionVisualizer.get_current_instance() is special
+        inner = DetectionVisualizer.get_instance("inner")
+        assert Visualizer.get_current_instance() is inner
+        DetectionVisualizer.release_instance("inner")
+        assert Visualizer.get_current_instance() is special
+    assert Visualizer.get_current_instance() is last
+
+
 def test_visualizer_is_built_from_a_config(tmp_path: Path) -> None:
     config = {"type": "Visualizer", "name": "built", "vis_backends": [LOCAL], "save_dir": tmp_path}
 

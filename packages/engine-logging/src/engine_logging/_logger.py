@@ -3,7 +3,10 @@
 import logging
 import os
 import sys
+import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, TextIO
 
@@ -169,9 +172,14 @@ class MMLogger(logging.Logger, ManagerMixin):
     @classmethod
     def get_current_instance(cls) -> Self:
         """Return the logger created last; the first call may create one named ``engine``."""
-        if not cls._instance_dict:
-            return cls.get_instance("engine")
-        return super().get_current_instance()
+        current = cls._find_current()
+        return cls.get_instance("engine") if current is None else current
+
+    @contextmanager
+    def as_current(self) -> Iterator[Self]:
+        """Make this the current logger in a block; libraries log to it there."""
+        with super().as_current(), _tree_handler.admit(self):
+            yield self
 
     @property
     def log_files(self) -> list[Path]:
@@ -202,8 +210,7 @@ class MMLogger(logging.Logger, ManagerMixin):
             ValueError: there is no level of that name.
         """
         super().setLevel(_known_level(level))
-        if _tree_handler.leading() is self:
-            logging.getLogger(_TREE).setLevel(self.level)
+        _tree_handler.set_level()
 
     def close(self) -> None:
         """Close the files, detach the handlers, and forget the instance.
@@ -236,12 +243,38 @@ class _TreeHandler(logging.Handler):
 
     leader: "weakref.ref[MMLogger] | None" = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        # The loggers of the open `as_current` blocks of all threads.
+        self.admitted: list[MMLogger] = []
+
     def handle(self, record: logging.LogRecord) -> bool:
         """Hand a record on; no lock is needed, as the handlers it goes to have theirs."""
-        logger = self.leading()
-        if logger is not None:
+        active = MMLogger._find_active()
+        logger = active if active is not None and active.handlers else self.leading()
+        # The level of the tree may be that of a logger which is active in another thread.
+        if logger is not None and (not self.admitted or record.levelno >= logger.level):
             logger.callHandlers(record)
         return logger is not None
+
+    @contextmanager
+    def admit(self, logger: MMLogger) -> Iterator[None]:
+        """Let records of the level of a logger through inside a block."""
+        self.admitted.append(logger)
+        self.set_level()
+        try:
+            yield
+        finally:
+            self.admitted.remove(logger)
+            self.set_level()
+
+    def set_level(self) -> None:
+        """Set the level of the tree to the lowest that the leading or an active logger has."""
+        tree, leader = logging.getLogger(_TREE), self.leading()
+        with _level_lock:
+            levels = [logger.level for logger in (leader, *self.admitted) if logger is not None]
+            if levels and self in tree.handlers:
+                tree.setLevel(min(levels))
 
     def leading(self) -> MMLogger | None:
         """Return the logger that gets the records."""
@@ -253,7 +286,7 @@ class _TreeHandler(logging.Handler):
         tree = logging.getLogger(_TREE)
         if self not in tree.handlers:
             tree.addHandler(self)
-        tree.setLevel(logger.level)
+        self.set_level()
         # The handlers of the root logger are somebody else's, and would write each line twice.
         tree.propagate = False
 
@@ -267,6 +300,7 @@ class _TreeHandler(logging.Handler):
 
 
 _tree_handler = _TreeHandler()
+_level_lock = threading.Lock()
 
 
 def print_log(

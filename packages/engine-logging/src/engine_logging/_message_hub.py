@@ -94,9 +94,8 @@ class MessageHub(ManagerMixin):
     @classmethod
     def get_current_instance(cls) -> Self:
         """Return the hub created last; the first call may create one named ``engine``."""
-        if not cls._instance_dict:
-            return cls.get_instance("engine")
-        return super().get_current_instance()
+        current = cls._find_current()
+        return cls.get_instance("engine") if current is None else current
 
     def update_scalar(self, key: str, value: Any, count: Any = 1, resumed: bool = True) -> None:
         """Add a value to the history of a scalar, which the first value creates.

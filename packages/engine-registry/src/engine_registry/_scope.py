@@ -3,13 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, Self
+from typing import Self
 
 from engine_utils import ManagerMixin
-
-# What `overwrite_default_scope` set in this thread or async task; None outside of it.
-_overwritten: ContextVar["DefaultScope | None"] = ContextVar("default_scope", default=None)
 
 
 class DefaultScope(ManagerMixin):
@@ -45,25 +41,9 @@ class DefaultScope(ManagerMixin):
         return self._scope_name
 
     @classmethod
-    def get_instance(cls, name: str, **kwargs: Any) -> Self:
-        """Return the scope of that name, and create it first if there is none.
-
-        A scope created inside ``overwrite_default_scope`` is the current one there, too.
-        """
-        created = not cls.check_instance_created(name)
-        instance = super().get_instance(name, **kwargs)
-        if created and _overwritten.get() is not None:
-            _overwritten.set(instance)
-        return instance
-
-    @classmethod
     def get_current_instance(cls) -> Self | None:  # type: ignore[override]  # documented so
         """Return the scope that counts here, or None if none was created yet."""
-        overwritten: Any = _overwritten.get()
-        if overwritten is not None:
-            found: Self = overwritten
-            return found
-        return super().get_current_instance() if cls._instance_dict else None
+        return cls._find_current()
 
     @classmethod
     @contextmanager
@@ -72,11 +52,8 @@ class DefaultScope(ManagerMixin):
         if scope_name is None:
             yield
             return
-        token = _overwritten.set(cls(f"overwritten by {scope_name}", scope_name))
-        try:
+        with cls(f"overwritten by {scope_name}", scope_name).as_current():
             yield
-        finally:
-            _overwritten.reset(token)
 
 
 def init_default_scope(scope: str) -> None:

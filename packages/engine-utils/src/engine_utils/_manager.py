@@ -1,6 +1,9 @@
 """Instances that are found again by their name, from anywhere in the process."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Self
 
 # Creating an instance may ask for another one of the same class, so the lock is re-entrant.
@@ -8,20 +11,23 @@ _lock = threading.RLock()
 
 
 class ManagerMeta(type):
-    """Gives every class its own table of named instances.
+    """Give each class its own table of named instances.
 
     Raises:
-        TypeError: the class has a constructor without a parameter called ``name``.
+        TypeError: The class has a constructor without a parameter called ``name``.
 
     Example:
         >>> class Scope(metaclass=ManagerMeta):
-        ...     def __init__(self, name: str) -> None:
-        ...         self.name = name
-        >>> Scope._instance_dict
-        {}
+        ...     def __init__(self, title: str) -> None: ...
+        Traceback (most recent call last):
+        TypeError: ...Scope.__init__ must have a parameter `name`, got (self, title); ...
     """
 
     _instance_dict: dict[str, Any]
+    # The instances of the open `as_current` blocks, the innermost last, each with an object that
+    # identifies its block. A tuple: tasks copy the context but not its values, so that a list
+    # would be shared among them.
+    _activated: ContextVar[tuple[tuple[Any, object], ...]]
 
     def __init__(cls, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,15 +35,15 @@ class ManagerMeta(type):
         parameters = _parameters(constructor)
         if "name" not in parameters:
             raise TypeError(
-                f"{cls.__module__}.{cls.__qualname__}.__init__ takes ({', '.join(parameters)}), "
-                "but the constructor of a managed class needs a parameter called `name`: "
-                "instances are found again by it"
+                f"{cls.__module__}.{cls.__qualname__}.__init__ must have a parameter `name`, "
+                f"got ({', '.join(parameters)}); instances are found by their name"
             )
         cls._instance_dict = {}
+        cls._activated = ContextVar(f"{cls.__qualname__}._activated", default=())
 
 
 def _parameters(function: Any) -> tuple[str, ...]:
-    # Not inspect.signature: importing inspect costs more than all of this package.
+    # Not inspect.signature: importing inspect takes longer than importing this package.
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     code = getattr(function, "__code__", None)
@@ -50,30 +56,34 @@ def _parameters(function: Any) -> tuple[str, ...]:
 class ManagerMixin(metaclass=ManagerMeta):
     """Base of classes whose instances are found again by their name.
 
-    Every subclass keeps instances of its own: a name used in one class is free in another.
-    Creation is safe among threads.
+    Each subclass has a table of its own: the same name may be used in two classes.
+    Threads may create instances at the same time.
 
     Args:
-        name: The name of the instance; not empty.
+        name: The name of the instance, not empty.
 
     Example:
         >>> class Recorder(ManagerMixin):
         ...     def __init__(self, name: str, size: int = 1) -> None:
         ...         super().__init__(name)
         ...         self.size = size
-        >>> recorder = Recorder.get_instance("task", size=3)
-        >>> Recorder.get_instance("task") is recorder
-        True
-        >>> Recorder.get_current_instance().size
+        >>> first = Recorder.get_instance("first", size=3)
+        >>> second = Recorder.get_instance("second")
+        >>> Recorder.get_instance("first").size
         3
-        >>> Recorder.release_instance("task")
+        >>> Recorder.get_current_instance() is second
         True
+        >>> with first.as_current():
+        ...     Recorder.get_current_instance() is first
+        True
+        >>> Recorder.release_instance("first"), Recorder.release_instance("second")
+        (True, True)
     """
 
     def __init__(self, name: str = "", **kwargs: Any) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(
-                f"{type(self).__name__} needs a name that is a non-empty string, not {name!r}"
+                f"the name of a {type(self).__name__} must be a non-empty string, got {name!r}"
             )
         self._instance_name = name
         super().__init__(**kwargs)
@@ -82,65 +92,133 @@ class ManagerMixin(metaclass=ManagerMeta):
     def get_instance(cls, name: str, **kwargs: Any) -> Self:
         """Return the instance of that name, and create it first if there is none.
 
+        A new instance becomes the current one, inside an `as_current` block for the rest of it.
+
         Args:
             name: The name of the instance.
-            **kwargs: What the constructor takes beside the name.
+            **kwargs: Arguments of the constructor beside the name.
 
         Raises:
             TypeError: ``name`` is not a string.
-            ValueError: the instance exists, and arguments for its construction are given.
+            ValueError: The instance exists, and arguments for its construction are given.
         """
         if not isinstance(name, str):
-            raise TypeError(f"the name of an instance is a string, not {type(name).__name__}")
+            raise TypeError(
+                f"the name of a {cls.__name__} must be a string, got {type(name).__name__}"
+            )
         with _lock:
             instance: Self | None = cls._instance_dict.get(name)
             if instance is None:
                 instance = cls(name=name, **kwargs)
-                cls._instance_dict[name] = instance
+                cls._add(name, instance)
                 return instance
         if kwargs:
             raise ValueError(
-                f"{cls.__name__} {name!r} was created before, so {', '.join(kwargs)} cannot be "
-                f"set: call {cls.__name__}.get_instance({name!r}) without arguments, or choose "
-                "another name"
+                f"{cls.__name__} {name!r} exists, so {', '.join(kwargs)} cannot be set; call "
+                f"{cls.__name__}.get_instance({name!r}) without arguments or choose another name"
             )
         return instance
 
     @classmethod
     def get_current_instance(cls) -> Self:
-        """Return the instance created last.
+        """Return the instance of the innermost `as_current` block, else the one created last.
 
         Raises:
-            RuntimeError: no instance was created yet.
+            RuntimeError: No instance was created yet.
         """
-        with _lock:
-            if not cls._instance_dict:
-                raise RuntimeError(
-                    f"there is no {cls.__name__} yet: "
-                    f"call {cls.__name__}.get_instance(name, ...) first"
-                )
-            instance: Self = next(reversed(cls._instance_dict.values()))
-            return instance
+        current = cls._find_current()
+        if current is None:
+            raise RuntimeError(
+                f"there is no {cls.__name__} yet; call {cls.__name__}.get_instance(name, ...) first"
+            )
+        return current
+
+    @contextmanager
+    def as_current(self) -> Iterator[Self]:
+        """Make this the instance that ``get_current_instance`` of its class returns in a block.
+
+        Only the thread or async task that runs the block is affected, so that several runs can
+        alternate or run side by side in one process. A thread that is started inside the block
+        is not part of it, unless its target runs in a ``contextvars.copy_context()``.
+
+        Yields:
+            The instance itself.
+        """
+        with self._as_current_of(type(self)):
+            yield self
+
+    @contextmanager
+    def _as_current_of(self, kind: ManagerMeta) -> Iterator[None]:
+        block = object()
+        kind._activated.set((*kind._activated.get(), (self, block)))
+        try:
+            yield
+        finally:
+            # Not reset(token): generators that alternate end their blocks in any order, and one
+            # that is closed by another thread ends its block in another context.
+            entries = kind._activated.get()
+            kind._activated.set(tuple(entry for entry in entries if entry[1] is not block))
 
     @classmethod
     def check_instance_created(cls, name: str) -> bool:
-        """Tell whether an instance of that name exists."""
+        """Return whether an instance of that name exists."""
         return name in cls._instance_dict
 
     @classmethod
     def release_instance(cls, name: str) -> bool:
-        """Forget the instance of that name, so that it can be freed and the name used again.
+        """Remove the instance of that name, so that it can be freed and the name used again.
 
-        The instance created before it becomes the current one. References held elsewhere stay
-        usable.
+        The instance that was current before it becomes the current one. Other references to the
+        released instance stay usable.
 
         Returns:
             Whether there was such an instance.
         """
-        with _lock:
-            return cls._instance_dict.pop(name, None) is not None
+        return cls._remove(name)
 
     @property
     def instance_name(self) -> str:
         """The name of the instance."""
         return self._instance_name
+
+    @classmethod
+    def _find_active(cls) -> Self | None:
+        """Return the instance of the innermost block of this thread or task, or None."""
+        activated = cls._activated.get()
+        return activated[-1][0] if activated else None
+
+    @classmethod
+    def _find_current(cls) -> Self | None:
+        """Return what ``get_current_instance`` returns, or None if there is no instance."""
+        # Not by `_find_active()`: one more call is a large part of the time of this hot path.
+        activated = cls._activated.get()
+        if activated:
+            return activated[-1][0]  # type: ignore[no-any-return]  # of this class
+        if not cls._instance_dict:
+            return None
+        with _lock:  # another thread may add an instance between reversed() and next()
+            return next(reversed(cls._instance_dict.values()), None)
+
+    @classmethod
+    def _add(cls, name: str, instance: Any) -> None:
+        """Put an instance into the table as the one created last."""
+        with _lock:
+            # A dict keeps the place of a key that is set again.
+            cls._instance_dict.pop(name, None)
+            cls._instance_dict[name] = instance
+        activated = cls._activated.get()
+        if activated:
+            # It belongs to the innermost block, and leaves with it.
+            cls._activated.set((*activated, (instance, activated[-1][1])))
+
+    @classmethod
+    def _remove(cls, name: str) -> bool:
+        """Take an instance out of the table and out of the blocks of this thread or task."""
+        with _lock:
+            instance = cls._instance_dict.pop(name, None)
+        if instance is None:
+            return False
+        entries = cls._activated.get()
+        if entries:
+            cls._activated.set(tuple(entry for entry in entries if entry[0] is not instance))
+        return True

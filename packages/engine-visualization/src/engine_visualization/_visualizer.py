@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Self
 
@@ -83,16 +84,21 @@ class Visualizer(Canvas, ManagerMixin):
         is_new = not cls.check_instance_created(name)
         instance = super().get_instance(name, **kwargs)
         if is_new and cls is not Visualizer:
-            Visualizer._instance_dict.pop(name, None)  # so that it becomes the latest
-            Visualizer._instance_dict[name] = instance
+            Visualizer._add(name, instance)
         return instance
+
+    @contextmanager
+    def as_current(self) -> Iterator[Self]:
+        """Make this the current instance in a block, also the one of ``Visualizer``."""
+        with super().as_current(), self._as_current_of(Visualizer):
+            yield self
 
     @classmethod
     def release_instance(cls, name: str) -> bool:
         """Forget the instance of that name, also as an instance of ``Visualizer``."""
         released = super().release_instance(name)
         if released and cls is not Visualizer:
-            Visualizer._instance_dict.pop(name, None)
+            Visualizer._remove(name)
         return released
 
     @property
