@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import engine_registry
 from engine_registry import (
+    EVALUATOR,
     HOOKS,
     METRICS,
     MODELS,
@@ -128,6 +130,15 @@ def test_resolve_type_refuses_what_is_neither_name_nor_callable() -> None:
         resolve_type(3)
 
 
+PLACES: dict[str, Registry | Sequence[Registry]] = {
+    "custom_hooks": HOOKS,
+    "model": [MODELS],
+    "optim_wrapper": OPTIM_WRAPPERS,
+    "optimizer": OPTIMIZERS,
+    "val_evaluator": (EVALUATOR, METRICS),
+}
+
+
 @pytest.fixture
 def only_blob(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that no package defines, and no package imported for the sake of this test."""
@@ -142,7 +153,7 @@ def test_resolver_prefers_the_registry_that_the_key_path_means() -> None:
     MODELS.register_module("BlobPart", module=dict)
     METRICS.register_module("BlobPart", module=list)
     HOOKS.register_module("BlobPart", module=tuple)
-    resolve = make_resolver()
+    resolve = make_resolver(PLACES)
     assert resolve("BlobPart", "model.backbone") is dict
     assert resolve("BlobPart", "val_evaluator[0]") is list
     assert resolve("BlobPart", "custom_hooks.0") is tuple
@@ -151,14 +162,14 @@ def test_resolver_prefers_the_registry_that_the_key_path_means() -> None:
 @pytest.mark.usefixtures("only_blob")
 def test_resolver_looks_elsewhere_for_what_is_nested() -> None:
     TASK_UTILS.register_module("BlobAssigner", module=dict)
-    assert make_resolver()("BlobAssigner", "model.train_cfg.assigner") is dict
+    assert make_resolver(PLACES)("BlobAssigner", "model.train_cfg.assigner") is dict
 
 
 @pytest.mark.usefixtures("only_blob")
 def test_resolver_reports_a_name_that_the_place_does_not_know() -> None:
     OPTIMIZERS.register_module("BlobOptimizer", module=dict)
     MODELS.register_module("BlobModel", module=dict)
-    resolve = make_resolver()
+    resolve = make_resolver(PLACES)
     with pytest.raises(NotRegisteredError, match="did you mean 'BlobOptimizer'"):
         resolve("BlobOptimiser", "optim_wrapper.optimizer")
     with pytest.raises(NotRegisteredError, match="did you mean 'BlobModel'"):
@@ -178,12 +189,21 @@ def test_resolver_reports_a_name_that_the_place_does_not_know() -> None:
         ("linear", "my_setting"),
         (3, "my_setting"),
         (None, "model.norm_cfg"),
+        (None, "model"),
     ],
 )
 def test_resolver_gives_none_where_type_need_not_name_a_part(value: object, path: str) -> None:
-    assert make_resolver()(value, path) is None
+    assert make_resolver(PLACES, other_meaning={"clip_grad"})(value, path) is None
 
 
 def test_resolver_refuses_what_is_no_name_in_a_place_of_the_runner() -> None:
     with pytest.raises(TypeError, match=r"type is a name, .* not int: 3"):
-        make_resolver()(3, "model")
+        make_resolver(PLACES)(3, "model")
+
+
+@pytest.mark.usefixtures("only_blob")
+def test_resolver_without_places_looks_in_all_registries() -> None:
+    HOOKS.register_module("BlobHook", module=dict)
+    resolve = make_resolver()
+    assert resolve("BlobHook", "model.backbone") is dict
+    assert resolve("no such name", "model.backbone") is None

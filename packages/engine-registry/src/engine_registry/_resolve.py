@@ -1,7 +1,7 @@
 """From the value of ``type`` to what would be built, without building it."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine_registry import _roots as roots
@@ -12,41 +12,7 @@ from engine_registry._registry import Registry
 from engine_registry._scope import DefaultScope
 from engine_registry._search import Search
 
-# Where in a config parts of a registry are named; the last of these in a key path counts.
-_PLACES: dict[str, tuple[Registry, ...]] = {
-    "batch_sampler": (roots.DATA_SAMPLERS,),
-    "collate_fn": (roots.FUNCTIONS, roots.COLLATE_FUNCTIONS),
-    "constructor": (roots.OPTIM_WRAPPER_CONSTRUCTORS, roots.RUNNER_CONSTRUCTORS),
-    "custom_hooks": (roots.HOOKS,),
-    "dataset": (roots.DATASETS,),
-    "default_hooks": (roots.HOOKS,),
-    "init_cfg": (roots.WEIGHT_INITIALIZERS,),
-    "log_processor": (roots.LOG_PROCESSORS,),
-    "model": (roots.MODELS,),
-    "model_wrapper_cfg": (roots.MODEL_WRAPPERS,),
-    "optim_wrapper": (roots.OPTIM_WRAPPERS,),
-    "optimizer": (roots.OPTIMIZERS,),
-    "param_scheduler": (roots.PARAM_SCHEDULERS,),
-    "pipeline": (roots.TRANSFORMS,),
-    "runner_type": (roots.RUNNERS,),
-    "sampler": (roots.DATA_SAMPLERS,),
-    "strategy": (roots.STRATEGIES,),
-    "test_cfg": (roots.LOOPS,),
-    "test_evaluator": (roots.EVALUATOR, roots.METRICS),
-    "train_cfg": (roots.LOOPS,),
-    "transforms": (roots.TRANSFORMS,),
-    "tta_model": (roots.MODELS,),
-    "val_cfg": (roots.LOOPS,),
-    "val_evaluator": (roots.EVALUATOR, roots.METRICS),
-    "vis_backends": (roots.VISBACKENDS,),
-    "visualizer": (roots.VISUALIZERS,),
-}
-
-# `type` says something else here: a kind of clipping, of launcher.
-_OTHER_MEANING = {"clip_grad", "dist_cfg", "env_cfg"}
-
-
-_Resolver = Callable[[object, str], Callable[..., Any] | None]
+Resolver = Callable[[object, str], Callable[..., Any] | None]
 
 
 def resolve_type(
@@ -71,51 +37,62 @@ def resolve_type(
 
 
 def make_resolver(
-    *, scope: str | None = None
-) -> Callable[[object, str], Callable[..., Any] | None]:
-    """Return a function that resolves the ``type`` at a key path of a config for the Runner.
+    places: Mapping[str, Sequence[Registry] | Registry] = {},
+    *,
+    scope: str | None = None,
+    other_meaning: Collection[str] = (),
+) -> Resolver:
+    """Return a function that resolves the ``type`` at a key path of a config.
 
-    The key path decides where a name is looked up: ``optimizer`` among the optimizers,
-    ``model.backbone`` among the models and then in all registries, as it may be built by any.
+    The last key of the path that is in ``places`` decides where a name is looked up. A name in
+    the dict of that key must be in one of its registries. A dict below it may be built by code
+    of the user, so its name may be in any root registry.
 
     Args:
+        places: The registries, or the one, of the parts that are built from the dict of a key.
         scope: The default scope of the look-ups; the current one if not given.
+        other_meaning: Keys of dicts whose ``type`` does not name something to build.
 
     Returns:
         A function of the value of ``type`` and the key path of the dict that holds it. It returns
-        the class or function, or None where ``type`` does not name something to build, as in
-        ``clip_grad``, and raises what ``resolve_type`` raises.
+        the class or function, or None where there is nothing to build: a dict without ``type``
+        (the value is None), a key of ``other_meaning``, or a name that is unknown where no place
+        asks for one, as outside of all places and in a ``norm_cfg``. It raises the errors of
+        `resolve_type`.
 
     Example:
-        >>> resolve = make_resolver()
-        >>> resolve("collections.OrderedDict", "model.backbone").__name__
+        >>> from engine_registry import HOOKS
+        >>> resolve = make_resolver({"hooks": HOOKS}, other_meaning=["clip_grad"])
+        >>> resolve("collections.OrderedDict", "hooks[0]").__name__
         'OrderedDict'
-        >>> resolve("norm", "optim_wrapper.clip_grad") is None
+        >>> resolve("norm", "clip_grad") is None
         True
     """
+    registries = {
+        key: (place,) if isinstance(place, Registry) else tuple(place)
+        for key, place in places.items()
+    }
 
     def resolve(type_value: object, key_path: str) -> Callable[..., Any] | None:
         keys = [key for key in re.split(r"[.\[\]]+", key_path) if key and not key.isdecimal()]
-        if keys and keys[-1] in _OTHER_MEANING:
+        key = keys[-1] if keys else ""
+        if type_value is None or key in other_meaning:
             return None
-        expected = next((_PLACES[key] for key in reversed(keys) if key in _PLACES), ())
-        anywhere = [] if keys and keys[-1] in _PLACES else _all_roots()
-        # Elsewhere than in a place of the Runner, `type` may be meant for the user's own code.
-        free = not expected or _is_free(keys[-1])
-        if free and not (isinstance(type_value, str) or callable(type_value)):
+        expected = next((registries[k] for k in reversed(keys) if k in registries), ())
+        # Code of the user may use `type` as it likes outside of all places, and in settings such
+        # as `norm_cfg`, which a model reads itself.
+        optional = not expected or (key.endswith("_cfg") and key not in registries)
+        if optional and not (isinstance(type_value, str) or callable(type_value)):
             return None
+        anywhere = [] if key in registries else _all_roots()
         try:
             return _resolve(type_value, [*expected, *anywhere], scope, shown=expected)
         except NotRegisteredError:
-            if free:
+            if optional:
                 return None
             raise
 
     return resolve
-
-
-def _is_free(key: str) -> bool:
-    return key.endswith("_cfg") and key not in _PLACES
 
 
 def _all_roots() -> list[Registry]:

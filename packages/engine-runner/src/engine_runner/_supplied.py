@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from engine_registry import make_resolver
+from engine_runner._places import OTHER_MEANING, PLACES
 
 Resolve = Callable[[object, str], Callable[..., Any] | None]
 
@@ -54,7 +55,7 @@ _HOLDERS = ("param_scheduler", "default_hooks", "custom_hooks")
 
 def runner_resolver() -> Resolve:
     """Return a resolver for ``Config.check`` that knows what the runner's builders add."""
-    resolve = make_resolver()
+    resolve = make_resolver(PLACES, other_meaning=OTHER_MEANING)
 
     def resolve_part(type_value: object, key_path: str) -> Callable[..., Any] | None:
         found = resolve(type_value, key_path)

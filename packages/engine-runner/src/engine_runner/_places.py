@@ -1,0 +1,60 @@
+"""Where a config of a run names parts of which registry."""
+
+from engine_registry import (
+    COLLATE_FUNCTIONS,
+    DATA_SAMPLERS,
+    DATASETS,
+    EVALUATOR,
+    FUNCTIONS,
+    HOOKS,
+    LOG_PROCESSORS,
+    LOOPS,
+    METRICS,
+    MODEL_WRAPPERS,
+    MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    RUNNER_CONSTRUCTORS,
+    RUNNERS,
+    STRATEGIES,
+    TRANSFORMS,
+    VISBACKENDS,
+    VISUALIZERS,
+    WEIGHT_INITIALIZERS,
+    Registry,
+)
+
+# Where in a config parts of a registry are named; the last of these in a key path counts.
+PLACES: dict[str, tuple[Registry, ...]] = {
+    "batch_sampler": (DATA_SAMPLERS,),
+    "collate_fn": (FUNCTIONS, COLLATE_FUNCTIONS),
+    "constructor": (OPTIM_WRAPPER_CONSTRUCTORS, RUNNER_CONSTRUCTORS),
+    "custom_hooks": (HOOKS,),
+    "dataset": (DATASETS,),
+    "default_hooks": (HOOKS,),
+    "init_cfg": (WEIGHT_INITIALIZERS,),
+    "log_processor": (LOG_PROCESSORS,),
+    "model": (MODELS,),
+    "model_wrapper_cfg": (MODEL_WRAPPERS,),
+    "optim_wrapper": (OPTIM_WRAPPERS,),
+    "optimizer": (OPTIMIZERS,),
+    "param_scheduler": (PARAM_SCHEDULERS,),
+    "pipeline": (TRANSFORMS,),
+    "runner_type": (RUNNERS,),
+    "sampler": (DATA_SAMPLERS,),
+    "strategy": (STRATEGIES,),
+    "test_cfg": (LOOPS,),
+    "test_evaluator": (EVALUATOR, METRICS),
+    "train_cfg": (LOOPS,),
+    "transforms": (TRANSFORMS,),
+    "tta_model": (MODELS,),
+    "val_cfg": (LOOPS,),
+    "val_evaluator": (EVALUATOR, METRICS),
+    "vis_backends": (VISBACKENDS,),
+    "visualizer": (VISUALIZERS,),
+}
+
+# `type` says something else here: a kind of clipping, of launcher.
+OTHER_MEANING = {"clip_grad", "dist_cfg", "env_cfg"}
