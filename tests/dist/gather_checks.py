@@ -96,6 +96,21 @@ def check_broadcast_fills_in_place_from_any_rank(rank: int, size: int, folder: P
             assert plain.float().tolist() == [[src], [src + 1]], dtype
 
 
+def check_single_element_of_a_strided_view_travels(rank: int, size: int, folder: Path) -> None:
+    def make(of: int) -> torch.Tensor:
+        return torch.arange(of, of + 4)[::2][:1]  # contiguous by torch's count, with a stride of 2
+
+    for gathered in (
+        dist.all_gather(make(rank)),
+        dist.all_gather(make(rank), same_shape=True),
+        dist.all_gather_object(make(rank)),
+    ):
+        assert [tensor.tolist() for tensor in gathered] == [[of] for of in range(size)]
+    data = make(rank)
+    dist.broadcast(data, src=size - 1)
+    assert data.tolist() == [size - 1]
+
+
 def check_subgroups_work_by_global_and_group_rank(rank: int, size: int, folder: Path) -> None:
     if size < 4:
         return

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as torch_dist
 
 import engine_dist as dist
-from engine_dist import _collectives, _objects, _wire
+from engine_dist import _collectives, _results, _wire
 from engine_dist._groups import comm_device_types
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -90,8 +90,8 @@ def test_broadcast_and_barrier_run(group: str) -> None:
 
 
 def test_results_can_travel_through_the_cpu(group: str) -> None:
-    beside = _objects._cpu_group()
+    beside = _results._cpu_group()
 
     assert "cpu" in comm_device_types(beside)
-    assert _objects._cpu_group() is beside
+    assert _results._cpu_group() is beside
     assert dist.collect_results([torch.ones(1, device="cuda")], 1) is not None

@@ -6,12 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import engine_dist as dist
 from engine_dist import device
-from engine_dist._objects import _place
 
 
 def test_queries_describe_a_single_process() -> None:
@@ -124,82 +121,6 @@ def test_results_are_cut_to_size_and_ordered_by_index() -> None:
 def test_collecting_wrongly_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dist.collect_results([1, 2], 2, **arguments)
-
-
-@given(
-    order=st.integers(1, 40).flatmap(lambda size: st.permutations(range(size))),
-    repeated=st.lists(st.integers(0, 39), max_size=10),
-    ranks=st.integers(1, 5),
-)
-def test_results_of_any_order_are_placed_exactly(
-    order: list[int], repeated: list[int], ranks: int
-) -> None:
-    seen = order + [order[index % len(order)] for index in repeated]
-    parts = [(seen[rank::ranks], seen[rank::ranks]) for rank in range(ranks)]
-
-    assert _place(parts, len(order)) == list(range(len(order)))
-
-
-def test_data_device_is_that_of_all_tensors() -> None:
-    data = {"a": torch.zeros(1), "b": [torch.zeros(1), "text"]}
-
-    assert dist.get_data_device(data) == torch.device("cpu")
-
-
-@pytest.mark.parametrize(
-    ("data", "error", "message"),
-    [
-        ({}, ValueError, "no tensor in this dict"),
-        ("text", TypeError, "got str"),
-        ([torch.zeros(1), torch.zeros(1, device="meta")], ValueError, "cpu, meta"),
-    ],
-    ids=["empty", "text", "mixed"],
-)
-def test_data_device_undefined_is_an_error(data: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        dist.get_data_device(data)
-
-
-def test_cast_moves_nested_tensors_and_keeps_the_rest() -> None:
-    data: dict[str, Any] = {"a": torch.zeros(2), "b": (torch.ones(1), "text", 3)}
-
-    moved = dist.cast_data_device(data, torch.device("meta"))
-
-    assert moved["a"].device.type == moved["b"][0].device.type == "meta"
-    assert moved["b"][1:] == ("text", 3)
-    assert data["a"].device.type == "cpu"
-
-
-def test_cast_to_the_same_device_copies_nothing() -> None:
-    data = torch.zeros(2)
-
-    assert dist.cast_data_device(data, torch.device("cpu")) is data
-
-
-def test_cast_writes_into_out() -> None:
-    data = {"a": [torch.ones(2)], "b": torch.tensor(3.0)}
-    out = {"b": torch.tensor(0.0), "a": [torch.zeros(2)]}
-
-    result = dist.cast_data_device(data, torch.device("cpu"), out=out)
-
-    assert result is out
-    assert out["a"][0].tolist() == [1.0, 1.0]
-    assert out["b"] == 3
-
-
-@pytest.mark.parametrize(
-    ("out", "message"),
-    [
-        ([torch.zeros(3)], r"out has shape \(3,\), but data \(2,\)"),
-        ([], "out has the items"),
-        (["text"], "out has a str where data has a tensor"),
-        ([torch.zeros(2, device="meta")], "out is on meta"),
-    ],
-    ids=["shape", "length", "leaf", "device"],
-)
-def test_cast_into_unfit_out_is_an_error(out: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        dist.cast_data_device([torch.ones(2)], torch.device("cpu"), out=out)
 
 
 def test_guard_lets_other_errors_pass() -> None:

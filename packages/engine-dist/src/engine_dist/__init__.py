@@ -30,21 +30,23 @@ from engine_dist._groups import (
 )
 from engine_dist._guard import guard_collective
 from engine_dist._launch import init_dist
+from engine_dist._merge import RankResults, merge_results
 from engine_dist._objects import (
     all_gather_object,
     broadcast_object_list,
-    collect_results,
-    collect_results_cpu,
-    collect_results_gpu,
     gather_object,
 )
-from engine_dist._tensors import cast_data_device, get_data_device
+from engine_dist._pickling import TensorPickler, dumps_tensors
+from engine_dist._results import collect_results, collect_results_cpu, collect_results_gpu
+from engine_dist._tensors import cast_data_device, get_data_device, map_tensors
 
 __all__ = [
     "DistError",
     "RankLost",
+    "RankResults",
     "RanksDisagree",
     "ReduceOp",
+    "TensorPickler",
     "all_gather",
     "all_gather_object",
     "all_reduce",
@@ -57,6 +59,7 @@ __all__ = [
     "collect_results",
     "collect_results_cpu",
     "collect_results_gpu",
+    "dumps_tensors",
     "gather",
     "gather_object",
     "get_backend",
@@ -74,6 +77,8 @@ __all__ = [
     "init_local_group",
     "is_distributed",
     "is_main_process",
+    "map_tensors",
     "master_only",
+    "merge_results",
     "sync_random_seed",
 ]

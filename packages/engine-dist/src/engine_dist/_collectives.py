@@ -19,7 +19,14 @@ from engine_dist._groups import (
     get_world_size,
 )
 from engine_dist._guard import guard_collective
-from engine_dist._tensors import Data, flatten, group_by_dtype, list_tensors, unflatten_into
+from engine_dist._tensors import (
+    Data,
+    flatten,
+    group_by_dtype,
+    list_tensors,
+    unflatten_into,
+    view_bytes,
+)
 
 Op: TypeAlias = str | ReduceOp.RedOpType
 """The name of a reduction, or torch's constant for it."""
@@ -218,7 +225,7 @@ def broadcast(
             direct = _is_direct(tensors, device)
             flat = tensors[0].detach().view(-1) if direct else flatten(tensors, device)
             # Bytes, because back ends know fewer dtypes than torch has.
-            torch_dist.broadcast(flat.view(torch.uint8), root, group)
+            torch_dist.broadcast(view_bytes(flat), root, group)
             if not direct and root != torch_dist.get_rank():
                 unflatten_into(tensors, flat)
 
@@ -323,7 +330,7 @@ def _gather_alike(data: Data, group: Group) -> list[torch.Tensor]:
     if not isinstance(data, torch.Tensor):
         raise TypeError(f"same_shape wants a tensor, but got {type(data).__name__}")
     sent = data.detach().to(_comm_device_of(data, group)).contiguous()
-    flat = sent.view(-1).view(torch.uint8)
+    flat = view_bytes(sent)
     parts = [torch.empty_like(flat) for _ in range(get_world_size(group))]
     torch_dist.all_gather(parts, flat, group)
     return [part.view(data.dtype).view(data.shape).to(data.device) for part in parts]

@@ -1,8 +1,10 @@
-"""Tensors inside containers: where they are, moving them, taking them out and putting them back."""
+"""Walk over nested tensors: replace them, list them, move them to a device, flatten them."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+import copy as copying
+from array import array
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from operator import is_not
+from typing import Any, TypeAlias, TypeVar, overload
 
 import torch
 import torch.utils._pytree as pytree
@@ -10,60 +12,167 @@ import torch.utils._pytree as pytree
 L = TypeVar("L")
 
 Data: TypeAlias = Any
-"""A tensor, or dicts, lists, tuples and classes known to torch's pytree, nested, that hold some."""
+"""A tensor, or nested dicts, lists, tuples and classes that torch's pytree opens, with tensors."""
+
+_Leaves: TypeAlias = type | tuple[type, ...]
+
+# Most values beside tensors are of these types. Testing the exact type first costs one look-up.
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
+# Sequences of plain values, which may be long: nothing in them can be a leaf.
+_FLAT = (str, bytes, bytearray, memoryview, range, array)
 
 
-def map_leaves(kind: type[L], function: Callable[[L], Any], data: Data) -> Data:
-    """Rebuild nested containers with each value of one class replaced; others stay as they are."""
-    if isinstance(data, kind):
+@overload
+def map_tensors(
+    function: Callable[[torch.Tensor], Any], data: Data, *, copy: bool = False
+) -> Data: ...
+@overload
+def map_tensors(
+    function: Callable[[L], Any], data: Data, *, leaves: type[L], copy: bool = False
+) -> Data: ...
+@overload  # mypy joins the classes of a tuple to `object`, not to a union
+def map_tensors(
+    function: Callable[[Any], Any], data: Data, *, leaves: tuple[type, ...], copy: bool = False
+) -> Data: ...
+def map_tensors(
+    function: Callable[[Any], Any],
+    data: Data,
+    *,
+    leaves: _Leaves = torch.Tensor,
+    copy: bool = False,
+) -> Data:
+    """Replace each tensor in nested containers by what a function returns for it.
+
+    Mappings, sequences and named tuples keep their type; a ``defaultdict`` keeps its factory. A
+    class that is registered with torch's pytree is opened, unless it is among ``leaves``. Sets,
+    arrays and every other object are returned as they are.
+
+    Args:
+        function: Receives each leaf and returns its replacement, or the leaf itself to keep it.
+        data: A tensor, or nested containers of tensors and anything else.
+        leaves: The class of the values to replace, or a tuple of classes. Name classes with a
+            ``.to`` or ``.detach`` of their own here, so that they are replaced as a whole.
+        copy: Whether to build new dicts and lists also where nothing changed. By default a
+            container in which nothing changed is returned itself.
+
+    Returns:
+        Data of the same structure. The given containers are never changed.
+
+    Example:
+        >>> batch = {"image": torch.ones(2, dtype=torch.int64), "names": ["a", "b"]}
+        >>> halves = map_tensors(lambda tensor: tensor / 2, batch)
+        >>> halves
+        {'image': tensor([0.5000, 0.5000]), 'names': ['a', 'b']}
+        >>> halves["names"] is batch["names"]
+        True
+    """
+    return _map(data, function, leaves, copy)
+
+
+def _map(data: Any, function: Callable[[Any], Any], leaves: _Leaves, copy: bool) -> Any:
+    # Exact built-in types first: an `isinstance` with an abstract class costs ten times as much.
+    kind = type(data)
+    if kind in _PLAIN:
+        return data
+    if kind is dict:
+        items = {
+            key: value if type(value) in _PLAIN else _map(value, function, leaves, copy)
+            for key, value in data.items()
+        }
+        return items if copy or any(map(is_not, items.values(), data.values())) else data
+    if kind is list or kind is tuple:
+        values = [
+            value if type(value) in _PLAIN else _map(value, function, leaves, copy)
+            for value in data
+        ]
+        if not copy and not any(map(is_not, values, data)):
+            return data
+        return values if kind is list else tuple(values)
+    return _map_other(data, function, leaves, copy)
+
+
+def _map_other(data: Any, function: Callable[[Any], Any], leaves: _Leaves, copy: bool) -> Any:
+    if isinstance(data, leaves):
         return function(data)
     if isinstance(data, Mapping):
-        values = {key: map_leaves(kind, function, value) for key, value in data.items()}
-        return values if type(data) is dict else _like(data, values)
-    if isinstance(data, tuple) and hasattr(data, "_fields"):
-        return type(data)(*(map_leaves(kind, function, item) for item in data))
+        items = {key: _map(value, function, leaves, copy) for key, value in data.items()}
+        return _like_mapping(data, items, copy)
     if isinstance(data, list | tuple):
-        return type(data)(map_leaves(kind, function, item) for item in data)
-    if not pytree.tree_is_leaf(data):  # a class that torch knows how to open: data elements, …
-        return pytree.tree_map(lambda leaf: map_leaves(kind, function, leaf), data)
+        values = [_map(value, function, leaves, copy) for value in data]
+        if _same(values, data):
+            return copying.copy(data) if copy else data
+        return _like_sequence(data, values)
+    # One level at a time, by torch's own table: its functions open only the containers they list.
+    if (node := pytree.SUPPORTED_NODES.get(type(data))) is not None:
+        children, context = node.flatten_fn(data)
+        values = [_map(child, function, leaves, copy) for child in children]
+        changed = copy or not _same(values, children)
+        return node.unflatten_fn(values, context) if changed else data
+    if isinstance(data, Sequence) and not isinstance(data, _FLAT):
+        values = [_map(value, function, leaves, copy) for value in data]
+        return data if _same(values, data) else _like_sequence(data, values)
     return data
 
 
-def _like(original: Mapping[Any, Any], values: dict[Any, Any]) -> Any:
-    if isinstance(original, defaultdict):
-        return defaultdict(original.default_factory, values)
-    return type(original)(values)  # type: ignore[call-arg]  # what classes of mappings take
+def _same(new: Iterable[Any], old: Iterable[Any]) -> bool:
+    """Return whether all values are the very same objects."""
+    return not any(map(is_not, new, old))
+
+
+def _like_mapping(original: Mapping[Any, Any], items: dict[Any, Any], copy: bool) -> Any:
+    changed = [key for key, value in original.items() if items[key] is not value]
+    if not changed and not copy:
+        return original
+    # A copy keeps the factory of a defaultdict and whatever else a subclass holds. A class that
+    # is no dict and does not say how to copy itself would share its content with a shallow copy.
+    if isinstance(original, dict) or (
+        isinstance(original, MutableMapping) and hasattr(original, "__copy__")
+    ):
+        result = copying.copy(original)
+        for key in changed:  # not `update`, with which a Counter adds
+            result[key] = items[key]
+        return result
+    return type(original)(items) if changed else original  # type: ignore[call-arg]  # as usual
+
+
+def _like_sequence(original: Sequence[Any], values: list[Any]) -> Any:
+    if isinstance(original, tuple) and hasattr(original, "_make"):
+        return original._make(values)  # a subclass may take other arguments than its fields
+    if isinstance(original, list):
+        result = copying.copy(original)  # keeps the attributes of a subclass
+        result[:] = values
+        return result
+    return type(original)(values)  # type: ignore[call-arg]  # as sequences are usually built
 
 
 def list_tensors(data: Data) -> list[torch.Tensor]:
-    """List the tensors of nested containers, in the order in which the containers hold them."""
-    if isinstance(data, torch.Tensor):
-        return [data]
-    if isinstance(data, Mapping):
-        data = list(data.values())
-    if isinstance(data, list | tuple):
-        return [tensor for item in data for tensor in list_tensors(item)]
-    if not pytree.tree_is_leaf(data):
-        return [tensor for leaf in pytree.tree_leaves(data) for tensor in list_tensors(leaf)]
-    return []
+    """Return the tensors of nested containers, in the order in which the containers hold them."""
+    tensors: list[torch.Tensor] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        tensors.append(tensor)
+        return tensor  # itself, so that no container is built anew
+
+    map_tensors(note, data)
+    return tensors
 
 
 def get_data_device(data: Data) -> torch.device:
-    """Return the device of a tensor, or of the tensors in (nested) containers.
+    """Return the device of a tensor, or of the tensors in nested containers.
 
     Args:
-        data: A tensor, or a sequence or dict of tensors, nested as deep as you like.
+        data: A tensor, or a sequence or dict of tensors, nested to any depth.
 
     Raises:
-        TypeError: `data` is neither tensor nor container.
-        ValueError: There is no tensor in it, or they are on different types of device.
+        TypeError: ``data`` is neither a tensor nor a container.
+        ValueError: It contains no tensor, or its tensors are on different types of device.
 
     Example:
         >>> get_data_device({"image": torch.zeros(3), "boxes": [torch.ones(2, 4)]})
         device(type='cpu')
     """
     if not isinstance(data, torch.Tensor | Mapping | Sequence) or isinstance(data, str | bytes):
-        raise TypeError(f"expected a tensor, sequence or dict, but got {type(data).__name__}")
+        raise TypeError(f"data must be a tensor, sequence or dict, got {type(data).__name__}")
     tensors = list_tensors(data)
     if not tensors:
         raise ValueError(f"no tensor in this {type(data).__name__}: its device is undefined")
@@ -77,21 +186,21 @@ def get_data_device(data: Data) -> torch.device:
 
 
 def cast_data_device(data: Data, device: torch.device, out: Data | None = None) -> Data:
-    """Move every tensor in (nested) containers to a device.
+    """Move every tensor in nested containers to a device.
 
-    Tensors that are there already are returned as they are, without a copy; values that are not
+    Tensors that are there already are returned as they are, without a copy. Values that are not
     tensors stay as they are.
 
     Args:
-        data: A tensor, or a dict, list or tuple of tensors, nested as deep as you like.
-        device: Where to.
+        data: A tensor, or a dict, list or tuple of tensors, nested to any depth.
+        device: The target device.
         out: Tensors of the same structure and shapes to write into.
 
     Returns:
-        The moved data, or `out`.
+        The moved data, or ``out``.
 
     Raises:
-        ValueError: `out` has another structure than `data`.
+        ValueError: ``out`` has another structure than ``data``.
 
     Example:
         >>> cast_data_device([torch.ones(2), "name"], torch.device("cpu"))
@@ -99,7 +208,7 @@ def cast_data_device(data: Data, device: torch.device, out: Data | None = None) 
     """
     device = torch.device(device)
     if out is None:
-        return map_leaves(torch.Tensor, lambda tensor: tensor.to(device), data)
+        return map_tensors(lambda tensor: tensor.to(device), data, copy=True)
     _copy_into(out, data, device)
     return out
 
@@ -121,7 +230,7 @@ def _copy_tensor(out: Data, data: torch.Tensor, device: torch.device) -> None:
     if out.shape != data.shape:
         raise ValueError(f"out has shape {tuple(out.shape)}, but data {tuple(data.shape)}")
     if out.device.type != device.type:
-        raise ValueError(f"out is on {out.device}, but {device} is asked for")
+        raise ValueError(f"out must be on {device}, got a tensor on {out.device}")
     out.copy_(data)
 
 
@@ -131,20 +240,29 @@ def _items(data: Data) -> dict[Any, Any]:
     return dict(enumerate(data)) if isinstance(data, list | tuple) else {}
 
 
+def view_bytes(tensor: torch.Tensor) -> torch.Tensor:
+    """View the memory of a contiguous tensor as uint8, shape ``(n,)``."""
+    flat = tensor.view(-1)
+    # With at most one element any stride counts as contiguous, but `view` of a dtype asks for 1.
+    if flat.stride(0) != 1:
+        flat = flat.as_strided(flat.shape, (1,))
+    return flat.view(torch.uint8)
+
+
 def flatten(tensors: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
     """Copy tensors of one dtype into a new 1-D tensor on a device."""
     return torch.cat([tensor.detach().reshape(-1).to(device) for tensor in tensors])
 
 
 def unflatten_into(tensors: Sequence[torch.Tensor], flat: torch.Tensor) -> None:
-    """Write back, in place, what `flatten` put together."""
+    """Write back, in place, what `flatten` concatenated."""
     sizes = [tensor.numel() for tensor in tensors]
     for tensor, part in zip(tensors, torch.split(flat, sizes), strict=True):
         tensor.detach().copy_(part.view(tensor.shape))
 
 
 def group_by_dtype(tensors: Sequence[torch.Tensor]) -> list[list[torch.Tensor]]:
-    """Sort tensors into lists of equal dtype, in the order in which the dtypes first appear."""
+    """Group tensors into lists of equal dtype, in the order in which the dtypes first appear."""
     groups: dict[torch.dtype, list[torch.Tensor]] = {}
     for tensor in tensors:
         groups.setdefault(tensor.dtype, []).append(tensor)

@@ -1,26 +1,22 @@
-"""Moving results to the CPU."""
+"""Move results to the CPU."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import torch
+from torch import Tensor
 
+from engine_dist import map_tensors
 from engine_structures import BaseDataElement
 
-# Most results are these; telling them first spares them the other questions.
-_PLAIN = frozenset({bool, int, float, str, type(None)})
+_LEAVES = (Tensor, BaseDataElement)
 
 
 def to_cpu(value: Any) -> Any:
-    """Copies tensors and data elements in nested dicts, lists and tuples to the CPU, detached."""
-    if type(value) in _PLAIN:
-        return value
-    if isinstance(value, torch.Tensor | BaseDataElement):
-        return value.detach().cpu()
-    if isinstance(value, Mapping):
-        return {key: to_cpu(one) for key, one in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(to_cpu, value))
-    if isinstance(value, list | tuple):
-        return type(value)(map(to_cpu, value))
-    return value
+    """Return nested containers with every tensor and data element on the CPU, detached.
+
+    Dicts and lists are always new: metrics keep them while the caller may change the given ones.
+    """
+    return map_tensors(_detach_to_cpu, value, leaves=_LEAVES, copy=True)
+
+
+def _detach_to_cpu(leaf: Tensor | BaseDataElement) -> Any:
+    return leaf.detach().cpu()

@@ -5,8 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from engine_dist import broadcast_object_list, collect_results, get_world_size, is_main_process
-from engine_evaluator._collect import RankResults, merge
+from engine_dist import (
+    RankResults,
+    broadcast_object_list,
+    collect_results,
+    get_world_size,
+    is_main_process,
+    merge_results,
+)
 from engine_evaluator._device import to_cpu
 from engine_evaluator._errors import MetricError
 
@@ -130,7 +136,7 @@ class BaseMetric(ABC):
 
     def _compute(self, contributions: list[Any], size: int | None) -> dict[str, Any]:
         """Computes the values on the main rank from what the ranks sent."""
-        return self.compute_metrics(merge(contributions, size))
+        return self.compute_metrics(merge_results(contributions, size))
 
     def evaluate(self, size: int | None = None) -> dict[str, Any]:
         """Computes the metric over all ranks and forgets the results; a collective call.

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_evaluator._collect import RankResults, merge
+from engine_dist import RankResults, merge_results
 
 _Size = st.integers(1, 20)
 _World = st.integers(1, 6)
@@ -34,28 +34,32 @@ def test_known_samples_come_in_order_and_once(
     order = list(range(size))
     random.shuffle(order)
     parts = [_part(rank, known=True, clean=False) for rank in _dealt(order, world_size, pad=pad)]
-    assert merge(parts, size) == _expected(size)
+    assert merge_results(parts, size) == _expected(size)
 
 
 @given(_Size, _World, st.booleans())
 def test_unknown_samples_are_taken_in_turn_and_cut(size: int, world_size: int, pad: bool) -> None:
     dealt = _dealt(list(range(size)), world_size, pad=pad)
     parts = [_part(rank, known=False, clean=False) for rank in dealt]
-    assert merge(parts, size) == _expected(size)
+    assert merge_results(parts, size) == _expected(size)
 
 
 @given(_Size, _World)
 def test_results_free_of_padding_are_never_cut(size: int, world_size: int) -> None:
     dealt = _dealt(list(range(size)), world_size, pad=False)
     parts = [_part(rank + rank, known=False, clean=True) for rank in dealt]
-    assert sorted(merge(parts, size)) == sorted(2 * _expected(size))
+    assert sorted(merge_results(parts, size)) == sorted(2 * _expected(size))
 
 
 def test_samples_meant_to_come_twice_stay_when_they_fit() -> None:
     parts = [_part([1, 0, 1], known=True, clean=True)]
-    assert merge(parts, 3) == merge(parts, None) == ["result 0", "result 1", "result 1"]
+    assert (
+        merge_results(parts, 3)
+        == merge_results(parts, None)
+        == ["result 0", "result 1", "result 1"]
+    )
 
 
 def test_one_rank_of_unknown_origin_makes_all_unknown() -> None:
     parts = [_part([0], known=True, clean=True), _part([1, 1], known=False, clean=False)]
-    assert merge(parts, 2) == ["result 0", "result 1"]
+    assert merge_results(parts, 2) == ["result 0", "result 1"]

@@ -1,0 +1,139 @@
+"""Collect the results of all ranks on rank 0."""
+
+import pickle
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.distributed as torch_dist
+
+from engine_dist import _wire
+from engine_dist._groups import (
+    Group,
+    comm_device_types,
+    get_default_group,
+    get_rank,
+    get_world_size,
+    new_group,
+)
+from engine_dist._guard import guard_collective
+from engine_dist._merge import RankResults, check_indices, merge_results
+from engine_dist._pickling import dumps_tensors
+
+# A gloo group beside a default group that cannot send from the CPU, with that default group.
+# Weak, so that they go when destroyed.
+_cpu: "weakref.WeakKeyDictionary[torch_dist.ProcessGroup, weakref.ref[torch_dist.ProcessGroup]]"
+_cpu = weakref.WeakKeyDictionary()
+
+
+def collect_results(
+    results: list[Any],
+    size: int,
+    device: Literal["cpu", "gpu"] = "cpu",
+    tmpdir: str | None = None,
+    *,
+    indices: Sequence[int] | None = None,
+) -> list[Any] | None:
+    """Bring the results of all ranks to rank 0, in order and without the padding.
+
+    Samplers give rank ``r`` of ``n`` the samples ``r``, ``r + n``, …, and repeat a few at the end
+    so that all ranks get as many. Interleaving undoes the first and cutting at `size` the second.
+    With `indices` any other order is exact too: each sample comes out once, at its place.
+
+    Args:
+        results: This rank's results, picklable.
+        size: How many results there are over all ranks, without repeated ones.
+        device: What carries them: ``cpu`` (in memory, over a group that can send from the CPU) or
+            ``gpu`` (over the default group's device).
+        tmpdir: A folder that all ranks reach, to go through files instead; only with ``cpu``.
+        indices: The sample that each of `results` belongs to, as long as `results`.
+
+    Returns:
+        The results on rank 0, None elsewhere.
+
+    Raises:
+        ValueError: `device` is another, `tmpdir` is given with ``gpu``, or `indices` do not fit.
+        RankLost: A rank died or did not come within the group's timeout.
+
+    Example:
+        >>> collect_results(["cat", "dog", "cat"], 2)
+        ['cat', 'dog']
+        >>> collect_results(["dog", "cat", "dog"], 2, indices=[1, 0, 1])
+        ['cat', 'dog']
+    """
+    if device not in ("cpu", "gpu"):
+        raise ValueError(f"device={device!r}; choose 'cpu' or 'gpu'")
+    if device == "gpu" and tmpdir is not None:
+        raise ValueError(f"tmpdir={tmpdir!r} has no use with device='gpu'; leave it out")
+    if indices is not None and len(indices) != len(results):
+        raise ValueError(f"{len(indices)} indices for {len(results)} results; give one each")
+    samples = None if indices is None else [int(index) for index in indices]
+    part = RankResults(results=results, indices=samples)
+    parts = _gather_parts(part, device, tmpdir)
+    if parts is None:
+        return None
+    if samples is not None:
+        check_indices(parts, size)
+    return merge_results(parts, size)
+
+
+def collect_results_cpu(
+    result_part: list[Any], size: int, tmpdir: str | None = None
+) -> list[Any] | None:
+    """Bring results to rank 0 through the CPU; see `collect_results`."""
+    return collect_results(result_part, size, "cpu", tmpdir)
+
+
+def collect_results_gpu(result_part: list[Any], size: int) -> list[Any] | None:
+    """Bring results to rank 0 through the group's device; see `collect_results`."""
+    return collect_results(result_part, size, "gpu")
+
+
+def _gather_parts(part: RankResults, device: str, tmpdir: str | None) -> list[RankResults] | None:
+    if get_world_size() == 1:
+        return [part]
+    with guard_collective("collect_results"):
+        if tmpdir is not None:
+            return _gather_through_files(part, Path(tmpdir))
+        if device == "gpu":
+            parts = _wire.gather_objects(part, None, root=0)
+        else:
+            cpu = torch.device("cpu")
+            parts = _wire.gather_objects(part, _cpu_group(), root=0, device=cpu)
+    return parts if get_rank() == 0 else None
+
+
+def _gather_through_files(part: RankResults, folder: Path) -> list[RankResults] | None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"part_{get_rank()}.pkl"
+    path.write_bytes(dumps_tensors(part))
+    torch_dist.barrier()
+    parts = None
+    if get_rank() == 0:
+        parts = [_take_part(folder / f"part_{rank}.pkl") for rank in range(get_world_size())]
+    torch_dist.barrier()  # or the next results would overwrite these before they are read
+    return parts
+
+
+def _take_part(path: Path) -> RankResults:
+    try:
+        part: RankResults = pickle.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is missing on rank 0: tmpdir must be a folder that all ranks reach; "
+            "leave it out to collect in memory"
+        ) from error
+    path.unlink()
+    return part
+
+
+def _cpu_group() -> Group:
+    """Return a group of all ranks that sends from the CPU, made on first use by all of them."""
+    world = get_default_group()
+    if world is None or "cpu" in comm_device_types(world):
+        return world
+    if world not in _cpu:
+        _cpu[world] = weakref.ref(new_group(backend="gloo"))
+    return _cpu[world]()
