@@ -12,16 +12,15 @@ from engine_model.weights import (
     save_checkpoint,
     weights_to_cpu,
 )
-
-__version__ = "0.1.0"
-
 from engine_runner._autocast import autocast
-from engine_runner._environment import set_random_seed
+from engine_runner._hook import Hook
 from engine_runner._log_processor import LogProcessor
+from engine_runner._priority import Priority, get_priority
 from engine_runner._progress import Progress
 from engine_runner._settings import Settings
+from engine_runner._version import __version__
 from engine_runner.checkpoint import find_latest_checkpoint
-from engine_runner.hooks import Hook, Priority, get_priority
+from engine_runner.environment import set_random_seed
 from engine_runner.loops import (
     BaseLoop,
     EpochBasedTrainLoop,
@@ -30,11 +29,19 @@ from engine_runner.loops import (
     ValLoop,
 )
 from engine_runner.runner import Runner
+from engine_runner.strategies import (
+    DDPStrategy,
+    FSDPStrategy,
+    SingleDeviceStrategy,
+    Strategy,
+)
 
 __all__ = [
     "BaseLoop",
     "CheckpointLoader",
+    "DDPStrategy",
     "EpochBasedTrainLoop",
+    "FSDPStrategy",
     "Hook",
     "IterBasedTrainLoop",
     "LogProcessor",
@@ -42,6 +49,8 @@ __all__ = [
     "Progress",
     "Runner",
     "Settings",
+    "SingleDeviceStrategy",
+    "Strategy",
     "TestLoop",
     "ValLoop",
     "__version__",

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from engine_dist.device import get_max_cuda_memory, is_cuda_available
 from engine_logging import HistoryBuffer
 from engine_registry import LOG_PROCESSORS
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
+from engine_runner._protocols import Run
 
 Mode = Literal["train", "val", "test"]
 _TIMES = ("time", "data_time")
@@ -57,7 +55,7 @@ class LogProcessor:
         self._check_custom_cfg()
 
     def get_log_after_iter(
-        self, runner: "Runner", batch_idx: int, mode: Mode
+        self, runner: Run, batch_idx: int, mode: Mode
     ) -> tuple[dict[str, Any], str]:
         """Return the numbers and the line of an iteration.
 
@@ -87,7 +85,7 @@ class LogProcessor:
         return tag, "  ".join(parts)
 
     def get_log_after_epoch(
-        self, runner: "Runner", batch_idx: int, mode: Mode, with_non_scalar: bool = False
+        self, runner: Run, batch_idx: int, mode: Mode, with_non_scalar: bool = False
     ) -> tuple[dict[str, Any], str]:
         """Return the metrics and the line that closes a validation or a test.
 
@@ -110,7 +108,7 @@ class LogProcessor:
         )
         return (metrics | infos if with_non_scalar else metrics), line
 
-    def _statistics(self, runner: "Runner", batch_idx: int, mode: Mode) -> dict[str, Any]:
+    def _statistics(self, runner: Run, batch_idx: int, mode: Mode) -> dict[str, Any]:
         """Return the statistic of each scalar of a mode, in the order of their first record."""
         buffers = _named(runner.message_hub.log_scalars, mode)
         stats = {name: self._usual(name, buffer) for name, buffer in buffers.items()}
@@ -130,14 +128,14 @@ class LogProcessor:
             return buffer.mean(self.window_size)
         return buffer.current()
 
-    def _window(self, size: int | str, runner: "Runner", mode: Mode) -> int:
+    def _window(self, size: int | str, runner: Run, mode: Mode) -> int:
         if size == "epoch":
             return len(_dataloader(runner, mode))
         if size == "global":
             return runner.iter + 1
         return int(size)
 
-    def _head(self, runner: "Runner", batch: int, mode: Mode) -> str:
+    def _head(self, runner: Run, batch: int, mode: Mode) -> str:
         size = len(_dataloader(runner, mode))
         if self.by_epoch:
             epoch = "" if mode == "test" else f"[{self._epoch(runner, mode)}]"
@@ -147,13 +145,11 @@ class LogProcessor:
             return f"Iter(train) [{runner.iter + 1}/{runner.max_iters}]"
         return f"Iter({mode}) [{batch}/{size}]"
 
-    def _epoch(self, runner: "Runner", mode: Mode) -> int:
+    def _epoch(self, runner: Run, mode: Mode) -> int:
         """Return the epoch that runs, or the one that a validation follows, counted from 1."""
         return max(1, runner.epoch + 1 if mode == "train" else runner.epoch)
 
-    def _pace(
-        self, runner: "Runner", batch_idx: int, mode: Mode, stats: Mapping[str, Any]
-    ) -> list[str]:
+    def _pace(self, runner: Run, batch_idx: int, mode: Mode, stats: Mapping[str, Any]) -> list[str]:
         """Return eta, times and memory."""
         if "time" not in stats:
             return []
@@ -203,7 +199,7 @@ def _is_rate(name: str) -> bool:
     return name == "lr" or name.endswith(".lr")
 
 
-def _dataloader(runner: "Runner", mode: Mode) -> Any:
+def _dataloader(runner: Run, mode: Mode) -> Any:
     return {
         "train": lambda: runner.train_dataloader,
         "val": lambda: runner.val_dataloader,

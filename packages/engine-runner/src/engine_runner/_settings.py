@@ -1,46 +1,111 @@
-"""The arguments of a run, checked as a whole and then finished."""
+"""The table of parts at the top level of a config, and the settings of one run.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from logging import getLevelNamesMapping
+A new part of a run is one field here, with its row, and one argument of `Runner`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from engine_runner._errors import SettingsError
-from engine_runner._spelling import closest
-from engine_runner._types import Config
+from torch.utils.data import DataLoader
 
-_GROUPS: dict[str, tuple[str, ...]] = {
-    "training": ("train_dataloader", "train_cfg", "optim_wrapper"),
-    "validation": ("val_dataloader", "val_cfg", "val_evaluator"),
-    "test": ("test_dataloader", "test_cfg", "test_evaluator"),
-}
-
-
-_PARTS = (
-    *("model", "train_dataloader", "val_dataloader", "test_dataloader"),
-    *("train_cfg", "val_cfg", "test_cfg", "optim_wrapper", "param_scheduler"),
-    *("val_evaluator", "test_evaluator", "custom_hooks", "log_processor", "visualizer"),
+from engine_config import Config as EngineConfig
+from engine_registry import (
+    EVALUATOR,
+    HOOKS,
+    LOG_PROCESSORS,
+    LOOPS,
+    METRICS,
+    MODEL_WRAPPERS,
+    MODELS,
+    OPTIM_WRAPPERS,
+    PARAM_SCHEDULERS,
+    STRATEGIES,
+    VISUALIZERS,
 )
-_MAPPINGS = {
-    "auto_scale_lr": "dict(enable=True, base_batch_size=16)",
-    "default_hooks": "dict(timer=dict(type='IterTimerHook'))",
-    "env_cfg": "dict(cudnn_benchmark=False)",
-    "randomness": "dict(seed=0)",
-}
-LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+from engine_runner import _rules as rules
+from engine_runner._errors import SettingsError
+from engine_runner._table import READ_BEFORE, Row, setting
+from engine_runner._types import Config
+from engine_runner.environment import prepare_process, set_random_seed
+from engine_utils import closest_name
+
+Mistakes = Iterator[tuple[str, str]]
+
+
+def _train_loop(config: Config) -> str | None:
+    if "by_epoch" not in config:
+        return None
+    return "EpochBasedTrainLoop" if config["by_epoch"] else "IterBasedTrainLoop"
+
+
+def _optim_wrapper(config: Config) -> str | None:
+    return None if "constructor" in config or "optimizer" not in config else "OptimWrapper"
+
+
+def _evaluator(config: Config) -> str | None:
+    return "Evaluator" if "metrics" in config else None
+
+
+def scale_lr(*, enable: bool = False, base_batch_size: int | None = None) -> None:
+    """State the keys of the setting ``auto_scale_lr``; `scale_learning_rate` acts on them."""
+
+
+_EVALUATION = ("runner", "dataloader", "evaluator")
+_SCHEDULE_KEYS = ("convert_to_iter_based", "epoch_length")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The arguments of `Runner`, which documents them; parts may be objects or configs.
+    """The arguments of `Runner`; a part may be an object or a config.
 
-    Settings that belong together are all given or all left out: those of training, of validation
-    and of test. Building from settings never changes them.
+    Settings that belong together are given together or not at all: those of training, of
+    validation and of test. Building from settings never changes them.
+
+    Attributes:
+        model: The model.
+        work_dir: Folder of the checkpoints; logs go to ``work_dir/<timestamp>``.
+        train_dataloader: Training data.
+        val_dataloader: Validation data.
+        test_dataloader: Test data.
+        train_cfg: The training loop: ``by_epoch=True`` with ``max_epochs``, ``by_epoch=False``
+            with ``max_iters``, or a ``type``; and ``val_begin``, ``val_interval``.
+        val_cfg: The validation loop; ``{}`` for `ValLoop`.
+        test_cfg: The test loop; ``{}`` for `TestLoop`.
+        auto_scale_lr: ``base_batch_size`` and ``enable``: scale learning rates to the batch size.
+        optim_wrapper: Optimizers, with accumulation, clipping and precision.
+        param_scheduler: Schedules of learning rate, momentum and other options.
+        val_evaluator: Metrics of the validation.
+        test_evaluator: Metrics of the test.
+        default_hooks: Hooks by name, which replace default ones or are added; ``None`` drops one.
+            The default ones are ``runtime_info``, ``timer``, ``sampler_seed``, ``logger``,
+            ``param_scheduler``, ``checkpoint``, ``save_on_interrupt`` and ``progress_bar``.
+        custom_hooks: Further hooks.
+        data_preprocessor: The preprocessor of a model config that has none.
+        load_from: A checkpoint to load weights from, or to resume.
+        resume: Continue ``load_from``, or else the newest checkpoint in ``work_dir`` if any.
+        launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
+        env_cfg: ``cudnn_benchmark``, ``mp_cfg``, ``dist_cfg``, ``resource_limit``,
+            ``torch_num_threads``.
+        log_processor: Statistics and format of the log.
+        log_level: The least severe level that is logged.
+        visualizer: Records scalars and pictures.
+        default_scope: Registry scope of names without a prefix.
+        randomness: ``seed``, ``deterministic`` and ``diff_rank_seed``.
+        experiment_name: Name of the experiment; the config file's by default.
+        strategy: How the model is placed, compiled, wrapped, saved and loaded: a `Strategy`, its
+            config or its name; chosen by the number of processes by default.
+        model_wrapper_cfg: The wrapper of a model in several processes; by default
+            `MMDistributedDataParallel`.
+        sync_bn: Normalize batches over all ranks: ``"torch"`` or ``"mmcv"``.
+        compile: Compile the model: ``True``, or arguments of `torch.nn.Module.compile`.
+        cfg: The whole config, to be dumped and logged.
 
     Raises:
-        SettingsError: A setting is of the wrong kind, a group is incomplete, ``param_scheduler``
-            comes without ``optim_wrapper``, or ``randomness`` holds what nothing reads.
+        SettingsError: A setting is of the wrong kind, a group is incomplete, two settings
+            contradict each other, or a mapping has an unknown key.
 
     Example:
         >>> Settings(model=None, work_dir="runs", val_cfg={})
@@ -49,70 +114,130 @@ class Settings:
         engine_runner._errors.SettingsError: validation needs val_dataloader, val_cfg and ...
     """
 
-    model: Any
-    work_dir: str | Path
-    train_dataloader: Any = None
-    val_dataloader: Any = None
-    test_dataloader: Any = None
-    train_cfg: Any = None
-    val_cfg: Any = None
-    test_cfg: Any = None
-    auto_scale_lr: Config | None = None
-    optim_wrapper: Any = None
-    param_scheduler: Any = None
-    val_evaluator: Any = None
-    test_evaluator: Any = None
-    default_hooks: Mapping[str, Any] | None = None
-    custom_hooks: Sequence[Any] | Mapping[str, Any] | None = None
-    data_preprocessor: Any = None
-    load_from: str | None = None
-    resume: bool = False
-    launcher: str = "none"
-    env_cfg: Config = field(default_factory=lambda: {"dist_cfg": {"backend": "nccl"}})
-    log_processor: Any = None
-    log_level: int | str = "INFO"
-    visualizer: Any = None
-    default_scope: str = "engine"
-    randomness: Config = field(default_factory=lambda: {"seed": None})
-    experiment_name: str | None = None
-    cfg: Any = None
+    model: Any = setting(registries=(MODELS,), takes=("data_preprocessor",))
+    work_dir: str | Path = setting(shape="value")
+    train_dataloader: Any = setting(
+        None, target=DataLoader, group="training", rule=rules.dataloader_rule
+    )
+    val_dataloader: Any = setting(
+        None, target=DataLoader, group="validation", rule=rules.dataloader_rule
+    )
+    test_dataloader: Any = setting(
+        None, target=DataLoader, group="test", rule=rules.dataloader_rule
+    )
+    train_cfg: Any = setting(
+        None,
+        registries=(LOOPS,),
+        implied=_train_loop,
+        adds=("runner", "dataloader"),
+        takes=("by_epoch",),
+        group="training",
+        rule=rules.train_cfg_rule,
+    )
+    val_cfg: Any = setting(
+        None, registries=(LOOPS,), implied="ValLoop", adds=_EVALUATION, group="validation"
+    )
+    test_cfg: Any = setting(
+        None, registries=(LOOPS,), implied="TestLoop", adds=_EVALUATION, group="test"
+    )
+    auto_scale_lr: Config | None = setting(
+        None,
+        target=scale_lr,
+        shape="mapping",
+        example="dict(enable=True, base_batch_size=16)",
+        rule=rules.auto_scale_lr_rule,
+    )
+    optim_wrapper: Any = setting(
+        None,
+        registries=(OPTIM_WRAPPERS,),
+        implied=_optim_wrapper,
+        takes=("constructor", "paramwise_cfg"),
+        group="training",
+        rule=rules.optim_wrapper_rule,
+    )
+    param_scheduler: Any = setting(
+        None, registries=(PARAM_SCHEDULERS,), adds=("optimizer",), takes=_SCHEDULE_KEYS, many=True
+    )
+    val_evaluator: Any = setting(
+        None, registries=(EVALUATOR, METRICS), implied=_evaluator, group="validation", many=True
+    )
+    test_evaluator: Any = setting(
+        None, registries=(EVALUATOR, METRICS), implied=_evaluator, group="test", many=True
+    )
+    default_hooks: Config | None = setting(
+        None,
+        registries=(HOOKS,),
+        takes=("priority",),
+        many=True,
+        shape="mapping",
+        example="dict(timer=dict(type='IterTimerHook'))",
+        rule=rules.hooks_rule,
+    )
+    custom_hooks: Sequence[Any] | Config | None = setting(
+        None, registries=(HOOKS,), takes=("priority",), many=True, rule=rules.hooks_rule
+    )
+    data_preprocessor: Any = setting(None, registries=(MODELS,))
+    load_from: str | None = setting(None, shape="value")
+    resume: bool = setting(False, shape="value")
+    launcher: str = setting("none", shape="value", rule=rules.launcher_rule)
+    env_cfg: Config = setting(
+        factory=lambda: {"dist_cfg": {"backend": "nccl"}},
+        target=prepare_process,
+        adds=("launcher",),
+        shape="mapping",
+        example="dict(cudnn_benchmark=False)",
+    )
+    log_processor: Any = setting(None, registries=(LOG_PROCESSORS,), implied="LogProcessor")
+    log_level: int | str = setting("INFO", shape="value", rule=rules.log_level_rule)
+    visualizer: Any = setting(None, registries=(VISUALIZERS,))
+    default_scope: str = setting("engine", shape="value")
+    randomness: Config = setting(
+        factory=lambda: {"seed": None},
+        target=set_random_seed,
+        shape="mapping",
+        example="dict(seed=0)",
+        rule=rules.randomness_rule,
+    )
+    experiment_name: str | None = setting(None, shape="value")
+    strategy: Any = setting(
+        None, registries=(STRATEGIES,), adds=("device",), example="'DDPStrategy'"
+    )
+    model_wrapper_cfg: Any = setting(
+        None,
+        registries=(MODEL_WRAPPERS,),
+        implied="MMDistributedDataParallel",
+        adds=("module", "device_ids"),
+        example="dict(type='MMDistributedDataParallel')",
+    )
+    sync_bn: str | None = setting(None, shape="value")
+    compile: bool | Config = setting(False, shape="value", rule=rules.compile_rule)
+    cfg: Any = setting(None, shape="value")
 
     def __post_init__(self) -> None:
-        self._check_kinds()
-        for purpose, names in _GROUPS.items():
-            self._check_group(purpose, names)
-        if self.param_scheduler is not None and self.optim_wrapper is None:
-            raise SettingsError(
-                "param_scheduler needs optim_wrapper, whose parameters it schedules"
-            )
-        seed = self.randomness.get("seed")
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise SettingsError(f"randomness.seed is a whole number or None, got {seed!r}")
-        unknown = sorted(set(self.randomness) - {"seed", "deterministic", "diff_rank_seed"})
-        if unknown:
-            raise SettingsError(
-                f"randomness does not know {unknown}; its keys are seed, deterministic and "
-                "diff_rank_seed"
-            )
+        for _, message in setting_mistakes({name: getattr(self, name) for name in TABLE}):
+            raise SettingsError(message)
 
     @classmethod
-    def from_cfg(cls, cfg: Any) -> "Settings":
-        """Take the settings out of a config; other keys are the config's own business.
+    def arguments_of(cls, cfg: EngineConfig | Config) -> dict[str, Any]:
+        """Return the settings of a config by name; its other keys belong to the user.
 
         Args:
             cfg: A mapping, or an `engine_config.Config`.
 
         Raises:
             SettingsError: The config has no ``model`` or no ``work_dir``, or a key that is nearly
-                the name of a setting which it lacks.
+                the name of a setting.
         """
-        names = [item.name for item in fields(cls)]
-        _check_spelling(cfg, names)
-        for name in ("model", "work_dir"):
-            if cfg.get(name) is None:
-                raise SettingsError(f"the config sets no {name!r}, without which nothing can run")
-        given = {name: cfg[name] for name in names if name in cfg and cfg[name] is not None}
-        return cls(**{**given, "cfg": cfg})
+        for _, message in key_mistakes(cfg):
+            raise SettingsError(message)
+        given = {name: cfg[name] for name in TABLE if name in cfg and cfg[name] is not None}
+        return {**given, "cfg": cfg}
+
+    def config(self) -> EngineConfig:
+        """Return a config of the run's own: changes to it do not reach the caller's."""
+        if isinstance(self.cfg, EngineConfig):
+            return deepcopy(self.cfg)
+        return EngineConfig(dict(self.cfg or {}))
 
     @property
     def hooks(self) -> list[Any]:
@@ -123,45 +248,84 @@ class Settings:
             return [self.custom_hooks]
         return list(self.custom_hooks)
 
-    def _check_kinds(self) -> None:
-        for name in _PARTS:
-            value = getattr(self, name)
-            if isinstance(value, str | int | float):
-                raise SettingsError(
-                    f"{name} is a part of the run, or a config of one such as dict(type='...'), "
-                    f"got {value!r}"
-                )
-        for name in _MAPPINGS:
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, Mapping):
-                raise SettingsError(f"{name} is a mapping such as {_MAPPINGS[name]}, got {value!r}")
-        if self.launcher not in LAUNCHERS:
-            raise SettingsError(f"launcher is one of {', '.join(LAUNCHERS)}, got {self.launcher!r}")
-        if isinstance(self.log_level, str) and self.log_level not in getLevelNamesMapping():
-            names = ", ".join(getLevelNamesMapping())
-            raise SettingsError(f"log_level is one of {names} or a number, got {self.log_level!r}")
 
-    def _check_group(self, purpose: str, names: tuple[str, ...]) -> None:
-        given = [name for name in names if getattr(self, name) is not None]
-        if given and len(given) != len(names):
-            missing = [name for name in names if name not in given]
-            raise SettingsError(
-                f"{purpose} needs {names[0]}, {names[1]} and {names[2]} together, or none of them; "
-                f"missing: {', '.join(missing)}"
-            )
+TABLE: Mapping[str, Row] = {item.name: item.metadata["row"] for item in fields(Settings)}
+"""The row of each setting by its key."""
+
+_REQUIRED = tuple(
+    item.name
+    for item in fields(Settings)
+    if item.default is MISSING and item.default_factory is MISSING
+)
+_LIKENESS = 0.85  # a transposition in ``train_cfg`` has 0.89, an optimizer's own key far less
 
 
-def _check_spelling(cfg: Mapping[str, Any], names: list[str]) -> None:
-    """Refuse a config whose misspelt key would be passed over in silence.
+def key_mistakes(cfg: EngineConfig | Config) -> Mistakes:
+    """Yield the settings that a config lacks, and its keys that are nearly those of settings.
 
-    A config may hold keys of its own. Only one that is nearly the name of a setting, and a setting
-    that the config lacks, can hardly be meant so.
+    A config may have keys of its own. One that is nearly the name of a setting is a mistake, also
+    where the config has that setting, as bases and children write to one config.
     """
-    lacking = [name for name in names if name not in cfg]
+    known = [*TABLE, *READ_BEFORE]
     for key in cfg:
-        meant = None if key in names else closest(str(key), lacking, likeness=0.9)
+        # ``val_dataloader2`` is a second one, not a misspelling.
+        own = key in known or not isinstance(key, str) or key.rstrip("_0123456789") in known
+        meant = None if own else closest_name(key, known, likeness=_LIKENESS)
         if meant:
-            raise SettingsError(
-                f"the config sets {key!r}, which nothing reads; did you mean {meant!r}? If it "
-                "is meant to be another thing, give it another name"
+            yield (
+                str(key),
+                f"the config sets {key!r}, which nothing reads; did you mean {meant!r}? If it is a "
+                "value of your own, give it another name",
+            )
+    for name in _REQUIRED:
+        if cfg.get(name) is None:
+            yield name, f"the config sets no {name!r}, which every run needs"
+
+
+def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
+    """Yield the key path and the message of every mistake in the values of settings.
+
+    Args:
+        values: The settings by name; those that are missing have their defaults.
+    """
+    for name, row in TABLE.items():
+        value = values.get(name)
+        if value is None:
+            continue
+        wrong = list(_shape_mistakes(name, row, value))
+        yield from wrong
+        if not wrong:
+            yield from row.mistakes(name, value)
+    yield from _group_mistakes(values)
+
+
+def _shape_mistakes(name: str, row: Row, value: Any) -> Mistakes:
+    if row.shape == "mapping" and not isinstance(value, Mapping):
+        yield name, f"{name} must be a mapping such as {row.example}, got {value!r}"
+    by_name = name in ("strategy", "model_wrapper_cfg") and isinstance(value, str)
+    if row.shape == "part" and isinstance(value, str | int | float) and not by_name:
+        yield name, f"{name} must be an object or a config such as {row.example}, got {value!r}"
+
+
+def _group_mistakes(values: EngineConfig | Config) -> Mistakes:
+    for purpose in ("training", "validation", "test"):
+        names = [name for name, row in TABLE.items() if row.group == purpose]
+        missing = [name for name in names if values.get(name) is None]
+        if missing and len(missing) < len(names):
+            *first, last = names
+            given = next(name for name in names if name not in missing)
+            yield (
+                given,
+                f"{purpose} needs {', '.join(first)} and {last} together, or none of them; "
+                f"missing: {', '.join(missing)}",
+            )
+    if values.get("param_scheduler") is not None and values.get("optim_wrapper") is None:
+        yield "param_scheduler", "param_scheduler needs optim_wrapper, which it schedules"
+    placed = [name for name in ("model_wrapper_cfg", "sync_bn") if values.get(name) is not None]
+    if isinstance(values.get("strategy"), Mapping | str):
+        for name in placed:
+            argument = "model_wrapper" if name == "model_wrapper_cfg" else name
+            yield (
+                name,
+                f"{name} and strategy are both set; give the strategy its own {argument} instead",
             )

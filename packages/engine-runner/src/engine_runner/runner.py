@@ -1,7 +1,6 @@
 """The life of a run: settings, environment, parts, loops, checkpoints."""
 
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,64 +9,41 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from engine_config import Config
+from engine_evaluator import Evaluator
+from engine_logging import MessageHub, MMLogger
+from engine_model.weights import LoadReport
+from engine_optim import OptimWrapper, OptimWrapperDict
 from engine_registry import RUNNERS, DefaultScope
-from engine_runner._build import scale_learning_rate
-from engine_runner._environment import set_random_seed, setup_environment
-from engine_runner._naming import create_log_dir, experiment_name
+from engine_runner import checkpoint as checkpoints
+from engine_runner import environment, parts
+from engine_runner._forward import Forward
+from engine_runner._hook import Hook
+from engine_runner._hook_list import HookList
+from engine_runner._instances import RunInstances
 from engine_runner._progress import Progress
-from engine_runner._report import environment_report
-from engine_runner._saving import Saving
+from engine_runner._protocols import Loop
 from engine_runner._settings import Settings
 from engine_runner._types import Model
-from engine_runner.hooks import HookList
-from engine_runner.loops import TrainLoop
-from engine_runner.strategies import choose_strategy
+from engine_runner.checkpoint import Checkpointer
+from engine_runner.environment import RunInfo
+from engine_runner.loops import EpochBasedTrainLoop, TrainLoop, check_steps
+from engine_runner.parts import LazyPart, Parts
+from engine_runner.strategies import Strategy, choose_strategy
 from engine_visualization import Visualizer
 
 _COUNT = count(1)  # of the runners of this process: each has a scope of its own
+_WITHOUT_MODULE = [("^module.", "")]
 
 
 @RUNNERS.register_module()
-class Runner(Saving):
-    """Trains, validates and tests a model.
+class Runner:
+    """Train, validate and test a model; `Settings` documents the arguments.
 
-    Every part may be given as an object or as a config. Parts are built when they are needed: a
-    runner that only tests builds no optimizer. What belongs together is given together: the
-    ``train_…`` arguments with ``optim_wrapper``, the ``val_…`` and the ``test_…`` arguments.
-
-    Args:
-        model: The model, or its config.
-        work_dir: Folder of the checkpoints; logs go to ``work_dir/<timestamp>``.
-        train_dataloader: Training data.
-        val_dataloader: Validation data.
-        test_dataloader: Test data.
-        train_cfg: The training loop: ``by_epoch=True`` with ``max_epochs``, ``by_epoch=False``
-            with ``max_iters``, or a ``type``; and ``val_begin``, ``val_interval``.
-        val_cfg: The validation loop; ``{}`` for `ValLoop`.
-        test_cfg: The test loop; ``{}`` for `TestLoop`.
-        auto_scale_lr: ``base_batch_size`` and ``enable``: scale learning rates to the batch size.
-        optim_wrapper: Optimizers, with accumulation, clipping and precision.
-        param_scheduler: Schedules of learning rate, momentum and other options.
-        val_evaluator: Metrics of the validation.
-        test_evaluator: Metrics of the test.
-        default_hooks: Hooks by name, in place of default ones or beside them; ``None`` drops one.
-        custom_hooks: Further hooks.
-        data_preprocessor: For a model config that has none.
-        load_from: A checkpoint to load weights from, or to resume.
-        resume: Continue ``load_from``, or else the newest checkpoint in ``work_dir`` if any.
-        launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
-        env_cfg: ``cudnn_benchmark``, ``mp_cfg``, ``dist_cfg``, ``resource_limit``,
-            ``torch_num_threads``.
-        log_processor: Statistics and format of the log.
-        log_level: Least severe level that is logged.
-        visualizer: Where scalars and pictures go.
-        default_scope: Registry scope of names without a prefix.
-        randomness: ``seed``, ``deterministic`` and ``diff_rank_seed``.
-        experiment_name: Name of the experiment; the config file's by default.
-        cfg: The whole config, to be dumped and logged.
+    Every part may be an object or a config. Parts are built when they are first needed: a runner
+    that only tests builds no optimizer.
 
     Raises:
-        SettingsError: Settings that contradict each other.
+        SettingsError: A setting is of the wrong kind, or settings contradict each other.
 
     Example:
         >>> import tempfile
@@ -108,145 +84,315 @@ class Runner(Saving):
         randomness: Mapping[str, Any] = {"seed": None},  # documented default, never changed
         experiment_name: str | None = None,
         cfg: Config | Mapping[str, Any] | None = None,
+        *,
+        strategy: Strategy | Mapping[str, Any] | str | None = None,
+        model_wrapper_cfg: Mapping[str, Any] | str | None = None,
+        sync_bn: str | None = None,
+        compile: bool | Mapping[str, Any] = False,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in Settings.__slots__}
-        self._set_up(Settings(**given))
+        self._settings = settings = Settings(**given)
+        self.cfg = settings.config()
+        self.setup_env(settings.env_cfg)
+        self._info = RunInfo.begin(
+            work_dir, launcher=launcher, name=experiment_name, config_file=self.cfg.filename
+        )
+        self.set_randomness(**settings.randomness)
+        self.progress = Progress()
+        self.param_schedulers: Any = []
+        self._hooks, self._instances = HookList(), RunInstances()
+        self._parts = Parts(settings, self._instances)
+        scope = DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=default_scope)
+        self._instances.add(scope)
+        with self._instances.current():
+            self.logger = self._instances.add(self.build_logger(log_level=log_level))
+            self.logger.info(environment.environment_report(self.seed, self.cfg))
+            self.message_hub = self._instances.add(self.build_message_hub())
+            self.visualizer = self._instances.add(self.build_visualizer(visualizer))
+            self.log_processor = self.build_log_processor(log_processor)
+            self.strategy = choose_strategy(
+                model_wrapper_cfg, strategy=strategy, sync_bn=sync_bn, compile=compile
+            )
+            self.checkpointer = Checkpointer(self.strategy)
+            self.model: Model = self.strategy.prepare(self.build_model(model))
+            self.register_hooks(default_hooks, settings.hooks)
+            hooks = self.get_hooks_info()
+            self.logger.info(f"Hooks will be executed in the following order:\n{hooks}")
+            self.dump_config()
 
     @classmethod
     def from_cfg(cls, cfg: Config | Mapping[str, Any]) -> "Runner":
-        """Return a runner built from a config whose keys are the constructor's arguments.
-
-        Raises:
-            SettingsError: The config sets no ``model`` or no ``work_dir``, or its settings
-                contradict each other.
-        """
-        settings = Settings.from_cfg(cfg)
-        return cls(**{name: getattr(settings, name) for name in settings.__slots__})
-
-    def _set_up(self, settings: Settings) -> None:
-        """Construct what every run needs, in this order."""
-        self._settings = settings
-        self.cfg = _as_config(settings.cfg)
-        self.setup_env(settings.env_cfg)
-        self.set_randomness(**settings.randomness)
-        DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=settings.default_scope)
-        self._log_dir = create_log_dir(Path(settings.work_dir).absolute())
-        self._experiment_name = experiment_name(
-            settings.experiment_name, self.cfg.filename, self._log_dir.name
-        )
-        self.logger = self.build_logger(log_level=settings.log_level)
-        self.logger.info(environment_report(self.seed, self.cfg))
-        self.message_hub = self.build_message_hub()
-        self.visualizer = self.build_visualizer(settings.visualizer)
-        self.log_processor = self.build_log_processor(settings.log_processor)
-        self.progress = Progress()
-        wrapper = self.cfg.get("model_wrapper_cfg")
-        self.strategy = choose_strategy(wrapper, sync_bn=self.cfg.get("sync_bn"))
-        self.model = self.strategy.wrap(self.build_model(settings.model))
-        self._optim_wrapper = None
-        self._train_loop = self._val_loop = self._test_loop = None
-        self.param_schedulers = []
-        self._loaded, self.load_report = False, None
-        self._hooks = HookList()
-        self.register_hooks(settings.default_hooks, settings.hooks)
-        self.logger.info(f"Hooks will be executed in the following order:\n{self.get_hooks_info()}")
-        self.dump_config()
-
-    # ---- what a run does -------------------------------------------------------------------
+        """Return a runner built from a config whose keys are the constructor's arguments."""
+        return cls(**Settings.arguments_of(cfg))
 
     def train(self) -> Model:
-        """Train, with validation if it is configured, and return the model.
-
-        Raises:
-            NotConfiguredError: Training is not configured.
-        """
-        loop = self.train_loop
-        self._check_steps("train", *(["val"] if self.val_loop is not None else []))
-        self.scale_lr(self.optim_wrapper, self._settings.auto_scale_lr)
-        if self._settings.param_scheduler is not None:
-            self.param_schedulers = self.build_param_scheduler(self._settings.param_scheduler)
-        self._initialize_weights()
-        self.call_hook("before_run")
-        self.load_or_resume()
-        if isinstance(loop, TrainLoop):
-            loop.continue_from_progress()
-        self.optim_wrapper.initialize_count_status(self.model, self.iter, self.max_iters)
-        loop.run()
-        self.call_hook("after_run")
+        """Train, with validation if it is configured, and return the model."""
+        with self._instances.current():
+            loop = self.train_loop
+            check_steps(self.model, "train", *([] if self.val_loop is None else ["val"]))
+            self.scale_lr(self.optim_wrapper, self._settings.auto_scale_lr)
+            if self._settings.param_scheduler is not None:
+                self.param_schedulers = self.build_param_scheduler(self._settings.param_scheduler)
+            self.strategy.initialize(self.model)
+            self._execute(loop)
         return self.model
 
     def val(self) -> dict[str, Any]:
-        """Validate, and return the metrics by name.
-
-        Raises:
-            NotConfiguredError: Validation is not configured.
-        """
-        loop = self._validation()
-        self._check_steps("val")
-        self.call_hook("before_run")
-        self.load_or_resume()
-        metrics: dict[str, Any] = loop.run()
-        self.call_hook("after_run")
+        """Validate, and return the metrics by name."""
+        with self._instances.current():
+            loop = self._val_loop
+            check_steps(self.model, "val")
+            metrics: dict[str, Any] = self._execute(loop)
         return metrics
 
     def test(self) -> dict[str, Any]:
-        """Test, and return the metrics by name.
-
-        Weights are loaded through ``load_from`` or ``resume`` only.
-
-        Raises:
-            NotConfiguredError: Testing is not configured.
-        """
-        loop = self.test_loop
-        self._check_steps("test")
-        self.call_hook("before_run")
-        self.load_or_resume()
-        metrics: dict[str, Any] = loop.run()
-        self.call_hook("after_run")
+        """Test, and return the metrics by name; weights come from ``load_from`` alone."""
+        with self._instances.current():
+            loop = self.test_loop
+            check_steps(self.model, "test")
+            metrics: dict[str, Any] = self._execute(loop)
         return metrics
 
-    # ---- environment -----------------------------------------------------------------------
+    def _execute(self, loop: Loop) -> Any:
+        """Run a loop between ``before_run`` and ``after_run``, and return its result."""
+        with self._hooks.around(self):
+            self.call_hook("before_run")
+            self.load_or_resume()
+            if isinstance(loop, TrainLoop):
+                loop.continue_from_progress()
+            if loop is self._parts.built("train_cfg"):
+                self.optim_wrapper.initialize_count_status(self.model, self.iter, self.max_iters)
+            result = loop.run()
+            self.call_hook("after_run")
+            self.checkpointer.finish()
+        return result
+
+    # ---- facts and progress ----------------------------------------------------------------
+
+    experiment_name = Forward[str]("_info.experiment_name", "Name and start time of the run.")
+    timestamp = Forward[str]("_info.timestamp", "When the run started; names the log folder.")
+    work_dir = Forward[str]("_info.work_dir", "Absolute path of the folder of checkpoints.")
+    log_dir = Forward[str]("_info.log_dir", "Absolute path of the folder of this run's logs.")
+    launcher = Forward[str]("_info.launcher", "How the processes were started.")
+    distributed = Forward[bool]("_info.distributed", "Whether there is a process group.")
+    rank = Forward[int]("_info.rank", "The rank of this process.")
+    world_size = Forward[int]("_info.world_size", "The number of processes.")
+    is_main = Forward[bool]("_info.is_main", "Whether this process writes the run's files.")
+    seed = Forward[int]("_info.seed", "The seed of the run, equal on all ranks.")
+    deterministic = Forward[bool]("_info.deterministic", "Whether algorithms are deterministic.")
+    diff_rank_seed = Forward[bool]("_info.diff_rank_seed", "Whether each rank's seed differs.")
+
+    epoch = Forward[int]("progress.epoch", "Finished training epochs.")
+    iter = Forward[int]("progress.iter", "Finished training iterations.")
+    max_epochs = Forward[int]("train_loop.max_epochs", "Epochs to train in all.")
+    max_iters = Forward[int]("train_loop.max_iters", "Iterations to train in all.")
+    val_begin = Forward[int]("train_loop.val_begin", "First epoch or iteration to validate at.")
+    val_interval = Forward[int]("train_loop.val_interval", "Epochs or iterations per validation.")
+
+    train_dataloader = Forward[DataLoader[Any]]("train_loop.dataloader", "The training data.")
+    val_dataloader = Forward[DataLoader[Any]]("_val_loop.dataloader", "The validation data.")
+    test_dataloader = Forward[DataLoader[Any]]("test_loop.dataloader", "The test data.")
+    val_evaluator = Forward[Evaluator]("_val_loop.evaluator", "The evaluator of the validation.")
+    test_evaluator = Forward[Evaluator]("test_loop.evaluator", "The evaluator of the test.")
+    hooks = Forward[list[Hook]]("_hooks.in_order", "The hooks in the order of their calls.")
+    load_report = Forward[LoadReport | None]("checkpointer.load_report", "Weights that misfit.")
+
+    @property
+    def model_name(self) -> str:
+        """The class name of the model inside its wrapper."""
+        return type(self.strategy.unwrap(self.model)).__name__
+
+    @property
+    def trains_by_epoch(self) -> bool:
+        """Whether training is configured and counts epochs."""
+        return isinstance(self._parts.built("train_cfg"), EpochBasedTrainLoop)
+
+    train_loop = LazyPart("train_cfg", "build_train_loop", "The training loop.")
+    test_loop = LazyPart("test_cfg", "build_test_loop", "The test loop.")
+    optim_wrapper = LazyPart("optim_wrapper", "build_optim_wrapper", "The optimizers.")
+    val_loop = LazyPart("val_cfg", "build_val_loop", "The validation loop or None.", optional=True)
+    _val_loop = LazyPart("val_cfg", "build_val_loop", "The validation loop.")
+
+    # ---- builders: each returns the part of a config, or the part given --------------------
+
+    build_dataloader = staticmethod(parts.build_dataloader)
+    build_evaluator = staticmethod(parts.build_evaluator)
+    build_log_processor = staticmethod(parts.build_log_processor)
+
+    def build_model(self, model: nn.Module | Mapping[str, Any]) -> nn.Module:
+        """Return the model, with the run's preprocessor if its config has none."""
+        return parts.build_model(model, self._settings.data_preprocessor)
+
+    def wrap_model(
+        self, model_wrapper_cfg: Mapping[str, Any] | str | None, model: nn.Module
+    ) -> nn.Module:
+        """Return the model on its device, and in its wrapper if there are several processes."""
+        return choose_strategy(model_wrapper_cfg).prepare(model)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
+        """Return the wrapper of an optimizer, of a config, or of a mapping of wrappers."""
+        return parts.build_optimizers(self.model, optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> list[Any] | dict[str, list[Any]]:
+        """Return a list of schedules; with several optimizers, a list for each by name."""
+        optimizers, by_epoch = self.optim_wrapper, self.trains_by_epoch
+        return parts.build_run_schedulers(scheduler, optimizers, self.train_loop, by_epoch=by_epoch)
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """Return the training loop."""
+        return parts.build_loop("train_cfg", loop, self, self._settings)
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """Return the validation loop."""
+        return parts.build_loop("val_cfg", loop, self, self._settings)
+
+    def build_test_loop(self, loop: Any) -> Any:
+        """Return the test loop."""
+        return parts.build_loop("test_cfg", loop, self, self._settings)
+
+    def build_logger(
+        self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
+    ) -> MMLogger:
+        """Return the run's logger; its file is ``<log_dir>/<timestamp>.log`` by default."""
+        return parts.build_logger(self._info, log_level, log_file, **kwargs)
+
+    def build_message_hub(self, message_hub: Mapping[str, Any] | None = None) -> MessageHub:
+        """Return the run's message hub."""
+        return MessageHub.get_instance(**{"name": self.experiment_name, **(message_hub or {})})
+
+    def build_visualizer(self, visualizer: Visualizer | Mapping[str, Any] | None = None) -> Any:
+        """Return the visualizer; by default one that keeps scalars in the log folder."""
+        return parts.build_visualizer(visualizer, self.experiment_name, self.log_dir)
+
+    # ---- hooks -----------------------------------------------------------------------------
+
+    def get_hooks_info(self) -> str:
+        """Return the hooks that act at each point."""
+        return self._hooks.table()
+
+    def register_hook(
+        self, hook: Any, priority: int | str | None = None, *, name: str = ""
+    ) -> None:
+        """Add a hook or its config; its state is saved under ``name``, or its class name."""
+        with self._instances.current():
+            built, own = parts.build_hook(hook)
+        self._hooks.add(built, own if priority is None else priority, name=name)
+
+    def register_default_hooks(self, hooks: Mapping[str, Any] | None = None) -> None:
+        """Add the default hooks; ``hooks`` replaces, adds or (with ``None``) drops by name."""
+        for name, hook in parts.default_hooks(hooks).items():
+            self.register_hook(hook, name=name)
+
+    def register_custom_hooks(self, hooks: Sequence[Any]) -> None:
+        """Add further hooks."""
+        for hook in hooks:
+            self.register_hook(hook)
+
+    def register_hooks(
+        self,
+        default_hooks: Mapping[str, Any] | None = None,
+        custom_hooks: Sequence[Any] | None = None,
+    ) -> None:
+        """Add the default hooks and further ones."""
+        self.register_default_hooks(default_hooks)
+        self.register_custom_hooks(custom_hooks or [])
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call every hook that has a method of this name, documented or of the user's own."""
+        for method in self._hooks.methods(fn_name):
+            method(self, **kwargs)
+
+    # ---- checkpoints -----------------------------------------------------------------------
+
+    def load_or_resume(self) -> None:
+        """Resume, load weights, or do neither, as ``resume`` and ``load_from`` say; once."""
+        load_from, resumes = self._settings.load_from, self._settings.resume
+        source = self.checkpointer.source(load_from, self.work_dir, resumes=resumes)
+        if source is not None:
+            load: Callable[[str], Any] = self.resume if resumes else self.load_checkpoint
+            load(source)
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any] = "cpu",
+        strict: bool = False,
+        revise_keys: list[tuple[str, str]] = _WITHOUT_MODULE,
+    ) -> dict[str, Any]:
+        """Load weights, and return the checkpoint; ``load_report`` has what did not fit."""
+        return self.checkpointer.load(
+            self, filename, map_location, strict=strict, revise_keys=revise_keys
+        )
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | Callable[..., Any] = "default",
+    ) -> None:
+        """Continue from a checkpoint: weights, counters and every state that it has.
+
+        Raises:
+            StateDictError: The checkpoint lacks weights, or has them in another shape.
+            ValueError: The file has no counters, or other schedules than the run.
+        """
+        checkpoint = self.load_checkpoint(filename, map_location)
+        way_out = "load_from with resume=False takes the weights that fit"
+        self.checkpointer.check_weights(filename, self.model_name, way_out)
+        include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
+        states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=False)
+        self.checkpointer.resume(self, checkpoint, states)
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: Mapping[str, Any] | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: Mapping[str, Any] | None = None,
+        by_epoch: bool = True,
+        backend_args: Mapping[str, Any] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> str:
+        """Save a checkpoint, and return its path; all ranks must call this.
+
+        It counts the epoch (``by_epoch``) or iteration that ends now, or else has ``progress``.
+        """
+        counted = self.progress.advanced(epochs=int(by_epoch), iterations=int(not by_epoch))
+        include = {"optimizer": save_optimizer, "param_schedulers": save_param_scheduler}
+        states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=True)
+        return self.checkpointer.save(
+            self,
+            out_dir,
+            filename,
+            states,
+            progress=progress or counted,
+            meta=meta or {},
+            backend_args=dict(backend_args or file_client_args or {}) or None,
+        )
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         """Start the process group if a launcher is named, and apply ``env_cfg``."""
-        setup_environment(env_cfg, self._settings.launcher)
+        environment.setup_environment(env_cfg, self._settings.launcher)
 
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
     ) -> None:
         """Seed every generator; ``None`` draws a seed that all ranks share."""
-        self._seed = set_random_seed(seed, deterministic, diff_rank_seed)
+        self._info = self._info.seeded(
+            seed, deterministic=deterministic, diff_rank_seed=diff_rank_seed
+        )
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Mapping[str, Any] | None = None) -> None:
         """Scale learning rates to the real batch size, if ``auto_scale_lr`` enables that."""
-        scale_learning_rate(optim_wrapper, auto_scale_lr, self.train_dataloader)
+        parts.scale_learning_rate(optim_wrapper, auto_scale_lr, self.train_dataloader)
 
     def dump_config(self) -> None:
-        """Write the merged config to the work directory and to the visualizer's back ends."""
+        """Write the merged config to the work directory and to the visualizer's backends."""
         if self.is_main and self.cfg:
             name = Path(self.cfg.filename or f"{self.timestamp}.py").name
             self.cfg.dump(Path(self.work_dir) / name)
             self.visualizer.add_config(self.cfg)
-
-    # ---- steps of train, val and test ------------------------------------------------------
-
-    def _initialize_weights(self) -> None:
-        model: Model = self.strategy.unwrap(self.model)
-        if hasattr(model, "init_weights"):
-            model.init_weights()
-            self.strategy.synchronize(model)
-
-    def _check_steps(self, *modes: str) -> None:
-        for mode in modes:
-            if not hasattr(self.model, f"{mode}_step"):
-                raise RuntimeError(
-                    f"{self.model_name} has no {mode}_step, which a {mode} loop calls; derive it "
-                    "from engine_model.BaseModel or write the method"
-                )
-
-
-def _as_config(cfg: Config | Mapping[str, Any] | None) -> Config:
-    """Return a config of the run's own, so that nothing done with it reaches the caller's."""
-    if isinstance(cfg, Config):
-        return deepcopy(cfg)
-    return Config(dict(cfg or {}))

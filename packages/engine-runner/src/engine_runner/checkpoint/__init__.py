@@ -1,38 +1,41 @@
-"""Checkpoints of a run: what they hold, where the newest lies, and the state of randomness."""
+"""Checkpoints: what is saved, how it is written, which is the latest and which are kept."""
 
-from engine_runner.checkpoint._content import (
-    dataloader_state,
-    describe,
-    load_optimizer_state,
-    load_progress,
-    load_scheduler_states,
-    optimizer_state,
-    scheduler_states,
-    warn_of_changes,
-    warn_of_new_config,
-)
+from engine_runner.checkpoint._best import BestMetric, best_metrics
+from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
+from engine_runner.checkpoint._checkpointer import Checkpointer, load_progress
 from engine_runner.checkpoint._latest import (
     MARKER,
     checkpoints_beside,
     find_latest_checkpoint,
     mark_latest_checkpoint,
 )
-from engine_runner.checkpoint._random import capture_random_states, restore_random_states
+from engine_runner.checkpoint._retention import Retention
+from engine_runner.checkpoint._states import (
+    LoaderPosition,
+    OptimizerStates,
+    RandomStates,
+    ScheduleStates,
+    run_states,
+)
+from engine_runner.checkpoint.writers import PlainWriter, Writer
 
 __all__ = [
     "MARKER",
-    "capture_random_states",
+    "BestMetric",
+    "Checkpointer",
+    "LoaderPosition",
+    "OptimizerStates",
+    "PlainWriter",
+    "RandomStates",
+    "Retention",
+    "ScheduleStates",
+    "Writer",
+    "best_metrics",
     "checkpoints_beside",
-    "dataloader_state",
-    "describe",
     "find_latest_checkpoint",
-    "load_optimizer_state",
     "load_progress",
-    "load_scheduler_states",
     "mark_latest_checkpoint",
-    "optimizer_state",
-    "restore_random_states",
-    "scheduler_states",
+    "run_states",
     "warn_of_changes",
     "warn_of_new_config",
 ]

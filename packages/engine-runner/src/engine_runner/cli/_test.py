@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner._settings import LAUNCHERS
+from engine_runner._rules import LAUNCHERS
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 from engine_runner.cli._train import choose_launcher, set_work_dir
 from engine_runner.hooks import Hook
@@ -30,7 +30,9 @@ class RefuseForeignWeights(Hook):
 
     def before_test(self, runner: "Runner") -> None:
         """Look at what did not fit when the checkpoint was loaded."""
-        runner.check_weights(self.checkpoint, "--partial tests the model all the same")
+        runner.checkpointer.check_weights(
+            self.checkpoint, runner.model_name, "--partial tests the model all the same"
+        )
 
 
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner._settings import LAUNCHERS
+from engine_runner._rules import LAUNCHERS
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
 if TYPE_CHECKING:

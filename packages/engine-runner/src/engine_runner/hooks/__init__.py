@@ -1,12 +1,14 @@
 """Hooks: what acts at the points of a run, one file each."""
 
+from engine_runner._hook import Hook
+from engine_runner._hook_list import HookList
+from engine_runner._priority import Priority, get_priority
 from engine_runner.hooks._checkpoint import CheckpointHook
-from engine_runner.hooks._hook import Hook
-from engine_runner.hooks._hook_list import HookList
+from engine_runner.hooks._interrupt import SaveOnInterrupt
 from engine_runner.hooks._iter_timer import IterTimerHook
 from engine_runner.hooks._logger import LoggerHook
 from engine_runner.hooks._param_scheduler import ParamSchedulerHook
-from engine_runner.hooks._priority import Priority, get_priority
+from engine_runner.hooks._progress_bar import ProgressBar
 from engine_runner.hooks._runtime_info import RuntimeInfoHook
 from engine_runner.hooks._sampler_seed import DistSamplerSeedHook
 
@@ -19,6 +21,8 @@ __all__ = [
     "LoggerHook",
     "ParamSchedulerHook",
     "Priority",
+    "ProgressBar",
     "RuntimeInfoHook",
+    "SaveOnInterrupt",
     "get_priority",
 ]

@@ -1,24 +1,27 @@
-"""When to save, what to keep, and which is the best."""
+"""Decide when to save a checkpoint."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from engine_dist import all_reduce_params, is_main_process
 from engine_fileio import get_file_backend, join_path, remove
 from engine_registry import HOOKS
 from engine_runner._errors import SettingsError
-from engine_runner._numbers import whole_number
-from engine_runner._spelling import did_you_mean
+from engine_runner._hook import Hook
+from engine_runner._integer import integer
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
-from engine_runner.checkpoint import MARKER, mark_latest_checkpoint
-from engine_runner.hooks._best import BestMetric, best_metrics
-from engine_runner.hooks._hook import Hook
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
+from engine_runner.checkpoint import (
+    MARKER,
+    BestMetric,
+    Retention,
+    best_metrics,
+    mark_latest_checkpoint,
+)
+from engine_utils import did_you_mean
 
 _log = logging.getLogger("engine.runner")
 
@@ -27,14 +30,14 @@ _log = logging.getLogger("engine.runner")
 class CheckpointHook(Hook):
     """Save checkpoints at intervals, and the best by chosen metrics.
 
-    A checkpoint is complete on disk before ``last_checkpoint`` names it, and only then are older
-    ones deleted: whenever the process ends, there is one to resume from. All ranks take part in
-    collecting the state, the main one writes.
+    A checkpoint is complete on disk before ``last_checkpoint`` names it, and older ones are deleted
+    after that. Whenever the process ends, there is one to resume from. All ranks collect the state,
+    and the main rank writes it.
 
     Args:
         interval: Epochs or iterations from one checkpoint to the next; -1 for none.
         by_epoch: Count epochs, rather than iterations.
-        save_optimizer: Include the optimizers' state, without which no run can be resumed.
+        save_optimizer: Include the optimizers' state; without it, a run cannot be resumed.
         save_param_scheduler: Include the schedulers' state.
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
             any storage that engine-fileio knows. ``work_dir`` itself by default.
@@ -49,16 +52,21 @@ class CheckpointHook(Hook):
         less_keys: Metric names, or parts of them, for which less is better.
         file_client_args: Older form of ``backend_args``.
         filename_tmpl: File name with one ``{}`` for the epoch or iteration.
-        backend_args: Arguments of the storage back end.
+        backend_args: Arguments of the storage backend.
         **kwargs: Passed to `Runner.save_checkpoint`.
 
     Raises:
-        ValueError: Settings that contradict each other, a rule that does not exist, or an
-            interval that is no whole number.
+        ValueError: Two settings contradict each other, a rule does not exist, or an interval is
+            not an integer.
+
+    Attributes:
+        best: The metrics of ``save_best``, each with its best score and checkpoint so far.
+        retention: The checkpoints that are kept.
 
     Example:
-        >>> CheckpointHook(interval=2, save_best="accuracy").best[0].rule
-        'greater'
+        >>> hook = CheckpointHook(interval=2, save_best="accuracy", max_keep_ckpts=3)
+        >>> hook.best[0].improves(0.9), hook.state_dict()["best"]
+        (True, {'accuracy': {'score': None, 'path': None}})
     """
 
     priority = "VERY_LOW"
@@ -84,12 +92,12 @@ class CheckpointHook(Hook):
         if file_client_args is not None and backend_args is not None:
             raise ValueError("give CheckpointHook either backend_args or file_client_args")
         unit = "epoch" if by_epoch else "iter"
-        self.interval = whole_number("interval", interval, at_least=-1)
+        self.interval = integer("interval", interval, at_least=-1)
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
         self.save_param_scheduler = save_param_scheduler
         self.out_dir: str | Path | None = out_dir
-        self.max_keep_ckpts = whole_number("max_keep_ckpts", max_keep_ckpts, at_least=-1)
+        self.retention = Retention(integer("max_keep_ckpts", max_keep_ckpts, at_least=-1))
         self.save_last = save_last
         self.best: list[BestMetric] = best_metrics(save_best, rule, greater_keys, less_keys)
         self.filename_tmpl = filename_tmpl or f"{unit}_{{}}.pth"
@@ -102,8 +110,35 @@ class CheckpointHook(Hook):
         self._folder = ""
         self._kwargs = kwargs
 
-    def before_train(self, runner: "Runner") -> None:
-        """Find the folder, and report it, so that a wrong one fails before the first epoch.
+    @property
+    def max_keep_ckpts(self) -> int:
+        """The most checkpoints to keep; -1 keeps all."""
+        return self.retention.most
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the checkpoints that are kept, and the best ones."""
+        best = {item.key: item.state_dict() for item in self.best}
+        return {"kept": self.retention.state_dict(), "best": best}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what a saved run has kept; a metric that it did not have starts anew."""
+        self.retention.load_state_dict(state_dict["kept"])
+        for item in self.best:
+            if item.key in state_dict["best"]:
+                item.load_state_dict(state_dict["best"][item.key])
+
+    def after_load_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
+        """Find the state in a checkpoint of a former version, which had it in the message hub."""
+        infos = checkpoint.get("message_hub", {}).get("runtime_info", {})
+        if "hooks" in checkpoint or "kept_checkpoints" not in infos:
+            return
+        self.retention.names = [str(name) for name in infos["kept_checkpoints"]]
+        for item in self.best:
+            item.score = infos.get(self._info("score", item))
+            item.path = infos.get(self._info("ckpt", item))
+
+    def before_train(self, runner: Run) -> None:
+        """Find the folder, and log it, so that a wrong one fails before the first epoch.
 
         Raises:
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take.
@@ -124,7 +159,7 @@ class CheckpointHook(Hook):
         backend = get_file_backend(self._folder, backend_args=self._backend_args)
         runner.logger.info(f"Checkpoints will be saved to {self._folder} by {backend.name}.")
 
-    def after_train_epoch(self, runner: "Runner") -> None:
+    def after_train_epoch(self, runner: Run) -> None:
         """Save at the end of every n-th epoch, and of the last."""
         if self.by_epoch and (
             self.every_n_epochs(runner, self.interval)
@@ -134,7 +169,7 @@ class CheckpointHook(Hook):
             self._save(runner, runner.epoch + 1)
 
     def after_train_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Save after every n-th iteration, and the last."""
         if not self.by_epoch and (
@@ -144,20 +179,18 @@ class CheckpointHook(Hook):
             runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
             self._save(runner, runner.iter + 1)
 
-    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+    def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Save the model if it is the best so far."""
         if not self.best or not metrics or not self._folder:
             return
         for best in self.best:
             name = best.name(metrics)
             score = float(metrics[name])
-            if best.improves(
-                score, runner.message_hub.get_info(self._info("score", best), default=None)
-            ):
+            if best.improves(score):
                 self._save_best(runner, best, name, score)
 
-    def _check_arguments(self, runner: "Runner") -> None:
-        """Find a misspelt argument now, rather than when the first checkpoint is due."""
+    def _check_arguments(self, runner: Run) -> None:
+        """Raise for a misspelt argument now, not at the first checkpoint."""
         taken = signature(runner.save_checkpoint).parameters
         for name in self._kwargs:
             if name not in taken:
@@ -166,25 +199,21 @@ class CheckpointHook(Hook):
                     f"neither CheckpointHook nor Runner.save_checkpoint takes {name!r}{hint}"
                 )
 
-    def _warn_of_earlier_run(self, runner: "Runner") -> None:
+    def _warn_of_earlier_run(self, runner: Run) -> None:
         earlier = Path(runner.work_dir, MARKER)
         if earlier.is_file():
             runner.logger.warning(
-                f"{runner.work_dir} holds checkpoints of an earlier run; this run starts anew and "
-                "overwrites those of the same name. To continue the earlier one, resume it; to "
-                "keep both, choose another work_dir"
+                f"{runner.work_dir} has checkpoints of an earlier run, and this run overwrites "
+                "those of the same name; resume the earlier run, or choose another work_dir"
             )
 
-    def _save(self, runner: "Runner", count: int) -> None:
+    def _save(self, runner: Run, count: int) -> None:
         if runner.distributed:
-            # Running statistics are each rank's own; counters are equal, and whole numbers.
+            # Each rank has running statistics of its own data. Counters are integers and equal.
             statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
             all_reduce_params(statistics, op="mean")
         filename = self.filename_tmpl.format(count)
-        kept: list[str] = runner.message_hub.get_info("kept_checkpoints", default=[])
-        kept = [*(name for name in kept if name != filename), filename]
-        surplus = len(kept) - self.max_keep_ckpts if self.max_keep_ckpts > 0 else 0
-        runner.message_hub.update_info("kept_checkpoints", kept)
+        self.retention.add(filename)
         path = runner.save_checkpoint(
             self._folder,
             filename,
@@ -194,20 +223,21 @@ class CheckpointHook(Hook):
             backend_args=self._backend_args,
             **self._kwargs,
         )
+        surplus = self.retention.take_surplus()
         if is_main_process():
+            # In this order: a process that ends here leaves one checkpoint too many, never none.
             mark_latest_checkpoint(runner.work_dir, path)
-            for name in kept[: max(0, surplus)]:
+            for name in surplus:
                 self._remove(name)
-        runner.message_hub.update_info("kept_checkpoints", kept[max(0, surplus) :])
 
-    def _save_best(self, runner: "Runner", best: BestMetric, name: str, score: float) -> None:
-        hub = runner.message_hub
-        former = hub.get_info(self._info("ckpt", best), default=None)
+    def _save_best(self, runner: Run, best: BestMetric, name: str, score: float) -> None:
+        former = best.path
         count = runner.epoch if self.by_epoch else runner.iter
         filename = f"best_{name.replace('/', '_')}_{self._unit}_{count}.pth"
-        path = join_path(self._folder, filename, backend_args=self._backend_args)
-        hub.update_info(self._info("score", best), score)
-        hub.update_info(self._info("ckpt", best), path)
+        best.score = score
+        best.path = join_path(self._folder, filename, backend_args=self._backend_args)
+        runner.message_hub.update_info(self._info("score", best), score)
+        runner.message_hub.update_info(self._info("ckpt", best), best.path)
         runner.save_checkpoint(
             self._folder,
             filename,
@@ -217,7 +247,7 @@ class CheckpointHook(Hook):
             backend_args=self._backend_args,
             progress=runner.progress,
         )
-        if former is not None and former != path and is_main_process():
+        if former is not None and former != best.path and is_main_process():
             self._remove(Path(former).name)
         runner.logger.info(
             f"The best checkpoint with {score:.4f} {name} at {count} {self._unit} is saved to "
@@ -228,7 +258,7 @@ class CheckpointHook(Hook):
         return f"best_{what}" if len(self.best) == 1 else f"best_{what}_{best.key}"
 
     def _remove(self, filename: str) -> None:
-        """Delete an old checkpoint; one that somebody else deleted already is no error."""
+        """Delete an old checkpoint; one that was deleted already is skipped."""
         path = join_path(self._folder, filename, backend_args=self._backend_args)
         try:
             remove(path, backend_args=self._backend_args)

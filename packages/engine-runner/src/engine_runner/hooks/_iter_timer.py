@@ -1,14 +1,11 @@
 """How long an iteration takes, and how long it waits for data."""
 
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from engine_registry import HOOKS
+from engine_runner._hook import Hook
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
-from engine_runner.hooks._hook import Hook
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
 
 
 @HOOKS.register_module()
@@ -33,23 +30,23 @@ class IterTimerHook(Hook):
         self._iterations = 0
         self._left = 0
 
-    def before_train(self, runner: "Runner") -> None:
+    def before_train(self, runner: Run) -> None:
         """Start counting at the iteration from which the run starts or resumes."""
         self._elapsed = 0.0
         self._iterations = 0
         self._left = runner.max_iters - runner.iter
         self._last = perf_counter()
 
-    def before_train_epoch(self, runner: "Runner") -> None:
+    def before_train_epoch(self, runner: Run) -> None:
         """Start the clock."""
         self._last = perf_counter()
 
-    def before_train_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+    def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Record how long the batch took to arrive."""
         runner.message_hub.update_scalar("train/data_time", perf_counter() - self._last)
 
     def after_train_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Record the time of the iteration and what is left at the average so far."""
         now = perf_counter()
@@ -62,39 +59,39 @@ class IterTimerHook(Hook):
         left = self._left - self._iterations
         hub.update_info("eta", self._elapsed / self._iterations * left)
 
-    def before_val_epoch(self, runner: "Runner") -> None:
+    def before_val_epoch(self, runner: Run) -> None:
         """Start the clock."""
         self._last = perf_counter()
 
-    def after_val(self, runner: "Runner") -> None:
+    def after_val(self, runner: Run) -> None:
         """Go on with training as if no time had passed."""
         self._last = perf_counter()
 
-    def before_val_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+    def before_val_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Record how long the batch took to arrive."""
         runner.message_hub.update_scalar("val/data_time", perf_counter() - self._last)
 
     def after_val_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Record the time of the iteration."""
         self._record_evaluation(runner, "val", batch_idx)
 
-    def before_test_epoch(self, runner: "Runner") -> None:
+    def before_test_epoch(self, runner: Run) -> None:
         """Start the clock."""
         self._last = perf_counter()
 
-    def before_test_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+    def before_test_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Record how long the batch took to arrive."""
         runner.message_hub.update_scalar("test/data_time", perf_counter() - self._last)
 
     def after_test_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Record the time of the iteration."""
         self._record_evaluation(runner, "test", batch_idx)
 
-    def _record_evaluation(self, runner: "Runner", mode: str, batch_idx: int) -> None:
+    def _record_evaluation(self, runner: Run, mode: str, batch_idx: int) -> None:
         now = perf_counter()
         runner.message_hub.update_scalar(f"{mode}/time", now - self._last)
         self._last = now

@@ -1,16 +1,14 @@
 """The lines of the log, and the numbers of the curves."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine_fileio import copyfile_from_local, dump, get_file_backend, join_path
 from engine_registry import HOOKS
-from engine_runner._numbers import whole_number
+from engine_runner._hook import Hook
+from engine_runner._integer import integer
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
-from engine_runner.hooks._hook import Hook
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
 
 
 @HOOKS.register_module()
@@ -60,9 +58,9 @@ class LoggerHook(Hook):
             raise ValueError("give LoggerHook either backend_args or the older file_client_args")
         if out_dir is None and not keep_local:
             raise ValueError("keep_local=False would delete the only copy of the log; set out_dir")
-        self.interval = whole_number("interval", interval, at_least=1)
+        self.interval = integer("interval", interval, at_least=1)
         self.ignore_last = ignore_last
-        self.interval_exp_name = whole_number("interval_exp_name", interval_exp_name, at_least=1)
+        self.interval_exp_name = integer("interval_exp_name", interval_exp_name, at_least=1)
         self.out_dir = out_dir
         self.out_suffix = out_suffix
         self.keep_local = keep_local
@@ -70,7 +68,7 @@ class LoggerHook(Hook):
         self._backend_args = dict(backend_args or file_client_args or {}) or None
         self._short_end = 0
 
-    def before_run(self, runner: "Runner") -> None:
+    def before_run(self, runner: Run) -> None:
         """Resolve ``out_dir``, so that a wrong one is reported now and not when the run ends."""
         if self.out_dir is not None:
             get_file_backend(str(self.out_dir), backend_args=self._backend_args)
@@ -79,13 +77,13 @@ class LoggerHook(Hook):
             )
             runner.logger.info(f"Logs will be copied to {self.out_dir} when the run ends.")
 
-    def before_train(self, runner: "Runner") -> None:
+    def before_train(self, runner: Run) -> None:
         """Note the last iteration of an epoch, where it is logged whatever the interval."""
         size = len(runner.train_dataloader) if runner.trains_by_epoch else runner.max_iters
         self._short_end = size if not self.ignore_last or size < self.interval else 0
 
     def after_train_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the training at every interval."""
         if (runner.iter + 1) % self.interval_exp_name == 0:
@@ -98,7 +96,7 @@ class LoggerHook(Hook):
         runner.visualizer.add_scalars(tag, step=runner.iter + 1)
 
     def after_val_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the validation at every interval."""
         if self.every_n_inner_iters(batch_idx, self.interval):
@@ -106,14 +104,14 @@ class LoggerHook(Hook):
             runner.logger.info(line)
 
     def after_test_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the test at every interval."""
         if self.every_n_inner_iters(batch_idx, self.interval):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "test")
             runner.logger.info(line)
 
-    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+    def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a validation."""
         size = len(runner.val_dataloader)
         tag, line = runner.log_processor.get_log_after_epoch(runner, size, "val")
@@ -121,7 +119,7 @@ class LoggerHook(Hook):
         by_epoch = self.log_metric_by_epoch and runner.trains_by_epoch
         runner.visualizer.add_scalars(tag, step=runner.epoch if by_epoch else runner.iter)
 
-    def after_test_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+    def after_test_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a test, and write them to ``<timestamp>.json`` in the log folder."""
         size = len(runner.test_dataloader)
         tag, line = runner.log_processor.get_log_after_epoch(
@@ -131,7 +129,7 @@ class LoggerHook(Hook):
         if runner.is_main:
             dump(_plain(tag), Path(runner.log_dir) / f"{runner.timestamp}.json")
 
-    def after_run(self, runner: "Runner") -> None:
+    def after_run(self, runner: Run) -> None:
         """Copy the log files to ``out_dir``, and remove the local ones if asked to."""
         if self.out_dir is None or not runner.is_main:
             return

@@ -1,14 +1,12 @@
 """Learning rate, momentum and whatever else a schedule moves."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine_registry import HOOKS
+from engine_runner._hook import Hook
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
-from engine_runner.hooks._hook import Hook
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
 
 
 @HOOKS.register_module()
@@ -23,7 +21,7 @@ class ParamSchedulerHook(Hook):
     priority = "LOW"
 
     def after_train_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Step the schedules that count iterations."""
         schedulers = runner.param_schedulers
@@ -31,13 +29,13 @@ class ParamSchedulerHook(Hook):
             if not scheduler.by_epoch:
                 scheduler.step()
 
-    def after_train_epoch(self, runner: "Runner") -> None:
+    def after_train_epoch(self, runner: Run) -> None:
         """Step the schedules that count epochs."""
         for scheduler in _flat(runner.param_schedulers):
             if scheduler.by_epoch:
                 scheduler.step()
 
-    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+    def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Step the schedules that wait for a metric, such as `ReduceOnPlateauLR`.
 
         Outside of training (``runner.val()``) there are no schedules, and nothing happens.

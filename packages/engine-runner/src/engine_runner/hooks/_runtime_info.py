@@ -1,13 +1,11 @@
 """Where the run is, for everyone who has the message hub but not the runner."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine_registry import HOOKS
+from engine_runner._hook import Hook
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
-from engine_runner.hooks._hook import Hook
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
 
 
 @HOOKS.register_module()
@@ -28,13 +26,13 @@ class RuntimeInfoHook(Hook):
     def __init__(self) -> None:
         self._scalar_names: dict[str, str] = {}
 
-    def before_run(self, runner: "Runner") -> None:
+    def before_run(self, runner: Run) -> None:
         """Record what identifies the run."""
         runner.message_hub.update_info("cfg", runner.cfg.pretty_text)
         runner.message_hub.update_info("seed", runner.seed)
         runner.message_hub.update_info("experiment_name", runner.experiment_name)
 
-    def before_train(self, runner: "Runner") -> None:
+    def before_train(self, runner: Run) -> None:
         """Record the counters, which a resumed run continues, and the data set's meta data."""
         hub = runner.message_hub
         hub.update_info("loop_stage", "train")
@@ -46,11 +44,11 @@ class RuntimeInfoHook(Hook):
         if metainfo is not None:
             hub.update_info("dataset_meta", metainfo, resumed=False)
 
-    def before_train_epoch(self, runner: "Runner") -> None:
+    def before_train_epoch(self, runner: Run) -> None:
         """Record the epoch."""
         runner.message_hub.update_info("epoch", runner.epoch)
 
-    def before_train_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
+    def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Record the iteration and the learning rate it will use."""
         hub, names = runner.message_hub, self._scalar_names
         hub.update_info("iter", runner.iter)
@@ -58,7 +56,7 @@ class RuntimeInfoHook(Hook):
             hub.update_scalar(names.get(name) or self._scalar_name(name), values[0])
 
     def after_train_iter(
-        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Record the log variables; tensors stay on their device until somebody asks."""
         if outputs:
@@ -69,23 +67,23 @@ class RuntimeInfoHook(Hook):
         if norm is not None:
             runner.message_hub.update_scalar(runner.optim_wrapper.grad_norm_name, norm)
 
-    def before_val(self, runner: "Runner") -> None:
+    def before_val(self, runner: Run) -> None:
         """Record that the run is validating."""
         runner.message_hub.update_info("loop_stage", "val")
 
-    def after_val(self, runner: "Runner") -> None:
+    def after_val(self, runner: Run) -> None:
         """Record that the run is training again."""
         runner.message_hub.update_info("loop_stage", "train")
 
-    def before_test(self, runner: "Runner") -> None:
+    def before_test(self, runner: Run) -> None:
         """Record that the run is testing."""
         runner.message_hub.update_info("loop_stage", "test")
 
-    def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+    def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Record the metrics of a validation."""
         _record_metrics(runner, "val", metrics)
 
-    def after_test_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
+    def after_test_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Record the metrics of a test."""
         _record_metrics(runner, "test", metrics)
 
@@ -93,7 +91,7 @@ class RuntimeInfoHook(Hook):
         return self._scalar_names.setdefault(name, f"train/{name}")
 
 
-def _record_metrics(runner: "Runner", mode: str, metrics: Metrics | None) -> None:
+def _record_metrics(runner: Run, mode: str, metrics: Metrics | None) -> None:
     for name, value in (metrics or {}).items():
         if _is_scalar(value):
             runner.message_hub.update_scalar(f"{mode}/{name}", value)

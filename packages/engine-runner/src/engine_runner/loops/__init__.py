@@ -1,9 +1,10 @@
-"""Loops: how training, validation and test go through their data."""
+"""Loops: how training, validation and test iterate over their data."""
 
-from engine_runner.loops._base import BaseLoop, TrainLoop
+from engine_runner.loops._base import BaseLoop, TrainLoop, check_steps
 from engine_runner.loops._epochs import EpochBasedTrainLoop
 from engine_runner.loops._evaluation import TestLoop, ValLoop
 from engine_runner.loops._iterations import IterBasedTrainLoop
+from engine_runner.loops._samplers import set_sampler_epoch
 
 __all__ = [
     "BaseLoop",
@@ -12,4 +13,6 @@ __all__ = [
     "TestLoop",
     "TrainLoop",
     "ValLoop",
+    "check_steps",
+    "set_sampler_epoch",
 ]

@@ -4,12 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine_runner._numbers import whole_number
+from engine_runner._integer import integer
+from engine_runner._protocols import Loop, Run
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
-
-    from engine_runner.runner import Runner
 
 
 class BaseLoop(ABC):
@@ -27,7 +26,7 @@ class BaseLoop(ABC):
         3
     """
 
-    def __init__(self, runner: "Runner", dataloader: "DataLoader[Any] | Mapping[str, Any]") -> None:
+    def __init__(self, runner: Run, dataloader: "DataLoader[Any] | Mapping[str, Any]") -> None:
         self._runner = runner
         self.dataloader: DataLoader[Any]
         if isinstance(dataloader, Mapping):
@@ -38,7 +37,7 @@ class BaseLoop(ABC):
             self.dataloader = dataloader
 
     @property
-    def runner(self) -> "Runner":
+    def runner(self) -> Run:
         """The run the loop is part of."""
         return self._runner
 
@@ -72,7 +71,7 @@ class TrainLoop(BaseLoop):
 
     def __init__(
         self,
-        runner: "Runner",
+        runner: Run,
         dataloader: "DataLoader[Any] | Mapping[str, Any]",
         val_begin: int = 1,
         val_interval: int = 1,
@@ -84,8 +83,8 @@ class TrainLoop(BaseLoop):
             raise ValueError(f"dynamic_intervals must be ordered by milestone, got {milestones}")
         self._intervals = [(0, val_interval), *(dynamic_intervals or ())]
         for _, interval in self._intervals:
-            whole_number("a validation interval", interval, at_least=1)
-        self.val_begin = whole_number("val_begin", val_begin, at_least=0)
+            integer("a validation interval", interval, at_least=1)
+        self.val_begin = integer("val_begin", val_begin, at_least=0)
         self.val_interval = val_interval
         self.stop_training = False
 
@@ -123,7 +122,7 @@ class TrainLoop(BaseLoop):
             self._validate(loop)
             self._runner.progress.validated = count
 
-    def _validate(self, loop: BaseLoop) -> None:
+    def _validate(self, loop: Loop) -> None:
         """Validate, and go back to training; optimizers that have two modes change theirs."""
         runner = self._runner
         runner.optim_wrapper.eval()
@@ -135,3 +134,21 @@ class TrainLoop(BaseLoop):
         """Run the validation that the interrupted run was about to start."""
         if count > 0 and self._runner.progress.validated < count:
             self._validate_if_due(count, last)
+
+
+def check_steps(model: Any, *modes: str) -> None:
+    """Raise if a model lacks the steps that loops call.
+
+    Args:
+        model: The model, in its wrapper.
+        *modes: ``"train"``, ``"val"`` or ``"test"``.
+
+    Raises:
+        RuntimeError: The model has no ``<mode>_step``.
+    """
+    for mode in modes:
+        if not hasattr(model, f"{mode}_step"):
+            raise RuntimeError(
+                f"{type(model).__name__} has no {mode}_step, which a {mode} loop calls; derive it "
+                "from engine_model.BaseModel or write the method"
+            )

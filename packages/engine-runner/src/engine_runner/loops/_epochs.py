@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 from engine_dataset import InfiniteSampler
 from engine_registry import LOOPS
 from engine_runner._errors import SettingsError
-from engine_runner._numbers import whole_number
+from engine_runner._integer import integer
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
 from engine_runner.loops._base import TrainLoop
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
-
-    from engine_runner.runner import Runner
 
 
 @LOOPS.register_module()
@@ -39,7 +38,7 @@ class EpochBasedTrainLoop(TrainLoop):
 
     def __init__(
         self,
-        runner: "Runner",
+        runner: Run,
         dataloader: "DataLoader[Any] | Mapping[str, Any]",
         max_epochs: int,
         val_begin: int = 1,
@@ -52,7 +51,7 @@ class EpochBasedTrainLoop(TrainLoop):
                 "an epoch of InfiniteSampler never ends: train with by_epoch=False and max_iters, "
                 "or use DefaultSampler"
             )
-        self._max_epochs = whole_number("max_epochs", max_epochs, at_least=0)
+        self._max_epochs = integer("max_epochs", max_epochs, at_least=0)
         self._max_iters = self._max_epochs * len(self.dataloader)
 
     @property

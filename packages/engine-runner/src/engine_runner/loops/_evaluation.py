@@ -7,6 +7,7 @@ import torch
 
 from engine_registry import LOOPS
 from engine_runner._autocast import autocast
+from engine_runner._protocols import Run
 from engine_runner._types import Batch
 from engine_runner.loops._base import BaseLoop
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from engine_evaluator import Evaluator
-    from engine_runner.runner import Runner
 
 
 class _EvaluationLoop(BaseLoop):
@@ -24,7 +24,7 @@ class _EvaluationLoop(BaseLoop):
 
     def __init__(
         self,
-        runner: "Runner",
+        runner: Run,
         dataloader: "DataLoader[Any] | Mapping[str, Any]",
         evaluator: "Evaluator | Mapping[str, Any] | Sequence[Any]",
         fp16: bool = False,

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine_registry import LOOPS
-from engine_runner._numbers import whole_number
+from engine_runner._integer import integer
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
-from engine_runner.hooks._sampler_seed import set_sampler_epoch
 from engine_runner.loops._base import TrainLoop
+from engine_runner.loops._samplers import set_sampler_epoch
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
-
-    from engine_runner.runner import Runner
 
 
 @LOOPS.register_module()
@@ -40,7 +39,7 @@ class IterBasedTrainLoop(TrainLoop):
 
     def __init__(
         self,
-        runner: "Runner",
+        runner: Run,
         dataloader: "DataLoader[Any] | Mapping[str, Any]",
         max_iters: int,
         val_begin: int = 1,
@@ -48,7 +47,7 @@ class IterBasedTrainLoop(TrainLoop):
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
-        self._max_iters = whole_number("max_iters", max_iters, at_least=0)
+        self._max_iters = integer("max_iters", max_iters, at_least=0)
 
     @property
     def max_epochs(self) -> int:

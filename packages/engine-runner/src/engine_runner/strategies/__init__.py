@@ -1,13 +1,15 @@
-"""Strategies: one runner for one device, many devices and models larger than a device."""
+"""Strategies: how a model is placed, compiled, wrapped, saved and loaded."""
 
 from engine_runner.strategies._base import Strategy
 from engine_runner.strategies._choose import choose_strategy, current_device
-from engine_runner.strategies._distributed import DistributedDataParallel
-from engine_runner.strategies._single_device import SingleDevice
+from engine_runner.strategies._ddp import DDPStrategy
+from engine_runner.strategies._fsdp import FSDPStrategy
+from engine_runner.strategies._single_device import SingleDeviceStrategy
 
 __all__ = [
-    "DistributedDataParallel",
-    "SingleDevice",
+    "DDPStrategy",
+    "FSDPStrategy",
+    "SingleDeviceStrategy",
     "Strategy",
     "choose_strategy",
     "current_device",

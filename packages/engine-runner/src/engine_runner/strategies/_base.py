@@ -1,4 +1,4 @@
-"""How a model is placed, wrapped, saved and loaded."""
+"""The steps from a built model to a trainable one, and back to its weights."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -7,46 +7,98 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine_dist import broadcast
+from engine_model import convert_sync_batchnorm, is_model_wrapper, is_sharded
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
 
 
 class Strategy(ABC):
-    """What differs between one device and many, and between whole and sharded models.
+    """Place, convert, compile and wrap a model, and save and load its weights.
+
+    A subclass states how it wraps the model.
 
     Args:
-        device: Where this process computes.
+        device: The device on which this process computes.
+        sync_bn: Convert batch normalization layers to ones that normalize over all ranks:
+            ``"torch"`` or ``"mmcv"``. ``None`` leaves them as they are.
+        compile: Compile the model with `torch.nn.Module.compile`: ``True``, or its arguments such
+            as ``dict(mode="max-autotune")``. Weights keep their names.
 
     Example:
         >>> class InDouble(Strategy):
         ...     def wrap(self, model):
-        ...         return model.double().to(self.device)
-        ...     def synchronize(self, model):
-        ...         return None
-        >>> InDouble(torch.device("cpu")).wrap(nn.Linear(1, 1)).weight.dtype
+        ...         return model.double()
+        >>> InDouble(torch.device("cpu")).prepare(nn.Linear(1, 1)).weight.dtype
         torch.float64
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        sync_bn: str | None = None,
+        compile: bool | Mapping[str, Any] = False,
+    ) -> None:
         self.device = device
+        self.sync_bn = sync_bn
+        self.compile_options: dict[str, Any] | None = None
+        if compile is not False:
+            self.compile_options = dict(compile) if isinstance(compile, Mapping) else {}
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """Return the model converted, on its device, compiled and wrapped, in this order."""
+        if self.sync_bn is not None:
+            model = convert_sync_batchnorm(model, self.sync_bn)
+        model = model.to(self.device)
+        if self.compile_options is not None:
+            # In place: `torch.compile` would return a module whose weights have other names.
+            model.compile(**self.compile_options)
+        return self.wrap(model)
 
     @abstractmethod
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Return the model on its device, ready for the steps of a loop."""
+        """Return the model, which is on its device, ready for the steps of a loop."""
 
-    @abstractmethod
+    def initialize(self, model: nn.Module) -> None:
+        """Initialize the weights as the model's ``init_weights`` says, equally on all ranks."""
+        inner: Any = self.unwrap(model)
+        if hasattr(inner, "init_weights"):
+            inner.init_weights()
+            self.synchronize(inner)
+
     def synchronize(self, model: nn.Module) -> None:
-        """Make the weights equal on all ranks, after each has initialised its own."""
+        """Send the weights and buffers of rank 0 to every rank, except for sharded ones.
+
+        All ranks must call this, after each has initialized its own weights.
+        """
+        with torch.no_grad():
+            for tensor in [*model.parameters(), *model.buffers()]:
+                if not is_sharded(tensor):
+                    broadcast(tensor.data, src=0)
 
     def model_state(self, model: nn.Module) -> dict[str, Any]:
-        """Return the whole model's weights on the CPU, named as without any wrapper."""
+        """Return the whole model's weights on the CPU, named as without a wrapper.
+
+        All ranks must call this.
+        """
         return dict(weights_to_cpu(get_state_dict(self.unwrap(model))))
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
     ) -> LoadReport:
-        """Load weights that are named as without any wrapper, and return what did not fit."""
+        """Load weights that are named as without a wrapper.
+
+        Args:
+            model: The model that `prepare` returned.
+            state: The whole model's weights.
+            strict: Raise if a weight is missing or unexpected.
+
+        Returns:
+            The weights that did not fit.
+        """
         return load_state_dict(self.unwrap(model), dict(state), strict=strict)
 
     def unwrap(self, model: nn.Module) -> nn.Module:
-        """Return the model inside its wrapper."""
-        return model
+        """Return the model inside its wrapper, or a model without an inner one as it is."""
+        module = getattr(model, "module", model)
+        return module if is_model_wrapper(model) and isinstance(module, nn.Module) else model

@@ -1,4 +1,4 @@
-"""Which strategy a run needs."""
+"""Choose the strategy of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,36 +7,49 @@ import torch
 
 from engine_dist import is_distributed
 from engine_dist.device import get_device
-from engine_registry import STRATEGIES
+from engine_model import MMFullyShardedDataParallel
+from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner.strategies._base import Strategy
-from engine_runner.strategies._distributed import DistributedDataParallel
-from engine_runner.strategies._single_device import SingleDevice
+from engine_runner.strategies._ddp import DDPStrategy
+from engine_runner.strategies._fsdp import FSDPStrategy
+from engine_runner.strategies._single_device import SingleDeviceStrategy
 
 
 def choose_strategy(
     model_wrapper_cfg: Mapping[str, Any] | str | None = None,
     *,
-    strategy: Mapping[str, Any] | None = None,
+    strategy: Strategy | Mapping[str, Any] | str | None = None,
     sync_bn: str | None = None,
+    compile: bool | Mapping[str, Any] = False,
 ) -> Strategy:
-    """Return the strategy for this process, on the device this process computes on.
+    """Return the strategy of this process.
 
     Args:
         model_wrapper_cfg: A wrapper of ``MODEL_WRAPPERS``, by name or as a config, for runs of
-            several processes.
-        strategy: Config of a strategy, which then decides alone.
-        sync_bn: Normalise batches over all ranks: ``"torch"``.
+            several processes; one that shards selects `FSDPStrategy`.
+        strategy: A strategy, its config or its name, which then decides alone.
+        sync_bn: See `Strategy`.
+        compile: See `Strategy`.
     """
+    if isinstance(strategy, Strategy):
+        return strategy
     device = current_device()
     if strategy is not None:
-        built: Strategy = STRATEGIES.build(strategy, default_args={"device": device})
+        config = {"type": strategy} if isinstance(strategy, str) else strategy
+        built: Strategy = STRATEGIES.build(
+            config, default_args={"device": device, "compile": compile}
+        )
         return built
     if not is_distributed():
-        return SingleDevice(device)
-    wrapper = (
-        {"type": model_wrapper_cfg} if isinstance(model_wrapper_cfg, str) else model_wrapper_cfg
-    )
-    return DistributedDataParallel(device, wrapper, sync_bn)
+        return SingleDeviceStrategy(device, sync_bn=sync_bn, compile=compile)
+    kind = FSDPStrategy if _shards(model_wrapper_cfg) else DDPStrategy
+    return kind(device, model_wrapper_cfg, sync_bn=sync_bn, compile=compile)
+
+
+def _shards(wrapper: Mapping[str, Any] | str | None) -> bool:
+    kind = wrapper.get("type") if isinstance(wrapper, Mapping) else wrapper
+    found = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(found, type) and issubclass(found, MMFullyShardedDataParallel)
 
 
 def current_device() -> torch.device:

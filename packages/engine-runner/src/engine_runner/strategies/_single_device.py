@@ -2,24 +2,31 @@
 
 from torch import nn
 
+from engine_dist import get_world_size
 from engine_registry import STRATEGIES
+from engine_runner._errors import SettingsError
 from engine_runner.strategies._base import Strategy
 
 
 @STRATEGIES.register_module()
-class SingleDevice(Strategy):
-    """Train on the one device of this process.
+class SingleDeviceStrategy(Strategy):
+    """Train on the one device of this process; `Strategy` documents the arguments.
+
+    Raises:
+        SettingsError: There are several processes, which would train a model each.
 
     Example:
         >>> import torch
-        >>> strategy = SingleDevice(torch.device("cpu"))
-        >>> strategy.wrap(nn.Linear(2, 1)).weight.device
+        >>> strategy = SingleDeviceStrategy(torch.device("cpu"))
+        >>> strategy.prepare(nn.Linear(2, 1)).weight.device
         device(type='cpu')
     """
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Return the model on the device."""
-        return model.to(self.device)
-
-    def synchronize(self, model: nn.Module) -> None:
-        """Leave the model alone: there is one copy."""
+        """Return the model unchanged."""
+        if get_world_size() > 1:
+            raise SettingsError(
+                "SingleDeviceStrategy is for one process, got "
+                f"{get_world_size()}; use DDPStrategy or FSDPStrategy"
+            )
+        return model

@@ -1,4 +1,4 @@
-"""What a run and its folder are called, so that no two share anything."""
+"""Name a run and create its folder, so that no two runs share either."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -32,7 +32,7 @@ def _claim_folder(work_dir: Path, timestamp: str) -> Path:
         return _new_folder(work_dir, timestamp)
     except OSError as error:
         reason = error.strerror or error
-        raise SettingsError(f"work_dir {work_dir} cannot be written to: {reason}") from error
+        raise SettingsError(f"work_dir {work_dir} is not writable: {reason}") from error
 
 
 def _new_folder(work_dir: Path, timestamp: str) -> Path:

@@ -1,9 +1,9 @@
-"""Which of two values of a metric is the better."""
+"""Choose the best checkpoint by a metric."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from engine_runner._errors import SettingsError
 from engine_runner._types import Metrics
@@ -19,15 +19,20 @@ LESS_KEYS = ("loss", "error", "mae", "mse", "rmse", "fid", "perplexity", "wer", 
 
 @dataclass(slots=True, kw_only=True)
 class BestMetric:
-    """A metric by which the best checkpoint is chosen.
+    """A metric that chooses the best checkpoint, and the best so far.
 
     Attributes:
         key: The metric's name, or ``"auto"`` for the first one of the first validation.
-        rule: Whether the greater or the lesser value is the better; ``None`` until the name of an
-            ``"auto"`` metric is known.
+        rule: Whether a greater or a lesser value is better; ``None`` until the first validation
+            names an ``"auto"`` metric.
+        greater_keys: Metric names, or parts of them, for which greater is better.
+        less_keys: Metric names, or parts of them, for which less is better.
+        score: The best value so far.
+        path: The checkpoint with that value.
 
     Example:
-        >>> BestMetric(key="top-1", rule="greater").improves(0.5, 0.4)
+        >>> best = BestMetric(key="top-1", rule="greater", score=0.4)
+        >>> best.improves(0.5)
         True
     """
 
@@ -35,9 +40,11 @@ class BestMetric:
     rule: Rule | None
     greater_keys: Sequence[str] = field(default=GREATER_KEYS)
     less_keys: Sequence[str] = field(default=LESS_KEYS)
+    score: float | None = None
+    path: str | None = None
 
     def name(self, metrics: Metrics) -> str:
-        """Return the metric's full name among the results, and settle its rule.
+        """Return the metric's full name among the results, and set its rule.
 
         Raises:
             SettingsError: The validation does not report the metric.
@@ -55,13 +62,21 @@ class BestMetric:
             self.rule = infer_rule(name, self.greater_keys, self.less_keys)
         return name
 
-    def improves(self, score: float, best: float | None) -> bool:
-        """Return whether ``score`` is better than the ``best`` so far; NaN never is."""
+    def improves(self, score: float) -> bool:
+        """Return whether ``score`` is better than the best so far; NaN never is."""
         if math.isnan(score):
             return False
-        if best is None:
+        if self.score is None:
             return True
-        return score > best if self.rule == "greater" else score < best
+        return score > self.score if self.rule == "greater" else score < self.score
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value and its checkpoint."""
+        return {"score": self.score, "path": self.path}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over the best value of a saved run, and its checkpoint."""
+        self.score, self.path = state_dict["score"], state_dict["path"]
 
 
 def best_metrics(
@@ -81,11 +96,16 @@ def best_metrics(
     keys = [save_best] if isinstance(save_best, str) else list(save_best)
     rules = [rule] * len(keys) if rule is None or isinstance(rule, str) else list(rule)
     if len(rules) != len(keys):
-        raise ValueError(f"save_best names {len(keys)} metrics and rule {len(rules)}: give as many")
+        raise ValueError(
+            f"save_best names {len(keys)} metrics and rule {len(rules)}: give one rule per metric"
+        )
     greater, less = tuple(greater_keys or GREATER_KEYS), tuple(less_keys or LESS_KEYS)
     return [
         BestMetric(
-            key=key, rule=_settle(key, given, greater, less), greater_keys=greater, less_keys=less
+            key=key,
+            rule=_checked_rule(key, given, greater, less),
+            greater_keys=greater,
+            less_keys=less,
         )
         for key, given in zip(keys, rules, strict=True)
     ]
@@ -95,7 +115,7 @@ def infer_rule(name: str, greater_keys: Sequence[str], less_keys: Sequence[str])
     """Return the rule of a metric from its name; whole names count before parts of names.
 
     Raises:
-        ValueError: Nothing in the name tells.
+        ValueError: The name contains none of the keys.
     """
     low = name.lower()
     greater = [key.lower() for key in greater_keys]
@@ -106,12 +126,12 @@ def infer_rule(name: str, greater_keys: Sequence[str], less_keys: Sequence[str])
         if any(map(matches, less)):
             return "less"
     raise ValueError(
-        f"whether greater or less {name!r} is better cannot be told from its name; "
+        f"cannot infer from its name whether a greater or a lesser {name!r} is better; "
         "set rule='greater' or rule='less'"
     )
 
 
-def _settle(
+def _checked_rule(
     key: str, given: str | None, greater: Sequence[str], less: Sequence[str]
 ) -> Rule | None:
     if given == "greater":

@@ -1,4 +1,4 @@
-"""The environment a run ran in, for its log."""
+"""Report the environment of a run, for its log."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,9 @@
-"""The points of a run at which other code may act."""
+"""The points of a run at which hooks act."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
 
 if TYPE_CHECKING:
@@ -36,11 +38,14 @@ STAGES: tuple[str, ...] = (
 
 
 class Hook:
-    """Base of all hooks: override the points at which to act, and leave out the others.
+    """Base of all hooks: override the points at which to act.
 
-    A point that no hook overrides costs a run nothing. At each call the hook receives the runner;
-    ``batch_idx`` counts from 0 within the epoch, ``runner.iter`` and ``runner.epoch`` count what
-    is finished.
+    A point that no hook overrides costs nothing. Each point receives the runner. ``batch_idx``
+    counts from 0 within the epoch; ``runner.iter`` and ``runner.epoch`` count finished iterations
+    and epochs.
+
+    A hook with the methods ``state_dict`` and ``load_state_dict`` is saved in checkpoints, under
+    its name in the run, and resumed from them.
 
     Example:
         >>> class CountBatches(Hook):
@@ -55,6 +60,13 @@ class Hook:
     priority: int | str = "NORMAL"
     stages: ClassVar[tuple[str, ...]] = STAGES
 
+    def around_run(self, runner: "Runner") -> AbstractContextManager[Any]:
+        """Return a context that `Runner.train`, `Runner.val` and `Runner.test` run in.
+
+        It is entered before ``before_run``, and left however the run ends.
+        """
+        return nullcontext()
+
     def before_run(self, runner: "Runner") -> None:
         """Act before the work of `Runner.train`, `Runner.val` or `Runner.test` starts."""
 
@@ -62,7 +74,7 @@ class Hook:
         """Act when the work of `Runner.train`, `Runner.val` or `Runner.test` is done."""
 
     def before_train(self, runner: "Runner") -> None:
-        """Act before the first epoch, when the model is built, initialised and resumed."""
+        """Act before the first epoch, after the model is built, initialized and resumed."""
 
     def after_train(self, runner: "Runner") -> None:
         """Act after the last epoch."""
@@ -127,28 +139,28 @@ class Hook:
     def after_load_checkpoint(self, runner: "Runner", checkpoint: dict[str, Any]) -> None:
         """Take from a checkpoint, or change it, before it is applied."""
 
-    def every_n_epochs(self, runner: "Runner", n: int) -> bool:
-        """Return whether the epoch now running is an n-th one; never for ``n <= 0``."""
+    def every_n_epochs(self, runner: Run, n: int) -> bool:
+        """Return whether the current epoch is a multiple of ``n``; never for ``n <= 0``."""
         return n > 0 and (runner.epoch + 1) % n == 0
 
     def every_n_inner_iters(self, batch_idx: int, n: int) -> bool:
-        """Return whether this batch is an n-th one of its epoch; never for ``n <= 0``."""
+        """Return whether this batch's number is a multiple of ``n``; never for ``n <= 0``."""
         return n > 0 and (batch_idx + 1) % n == 0
 
-    def every_n_train_iters(self, runner: "Runner", n: int) -> bool:
-        """Return whether the iteration now running is an n-th one; never for ``n <= 0``."""
+    def every_n_train_iters(self, runner: Run, n: int) -> bool:
+        """Return whether the current iteration is a multiple of ``n``; never for ``n <= 0``."""
         return n > 0 and (runner.iter + 1) % n == 0
 
     def end_of_epoch(self, dataloader: "DataLoader[Any]", batch_idx: int) -> bool:
         """Return whether this batch is the data loader's last."""
         return batch_idx + 1 == len(dataloader)
 
-    def is_last_train_epoch(self, runner: "Runner") -> bool:
-        """Return whether the epoch now running is the run's last."""
+    def is_last_train_epoch(self, runner: Run) -> bool:
+        """Return whether the current epoch is the last of the run."""
         return runner.epoch + 1 == runner.max_epochs
 
-    def is_last_train_iter(self, runner: "Runner") -> bool:
-        """Return whether the iteration now running is the run's last."""
+    def is_last_train_iter(self, runner: Run) -> bool:
+        """Return whether the current iteration is the last of the run."""
         return runner.iter + 1 == runner.max_iters
 
     def get_triggered_stages(self) -> list[str]:
@@ -156,5 +168,6 @@ class Hook:
         return [stage for stage in self.stages if self._overrides(stage)]
 
     def _overrides(self, stage: str) -> bool:
+        # A point may also be set on the instance.
         ours = getattr(type(self), stage, None)
         return stage in vars(self) or ours is not getattr(Hook, stage, None)

@@ -1,10 +1,10 @@
-"""Which hook goes first."""
+"""The order of hooks at a point."""
 
 from enum import IntEnum
 
 
 class Priority(IntEnum):
-    """Hook priority levels; the lower the number, the earlier the call.
+    """Levels of priority; hooks with a lower number are called earlier.
 
     Example:
         >>> Priority.NORMAL.value
@@ -26,12 +26,12 @@ def get_priority(priority: int | str | Priority) -> int:
     """Return the number of a priority given as a number, a level or a level's name.
 
     Raises:
-        ValueError: The number is outside 0 to 100, or the name is no level.
+        ValueError: The number is outside 0 to 100, or the name is unknown.
         TypeError: The priority is neither a number nor a string.
     """
     if isinstance(priority, bool) or not isinstance(priority, int | str):
         raise TypeError(
-            f"a priority is an int, a level's name or a Priority, got {type(priority).__name__}"
+            f"priority must be an integer, a name or a Priority, got {type(priority).__name__}"
         )
     if isinstance(priority, str):
         try:
@@ -42,5 +42,5 @@ def get_priority(priority: int | str | Priority) -> int:
                 f"{', '.join(level.name for level in Priority)}"
             ) from error
     if not 0 <= priority <= 100:
-        raise ValueError(f"a priority lies between 0 (first) and 100 (last), got {priority}")
+        raise ValueError(f"priority must be from 0 (first) to 100 (last), got {priority}")
     return int(priority)

@@ -1,0 +1,142 @@
+"""The hooks of a run: their order, their names, and the methods that each point calls."""
+
+import logging
+from bisect import insort
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from engine_runner._hook import Hook
+from engine_runner._priority import Priority, get_priority
+from engine_runner._protocols import Stateful
+
+Method = Callable[..., None]
+
+_log = logging.getLogger("engine.runner")
+
+
+class HookList:
+    """Hooks by priority; equal priorities stay in the order in which they were added.
+
+    Hooks with state are saved and resumed by their names.
+
+    Example:
+        >>> class Count(Hook):
+        ...     calls = 0
+        ...     def before_run(self, runner):
+        ...         self.calls += 1
+        >>> hooks = HookList()
+        >>> hooks.add(Count(), name="count")
+        >>> for method in hooks.methods("before_run"):
+        ...     method(None)
+        >>> hooks.find("count").calls
+        1
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[int, int, Hook]] = []
+        self._named: dict[str, Hook] = {}
+        self._methods: dict[str, tuple[Method, ...]] = {}
+
+    def __iter__(self) -> Iterator[Hook]:
+        return (hook for _, _, hook in self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def in_order(self) -> list[Hook]:
+        """The hooks in the order in which they are called."""
+        return list(self)
+
+    def add(self, hook: Hook, priority: int | str | None = None, *, name: str = "") -> None:
+        """Insert a hook.
+
+        Args:
+            hook: The hook.
+            priority: Its place; the hook's own by default.
+            name: The name under which its state is saved; the class name by default. A second
+                hook of one name is numbered.
+
+        Raises:
+            TypeError: ``hook`` is not a `Hook`.
+        """
+        if not isinstance(hook, Hook):
+            raise TypeError(f"a hook must be a Hook, got {type(hook).__name__}: {hook!r}")
+        rank = get_priority(hook.priority if priority is None else priority)
+        insort(self._entries, (rank, len(self._entries), hook), key=lambda entry: entry[:2])
+        self._named[self._free(name or type(hook).__name__)] = hook
+        self._methods.clear()
+
+    def find(self, name: str) -> Hook | None:
+        """Return the hook of a name, or None."""
+        return self._named.get(name)
+
+    def methods(self, point: str) -> tuple[Method, ...]:
+        """Return the methods to call at a point, in order: those that hooks override."""
+        try:
+            return self._methods[point]
+        except KeyError:
+            return self._methods.setdefault(point, self._overrides(point))
+
+    def around(self, runner: Any) -> ExitStack:
+        """Enter the contexts of all hooks, in order, and return the stack that leaves them."""
+        with ExitStack() as stack:
+            for around_run in self._overrides("around_run"):
+                stack.enter_context(around_run(runner))  # type: ignore[arg-type]  # of this point
+            return stack.pop_all()  # without this, an error on the way would leave some entered
+
+    def table(self) -> str:
+        """Return the hooks that act at each point, one block per point."""
+        blocks = []
+        for stage in Hook.stages:
+            rows = [
+                f"({_level(rank):<12}) {type(hook).__name__}"
+                for rank, _, hook in self._entries
+                if stage in hook.get_triggered_stages()
+            ]
+            if rows:
+                blocks.append("\n".join([f"{stage}:", *rows]))
+        return "\n -------------------- \n".join(blocks)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of each hook that has one, by name."""
+        return {
+            name: hook.state_dict()
+            for name, hook in self._named.items()
+            if isinstance(hook, Stateful)
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over states by name; a state whose hook is not in this run is logged."""
+        for name, state in state_dict.items():
+            hook = self._named.get(name)
+            if isinstance(hook, Stateful):
+                hook.load_state_dict(state)
+            else:
+                _log.warning(
+                    "the checkpoint has the state of a hook %r, which this run does not have", name
+                )
+
+    def _free(self, name: str) -> str:
+        number, free = 1, name
+        while free in self._named:
+            number += 1
+            free = f"{name}_{number}"
+        return free
+
+    def _overrides(self, point: str) -> tuple[Method, ...]:
+        base = getattr(Hook, point, None)
+        found = []
+        for hook in self:
+            method = getattr(hook, point, None)
+            if method is not None and getattr(method, "__func__", method) is not base:
+                found.append(method)
+        return tuple(found)
+
+
+def _level(rank: int) -> str:
+    try:
+        return Priority(rank).name
+    except ValueError:
+        return str(rank)

@@ -1,0 +1,121 @@
+"""The shapes that rooms of the runner need of each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from torch.utils.data import DataLoader
+
+from engine_config import Config
+from engine_evaluator import Evaluator
+from engine_logging import MessageHub, MMLogger
+from engine_runner._progress import Progress
+from engine_runner._types import Model
+from engine_visualization import Visualizer
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What survives a restart: it returns its state, and takes it back.
+
+    A state holds plain values and tensors only, as it is loaded without running code.
+    """
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Take over a state that `state_dict` returned."""
+
+
+class Loop(Protocol):
+    """A pass, or many, over the batches of a data loader."""
+
+    @property
+    def dataloader(self) -> Any:
+        """The data loader."""
+
+    def run(self) -> Any:
+        """Execute the loop."""
+
+
+class Run(Protocol):
+    """The run as its loops, hooks and log processor see it; `Runner` documents each name."""
+
+    model: Model
+    cfg: Config
+    logger: MMLogger
+    message_hub: MessageHub
+    visualizer: Visualizer
+    log_processor: Any
+    progress: Progress
+    param_schedulers: Any
+
+    @property
+    def experiment_name(self) -> str: ...
+    @property
+    def timestamp(self) -> str: ...
+    @property
+    def work_dir(self) -> str: ...
+    @property
+    def log_dir(self) -> str: ...
+    @property
+    def is_main(self) -> bool: ...
+    @property
+    def distributed(self) -> bool: ...
+    @property
+    def world_size(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def diff_rank_seed(self) -> bool: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def iter(self) -> int: ...
+    @property
+    def max_epochs(self) -> int: ...
+    @property
+    def max_iters(self) -> int: ...
+    @property
+    def trains_by_epoch(self) -> bool: ...
+    @property
+    def optim_wrapper(self) -> Any: ...
+    @property
+    def val_loop(self) -> Loop | None: ...
+    @property
+    def train_dataloader(self) -> DataLoader[Any]: ...
+    @property
+    def val_dataloader(self) -> DataLoader[Any]: ...
+    @property
+    def test_dataloader(self) -> DataLoader[Any]: ...
+
+    def build_dataloader(
+        self,
+        dataloader: DataLoader[Any] | Mapping[str, Any],
+        seed: int | None = None,
+        diff_rank_seed: bool = False,
+    ) -> DataLoader[Any]:
+        """Return the data loader of a config, or the loader given."""
+
+    def build_evaluator(
+        self, evaluator: Evaluator | Mapping[str, Any] | Sequence[Any]
+    ) -> Evaluator:
+        """Return the evaluator of metrics or configs, or the evaluator given."""
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call every hook that acts at a point."""
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: Mapping[str, Any] | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: Mapping[str, Any] | None = None,
+        by_epoch: bool = True,
+        backend_args: Mapping[str, Any] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> str:
+        """Save a checkpoint, and return its path."""

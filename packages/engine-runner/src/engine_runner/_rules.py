@@ -1,0 +1,121 @@
+"""Rules about the values of settings that no signature shows.
+
+Each rule yields the key path and the message of every mistake. `Settings` and the builders raise
+the first one, the check reports all of them with file and line.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from logging import getLevelNamesMapping
+from typing import Any
+
+from torch.optim import Optimizer
+
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+
+Mistakes = Iterator[tuple[str, str]]
+
+
+def dataloader_rule(key: str, value: Any) -> Mistakes:
+    """Yield the mistakes of a data loader's config; a built loader has none."""
+    if not isinstance(value, Mapping):
+        return
+    if value.get("shuffle"):
+        yield (
+            f"{key}.shuffle",
+            "a dataloader config takes no 'shuffle', because a sampler sets the order; write "
+            "sampler=dict(type='DefaultSampler', shuffle=True)",
+        )
+    elif value.get("sampler") is None and value.get("batch_sampler") is None:
+        yield (
+            key,
+            "a dataloader config needs a 'sampler', such as "
+            "sampler=dict(type='DefaultSampler', shuffle=False)",
+        )
+
+
+def train_cfg_rule(key: str, value: Any) -> Mistakes:
+    """Yield what keeps the training loop from being chosen."""
+    if not isinstance(value, Mapping):
+        return
+    if "type" in value and "by_epoch" in value:
+        yield (
+            f"{key}.by_epoch",
+            f"{key} sets type={value['type']!r} and by_epoch={value['by_epoch']!r}; "
+            "by_epoch only chooses a type, so remove one of them",
+        )
+    elif "type" not in value and "by_epoch" not in value:
+        yield key, f"{key} needs by_epoch=True or False, or the type of a loop"
+
+
+def auto_scale_lr_rule(key: str, value: Any) -> Mistakes:
+    """Yield a scaling that is enabled without the batch size to scale from."""
+    if isinstance(value, Mapping) and value.get("enable") and "base_batch_size" not in value:
+        yield (
+            key,
+            f"{key} needs base_batch_size: the number of samples per update that lr is chosen for",
+        )
+
+
+def optim_wrapper_rule(key: str, value: Any) -> Mistakes:
+    """Yield an optimizer's config that nothing can be built from."""
+    if not isinstance(value, Mapping) or "constructor" in value:
+        return
+    optimizer = value.get("optimizer")
+    if optimizer is not None and not isinstance(optimizer, Mapping | Optimizer):
+        yield (
+            f"{key}.optimizer",
+            f"{key}.optimizer must be an Optimizer or a config, got {optimizer!r}",
+        )
+    parts = [part for name, part in value.items() if name != "type"]
+    if optimizer is None and (not parts or any(isinstance(part, Mapping) for part in parts)):
+        yield (
+            key,
+            f"{key} needs an 'optimizer'; configs of several optimizers need a 'constructor' that "
+            f"distributes the parameters among them; got the keys {sorted(value)}",
+        )
+
+
+def hooks_rule(key: str, value: Any) -> Mistakes:
+    """Yield entries that are neither a hook nor the config of one."""
+    entries = value.items() if key == "default_hooks" else enumerate(_listed(value))
+    for name, hook in entries:
+        plain = isinstance(hook, str | int | float | Sequence)
+        if plain or (isinstance(hook, Mapping) and "type" not in hook):
+            yield (
+                f"{key}.{name}",
+                f"{key}.{name} must be a Hook or a config such as dict(type='EMAHook'), "
+                f"got {hook!r}",
+            )
+
+
+def launcher_rule(key: str, value: Any) -> Mistakes:
+    """Yield a launcher that does not exist."""
+    if value not in LAUNCHERS:
+        yield key, f"{key} must be one of {', '.join(LAUNCHERS)}, got {value!r}"
+
+
+def log_level_rule(key: str, value: Any) -> Mistakes:
+    """Yield a level that does not exist."""
+    names = getLevelNamesMapping()
+    if not isinstance(value, int) and value not in names:
+        yield key, f"{key} must be one of {', '.join(names)} or a number, got {value!r}"
+
+
+def randomness_rule(key: str, value: Any) -> Mistakes:
+    """Yield a seed that is not an integer."""
+    seed = value.get("seed") if isinstance(value, Mapping) else None
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        yield f"{key}.seed", f"{key}.seed must be an integer or None, got {seed!r}"
+
+
+def compile_rule(key: str, value: Any) -> Mistakes:
+    """Yield a value that is neither a switch nor options."""
+    if not isinstance(value, bool | Mapping):
+        yield (
+            key,
+            f"{key} must be True, False or options such as dict(mode='default'), got {value!r}",
+        )
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return [value] if isinstance(value, Mapping) else list(value or ())

@@ -1,0 +1,61 @@
+"""Log what differs between a saved run and the run that resumes it."""
+
+import logging
+from collections.abc import Mapping
+from difflib import unified_diff
+from typing import Any
+
+_log = logging.getLogger("engine.runner")
+_MOST_CHANGES = 20
+_OF_ONE_RUN = ("resume =", "load_from =", "launcher =", "work_dir =")
+
+
+def warn_of_changes(meta: Mapping[str, Any], *, seed: int | None, world_size: int) -> None:
+    """Log the facts that keep a resumed run from repeating the saved one.
+
+    Args:
+        meta: The checkpoint's ``meta``.
+        seed: The seed of this run.
+        world_size: The number of processes of this run.
+    """
+    for name, now in (("seed", seed), ("world_size", world_size)):
+        before = meta.get(name)
+        if before is not None and before != now:
+            _log.warning(
+                "the checkpoint was saved with %s=%s, this run has %s: the resumed run will differ "
+                "from an uninterrupted one",
+                name,
+                before,
+                now,
+            )
+
+
+def warn_of_new_config(before: str | None, now: str) -> None:
+    """Log the lines of the config that have changed since the checkpoint was saved.
+
+    Args:
+        before: The text of the checkpoint's config, if it has one.
+        now: The text of this run's config.
+    """
+    changes = _changed_lines(before or "", now)
+    if not before or not now or not changes:
+        return
+    shown = changes[:_MOST_CHANGES]
+    if len(changes) > len(shown):
+        shown.append(f"... and {len(changes) - len(shown)} more lines")
+    _log.warning(
+        "the config has changed since the checkpoint was saved:\n%s\nOptimizers and schedules "
+        "continue with the settings of the checkpoint; to restart them from its weights, use "
+        "load_from with resume=False",
+        "\n".join(shown),
+    )
+
+
+def _changed_lines(before: str, now: str) -> list[str]:
+    """Return the lines that differ, without those that differ in every run."""
+    former, present = (
+        [line for line in text.splitlines() if not line.startswith(_OF_ONE_RUN)]
+        for text in (before, now)
+    )
+    changes = unified_diff(former, present, n=0, lineterm="")
+    return [line for line in changes if not line.startswith(("---", "+++", "@@"))]

@@ -1,0 +1,289 @@
+"""Save, load and resume checkpoints. `CheckpointHook` decides when to save."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from engine_fileio import join_path
+from engine_model.weights import (
+    CheckpointError,
+    CheckpointLoader,
+    LoadReport,
+    StateDictError,
+    revise_names,
+    weights_in,
+)
+from engine_runner._progress import Progress
+from engine_runner._protocols import Run, Stateful
+from engine_runner._version import __version__
+from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
+from engine_runner.checkpoint._latest import checkpoints_beside, find_latest_checkpoint
+from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.strategies import Strategy, current_device
+
+_log = logging.getLogger("engine.runner")
+
+
+class Checkpointer:
+    """Save, load and resume the state of a run, by name.
+
+    Args:
+        strategy: Saves and loads the weights of the model.
+        writer: Writes checkpoints to their storage; a `PlainWriter` by default.
+
+    Attributes:
+        load_report: The weights of the last loaded checkpoint that did not fit the model;
+            ``None`` before.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from engine_runner.strategies import SingleDeviceStrategy
+        >>> model, strategy = nn.Linear(1, 1), SingleDeviceStrategy(torch.device("cpu"))
+        >>> checkpointer = Checkpointer(strategy)
+        >>> path = f"{tempfile.mkdtemp()}/iter_7.pth"
+        >>> checkpoint = checkpointer.collect(model, {}, Progress(iter=7))
+        >>> checkpointer.write(checkpoint, path)
+        >>> checkpointer.read(path)["meta"]["iter"]
+        7
+    """
+
+    def __init__(self, strategy: Strategy, writer: Writer | None = None) -> None:
+        self.strategy = strategy
+        self.writer: Writer = writer or PlainWriter()
+        self.load_report: LoadReport | None = None
+        self._started = False
+
+    def collect(
+        self,
+        model: nn.Module,
+        states: Mapping[str, Stateful],
+        progress: Progress,
+        meta: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return a checkpoint of the run. All ranks must call this.
+
+        Args:
+            model: The model, in its wrapper.
+            states: Everything else to save, by its key in the checkpoint.
+            progress: The counters to save.
+            meta: Plain facts about the run, added to the checkpoint's ``meta``.
+        """
+        saved = time.strftime("%Y%m%d_%H%M%S")
+        return {
+            "meta": {"epoch": progress.epoch, "iter": progress.iter, "time": saved, **(meta or {})},
+            "progress": progress.state_dict(),
+            "state_dict": self.strategy.model_state(model),
+            **{name: state.state_dict() for name, state in states.items()},
+        }
+
+    def write(
+        self,
+        checkpoint: dict[str, Any],
+        path: str,
+        *,
+        backend_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a collected checkpoint. All ranks must call this; see `Writer.write`."""
+        self.writer.write(checkpoint, path, backend_args=backend_args)
+
+    def read(self, filename: str, map_location: str | Callable[..., Any] = "cpu") -> dict[str, Any]:
+        """Read a checkpoint.
+
+        Args:
+            filename: A path or URI.
+            map_location: The device of the tensors; ``"default"`` for the run's device.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or it is damaged. A note names the other
+                checkpoints of the folder.
+        """
+        if map_location == "default":
+            map_location = str(current_device())
+        try:
+            checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(
+                filename, map_location=map_location
+            )
+        except CheckpointError as error:
+            others = checkpoints_beside(filename)
+            if others:
+                error.add_note(f"other checkpoints are there: {', '.join(others)}")
+            raise
+        return checkpoint
+
+    def load_weights(
+        self,
+        model: nn.Module,
+        checkpoint: Mapping[str, Any],
+        *,
+        strict: bool = False,
+        revise_keys: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Load the weights of a checkpoint; ``load_report`` then has what did not fit.
+
+        Args:
+            model: The model, in its wrapper.
+            checkpoint: The checkpoint that `read` returned.
+            strict: Raise if a weight is missing or unexpected.
+            revise_keys: Patterns and replacements by which keys are renamed.
+
+        Raises:
+            StateDictError: If ``strict`` and something does not fit.
+        """
+        state = revise_names(weights_in(checkpoint), revise_keys or [])
+        self.load_report = self.strategy.load_model_state(model, state, strict=strict)
+
+    def check_weights(self, filename: str, model_name: str, way_out: str) -> None:
+        """Raise if the loaded checkpoint left weights of the model as they were.
+
+        Args:
+            filename: The checkpoint, for the message.
+            model_name: The model, for the message.
+            way_out: What to do instead, for the message.
+
+        Raises:
+            StateDictError: The checkpoint lacks weights of the model, or has them in another
+                shape.
+        """
+        report = self.load_report
+        if report is not None and (report.missing or report.mismatched or report.errors):
+            raise StateDictError(
+                f"{filename} is not a checkpoint of this {model_name}\n{report}\n{way_out}"
+            )
+
+    def save(
+        self,
+        run: Run,
+        folder: str,
+        filename: str,
+        states: Mapping[str, Stateful],
+        *,
+        progress: Progress,
+        meta: Mapping[str, Any],
+        backend_args: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Collect a checkpoint of a run, call its hooks, write it, and return its path.
+
+        All ranks must call this.
+
+        Args:
+            run: The run.
+            folder: The folder, in any storage of engine-fileio.
+            filename: The name of the file.
+            states: See `collect`.
+            progress: The counters to save.
+            meta: Plain facts, added to those of the run.
+            backend_args: Arguments of the storage backend.
+
+        Raises:
+            OSError: The storage is full or not writable; an older file is left as it was.
+        """
+        facts = {
+            "cfg": run.cfg.pretty_text,
+            "seed": run.seed,
+            "world_size": run.world_size,
+            "experiment_name": run.experiment_name,
+            "engine_version": __version__,
+        }
+        checkpoint = self.collect(run.model, states, progress, {**facts, **meta})
+        run.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+        path = join_path(folder, filename, backend_args=backend_args)
+        self.write(checkpoint, path, backend_args=backend_args)
+        return path
+
+    def load(
+        self,
+        run: Run,
+        filename: str,
+        map_location: str | Callable[..., Any],
+        *,
+        strict: bool,
+        revise_keys: list[tuple[str, str]],
+    ) -> dict[str, Any]:
+        """Read a checkpoint, call the hooks of the run, load its weights, and return it.
+
+        Args:
+            run: The run.
+            filename: A path or URI.
+            map_location: See `read`.
+            strict: See `load_weights`.
+            revise_keys: See `load_weights`.
+        """
+        checkpoint = self.read(filename, map_location)
+        run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
+        run.logger.info(f"Load checkpoint from {filename}")
+        return checkpoint
+
+    def resume(
+        self, run: Run, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]
+    ) -> None:
+        """Set the counters of a run, restore its states, and log what has changed since.
+
+        Args:
+            run: The run.
+            checkpoint: The checkpoint, whose weights are loaded.
+            states: See `restore`.
+
+        Raises:
+            ValueError: The checkpoint has no counters, or a state does not fit its part.
+        """
+        load_progress(checkpoint, run.progress)
+        meta = checkpoint.get("meta", {})
+        warn_of_changes(meta, seed=run.seed, world_size=run.world_size)
+        warn_of_new_config(meta.get("cfg"), run.cfg.pretty_text)
+        self.restore(checkpoint, states)
+        run.logger.info(f"resumed epoch: {run.epoch}, iter: {run.iter}")
+
+    def source(self, load_from: str | None, work_dir: str, *, resumes: bool) -> str | None:
+        """Return the checkpoint that a run starts from, the first time; None if there is none.
+
+        Args:
+            load_from: The checkpoint that the settings name.
+            work_dir: The folder whose latest checkpoint is resumed otherwise.
+            resumes: Whether the run is to be resumed.
+        """
+        if self._started:
+            return None
+        self._started = True
+        if load_from is not None or not resumes:
+            return load_from
+        latest = find_latest_checkpoint(work_dir)
+        if latest is not None:
+            _log.info("Auto resumed from the latest checkpoint %s.", latest)
+        return latest
+
+    def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
+        """Give each part the state that the checkpoint has for it.
+
+        Args:
+            checkpoint: The checkpoint that `read` returned.
+            states: The parts by their keys, in the order in which they are restored.
+
+        Raises:
+            ValueError: A state does not fit its part.
+        """
+        for name, state in states.items():
+            if name in checkpoint:
+                state.load_state_dict(checkpoint[name])
+
+    def finish(self) -> None:
+        """Return when every checkpoint is completely written."""
+        self.writer.finish()
+
+
+def load_progress(checkpoint: Mapping[str, Any], progress: Progress) -> None:
+    """Set the counters to those of a checkpoint, of this engine or of another.
+
+    Raises:
+        ValueError: The checkpoint has weights alone.
+    """
+    state = checkpoint.get("progress") or checkpoint.get("meta")
+    if not isinstance(state, Mapping) or "iter" not in state:
+        raise ValueError(
+            "the checkpoint has no epoch and iteration, so training cannot be resumed from it; "
+            "load its weights alone with resume=False"
+        )
+    progress.load_state_dict(state)

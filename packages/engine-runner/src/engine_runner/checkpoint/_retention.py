@@ -1,0 +1,46 @@
+"""Choose the checkpoints to keep."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Retention:
+    """The checkpoints of a run that exist, oldest first, and the most to keep.
+
+    Args:
+        most: The number of checkpoints to keep; -1 keeps all.
+
+    Example:
+        >>> retention = Retention(most=2)
+        >>> for name in ("epoch_1.pth", "epoch_2.pth", "epoch_3.pth"):
+        ...     retention.add(name)
+        >>> retention.take_surplus()
+        ['epoch_1.pth']
+        >>> retention.names
+        ['epoch_2.pth', 'epoch_3.pth']
+    """
+
+    def __init__(self, most: int = -1) -> None:
+        self.most = most
+        self.names: list[str] = []
+
+    def add(self, name: str) -> None:
+        """Add a checkpoint as the newest one.
+
+        Called before it is saved, so that the checkpoint's own state has it, too.
+        """
+        self.names = [*(other for other in self.names if other != name), name]
+
+    def take_surplus(self) -> list[str]:
+        """Remove the oldest names beyond the most to keep, and return them."""
+        surplus = max(0, len(self.names) - self.most) if self.most > 0 else 0
+        removed, self.names = self.names[:surplus], self.names[surplus:]
+        return removed
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the names."""
+        return {"names": list(self.names)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over the names of a saved run."""
+        self.names = [str(name) for name in state_dict["names"]]

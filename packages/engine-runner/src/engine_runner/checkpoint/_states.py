@@ -1,0 +1,145 @@
+"""The parts of a run as a checkpoint saves and restores them, each `Stateful`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine_model import gather_tensors, spread_optimizer_state
+from engine_runner._protocols import Run, Stateful
+from engine_runner.environment import capture_random_states, restore_random_states
+from engine_runner.parts import Parts
+
+
+class OptimizerStates:
+    """The state of one optimizer wrapper, or of several; all ranks must save together.
+
+    Args:
+        optim_wrapper: An `engine_optim.OptimWrapper` or `engine_optim.OptimWrapperDict`.
+    """
+
+    def __init__(self, optim_wrapper: Any) -> None:
+        self._optim_wrapper = optim_wrapper
+
+    def state_dict(self) -> Any:
+        """Return the whole state, gathered from the shards of all ranks."""
+        return gather_tensors(self._optim_wrapper.state_dict())
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Take over a whole state; each rank keeps what its shards need."""
+        self._optim_wrapper.load_state_dict(state_dict)
+        several = hasattr(self._optim_wrapper, "values")
+        for wrapper in self._optim_wrapper.values() if several else [self._optim_wrapper]:
+            spread_optimizer_state(wrapper.optimizer)
+
+
+class ScheduleStates:
+    """The states of a list of schedules, or of a list for each optimizer.
+
+    Args:
+        schedules: The schedules of the run.
+    """
+
+    def __init__(self, schedules: Any) -> None:
+        self._schedules = schedules
+
+    def state_dict(self) -> Any:
+        """Return the states in the structure of the schedules."""
+        return _schedule_states(self._schedules)
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Give each schedule its state back; a run without schedules ignores them.
+
+        Raises:
+            ValueError: The run has other schedules than the checkpoint.
+        """
+        if self._schedules:
+            _load_schedules(self._schedules, state_dict)
+
+
+class LoaderPosition:
+    """The position of a data loader that has one.
+
+    Args:
+        dataloader: The training data.
+    """
+
+    def __init__(self, dataloader: Any) -> None:
+        self._dataloader = dataloader
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """Return the position, or None for a loader without ``state_dict``."""
+        stateful = hasattr(self._dataloader, "state_dict")
+        return self._dataloader.state_dict() if stateful else None
+
+    def load_state_dict(self, state_dict: Mapping[str, Any] | None) -> None:
+        """Continue at the position that the checkpoint has, if it has one."""
+        if state_dict and hasattr(self._dataloader, "load_state_dict"):
+            self._dataloader.load_state_dict(state_dict)
+
+
+class RandomStates:
+    """The random number generators of all ranks; all ranks must save together."""
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return the generators' states in rank order."""
+        return capture_random_states()
+
+    def load_state_dict(self, state_dict: list[dict[str, Any]]) -> None:
+        """Set the generators of this rank back."""
+        restore_random_states(state_dict)
+
+
+def run_states(
+    run: Run, parts: Parts, hooks: Stateful, include: Mapping[str, bool], *, saving: bool
+) -> dict[str, Stateful]:
+    """Return the states of a run by their keys in a checkpoint, in the order of restoring.
+
+    A run without training has none but its message hub to restore.
+
+    Args:
+        run: The run.
+        parts: The parts of the run.
+        hooks: The hooks of the run.
+        include: Whether ``"optimizer"`` and ``"param_schedulers"`` are included.
+        saving: Whether the states are saved, which builds nothing.
+    """
+    trains = parts.configured("train_cfg")
+    states: dict[str, Stateful] = {"message_hub": run.message_hub}
+    if include["optimizer"] and (parts.built("optim_wrapper") if saving else trains):
+        states["optimizer"] = OptimizerStates(run.optim_wrapper)
+    if include["param_schedulers"] and (saving or trains):
+        states["param_schedulers"] = ScheduleStates(run.param_schedulers)
+    if trains:
+        states["dataloader"] = LoaderPosition(run.train_dataloader)
+        states["hooks"] = hooks
+    if saving or trains:  # last, as building the parts above draws random numbers
+        states["random"] = RandomStates()
+    return states
+
+
+def _schedule_states(schedules: Any) -> Any:
+    if isinstance(schedules, Mapping):
+        return {name: _schedule_states(group) for name, group in schedules.items()}
+    return [schedule.state_dict() for schedule in schedules or ()]
+
+
+def _load_schedules(schedules: Any, states: Any) -> None:
+    if isinstance(schedules, Mapping):
+        if not isinstance(states, Mapping) or states.keys() != schedules.keys():
+            raise ValueError(
+                f"the checkpoint has schedules for {_names(states)}, the run for "
+                f"{_names(schedules)}; resume with resume_param_scheduler=False to restart them"
+            )
+        for name, group in schedules.items():
+            _load_schedules(group, states[name])
+        return
+    if len(states) != len(schedules):
+        raise ValueError(
+            f"the checkpoint has {len(states)} parameter schedulers, the run has "
+            f"{len(schedules)}; resume with resume_param_scheduler=False to restart them"
+        )
+    for schedule, state in zip(schedules, states, strict=True):
+        schedule.load_state_dict(state)
+
+
+def _names(entries: Any) -> str:
+    return ", ".join(sorted(entries)) if isinstance(entries, Mapping) else "one optimizer"

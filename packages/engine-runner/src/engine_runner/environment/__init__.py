@@ -1,0 +1,23 @@
+"""The process around a run: devices, random numbers, folders, names and the report of them."""
+
+from engine_runner.environment._folders import create_log_dir, experiment_name
+from engine_runner.environment._process import prepare_process, setup_environment
+from engine_runner.environment._report import environment_report
+from engine_runner.environment._run_info import RunInfo
+from engine_runner.environment._seeds import (
+    capture_random_states,
+    restore_random_states,
+    set_random_seed,
+)
+
+__all__ = [
+    "RunInfo",
+    "capture_random_states",
+    "create_log_dir",
+    "environment_report",
+    "experiment_name",
+    "prepare_process",
+    "restore_random_states",
+    "set_random_seed",
+    "setup_environment",
+]

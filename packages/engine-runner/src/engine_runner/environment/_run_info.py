@@ -1,0 +1,98 @@
+"""The facts that identify a run."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from engine_dist import get_rank, get_world_size, is_distributed
+from engine_runner.environment._folders import create_log_dir, experiment_name
+from engine_runner.environment._seeds import set_random_seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """The facts that identify a run: names, folders, ranks and seed.
+
+    Attributes:
+        experiment_name: The name of the run, unique in this process.
+        log_folder: The folder of this run's logs, ``work_dir/<timestamp>``; absolute.
+        launcher: How the processes were started.
+        rank: The rank of this process.
+        world_size: The number of processes.
+        distributed: Whether there is a process group.
+        seed: The seed of the run, equal on all ranks.
+        deterministic: Whether only deterministic algorithms are used.
+        diff_rank_seed: Whether each rank's generators start differently.
+
+    Example:
+        >>> folder = Path("/runs/digits/20260102_030405")
+        >>> info = RunInfo(experiment_name="digits", log_folder=folder)
+        >>> info.timestamp, info.work_dir
+        ('20260102_030405', '/runs/digits')
+    """
+
+    experiment_name: str
+    log_folder: Path
+    launcher: str = "none"
+    rank: int = 0
+    world_size: int = 1
+    distributed: bool = False
+    seed: int = 0
+    deterministic: bool = False
+    diff_rank_seed: bool = False
+
+    @classmethod
+    def begin(
+        cls, work_dir: str | Path, *, launcher: str, name: str | None, config_file: str | None
+    ) -> Self:
+        """Create the log folder of a new run, and return its facts. All ranks must call this.
+
+        Args:
+            work_dir: The folder of the checkpoints.
+            launcher: How the processes were started.
+            name: The name of the experiment, if it has one.
+            config_file: The file whose name is taken otherwise.
+        """
+        folder = create_log_dir(Path(work_dir).absolute())
+        return cls(
+            experiment_name=experiment_name(name, config_file, folder.name),
+            log_folder=folder,
+            launcher=launcher,
+            rank=get_rank(),
+            world_size=get_world_size(),
+            distributed=is_distributed(),
+        )
+
+    def seeded(self, seed: int | None, *, deterministic: bool, diff_rank_seed: bool) -> Self:
+        """Seed every generator of this process, and return the facts with the seed."""
+        return replace(
+            self,
+            seed=set_random_seed(seed, deterministic, diff_rank_seed),
+            deterministic=deterministic,
+            diff_rank_seed=diff_rank_seed,
+        )
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files of the run."""
+        return self.rank == 0
+
+    @property
+    def log_dir(self) -> str:
+        """The folder of this run's logs."""
+        return str(self.log_folder)
+
+    @property
+    def work_dir(self) -> str:
+        """The folder of the checkpoints, and of the log folders of all runs."""
+        return str(self.log_folder.parent)
+
+    @property
+    def timestamp(self) -> str:
+        """The name of the log folder: when the run started."""
+        return self.log_folder.name
+
+    @property
+    def log_file(self) -> str:
+        """The log file of rank 0."""
+        return str(self.log_folder / f"{self.timestamp}.log")

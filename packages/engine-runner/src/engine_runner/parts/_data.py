@@ -1,0 +1,98 @@
+"""Build a data loader: dataset, sampler, batch sampler, collate function and workers."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from engine_dataset import ResumableDataLoader, worker_init_fn
+from engine_dist import get_rank
+from engine_registry import COLLATE_FUNCTIONS, DATA_SAMPLERS, DATASETS
+from engine_runner._errors import SettingsError
+from engine_runner._settings import TABLE
+from engine_runner._types import Config
+
+
+def build_dataloader(
+    dataloader: DataLoader[Any] | Config, seed: int | None = None, diff_rank_seed: bool = False
+) -> DataLoader[Any]:
+    """Return the data loader of a config, or the loader given.
+
+    Args:
+        dataloader: A loader, or the arguments of `torch.utils.data.DataLoader` with configs for
+            ``dataset``, ``sampler``, ``batch_sampler``, ``collate_fn`` and ``worker_init_fn``.
+        seed: Seed of the sampler and, with the rank and the worker's number, of the workers.
+        diff_rank_seed: Whether ranks are seeded differently. The sampler then gets no seed, and
+            draws one that all ranks share.
+
+    Raises:
+        SettingsError: A key is unknown or missing, there is neither ``sampler`` nor
+            ``batch_sampler``, or there is ``shuffle``.
+        TypeError: ``dataloader`` is neither a loader nor a config.
+    """
+    if isinstance(dataloader, DataLoader):
+        return dataloader
+    if not isinstance(dataloader, Mapping):
+        raise TypeError(f"a dataloader must be a DataLoader or a config, got {dataloader!r}")
+    for _, message in TABLE["train_dataloader"].mistakes("dataloader", dataloader):
+        raise SettingsError(message)
+    config = dict(dataloader)
+    dataset = _build_dataset(config.pop("dataset"))
+    sampler = config.pop("sampler", None)
+    if isinstance(sampler, Mapping):
+        sampler_seed = None if diff_rank_seed else seed
+        sampler = DATA_SAMPLERS.build(
+            sampler, default_args={"dataset": dataset, "seed": sampler_seed}
+        )
+    batch_sampler = config.pop("batch_sampler", None)
+    if isinstance(batch_sampler, Mapping):
+        batch_sampler = DATA_SAMPLERS.build(
+            batch_sampler,
+            default_args={"sampler": sampler, "batch_size": config.pop("batch_size")},
+        )
+    if batch_sampler is not None:
+        config.pop("batch_size", None)
+        sampler = None
+    config["collate_fn"] = _build_function(config.get("collate_fn", {"type": "pseudo_collate"}))
+    config["worker_init_fn"] = _worker_init(config, seed)
+    # Its own generator: with the global one, the number of batches read changes dropout.
+    config.setdefault("generator", torch.Generator().manual_seed(seed or 0))
+    return ResumableDataLoader(dataset, sampler=sampler, batch_sampler=batch_sampler, **config)
+
+
+def _build_dataset(dataset: Any) -> Any:
+    if not isinstance(dataset, Mapping):
+        return dataset
+    built = DATASETS.build(dataset)
+    if hasattr(built, "full_init"):
+        built.full_init()
+    return built
+
+
+def _build_function(function: Any) -> Any:
+    """Return the function that a config names, with the config's other keys bound."""
+    if not isinstance(function, Mapping):
+        return function
+    arguments = dict(function)
+    kind = arguments.pop("type")
+    found = kind if callable(kind) else COLLATE_FUNCTIONS.get(kind)
+    if found is None:
+        raise KeyError(
+            f"{kind!r} is not among the collate functions: {sorted(COLLATE_FUNCTIONS.module_dict)}"
+        )
+    return partial(found, **arguments) if arguments else found
+
+
+def _worker_init(config: Config, seed: int | None) -> Any:
+    given = config.get("worker_init_fn")
+    if given is not None and not isinstance(given, Mapping):
+        return given
+    if seed is None and given is None:
+        return None
+    arguments = dict(given or {})
+    kind = arguments.pop("type", worker_init_fn)
+    function = kind if callable(kind) else _build_function({"type": kind})
+    shared = {"num_workers": config.get("num_workers", 0), "rank": get_rank(), "seed": seed or 0}
+    return partial(function, **shared, **arguments)

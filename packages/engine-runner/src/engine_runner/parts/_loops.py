@@ -1,0 +1,38 @@
+"""Build the loops."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine_registry import LOOPS
+from engine_runner._errors import SettingsError
+from engine_runner._settings import TABLE, Settings
+
+
+def build_loop(key: str, loop: Any, runner: Any, settings: Settings) -> Any:
+    """Return the loop of a config, or the loop given.
+
+    A config without ``type`` gets the one that the key's row implies: ``train_cfg`` chooses it by
+    ``by_epoch``.
+
+    Args:
+        key: ``"train_cfg"``, ``"val_cfg"`` or ``"test_cfg"``.
+        loop: A loop or its config.
+        runner: The run that the loop is a part of.
+        settings: The settings of the run, with the loop's data loader and evaluator.
+
+    Raises:
+        SettingsError: The config has both ``type`` and ``by_epoch``, or ``train_cfg`` has neither.
+    """
+    if not isinstance(loop, Mapping):
+        return loop
+    row = TABLE[key]
+    for _, message in row.mistakes(key, loop):
+        raise SettingsError(message)
+    config = row.with_type(loop)
+    for name in row.takes:
+        config.pop(name, None)
+    mode = key.removesuffix("_cfg")
+    supplied = {"runner": runner}
+    for name in row.adds[1:]:
+        supplied[name] = getattr(settings, f"{mode}_{name}")
+    return LOOPS.build(config, default_args=supplied)

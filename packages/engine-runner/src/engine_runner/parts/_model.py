@@ -1,0 +1,30 @@
+"""Build the model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from engine_registry import MODELS
+from engine_runner._types import Config
+
+
+def build_model(model: nn.Module | Config, data_preprocessor: Any = None) -> nn.Module:
+    """Return the model of a config, or the model given.
+
+    Args:
+        model: A model or its config.
+        data_preprocessor: The preprocessor of a config that has none.
+
+    Raises:
+        TypeError: ``model`` is neither a module nor a config.
+    """
+    if isinstance(model, nn.Module):
+        return model
+    if not isinstance(model, Mapping):
+        raise TypeError(f"model must be a torch.nn.Module or a config, got {type(model).__name__}")
+    config = dict(model)
+    if data_preprocessor is not None:
+        config.setdefault("data_preprocessor", data_preprocessor)
+    built: nn.Module = MODELS.build(config)
+    return built

@@ -1,0 +1,149 @@
+"""Build optimizers and schedules, and scale learning rates to the batch size."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from torch import nn
+from torch.optim import Optimizer
+
+from engine_dist import get_world_size
+from engine_optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from engine_registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
+from engine_runner._errors import SettingsError
+from engine_runner._rules import auto_scale_lr_rule, optim_wrapper_rule
+from engine_runner._settings import TABLE
+from engine_runner._types import Config
+
+Schedules: TypeAlias = list[Any] | dict[str, list[Any]]
+
+_log = logging.getLogger("engine.runner")
+
+
+def build_optimizers(model: nn.Module, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
+    """Return the wrapper of an optimizer, of a config, or of a mapping of built wrappers.
+
+    Args:
+        model: The model, whose parameters a config's optimizers update.
+        optim_wrapper: A wrapper, an optimizer, a config, or a mapping of name to wrapper.
+
+    Raises:
+        SettingsError: A config has no optimizer, or several without a ``constructor``.
+        TypeError: ``optim_wrapper`` is none of these.
+    """
+    if isinstance(optim_wrapper, OptimWrapper):
+        return optim_wrapper
+    if isinstance(optim_wrapper, Optimizer):
+        return OptimWrapper(optim_wrapper)
+    if not isinstance(optim_wrapper, Mapping):
+        raise TypeError(
+            "optim_wrapper must be an OptimWrapper, an Optimizer or a config, got "
+            f"{type(optim_wrapper).__name__}"
+        )
+    for _, message in optim_wrapper_rule("optim_wrapper", optim_wrapper):
+        raise SettingsError(message)
+    config = TABLE["optim_wrapper"].with_type(optim_wrapper)
+    optimizer = config.get("optimizer")
+    if isinstance(optimizer, Optimizer):
+        built: OptimWrapper = OPTIM_WRAPPERS.build(config)
+        return built
+    if isinstance(optimizer, Mapping) or "constructor" in config:
+        return build_optim_wrapper(model, dict(optim_wrapper))
+    wrappers = {name: part for name, part in config.items() if name != "type"}
+    return OptimWrapperDict(**wrappers)
+
+
+def build_run_schedulers(
+    schedulers: Any, optim_wrapper: Any, loop: Any, *, by_epoch: bool
+) -> Schedules:
+    """Return the schedules of a training, which end with it where they set no end of their own.
+
+    Args:
+        schedulers: See `build_schedulers`.
+        optim_wrapper: The optimizers whose parameters are scheduled.
+        loop: The training loop.
+        by_epoch: Whether the loop counts epochs.
+    """
+    ends = {False: loop.max_iters, **({True: loop.max_epochs} if by_epoch else {})}
+    try:
+        length = len(loop.dataloader)
+    except TypeError:  # an iterable dataset has no length
+        length = 0
+    return build_schedulers(
+        schedulers, optim_wrapper, epoch_length=length or loop.max_iters, ends=ends
+    )
+
+
+def build_schedulers(
+    schedulers: Any, optim_wrapper: Any, *, epoch_length: int, ends: Mapping[bool, int]
+) -> Any:
+    """Return a list of schedules; with several optimizers, a list for each by name.
+
+    Args:
+        schedulers: A schedule, a config, a list of these, or a mapping of optimizer name to them.
+        optim_wrapper: The optimizers whose parameters are scheduled.
+        epoch_length: Iterations per epoch, for ``convert_to_iter_based``.
+        ends: The ``end`` of schedules that set none, by their ``by_epoch``.
+
+    Raises:
+        SettingsError: A mapping names other optimizers than there are.
+    """
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        names = list(optim_wrapper.keys())
+        separate = isinstance(schedulers, Mapping) and "type" not in schedulers
+        if separate and set(schedulers) != set(names):
+            raise SettingsError(
+                f"param_scheduler names {sorted(schedulers)}, the optimizers are {sorted(names)}"
+            )
+        return {
+            name: build_schedulers(
+                schedulers[name] if separate else schedulers,
+                optim_wrapper[name],
+                epoch_length=epoch_length,
+                ends=ends,
+            )
+            for name in names
+        }
+    single = isinstance(schedulers, Mapping) or not isinstance(schedulers, Sequence)
+    entries = [schedulers] if single else list(schedulers)
+    return [_build_scheduler(entry, optim_wrapper, epoch_length, ends) for entry in entries]
+
+
+def _build_scheduler(
+    entry: Any, optim_wrapper: Any, epoch_length: int, ends: Mapping[bool, int]
+) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    config = dict(entry)
+    by_epoch = bool(config.get("by_epoch", True))
+    if by_epoch in ends:
+        config.setdefault("end", ends[by_epoch])
+    defaults = {"optimizer": optim_wrapper, "epoch_length": epoch_length}
+    return PARAM_SCHEDULERS.build(config, default_args=defaults)
+
+
+def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, dataloader: Any) -> None:
+    """Scale learning rates linearly to the batch size (Goyal et al., arXiv:1706.02677).
+
+    Args:
+        optim_wrapper: The optimizers, before their schedules are built.
+        auto_scale_lr: ``enable``, and ``base_batch_size``, for which the rates were chosen.
+        dataloader: The training data; its batch size is multiplied by the number of ranks.
+
+    Raises:
+        SettingsError: It is enabled without ``base_batch_size``.
+    """
+    if not auto_scale_lr or not auto_scale_lr.get("enable", False):
+        return
+    for _, message in auto_scale_lr_rule("auto_scale_lr", auto_scale_lr):
+        raise SettingsError(message)
+    batches = dataloader if dataloader.batch_size is not None else dataloader.batch_sampler
+    real = batches.batch_size * get_world_size()
+    ratio = real / float(auto_scale_lr["base_batch_size"])
+    several = isinstance(optim_wrapper, OptimWrapperDict)
+    for wrapper in optim_wrapper.values() if several else [optim_wrapper]:
+        for group in wrapper.scheduled_groups:
+            group["lr"] *= ratio
+            if "initial_lr" in group:
+                group["initial_lr"] *= ratio
+    _log.info("the learning rates were scaled by %g for %d samples per update", ratio, real)

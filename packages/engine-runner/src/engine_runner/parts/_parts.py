@@ -1,0 +1,105 @@
+"""The parts of a run, each built once, when it is first needed."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, Self, overload
+
+from engine_runner._errors import NotConfiguredError
+from engine_runner._instances import RunInstances
+from engine_runner._settings import TABLE, Settings
+
+
+class Parts:
+    """Build the parts of a run from its settings when they are first needed, and keep them.
+
+    A run that only tests builds no optimizer.
+
+    Args:
+        settings: The settings of the run.
+        instances: The named instances of the run, current while a part is built.
+
+    Example:
+        >>> settings = Settings(model={"type": "LeNet"}, work_dir="runs")
+        >>> parts = Parts(settings, RunInstances())
+        >>> parts.get("model", lambda config: config["type"].lower()), parts.built("model")
+        ('lenet', 'lenet')
+    """
+
+    def __init__(self, settings: Settings, instances: RunInstances) -> None:
+        self._settings = settings
+        self._instances = instances
+        self._built: dict[str, Any] = {}
+
+    def built(self, key: str) -> Any:
+        """Return the part if it was built, else None."""
+        return self._built.get(key)
+
+    def put(self, key: str, part: Any) -> None:
+        """Set a part, in place of the one that would be built."""
+        self._built[key] = part
+
+    def configured(self, key: str) -> bool:
+        """Return whether the settings have this part."""
+        return getattr(self._settings, key) is not None
+
+    def get(self, key: str, build: Callable[[Any], Any]) -> Any:
+        """Return the part, and build it from its setting the first time.
+
+        Args:
+            key: The setting, such as ``"train_cfg"``.
+            build: Returns the part of the setting's value.
+
+        Raises:
+            NotConfiguredError: The run has no such setting.
+        """
+        if key not in self._built:
+            setting = getattr(self._settings, key)
+            if setting is None:
+                raise _not_configured(key)
+            with self._instances.current():
+                self._built[key] = build(setting)
+        return self._built[key]
+
+
+class _OwnsParts(Protocol):
+    _parts: Parts
+
+
+class LazyPart:
+    """A documented name of a runner for one of its parts.
+
+    Args:
+        key: The setting of the part.
+        builder: The method of the runner that builds it; a subclass may override it.
+        doc: The docstring of the name.
+        optional: Return None for a part that is not configured, in place of an error.
+    """
+
+    def __init__(self, key: str, builder: str, doc: str, *, optional: bool = False) -> None:
+        self._key, self._builder, self._optional = key, builder, optional
+        self.__doc__ = doc
+
+    @overload
+    def __get__(self, owner: None, kind: type | None = None) -> Self: ...
+    @overload
+    def __get__(self, owner: _OwnsParts, kind: type | None = None) -> Any: ...
+    def __get__(self, owner: _OwnsParts | None, kind: type | None = None) -> Any:
+        """Return the part, built if this is its first use."""
+        if owner is None:
+            return self
+        parts = owner._parts
+        found = parts.built(self._key)  # first, as this is on the path of every iteration
+        if found is not None or (self._optional and not parts.configured(self._key)):
+            return found
+        return parts.get(self._key, getattr(owner, self._builder))
+
+    def __set__(self, owner: _OwnsParts, part: Any) -> None:
+        """Set the part, in place of the one that would be built."""
+        owner._parts.put(self._key, part)
+
+
+def _not_configured(key: str) -> NotConfiguredError:
+    purpose = TABLE[key].group
+    *first, last = [name for name, row in TABLE.items() if row.group == purpose]
+    return NotConfiguredError(
+        f"{purpose} is not configured: give the Runner {', '.join(first)} and {last}"
+    )
