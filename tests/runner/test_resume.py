@@ -243,7 +243,7 @@ def test_resume_with_other_schedules_is_refused(make_runner: MakeRunner) -> None
     make_runner().train()
     schedules = [{"type": "LinearLR"}, {"type": "ConstantLR"}]
 
-    with pytest.raises(ValueError, match="holds 1 parameter schedulers, the run has 2"):
+    with pytest.raises(ValueError, match="has 1 parameter schedulers, the run has 2"):
         make_runner(resume=True, param_scheduler=schedules).train()
 
 

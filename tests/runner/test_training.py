@@ -225,6 +225,8 @@ def test_default_hook_is_replaced_and_dropped(make_runner: MakeRunner) -> None:
         "LoggerHook",
         "ParamSchedulerHook",
         "CheckpointHook",
+        "SaveOnInterrupt",
+        "ProgressBar",
     ]
 
 
@@ -305,7 +307,7 @@ def test_meta_of_the_checkpoint_hook_is_saved(make_runner: MakeRunner) -> None:
 def test_number_that_is_none_is_refused(make_runner: MakeRunner, train_cfg: dict[str, Any]) -> None:
     runner = make_runner(train_cfg=train_cfg)
 
-    with pytest.raises(ValueError, match="must be a whole number of at least"):
+    with pytest.raises(ValueError, match="must be an integer >="):
         runner.train()
 
 
@@ -314,7 +316,7 @@ def test_number_that_is_none_is_refused(make_runner: MakeRunner, train_cfg: dict
 def test_interval_of_a_hook_must_be_a_whole_number(
     make_runner: MakeRunner, kind: str, interval: Any
 ) -> None:
-    with pytest.raises(ValueError, match="interval must be a whole number of at least"):
+    with pytest.raises(ValueError, match="interval must be an integer >="):
         make_runner(custom_hooks=[{"type": kind, "interval": interval}])
 
 
@@ -355,17 +357,13 @@ def test_second_run_in_a_folder_is_warned_of_the_first(make_runner: MakeRunner) 
     anew.train()
     resumed.train()
 
-    assert "holds checkpoints of an earlier run" in _log(anew)
-    assert "holds checkpoints of an earlier run" not in _log(resumed)
+    assert "has checkpoints of an earlier run" in _log(anew)
+    assert "has checkpoints of an earlier run" not in _log(resumed)
 
 
 def test_train_cfg_with_type_and_by_epoch_is_refused(make_runner: MakeRunner) -> None:
-    runner = make_runner(
-        train_cfg={"type": "EpochBasedTrainLoop", "by_epoch": True, "max_epochs": 1}
-    )
-
-    with pytest.raises(ValueError, match="leave one of them out"):
-        runner.train()
+    with pytest.raises(ValueError, match="by_epoch only chooses a type, so remove one of them"):
+        make_runner(train_cfg={"type": "EpochBasedTrainLoop", "by_epoch": True, "max_epochs": 1})
 
 
 def test_model_without_a_step_is_refused_before_training(make_runner: MakeRunner) -> None:

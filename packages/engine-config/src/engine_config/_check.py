@@ -14,6 +14,7 @@ from engine_config._merge import Note
 from engine_config._signature import mistakes
 
 Kind = Literal[
+    "wrong value",
     "unknown type",
     "unknown argument",
     "missing argument",

@@ -233,6 +233,11 @@ class Settings:
         given = {name: cfg[name] for name in TABLE if name in cfg and cfg[name] is not None}
         return {**given, "cfg": cfg}
 
+    @classmethod
+    def from_cfg(cls, cfg: EngineConfig | Config) -> "Settings":
+        """Return the settings of a config; see `arguments_of`."""
+        return cls(**cls.arguments_of(cfg))
+
     def config(self) -> EngineConfig:
         """Return a config of the run's own: changes to it do not reach the caller's."""
         if isinstance(self.cfg, EngineConfig):
@@ -288,6 +293,7 @@ def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
     Args:
         values: The settings by name; those that are missing have their defaults.
     """
+    yield from _group_mistakes(values)
     for name, row in TABLE.items():
         value = values.get(name)
         if value is None:
@@ -296,7 +302,6 @@ def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
         yield from wrong
         if not wrong:
             yield from row.mistakes(name, value)
-    yield from _group_mistakes(values)
 
 
 def _shape_mistakes(name: str, row: Row, value: Any) -> Mistakes:

@@ -6,6 +6,7 @@ below. Settings, builders and the check all read these rows, so that a part is w
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from engine_dataset import worker_init_fn
@@ -83,9 +84,10 @@ class Row:
             value: The value; only a config can have mistakes.
         """
         if self.target is not None and isinstance(value, Mapping) and "type" not in value:
-            for mistake in call_mistakes(self.target, {**dict.fromkeys(self.adds), **value}):
+            target = partial(self.target, **dict.fromkeys(self.adds))
+            for mistake in call_mistakes(target, value):
                 path = key if mistake.kind == "missing argument" else f"{key}.{mistake.key}"
-                yield path, f"{key}: {mistake.message}"
+                yield path, key + mistake.message.removeprefix(self.target.__qualname__)
         if self.rule is not None:
             yield from self.rule(key, value)
 

@@ -1,10 +1,14 @@
 """``engine check``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+
+if TYPE_CHECKING:
+    from engine_config import Config, Problem
 
 
 @click.command(cls=ConfigCommand)
@@ -13,14 +17,43 @@ from engine_runner.cli._options import ConfigCommand, config_arguments, read_con
 def check(context: click.Context, config_file: Path, cfg_options: tuple[str, ...]) -> None:
     """Report every mistake of CONFIG at once, without building anything."""
     config = read_config(config_file, cfg_options)
-    from engine_runner import Runner
-    from engine_runner._supplied import runner_resolver, runner_root
-    from engine_runner.cli._errors import without_details
-
-    problems = config.check(runner_resolver(), root=runner_root(Runner))
+    # ``engine train`` names a folder after the config, so a config needs none to be right.
+    config.setdefault("work_dir", str(Path("work_dirs") / config_file.stem))
+    problems = find_problems(config)
     for problem in problems:
-        click.echo(without_details(str(problem)), err=True)
+        click.echo(as_text(problem), err=True)
     if problems:
         click.echo(f"{len(problems)} problem{'s' * (len(problems) > 1)} found", err=True)
         context.exit(1)
     click.echo(f"{config_file}: no problems found")
+
+
+def find_problems(config: "Config") -> "list[Problem]":
+    """Return every mistake of a config for its runner."""
+    from engine_registry import RUNNERS
+    from engine_runner import Runner
+    from engine_runner.parts import check_config
+
+    kind = config.get("runner_type")
+    runner = RUNNERS.get(kind) if isinstance(kind, str) else kind
+    return check_config(config, runner or Runner)
+
+
+def check_before(config: "Config") -> None:
+    """Raise the mistakes of a config, before anything of it is built.
+
+    Raises:
+        ConfigCheckError: There are problems.
+    """
+    from engine_config import ConfigCheckError
+
+    problems = find_problems(config)
+    if problems:
+        raise ConfigCheckError(problems)
+
+
+def as_text(problem: "Problem") -> str:
+    """Return a problem without the lines about how a name was looked up."""
+    from engine_runner.cli._errors import without_details
+
+    return without_details(str(problem))

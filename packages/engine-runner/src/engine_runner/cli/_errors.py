@@ -1,15 +1,12 @@
 """Which errors are a user's mistake, to be told in words rather than by a traceback."""
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from engine_config import Config, ConfigError
+from engine_config import ConfigError
 from engine_fileio import StorageError
 from engine_model.weights import WeightsError
 from engine_registry import RegistryError
 from engine_runner._errors import NotConfiguredError, SettingsError
-from engine_runner._supplied import runner_resolver
 
 _KNOWN = (
     ConfigError,
@@ -21,21 +18,6 @@ _KNOWN = (
 )
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _DETAILS = ("imported on the way:", "not installed:")
-
-
-@contextmanager
-def pointing_at(config: Config) -> Iterator[None]:
-    """Add to an error of building where in the config the mistakes are.
-
-    Only when building fails is the config checked: what a check cannot know would otherwise stop a
-    training that is right.
-    """
-    try:
-        yield
-    except RegistryError as error:
-        for problem in config.check(runner_resolver()):
-            error.add_note(str(problem))
-        raise
 
 
 def mistake(error: BaseException) -> str | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine_runner.hooks import CheckpointHook
 from engine_visualization.plots import plot_curves
 
 if TYPE_CHECKING:
@@ -13,16 +14,16 @@ if TYPE_CHECKING:
 
 def final_report(runner: "Runner") -> None:
     """Draw the curves, and print where log, checkpoint and picture lie."""
-    infos = runner.message_hub.runtime_info
     log_dir = Path(runner.log_dir)
     rows = [("log", log_dir / f"{runner.timestamp}.log")]
-    if "best_ckpt" in infos:
-        rows.append(("best checkpoint", Path(infos["best_ckpt"])))
-    elif infos.get("kept_checkpoints"):
-        rows.append(("last checkpoint", Path(runner.work_dir) / infos["kept_checkpoints"][-1]))
+    hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
+    best = next((item for item in hook.best if item.path), None) if hook else None
     click.echo("")
-    if "best_score" in infos:
-        click.echo(f"Training finished; the best score is {infos['best_score']:.4f}.")
+    if best is not None:
+        rows.append(("best checkpoint", Path(str(best.path))))
+        click.echo(f"Training finished; the best score is {best.score:.4f}.")
+    elif hook is not None and hook.retention.names:
+        rows.append(("last checkpoint", Path(hook.folder) / hook.retention.names[-1]))
     for name, path in [*rows, *_curves(log_dir)]:
         click.echo(f"  {name + ':':<17}{_relative(path)}")
 

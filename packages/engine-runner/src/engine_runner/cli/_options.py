@@ -2,15 +2,13 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine_runner._settings import Settings
-from engine_runner._spelling import closest
-from engine_utils import import_modules_from_strings
+from engine_runner._settings import TABLE
+from engine_utils import closest_name, import_modules_from_strings
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -91,9 +89,9 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
 
 def _check_spelling(overrides: Mapping[str, object], config: "Config") -> None:
     """Refuse an override whose first key is misspelt, and would change nothing."""
-    known = sorted({*config, *(item.name for item in fields(Settings))})
+    known = sorted({*config, *TABLE})
     for name in (key.partition(".")[0] for key in overrides):
-        meant = None if name in known else closest(name, known)
+        meant = None if name in known else closest_name(name, known)
         if meant:
             raise click.UsageError(f"{_FLAG}: the config has no {name!r}; did you mean {meant!r}?")
 
@@ -112,5 +110,5 @@ def _similar_file(path: Path) -> str:
     if not path.parent.is_dir():
         return f" (there is no folder {path.parent})"
     names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    meant = closest(path.name, names)
+    meant = closest_name(path.name, names)
     return f"; did you mean {path.with_name(meant)}?" if meant else ""

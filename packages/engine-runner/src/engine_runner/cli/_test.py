@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine_runner._hook import Hook
 from engine_runner._rules import LAUNCHERS
+from engine_runner.cli._check import check_before
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 from engine_runner.cli._train import choose_launcher, set_work_dir
-from engine_runner.hooks import Hook
 
 if TYPE_CHECKING:
     from engine_runner.runner import Runner
-
 
 _EXAMPLES = """
 \b
@@ -22,14 +22,14 @@ Examples:
 """
 
 
-class RefuseForeignWeights(Hook):
+class CheckWeights(Hook):
     """Raise before a test whose model did not get all its weights from the checkpoint."""
 
     def __init__(self, checkpoint: str) -> None:
         self.checkpoint = checkpoint
 
     def before_test(self, runner: "Runner") -> None:
-        """Look at what did not fit when the checkpoint was loaded."""
+        """Raise if a weight did not fit when the checkpoint was loaded."""
         runner.checkpointer.check_weights(
             self.checkpoint, runner.model_name, "--partial tests the model all the same"
         )
@@ -42,7 +42,7 @@ class RefuseForeignWeights(Hook):
 @click.option(
     "--launcher",
     type=click.Choice(LAUNCHERS),
-    help="How processes were started; torchrun is recognised.",
+    help="How processes were started; torchrun is recognized.",
 )
 @click.option(
     "--partial", is_flag=True, help="Accept a checkpoint that lacks weights of the model."
@@ -64,15 +64,14 @@ def test(
     config.load_from = checkpoint
     config.resume = False
 
+    check_before(config)
     from engine_registry import RUNNERS
     from engine_runner import Runner
-    from engine_runner.cli._errors import pointing_at
 
-    with pointing_at(config):
-        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-        if not partial:
-            runner.register_hook(RefuseForeignWeights(checkpoint))
-        metrics = runner.test()
+    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    if not partial:
+        runner.register_hook(CheckWeights(checkpoint))
+    metrics = runner.test()
     if runner.is_main:
         for name, value in metrics.items():
             click.echo(f"{name}: {value}")

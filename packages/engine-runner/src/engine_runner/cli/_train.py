@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine_runner._rules import LAUNCHERS
+from engine_runner.cli._check import check_before
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
 if TYPE_CHECKING:
@@ -72,20 +73,14 @@ def train(
 
 
 def run(config: "Config") -> None:
-    """Train, and print where the results lie."""
+    """Check the config, train, and print where the results lie."""
+    check_before(config)
     from engine_registry import RUNNERS
     from engine_runner import Runner
-    from engine_runner.cli._errors import pointing_at
     from engine_runner.cli._final_report import final_report
-    from engine_runner.cli._interrupt import SaveOnInterrupt
-    from engine_runner.cli._progress_bar import ProgressBar, shows_progress
 
-    with pointing_at(config), SaveOnInterrupt() as interrupt, ProgressBar() as bar:
-        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-        runner.register_hook(interrupt)
-        if shows_progress() and runner.is_main:
-            runner.register_hook(bar)
-        runner.train()
+    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    runner.train()
     if runner.is_main:
         final_report(runner)
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,8 +27,8 @@ def setup_environment(env_cfg: Mapping[str, Any], launcher: str) -> None:
     Raises:
         SettingsError: ``env_cfg`` has an unknown key or an invalid value.
     """
-    for mistake in call_mistakes(prepare_process, {"launcher": launcher, **env_cfg}):
-        raise SettingsError(f"env_cfg: {mistake.message}")
+    for mistake in call_mistakes(partial(prepare_process, launcher=launcher), env_cfg):
+        raise SettingsError("env_cfg" + mistake.message.removeprefix("prepare_process"))
     try:
         prepare_process(launcher, **env_cfg)
     except (TypeError, ValueError) as error:

@@ -62,6 +62,7 @@ class CheckpointHook(Hook):
     Attributes:
         best: The metrics of ``save_best``, each with its best score and checkpoint so far.
         retention: The checkpoints that are kept.
+        folder: Where they are saved; empty before the training.
 
     Example:
         >>> hook = CheckpointHook(interval=2, save_best="accuracy", max_keep_ckpts=3)
@@ -107,7 +108,7 @@ class CheckpointHook(Hook):
             )
         self._unit: Literal["epoch", "iter"] = "epoch" if by_epoch else "iter"
         self._backend_args = dict(backend_args or file_client_args or {}) or None
-        self._folder = ""
+        self.folder = ""
         self._kwargs = kwargs
 
     @property
@@ -152,12 +153,12 @@ class CheckpointHook(Hook):
         if runner.iter == 0:
             self._warn_of_earlier_run(runner)
         if self.out_dir is None:
-            self._folder = runner.work_dir
+            self.folder = runner.work_dir
         else:
             name = Path(runner.work_dir).name
-            self._folder = join_path(str(self.out_dir), name, backend_args=self._backend_args)
-        backend = get_file_backend(self._folder, backend_args=self._backend_args)
-        runner.logger.info(f"Checkpoints will be saved to {self._folder} by {backend.name}.")
+            self.folder = join_path(str(self.out_dir), name, backend_args=self._backend_args)
+        backend = get_file_backend(self.folder, backend_args=self._backend_args)
+        runner.logger.info(f"Checkpoints will be saved to {self.folder} by {backend.name}.")
 
     def after_train_epoch(self, runner: Run) -> None:
         """Save at the end of every n-th epoch, and of the last."""
@@ -181,7 +182,7 @@ class CheckpointHook(Hook):
 
     def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Save the model if it is the best so far."""
-        if not self.best or not metrics or not self._folder:
+        if not self.best or not metrics or not self.folder:
             return
         for best in self.best:
             name = best.name(metrics)
@@ -215,7 +216,7 @@ class CheckpointHook(Hook):
         filename = self.filename_tmpl.format(count)
         self.retention.add(filename)
         path = runner.save_checkpoint(
-            self._folder,
+            self.folder,
             filename,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
@@ -235,11 +236,11 @@ class CheckpointHook(Hook):
         count = runner.epoch if self.by_epoch else runner.iter
         filename = f"best_{name.replace('/', '_')}_{self._unit}_{count}.pth"
         best.score = score
-        best.path = join_path(self._folder, filename, backend_args=self._backend_args)
+        best.path = join_path(self.folder, filename, backend_args=self._backend_args)
         runner.message_hub.update_info(self._info("score", best), score)
         runner.message_hub.update_info(self._info("ckpt", best), best.path)
         runner.save_checkpoint(
-            self._folder,
+            self.folder,
             filename,
             save_optimizer=False,
             save_param_scheduler=False,
@@ -259,7 +260,7 @@ class CheckpointHook(Hook):
 
     def _remove(self, filename: str) -> None:
         """Delete an old checkpoint; one that was deleted already is skipped."""
-        path = join_path(self._folder, filename, backend_args=self._backend_args)
+        path = join_path(self.folder, filename, backend_args=self._backend_args)
         try:
             remove(path, backend_args=self._backend_args)
         except FileNotFoundError:

@@ -76,7 +76,7 @@ def build_run_schedulers(
 
 def build_schedulers(
     schedulers: Any, optim_wrapper: Any, *, epoch_length: int, ends: Mapping[bool, int]
-) -> Any:
+) -> Schedules:
     """Return a list of schedules; with several optimizers, a list for each by name.
 
     Args:
@@ -96,14 +96,20 @@ def build_schedulers(
                 f"param_scheduler names {sorted(schedulers)}, the optimizers are {sorted(names)}"
             )
         return {
-            name: build_schedulers(
+            name: _scheduler_list(
                 schedulers[name] if separate else schedulers,
                 optim_wrapper[name],
-                epoch_length=epoch_length,
-                ends=ends,
+                epoch_length,
+                ends,
             )
             for name in names
         }
+    return _scheduler_list(schedulers, optim_wrapper, epoch_length, ends)
+
+
+def _scheduler_list(
+    schedulers: Any, optim_wrapper: Any, epoch_length: int, ends: Mapping[bool, int]
+) -> list[Any]:
     single = isinstance(schedulers, Mapping) or not isinstance(schedulers, Sequence)
     entries = [schedulers] if single else list(schedulers)
     return [_build_scheduler(entry, optim_wrapper, epoch_length, ends) for entry in entries]
