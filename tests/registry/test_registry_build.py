@@ -24,7 +24,7 @@ class Net:
 
 
 class AttributeMapping(Mapping[str, Any]):
-    """A config of somebody else: a mapping that is no dict."""
+    """A config of another library: a mapping that is not a dict."""
 
     def __init__(self, **values: Any) -> None:
         self._values = values
@@ -40,7 +40,7 @@ class AttributeMapping(Mapping[str, Any]):
 
 
 class LazyDict(dict[str, Any]):
-    """A dict whose stored values are placeholders until they are asked for."""
+    """A dict whose stored values are placeholders until they are read."""
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)
@@ -95,7 +95,7 @@ def test_config_wins_over_default_arguments(models: Registry) -> None:
     assert (net.depth, net.stages) == (18, 3)
 
 
-def test_build_hands_default_arguments_to_build_from_cfg(models: Registry) -> None:
+def test_build_passes_default_arguments_to_build_from_cfg(models: Registry) -> None:
     assert models.build({"type": "Net", "depth": 1}, default_args={"stages": 2}).stages == 2
     assert models.build({"type": "Net", "depth": 1}, {"stages": 2}).stages == 2
 
@@ -103,22 +103,30 @@ def test_build_hands_default_arguments_to_build_from_cfg(models: Registry) -> No
 @pytest.mark.parametrize(
     ("cfg", "default_args", "error", "message"),
     [
-        pytest.param({"depth": 1}, None, KeyError, 'needs the key \\\\?"type', id="no type"),
-        pytest.param([1], None, TypeError, "cfg is a dict or another mapping, not list", id="list"),
-        pytest.param("Net", None, TypeError, "cfg is a dict or another mapping, not str", id="str"),
-        pytest.param({"type": 3}, None, TypeError, "type is a name.*not int: 3", id="type of type"),
-        pytest.param({"type": "Net"}, 3, TypeError, "default_args is a dict", id="default_args"),
+        pytest.param({"depth": 1}, None, KeyError, 'must have the key \\\\?"type', id="no type"),
+        pytest.param([1], None, TypeError, "cfg must be a mapping, got list", id="list"),
+        pytest.param("Net", None, TypeError, "cfg must be a mapping, got str", id="str"),
+        pytest.param(
+            {"type": 3}, None, TypeError, "type must be a name.*got int: 3", id="type of type"
+        ),
+        pytest.param(
+            {"type": "Net"},
+            3,
+            TypeError,
+            "default_args must be a mapping, got int",
+            id="default_args",
+        ),
     ],
 )
-def test_build_refuses_wrong_configs(
+def test_build_of_a_wrong_config_raises(
     models: Registry, cfg: Any, default_args: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         build_from_cfg(cfg, models, default_args)
 
 
-def test_build_refuses_what_is_no_registry() -> None:
-    with pytest.raises(TypeError, match="registry is a Registry, not str"):
+def test_build_without_a_registry_raises() -> None:
+    with pytest.raises(TypeError, match="registry must be a Registry, got str"):
         build_from_cfg({"type": "Net"}, "models")  # type: ignore[arg-type]  # under test
 
 
@@ -241,10 +249,16 @@ def test_scheduler_is_converted_to_iterations(schedulers: Registry) -> None:
 
 @pytest.mark.parametrize(
     ("extra", "message"),
-    [({}, "needs epoch_length"), ({"epoch_length": 10, "by_epoch": False}, "by_epoch is False")],
+    [
+        ({}, "needs epoch_length"),
+        (
+            {"epoch_length": 10, "by_epoch": False},
+            "by_epoch must be True with convert_to_iter_based, got False",
+        ),
+    ],
     ids=["no length", "by iteration"],
 )
-def test_scheduler_refuses_a_conversion_that_makes_no_sense(
+def test_scheduler_with_an_impossible_conversion_raises(
     schedulers: Registry, extra: dict[str, Any], message: str
 ) -> None:
     cfg = {"type": "Schedule", "end": 3, "optimizer": 0, "convert_to_iter_based": True, **extra}

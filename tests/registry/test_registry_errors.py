@@ -1,11 +1,13 @@
-"""What is said when something is not found, or cannot be built."""
+"""The messages for a name that is not found and an object that cannot be built."""
 
+import functools
 import pickle
 from typing import Any
 
 import pytest
 
 from engine_registry import ConstructionError, LocationImportError, NotRegisteredError, Registry
+from engine_utils import ManagerMixin
 
 
 class Net:
@@ -35,14 +37,32 @@ class Odd:
         raise OddError(1, 2)
 
 
+class Typed:
+    def __init__(self, size: int, *, weight: float | None = None) -> None:
+        self.area = size * size
+
+
+def with_session(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapped(**kwargs: Any) -> Any:
+        return function(session=1, **kwargs)
+
+    return wrapped
+
+
+@with_session
+def connected(session: int, depth: int) -> None:
+    raise ValueError(f"depth {depth} is not supported in session {session}")
+
+
 @pytest.fixture
 def models(root: Registry) -> Registry:
-    for module in (Net, Detector, MissingFile, Odd):
+    for module in (Net, Detector, MissingFile, Odd, Typed, connected):
         root.register_module(module=module)
     return root
 
 
-def test_miss_names_registry_scope_and_closest_name(models: Registry) -> None:
+def test_not_found_names_registry_scope_and_closest_name(models: Registry) -> None:
     with pytest.raises(NotRegisteredError) as raised:
         models.build({"type": "Nett"})
     text = str(raised.value)
@@ -50,7 +70,9 @@ def test_miss_names_registry_scope_and_closest_name(models: Registry) -> None:
     assert "did you mean 'Net'?" in text
 
 
-def test_miss_suggests_names_of_other_scopes_with_the_prefix_to_write(models: Registry) -> None:
+def test_not_found_suggests_names_of_other_scopes_with_the_prefix_to_write(
+    models: Registry,
+) -> None:
     alpha = Registry("model", parent=models, scope="alpha")
     alpha.register_module("ConvNeXt", module=Net)
     beta = Registry("model", parent=models, scope="beta")
@@ -60,19 +82,19 @@ def test_miss_suggests_names_of_other_scopes_with_the_prefix_to_write(models: Re
         alpha.build({"type": "alpha.convnext"})
 
 
-def test_miss_names_every_scope_that_was_searched(models: Registry) -> None:
+def test_not_found_names_every_scope_that_was_searched(models: Registry) -> None:
     alpha = Registry("model", parent=models, scope="alpha")
     with pytest.raises(NotRegisteredError, match='of scope "alpha", nor in scope "base"'):
         alpha.build({"type": "Nothing"})
 
 
-def test_miss_of_an_unknown_scope_lists_the_scopes(models: Registry) -> None:
+def test_not_found_of_an_unknown_scope_lists_the_scopes(models: Registry) -> None:
     Registry("model", parent=models, scope="alpha")
     with pytest.raises(NotRegisteredError, match=r"there are: alpha, base"):
         models.build({"type": "gamma.Transformer"})
 
 
-def test_miss_in_a_module_suggests_its_names(models: Registry) -> None:
+def test_not_found_in_a_module_suggests_its_names(models: Registry) -> None:
     with pytest.raises(
         NotRegisteredError, match=r"did you mean 'collections\.OrderedDict'"
     ) as raised:
@@ -80,12 +102,12 @@ def test_miss_in_a_module_suggests_its_names(models: Registry) -> None:
     assert "._OrderedDict" not in str(raised.value)
 
 
-def test_miss_without_a_close_name_says_how_to_import(models: Registry) -> None:
+def test_not_found_without_a_close_name_shows_how_to_import(models: Registry) -> None:
     with pytest.raises(NotRegisteredError, match="`custom_imports`"):
         models.build({"type": "Transformer"})
 
 
-def test_miss_can_be_pickled(models: Registry) -> None:
+def test_not_found_can_be_pickled(models: Registry) -> None:
     with pytest.raises(NotRegisteredError) as raised:
         models.build({"type": "Nothing"})
     copy = pickle.loads(pickle.dumps(raised.value))
@@ -93,17 +115,44 @@ def test_miss_can_be_pickled(models: Registry) -> None:
     assert not isinstance(copy, LocationImportError)
 
 
-def test_failed_construction_says_class_config_argument_and_signature(models: Registry) -> None:
+def test_failed_construction_names_class_config_argument_and_signature(models: Registry) -> None:
     with pytest.raises(ConstructionError) as raised:
         models.build({"type": "Net", "dept": 50})
     text = str(raised.value)
     assert f"cannot build `Net` ({__name__})" in text
-    assert "it takes no argument 'dept', did you mean 'depth'?" in text
-    assert "missing 'depth'" in text
+    assert f"({__name__}): Net has no argument 'dept'; did you mean 'depth'?\n" in text
+    assert "Net needs the argument 'depth'" in text
     assert "signature: Net(depth: int, *, stages: int = 4)" in text
     assert "config: {'type': 'Net', 'dept': 50}" in text
     assert isinstance(raised.value, TypeError)
     assert isinstance(raised.value.__cause__, TypeError)
+
+
+def test_failed_construction_names_values_of_a_wrong_type(models: Registry) -> None:
+    with pytest.raises(TypeError, match="can't multiply sequence") as raised:
+        models.build({"type": "Typed", "size": "3", "weight": "2"})
+    assert str(raised.value).splitlines()[1:3] == [
+        "  size of Typed must be int, got '3'",
+        "  weight of Typed must be float | None, got '2'",
+    ]
+
+
+def test_failed_construction_keeps_an_error_from_behind_a_decorator(models: Registry) -> None:
+    with pytest.raises(ValueError, match="depth 3 is not supported in session 1") as raised:
+        models.build({"type": "connected", "depth": 3})
+    assert "needs the argument" not in str(raised.value)
+
+
+def test_failed_construction_of_a_named_instance_does_not_ask_for_its_name(root: Registry) -> None:
+    @root.register_module()
+    class Recorder(ManagerMixin):
+        def __init__(self, name: str, size: int) -> None:
+            super().__init__(name)
+
+    with pytest.raises(ConstructionError) as raised:
+        root.build({"type": "Recorder", "sized": 3})
+    assert "Recorder has no argument 'sized'; did you mean 'size'?" in str(raised.value)
+    assert "'name'" not in str(raised.value).partition("signature")[0]
 
 
 def test_failed_construction_is_of_the_class_of_the_original(models: Registry) -> None:
@@ -114,13 +163,13 @@ def test_failed_construction_is_of_the_class_of_the_original(models: Registry) -
     assert "signature" not in str(raised.value)
 
 
-def test_failed_construction_keeps_what_the_original_knows(models: Registry) -> None:
+def test_failed_construction_keeps_the_attributes_of_the_original(models: Registry) -> None:
     with pytest.raises(FileNotFoundError, match=r"weights\.pth") as raised:
         models.build({"type": "MissingFile"})
     assert (raised.value.errno, raised.value.filename) == (2, "weights.pth")
 
 
-def test_failed_construction_inside_another_shows_the_way(models: Registry) -> None:
+def test_failed_construction_inside_another_names_both(models: Registry) -> None:
     cfg = {"type": "Detector", "registry": models, "backbone": {"type": "Net", "depth": -1}}
     with pytest.raises(ValueError, match="depth is positive") as raised:
         models.build(cfg)
@@ -150,3 +199,4 @@ def test_config_in_a_message_is_short(models: Registry) -> None:
         models.build({"type": "Net", "dept": "x" * 100_000, **{f"k{i}": i for i in range(1000)}})
     config = next(line for line in str(raised.value).splitlines() if "config:" in line)
     assert len(config) < 400
+    assert "  and 998 more" in str(raised.value).splitlines()

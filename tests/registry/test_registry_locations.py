@@ -28,12 +28,12 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """A registry that modules written by a test can import."""
     made = Registry("located", scope="located", locations=["located_parts"])
     home = type(sys)("test_registry_locations_home")
-    home.REGISTRY = made  # type: ignore[attr-defined]  # a module made by hand
+    home.REGISTRY = made  # type: ignore[attr-defined]  # a module without a file
     monkeypatch.setitem(sys.modules, home.__name__, home)
     return made
 
 
-def test_location_is_imported_at_the_first_miss_only(
+def test_location_is_imported_at_the_first_failed_look_up_only(
     registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", DEFINE)
@@ -44,7 +44,7 @@ def test_location_is_imported_at_the_first_miss_only(
     assert "located_parts" in sys.modules
 
 
-def test_location_of_a_child_is_imported_before_the_parent_is_asked(
+def test_location_of_a_child_is_imported_before_the_parent_is_searched(
     root: Registry, registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", DEFINE)
@@ -54,7 +54,7 @@ def test_location_of_a_child_is_imported_before_the_parent_is_asked(
     assert found is not dict
 
 
-def test_location_that_is_not_installed_is_asked_for_again(
+def test_location_that_is_not_installed_is_tried_again(
     registry: Registry, make_package: MakePackage
 ) -> None:
     assert registry.get("Located") is None
@@ -65,7 +65,7 @@ def test_location_that_is_not_installed_is_asked_for_again(
     assert registry.get("Located") is not None
 
 
-def test_location_that_fails_matters_only_to_a_miss(
+def test_location_that_fails_raises_only_if_nothing_is_found(
     registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", DEFINE + "import no_such_package_here\n")
@@ -79,7 +79,7 @@ def test_location_that_fails_matters_only_to_a_miss(
         assert isinstance(raised.value, ImportError | KeyError)
 
 
-def test_miss_names_what_was_imported_on_the_way(
+def test_not_found_names_the_imported_modules(
     registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", DEFINE)
@@ -87,7 +87,7 @@ def test_miss_names_what_was_imported_on_the_way(
         registry.build({"type": "Loc"})
 
 
-def test_import_from_location_imports_and_passes_over_what_is_missing(
+def test_import_from_location_skips_missing_modules(
     registry: Registry, make_package: MakePackage
 ) -> None:
     registry.import_from_location()
@@ -98,7 +98,7 @@ def test_import_from_location_imports_and_passes_over_what_is_missing(
     assert list(registry.module_dict) == ["Located"]
 
 
-def test_threads_that_miss_at_once_all_find_it(
+def test_threads_that_look_up_at_once_all_find_it(
     registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", "import time; time.sleep(0.2)\n" + DEFINE)
@@ -118,7 +118,7 @@ def test_threads_that_miss_at_once_all_find_it(
 def library(root: Registry, make_package: MakePackage, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The root of a tree that a library, installed but not imported, adds a scope to."""
     home = type(sys)("test_registry_locations_home")
-    home.ROOT = root  # type: ignore[attr-defined]  # a module made by hand
+    home.ROOT = root  # type: ignore[attr-defined]  # a module without a file
     monkeypatch.setitem(sys.modules, home.__name__, home)
     make_package(
         "library_of_parts",
@@ -130,15 +130,15 @@ def library(root: Registry, make_package: MakePackage, monkeypatch: pytest.Monke
     return root
 
 
-def test_prefix_of_a_library_imports_it_if_need_be(library: Registry) -> None:
+def test_prefix_of_a_library_imports_it_if_needed(library: Registry) -> None:
     assert library.get("library_of_parts.Part") is list
 
 
-def test_default_scope_of_a_library_imports_it_if_need_be(library: Registry) -> None:
+def test_default_scope_of_a_library_imports_it_if_needed(library: Registry) -> None:
     assert library.build({"type": "Part", "_scope_": "library_of_parts"}) == []
 
 
-def test_miss_in_an_unknown_default_scope_says_so(root: Registry) -> None:
+def test_not_found_in_an_unknown_default_scope_names_it(root: Registry) -> None:
     with pytest.raises(NotRegisteredError, match='the default scope "elsewhere" is not in this'):
         root.build({"type": "Part", "_scope_": "elsewhere"})
 
@@ -148,7 +148,7 @@ def install_plugin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], None]]:
     """Install the metadata of a distribution, as pip would."""
-    plugins.announced.cache_clear()
+    plugins.plugin_entry_points.cache_clear()
 
     def install(entry_points: str) -> None:
         folder = tmp_path / "site" / "plugin-1.0.dist-info"
@@ -158,7 +158,7 @@ def install_plugin(
         monkeypatch.syspath_prepend(folder.parent)
 
     yield install
-    plugins.announced.cache_clear()
+    plugins.plugin_entry_points.cache_clear()
 
 
 def test_entry_point_of_an_object_is_registered_under_its_name(
@@ -179,7 +179,7 @@ def test_entry_point_of_a_module_registers_what_it_defines(
     assert registry.get("Located") is not None
 
 
-def test_entry_point_that_fails_is_named_by_the_miss(
+def test_entry_point_that_fails_is_named_in_the_error(
     install_plugin: Callable[[str], None],
 ) -> None:
     install_plugin("[engine.located]\nThing = no_such_package_here:Thing\n")
@@ -188,7 +188,7 @@ def test_entry_point_that_fails_is_named_by_the_miss(
         registry.build({"type": "Thing"})
 
 
-def test_dotted_path_into_a_module_that_fails_says_so(
+def test_dotted_path_into_a_module_that_fails_names_it(
     root: Registry, make_package: MakePackage
 ) -> None:
     make_package("broken_parts", "raise RuntimeError('out of order')\n")

@@ -1,4 +1,4 @@
-"""The root registries, their tables, and the resolver over them."""
+"""The root registries, the reports about them, and the resolver."""
 
 import json
 import subprocess
@@ -125,8 +125,8 @@ def test_resolve_type_searches_the_scope_given(root: Registry) -> None:
         resolve_type("Blob", registry=root)
 
 
-def test_resolve_type_refuses_what_is_neither_name_nor_callable() -> None:
-    with pytest.raises(TypeError, match="type is a name"):
+def test_resolve_type_of_a_number_raises() -> None:
+    with pytest.raises(TypeError, match="type must be a name"):
         resolve_type(3)
 
 
@@ -149,7 +149,7 @@ def only_blob(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("only_blob")
-def test_resolver_prefers_the_registry_that_the_key_path_means() -> None:
+def test_resolver_prefers_the_registry_of_the_key_path() -> None:
     MODELS.register_module("BlobPart", module=dict)
     METRICS.register_module("BlobPart", module=list)
     HOOKS.register_module("BlobPart", module=tuple)
@@ -166,7 +166,7 @@ def test_resolver_looks_elsewhere_for_what_is_nested() -> None:
 
 
 @pytest.mark.usefixtures("only_blob")
-def test_resolver_reports_a_name_that_the_place_does_not_know() -> None:
+def test_resolver_of_a_name_unknown_in_its_place_raises() -> None:
     OPTIMIZERS.register_module("BlobOptimizer", module=dict)
     MODELS.register_module("BlobModel", module=dict)
     resolve = make_resolver(PLACES)
@@ -196,8 +196,8 @@ def test_resolver_gives_none_where_type_need_not_name_a_part(value: object, path
     assert make_resolver(PLACES, other_meaning={"clip_grad"})(value, path) is None
 
 
-def test_resolver_refuses_what_is_no_name_in_a_place_of_the_runner() -> None:
-    with pytest.raises(TypeError, match=r"type is a name, .* not int: 3"):
+def test_resolver_of_a_number_in_a_place_raises() -> None:
+    with pytest.raises(TypeError, match=r"type must be a name, .* got int: 3"):
         make_resolver(PLACES)(3, "model")
 
 

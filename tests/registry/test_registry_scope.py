@@ -1,4 +1,4 @@
-"""The default scope: for the process, for a while, per thread and per task."""
+"""The default scope of the process, of a block, per thread and per task."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ def test_scope_created_last_is_the_current_one() -> None:
 
 
 def test_scope_name_must_be_a_string() -> None:
-    with pytest.raises(TypeError, match="scope_name is a string, not int"):
+    with pytest.raises(TypeError, match="scope_name must be a string, got int"):
         DefaultScope.get_instance("task", scope_name=3)
 
 
@@ -80,6 +80,6 @@ def test_init_default_scope_makes_a_scope_current_again() -> None:
         assert _current() == scope
 
 
-def test_init_default_scope_refuses_what_is_no_scope() -> None:
-    with pytest.raises(TypeError, match="a scope is a string that is not empty, not 3"):
+def test_init_default_scope_with_a_number_raises() -> None:
+    with pytest.raises(TypeError, match="scope must be a non-empty string, got 3"):
         init_default_scope(3)  # type: ignore[arg-type]  # the mistake under test

@@ -1,4 +1,4 @@
-"""Registering and looking up: names, prefixes, parents, children, siblings."""
+"""Register and look up: names, prefixes, parents, children, siblings."""
 
 import logging
 from collections import OrderedDict
@@ -67,7 +67,7 @@ def test_register_accepts_any_callable_with_a_name(root: Registry) -> None:
     assert root.build({"type": "unit"}).side == 1
 
 
-def test_register_refuses_a_taken_name(root: Registry) -> None:
+def test_register_of_a_taken_name_raises(root: Registry) -> None:
     root.register_module(module=Square)
     with pytest.raises(KeyError, match=r"Square is already registered in model at .*force=True"):
         root.register_module(name="Square", module=OtherSquare)
@@ -87,9 +87,9 @@ def test_register_takes_all_names_or_none(root: Registry) -> None:
     assert list(root.module_dict) == ["Square"]
 
 
-def test_register_wants_a_name_for_what_has_none(root: Registry) -> None:
+def test_register_of_an_object_without_a_name_raises(root: Registry) -> None:
     unit = partial(Square, 1)
-    with pytest.raises(TypeError, match="has no name of its own: give one with name="):
+    with pytest.raises(TypeError, match="has no __name__; pass name="):
         root.register_module(module=unit)
     assert root.register_module("Unit", module=unit) is unit
     with pytest.raises(KeyError, match="Unit is already registered in model at "):
@@ -99,16 +99,16 @@ def test_register_wants_a_name_for_what_has_none(root: Registry) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"name": 3}, TypeError, "name is a string that is not empty, not 3"),
-        ({"scope": 3}, TypeError, "scope is a string"),
-        ({"scope": "a.b"}, ValueError, r"scope has no dot, .* 'a\.b'"),
-        ({"locations": "a.b"}, TypeError, r"list of modules: write \['a\.b'\]"),
-        ({"locations": [3]}, TypeError, "a location is a string"),
-        ({"build_func": 3}, TypeError, "build_func is a function or a string, not 3"),
+        ({"name": 3}, TypeError, "name must be a non-empty string, got 3"),
+        ({"scope": 3}, TypeError, "scope must be a non-empty string, got 3"),
+        ({"scope": "a.b"}, ValueError, r"scope must not have a dot, .* got 'a\.b'"),
+        ({"locations": "a.b"}, TypeError, r"must be a list of modules, got 'a\.b'; add brackets"),
+        ({"locations": [3]}, TypeError, "a location must be a non-empty string, got 3"),
+        ({"build_func": 3}, TypeError, "build_func must be a function or a string, got 3"),
     ],
     ids=["name", "scope", "dotted scope", "one location", "location", "build function"],
 )
-def test_registry_refuses_wrong_arguments(
+def test_registry_with_wrong_arguments_raises(
     arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -118,18 +118,18 @@ def test_registry_refuses_wrong_arguments(
 @pytest.mark.parametrize(
     "name", [7, ["a", 7], Square, ""], ids=["int", "mixed list", "bare class", "empty"]
 )
-def test_register_refuses_names_that_are_none(root: Registry, name: Any) -> None:
+def test_register_with_wrong_names_raises(root: Registry, name: Any) -> None:
     with pytest.raises(TypeError, match="name must be None, a string or a sequence of strings"):
         root.register_module(name)
 
 
-def test_register_refuses_what_cannot_be_called(root: Registry) -> None:
-    with pytest.raises(TypeError, match='"model" takes classes and functions, not int'):
+def test_register_of_a_number_raises(root: Registry) -> None:
+    with pytest.raises(TypeError, match='"model" holds classes and functions, got int'):
         root.register_module(module=3)  # type: ignore[call-overload]  # the mistake under test
 
 
-def test_register_refuses_force_that_is_not_a_bool(root: Registry) -> None:
-    with pytest.raises(TypeError, match="force is True or False"):
+def test_register_with_force_that_is_not_a_bool_raises(root: Registry) -> None:
+    with pytest.raises(TypeError, match="force must be True or False, got 'yes'"):
         root.register_module(force="yes")  # type: ignore[call-overload]  # the mistake under test
 
 
@@ -154,7 +154,7 @@ def test_split_scope_key_splits_at_the_first_dot(
     assert Registry.split_scope_key(key) == expected
 
 
-def test_child_is_listed_by_its_scope_and_knows_its_root(root: Registry) -> None:
+def test_child_is_listed_by_its_scope_and_has_a_root(root: Registry) -> None:
     child = Registry("model", parent=root, scope="alpha")
     grandchild = Registry("model", parent=child, scope="alpha_plugin")
     assert root.children == {"alpha": child}
@@ -162,14 +162,16 @@ def test_child_is_listed_by_its_scope_and_knows_its_root(root: Registry) -> None
     assert root.root is root
 
 
-def test_child_of_a_taken_scope_is_refused(root: Registry) -> None:
+def test_child_of_a_taken_scope_raises(root: Registry) -> None:
     Registry("model", parent=root, scope="alpha")
-    with pytest.raises(ValueError, match='has a child of scope "alpha" already'):
+    with pytest.raises(
+        ValueError, match=r'scope must be unique among the children of .* got "alpha"'
+    ):
         Registry("model", parent=root, scope="alpha")
 
 
-def test_parent_that_is_no_registry_is_refused() -> None:
-    with pytest.raises(TypeError, match="parent is a Registry or None, not str"):
+def test_parent_that_is_not_a_registry_raises() -> None:
+    with pytest.raises(TypeError, match="parent must be a Registry or None, got str"):
         Registry("model", parent="base")  # type: ignore[arg-type]  # the mistake under test
 
 
@@ -226,13 +228,13 @@ def test_get_imports_a_dotted_path(root: Registry) -> None:
     "key",
     ["Nothing", "no_such_module.Thing", "collections.Nothing", "collections.abc", "a..b", "a b.c"],
 )
-def test_get_gives_none_for_what_is_nowhere(root: Registry, key: str) -> None:
+def test_get_of_an_unknown_key_returns_none(root: Registry, key: str) -> None:
     assert root.get(key) is None
     assert key not in root
 
 
-def test_get_refuses_a_key_that_is_no_string(root: Registry) -> None:
-    with pytest.raises(TypeError, match="key of a registry is a string, not type"):
+def test_get_with_a_key_that_is_not_a_string_raises(root: Registry) -> None:
+    with pytest.raises(TypeError, match="key of a registry must be a string, got type"):
         root.get(Square)  # type: ignore[arg-type]  # the mistake under test
 
 
@@ -301,7 +303,7 @@ def test_build_function_may_be_named_by_a_string() -> None:
     ("value", "error"),
     [("nothing", ValueError), ("os:nothing", ImportError), ("no_such_module:f", ImportError)],
 )
-def test_build_function_of_a_wrong_string_is_refused(value: str, error: type[Exception]) -> None:
+def test_build_function_of_a_wrong_string_raises(value: str, error: type[Exception]) -> None:
     registry = Registry("thing", build_func=value, scope="base")
     with pytest.raises(error):
         registry.build({"type": "area"})

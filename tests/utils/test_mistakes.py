@@ -29,7 +29,7 @@ def resize(width: int, height: int = 1, *, mode: str | None = None) -> None: ...
             ["resize has no argument 'colour'; it takes: width, height, mode"],
         ),
         ({}, ["resize needs the argument 'width'"]),
-        ({"width": "2"}, ["resize takes width as int, not '2'"]),
+        ({"width": "2"}, ["width of resize must be int, got '2'"]),
     ],
     ids=["right", "misspelt", "unknown", "missing", "wrong-type"],
 )

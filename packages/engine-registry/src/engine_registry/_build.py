@@ -1,4 +1,4 @@
-"""From configs to objects."""
+"""Build objects from configs."""
 
 import importlib
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine_registry._construct import construct
-from engine_registry._miss import miss, unknown_default_scope
+from engine_registry._not_found import not_found, unknown_default_scope
 from engine_registry._registry import Registry
 from engine_registry._scope import DefaultScope
 from engine_registry._search import Search
@@ -15,25 +15,25 @@ _logger = logging.getLogger("engine.registry")
 
 
 def build_from_cfg(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
-    """Build what a config names: construct a class, or call a function.
+    """Construct the class, or call the function, that a config names.
 
-    The keys beside ``type`` are the arguments. A name is looked up in the registry of the default
-    scope first, then in ``registry``.
+    The other keys of the config are the arguments. A name is looked up in the registry of the
+    default scope first, then in ``registry``.
 
     Args:
         cfg: A mapping with the key ``type`` (a name, a dotted path, a class or a function), and
-            perhaps ``_scope_``, the default scope while this is built. It is not changed.
+            optionally ``_scope_``, the default scope while this is built. It is not changed.
         registry: Where names are looked up.
-        default_args: Arguments for what ``cfg`` does not set, ``type`` included.
+        default_args: Values for the keys that ``cfg`` does not set, ``type`` included.
 
     Returns:
         The instance, or what the function returned. A class derived from ``ManagerMixin`` is
-        built with ``get_instance``, so the instance can be found by its name.
+        built with ``get_instance``, so that the instance can be found by its name.
 
     Raises:
-        TypeError: an argument is of the wrong type.
-        KeyError: there is no ``type``, or it is not registered (``NotRegisteredError``).
-        ConstructionError: the class or function failed; the error is also of the original's
+        TypeError: An argument is of the wrong type.
+        KeyError: There is no ``type``, or it is not registered (`NotRegisteredError`).
+        ConstructionError: The class or function failed. The error is also of the original's
             class.
 
     Example:
@@ -57,14 +57,14 @@ def _build(arguments: dict[str, Any], registry: Registry) -> Any:
 def merged_arguments(cfg: Any, registry: object, default_args: Any) -> dict[str, Any]:
     """Return a new dict of the config over the defaults, which has the key ``type``."""
     if not isinstance(registry, Registry):
-        raise TypeError(f"registry is a Registry, not {type(registry).__name__}")
+        raise TypeError(f"registry must be a Registry, got {type(registry).__name__}")
     arguments = to_dict(cfg, "cfg")
     if default_args is not None:
         arguments = {**to_dict(default_args, "default_args"), **arguments}
     if "type" not in arguments:
         raise KeyError(
-            f'a config for the "{registry.name}" registry needs the key "type", which says what '
-            f"to build; this one has {sorted(map(str, arguments)) or 'no keys'}"
+            f'a config for the "{registry.name}" registry must have the key "type", the name to '
+            f"build, got {sorted(map(str, arguments)) or 'no keys'}"
         )
     return arguments
 
@@ -74,22 +74,22 @@ def to_dict(cfg: Any, name: str) -> dict[str, Any]:
     if type(cfg) is dict:
         return cfg.copy()
     if isinstance(cfg, Mapping) or (hasattr(cfg, "keys") and hasattr(cfg, "__getitem__")):
-        # Not dict(cfg): of a subclass of dict it takes the stored values, which a lazy config
-        # holds as placeholders.
+        # Not dict(cfg): for a subclass of dict it copies the stored values, and those of a lazy
+        # config are placeholders.
         return {key: cfg[key] for key in cfg.keys()}  # noqa: SIM118 - not every one iterates
-    raise TypeError(f"{name} is a dict or another mapping, not {type(cfg).__name__}: {cfg!r:.200}")
+    raise TypeError(f"{name} must be a mapping, got {type(cfg).__name__}: {cfg!r:.200}")
 
 
 def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:
     """Return the class or function that the value of ``type`` names.
 
     Raises:
-        NotRegisteredError: nothing has that name.
-        TypeError: the value is neither a name nor can it be called.
+        NotRegisteredError: Nothing has that name.
+        TypeError: The value is neither a string nor callable.
     """
     if isinstance(kind, str):
         home = registry.in_default_scope()
-        found = home.known(kind)
+        found = home.find_loaded(kind)
         if found is None:
             found = _search(kind, home, registry)
         if _logger.isEnabledFor(logging.DEBUG):
@@ -98,21 +98,23 @@ def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:
     if callable(kind):
         return kind  # type: ignore[no-any-return]  # callable() narrows Any no further
     raise TypeError(
-        f"type is a name, a dotted path, a class or a function, not {type(kind).__name__}: {kind!r}"
+        "type must be a name, a dotted path, a class or a function, "
+        f"got {type(kind).__name__}: {kind!r}"
     )
 
 
 def _search(kind: str, home: Registry, registry: Registry) -> Callable[..., Any]:
     search = Search()
-    found = home._find(kind, search)
+    found = home.find(kind, search)
     if found is None and home is not registry:
-        found = registry._find(kind, search)
+        # A registry always builds what it holds itself, whatever the default scope.
+        found = registry.find(kind, search)
     scope = unknown_default_scope(registry)
     if found is None and scope is not None:
-        # The package of that name may be installed, and bring the scope when it is imported.
-        found = registry._find(f"{scope}.{kind}", search)
+        # The package of that name may be installed, and create the scope when it is imported.
+        found = registry.find(f"{scope}.{kind}", search)
     if found is None:
-        raise miss(kind, home, search)
+        raise not_found(kind, home, search)
     return found
 
 
@@ -122,7 +124,7 @@ def build_model_from_cfg(cfg: Any, registry: Registry, default_args: Any = None)
     Args:
         cfg: A mapping as ``build_from_cfg`` takes, or a list of them.
         registry: Where names are looked up.
-        default_args: Arguments for what a config does not set.
+        default_args: Values for the keys that a config does not set.
 
     Returns:
         The module; for a list, an ``engine_model.Sequential`` of the modules
@@ -135,7 +137,7 @@ def build_model_from_cfg(cfg: Any, registry: Registry, default_args: Any = None)
         package = importlib.import_module("engine_model")
     except ModuleNotFoundError as error:
         if error.name != "engine_model":
-            raise
+            raise  # engine-model is installed, and something that it imports is not
         package = importlib.import_module("torch.nn")
     return package.Sequential(*modules)
 
@@ -144,8 +146,8 @@ def build_runner_from_cfg(cfg: Any, registry: Registry) -> Any:
     """Build a runner with the ``from_cfg`` of its class.
 
     Args:
-        cfg: The whole config. ``runner_type`` names the class, ``Runner`` by default. It is handed
-            on as it is, so that the runner knows the file it came from.
+        cfg: The whole config. ``runner_type`` names the class, ``Runner`` by default. The class
+            gets it as it is, not a dict of it: a `Config` has the name of its file.
         registry: Where the class is looked up.
     """
     arguments = to_dict(cfg, "cfg")
@@ -161,7 +163,7 @@ def build_scheduler_from_cfg(cfg: Any, registry: Registry, default_args: Any = N
         cfg: A mapping as ``build_from_cfg`` takes. With ``convert_to_iter_based`` its numbers are
             epochs, and the scheduler that is built counts iterations.
         registry: Where names are looked up.
-        default_args: Must hold ``optimizer``, and ``epoch_length`` (iterations in an epoch) for
+        default_args: Must hold ``optimizer``, and ``epoch_length`` (iterations per epoch) for
             ``convert_to_iter_based``.
 
     Raises:
@@ -175,13 +177,12 @@ def build_scheduler_from_cfg(cfg: Any, registry: Registry, default_args: Any = N
         return build_from_cfg(arguments, registry)
     if epoch_length is None:
         raise ValueError(
-            "convert_to_iter_based needs epoch_length, the number of iterations in an epoch: "
+            "convert_to_iter_based needs epoch_length, the number of iterations per epoch; "
             "pass it in default_args"
         )
     if not arguments.get("by_epoch", True):
         raise ValueError(
-            "convert_to_iter_based is for a scheduler that counts epochs, but by_epoch is False: "
-            "remove one of the two"
+            "by_epoch must be True with convert_to_iter_based, got False; remove one of the two"
         )
     with DefaultScope.overwrite_default_scope(arguments.pop("_scope_", None)):
         kind = arguments.pop("type")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine_registry._errors import ConstructionError
+from engine_registry._explain import describe_call, explain
 from engine_utils import ManagerMeta, ManagerMixin
 
 _logger = logging.getLogger("engine.registry")
@@ -14,28 +15,26 @@ def construct(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any)
     """Call ``factory`` with the arguments.
 
     Args:
-        factory: A class or function. A class of named instances is asked for its instance.
-        arguments: What to call it with, by name.
+        factory: A class or function. A subclass of `ManagerMixin` is built with ``get_instance``.
+        arguments: The arguments by name.
         kind: The value of ``type`` in the config, for messages.
 
     Raises:
-        ConstructionError: it failed; the error is also of the original's class.
+        ConstructionError: It failed. The error is also of the original's class.
     """
     try:
         if isinstance(factory, ManagerMeta) and issubclass(factory, ManagerMixin):
-            built: Any = _named_instance(factory, arguments)
+            arguments = _with_name(factory, arguments)
+            built: Any = factory.get_instance(**arguments)
         else:
             built = factory(**arguments)
     except ConstructionError as error:
-        from engine_registry._explain import where  # slow to import, and rarely needed
-
-        error.inside.append(where(factory, arguments, kind))
+        # A part inside this one failed: its error passes, with one more line.
+        error.inside.append(describe_call(factory, arguments, kind))
         raise
     except Exception as error:
-        from engine_registry._explain import explain
-
         message = explain(factory, arguments, kind, error)
-        raise ConstructionError.like(error, message) from error
+        raise ConstructionError.from_error(error, message) from error
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug(
             "An `%s` instance is built from registry, its implementation can be found in %s",
@@ -45,11 +44,12 @@ def construct(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any)
     return built
 
 
-def _named_instance(factory: type[ManagerMixin], arguments: dict[str, Any]) -> ManagerMixin:
+def _with_name(factory: type[ManagerMixin], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with a ``name``: the default of the class, or its own name."""
     if "name" in arguments:
-        return factory.get_instance(**arguments)
+        return arguments
     from inspect import signature  # slow to import, and rarely needed
 
     default = signature(factory).parameters["name"].default
     name = default if isinstance(default, str) and default else factory.__name__
-    return factory.get_instance(name, **arguments)
+    return {"name": name, **arguments}

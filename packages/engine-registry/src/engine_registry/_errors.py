@@ -1,4 +1,4 @@
-"""What a caller of a registry may want to catch."""
+"""The errors of look-ups and constructions, which a caller may catch."""
 
 from typing import Any, Self
 
@@ -8,29 +8,29 @@ class RegistryError(Exception):
 
 
 class NotRegisteredError(RegistryError, KeyError):
-    """No class or function is known under the name asked for."""
+    """No class or function has the name that was looked up."""
 
     # KeyError shows the repr of its argument, which would put a long message on one line.
     __str__ = Exception.__str__
 
 
 class LocationImportError(NotRegisteredError, ImportError):
-    """A name is unknown, and a module that may define it could not be imported.
+    """A name is not found, and a module that may define it could not be imported.
 
-    The import's own error is the cause.
+    The error of the import is the cause.
     """
 
     __str__ = Exception.__str__
 
 
-# What OSError and ImportError keep outside of their ``__dict__``.
+# OSError and ImportError keep these outside of their ``__dict__``.
 _BUILT_IN_ATTRIBUTES = ("errno", "strerror", "filename", "filename2", "name", "path")
 
 
 class ConstructionError(RegistryError):
-    """A class or function was found but failed when called.
+    """A class or function was found but raised when it was called.
 
-    What is raised is also an instance of the original error's class, so that
+    The raised error is also an instance of the original error's class, so that
     ``except ValueError`` around a build keeps working. The original error is the cause.
 
     Attributes:
@@ -38,7 +38,8 @@ class ConstructionError(RegistryError):
     """
 
     def __init__(self, message: str = "") -> None:
-        # Not super(): the class of the original comes next, and its constructor may want more.
+        # Not super(): the class of the original comes next in the order of resolution, and its
+        # constructor may have other parameters.
         Exception.__init__(self, message)
         self.message = message
         self.inside: list[str] = []
@@ -47,11 +48,12 @@ class ConstructionError(RegistryError):
         return "\n".join([self.message, *(f"  while building {outer}" for outer in self.inside)])
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # The class is made at run time and has no name that pickle could import.
         return _restore, (_original_class(type(self)), self.message, self.inside)
 
     @classmethod
-    def like(cls, error: Exception, message: str) -> Self:
-        """Make an error of this class and of the class of ``error``."""
+    def from_error(cls, error: Exception, message: str) -> Self:
+        """Return an error that is of this class and of the class of ``error``."""
         combined = _combined(type(error))
         made: Self = combined(message)
         for name, value in vars(error).items():
@@ -62,6 +64,7 @@ class ConstructionError(RegistryError):
         return made
 
 
+# One class per original class, so that equal errors have equal classes and memory stays bounded.
 _classes: dict[type[Exception], type[Any]] = {}
 
 
@@ -70,6 +73,7 @@ def _combined(original: type[Exception]) -> type[Any]:
         name = f"ConstructionError[{original.__name__}]"
         members = {
             "__module__": __name__,
+            # OSError.__new__ chooses a subclass by its arguments: it must not see the message.
             "__new__": lambda cls, *args: original.__new__(cls),
             "_original": original,
         }

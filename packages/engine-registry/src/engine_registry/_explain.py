@@ -1,61 +1,54 @@
 """The message of a construction that failed."""
 
-import difflib
-import inspect
 import reprlib
 from collections.abc import Callable
 from typing import Any
+
+from engine_utils import call_mistakes
+
+_SHOWN_REASONS = 4
 
 
 def explain(
     factory: Callable[..., Any], arguments: dict[str, Any], kind: Any, error: Exception
 ) -> str:
-    """Say what failed and why: which argument was wrong, and what the signature is."""
-    try:
-        signature = inspect.signature(factory).replace(return_annotation=inspect.Signature.empty)
-    except (TypeError, ValueError):  # some built-in classes have none
-        signature = None
-    problem = _mismatch(signature, arguments) if signature else []
-    lines = [f"cannot build {_name(factory)}: {'; '.join(problem) or _describe(error)}"]
-    if problem:
-        lines.append(f"  signature: {getattr(factory, '__name__', factory)}{signature}")
-    lines.append(f"  config: {_config(kind, arguments)}")
-    return "\n".join(lines)
+    """Return a message with the arguments that do not fit, the signature and the config.
+
+    Args:
+        factory: The class or function that failed.
+        arguments: The arguments of the call.
+        kind: The value of ``type`` in the config.
+        error: The error that it raised.
+    """
+    mistakes = list(call_mistakes(factory, arguments))
+    rejected = [mistake.message for mistake in mistakes if mistake.kind != "wrong type"]
+    # A decorator may take or add arguments that the signature does not show. The call itself
+    # was rejected only if the error is a TypeError.
+    if not (rejected and isinstance(error, TypeError)):
+        rejected = []
+    # Python's own message names one argument of several, and none that is similar.
+    reasons = rejected or [f"{type(error).__name__}: {error}"]
+    # A value of a wrong type may be the cause of an error that does not name the argument.
+    reasons += [mistake.message for mistake in mistakes if mistake.kind == "wrong type"]
+    more = len(reasons) - _SHOWN_REASONS
+    if more > 0:
+        reasons[_SHOWN_REASONS:] = [f"and {more} more"]
+    if rejected:
+        reasons.append(f"signature: {_signature(factory)}")
+    reasons.append(f"config: {_config(kind, arguments)}")
+    return f"cannot build {_name(factory)}: " + "\n  ".join(reasons)
 
 
-def where(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any) -> str:
-    """Name what is built, and the config it is built from."""
+def describe_call(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any) -> str:
+    """Return the name of what is built, and the config it is built from."""
     return f"{_name(factory)} from {_config(kind, arguments)}"
 
 
-def _mismatch(signature: inspect.Signature, arguments: dict[str, Any]) -> list[str]:
-    parameters = {
-        name: parameter
-        for name, parameter in signature.parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    }
-    problems = []
-    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        free = [name for name in parameters if name not in arguments]
-        problems = [_unexpected(key, free) for key in arguments if key not in parameters]
-    missing = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.default is parameter.empty and name not in arguments
-    ]
-    if missing:
-        problems.append(f"missing {', '.join(map(repr, missing))}")
-    return problems
+def _signature(factory: Callable[..., Any]) -> str:
+    import inspect  # slow to import, and only failures need it
 
-
-def _unexpected(key: str, free: list[str]) -> str:
-    close = difflib.get_close_matches(str(key), free, n=1)
-    hint = f", did you mean {close[0]!r}?" if close else ""
-    return f"it takes no argument {key!r}{hint}"
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    signature = inspect.signature(factory).replace(return_annotation=inspect.Signature.empty)
+    return f"{getattr(factory, '__name__', factory)}{signature}"
 
 
 def _name(factory: Callable[..., Any]) -> str:
@@ -65,6 +58,7 @@ def _name(factory: Callable[..., Any]) -> str:
 
 
 def _config(kind: Any, arguments: dict[str, Any]) -> str:
+    # A config may hold a whole model or dataset: its text is cut at each level.
     shown = reprlib.Repr()
     shown.maxdict, shown.maxstring, shown.maxother, shown.maxlevel = 12, 80, 80, 3
     kind = kind if isinstance(kind, str) else getattr(kind, "__name__", kind)

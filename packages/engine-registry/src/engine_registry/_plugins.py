@@ -1,4 +1,4 @@
-"""Parts that installed packages announce in their metadata.
+"""Classes and functions that installed packages announce in their metadata.
 
 An entry point of the group ``engine.<registry name>`` is either ``name = "package.module:object"``,
 registered under that name, or a module alone, which registers what it defines when imported.
@@ -10,16 +10,16 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from engine_registry._search import Search
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from engine_registry._search import Search
-
 
 @cache
-def announced(registry_name: str) -> tuple[EntryPoint, ...]:
+def plugin_entry_points(registry_name: str) -> tuple[EntryPoint, ...]:
     """Return the entry points for a registry; the metadata is read once."""
-    from importlib.metadata import entry_points  # slow, and needed by a miss only
+    from importlib.metadata import entry_points  # slow, and only a failed look-up needs it
 
     return tuple(entry_points(group=f"engine.{registry_name}"))
 
@@ -27,14 +27,22 @@ def announced(registry_name: str) -> tuple[EntryPoint, ...]:
 def load_plugins(
     registry_name: str, key: str | None, modules: dict[str, Callable[..., Any]], search: Search
 ) -> None:
-    """Load what may bring ``key`` (all, if it is None) into the table of a root registry."""
-    for entry in announced(registry_name):
+    """Load the entry points that may define ``key`` into the table of a root registry.
+
+    Args:
+        registry_name: The name of the registry.
+        key: The name that is looked up; None loads all entry points.
+        modules: The table of the registry, which is added to.
+        search: Where the outcome is recorded.
+    """
+    for entry in plugin_entry_points(registry_name):
+        # A module alone may register any name, so it is loaded for each key.
         wanted = not entry.attr or key is None or entry.name == key
         if not wanted or entry.name in modules or entry.value in search.imported:
             continue
         try:
             loaded = entry.load()
-        except Exception as error:
+        except Exception as error:  # code of others, which may raise anything
             search.failed[entry.value] = error
             continue
         search.imported.append(entry.value)

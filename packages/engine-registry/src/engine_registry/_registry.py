@@ -1,4 +1,4 @@
-"""The table from names to classes and functions, and the tree of such tables."""
+"""Tables from names to classes and functions, which form a tree."""
 
 import logging
 import sys
@@ -7,38 +7,38 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar, overload
 
-from engine_registry._miss import miss, walk
+from engine_registry._locations import Locations, import_function, import_object
 from engine_registry._names import checked_string, given_names, own_name
+from engine_registry._not_found import not_found
 from engine_registry._plugins import load_plugins
 from engine_registry._scope import DefaultScope
-from engine_registry._search import Locations, Search, import_function, import_object
+from engine_registry._search import Search, walk
 
 _Module = TypeVar("_Module", bound=Callable[..., Any])
 
 _logger = logging.getLogger("engine.registry")
 
-# A string, as the module of that function needs this one.
+# A string, as the module of that function imports this one.
 _DEFAULT_BUILD = "engine_registry:build_from_cfg"
 
 
 class Registry:
-    """A table from names to classes or functions that builds from configs.
+    """A table from names to classes or functions, which builds objects from configs.
 
-    Registries form a tree: a child finds what its ancestors hold, and a prefix
-    (``"mmdet.ResNet"``) names the scope of another registry in the tree.
+    Registries form a tree. A child also finds the names of its ancestors. A prefix, as in
+    ``"mmdet.ResNet"``, is the scope of another registry in the tree.
 
     Args:
         name: What the registry holds, e.g. ``"model"``.
         build_func: Called by ``build`` as ``build_func(cfg, registry, ...)``: a function, or a
-            string ``"package.module:function"`` imported at the first build. By default the
-            parent's, and ``build_from_cfg`` for a root.
+            string ``"package.module:function"`` imported at the first build. By default that of
+            the parent, and ``build_from_cfg`` for a root.
         parent: The registry that is searched after this one.
-        scope: The prefix that names this registry. By default the name of the package that
-            creates it.
+        scope: The prefix of this registry. By default the name of the package that creates it.
         locations: Modules to import when a name is not found, e.g. ``["mmdet.models"]``.
 
     Raises:
-        TypeError: an argument is of the wrong type.
+        TypeError: An argument is of the wrong type.
         ValueError: ``scope`` has a dot, or the parent has a child of this scope.
 
     Example:
@@ -62,25 +62,25 @@ class Registry:
         self._name = checked_string("name", name)
         self._scope = self.infer_scope() if scope is None else checked_string("scope", scope)
         if "." in self._scope:
-            raise ValueError(f"scope has no dot, which ends a prefix, but this one is {scope!r}")
+            raise ValueError(f"scope must not have a dot, which ends a prefix, got {scope!r}")
         self._module_dict: dict[str, Callable[..., Any]] = {}
         self._children: dict[str, Registry] = {}
         self._locations = Locations(locations)
         if not (build_func is None or isinstance(build_func, str) or callable(build_func)):
-            raise TypeError(f"build_func is a function or a string, not {build_func!r}")
+            raise TypeError(f"build_func must be a function or a string, got {build_func!r}")
         self._build_func = build_func
         self.parent = parent
         if parent is not None:
             if not isinstance(parent, Registry):
-                raise TypeError(f"parent is a Registry or None, not {type(parent).__name__}")
+                raise TypeError(f"parent must be a Registry or None, got {type(parent).__name__}")
             parent._add_child(self)
 
     def _add_child(self, child: "Registry") -> None:
         if child.scope in self._children:
             raise ValueError(
-                f'registry "{self.name}" of scope "{self.scope}" has a child of scope '
-                f'"{child.scope}" already: {self._children[child.scope]!r}; '
-                "give the new one a scope of its own"
+                f'scope must be unique among the children of registry "{self.name}" of scope '
+                f'"{self.scope}", got "{child.scope}" of {self._children[child.scope]!r}; '
+                "pass another scope"
             )
         self._children[child.scope] = child
 
@@ -96,7 +96,7 @@ class Registry:
 
     @property
     def module_dict(self) -> dict[str, Callable[..., Any]]:
-        """What is registered here, by name; not what ancestors hold."""
+        """The classes and functions registered here, by name; without those of ancestors."""
         return self._module_dict
 
     @property
@@ -114,7 +114,7 @@ class Registry:
 
     @property
     def build_func(self) -> Callable[..., Any]:
-        """The function that builds from a config: its own, else the parent's."""
+        """The function that builds from a config: that of this registry, else of the parent."""
         if isinstance(self._build_func, str):
             self._build_func = import_function(self._build_func)
         elif self._build_func is None:
@@ -127,6 +127,7 @@ class Registry:
         return len(self._module_dict)
 
     def __bool__(self) -> bool:
+        # An empty registry is not missing: `registry or DEFAULT` must keep it.
         return True
 
     def __contains__(self, key: str) -> bool:
@@ -137,9 +138,10 @@ class Registry:
 
     @staticmethod
     def infer_scope() -> str:
-        """Return the name of the package whose code calls into this one."""
+        """Return the name of the top-level package whose code calls into this one."""
         home = __name__.partition(".")[0]
         frame: FrameType | None = sys._getframe(1)
+        # The caller may be `Registry.__init__` or the code of a subclass: skip our own frames.
         while frame is not None:
             package = str(frame.f_globals.get("__name__", "__main__")).partition(".")[0]
             if package != home:
@@ -164,30 +166,31 @@ class Registry:
         """Return the class or function of that name.
 
         A name alone is looked up here, then in the ancestors. With the prefix of this scope it
-        is looked up only here; with another one, in the registry of that scope, wherever it is
-        in the tree. A key that is none of these may be a dotted path, which is imported.
+        is looked up only here. With another prefix it is looked up in the registry of that
+        scope, wherever it is in the tree. Any other dotted path is imported.
         The locations of a registry are imported when it does not hold the name.
 
         Returns:
             None if nothing has that name.
 
         Raises:
-            LocationImportError: nothing has that name, and a location failed to import.
+            LocationImportError: Nothing has that name, and a location failed to import.
         """
         if not isinstance(key, str):
-            raise TypeError(f"the key of a registry is a string, not {type(key).__name__}")
-        found = self.known(key)
+            raise TypeError(f"the key of a registry must be a string, got {type(key).__name__}")
+        found = self.find_loaded(key)
         if found is None:
             search = Search()
-            found = self._find(key, search)
+            found = self.find(key, search)
             if found is None and search.failed:
-                raise miss(key, self, search)
+                raise not_found(key, self, search)
         if found is not None and _logger.isEnabledFor(logging.DEBUG):
             self.log_found(found)
         return found
 
-    def known(self, key: str) -> Callable[..., Any] | None:
-        """Return what has that name, if no import can change the answer; else None."""
+    def find_loaded(self, key: str) -> Callable[..., Any] | None:
+        """Return what has that name, if no import can change the result; else None."""
+        # Builds of a loaded package come here: no record of the search, no list, no import.
         if "." in key:
             scope, _, name = key.partition(".")
             home = self.find_scope(scope)
@@ -198,12 +201,13 @@ class Registry:
             if found is not None:
                 return found
             if node._locations.pending:
+                # It may define the name, and comes before the ancestors.
                 return None
             node = node.parent
         return None
 
     def log_found(self, found: Callable[..., Any]) -> None:
-        """Log which registry holds what a look-up found; what a dotted path names is in none."""
+        """Log which registry holds the result of a look-up; an imported path is in none."""
         for node in (self, *walk(self.root)):
             if any(found is module for module in node.module_dict.values()):
                 name = getattr(found, "__name__", repr(found))
@@ -212,7 +216,9 @@ class Registry:
                 )
                 return
 
-    def _find(self, key: str, search: Search) -> Callable[..., Any] | None:
+    def find(self, key: str, search: Search) -> Callable[..., Any] | None:
+        """Return the class or function of that name, or None, and record the search."""
+        # A registered name may have dots itself.
         found = self._module_dict.get(key)
         if found is not None:
             return found
@@ -223,7 +229,7 @@ class Registry:
         if found is None:
             found = import_object(key, search)
         if found is None and scope != self.scope:
-            # The import may have brought the registry of that scope.
+            # The import may have created the registry of that scope.
             found = self._find_in_scope(scope, name, search)
         return found
 
@@ -238,6 +244,7 @@ class Registry:
 
     def _find_here(self, key: str, search: Search) -> Callable[..., Any] | None:
         found = self._module_dict.get(key)
+        # One look-up may reach a registry by two paths; its imports are tried once.
         if found is None and self not in search.searched:
             search.searched.append(self)
             self._locations.load(search)
@@ -278,20 +285,20 @@ class Registry:
     def import_from_location(self) -> None:
         """Import the locations of this registry that were not imported yet.
 
-        A location that is not installed or fails to import is passed over; a look-up that
-        misses names it.
+        A location that is not installed or fails to import is skipped. The error of a failed
+        look-up names it.
         """
         self._locations.load(Search())
 
     def load_all(self, search: Search) -> None:
-        """Import everything that may register something here, and record what came of it."""
+        """Import everything that may register something here, and record the outcome."""
         self._locations.load(search)
         if self.parent is None:
             load_plugins(self.name, None, self._module_dict, search)
 
     @contextmanager
     def switch_scope_and_registry(self, scope: str | None) -> "Iterator[Registry]":
-        """Change the default scope inside a ``with`` block, and yield its registry.
+        """Set the default scope inside a ``with`` block, and yield its registry.
 
         Args:
             scope: The scope; None keeps the default scope.
@@ -314,12 +321,13 @@ class Registry:
 
         Args:
             cfg: A mapping with the key ``type``; it is not changed.
-            *args: Handed on to the build function, after config and registry.
-            **kwargs: Handed on to the build function.
+            *args: Passed to the build function, after config and registry.
+            **kwargs: Passed to the build function.
 
         Returns:
             What the build function returns: usually an instance of the class that ``type`` names.
         """
+        # By keyword where possible: build functions of others may have `registry` in any place.
         if args:
             return self.build_func(cfg, self, *args, **kwargs)
         return self.build_func(cfg, registry=self, **kwargs)
@@ -346,17 +354,17 @@ class Registry:
         """Register a class or function, as a decorator or by a plain call.
 
         Args:
-            name: The name, or several; by default the class's or function's own.
+            name: The name, or several; by default the ``__name__`` of the class or function.
             force: Replace what has the name already.
             module: What to register; without it a decorator is returned.
 
         Raises:
-            KeyError: the name is taken, and ``force`` is not set.
-            TypeError: an argument is of the wrong type.
+            KeyError: The name is taken, and ``force`` is not set.
+            TypeError: An argument is of the wrong type.
         """
         names = given_names(name)
         if not isinstance(force, bool):
-            raise TypeError(f"force is True or False, not {force!r}")
+            raise TypeError(f"force must be True or False, got {force!r}")
         if module is not None:
             self._register(module, names, force)
             return module
@@ -370,9 +378,10 @@ class Registry:
     def _register(self, module: Callable[..., Any], names: list[str] | None, force: bool) -> None:
         if not callable(module):
             raise TypeError(
-                f'registry "{self.name}" takes classes and functions, not {type(module).__name__}'
+                f'registry "{self.name}" holds classes and functions, got {type(module).__name__}'
             )
         names = names or [own_name(module)]
+        # All names are checked before the first one is set.
         for name in names:
             if not force and name in self._module_dict:
                 place = getattr(self._module_dict[name], "__module__", "an unknown place")

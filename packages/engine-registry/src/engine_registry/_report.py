@@ -1,13 +1,12 @@
-"""What is registered where."""
+"""Report what is registered where."""
 
 import os
 import sys
 from typing import Any
 
-from engine_registry._miss import walk
 from engine_registry._registry import Registry
 from engine_registry._roots import ROOTS
-from engine_registry._search import Search
+from engine_registry._search import Node, Search, walk
 
 _FILE = "modules_statistic_results.json"
 
@@ -21,12 +20,14 @@ def traverse_registry_tree(registry: Registry, verbose: bool = True) -> list[dic
 
     Returns:
         For each registry a dict with ``registry``, ``scope``, ``parent`` (a scope or None),
-        ``num_modules`` and ``modules``, the place of definition by name.
+        ``num_modules`` and ``modules``, where each name is defined.
 
     Example:
         >>> SHAPES = Registry("shape", scope="shapes")
-        >>> traverse_registry_tree(SHAPES, verbose=False)[0]["num_modules"]
-        0
+        >>> SHAPES.register_module("Square", module=dict)
+        <class 'dict'>
+        >>> traverse_registry_tree(SHAPES, verbose=False)[0]["modules"]
+        {'Square': 'builtins.dict'}
     """
     nodes = list(walk(registry.root))
     if verbose:
@@ -36,7 +37,7 @@ def traverse_registry_tree(registry: Registry, verbose: bool = True) -> list[dic
             "registry": node.name,
             "scope": node.scope,
             "parent": node.parent.scope if node.parent else None,
-            "num_modules": len(node),
+            "num_modules": len(node.module_dict),
             "modules": {name: _place(module) for name, module in node.module_dict.items()},
         }
         for node in nodes
@@ -48,7 +49,7 @@ def count_registered_modules(
 ) -> dict[str, Any]:
     """Collect what is registered in the root registries and all below them.
 
-    Their locations are imported first; one that cannot be is listed under ``not_imported``.
+    Their locations are imported first; those that fail are listed under ``not_imported``.
 
     Args:
         save_path: A file ``….json`` to write, or a folder for
@@ -56,8 +57,8 @@ def count_registered_modules(
         verbose: Also print it as tables.
 
     Returns:
-        A dict with ``scan_date``, ``registries`` (for each root its tree, as
-        ``traverse_registry_tree`` gives it) and ``not_imported`` (the reason by module).
+        A dict with ``scan_date``, ``registries`` (for each root the result of
+        ``traverse_registry_tree``) and ``not_imported`` (the error of each module).
     """
     from datetime import datetime  # slow to import, and rarely needed
 
@@ -93,9 +94,10 @@ def _place(module: Any) -> str:
     return f"{getattr(module, '__module__', None) or 'unknown'}.{name}"
 
 
-def _table(registry: Registry, depth: int = 0) -> str:
+def _table(registry: Node, depth: int = 0) -> str:
     indent = "    " * depth
-    lines = [f"{indent}{registry.name} (scope {registry.scope}): {len(registry)} registered"]
+    count = len(registry.module_dict)
+    lines = [f"{indent}{registry.name} (scope {registry.scope}): {count} registered"]
     width = max(map(len, registry.module_dict), default=0)
     lines += [
         f"{indent}  {name:<{width}}  {_place(module)}"

@@ -1,4 +1,4 @@
-"""From the value of ``type`` to what would be built, without building it."""
+"""Resolve the value of ``type`` to a class or function, without building anything."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from engine_registry import _roots as roots
 from engine_registry._build import find_type
 from engine_registry._errors import NotRegisteredError
-from engine_registry._miss import closest, error_of, import_lines, names
+from engine_registry._not_found import closest, error_of, import_lines, reachable_names
 from engine_registry._registry import Registry
 from engine_registry._scope import DefaultScope
 from engine_registry._search import Search
@@ -22,12 +22,12 @@ def resolve_type(
 
     Args:
         type_value: A name, a dotted path, a class or a function.
-        registry: Where a name is looked up; all root registries if not given.
+        registry: Where a name is looked up; by default in all root registries.
         scope: The default scope of the look-up; the current one if not given.
 
     Raises:
-        NotRegisteredError: nothing has that name; the closest names are given.
-        TypeError: the value is neither a name nor can it be called.
+        NotRegisteredError: Nothing has that name. The message lists the closest names.
+        TypeError: The value is neither a string nor callable.
 
     Example:
         >>> resolve_type("collections.OrderedDict").__name__
@@ -112,7 +112,7 @@ def _resolve(
         search = Search()
         for registry in searched:
             home = registry.in_default_scope()
-            found = home._find(type_value, search) or registry._find(type_value, search)
+            found = home.find(type_value, search) or registry.find(type_value, search)
             if found is not None:
                 return found
         raise _unknown(type_value, searched, list(shown), search)
@@ -122,10 +122,13 @@ def _unknown(
     key: str, searched: list[Registry], shown: list[Registry], search: Search
 ) -> NotRegisteredError:
     holders = {
-        name: registry for registry in reversed(searched) for name in names(registry, search)
+        name: registry
+        for registry in reversed(searched)
+        for name in reachable_names(registry, search)
     }
-    expected = [name for registry in shown for name in names(registry, search)]
+    expected = [name for registry in shown for name in reachable_names(registry, search)]
     where = " or ".join(f'"{registry.name}"' for registry in shown)
+    # One search covers all registries: without a place, the list of them would say nothing.
     lines = [f"{key!r} is not in the registry {where}" if shown else f"{key!r} is not registered"]
     close = closest(key, expected) or closest(key, holders)
     if close:

@@ -1,6 +1,7 @@
-"""The root registries, one for each kind of part that a config can name.
+"""The root registries, one for each kind of object that a config can name.
 
-Where the parts are defined is known by name only: a location is imported when a look-up misses.
+The packages that define the objects are strings, imported when a look-up finds nothing: this
+package is below them and does not depend on them.
 """
 
 from collections.abc import Callable

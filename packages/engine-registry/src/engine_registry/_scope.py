@@ -1,4 +1,4 @@
-"""The scope in which names without a prefix are looked up first."""
+"""The scope that is searched first for a name without a prefix."""
 
 import time
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from engine_utils import ManagerMixin
 
 
 class DefaultScope(ManagerMixin):
-    """The scope of the current task, known everywhere in the process.
+    """The scope that registries search first, for the whole process or for a block.
 
-    The instance created last counts for all threads. ``overwrite_default_scope`` changes the
-    scope for a while, and only in the thread or async task that calls it.
+    The instance created last counts for all threads. ``overwrite_default_scope`` and
+    ``as_current`` set the scope in a block, only for the thread or async task that runs it.
 
     Args:
         name: The name of the instance.
@@ -32,7 +32,7 @@ class DefaultScope(ManagerMixin):
     def __init__(self, name: str, scope_name: str) -> None:
         super().__init__(name)
         if not isinstance(scope_name, str):
-            raise TypeError(f"scope_name is a string, not {type(scope_name).__name__}")
+            raise TypeError(f"scope_name must be a string, got {type(scope_name).__name__}")
         self._scope_name = scope_name
 
     @property
@@ -42,13 +42,13 @@ class DefaultScope(ManagerMixin):
 
     @classmethod
     def get_current_instance(cls) -> Self | None:  # type: ignore[override]  # documented so
-        """Return the scope that counts here, or None if none was created yet."""
+        """Return the scope of the innermost block, else the one created last, else None."""
         return cls._find_current()
 
     @classmethod
     @contextmanager
     def overwrite_default_scope(cls, scope_name: str | None) -> Iterator[None]:
-        """Use another scope inside a ``with`` block; None leaves the scope as it is."""
+        """Set the default scope inside a ``with`` block; None leaves it as it is."""
         if scope_name is None:
             yield
             return
@@ -59,10 +59,10 @@ class DefaultScope(ManagerMixin):
 def init_default_scope(scope: str) -> None:
     """Make ``scope`` the default scope of the process.
 
-    Does nothing if it is the default scope already.
+    Do nothing if it is the default scope already.
 
     Raises:
-        TypeError: ``scope`` is not a string, or empty.
+        TypeError: ``scope`` is not a string, or is empty.
 
     Example:
         >>> init_default_scope("mmdet")
@@ -72,12 +72,12 @@ def init_default_scope(scope: str) -> None:
         True
     """
     if not isinstance(scope, str) or not scope:
-        raise TypeError(f"a scope is a string that is not empty, not {scope!r}")
+        raise TypeError(f"scope must be a non-empty string, got {scope!r}")
     current = DefaultScope.get_current_instance()
     if current is not None and current.scope_name == scope:
         return
     name = scope
     while DefaultScope.check_instance_created(name):
-        # An older one of this scope is not the current one: only a new one can be.
+        # An older instance of this scope exists, and only a new instance becomes current.
         name = f"{scope}-{time.monotonic_ns()}"
     DefaultScope.get_instance(name, scope_name=scope)

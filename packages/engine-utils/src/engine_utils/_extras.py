@@ -10,7 +10,7 @@ def import_extra(module: str, *, install: str, purpose: str) -> ModuleType:
     Args:
         module: The module, such as ``"torch.utils.tensorboard"``.
         install: The requirement that installs it, such as ``"engine-fileio[s3]"``.
-        purpose: The subject of the message: what needs the library.
+        purpose: The subject of the message, which needs the library.
 
     Raises:
         ImportError: The module cannot be imported. ``name`` holds its top-level package.

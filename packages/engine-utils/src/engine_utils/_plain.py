@@ -3,15 +3,15 @@
 import sys
 from typing import Any
 
-# Most values are these; checking them first skips the other questions.
+# Most values are of these types; checking them first skips the slower checks.
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 def plain_value(value: Any, *, scalars: bool = False) -> Any:
     """Return tensors, arrays, NumPy numbers, sets and ranges as Python values.
 
-    Dicts, lists and tuples are converted recursively, and tuples become lists. Any other value is
-    returned unchanged.
+    Dicts, lists, tuples and sets are converted recursively, and all but dicts become lists. Keys
+    and any other value are returned unchanged.
 
     Args:
         value: The value to convert. A tensor of an accelerator is copied to the CPU.
@@ -28,18 +28,19 @@ def plain_value(value: Any, *, scalars: bool = False) -> Any:
     if isinstance(value, list | tuple):
         return [plain_value(item, scalars=scalars) for item in value]
     if isinstance(value, set | frozenset):
-        return _members(value)
+        return _members([plain_value(item, scalars=scalars) for item in value])
     if isinstance(value, range):
         return list(value)
     return _array(value, scalars)
 
 
-def _members(values: set[Any] | frozenset[Any]) -> list[Any]:
-    """Return the members sorted where they can be compared, so that equal sets give equal text."""
+def _members(values: list[Any]) -> list[Any]:
+    """Return the members of a set in an order that is the same in each process."""
     try:
         return sorted(values)
     except TypeError:
-        return list(values)
+        # Members of several types. The order of a set of strings depends on PYTHONHASHSEED.
+        return sorted(values, key=lambda value: (type(value).__name__, repr(value)))
 
 
 def _array(value: Any, scalars: bool) -> Any:

@@ -16,28 +16,35 @@ if TYPE_CHECKING:
 
 MistakeKind = Literal["unknown argument", "missing argument", "wrong type"]
 
+# What a config file can hold. A value of another class, such as an array or an object that is
+# built already, may stand for a number or a sequence, so that nothing is certain about it.
+_PLAIN: Final = (str, bytes, bool, int, float, complex, list, tuple, dict, set, frozenset)
+_ATOMS: Final = (str, int, bool, bytes)
+_LISTS: Final = (list, tuple)
 _SEQUENCES: Final = (
-    list,
-    tuple,
+    *_LISTS,
     collections.abc.Sequence,
     collections.abc.MutableSequence,
     collections.abc.Iterable,
     collections.abc.Collection,
 )
 _MAPPINGS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_SHOWN_LENGTH: Final = 60
 
 
 class CallMistake(NamedTuple):
     """One argument that does not fit.
 
     Attributes:
-        key: The argument's name.
+        key: The name of the argument.
         kind: The kind of mistake.
-        message: The rule, the value and the way out.
+        message: The rule, the value and the solution.
 
     Example:
-        >>> CallMistake(key="lr", kind="wrong type", message="lr must be float").kind
-        'wrong type'
+        >>> def resize(width: int): ...
+        >>> for mistake in call_mistakes(resize, {"width": "2"}):
+        ...     print(f"{mistake.kind}: {mistake.message}")
+        wrong type: width of resize must be int, got '2'
     """
 
     key: str
@@ -51,10 +58,11 @@ def call_mistakes(
     *,
     opaque: tuple[type, ...] = (),
 ) -> Iterator[CallMistake]:
-    """Yield each argument that ``target(**arguments)`` would reject, without calling ``target``.
+    """Yield each mistake in the call ``target(**arguments)``, without calling ``target``.
 
-    Only certain mistakes are reported. A target without a signature, ``**kwargs``, and annotations
-    that cannot be evaluated or that say more than number, string, sequence or mapping pass.
+    Only certain mistakes are reported. A target without a signature passes, and so does any
+    argument of a target with ``**kwargs``. Values are checked only against annotations that can
+    be evaluated and that ask for a number, a string, a sequence or a mapping.
 
     Args:
         target: A class, a function, or a ``functools.partial`` with arguments bound.
@@ -70,7 +78,7 @@ def call_mistakes(
 
     try:
         parameters = inspect.signature(target).parameters
-    except (ValueError, TypeError):
+    except (ValueError, TypeError):  # some built-in classes have none
         return
     named = {
         name: parameter
@@ -90,10 +98,12 @@ def call_mistakes(
 def _unknown(
     arguments: Mapping[str, Any], named: Mapping[str, inspect.Parameter], name: str
 ) -> Iterator[CallMistake]:
+    unset = [key for key in named if key not in arguments]
     for key in arguments:
         if key in named:
             continue
-        close = closest_name(key, named)
+        # An argument that is set already is rarely the one that was meant.
+        close = closest_name(key, unset) or closest_name(key, named)
         hint = f"did you mean {close!r}?" if close else f"it takes: {', '.join(named) or 'none'}"
         message = f"{name} has no argument {key!r}; {hint}"
         yield CallMistake(key=key, kind="unknown argument", message=message)
@@ -105,8 +115,6 @@ def _wrong(
     named: Mapping[str, inspect.Parameter],
     opaque: tuple[type, ...],
 ) -> Iterator[CallMistake]:
-    from inspect import formatannotation
-
     hints = _hints(target)
     for key, value in arguments.items():
         if key not in named or key not in hints:
@@ -114,19 +122,33 @@ def _wrong(
         if value is None and named[key].default is None:
             continue  # `size: int = None` is how older code writes an optional argument
         if not fits_annotation(value, hints[key], opaque=opaque):
-            wanted = formatannotation(hints[key])
-            message = f"{_name(target)} takes {key} as {wanted}, not {_short(value)}"
+            rule = _rule(hints[key])
+            message = f"{key} of {_name(target)} must be {rule}, got {_short(value)}"
             yield CallMistake(key=key, kind="wrong type", message=message)
 
 
 def _name(target: Callable[..., Any]) -> str:
-    inner = target.func if isinstance(target, functools.partial) else target
-    return str(getattr(inner, "__qualname__", inner))
+    inner = _unbound(target)
+    name = getattr(inner, "__qualname__", None) or type(inner).__qualname__
+    # A name inside of a function begins with that of the function, which says nothing here.
+    return str(name).rpartition("<locals>.")[2]
+
+
+def _unbound(target: Callable[..., Any]) -> Any:
+    return target.func if isinstance(target, functools.partial) else target
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
-    inner = target.func if isinstance(target, functools.partial) else target
-    function = getattr(inner, "__init__") if isinstance(inner, type) else inner  # noqa: B009  # mypy
+    import inspect
+
+    inner = _unbound(target)
+    if isinstance(inner, type):
+        function = getattr(inner, "__init__")  # noqa: B009 - mypy warns of `inner.__init__`
+    elif inspect.isroutine(inner) or hasattr(inner, "__wrapped__"):
+        function = inner
+    else:
+        # An object with `__call__`: its own annotations are those of its attributes.
+        function = type(inner).__call__
     try:
         return typing.get_type_hints(function)
     except Exception:  # evaluating annotations runs code of others, which may raise anything
@@ -145,14 +167,20 @@ def _single_hints(function: Any) -> Iterator[tuple[str, Any]]:
 
 
 def fits_annotation(value: Any, annotation: Any, *, opaque: tuple[type, ...] = ()) -> bool:
-    """Return whether a value can be what an annotation asks for; true when that is unsure.
+    """Return whether a value can be what an annotation asks for; True when that is unsure.
 
     Args:
         value: A value of a config.
         annotation: The evaluated annotation of a parameter.
         opaque: Classes whose instances stand for other values, and so fit every annotation.
+
+    Example:
+        >>> fits_annotation([1, 2], tuple[int, ...]), fits_annotation([1, "2"], list[int])
+        (True, False)
     """
     if annotation is Any or isinstance(value, opaque):
+        return True
+    if value is not None and not isinstance(value, _PLAIN):
         return True
     if annotation is None or annotation is type(None):
         return value is None
@@ -169,14 +197,15 @@ def fits_annotation(value: Any, annotation: Any, *, opaque: tuple[type, ...] = (
 def _fits_class(
     value: Any, kind: Any, arguments: tuple[Any, ...], opaque: tuple[type, ...]
 ) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind in (str, int, bool, bytes, complex):
+    if kind in (float, complex):
+        # An integer is a number of each kind. A bool is an integer only for Python.
+        return isinstance(value, int | float | kind) and not isinstance(value, bool)
+    if kind in _ATOMS:
         return isinstance(value, kind)
     if kind in _SEQUENCES:
         return _fits_sequence(value, kind, arguments, opaque)
     if kind in _MAPPINGS:
-        return isinstance(value, collections.abc.Mapping)
+        return isinstance(value, dict)
     return True
 
 
@@ -184,16 +213,36 @@ def _fits_sequence(
     value: Any, kind: Any, arguments: tuple[Any, ...], opaque: tuple[type, ...]
 ) -> bool:
     # Config files write lists for tuples, and dicts for objects that are iterable once built.
-    if isinstance(value, bool | int | float) or value is None:
+    if value is None or isinstance(value, bool | int | float | complex):
         return False
-    item = arguments[0] if arguments and (len(arguments) == 1 or arguments[1:] == (...,)) else Any
-    if isinstance(value, str):
-        return kind not in (list, tuple) and fits_annotation("", item)
+    if isinstance(value, str | bytes):
+        item = str if isinstance(value, str) else int
+        return kind not in _LISTS and (not arguments or fits_annotation(item(), arguments[0]))
     if not isinstance(value, list | tuple):
-        return isinstance(value, dict) or kind not in (list, tuple)
-    return all(fits_annotation(element, item, opaque=opaque) for element in value)
+        return isinstance(value, dict) or kind not in _LISTS
+    return all(
+        fits_annotation(element, item, opaque=opaque)
+        for element, item in zip(value, _items(kind, arguments, len(value)), strict=True)
+    )
+
+
+def _items(kind: Any, arguments: tuple[Any, ...], length: int) -> list[Any]:
+    """Return the annotation of each element of a sequence."""
+    if kind is tuple and arguments and arguments[-1] is not ...:
+        # `tuple[int, str]`: one annotation per element, unless the length is wrong, which a class
+        # may well accept.
+        return list(arguments) if len(arguments) == length else [Any] * length
+    return [arguments[0] if arguments else Any] * length
+
+
+def _rule(annotation: Any) -> str:
+    from inspect import formatannotation
+
+    if typing.get_origin(annotation) is Literal:
+        return f"one of {', '.join(map(repr, typing.get_args(annotation)))}"
+    return formatannotation(annotation).replace("collections.abc.", "")
 
 
 def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."

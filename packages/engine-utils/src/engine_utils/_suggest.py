@@ -6,6 +6,8 @@ from collections.abc import Iterable
 def closest_name(name: object, names: Iterable[object], *, likeness: float = 0.6) -> str | None:
     """Return the name most similar to ``name``, or None if none is similar enough.
 
+    Upper and lower case are not distinguished.
+
     Args:
         name: The text as written.
         names: The candidates; those that are not strings are skipped.
@@ -23,17 +25,27 @@ def closest_names(
 ) -> list[str]:
     """Return at most ``count`` names similar to ``name``, the most similar first.
 
+    Upper and lower case are not distinguished.
+
     Args:
         name: The text as written.
         names: The candidates; those that are not strings are skipped.
         count: The most names to return.
         likeness: The least similarity, from 0 (anything) to 1 (equal).
+
+    Example:
+        >>> closest_names("sgd", ["Adam", "SGD", "ASGD"])
+        ['SGD', 'ASGD']
     """
     # Only mistakes need difflib, and it takes longer to import than this package.
     import difflib
 
-    known = [other for other in names if isinstance(other, str)]
-    return difflib.get_close_matches(str(name), known, n=count, cutoff=likeness)
+    by_lower: dict[str, list[str]] = {}
+    for other in names:
+        if isinstance(other, str) and other not in by_lower.setdefault(other.lower(), []):
+            by_lower[other.lower()].append(other)
+    close = difflib.get_close_matches(str(name).lower(), by_lower, n=count, cutoff=likeness)
+    return [other for lower in close for other in by_lower[lower]][:count]
 
 
 def did_you_mean(name: object, names: Iterable[object], *, likeness: float = 0.6) -> str:

@@ -1,36 +1,30 @@
-"""The message of a look-up that found nothing."""
-
-from __future__ import annotations
+"""The error of a look-up that found nothing."""
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from engine_registry._errors import LocationImportError, NotRegisteredError
 from engine_registry._scope import DefaultScope
-
-if TYPE_CHECKING:
-    from engine_registry._registry import Registry
-    from engine_registry._search import Search
+from engine_registry._search import Node, Search, walk
+from engine_utils import closest_names
 
 _SUGGESTIONS = 3
 
 
-def miss(key: str, registry: Registry, search: Search) -> NotRegisteredError:
-    """Make the error for a name that is not found.
+def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
+    """Return the error for a name that is not found.
 
-    To suggest names it imports the locations of the other registries in the tree, too.
+    To suggest names, the locations of the other registries in the tree are imported as well.
     """
-    scope, _ = registry.split_scope_key(key)
     lines = [f'{key!r} is not in the "{registry.name}" registry of scope "{registry.scope}"']
     others = [f'"{node.scope}"' for node in search.searched if node is not registry]
     if others:
         lines[0] += f", nor in scope {', '.join(others)}"
-    known = names(registry, search)
-    close = closest(key, known)
+    close = closest(key, reachable_names(registry, search))
     if close:
         lines.append(f"did you mean {' or '.join(map(repr, close))}?")
-    if scope is not None and not close and registry.find_scope(scope) is None:
+    scope, dot, _ = key.partition(".")
+    if dot and not close and registry.find_scope(scope) is None:
         scopes = sorted({node.scope for node in walk(registry.root)})
         lines.append(
             f'"{scope}" is neither a scope of this tree (there are: {", ".join(scopes)}) '
@@ -51,7 +45,7 @@ def miss(key: str, registry: Registry, search: Search) -> NotRegisteredError:
     return error_of(lines, search)
 
 
-def unknown_default_scope(registry: Registry) -> str | None:
+def unknown_default_scope(registry: Node) -> str | None:
     """Return the default scope if no registry of the tree has it."""
     current = DefaultScope.get_current_instance()
     if current is None or registry.find_scope(current.scope_name) is not None:
@@ -60,7 +54,7 @@ def unknown_default_scope(registry: Registry) -> str | None:
 
 
 def import_lines(search: Search) -> Iterator[str]:
-    """Say what was imported for a look-up, and what could not be."""
+    """Yield the modules imported for a look-up, those missing and those that failed."""
     if search.imported:
         yield f"imported on the way: {', '.join(dict.fromkeys(search.imported))}"
     if search.missing:
@@ -69,8 +63,8 @@ def import_lines(search: Search) -> Iterator[str]:
         yield f"failed to import: {module} ({type(error).__name__}: {error})"
 
 
-def error_of(lines: list[str], search: Search) -> NotRegisteredError:
-    """Make the error; a failed import is its cause."""
+def error_of(lines: Iterable[str], search: Search) -> NotRegisteredError:
+    """Return an error of these lines; a failed import is its cause."""
     message = "\n  ".join(lines)
     if not search.failed:
         return NotRegisteredError(message)
@@ -79,10 +73,11 @@ def error_of(lines: list[str], search: Search) -> NotRegisteredError:
     return error
 
 
-def names(registry: Registry, search: Search) -> list[str]:
-    """Return every name that can be written in a config for this registry."""
+def reachable_names(registry: Node, search: Search) -> list[str]:
+    """Return each name that can be written in a config for this registry."""
+    # Names of the registry and its ancestors need no prefix, those of all others do.
     reached = []
-    node: Registry | None = registry
+    node: Node | None = registry
     while node is not None:
         reached.append(node)
         node = node.parent
@@ -94,20 +89,11 @@ def names(registry: Registry, search: Search) -> list[str]:
     return list(found)
 
 
-def walk(registry: Registry) -> Iterator[Registry]:
-    """Yield a registry and all below it."""
-    yield registry
-    for child in registry.children.values():
-        yield from walk(child)
-
-
 def closest(key: str, known: Iterable[str]) -> list[str]:
-    """Return the names most like ``key``, best first, whatever their prefix and case.
+    """Return the names most similar to ``key``, the best first, whatever their prefix and case.
 
     For a path into a module these are names of that module.
     """
-    import difflib  # slow to import, and rarely needed
-
     module = key.rpartition(".")[0]
     if module in sys.modules:
         # A dotted path into a module that exists: the name is meant to be there.
@@ -117,7 +103,7 @@ def closest(key: str, known: Iterable[str]) -> list[str]:
     by_name: dict[str, list[str]] = {}
     for full in known:
         by_name.setdefault(_bare(full), []).append(full)
-    matches = difflib.get_close_matches(_bare(key), by_name, n=_SUGGESTIONS, cutoff=0.6)
+    matches = closest_names(_bare(key), by_name, count=_SUGGESTIONS)
     return [full for match in matches for full in by_name[match]][:_SUGGESTIONS]
 
 
