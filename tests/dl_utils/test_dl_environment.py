@@ -1,4 +1,4 @@
-"""The environment report, and how worker processes are set up."""
+"""The environment report, and the settings of worker processes."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from engine_utils.dl_utils import TORCH_VERSION, collect_env, set_multi_processi
 
 @pytest.fixture
 def start_method() -> Iterator[None]:
-    """Forget the start method for a test, and put it back after."""
+    """Reset the start method for a test, and restore it after."""
     before = multiprocessing.get_start_method(allow_none=True)
     multiprocessing.set_start_method(None, force=True)
     yield
@@ -39,13 +39,13 @@ def test_report_has_the_documented_entries_in_order() -> None:
     assert "\n" not in str(report["Python"])
 
 
-def test_report_tells_numpys_seed() -> None:
+def test_report_has_the_seed_of_numpy() -> None:
     np.random.seed(1513128759)
 
     assert collect_env()["numpy_random_seed"] == 1513128759
 
 
-def test_report_without_compiler_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_without_compiler_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 
     assert collect_env()["GCC"] == "n/a"
@@ -71,12 +71,12 @@ def test_start_method_is_set() -> None:
 
 
 @pytest.mark.usefixtures("start_method")
-def test_start_method_set_anew_warns(caplog: pytest.LogCaptureFixture) -> None:
+def test_start_method_set_again_warns(caplog: pytest.LogCaptureFixture) -> None:
     set_multi_processing("spawn")
     set_multi_processing("fork")
 
     assert multiprocessing.get_start_method() == "fork"
-    assert "by fork from now on, not spawn" in caplog.text
+    assert "is fork from now on, not spawn" in caplog.text
 
 
 @pytest.mark.usefixtures("start_method")
@@ -95,12 +95,12 @@ def test_threads_of_workers_are_limited(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mp_start_method": "thread"}, "'thread'; choose from"),
-        ({"opencv_num_threads": -1}, "must not be negative"),
+        ({"mp_start_method": "thread"}, "must be one of .*spawn.*, got 'thread'"),
+        ({"opencv_num_threads": -1}, "opencv_num_threads must be >= 0, got -1"),
     ],
     ids=["method", "threads"],
 )
-def test_wrong_process_settings_are_refused(arguments: dict[str, object], message: str) -> None:
+def test_wrong_process_settings_raise(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         set_multi_processing(**arguments)  # type: ignore[arg-type]  # one row each
 

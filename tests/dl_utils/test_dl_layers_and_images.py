@@ -1,4 +1,4 @@
-"""Questions about layers, grids, tracing, and tensors back into images."""
+"""Layers, grids, tracing, and tensors converted to images."""
 
 from typing import Any
 
@@ -44,11 +44,11 @@ def test_batch_norm_is_found(model: nn.Module, expected: bool) -> None:
     ],
     ids=["batch", "instance", "group", "layer", "rms", "linear", "excluded", "tuple", "kept"],
 )
-def test_norm_layers_are_recognised(layer: nn.Module, exclude: Any, expected: bool) -> None:
+def test_norm_layers_are_found(layer: nn.Module, exclude: Any, expected: bool) -> None:
     assert is_norm(layer, exclude) is expected
 
 
-def test_norm_excluding_no_class_is_refused() -> None:
+def test_norm_that_excludes_a_string_raises() -> None:
     with pytest.raises(TypeError, match="a class or a tuple of classes"):
         is_norm(nn.LayerNorm(2), exclude="LayerNorm")  # type: ignore[arg-type]  # the mistake
 
@@ -63,7 +63,7 @@ def test_meshgrid_indexes_like_a_matrix() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_tracing_is_noticed() -> None:
+def test_tracing_is_detected() -> None:
     seen = []
 
     class Model(nn.Module):
@@ -105,13 +105,13 @@ def test_gray_images_have_two_dimensions_and_limits() -> None:
         (np.zeros((1, 3, 2, 2)), {}, TypeError, "got ndarray"),
         (torch.zeros(3, 2, 2), {}, ValueError, r"got \(3, 2, 2\)"),
         (torch.zeros(1, 2, 2, 2), {}, ValueError, "1 or 3 channels"),
-        (torch.zeros(1, 1, 2, 2), {}, ValueError, "give to_bgr=False"),
-        (torch.zeros(1, 3, 2, 2), {"mean": (1,)}, ValueError, "mean has 1 values"),
-        (torch.zeros(1, 3, 2, 2), {"std": (1, 2)}, ValueError, "std has 2 values"),
+        (torch.zeros(1, 1, 2, 2), {}, ValueError, "to_bgr must be False"),
+        (torch.zeros(1, 3, 2, 2), {"mean": (1,)}, ValueError, "mean must have 3 values, .* got 1"),
+        (torch.zeros(1, 3, 2, 2), {"std": (1, 2)}, ValueError, "std must have 3 values, .* got 2"),
     ],
     ids=["array", "dimensions", "channels", "gray", "mean", "std"],
 )
-def test_wrong_images_are_refused(
+def test_wrong_images_raise(
     tensor: Any, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

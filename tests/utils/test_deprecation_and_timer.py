@@ -8,33 +8,35 @@ import pytest
 from engine_utils import Timer, TimerError, check_time, deprecated_api_warning, deprecated_function
 
 
-@deprecated_api_warning({"colour": "color"})
+@deprecated_api_warning({"color_name": "color"})
 def paint(color: str, width: int = 1) -> tuple[str, int]:
     """Paint."""
     return color, width
 
 
 def test_deprecated_argument_warns_and_works() -> None:
-    with pytest.warns(DeprecationWarning, match="argument colour of paint is deprecated, use col"):
-        assert paint(colour="red", width=2) == ("red", 2)
+    with pytest.warns(
+        DeprecationWarning, match="argument color_name of paint is deprecated, use col"
+    ):
+        assert paint(color_name="red", width=2) == ("red", 2)
     assert paint("red") == ("red", 1)
     assert paint.__doc__ == "Paint."
 
 
-def test_deprecated_argument_beside_its_new_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="got both colour and color"):
-        paint(colour="red", color="blue")
+def test_deprecated_argument_with_its_new_name_raises() -> None:
+    with pytest.raises(ValueError, match="got both color_name and its new name color"):
+        paint(color_name="red", color="blue")
 
 
 class Brush:
-    @deprecated_api_warning({"colour": "color"}, cls_name="Brush")
+    @deprecated_api_warning({"color_name": "color"}, cls_name="Brush")
     def paint(self, color: str) -> str:
         return color
 
 
 def test_deprecated_argument_of_a_method_names_the_class() -> None:
     with pytest.warns(DeprecationWarning, match=r"of Brush\.paint"):
-        assert Brush().paint(colour="red") == "red"
+        assert Brush().paint(color_name="red") == "red"
 
 
 def test_deprecated_function_warns_and_notes_it() -> None:

@@ -25,7 +25,7 @@ from engine_utils import (
 )
 
 
-def test_import_gives_a_module_for_a_name_and_a_list_for_a_list() -> None:
+def test_import_returns_a_module_for_a_name_and_a_list_for_a_list() -> None:
     assert import_modules_from_strings("os.path") is os.path
     assert import_modules_from_strings(["os.path", "sys"]) == [os.path, sys]
 
@@ -41,8 +41,8 @@ def test_import_that_fails_names_the_module_and_the_cause() -> None:
     assert isinstance(raised.value.__cause__, ModuleNotFoundError)
 
 
-def test_import_that_may_fail_warns_and_gives_none() -> None:
-    with pytest.warns(UserWarning, match="failed to import no_such_module, it is left out"):
+def test_import_that_may_fail_warns_and_returns_none() -> None:
+    with pytest.warns(UserWarning, match="failed to import no_such_module, which is skipped"):
         found = import_modules_from_strings(["sys", "no_such_module"], allow_failed_imports=True)
     assert found == [sys, None]
 
@@ -57,8 +57,8 @@ def test_import_of_a_broken_module_is_never_passed_over(
 
 
 @pytest.mark.parametrize("wrong", [3, ["sys", 3], {"sys": 1}])
-def test_import_refuses_what_is_no_name(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="is a string"):
+def test_import_of_a_wrong_name_raises(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="must be a string"):
         import_modules_from_strings(wrong)
 
 
@@ -75,7 +75,7 @@ def test_import_refuses_what_is_no_name(wrong: Any) -> None:
         ("", False),
     ],
 )
-def test_is_installed_knows_import_names_and_distributions(name: str, installed: bool) -> None:
+def test_is_installed_takes_import_names_and_distributions(name: str, installed: bool) -> None:
     assert is_installed(name) is installed
 
 
@@ -192,6 +192,6 @@ def test_is_method_overridden(derived: object) -> None:
     assert not is_method_overridden("third", Base, derived)
 
 
-def test_is_method_overridden_wants_a_class() -> None:
-    with pytest.raises(TypeError, match="base_class is a class, not an instance of Base"):
+def test_is_method_overridden_without_a_class_raises() -> None:
+    with pytest.raises(TypeError, match="base_class must be a class, got an instance of Base"):
         is_method_overridden("first", Base(), Derived)  # type: ignore[arg-type]  # under test

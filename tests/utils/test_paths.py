@@ -55,9 +55,12 @@ def test_scandir_does_not_follow_links_in_circles(tree: Path) -> None:
 
 @pytest.mark.parametrize(
     ("args", "message"),
-    [((3,), "dir_path is a string or a path"), ((".", 3), "suffix is a string or a tuple")],
+    [
+        ((3,), "dir_path must be a string or a path"),
+        ((".", 3), "suffix must be a string or a tuple"),
+    ],
 )
-def test_scandir_refuses_wrong_types(args: Any, message: str) -> None:
+def test_scandir_of_wrong_types_raises(args: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         scandir(*args)
 
@@ -74,7 +77,7 @@ def test_scandir_refuses_wrong_types(args: Any, message: str) -> None:
         ("", False),
     ],
 )
-def test_is_abs_knows_local_paths_and_uris(path: str, absolute: bool) -> None:
+def test_is_abs_of_local_paths_and_uris(path: str, absolute: bool) -> None:
     assert is_abs(path) is absolute
 
 
@@ -93,8 +96,8 @@ def test_fopen_opens_like_open(tmp_path: Path, kind: type) -> None:
         assert file.read() == "å".encode()
 
 
-def test_fopen_refuses_what_is_no_path() -> None:
-    with pytest.raises(TypeError, match="filepath is a string or a path, not int"):
+def test_fopen_of_a_number_raises() -> None:
+    with pytest.raises(TypeError, match="filepath must be a string or a path, got int"):
         fopen(0)  # type: ignore[arg-type]  # the mistake under test
 
 
@@ -106,7 +109,7 @@ def test_check_file_exist_raises_for_a_missing_file_and_a_folder(tree: Path) -> 
         check_file_exist(str(tree / "sub"), "no {}!")
 
 
-def test_mkdir_or_exist_makes_all_and_knows_home(tmp_path: Path) -> None:
+def test_mkdir_or_exist_creates_parents_and_expands_home(tmp_path: Path) -> None:
     os.environ["HOME"] = str(tmp_path)
     for _ in range(2):
         mkdir_or_exist("~/a/b")

@@ -42,7 +42,7 @@ def test_is_seq_of(seq: Any, kind: Any, seq_type: type | None, expected: bool) -
     assert is_seq_of(seq, kind, seq_type) is expected
 
 
-def test_is_list_of_and_is_tuple_of_want_their_type() -> None:
+def test_is_list_of_and_is_tuple_of_check_the_type() -> None:
     assert is_list_of([1.0], float)
     assert not is_list_of((1.0,), float)
     assert is_tuple_of((1.0,), float)
@@ -62,9 +62,10 @@ def test_casts_convert_each_item() -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "message"), [((3, int), "inputs is iterable"), (([1], "int"), "dst_type is a type")]
+    ("args", "message"),
+    [((3, int), "inputs must be iterable"), (([1], "int"), "dst_type must be a type")],
 )
-def test_casts_refuse_wrong_types(args: Any, message: str) -> None:
+def test_casts_of_wrong_types_raise(args: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         iter_cast(*args)
 
@@ -76,13 +77,13 @@ def test_concat_and_slice_are_inverse() -> None:
 
 
 @pytest.mark.parametrize("lens", [[1, 3], 2, 0, -1, [-1, 4]])
-def test_slice_list_refuses_parts_that_do_not_make_the_list(lens: Any) -> None:
-    with pytest.raises(ValueError, match="list"):
+def test_slice_list_with_wrong_lengths_raises(lens: Any) -> None:
+    with pytest.raises(ValueError, match=r"lens must|of lens"):
         slice_list([1, 2, 3], lens)
 
 
-def test_slice_list_refuses_lengths_of_another_type() -> None:
-    with pytest.raises(TypeError, match="lens is an integer or a list of integers"):
+def test_slice_list_with_lengths_of_another_type_raises() -> None:
+    with pytest.raises(TypeError, match="lens must be an integer or a list of integers"):
         slice_list([1, 2, 3], "3")  # type: ignore[arg-type]  # the mistake under test
 
 

@@ -21,7 +21,7 @@ from engine_utils import (
 
 
 class Terminal(io.StringIO):
-    """A file that says it is a terminal."""
+    """A file that is a terminal for its users."""
 
     def isatty(self) -> bool:
         return True
@@ -83,7 +83,7 @@ def test_bar_of_an_unknown_number_counts() -> None:
     assert "completed: 3, " in file.getvalue()
 
 
-def test_bar_starts_when_told_or_at_the_first_update() -> None:
+def test_bar_starts_by_start_or_at_the_first_update() -> None:
     file = Terminal()
     bar = ProgressBar(2, start=False, file=file)
     assert file.getvalue() == ""
@@ -104,8 +104,8 @@ def test_bar_that_is_full_stays_full() -> None:
     assert bar.completed == 3
 
 
-def test_bar_refuses_no_tasks() -> None:
-    with pytest.raises(ValueError, match="num_tasks is at least 1, not 0"):
+def test_bar_updated_by_no_task_raises() -> None:
+    with pytest.raises(ValueError, match="num_tasks must be >= 1, got 0"):
         ProgressBar(1, file=io.StringIO()).update(0)
 
 
@@ -136,8 +136,10 @@ def test_track_iter_progress_counts_a_task_when_it_is_done() -> None:
 
 
 @pytest.mark.parametrize("tasks", [3, iter([1])], ids=["number", "iterator"])
-def test_tracking_wants_to_know_the_number(tasks: Any) -> None:
-    with pytest.raises(TypeError, match="tasks is a list, or a tuple of the tasks and their num"):
+def test_tracking_without_the_number_raises(tasks: Any) -> None:
+    with pytest.raises(
+        TypeError, match="tasks must be a list, or a tuple of the tasks and their num"
+    ):
         track_progress(abs, tasks, file=io.StringIO())
 
 
@@ -153,7 +155,7 @@ def test_parallel_results_are_in_order(tasks: Any, chunksize: int, tmp_path: Pat
 
 
 def test_parallel_results_may_come_as_they_are_done(tasks: Any, tmp_path: Path) -> None:
-    # So many that the last is handed out only when others have come back.
+    # So many that the last chunk is submitted only after others are done.
     work = [(number, tmp_path) for number in range(10)]
     results = track_parallel_progress(
         tasks.first_waits_for_last, work, nproc=2, keep_order=False, file=io.StringIO()
@@ -208,12 +210,12 @@ def test_parallel_error_has_the_traceback_of_its_process_and_the_task(tasks: Any
     assert 'raise ValueError("three is wrong")' in str(raised.value.__cause__)
 
 
-def test_parallel_error_that_cannot_be_sent_is_told_in_words(tasks: Any) -> None:
+def test_parallel_error_that_cannot_be_pickled_is_raised_as_text(tasks: Any) -> None:
     with pytest.raises(RuntimeError, match="LocalError: 0 and 0"):
         track_parallel_progress(tasks.fail_oddly, range(3), nproc=1, file=io.StringIO())
 
 
-def test_parallel_errors_at_once_are_told_in_the_order_of_the_tasks(tasks: Any) -> None:
+def test_parallel_errors_at_once_are_raised_in_the_order_of_the_tasks(tasks: Any) -> None:
     def read_slowly() -> Iterator[int]:
         for number in range(4):
             time.sleep(0.2)  # the process has raised some of them before the parent looks
@@ -241,6 +243,8 @@ def test_parallel_process_that_is_lost_raises_instead_of_hanging(
     [({"nproc": 0}, ValueError), ({"nproc": 1, "initargs": [1]}, TypeError)],
     ids=["no process", "initargs"],
 )
-def test_parallel_refuses_wrong_arguments(kwargs: dict[str, Any], error: type[Exception]) -> None:
+def test_parallel_with_wrong_arguments_raises(
+    kwargs: dict[str, Any], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         track_parallel_progress(abs, [1], file=io.StringIO(), **kwargs)

@@ -46,18 +46,18 @@ def test_digit_version_compares_like_the_version() -> None:
         assert digit_version(earlier) < digit_version(later), (earlier, later)
 
 
-def test_digit_version_has_the_length_asked_for() -> None:
+def test_digit_version_has_the_given_length() -> None:
     assert digit_version("1.2.3", length=2) == (1, 2, 0, 0)
 
 
 @pytest.mark.parametrize("wrong", ["", "parrots", "1.x", "1.2 beta", "1..2"])
-def test_digit_version_refuses_what_is_no_version(wrong: str) -> None:
-    with pytest.raises(ValueError, match="is not a version"):
+def test_digit_version_of_another_text_raises(wrong: str) -> None:
+    with pytest.raises(ValueError, match="version_str must be a version"):
         digit_version(wrong)
 
 
-def test_digit_version_wants_a_string() -> None:
-    with pytest.raises(TypeError, match=r"a version is a string, not float: 1\.2"):
+def test_digit_version_of_a_number_raises() -> None:
+    with pytest.raises(TypeError, match=r"version_str must be a string, got float: 1\.2"):
         digit_version(1.2)  # type: ignore[arg-type]  # the mistake under test
 
 
@@ -86,6 +86,6 @@ def test_get_git_hash_falls_back(tmp_path: Path) -> None:
     assert get_git_hash(fallback="none") == "none"
 
 
-def test_get_git_hash_refuses_digits_of_another_type() -> None:
-    with pytest.raises(TypeError, match="digits is None or an integer, not str"):
+def test_get_git_hash_with_digits_of_another_type_raises() -> None:
+    with pytest.raises(TypeError, match="digits must be None or an integer, got str"):
         get_git_hash(digits="7")  # type: ignore[arg-type]  # the mistake under test

@@ -1,4 +1,4 @@
-"""Named instances, imports, paths, versions, sequences, timers and progress."""
+"""Named instances, imports, paths, versions, sequences, timers, progress and helpful errors."""
 
 from engine_utils._deprecation import deprecated_api_warning, deprecated_function
 from engine_utils._extras import import_extra

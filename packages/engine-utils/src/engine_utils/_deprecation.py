@@ -1,4 +1,4 @@
-"""Old names that still work for a while, with a warning."""
+"""Accept old names for some versions, with a warning."""
 
 import functools
 import warnings
@@ -12,24 +12,24 @@ _R = TypeVar("_R")
 def deprecated_api_warning(
     name_dict: Mapping[str, str], cls_name: str | None = None
 ) -> Callable[[Callable[..., _R]], Callable[..., _R]]:
-    """Make a decorator that accepts old names of arguments.
+    """Return a decorator that accepts old names of arguments.
 
     Args:
         name_dict: The new name by the old one.
         cls_name: The class of the decorated method, for messages.
 
     Returns:
-        A decorator. The function it makes warns with DeprecationWarning when an old name is used,
-        and raises ValueError when the old and the new name are.
+        A decorator. The decorated function warns with ``DeprecationWarning`` if an old name is
+        used. It raises ``ValueError`` if both the old and the new name are used.
 
     Example:
-        >>> @deprecated_api_warning({"colour": "color"})
-        ... def paint(color: str) -> str:
-        ...     return color
+        >>> @deprecated_api_warning({"width": "size"})
+        ... def resize(size: int) -> int:
+        ...     return size
         >>> import warnings
         >>> with warnings.catch_warnings(action="ignore"):
-        ...     paint(colour="red")
-        'red'
+        ...     resize(width=3)
+        3
     """
 
     def decorate(function: Callable[..., _R]) -> Callable[..., _R]:
@@ -42,7 +42,7 @@ def deprecated_api_warning(
                     continue
                 if new in kwargs:
                     raise ValueError(
-                        f"{shown} got both {old} and {new}, its new name: use {new} alone"
+                        f"{shown} got both {old} and its new name {new}; use only {new}"
                     )
                 warnings.warn(
                     f"the argument {old} of {shown} is deprecated, use {new}",
@@ -60,16 +60,16 @@ def deprecated_api_warning(
 def deprecated_function(
     since: str, removed_in: str, instructions: str
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Make a decorator for a function that will be removed.
+    """Return a decorator for a function that will be removed.
 
     Args:
         since: The first version in which it is deprecated.
         removed_in: The version without it.
-        instructions: What to do instead, e.g. ``"use paint"``.
+        instructions: The replacement, e.g. ``"use resize"``.
 
     Returns:
-        A decorator. The function it makes warns with DeprecationWarning when called, and its
-        docstring begins with a note.
+        A decorator. The decorated function warns with ``DeprecationWarning`` at each call, and
+        its docstring begins with a note.
     """
     from inspect import cleandoc  # slow to import, and rarely needed
 

@@ -13,20 +13,22 @@ def import_extra(module: str, *, install: str, purpose: str) -> ModuleType:
         purpose: The subject of the message, which needs the library.
 
     Raises:
-        ImportError: The module cannot be imported. ``name`` holds its top-level package.
+        ImportError: The module cannot be imported. It is a ``ModuleNotFoundError`` if a module is
+            missing. ``name`` holds the top-level package of ``module``.
 
     Example:
         >>> import_extra("json", install="json", purpose="this example").__name__
         'json'
-        >>> import_extra("no_such", install="engine-x[some]", purpose="S3Backend")
+        >>> import_extra("no_such", install="engine-x[s3]", purpose="S3Backend")
         Traceback (most recent call last):
-        ...
-        ImportError: S3Backend needs no_such (No module ...); run: pip install "engine-x[some]"
+        ModuleNotFoundError: S3Backend needs no_such (No ...); run: pip install "engine-x[s3]"
     """
     try:
         return import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise ImportError(
+        # A library that is installed but broken must not look like a missing one.
+        kind = ModuleNotFoundError if isinstance(error, ModuleNotFoundError) else ImportError
+        raise kind(
             f'{purpose} needs {library} ({error}); run: pip install "{install}"', name=library
         ) from error

@@ -1,4 +1,4 @@
-"""Modules imported by name."""
+"""Import modules by name."""
 
 import importlib
 import warnings
@@ -26,13 +26,13 @@ def import_modules_from_strings(
 
     Args:
         imports: The name of a module, or a list of names.
-        allow_failed_imports: Warn about a module that cannot be imported, and give None for it.
+        allow_failed_imports: Warn about a module that cannot be imported, and return None for it.
 
     Returns:
-        The module for a name, a list for a list, and None for nothing.
+        The module for a name, a list for a list, and None for an empty value.
 
     Raises:
-        ImportError: a module cannot be imported.
+        ImportError: A module cannot be imported.
         TypeError: ``imports`` is something else.
 
     Example:
@@ -45,13 +45,15 @@ def import_modules_from_strings(
     if isinstance(imports, str):
         return _import(imports, allow_failed_imports)
     if not isinstance(imports, Sequence):
-        raise TypeError(f"imports is a string or a list of strings, not {type(imports).__name__}")
+        raise TypeError(
+            f"imports must be a string or a list of strings, got {type(imports).__name__}"
+        )
     return [_import(name, allow_failed_imports) for name in imports]
 
 
 def _import(name: str, allow_failed: bool) -> ModuleType | None:
     if not isinstance(name, str):
-        raise TypeError(f"the name of a module is a string, not {type(name).__name__}: {name!r}")
+        raise TypeError(f"a module name must be a string, got {type(name).__name__}: {name!r}")
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -59,5 +61,6 @@ def _import(name: str, allow_failed: bool) -> ModuleType | None:
             raise ImportError(
                 f"failed to import {name}: {error}", name=error.name, path=error.path
             ) from error
-        warnings.warn(f"failed to import {name}, it is left out: {error}", stacklevel=3)
+        # The line of the caller of import_modules_from_strings.
+        warnings.warn(f"failed to import {name}, which is skipped: {error}", stacklevel=3)
         return None

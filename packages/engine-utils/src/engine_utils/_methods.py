@@ -1,8 +1,8 @@
-"""Questions about the methods of an object or class."""
+"""Check the methods of an object or class."""
 
 
 def has_method(obj: object, method: str) -> bool:
-    """Tell whether an object has a method of that name.
+    """Return whether an object has a method of that name.
 
     Example:
         >>> has_method([], "append"), has_method([], "push")
@@ -12,7 +12,7 @@ def has_method(obj: object, method: str) -> bool:
 
 
 def is_method_overridden(method: str, base_class: type, derived_class: object) -> bool:
-    """Tell whether a class has its own version of a method of its base class.
+    """Return whether a class overrides a method of its base class.
 
     Args:
         method: The name of the method.
@@ -21,19 +21,21 @@ def is_method_overridden(method: str, base_class: type, derived_class: object) -
 
     Raises:
         TypeError: ``base_class`` is not a class.
-        AttributeError: one of the two has no such method.
+        AttributeError: One of the two has no such method.
 
     Example:
         >>> is_method_overridden("__len__", dict, type("Full", (dict,), {}))
         False
     """
     if not isinstance(base_class, type):
-        raise TypeError(f"base_class is a class, not an instance of {type(base_class).__name__}")
+        raise TypeError(
+            f"base_class must be a class, got an instance of {type(base_class).__name__}"
+        )
     derived = derived_class if isinstance(derived_class, type) else type(derived_class)
     return _function(derived, method) is not _function(base_class, method)
 
 
 def _function(owner: type, method: str) -> object:
-    # A class method is bound anew, to its class, at each look-up.
+    # Each access to a class method returns a new object, bound to the class it is read from.
     found = getattr(owner, method)
     return getattr(found, "__func__", found)

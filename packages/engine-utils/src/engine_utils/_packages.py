@@ -1,4 +1,4 @@
-"""Installed packages, and what a function needs to be installed."""
+"""Find installed packages, and check the packages and programs that a function needs."""
 
 import functools
 import importlib.util
@@ -13,13 +13,13 @@ _R = TypeVar("_R")
 
 
 def call_command(cmd: Sequence[str]) -> None:
-    """Run a command, and wait for it.
+    """Run a command and wait for it.
 
     Args:
-        cmd: The program and its arguments; no shell reads them.
+        cmd: The program and its arguments, passed without a shell.
 
     Raises:
-        subprocess.CalledProcessError: the command failed.
+        subprocess.CalledProcessError: The command failed.
     """
     import subprocess  # slow to import, and rarely needed
 
@@ -33,14 +33,14 @@ def install_package(package: str) -> None:
 
 
 def is_installed(package: str) -> bool:
-    """Tell whether a package is installed, by its import name or its name on PyPI.
+    """Return whether a package is installed, by its import name or its name on PyPI.
 
     Example:
         >>> is_installed("pip"), is_installed("no-such-package")
         (True, False)
     """
     spec = _spec(package)
-    # Any folder in the working directory makes a namespace package without an origin.
+    # Any folder in the working directory is a namespace package, which has no origin.
     return (spec is not None and spec.origin is not None) or bool(_import_names(package))
 
 
@@ -51,10 +51,10 @@ def get_installed_path(package: str) -> str:
         package: Its import name or its name on PyPI.
 
     Returns:
-        The folder; for a module that is one file, the folder the file is in.
+        The folder; for a module that is one file, the folder of the file.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: it is not installed.
+        importlib.metadata.PackageNotFoundError: It is not installed.
 
     Example:
         >>> get_installed_path("pip").endswith("pip")
@@ -102,15 +102,15 @@ def check_prerequisites(
     msg_tmpl: str = 'Prerequisites "{}" are required in method "{}" but not found, '
     "please install them first.",
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Make a decorator that checks what a function needs, each time it is called.
+    """Return a decorator that checks the prerequisites of a function at each call.
 
     Args:
         prerequisites: One name or several.
-        checker: Tells whether the prerequisite of that name is there.
+        checker: Returns whether the prerequisite of that name is available.
         msg_tmpl: The message, with places for the names and the function.
 
     Returns:
-        A decorator; the function it makes raises RuntimeError if something is missing.
+        A decorator. The decorated function raises ``RuntimeError`` if something is missing.
     """
     names = [prerequisites] if isinstance(prerequisites, str) else list(prerequisites)
 
@@ -128,7 +128,7 @@ def check_prerequisites(
 
 
 def requires_package(prerequisites: str | Sequence[str]) -> Callable[[Any], Any]:
-    """Make a decorator that checks at each call that packages can be imported.
+    """Return a decorator that checks at each call that packages are installed.
 
     Example:
         >>> @requires_package("no_such_package")
@@ -141,7 +141,7 @@ def requires_package(prerequisites: str | Sequence[str]) -> Callable[[Any], Any]
 
 
 def requires_executable(prerequisites: str | Sequence[str]) -> Callable[[Any], Any]:
-    """Make a decorator that checks at each call that programs are on the ``PATH``.
+    """Return a decorator that checks at each call that programs are on the ``PATH``.
 
     Example:
         >>> @requires_executable("no-such-program")

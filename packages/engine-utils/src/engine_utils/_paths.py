@@ -1,4 +1,4 @@
-"""Files and folders on the local disk."""
+"""Check, open, list and link files and folders on the local disk."""
 
 import os
 import re
@@ -9,12 +9,12 @@ _URI = r"([A-Za-z][A-Za-z0-9+.-]*:)+//"
 
 
 def is_filepath(x: object) -> bool:
-    """Tell whether something is a path: a string, or a path object such as ``pathlib.Path``."""
+    """Return whether a value is a path: a string, or a path object such as ``pathlib.Path``."""
     return isinstance(x, str | os.PathLike)
 
 
 def is_abs(path: str) -> bool:
-    """Tell whether a path is absolute, on the local disk or as the URI of a storage back end.
+    """Return whether a path is absolute, on the local disk or as the URI of a storage backend.
 
     Example:
         >>> is_abs("/data/a.jpg"), is_abs("s3://bucket/a.jpg"), is_abs("data/a.jpg")
@@ -24,13 +24,13 @@ def is_abs(path: str) -> bool:
 
 
 def fopen(filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> IO[Any]:
-    """Open a local file; the other arguments are those of ``open``.
+    """Open a local file. The other arguments are those of ``open``.
 
     Raises:
         TypeError: ``filepath`` is neither a string nor a path.
     """
     if not is_filepath(filepath):
-        raise TypeError(f"filepath is a string or a path, not {type(filepath).__name__}")
+        raise TypeError(f"filepath must be a string or a path, got {type(filepath).__name__}")
     opened: IO[Any] = open(filepath, *args, **kwargs)  # noqa: SIM115 - the caller closes it
     return opened
 
@@ -38,25 +38,25 @@ def fopen(filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> IO[Any
 def check_file_exist(
     filename: str | os.PathLike[str], msg_tmpl: str = 'file "{}" does not exist'
 ) -> None:
-    """Raise an error unless there is such a file.
+    """Raise an error if a file does not exist.
 
     Args:
         filename: The file.
         msg_tmpl: The message, with a place for the file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: There is no such file.
     """
     if not os.path.isfile(filename):
         raise FileNotFoundError(msg_tmpl.format(filename))
 
 
 def mkdir_or_exist(dir_name: str | os.PathLike[str], mode: int = 0o777) -> None:
-    """Make a folder and those above it, unless they exist; ``~`` is the home folder.
+    """Create a folder and its parents if they do not exist; ``~`` is the home folder.
 
     Args:
-        dir_name: The folder; nothing is done for an empty string.
-        mode: The permissions of a new folder, less the process's umask.
+        dir_name: The folder; an empty string does nothing.
+        mode: The permissions of a new folder, reduced by the umask of the process.
     """
     if os.fspath(dir_name):
         os.makedirs(os.path.expanduser(dir_name), mode=mode, exist_ok=True)
@@ -65,13 +65,13 @@ def mkdir_or_exist(dir_name: str | os.PathLike[str], mode: int = 0o777) -> None:
 def symlink(
     src: str | os.PathLike[str], dst: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any
 ) -> None:
-    """Make a symbolic link.
+    """Create a symbolic link.
 
     Args:
-        src: What the link points to.
+        src: The target of the link.
         dst: The link.
-        overwrite: Replace a file or link that is there; at no moment is there none.
-        **kwargs: Handed on to ``os.symlink``.
+        overwrite: Replace an existing file or link, in one step: ``dst`` exists at each moment.
+        **kwargs: Passed to ``os.symlink``.
 
     Raises:
         FileExistsError: ``dst`` exists, and ``overwrite`` is False.
@@ -80,6 +80,7 @@ def symlink(
     if not overwrite:
         os.symlink(src, dst, **kwargs)
         return
+    # A link cannot be overwritten, but renaming a new one over it is atomic.
     new = f"{os.fspath(dst)}.{os.urandom(8).hex()}"
     os.symlink(src, new, **kwargs)
     try:
@@ -97,22 +98,24 @@ def scandir(
 ) -> Iterator[str]:
     """Return an iterator over the files of a folder, as paths relative to it.
 
-    They come in alphabetical order, those of a folder below where its name belongs. Files and
-    folders whose name begins with a dot are passed over.
+    They are in alphabetical order, the files of a subfolder at the position of its name. Files
+    and folders whose name begins with a dot are skipped.
 
     Args:
         dir_path: The folder.
-        suffix: Only files whose name ends so, or in one of these ways.
-        recursive: Also look into the folders below.
+        suffix: Return only files whose name ends with this, or with one of these.
+        recursive: Also list the subfolders.
         case_sensitive: Whether upper and lower case differ in suffixes.
 
     Raises:
         TypeError: ``dir_path`` or ``suffix`` is of another type.
     """
     if not is_filepath(dir_path):
-        raise TypeError(f"dir_path is a string or a path, not {type(dir_path).__name__}")
+        raise TypeError(f"dir_path must be a string or a path, got {type(dir_path).__name__}")
     if suffix is not None and not isinstance(suffix, str | tuple):
-        raise TypeError(f"suffix is a string or a tuple of strings, not {type(suffix).__name__}")
+        raise TypeError(
+            f"suffix must be a string or a tuple of strings, got {type(suffix).__name__}"
+        )
     paths = _files(os.fspath(dir_path), recursive)
     if suffix is None:
         return paths
@@ -132,6 +135,6 @@ def _files(folder: str, recursive: bool, prefix: str = "") -> Iterator[str]:
         path = os.path.join(prefix, entry.name)
         if entry.is_file():
             yield path
-        # A link to a folder may lead back to a folder above it.
+        # A link to a folder may lead to a parent of it, and so to an endless walk.
         elif recursive and entry.is_dir(follow_symlinks=False):
             yield from _files(entry.path, recursive, path)

@@ -1,11 +1,11 @@
-"""How far a list of tasks is, on a terminal, in a notebook or in a file."""
+"""Show the progress of tasks on a terminal, in a notebook or in a file."""
 
 import importlib
 import sys
 import time
 from typing import Any, Protocol, TextIO
 
-# Where lines cannot be overwritten, at most so many are written for all tasks.
+# The most lines written for all tasks where a line cannot be overwritten.
 _LINES = 20
 
 
@@ -15,7 +15,7 @@ class _Display(Protocol):
 
 
 class _Lines:
-    """Writes a line now and then: for files and pipes, and where tqdm is not installed."""
+    """Write some lines: for files and pipes, and where tqdm is not installed."""
 
     def __init__(self, total: int, file: TextIO) -> None:
         self._total, self._file = total, file
@@ -33,6 +33,7 @@ class _Lines:
 
     def _line(self) -> str:
         elapsed = time.perf_counter() - self._started
+        # The clock of some systems is coarse: the first tasks may take no time at all.
         speed = self._done / elapsed if elapsed > 0 else float("inf")
         if not self._total:
             return f"completed: {self._done}, elapsed: {elapsed:.0f}s, {speed:.1f} tasks/s"
@@ -45,16 +46,16 @@ class _Lines:
 
 
 class ProgressBar:
-    """Shows how many tasks are done, how fast, and when the rest will be.
+    """Show how many tasks are done, their speed, and the remaining time.
 
     On a terminal and in a notebook it is a bar of tqdm (``pip install "engine-utils[progress]"``).
-    Without tqdm, and in a file or pipe, it is a line now and then.
+    Without tqdm, and in a file or pipe, at most 20 lines are written.
 
     Args:
-        task_num: How many tasks there are; 0 if that is not known.
+        task_num: The number of tasks; 0 if it is unknown.
         bar_width: The width of the bar, in characters; less on a narrow terminal.
-        start: Start at once; otherwise ``start`` does.
-        file: Where it is written; standard output if not given.
+        start: Start at once, without a call of ``start``.
+        file: The output; by default the standard output.
 
     Example:
         >>> bar = ProgressBar(2)
@@ -82,12 +83,12 @@ class ProgressBar:
     @property
     def terminal_width(self) -> int:
         """The width of the terminal, in characters."""
-        import shutil  # slow to import, and needed by a bar on a terminal only
+        import shutil  # slow to import, and only a bar on a terminal needs it
 
         return shutil.get_terminal_size().columns
 
     def start(self) -> None:
-        """Show the bar, and count time from now."""
+        """Show the bar, and measure the time from now on."""
         self.close()
         self.completed = 0
         self._shown()
@@ -96,6 +97,7 @@ class ProgressBar:
         notebook = "ipykernel" in sys.modules
         if not notebook and not self.file.isatty():
             return None
+        # About 50 characters are needed for the numbers beside the bar.
         width = max(min(self.bar_width, self.terminal_width - 50), 5)
         try:
             tqdm = importlib.import_module("tqdm.auto" if notebook else "tqdm").tqdm
@@ -105,7 +107,7 @@ class ProgressBar:
                 unit="task",
                 bar_format=None if notebook else f"{{l_bar}}{{bar:{width}}}{{r_bar}}",
             )
-        except ImportError:  # also raised by a notebook that has no widgets
+        except ImportError:  # also raised in a notebook without ipywidgets
             return None
         return display
 
@@ -113,17 +115,17 @@ class ProgressBar:
         """Count tasks as done.
 
         Args:
-            num_tasks: How many.
+            num_tasks: The number of tasks.
 
         Raises:
-            ValueError: it is less than 1.
+            ValueError: It is less than 1.
         """
         if num_tasks < 1:
-            raise ValueError(f"num_tasks is at least 1, not {num_tasks}")
+            raise ValueError(f"num_tasks must be >= 1, got {num_tasks}")
         finished = 0 < self.task_num <= self.completed
         self.completed += num_tasks
         if finished:
-            return  # more tasks than were announced: the bar is full, and left as it is
+            return  # more tasks than announced: the bar is full and closed, and stays so
         self._shown().update(num_tasks)
         if 0 < self.task_num <= self.completed:
             self.close()
@@ -134,7 +136,7 @@ class ProgressBar:
         return self._display
 
     def close(self) -> None:
-        """Leave the bar as it is and go to the next line; the last task does so, too."""
+        """Leave the bar as it is and go to the next line, as after the last task."""
         if self._display is not None:
             self._display.close()
             self._display = None

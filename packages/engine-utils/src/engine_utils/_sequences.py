@@ -1,4 +1,4 @@
-"""Lists and tuples: their types, casts, slices."""
+"""Check, convert, join and cut lists and tuples."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
@@ -9,17 +9,17 @@ _Types = type | tuple[type, ...]
 
 
 def is_str(x: object) -> bool:
-    """Tell whether something is a string."""
+    """Return whether a value is a string."""
     return isinstance(x, str)
 
 
 def is_seq_of(seq: object, expected_type: _Types, seq_type: type | None = None) -> bool:
-    """Tell whether something is a sequence whose items are all of a type.
+    """Return whether a value is a sequence whose items are all of a type.
 
     Args:
-        seq: What is asked about.
+        seq: The value.
         expected_type: The type of the items, or several.
-        seq_type: The type of the sequence; any if not given.
+        seq_type: The type of the sequence; by default any.
 
     Example:
         >>> is_seq_of(["a", "b"], str), is_seq_of(["a", 1], str)
@@ -31,24 +31,24 @@ def is_seq_of(seq: object, expected_type: _Types, seq_type: type | None = None) 
 
 
 def is_list_of(seq: object, expected_type: _Types) -> bool:
-    """Tell whether something is a list whose items are all of a type."""
+    """Return whether a value is a list whose items are all of a type."""
     return is_seq_of(seq, expected_type, seq_type=list)
 
 
 def is_tuple_of(seq: object, expected_type: _Types) -> bool:
-    """Tell whether something is a tuple whose items are all of a type."""
+    """Return whether a value is a tuple whose items are all of a type."""
     return is_seq_of(seq, expected_type, seq_type=tuple)
 
 
 def iter_cast(
     inputs: Iterable[Any], dst_type: type, return_type: Callable[[Iterator[Any]], Any] | None = None
 ) -> Any:
-    """Convert the items of something to a type.
+    """Convert each item of an iterable to a type.
 
     Args:
-        inputs: What holds the items.
-        dst_type: The type they are converted to, by calling it.
-        return_type: What the result is, e.g. ``list``; an iterator if not given.
+        inputs: The items.
+        dst_type: The type, called with each item.
+        return_type: The type of the result, e.g. ``list``; by default an iterator.
 
     Raises:
         TypeError: ``inputs`` cannot be iterated, or ``dst_type`` is not a type.
@@ -58,20 +58,20 @@ def iter_cast(
         (1, 2)
     """
     if not isinstance(inputs, Iterable):
-        raise TypeError(f"inputs is iterable, which {type(inputs).__name__} is not: {inputs!r}")
+        raise TypeError(f"inputs must be iterable, got {type(inputs).__name__}: {inputs!r}")
     if not isinstance(dst_type, type):
-        raise TypeError(f"dst_type is a type, not {dst_type!r}")
+        raise TypeError(f"dst_type must be a type, got {dst_type!r}")
     converted = map(dst_type, inputs)
     return converted if return_type is None else return_type(converted)
 
 
 def list_cast(inputs: Iterable[Any], dst_type: type[_T]) -> list[_T]:
-    """Convert the items of something to a type, into a list."""
+    """Return a list of the items, each converted to a type."""
     return cast(list[_T], iter_cast(inputs, dst_type, list))
 
 
 def tuple_cast(inputs: Iterable[Any], dst_type: type[_T]) -> tuple[_T, ...]:
-    """Convert the items of something to a type, into a tuple."""
+    """Return a tuple of the items, each converted to a type."""
     return cast(tuple[_T, ...], iter_cast(inputs, dst_type, tuple))
 
 
@@ -90,11 +90,11 @@ def slice_list(in_list: list[_T], lens: int | Sequence[int]) -> list[list[_T]]:
 
     Args:
         in_list: The list.
-        lens: The length of every part, or of each.
+        lens: One length for all parts, or a list with the length of each part.
 
     Raises:
         TypeError: ``lens`` is of another type.
-        ValueError: the parts do not make up the list.
+        ValueError: The lengths do not add up to that of the list.
 
     Example:
         >>> slice_list([1, 2, 3], [1, 2])
@@ -102,27 +102,27 @@ def slice_list(in_list: list[_T], lens: int | Sequence[int]) -> list[list[_T]]:
     """
     if isinstance(lens, int):
         if lens < 1 or len(in_list) % lens:
-            raise ValueError(f"a list of {len(in_list)} items has no whole parts of {lens}")
+            raise ValueError(f"lens must divide the length of the list, {len(in_list)}, got {lens}")
         lens = [lens] * (len(in_list) // lens)
     if not is_seq_of(lens, int):
-        raise TypeError(f"lens is an integer or a list of integers, not {lens!r}")
+        raise TypeError(f"lens must be an integer or a list of integers, got {lens!r}")
     if min(lens, default=0) < 0:
-        raise ValueError(f"no part of a list has less than 0 items: {list(lens)}")
+        raise ValueError(f"each of lens must be >= 0, got {list(lens)}")
     if sum(lens) != len(in_list):
         raise ValueError(
-            f"parts of {', '.join(map(str, lens))} items need {sum(lens)}, "
-            f"but the list has {len(in_list)}"
+            f"the sum of lens must be the length of the list, {len(in_list)}, "
+            f"got {' + '.join(map(str, lens))} = {sum(lens)}"
         )
     items = iter(in_list)
     return [[next(items) for _ in range(size)] for size in lens]
 
 
 def to_ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
-    """Make a function that gives a tuple of ``n`` items.
+    """Return a function that converts its argument to a tuple of ``n`` items.
 
     Returns:
-        A function that repeats one value ``n`` times, and makes a tuple of something that holds
-        ``n`` already; with another number of items it raises ValueError. A string is one value.
+        A function of one argument. A single value, or a string, is repeated ``n`` times. An
+        iterable must have ``n`` items; another number raises ``ValueError``.
 
     Example:
         >>> to_ntuple(3)(1), to_ntuple(2)([1, 2])
@@ -134,27 +134,27 @@ def to_ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
             return tuple(repeat(x, n))
         items = tuple(x)
         if len(items) != n:
-            raise ValueError(f"expected one value or {n}, but there are {len(items)}: {items!r}")
+            raise ValueError(f"expected one value or {n}, got {len(items)}: {items!r}")
         return items
 
     return convert
 
 
 def to_1tuple(x: Any) -> tuple[Any, ...]:
-    """Return a tuple of 1 item; see ``to_ntuple``."""
+    """Return a tuple of 1 item; see `to_ntuple`."""
     return to_ntuple(1)(x)
 
 
 def to_2tuple(x: Any) -> tuple[Any, ...]:
-    """Return a tuple of 2 items; see ``to_ntuple``."""
+    """Return a tuple of 2 items; see `to_ntuple`."""
     return to_ntuple(2)(x)
 
 
 def to_3tuple(x: Any) -> tuple[Any, ...]:
-    """Return a tuple of 3 items; see ``to_ntuple``."""
+    """Return a tuple of 3 items; see `to_ntuple`."""
     return to_ntuple(3)(x)
 
 
 def to_4tuple(x: Any) -> tuple[Any, ...]:
-    """Return a tuple of 4 items; see ``to_ntuple``."""
+    """Return a tuple of 4 items; see `to_ntuple`."""
     return to_ntuple(4)(x)

@@ -1,4 +1,4 @@
-"""Lists of tasks that are worked off while a progress bar shows how far they are."""
+"""Run tasks, in this process or in several, with a progress bar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _Tasks = Sequence[_T] | tuple[Iterable[_T], int]
 
-# Chunks that are handed to a pool before their turn, for each of its processes.
+# Chunks submitted ahead for each process: enough to keep it busy, and few enough that an iterable
+# of tasks is not read as a whole.
 _AHEAD = 4
 
 
@@ -30,13 +31,13 @@ def track_progress(
 
     Args:
         func: Called with a task.
-        tasks: A list of tasks, or the tasks and their number.
+        tasks: A list of tasks, or a tuple of the tasks and their number.
         bar_width: The width of the bar, in characters.
-        file: Where the progress is written; standard output if not given.
-        **kwargs: Handed on to ``func``.
+        file: The output of the progress; by default the standard output.
+        **kwargs: Passed to ``func``.
 
     Returns:
-        What ``func`` returned, in the order of the tasks.
+        The results of ``func``, in the order of the tasks.
 
     Raises:
         TypeError: ``tasks`` is of another type.
@@ -52,12 +53,12 @@ def track_progress(
 def track_iter_progress(
     tasks: _Tasks[_T], bar_width: int = 50, file: TextIO | None = None
 ) -> Iterator[_T]:
-    """Yield the tasks, and show the progress: a task is done when the next one is asked for.
+    """Yield the tasks and show the progress: a task is done when the next one is requested.
 
     Args:
-        tasks: A list of tasks, or the tasks and their number.
+        tasks: A list of tasks, or a tuple of the tasks and their number.
         bar_width: The width of the bar, in characters.
-        file: Where the progress is written; standard output if not given.
+        file: The output of the progress; by default the standard output.
 
     Raises:
         TypeError: ``tasks`` is of another type.
@@ -88,33 +89,33 @@ def track_parallel_progress(
 
     Args:
         func: Called with a task; a function that another process can import.
-        tasks: A list of tasks, or the tasks and their number. They are read as they are needed.
+        tasks: A list of tasks, or a tuple of the tasks and their number, read as needed.
         nproc: The number of processes.
         initializer: Called in each process before its first task.
         initargs: The arguments of ``initializer``.
         bar_width: The width of the bar, in characters.
-        chunksize: How many tasks a process is handed at a time.
-        skip_first: Leave the first tasks of each process out of the progress, as they may take
+        chunksize: The number of tasks that a process gets at a time.
+        skip_first: Exclude the first tasks of each process from the progress, as they may take
             longer.
-        keep_order: Return the results in the order of the tasks, and not as they come.
-        file: Where the progress is written; standard output if not given.
+        keep_order: Return the results in the order of the tasks instead of that of completion.
+        file: The output of the progress; by default the standard output.
 
     Returns:
-        What ``func`` returned.
+        The results of ``func``.
 
     Raises:
         TypeError: ``tasks`` or ``initargs`` is of another type.
         ValueError: ``nproc`` or ``chunksize`` is less than 1.
-        concurrent.futures.process.BrokenProcessPool: a process died, or ``initializer`` failed.
-        Exception: what ``func`` raised, with the traceback in its process and the task. The other
-            tasks are given up.
+        concurrent.futures.process.BrokenProcessPool: A process died, or ``initializer`` failed.
+        Exception: The error of ``func``, with the traceback in its process and the task. The
+            other tasks are canceled.
     """
     from concurrent.futures import ProcessPoolExecutor  # slow to import, and rarely needed
 
     if nproc < 1 or chunksize < 1:
-        raise ValueError(f"nproc and chunksize are at least 1, not {nproc} and {chunksize}")
+        raise ValueError(f"nproc and chunksize must be >= 1, got {nproc} and {chunksize}")
     if initargs is not None and not isinstance(initargs, tuple):
-        raise TypeError(f"initargs is a tuple, not {type(initargs).__name__}")
+        raise TypeError(f"initargs must be a tuple, got {type(initargs).__name__}")
     items, number = _counted(tasks)
     left_out = min(nproc * chunksize, number) if skip_first else 0
     bar = ProgressBar(number - left_out, bar_width, start=False, file=file)
@@ -154,11 +155,11 @@ def _chunks_done(
             if not running:
                 return
             done = wait(running, return_when=FIRST_COMPLETED).done
-            # In the order of the tasks: of two errors at once, the first task's is told.
+            # In the order of the tasks: of two errors at once, that of the first task is raised.
             for future in sorted(done, key=running.__getitem__):
                 yield running.pop(future), future.result()
     finally:
-        # Not the pool's shutdown(cancel_futures=True), which can wait for ever in Python 3.11.
+        # Not the pool's shutdown(cancel_futures=True), which can wait forever in Python 3.11.
         for future in running:
             future.cancel()
 
@@ -170,7 +171,7 @@ def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[
             results.append(func(task))
         except Exception as error:
             error.add_note(f"raised for task {first + offset}: {task!r:.200}")
-            if not _travels(error):
+            if not _can_be_pickled(error):
                 import traceback
 
                 text = "".join(traceback.format_exception(error))
@@ -179,9 +180,9 @@ def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[
     return results
 
 
-def _travels(error: Exception) -> bool:
-    """Tell whether an error can be sent to the parent, which else would lose the whole pool."""
-    import pickle  # what the pool imports, and the parent of one only
+def _can_be_pickled(error: Exception) -> bool:
+    """Return whether an error can be sent to the parent; another one would break the pool."""
+    import pickle  # slow to import, and a pool has imported it
 
     try:
         pickle.loads(pickle.dumps(error))
@@ -198,6 +199,6 @@ def _counted(tasks: _Tasks[_T]) -> tuple[Iterable[_T], int]:
             return tasks, len(tasks)
         case _:
             raise TypeError(
-                "tasks is a list, or a tuple of the tasks and their number, "
-                f"not {type(tasks).__name__}"
+                "tasks must be a list, or a tuple of the tasks and their number, "
+                f"got {type(tasks).__name__}"
             )

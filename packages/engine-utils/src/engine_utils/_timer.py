@@ -1,4 +1,4 @@
-"""Time between two points of a program."""
+"""Measure the time between two points of a program."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class TimerError(Exception):
-    """A timer was asked before it was started."""
+    """A timer is read before it is started."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -15,17 +15,18 @@ class TimerError(Exception):
 
 
 class Timer:
-    """A stopwatch, by hand or as a ``with`` block that prints the seconds it took.
+    """Measure seconds by calls of methods, or in a ``with`` block that prints them.
 
     Args:
-        start: Start it at once.
-        print_tmpl: What a ``with`` block prints, with a place for the seconds; ``{:.3f}`` if not
-            given.
+        start: Start at once.
+        print_tmpl: The text that a ``with`` block prints, with a place for the seconds; by
+            default ``{:.3f}``.
 
     Example:
         >>> timer = Timer()
-        >>> timer.is_running, timer.since_start() < 10
-        (True, True)
+        >>> since_start, since_check = timer.since_start(), timer.since_last_check()
+        >>> 0 <= since_check < 10
+        True
         >>> with Timer(print_tmpl="took {:.0f} s"):
         ...     total = sum(range(10))
         took 0 s
@@ -40,7 +41,7 @@ class Timer:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started."""
+        """Whether the timer is started."""
         return self._started is not None
 
     def __enter__(self) -> Self:
@@ -57,7 +58,7 @@ class Timer:
         self._started = None
 
     def start(self) -> None:
-        """Start it, unless it runs, and count the next check from now."""
+        """Start unless it is running, and measure the next check from now."""
         now = time.perf_counter()
         if self._started is None:
             self._started = now
@@ -67,7 +68,7 @@ class Timer:
         """Return the seconds since the start; this is a check.
 
         Raises:
-            TimerError: it does not run.
+            TimerError: The timer is not running.
         """
         self._checked = time.perf_counter()
         return self._checked - self._start_time()
@@ -76,7 +77,7 @@ class Timer:
         """Return the seconds since the last check, or the start; this is a check.
 
         Raises:
-            TimerError: it does not run.
+            TimerError: The timer is not running.
         """
         self._start_time()
         before, self._checked = self._checked, time.perf_counter()
@@ -84,7 +85,7 @@ class Timer:
 
     def _start_time(self) -> float:
         if self._started is None:
-            raise TimerError("this timer does not run: call start() first")
+            raise TimerError("the timer is not running; call start() first")
         return self._started
 
 

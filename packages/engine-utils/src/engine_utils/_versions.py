@@ -1,4 +1,4 @@
-"""Versions of packages and of the code itself."""
+"""Compare versions of packages, and find the commit of the code."""
 
 import os
 import re
@@ -12,25 +12,26 @@ _VERSION = (
     r"(?:\+[a-z0-9._-]*)?"
 )
 
-# Before the final release, which has 0: dev, alpha, beta, release candidate.
+# The order of the stages of one release; the final release is 0.
 _STAGES = {"a": -3, "alpha": -3, "b": -2, "beta": -2}
 _DEV, _CANDIDATE, _POST = -4, -1, 1
 
 
 def digit_version(version_str: str, length: int = 4) -> tuple[int, ...]:
-    """Turn a version into a tuple of integers that compares like the version.
+    """Convert a version to a tuple of integers that compares like the version.
 
     Args:
-        version_str: A version such as ``"1.13.1+cu117"``; the part after ``+`` is left out.
-        length: How many levels the release has in the tuple; missing ones are 0.
+        version_str: A version such as ``"1.13.1+cu117"``; the part after ``+`` is ignored.
+        length: The number of levels of the release; missing ones are 0.
 
     Returns:
-        ``length`` integers for the release, one for the stage (development -4, alpha -3, beta -2,
-        candidate -1, release 0, post-release 1), and the number within the stage.
+        ``length`` integers for the release, one for the stage, and the number within the stage.
+        Stages are development (-4), alpha (-3), beta (-2), candidate (-1), release (0) and
+        post-release (1).
 
     Raises:
         TypeError: ``version_str`` is not a string.
-        ValueError: it is not a version.
+        ValueError: It is not a version.
 
     Example:
         >>> digit_version("1.2.0rc1")
@@ -39,11 +40,14 @@ def digit_version(version_str: str, length: int = 4) -> tuple[int, ...]:
         True
     """
     if not isinstance(version_str, str):
-        raise TypeError(f"a version is a string, not {type(version_str).__name__}: {version_str!r}")
+        raise TypeError(
+            f"version_str must be a string, got {type(version_str).__name__}: {version_str!r}"
+        )
     match = re.fullmatch(_VERSION, version_str.strip(), re.IGNORECASE)
     if match is None:
         raise ValueError(
-            f"{version_str!r} is not a version such as '1.2', '1.2.0rc1' or '1.2.0.post1+cpu'"
+            "version_str must be a version such as '1.2', '1.2.0rc1' or '1.2.0.post1+cpu', "
+            f"got {version_str!r}"
         )
     release = [int(level) for level in match["release"].split(".")]
     release = [*release, *[0] * (length - len(release))][:length]
@@ -66,13 +70,13 @@ def get_git_hash(fallback: str = "unknown", digits: int | None = None) -> str:
 
     Args:
         fallback: Returned where there is no git, or no repository.
-        digits: How many digits of the hash; None for all.
+        digits: The number of digits; None for all.
 
     Raises:
         TypeError: ``digits`` is neither None nor an integer.
     """
     if digits is not None and not isinstance(digits, int):
-        raise TypeError(f"digits is None or an integer, not {type(digits).__name__}")
+        raise TypeError(f"digits must be None or an integer, got {type(digits).__name__}")
     import subprocess  # slow to import, and rarely needed
 
     try:

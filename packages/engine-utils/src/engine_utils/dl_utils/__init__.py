@@ -1,13 +1,11 @@
-"""What only makes sense beside torch; needs ``pip install "engine-utils[torch]"``."""
+"""Utilities that need torch; run ``pip install "engine-utils[torch]"``."""
 
-try:
-    import torch as _torch
-except ModuleNotFoundError as error:
-    if error.name != "torch":
-        raise
-    raise ModuleNotFoundError(
-        'engine_utils.dl_utils needs torch: pip install "engine-utils[torch]"', name="torch"
-    ) from error
+# ruff: noqa: E402 - the modules below import torch, so its absence is reported before them.
+from engine_utils._extras import import_extra
+
+import_extra("torch", install="engine-utils[torch]", purpose="engine_utils.dl_utils")
+
+import torch as _torch
 
 from engine_utils.dl_utils._environment import collect_env
 from engine_utils.dl_utils._images import tensor2imgs
@@ -18,7 +16,7 @@ from engine_utils.dl_utils._tracing import is_jit_tracing, torch_meshgrid
 from engine_utils.dl_utils._url import load_url
 
 TORCH_VERSION = _torch.__version__
-"""The version of torch, which compares to strings, tuples and ``Version`` objects."""
+"""The version of torch, which can be compared to strings, tuples and ``Version`` objects."""
 
 __all__ = [
     "TORCH_VERSION",

@@ -1,4 +1,4 @@
-"""A report of the machine and the libraries that a result came from."""
+"""Report the machine and the libraries that a result was computed with."""
 
 import os
 import shutil
@@ -15,20 +15,22 @@ _SECONDS = 10
 
 
 def collect_env() -> dict[str, str | bool | int]:
-    """Collect what one needs to know to repeat a run on another machine.
+    """Collect the versions and devices that are needed to repeat a run on another machine.
 
-    Runs the compilers' ``--version``; imports nothing but torch and numpy.
+    The compilers are run with ``--version``. Only torch and numpy are imported.
+    ``numpy_random_seed`` is the first number of the state of the global generator.
 
     Returns:
-        In this order: ``sys.platform``; ``Python``; ``CUDA available``; ``numpy_random_seed`` (the
-        first number of the global generator's state); with CUDA one entry a kind of device
-        (``GPU 0,1``), ``CUDA_HOME`` and ``NVCC``, with another accelerator ``Accelerator``;
-        ``GCC``; on Windows ``MSVC``; ``PyTorch``; ``PyTorch compiling details``; ``TorchVision``
-        and ``OpenCV`` where installed; ``Engine``.
+        A dict with these keys, in this order: ``sys.platform``, ``Python``, ``CUDA available``,
+        ``numpy_random_seed``, with CUDA one key per kind of device (``GPU 0,1``), ``CUDA_HOME``
+        and ``NVCC``, with another accelerator ``Accelerator``, then ``GCC``, ``MSVC`` (Windows
+        only), ``PyTorch``, ``PyTorch compiling details``, ``TorchVision`` and ``OpenCV`` (if
+        installed) and ``Engine``.
 
     Example:
-        >>> collect_env()["sys.platform"] == sys.platform
-        True
+        >>> report = collect_env()
+        >>> f"torch {report['PyTorch']} on {report['sys.platform']}"
+        'torch ... on ...'
     """
     report: dict[str, str | bool | int] = {
         "sys.platform": sys.platform,
@@ -51,6 +53,7 @@ def collect_env() -> dict[str, str | bool | int]:
 
 
 def _numpy_seed() -> int:
+    # numpy does not keep the seed. Right after np.random.seed(n) the state begins with n.
     state = np.random.get_state(legacy=False)
     key = state["state"]["key"] if isinstance(state, dict) else state[1]
     return int(key[0])
@@ -90,11 +93,12 @@ def _first_line(*command: str) -> str:
 
 
 def _output(*command: str) -> str:
-    """Return what a program prints, or nothing where it is missing or fails."""
+    """Return the output of a program, or an empty string if it is missing or hangs."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    # cl.exe prints its version to the standard error.
     return done.stdout.strip() or done.stderr.strip()
 
 

@@ -1,4 +1,4 @@
-"""Batches of normalized tensors back into images."""
+"""Convert batches of normalized tensors to images."""
 
 from typing import Any
 
@@ -12,22 +12,23 @@ def tensor2imgs(
     std: tuple[float, ...] | None = None,
     to_bgr: bool = True,
 ) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Convert a batch to 8-bit images, undoing its normalization: ``pixel * std + mean``.
+    """Convert a batch to 8-bit images and undo its normalization: ``pixel * std + mean``.
 
-    Values are rounded and limited to 0 … 255.
+    Values are rounded and limited to [0, 255].
 
     Args:
         tensor: Images of shape ``(N, C, H, W)``; C is 3 (RGB) or 1 (gray).
-        mean: What was subtracted from each channel; zeros by default.
-        std: By what each channel was divided; ones by default.
+        mean: The subtracted value per channel; zeros by default.
+        std: The divisor per channel; ones by default.
         to_bgr: Swap red and blue; must be False for gray images.
 
     Returns:
         N arrays of shape ``(H, W, 3)``, or ``(H, W)`` for gray images.
 
     Raises:
-        TypeError: `tensor` is not a tensor.
-        ValueError: It has another shape, or `mean`, `std` or `to_bgr` do not fit its channels.
+        TypeError: ``tensor`` is not a tensor.
+        ValueError: It has another shape, or ``mean``, ``std`` or ``to_bgr`` does not fit its
+            channels.
 
     Example:
         >>> images = tensor2imgs(torch.zeros(2, 3, 4, 5), mean=(1.0, 2.0, 3.0))
@@ -35,14 +36,15 @@ def tensor2imgs(
         (2, (4, 5, 3), [3, 2, 1])
     """
     if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"expected a tensor, but got {type(tensor).__name__}")
+        raise TypeError(f"tensor must be a torch.Tensor, got {type(tensor).__name__}")
     if tensor.dim() != 4 or tensor.size(1) not in (1, 3):
         raise ValueError(
-            f"expected shape (N, C, H, W) with 1 or 3 channels, but got {tuple(tensor.shape)}"
+            "tensor must have the shape (N, C, H, W) with 1 or 3 channels, "
+            f"got {tuple(tensor.shape)}"
         )
     channels = tensor.size(1)
     if channels == 1 and to_bgr:
-        raise ValueError("gray images have no color order; give to_bgr=False")
+        raise ValueError("to_bgr must be False for gray images, got True")
     shift = _per_channel("mean", mean, 0.0, channels)
     scale = _per_channel("std", std, 1.0, channels)
     pixels = tensor.detach().cpu().float() * scale + shift
@@ -59,5 +61,5 @@ def _per_channel(
 ) -> torch.Tensor:
     values = (default,) * channels if values is None else tuple(values)
     if len(values) != channels:
-        raise ValueError(f"{name} has {len(values)} values, but the images {channels} channels")
+        raise ValueError(f"{name} must have {channels} values, one per channel, got {len(values)}")
     return torch.tensor(values, dtype=torch.float32).view(1, channels, 1, 1)

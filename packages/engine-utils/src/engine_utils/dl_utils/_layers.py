@@ -1,4 +1,4 @@
-"""Questions about the layers of a model."""
+"""Find the normalization layers of a model."""
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -8,7 +8,7 @@ _NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Tell whether a model holds batch normalization, of any dimension or synchronised.
+    """Return whether a model has batch normalization, of any dimension or synchronized.
 
     Example:
         >>> has_batch_norm(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
@@ -20,14 +20,14 @@ def has_batch_norm(model: nn.Module) -> bool:
 def is_norm(
     layer: nn.Module, exclude: type[nn.Module] | tuple[type[nn.Module], ...] | None = None
 ) -> bool:
-    """Tell whether a layer normalizes: batch, instance, group, layer, RMS or local response.
+    """Return whether a layer normalizes: batch, instance, group, layer, RMS or local response.
 
     Args:
         layer: The layer.
-        exclude: Classes that shall not count.
+        exclude: Classes that return False.
 
     Raises:
-        TypeError: `exclude` is neither a class nor a tuple of classes.
+        TypeError: ``exclude`` is neither a class nor a tuple of classes.
 
     Example:
         >>> is_norm(nn.GroupNorm(2, 4)), is_norm(nn.LayerNorm(4), exclude=nn.LayerNorm)
@@ -36,7 +36,7 @@ def is_norm(
     if exclude is not None:
         kinds = exclude if isinstance(exclude, tuple) else (exclude,)
         if not all(isinstance(kind, type) for kind in kinds):
-            raise TypeError(f"exclude must be a class or a tuple of classes, but is {exclude!r}")
+            raise TypeError(f"exclude must be a class or a tuple of classes, got {exclude!r}")
         if isinstance(layer, kinds):
             return False
     return isinstance(layer, _NORMS)

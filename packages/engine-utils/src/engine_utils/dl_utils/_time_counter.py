@@ -1,4 +1,4 @@
-"""The average running time of a function or block, accelerator work included."""
+"""Measure the average run time of a function or block, including accelerator work."""
 
 import functools
 import logging
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 class TimeCounter:
-    """Measures a function (as a decorator) or a block (as a context manager) and tells the average.
+    """Measure a function (as a decorator) or a block (as a context manager), and log the average.
 
-    Counters with the same tag count together, so that a block in a loop may make its counter anew.
+    Counters with the same tag share their sums, so that a loop may create a counter per iteration.
 
     Args:
-        log_interval: Tell every so many runs.
-        warmup_interval: The first run that counts; those before it are left out of the average.
-        with_sync: Wait for the accelerator before reading the clock.
-        tag: What to call it; a decorated function's name by default.
-        logger: Where to tell, at level INFO; None for the standard output.
+        log_interval: The number of runs between two lines.
+        warmup_interval: The first run that counts; those before it are excluded from the average.
+        with_sync: Wait for the accelerator before the clock is read.
+        tag: The name in the line; by default that of the decorated function.
+        logger: The logger of the lines, at level INFO; None for the standard output.
 
     Raises:
         ValueError: An interval is below 1.
@@ -35,7 +35,8 @@ class TimeCounter:
         [add]-time per run averaged in the past 1 runs: ... ms
     """
 
-    _runs: ClassVar[dict[str, list[float]]] = {}  # for each tag: runs so far, seconds that count
+    # For each tag: the number of runs, and the seconds of those that count.
+    _runs: ClassVar[dict[str, list[float]]] = {}
 
     def __init__(
         self,
@@ -47,17 +48,18 @@ class TimeCounter:
     ) -> None:
         for name, value in (("log_interval", log_interval), ("warmup_interval", warmup_interval)):
             if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
+                raise ValueError(f"{name} must be >= 1, got {value}")
         self.log_interval = log_interval
         self.warmup_interval = warmup_interval
         self.with_sync = with_sync
         self.tag = tag
         self.logger = logger
         self._own = [0.0, 0.0] if tag is None else self._runs.setdefault(tag, [0.0, 0.0])
+        # A stack: one counter may be entered again inside of its own block.
         self._began: list[float] = []
 
     def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:
-        """Make a function that is measured at each call."""
+        """Return the function with a measurement around each call."""
         if self.tag is None:
             self.tag = fn.__name__
 
@@ -72,7 +74,7 @@ class TimeCounter:
 
     def __enter__(self) -> "TimeCounter":
         if self.tag is None:
-            raise ValueError("a TimeCounter around a block needs a tag: TimeCounter(tag='name')")
+            raise ValueError("a TimeCounter around a block needs a tag; write tag='name'")
         self._began.append(self._now())
         return self
 
@@ -87,10 +89,10 @@ class TimeCounter:
             self.print_time(elapsed)
 
     def print_time(self, elapsed: int | float) -> None:
-        """Count one run, and tell the average when it is time.
+        """Count one run, and log the average every ``log_interval`` runs.
 
         Args:
-            elapsed: How long the run took, in seconds.
+            elapsed: The duration of the run, in seconds.
         """
         self._own[0] += 1
         runs = int(self._own[0])
@@ -99,18 +101,19 @@ class TimeCounter:
         self._own[1] += elapsed
         if runs % self.log_interval == 0:
             counted = runs - self.warmup_interval + 1
-            self._tell(
+            self._write(
                 f"[{self.tag}]-time per run averaged in the past {counted} runs: "
                 f"{1000 * self._own[1] / counted:.1f} ms"
             )
 
-    def _tell(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         if self.logger is not None:
             self.logger.info(line)
         else:
             sys.stdout.write(f"{line}\n")
 
     def _now(self) -> float:
+        # Kernels run asynchronously: without waiting, only their launch would be measured.
         if self.with_sync and torch.accelerator.is_available():
             torch.accelerator.synchronize()
         return time.perf_counter()

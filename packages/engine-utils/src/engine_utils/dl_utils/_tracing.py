@@ -1,4 +1,4 @@
-"""Small things that code which must also be traced asks of torch."""
+"""Support code that may also be traced by torch."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ import torch
 
 
 def is_jit_tracing() -> bool:
-    """Tell whether `torch.jit.trace` or the ONNX exporter is running this code."""
+    """Return whether ``torch.jit.trace`` or the ONNX exporter is running this code."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]  # untyped in torch
 
 
 def torch_meshgrid(*tensors: torch.Tensor) -> Sequence[torch.Tensor]:
-    """Make coordinate grids with matrix indexing, without the warning that torch gives by default.
+    """Return coordinate grids with matrix indexing, without the warning of ``torch.meshgrid``.
 
     Args:
-        *tensors: One-dimensional tensors or scalars, one a dimension.
+        *tensors: One-dimensional tensors or scalars, one per dimension.
 
     Returns:
-        One grid a tensor; grid ``i`` varies along dimension ``i``.
+        One grid per tensor; grid ``i`` varies along dimension ``i``.
 
     Example:
         >>> rows, columns = torch_meshgrid(torch.arange(2), torch.arange(3))
