@@ -44,7 +44,7 @@ def test_deprecated_function_warns_and_notes_it() -> None:
     def draw(color: str) -> str:
         """Draw.
 
-        In a colour.
+        In one color.
         """
         return color
 
@@ -52,7 +52,7 @@ def test_deprecated_function_warns_and_notes_it() -> None:
         assert draw("red") == "red"
     assert draw.__doc__ is not None
     assert draw.__doc__.startswith(".. deprecated:: 0.2\n")
-    assert "Draw.\n\nIn a colour." in draw.__doc__
+    assert "Draw.\n\nIn one color." in draw.__doc__
 
 
 def test_timer_counts_from_start_and_last_check() -> None:

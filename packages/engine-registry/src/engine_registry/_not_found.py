@@ -20,6 +20,7 @@ def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
     others = [f'"{node.scope}"' for node in search.searched if node is not registry]
     if others:
         lines[0] += f", nor in scope {', '.join(others)}"
+    # Only now are the other packages imported: a look-up that succeeds loads what it needs.
     close = closest(key, reachable_names(registry, search))
     if close:
         lines.append(f"did you mean {' or '.join(map(repr, close))}?")
@@ -68,6 +69,7 @@ def error_of(lines: Iterable[str], search: Search) -> NotRegisteredError:
     message = "\n  ".join(lines)
     if not search.failed:
         return NotRegisteredError(message)
+    # A class of its own: a broken import is not a misspelled name.
     error = LocationImportError(message)
     error.__cause__ = next(iter(search.failed.values()))
     return error
@@ -100,6 +102,7 @@ def closest(key: str, known: Iterable[str]) -> list[str]:
         hidden = _bare(key).startswith("_")
         members = [name for name in dir(sys.modules[module]) if hidden or name[0] != "_"]
         known = [f"{module}.{name}" for name in members]
+    # Prefixes are long and similar: compared as a whole, each name of a package would be close.
     by_name: dict[str, list[str]] = {}
     for full in known:
         by_name.setdefault(_bare(full), []).append(full)

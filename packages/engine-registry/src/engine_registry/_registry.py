@@ -260,6 +260,7 @@ class Registry:
         node = self.find_scope(scope)
         if node is None:
             return None
+        # A prefix of several scopes, as in "alpha.plugin.Square", goes down the tree.
         inner_scope, inner_name = self.split_scope_key(name)
         if inner_scope is not None and inner_scope in node.children:
             return node._find_in_scope(inner_scope, inner_name, search)
@@ -269,6 +270,7 @@ class Registry:
         """Return the registry of that scope: this one, one below it, or any in the tree."""
         if scope == self._scope:
             return self
+        # The nearest counts, as two branches of a tree may have a scope of the same name.
         return self._below(scope) or self.root._below(scope)
 
     def _below(self, scope: str) -> "Registry | None":

@@ -96,6 +96,7 @@ def make_resolver(
 
 
 def _all_roots() -> list[Registry]:
+    # Two names may mean one registry, as OPTIM_WRAPPER does.
     return list(dict.fromkeys(roots.ROOTS.values()))
 
 

@@ -130,6 +130,7 @@ def to_ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
     """
 
     def convert(x: Any) -> tuple[Any, ...]:
+        # A string is iterable, but here it is one value.
         if isinstance(x, str) or not isinstance(x, Iterable):
             return tuple(repeat(x, n))
         items = tuple(x)

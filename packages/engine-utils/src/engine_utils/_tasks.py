@@ -125,6 +125,7 @@ def track_parallel_progress(
         try:
             for index, results in _chunks_done(pool, func, items, chunksize, _AHEAD * nproc):
                 done.append((index, results))
+                # The bar does not count the first `left_out` tasks, whatever chunk they are in.
                 before, count = max(count, left_out), count + len(results)
                 if count > before:
                     bar.update(count - before)
@@ -146,6 +147,7 @@ def _chunks_done(
     from concurrent.futures import FIRST_COMPLETED, wait
 
     source = iter(items)
+    # An empty chunk ends the iterator: there are no more items.
     chunks = enumerate(iter(lambda: list(islice(source, chunksize)), []))
     running: dict[Future[list[_R]], int] = {}
     try:

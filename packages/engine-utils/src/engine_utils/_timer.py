@@ -59,6 +59,7 @@ class Timer:
 
     def start(self) -> None:
         """Start unless it is running, and measure the next check from now."""
+        # Not time.time(), which jumps when the clock of the system is set.
         now = time.perf_counter()
         if self._started is None:
             self._started = now
@@ -79,7 +80,7 @@ class Timer:
         Raises:
             TimerError: The timer is not running.
         """
-        self._start_time()
+        self._start_time()  # raises if it is not running
         before, self._checked = self._checked, time.perf_counter()
         return self._checked - before
 

@@ -1,9 +1,9 @@
 """Utilities that need torch; run ``pip install "engine-utils[torch]"``."""
 
 # ruff: noqa: E402 - the modules below import torch, so its absence is reported before them.
-from engine_utils._extras import import_extra
+from engine_utils._extras import import_extra as _import_extra
 
-import_extra("torch", install="engine-utils[torch]", purpose="engine_utils.dl_utils")
+_import_extra("torch", install="engine-utils[torch]", purpose="engine_utils.dl_utils")
 
 import torch as _torch
 

@@ -47,12 +47,14 @@ def tensor2imgs(
         raise ValueError("to_bgr must be False for gray images, got True")
     shift = _per_channel("mean", mean, 0.0, channels)
     scale = _per_channel("std", std, 1.0, channels)
+    # Half precision cannot represent all products of 8-bit values.
     pixels = tensor.detach().cpu().float() * scale + shift
     pixels = pixels.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     if to_bgr:
         pixels = pixels.flip(-1)
     if channels == 1:
         pixels = pixels.squeeze(-1)
+    # OpenCV accepts only contiguous arrays, and a permuted or flipped tensor is not contiguous.
     return list(pixels.contiguous().numpy())
 
 
