@@ -1,4 +1,4 @@
-"""Mixed precision around a block of code."""
+"""Run a block of code in mixed precision."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,9 +1,9 @@
-"""What callers of the runner may catch."""
+"""The errors that callers of the runner may catch."""
 
 
 class SettingsError(ValueError):
-    """The settings of a run contradict each other, or something that belongs to them is missing."""
+    """A setting of a run is wrong or missing, or two settings contradict each other."""
 
 
 class NotConfiguredError(RuntimeError):
-    """A run was asked for training, validation or test that its settings leave out."""
+    """The settings of a run leave out the training, validation or test that was called."""

@@ -1,4 +1,4 @@
-"""From the numbers in the message hub to a line of the log."""
+"""Format the numbers of the message hub as a line of the log."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -17,12 +17,12 @@ _TIMES = ("time", "data_time")
 class LogProcessor:
     """Compute the statistics of the log and format them as one line.
 
-    Scalars whose names hold ``loss``, and the times, are averaged over the last ``window_size``
-    iterations; of everything else the last value is shown. ``custom_cfg`` changes that or adds to
-    it, an entry a mapping: ``data_src`` names the scalar without its mode's prefix, ``method_name``
-    a statistic of `HistoryBuffer`, ``window_size`` a number of iterations, ``"epoch"`` (the
-    length of the data loader) or ``"global"`` (all iterations so far); with ``log_name`` the
-    statistic is added under that name, without it takes the place of the usual one.
+    Scalars whose names contain ``loss``, and the times, are averaged over the last ``window_size``
+    iterations. Of every other scalar the last value is shown. Each entry of ``custom_cfg`` is a
+    mapping that changes this: ``data_src`` is the scalar without its mode's prefix,
+    ``method_name`` a statistic of `HistoryBuffer`, and ``window_size`` a number of iterations,
+    ``"epoch"`` (the length of the data loader) or ``"global"`` (all iterations so far). With
+    ``log_name`` the statistic is added under that name; without, it replaces the usual one.
 
     Args:
         window_size: Iterations over which losses and times are averaged.
@@ -37,8 +37,7 @@ class LogProcessor:
     Example:
         >>> smooth = dict(data_src="loss", log_name="loss_all", method_name="mean",
         ...               window_size="global")
-        >>> LogProcessor(window_size=20, custom_cfg=[smooth]).window_size
-        20
+        >>> processor = LogProcessor(window_size=20, custom_cfg=[smooth])
     """
 
     def __init__(
@@ -146,7 +145,7 @@ class LogProcessor:
         return f"Iter({mode}) [{batch}/{size}]"
 
     def _epoch(self, runner: Run, mode: Mode) -> int:
-        """Return the epoch that runs, or the one that a validation follows, counted from 1."""
+        """Return the current epoch, or the one that a validation follows, counted from 1."""
         return max(1, runner.epoch + 1 if mode == "train" else runner.epoch)
 
     def _pace(self, runner: Run, batch_idx: int, mode: Mode, stats: Mapping[str, Any]) -> list[str]:

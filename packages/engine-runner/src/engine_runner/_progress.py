@@ -1,4 +1,4 @@
-"""How far a run has come."""
+"""Count the epochs and iterations of a run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """The counters of a training run; they save and restore themselves.
+    """The counters of a training run, which are `Stateful`.
 
     Attributes:
         epoch: Finished epochs.
         iter: Finished iterations, over all epochs.
         validated: The value of the loop's counter (epochs or iterations) at the last finished
-            validation, so that a validation that an interruption cut off is made up for.
+            validation. A resumed run repeats a validation that was interrupted.
 
     Example:
         >>> progress = Progress(epoch=2, iter=50)
@@ -28,7 +28,7 @@ class Progress:
     validated: int = 0
 
     def advanced(self, *, epochs: int = 0, iterations: int = 0) -> "Progress":
-        """Return a copy that many epochs and iterations further on."""
+        """Return a copy that is further by some epochs and iterations."""
         return replace(self, epoch=self.epoch + epochs, iter=self.iter + iterations)
 
     def state_dict(self) -> dict[str, int]:
@@ -36,7 +36,7 @@ class Progress:
         return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over counters that `state_dict` returned; unknown keys are ignored."""
+        """Set the counters to those of `state_dict`; other keys are ignored."""
         self.epoch = int(state.get("epoch", 0))
         self.iter = int(state.get("iter", 0))
         self.validated = int(state.get("validated", 0))

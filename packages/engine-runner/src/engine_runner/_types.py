@@ -1,4 +1,4 @@
-"""Names for the shapes that travel through the runner's public signatures."""
+"""Names for the types in the runner's public signatures."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ Model: TypeAlias = Any
 """A ``torch.nn.Module`` with the steps that the loops call: ``train_step``, ``val_step`` …"""
 
 Batch: TypeAlias = Any
-"""What a data loader yields: a mapping, a sequence or a tensor; the model alone knows."""
+"""What a data loader yields: a mapping, a sequence or a tensor; only the model interprets it."""
 
 Outputs: TypeAlias = Any
 """What a model step returns: log variables while training, predictions otherwise."""

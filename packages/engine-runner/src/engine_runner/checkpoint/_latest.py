@@ -1,4 +1,4 @@
-"""Which checkpoint a run continues from."""
+"""Find the checkpoint that a run resumes from."""
 
 import logging
 from pathlib import Path
@@ -11,9 +11,9 @@ _log = logging.getLogger("engine.runner")
 
 
 def mark_latest_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
-    """Note in ``folder`` that ``checkpoint`` is the newest complete one.
+    """Write to ``folder/last_checkpoint`` that ``checkpoint`` is the newest complete one.
 
-    The note is replaced in one step: a reader sees the former path or the new one.
+    The file is replaced in one step: a reader sees the former path or the new one.
     """
     with atomic_write(Path(folder) / MARKER) as file:
         file.write(str(checkpoint).encode())
@@ -22,9 +22,9 @@ def mark_latest_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
 def find_latest_checkpoint(path: str | Path) -> str | None:
     """Return the newest complete checkpoint of a work directory, or ``None`` if there is none.
 
-    The file ``last_checkpoint`` names it. A work directory that was moved or copied as a whole is
-    understood: the name is then looked for beside the note. If the note or what it names is gone,
-    the checkpoint that was written last takes its place, and a warning says so.
+    The file ``last_checkpoint`` names it. In a work directory that was moved or copied as a whole,
+    the name is looked up beside that file. If the file or the checkpoint is missing, the checkpoint
+    that was written last is returned, with a warning.
 
     Args:
         path: The work directory of the run.
@@ -40,7 +40,7 @@ def find_latest_checkpoint(path: str | Path) -> str | None:
     if newest is None:
         _log.warning("%s: no checkpoint to resume from", problem)
         return None
-    _log.warning("%s; %s was written last, and is taken instead", problem, newest.name)
+    _log.warning("%s; resuming %s, which was written last", problem, newest.name)
     return str(newest)
 
 
@@ -48,13 +48,13 @@ def checkpoints_beside(path: str | Path) -> list[str]:
     """Return the other checkpoints of the folder that ``path`` lies in, the youngest first.
 
     Args:
-        path: A checkpoint on a local disk; for one elsewhere there are none to tell.
+        path: A checkpoint on a local disk; for one elsewhere the list is empty.
     """
     return [file.name for file in _by_age(Path(path).parent) if file.name != Path(path).name]
 
 
 def _written_last(folder: Path) -> Path | None:
-    """Return the youngest checkpoint of a folder, those of best scores aside: they lack states."""
+    """Return the youngest checkpoint of a folder, except the best ones, which lack states."""
     found = [file for file in _by_age(folder) if not file.name.startswith("best_")]
     return found[0] if found else None
 

@@ -1,4 +1,4 @@
-"""Which errors are a user's mistake, to be told in words rather than by a traceback."""
+"""Report a mistake of the user as a message, without a traceback."""
 
 import errno
 
@@ -16,35 +16,35 @@ _KNOWN = (
     StorageError,
     WeightsError,
 )
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _DETAILS = ("imported on the way:", "not installed:")
 
 
 def mistake(error: BaseException) -> str | None:
-    """Return what to tell the user, or ``None`` if the error is not a mistake of theirs.
+    """Return the message for the user, or ``None`` if the error is not a mistake of theirs.
 
-    Errors of the user's own code (a model that raises ``ValueError``) are none: for those only
-    the traceback helps.
+    An error of the user's own code, such as a model that raises ``ValueError``, needs the
+    traceback.
     """
     if isinstance(error, _KNOWN):
-        return _told(str(error), getattr(error, "__notes__", []))
+        return _message(str(error), getattr(error, "__notes__", []))
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}" if error.filename else str(error)
     if isinstance(error, ConnectionError | PermissionError):
         return str(error)
-    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
     return None
 
 
 def without_details(text: str) -> str:
-    """Return a message less its lines about how a name was looked for."""
+    """Return a message without its lines about how a name was looked up."""
     lines = text.splitlines()
     return "\n".join(line for line in lines if not line.strip().startswith(_DETAILS))
 
 
-def _told(text: str, notes: list[str]) -> str:
-    """Return an error in words; where notes say what to write instead, the rest is left out."""
+def _message(text: str, notes: list[str]) -> str:
+    """Return an error's text and notes, or the notes alone where they repeat the text."""
     if not notes:
         return without_details(text)
     first, *_ = text.splitlines()

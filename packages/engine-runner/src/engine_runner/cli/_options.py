@@ -23,11 +23,11 @@ _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
 class ConfigCommand(click.Command):
     """A command that takes ``--cfg-options a=1 b.c=2``: any number of pairs after one flag.
 
-    And ``--resume config.py``: a config after the option is no checkpoint to resume from.
+    It also takes ``--resume config.py``, where the argument is the config, not a checkpoint.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the flag before each pair, as click wants it."""
+        """Repeat the flag before each pair: an option of click takes a fixed number of values."""
         expanded: list[str] = []
         taking = False
         for argument in args:
@@ -88,7 +88,10 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
 
 
 def _check_spelling(overrides: Mapping[str, object], config: "Config") -> None:
-    """Refuse an override whose first key is misspelt, and would change nothing."""
+    """Raise for an override whose first key is misspelled: it would change nothing.
+
+    Any likeness counts here, unlike in a file: a key on the command line is seldom a new one.
+    """
     known = sorted({*config, *TABLE})
     for name in (key.partition(".")[0] for key in overrides):
         meant = None if name in known else closest_name(name, known)
@@ -99,7 +102,7 @@ def _check_spelling(overrides: Mapping[str, object], config: "Config") -> None:
 def _import_from(*folders: Path) -> None:
     """Let ``custom_imports`` find modules beside the config and in the current folder.
 
-    They come last: a file of the user's named like a library hides nothing.
+    They come last in the path, so that a user's file with the name of a library hides nothing.
     """
     for folder in map(str, map(Path.absolute, folders)):
         if folder not in sys.path:

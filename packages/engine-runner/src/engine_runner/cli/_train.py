@@ -42,7 +42,7 @@ Examples:
 @click.option(
     "--launcher",
     type=click.Choice(LAUNCHERS),
-    help="How processes were started; torchrun is recognised.",
+    help="How processes were started; torchrun is recognized.",
 )
 @click.option("--local_rank", "--local-rank", type=int, hidden=True)
 def train(

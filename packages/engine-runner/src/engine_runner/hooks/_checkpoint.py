@@ -40,7 +40,7 @@ class CheckpointHook(Hook):
         save_optimizer: Include the optimizers' state; without it, a run cannot be resumed.
         save_param_scheduler: Include the schedulers' state.
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
-            any storage that engine-fileio knows. ``work_dir`` itself by default.
+            any storage of engine-fileio. ``work_dir`` itself by default.
         max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
         save_last: Save at the end of training whatever the interval.
         save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best

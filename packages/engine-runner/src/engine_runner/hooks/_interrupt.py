@@ -63,7 +63,7 @@ class SaveOnInterrupt(Hook):
             yield
         except RuntimeError:
             # A scheduler may signal the whole process group, and so end the workers of the data
-            # loader. The training then fails for want of a batch: save the last iteration.
+            # loader. The training then fails at its next batch: save the last iteration.
             if self._signal and self._runner is not None:
                 self._save_and_stop(self._runner, self._runner.progress)
             raise

@@ -1,4 +1,4 @@
-"""How long an iteration takes, and how long it waits for data."""
+"""Record how long an iteration takes, and how long it waits for data."""
 
 from time import perf_counter
 
@@ -14,12 +14,11 @@ class IterTimerHook(Hook):
 
     ``time`` runs from the end of one iteration to the end of the next, ``data_time`` to the moment
     the batch is there. The time of validation and checkpointing between iterations is not counted.
-    On accelerators these are the times of the host, which the device follows: nothing is
-    synchronised for them.
+    On an accelerator these are times of the host: the device is not synchronized for them.
 
     Example:
-        >>> IterTimerHook().priority
-        'NORMAL'
+        >>> len(IterTimerHook().get_triggered_stages())
+        11
     """
 
     priority = "NORMAL"
@@ -64,7 +63,7 @@ class IterTimerHook(Hook):
         self._last = perf_counter()
 
     def after_val(self, runner: Run) -> None:
-        """Go on with training as if no time had passed."""
+        """Leave the time of the validation out."""
         self._last = perf_counter()
 
     def before_val_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:

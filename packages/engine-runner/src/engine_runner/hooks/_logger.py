@@ -1,4 +1,4 @@
-"""The lines of the log, and the numbers of the curves."""
+"""Write the lines of the log, and the numbers of the curves."""
 
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,17 @@ class LoggerHook(Hook):
         keep_local: Keep the local files after copying.
         file_client_args: Older form of ``backend_args``.
         log_metric_by_epoch: Record validation metrics at the epoch, rather than the iteration.
-        backend_args: Arguments of the storage back end of ``out_dir``.
+        backend_args: Arguments of the storage backend of ``out_dir``.
 
     Raises:
-        ValueError: An interval is not positive, both back end arguments are given, or
+        ValueError: An interval is not positive, both backend arguments are given, or
             ``keep_local`` is false although nothing is copied.
 
     Example:
-        >>> LoggerHook(interval=20).interval
-        20
+        >>> LoggerHook(keep_local=False)
+        Traceback (most recent call last):
+        ...
+        ValueError: keep_local=False would delete the only copy of the log; set out_dir
     """
 
     priority = "BELOW_NORMAL"

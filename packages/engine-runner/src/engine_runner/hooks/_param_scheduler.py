@@ -1,4 +1,4 @@
-"""Learning rate, momentum and whatever else a schedule moves."""
+"""Step the schedules of learning rates, momentum and other options."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +14,8 @@ class ParamSchedulerHook(Hook):
     """Step each schedule in the order of the config: by iteration, by epoch, or by metrics.
 
     Example:
-        >>> ParamSchedulerHook().priority
-        'LOW'
+        >>> ParamSchedulerHook().get_triggered_stages()
+        ['after_train_iter', 'after_train_epoch', 'after_val_epoch']
     """
 
     priority = "LOW"

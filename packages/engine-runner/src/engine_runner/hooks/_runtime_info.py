@@ -1,4 +1,4 @@
-"""Where the run is, for everyone who has the message hub but not the runner."""
+"""Publish the state of the run in the message hub, for code without the runner."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ class RuntimeInfoHook(Hook):
     ``train/<loss>`` and ``val/<metric>`` as scalars. Nothing is read from the device here.
 
     Example:
-        >>> RuntimeInfoHook().priority
-        'VERY_HIGH'
+        >>> RuntimeInfoHook().get_triggered_stages()[:3]
+        ['before_run', 'before_train', 'before_train_epoch']
     """
 
     priority = "VERY_HIGH"
@@ -33,7 +33,7 @@ class RuntimeInfoHook(Hook):
         runner.message_hub.update_info("experiment_name", runner.experiment_name)
 
     def before_train(self, runner: Run) -> None:
-        """Record the counters, which a resumed run continues, and the data set's meta data."""
+        """Record the counters, which a resumed run continues, and the dataset's meta data."""
         hub = runner.message_hub
         hub.update_info("loop_stage", "train")
         hub.update_info("epoch", runner.epoch)

@@ -1,4 +1,4 @@
-"""A new order of the samples in every epoch."""
+"""Shuffle the samples differently in every epoch."""
 
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
@@ -8,9 +8,9 @@ from engine_runner.loops import set_sampler_epoch
 
 @HOOKS.register_module()
 class DistSamplerSeedHook(Hook):
-    """Tell the sampler and the batch sampler of the training data which epoch begins.
+    """Set the epoch of the training data's sampler and batch sampler when it begins.
 
-    Samplers that shuffle derive their order from seed and epoch, alike on all ranks.
+    Samplers that shuffle derive their order from seed and epoch, equally on all ranks.
 
     Example:
         >>> DistSamplerSeedHook().get_triggered_stages()

@@ -1,4 +1,4 @@
-"""What every loop has."""
+"""The base of the loops: the data, the counters, and when to validate."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class BaseLoop(ABC):
 
 
 class TrainLoop(BaseLoop):
-    """What the training loops share: the counters, and when to validate.
+    """Count epochs and iterations, and decide when to validate; base of the training loops.
 
     Args:
         runner: The run.
@@ -58,7 +58,7 @@ class TrainLoop(BaseLoop):
             takes the place of ``val_interval``.
 
     Raises:
-        ValueError: An interval is no positive whole number, or the milestones are not in order.
+        ValueError: An interval is not an integer >= 1, or the milestones are not in order.
 
     Example:
         >>> class Once(TrainLoop):
@@ -109,10 +109,10 @@ class TrainLoop(BaseLoop):
         """Iterations to train in all."""
 
     def continue_from_progress(self) -> None:
-        """Adjust to the counters that a resumed run has taken over; nothing by default."""
+        """Adjust to the counters of a resumed run; does nothing by default."""
 
     def _validate_if_due(self, count: int, last: int) -> None:
-        """Validate if it is the turn of this epoch or iteration, or the training's last."""
+        """Validate if the interval is due, or at the last epoch or iteration."""
         for milestone, interval in self._intervals:
             if count >= milestone:
                 self.val_interval = interval
@@ -123,7 +123,7 @@ class TrainLoop(BaseLoop):
             self._runner.progress.validated = count
 
     def _validate(self, loop: Loop) -> None:
-        """Validate, and go back to training; optimizers that have two modes change theirs."""
+        """Validate, and return to training; some optimizers have a mode for each, too."""
         runner = self._runner
         runner.optim_wrapper.eval()
         loop.run()
@@ -131,7 +131,7 @@ class TrainLoop(BaseLoop):
         runner.optim_wrapper.train()
 
     def _make_up_for_validation(self, count: int, last: int) -> None:
-        """Run the validation that the interrupted run was about to start."""
+        """Run the validation before which the resumed run was interrupted."""
         if count > 0 and self._runner.progress.validated < count:
             self._validate_if_due(count, last)
 

@@ -1,4 +1,4 @@
-"""Training that counts epochs."""
+"""Train by epochs."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ class EpochBasedTrainLoop(TrainLoop):
         dynamic_intervals: ``(epoch, interval)`` pairs that change ``val_interval`` on the way.
 
     Raises:
-        ValueError: ``max_epochs`` is not a whole number, or an interval is not positive.
+        ValueError: ``max_epochs`` is not an integer >= 0, or an interval is not positive.
         SettingsError: The data has no end.
 
     Example:
@@ -65,9 +65,9 @@ class EpochBasedTrainLoop(TrainLoop):
         return self._max_iters
 
     def continue_from_progress(self) -> None:
-        """Count on from the counters of a resumed run, whose epochs may have had another length.
+        """Count from a resumed run whose epochs had another length.
 
-        That is so where the batch size or the number of ranks has changed.
+        The length differs where the batch size or the number of ranks has changed.
         """
         size = len(self.dataloader)
         done = self.epoch * size + self._consumed_of_this_epoch()
@@ -75,7 +75,7 @@ class EpochBasedTrainLoop(TrainLoop):
             self._max_iters = self.iter + self._max_epochs * size - done
 
     def _consumed_of_this_epoch(self) -> int:
-        """Return the batches of the epoch that a resumed data loader passes over."""
+        """Return the batches of the epoch that a resumed data loader skips."""
         sampler = getattr(self.dataloader, "sampler", None)
         if getattr(sampler, "epoch", self.epoch) != self.epoch:
             return 0  # the loader was saved at the end of the epoch before
@@ -104,7 +104,7 @@ class EpochBasedTrainLoop(TrainLoop):
         return runner.model
 
     def run_epoch(self) -> None:
-        """Train on each batch once; a resumed epoch goes on at its next batch."""
+        """Train on each batch once; a resumed epoch continues at its next batch."""
         runner = self._runner
         runner.call_hook("before_train_epoch")
         runner.model.train()

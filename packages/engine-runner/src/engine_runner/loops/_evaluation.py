@@ -1,4 +1,4 @@
-"""Validation and test: one pass over the data, and the metrics."""
+"""Validate and test: one pass over the data, and the metrics."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _EvaluationLoop(BaseLoop):
-    """What validation and test share; they differ in the model's step and the hook points."""
+    """Base of validation and test, which differ in the model's step and the hook points."""
 
     _mode: str
 
@@ -55,7 +55,7 @@ class _EvaluationLoop(BaseLoop):
         runner.model.eval()
         for idx, data_batch in enumerate(self.dataloader):
             self.run_iter(idx, data_batch)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))  # type: ignore[arg-type]  # data sets of evaluation have a length
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))  # type: ignore[arg-type]  # a dataset of an evaluation has a length
         runner.call_hook(f"after_{mode}_epoch", metrics=metrics)
         runner.call_hook(f"after_{mode}")
         return metrics
@@ -73,7 +73,7 @@ class _EvaluationLoop(BaseLoop):
         step = getattr(runner.model, f"{mode}_step")
         with autocast(enabled=self.fp16):
             outputs = step(data_batch)
-        # By their indices samples are told from the repetitions that even out the ranks.
+        # Samplers repeat samples so that all ranks have as many; indices reveal the repetitions.
         indices = getattr(self.dataloader, "batch_indices", None)
         known = {} if indices is None else {"indices": indices}
         self.evaluator.process(data_samples=outputs, data_batch=data_batch, **known)
@@ -93,8 +93,7 @@ class ValLoop(_EvaluationLoop):
         fp16: Predict in mixed precision.
 
     Example:
-        >>> ValLoop.__mro__[1].run.__doc__.splitlines()[0]
-        'Evaluate the model, and return the metrics by name.'
+        >>> val_cfg = dict(type="ValLoop", fp16=True)  # of a config: predict in mixed precision
     """
 
     _mode = "val"
@@ -111,9 +110,8 @@ class TestLoop(_EvaluationLoop):
         fp16: Predict in mixed precision.
 
     Example:
-        >>> TestLoop.__mro__[1].run.__doc__.splitlines()[0]
-        'Evaluate the model, and return the metrics by name.'
+        >>> test_cfg = dict(type="TestLoop", fp16=True)  # of a config: predict in mixed precision
     """
 
-    __test__ = False  # pytest: this is no test case
+    __test__ = False  # pytest must not collect it
     _mode = "test"

@@ -1,4 +1,4 @@
-"""Training that counts iterations."""
+"""Train by iterations."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ class IterBasedTrainLoop(TrainLoop):
         dynamic_intervals: ``(iteration, interval)`` pairs that change ``val_interval`` on the way.
 
     Raises:
-        ValueError: ``max_iters`` is not a whole number, an interval is not positive, or the data
+        ValueError: ``max_iters`` is not an integer >= 0, an interval is not positive, or the data
             loader yields nothing.
 
     Example:
@@ -103,10 +103,10 @@ class IterBasedTrainLoop(TrainLoop):
         """Yield batches without end; each pass over the data has its own order."""
         progress = self._runner.progress
         empty_passes = 0
-        while empty_passes < 2:  # one is what a run finds that was saved after a last batch
+        while empty_passes < 2:  # a run saved after the last batch of a pass resumes an empty one
             before = progress.iter
             yield from self.dataloader
             empty_passes = empty_passes + 1 if progress.iter == before else 0
             progress.epoch += 1
             set_sampler_epoch(self.dataloader, progress.epoch)
-        raise ValueError("the training data loader yields no batch: is the data set empty?")
+        raise ValueError("the training data loader yields no batch: is the dataset empty?")
