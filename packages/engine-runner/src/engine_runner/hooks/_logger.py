@@ -24,7 +24,7 @@ class LoggerHook(Hook):
             ``interval``. An epoch shorter than ``interval`` logs its last iteration all the same.
         interval_exp_name: Iterations from one mention of the experiment's name to the next.
         out_dir: Where to copy the log files when the run ends, under the last part of
-            ``work_dir``; any storage that engine-fileio knows.
+            ``work_dir``; any storage of engine-fileio.
         out_suffix: Endings of the files to copy.
         keep_local: Keep the local files after copying.
         file_client_args: Older form of ``backend_args``.
