@@ -76,7 +76,7 @@ TRAINING = {"train_dataloader": [], "train_cfg": object(), "optim_wrapper": obje
         ({"custom_hooks": "EMAHook"}, "custom_hooks must be an object or a config"),
         ({"default_hooks": [{"type": "LoggerHook"}]}, "default_hooks must be a mapping such as"),
         ({"randomness": 5}, "randomness must be a mapping such as dict"),
-        ({"randomness": {"seed": "1"}}, "randomness takes seed as int.*not '1'"),
+        ({"randomness": {"seed": "1"}}, "seed of randomness must be int.*got '1'"),
         ({"launcher": "torch"}, "launcher must be one of none, pytorch, slurm, mpi, got 'torch'"),
         ({"log_level": "INFOO"}, "log_level must be one of .*INFO.*got 'INFOO'"),
     ],

@@ -87,7 +87,7 @@ class Row:
             target = partial(self.target, **dict.fromkeys(self.adds))
             for mistake in call_mistakes(target, value):
                 path = key if mistake.kind == "missing argument" else f"{key}.{mistake.key}"
-                yield path, key + mistake.message.removeprefix(self.target.__qualname__)
+                yield path, mistake.message.replace(self.target.__qualname__, key, 1)
         if self.rule is not None:
             yield from self.rule(key, value)
 

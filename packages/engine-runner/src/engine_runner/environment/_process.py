@@ -28,7 +28,7 @@ def setup_environment(env_cfg: Mapping[str, Any], launcher: str) -> None:
         SettingsError: ``env_cfg`` has an unknown key or an invalid value.
     """
     for mistake in call_mistakes(partial(prepare_process, launcher=launcher), env_cfg):
-        raise SettingsError("env_cfg" + mistake.message.removeprefix("prepare_process"))
+        raise SettingsError(mistake.message.replace("prepare_process", "env_cfg", 1))
     try:
         prepare_process(launcher, **env_cfg)
     except (TypeError, ValueError) as error:
