@@ -9,7 +9,7 @@ as many values as a config may have at most.
 import time
 
 from engine_config import Config, ConfigError
-from engine_config._attach import MAX_VALUES
+from engine_config.origin._attach import MAX_VALUES
 
 BUDGET_S = 10.0
 LEVELS = range(60)

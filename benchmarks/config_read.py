@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine_config import Config
-from engine_config._read import cache
+from engine_config.read._files import cache
 
 WARM_BUDGET_MS, COLD_BUDGET_MS, ROUNDS = 2.0, 4.0, 200
 

@@ -1,4 +1,4 @@
-"""A way to write config files, for all tests of this folder."""
+"""Fixtures that write config files."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""All mistakes of a config are found at once, and nothing is built."""
+"""`Config.check` finds all mistakes at once, and builds nothing."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -47,7 +47,19 @@ TYPES: dict[object, Callable[..., Any] | None] = {
 }
 
 
+def seed_everything(*, seed: int | None = None, deterministic: bool = False) -> None: ...
+
+
+UNTYPED: dict[str, Callable[..., Any]] = {
+    "randomness": seed_everything,
+    "loops.0": make,
+    "model.extras": make,
+}
+
+
 def resolve(type_value: object, key_path: str) -> Callable[..., Any] | None:
+    if type_value is None:
+        return UNTYPED.get(key_path)
     if callable(type_value):
         return type_value
     if not isinstance(type_value, str):
@@ -109,7 +121,7 @@ hooks = [
     ]
 
 
-def test_messages_say_what_was_meant() -> None:
+def test_messages_name_the_closest_key_and_type() -> None:
     cfg = Config.fromstring("m = dict(type='Net', dept=50)\nn = dict(type='Nett')\n", ".py")
     messages = [str(problem) for problem in cfg.check(resolve)]
     assert messages == [
@@ -158,7 +170,7 @@ def test_misspelled_option_is_found() -> None:
     assert "did you mean 'optimizer'?" in problems[0].message
 
 
-def test_top_level_keys_are_held_against_the_root() -> None:
+def test_top_level_keys_are_checked_against_the_root() -> None:
     def runner(
         model: dict[str, Any], work_dir: str, train_cfg: dict[str, Any] | None = None
     ) -> None: ...
@@ -168,6 +180,69 @@ def test_top_level_keys_are_held_against_the_root() -> None:
     assert [(problem.key_path, problem.kind) for problem in problems] == [
         ("train_cgf", "unknown key"),
         ("work_dir", "wrong type"),
+    ]
+
+
+def test_top_level_key_like_an_argument_is_found_beside_that_argument() -> None:
+    def runner(train_cfg: dict[str, Any] | None = None) -> None: ...
+
+    cfg = Config.fromstring("train_cfg = dict(a=1)\ntrain_cgf = dict(a=2)\nmy_own = 4\n", ".py")
+    (problem,) = cfg.check(resolve, root=runner)
+    assert (problem.line, problem.key_path, problem.kind) == (2, "train_cgf", "unknown key")
+    assert "did you mean 'train_cfg'?" in problem.message
+
+
+def test_dicts_without_type_are_checked_by_their_place() -> None:
+    text = """\
+randomness = dict(
+    sed=1,
+    deterministic='yes')
+model = dict(type='Loose', extras=dict(size='big'),
+    other=dict(a=1))
+loops = [dict(_scope_='x'), dict(anything=1)]
+"""
+    assert found(text) == [
+        (2, "randomness.sed", "unknown argument"),
+        (3, "randomness.deterministic", "wrong type"),
+        (4, "model.extras.size", "wrong type"),
+        (6, "loops.0", "missing argument"),
+    ]
+
+
+def test_problems_follow_the_order_of_the_keys_with_and_without_type() -> None:
+    text = "b = dict(type='Net')\nrandomness = dict(sed=1)\na = dict(type='make')\n"
+    assert [key_path for _, key_path, _ in found(text)] == ["b", "randomness.sed", "a"]
+
+
+def test_resolver_is_called_for_every_dict_inside_the_config() -> None:
+    calls: list[tuple[object, str]] = []
+
+    def record(type_value: object, key_path: str) -> None:
+        calls.append((type_value, key_path))
+
+    cfg = Config({"a": {"b": {"type": "X"}, "c": [{"d": 1}]}, "e": {"type": None}, "f": 1})
+    assert cfg.check(record) == []
+    assert calls == [(None, "a"), ("X", "a.b"), (None, "a.c.0"), (None, "e")]
+
+
+def test_place_that_needs_a_type_may_raise() -> None:
+    def needs_type(type_value: object, key_path: str) -> None:
+        if type_value is None:
+            raise TypeError(f"{key_path} needs a type")
+
+    cfg = Config.fromstring("model = dict(depth=1)\nother = dict(\n    type=None)\n", ".py")
+    assert [str(problem) for problem in cfg.check(needs_type)] == [
+        "<string>:1: model: model needs a type",
+        "<string>:3: other.type: other needs a type",
+    ]
+
+
+def test_lazy_names_fit_every_annotation(write: Write) -> None:
+    text = "from yaml import SafeLoader\nm = dict(type='Net', depth=SafeLoader, sizes=[1])\n"
+    path = write("c.py", text)
+    assert Config.fromfile(path, lazy_import=True).check(resolve) == []
+    assert [p.key_path for p in Config.fromfile(path, lazy_import=False).check(resolve)] == [
+        "m.depth"
     ]
 
 

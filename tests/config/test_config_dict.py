@@ -1,4 +1,4 @@
-"""ConfigDict is a dict; Config gives it a file."""
+"""`ConfigDict` as a dict, and `Config` as a mapping."""
 
 import copy
 import json
@@ -160,7 +160,7 @@ def test_config_copies_what_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("key", ["filename", "text", "pretty_text", "_base_", "__x", "_delete_", 3])
-def test_reserved_top_level_keys_are_refused(key: object) -> None:
+def test_reserved_top_level_keys_raise(key: object) -> None:
     with pytest.raises(ConfigKeyError):
         Config({key: 1})  # type: ignore[dict-item]
     with pytest.raises(ConfigKeyError):
@@ -173,7 +173,7 @@ def test_parts_of_config_cannot_be_overwritten() -> None:
 
 
 def test_config_takes_mappings_only() -> None:
-    with pytest.raises(TypeError, match="must be a mapping, not list"):
+    with pytest.raises(TypeError, match="must be a mapping, got list"):
         Config([1])  # type: ignore[arg-type]
 
 

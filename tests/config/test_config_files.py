@@ -1,4 +1,4 @@
-"""What the manual promises about reading, inheriting and dumping config files."""
+"""Read, inherit and dump config files, as the manual documents it."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from engine_config import (
     ConfigKeyError,
     ConfigTypeError,
 )
-from engine_config._dump import text_as
+from engine_config.write._dump import text_as
 
 Write = Callable[[str, str], Path]
 
@@ -128,7 +128,7 @@ def test_dump_without_file_returns_text() -> None:
     assert Config({"a": 1, "b": 2}).dump() == "a = 1\nb = 2\n"
 
 
-def test_dump_refuses_other_formats(tmp_path: Path) -> None:
+def test_dump_to_another_format_raises(tmp_path: Path) -> None:
     with pytest.raises(ConfigFormatError, match=r"'\.toml' is not a config format"):
         Config({"a": 1}).dump(tmp_path / "a.toml")
 
@@ -180,7 +180,7 @@ def test_files_can_be_read_by_many_threads(family: Path) -> None:
     assert all(cfg == configs[0] for cfg in configs)
 
 
-def test_missing_environment_variable_in_a_comment_is_no_error(write: Write) -> None:
+def test_missing_environment_variable_in_a_comment_is_ignored(write: Write) -> None:
     for name, line in (
         ("c.py", "# {{$ENGINE_NO}}\na = 1\n"),
         ("c.yaml", "# {{$ENGINE_NO}}\na: 1\n"),
@@ -218,7 +218,7 @@ def test_custom_imports_are_imported(
     "value",
     ["['os']", "3", "dict(import_=['os'])", "dict(imports=[3])", "dict(imports=['os'], x=1)"],
 )
-def test_custom_imports_of_another_form_are_refused(value: str) -> None:
+def test_custom_imports_of_another_form_raise(value: str) -> None:
     with pytest.raises(ConfigTypeError, match=r"<string>:2: custom_imports: it must have the form"):
         Config.fromstring(f"a = 1\ncustom_imports = {value}\n", ".py")
 
@@ -256,7 +256,7 @@ def test_python_config_keeps_data_only(write: Write) -> None:
     }
 
 
-def test_reserved_keys_are_refused(write: Write) -> None:
+def test_reserved_keys_raise(write: Write) -> None:
     for text in ("\nfilename = 'x'\n", "a = 1\npretty_text = 1\n"):
         with pytest.raises(ConfigKeyError, match=r"c\.py:2: .*reserved"):
             Config.fromfile(write("c.py", text))

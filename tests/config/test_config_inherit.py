@@ -1,4 +1,4 @@
-"""How configs inherit: merging, deleting, and referring to values of the bases."""
+"""Inherit configs: merge, delete, and refer to values of the bases."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from engine_config import (
     ConfigParseError,
     ConfigTypeError,
 )
-from engine_config._read import Options, parse_text
+from engine_config.read._files import Options, parse_text
 
 Write = Callable[[str, str], Path]
 
@@ -129,7 +129,7 @@ def test_base_attribute_is_a_copy_that_can_be_changed(family: Path, write: Write
         ("if True:\n    _base_ = 'optimizer_cfg.py'", "must be set once, at the top level"),
     ],
 )
-def test_changing_base_itself_is_refused(
+def test_changing_base_itself_raises(
     family: Path, write: Write, statement: str, message: str
 ) -> None:
     path = write("c.py", f"_base_ = ['resnet50.py']\n\n{statement}\n")
@@ -141,7 +141,7 @@ def test_base_may_be_calculated_from_literals(family: Path, write: Write) -> Non
     path = write("c.py", "_base_ = [f'{name}.py' for name in ('resnet50', 'runtime_cfg')]\n")
     assert list(Config.fromfile(path)) == ["optimizer", "model", "gpu_ids"]
     path = write("d.py", "name = 'resnet50'\n_base_ = name + '.py'\n")
-    with pytest.raises(ConfigParseError, match=r"d\.py:2: .*_base_ stands before all else"):
+    with pytest.raises(ConfigParseError, match=r"d\.py:2: .*_base_ is read before the rest"):
         Config.fromfile(path)
 
 
@@ -166,7 +166,7 @@ def test_unknown_reference_names_file_line_and_keys(family: Path, write: Write) 
         Config.fromfile(path)
 
 
-def test_name_of_the_base_used_alone_tells_how_to_write_it(family: Path, write: Write) -> None:
+def test_name_of_the_base_used_alone_raises_with_the_right_form(family: Path, write: Write) -> None:
     path = write("c.py", "_base_ = ['resnet50.py']\na = model\n")
     with pytest.raises(ConfigExecutionError, match=r"c\.py:2: .* write _base_\.model"):
         Config.fromfile(path)
@@ -182,7 +182,7 @@ def test_name_of_the_base_used_alone_tells_how_to_write_it(family: Path, write: 
     ],
     ids=["python", "json", "yaml", "lazy"],
 )
-def test_missing_base_is_told_with_the_line_that_names_it(
+def test_missing_base_raises_with_the_line_that_names_it(
     write: Write, name: str, text: str, line: int
 ) -> None:
     write("base.py", "b = 1\n")
@@ -193,20 +193,20 @@ def test_missing_base_is_told_with_the_line_that_names_it(
         assert caught.value.key_path == ("read_base" if name == "lazy.py" else "_base_")
 
 
-def test_base_of_another_format_is_told_with_the_line_that_names_it(write: Write) -> None:
+def test_base_of_another_format_raises_with_the_line_that_names_it(write: Write) -> None:
     write("base.toml", "b = 1\n")
     with pytest.raises(ConfigFormatError, match=r"c\.py:1: _base_: .*base\.toml: '\.toml' is not"):
         Config.fromfile(write("c.py", "_base_ = 'base.toml'\n"))
 
 
-def test_circle_of_bases_is_refused(write: Write) -> None:
+def test_circular_bases_raise_with_the_chain(write: Write) -> None:
     write("a.py", "_base_ = 'b.py'\n")
     path = write("b.py", "_base_ = 'a.py'\n")
-    with pytest.raises(ConfigParseError, match=r"circle: .*b\.py -> .*a\.py -> .*b\.py"):
+    with pytest.raises(ConfigParseError, match=r"circular `_base_`: .*b\.py -> .*a\.py -> .*b\.py"):
         Config.fromfile(path)
 
 
-def test_long_row_of_bases_is_refused(write: Write) -> None:
+def test_long_chain_of_bases_raises(write: Write) -> None:
     for number in range(60):
         write(f"c{number}.py", f"_base_ = 'c{number + 1}.py'\n")
     with pytest.raises(ConfigParseError, match="inherit in a row"):

@@ -146,7 +146,7 @@ def test_two_bases_may_share_a_third(write: Write, lazy: Path) -> None:
     top = "with read_base():\n    from .one import *\n    from .two import *\n"
     assert list(Config.fromfile(write("both.py", top))) == ["model", "lr", "one", "two"]
     write("two.py", base + "lr = 2\n")
-    with pytest.raises(ConfigKeyError, match=r"two\.py:4: lr: two bases have this key"):
+    with pytest.raises(ConfigKeyError, match=r"two\.py:4: lr: two bases set this key"):
         Config.fromfile(lazy.parent / "both.py")
 
 
@@ -162,7 +162,7 @@ def test_bases_of_a_package_are_found(write: Write, heavy: None) -> None:
 @pytest.mark.parametrize(
     ("lazy_import", "kind"), [(None, "LazyObject"), (True, "LazyObject"), (False, "type")]
 )
-def test_kind_is_told_from_the_file_or_the_argument(
+def test_kind_is_decided_by_the_file_or_the_argument(
     heavy: None, write: Write, lazy_import: bool | None, kind: str
 ) -> None:
     path = write("c.py", "from engine_config_heavy.nets import Net\na = dict(t=Net)\n")

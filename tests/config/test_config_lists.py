@@ -1,4 +1,4 @@
-"""Lists of a base are edited without repeating them."""
+"""Edit lists of a base without repeating them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -113,8 +113,12 @@ def test_command_line_edits_lists(edit: Edit) -> None:
         ("pipeline = dict(_remove_='Flop')", ConfigKeyError, "their types are Load, Resize, Flip"),
         ("pipeline = dict(_remove_=9)", ConfigKeyError, "none of the 5 items is 9"),
         ("numbers = dict(_remove_='x')", ConfigKeyError, "none of the 3 items is 'x'"),
-        ("pipeline = dict(_append_=1)", ConfigTypeError, "_append_ takes a list of items, not 1"),
-        ("pipeline = dict(_update_=[1])", ConfigTypeError, "_update_ takes {index or type: …}"),
+        ("pipeline = dict(_append_=1)", ConfigTypeError, "_append_ must be a list of items, got 1"),
+        (
+            "pipeline = dict(_update_=[1])",
+            ConfigTypeError,
+            "_update_ must be {index or type: …}",
+        ),
         ("numbers = dict(_update_={0: dict(a=1)})", ConfigTypeError, "cannot be merged into 1"),
         ("numbers = dict(_append_=[1], x=2)", ConfigTypeError, "'x' cannot stand beside"),
         ("nested = dict(_append_=[1])", ConfigTypeError, "but the base value is {'heads'"),

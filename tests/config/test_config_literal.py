@@ -1,4 +1,4 @@
-"""Reading configs without running them, and configs that are broken in any way."""
+"""Read configs without running them, and broken or hostile configs."""
 
 import random
 from collections.abc import Callable
@@ -90,7 +90,7 @@ def test_broken_files_raise_only_config_errors(
         (".yaml", "a: !!timestamp 2020-01-01\n"),
     ],
 )
-def test_hostile_files_are_refused(suffix: str, text: str) -> None:
+def test_hostile_files_raise(suffix: str, text: str) -> None:
     with pytest.raises(ConfigError):
         Config.fromstring(text, suffix, execute=False)
 
@@ -151,20 +151,20 @@ def test_imported_types_stay_unimported_without_running(write: Write) -> None:
         "_base_['x'] = 1",
     ],
 )
-def test_what_would_have_to_run_is_refused_with_its_line(statement: str) -> None:
+def test_statement_that_would_have_to_run_raises_with_its_line(statement: str) -> None:
     with pytest.raises(ConfigParseError) as caught:
         Config.fromstring(f"a = [1]\n\n{statement}\n", ".py", execute=False)
     assert caught.value.line >= 3
 
 
-def test_nothing_of_a_refused_config_has_run(tmp_path: Path) -> None:
+def test_nothing_of_a_rejected_config_has_run(tmp_path: Path) -> None:
     witness = tmp_path / "ran"
     with pytest.raises(ConfigParseError):
         Config.fromstring(f"open({str(witness)!r}, 'w')\n", ".py", execute=False)
     assert not witness.exists()
 
 
-def test_custom_imports_are_left_alone_without_running(write: Write) -> None:
+def test_custom_imports_are_skipped_without_running(write: Write) -> None:
     path = write("c.py", "custom_imports = dict(imports=['engine_no_such_module'])\n")
     assert Config.fromfile(path, execute=False).custom_imports.imports == ["engine_no_such_module"]
 

@@ -1,4 +1,4 @@
-"""Every value says which line gave it."""
+"""`Config.origin` returns the line that gave a value."""
 
 import copy
 import pickle
@@ -207,6 +207,28 @@ def test_command_line_options_are_named(chain: Path) -> None:
     assert where(cfg, "model.backbone.width") == "base.py:4"
 
 
+def test_origin_answers_for_every_top_level_key_and_nested_dict(write: Write) -> None:
+    write("base.py", "train_cfg = dict(\n    max_epochs=3,\n    stop=dict(\n        patience=1))\n")
+    cfg = Config.fromfile(
+        write("c.py", "_base_ = 'base.py'\nrandomness = dict(seed=1)\nx = None\n")
+    )
+    options = ["train_cfg.stop.patience=2", "env_cfg.dist.timeout=9", "randomness.seed=4"]
+    cfg.merge_from_dict(parse_overrides(options), origin="--cfg-options")
+
+    assert {key: str(cfg.origin(key)).rpartition("/")[2] for key in cfg.origins()} == {
+        "train_cfg": "--cfg-options train_cfg.stop.patience=2",
+        "train_cfg.max_epochs": "base.py:2",
+        "train_cfg.stop": "--cfg-options train_cfg.stop.patience=2",
+        "train_cfg.stop.patience": "--cfg-options train_cfg.stop.patience=2",
+        "randomness": "--cfg-options randomness.seed=4",
+        "randomness.seed": "--cfg-options randomness.seed=4",
+        "x": "c.py:3",
+        "env_cfg": "--cfg-options env_cfg.dist.timeout=9",
+        "env_cfg.dist": "--cfg-options env_cfg.dist.timeout=9",
+        "env_cfg.dist.timeout": "--cfg-options env_cfg.dist.timeout=9",
+    }
+
+
 def test_values_set_by_the_program_name_its_line(chain: Path) -> None:
     cfg = Config.fromfile(chain)
     cfg.model.backbone.depth = 5  # this line
@@ -250,7 +272,7 @@ def test_copies_are_independent(chain: Path) -> None:
         ("lr.x", "lr is a value"),
     ],
 )
-def test_unknown_key_path_is_refused(chain: Path, key_path: str, message: str) -> None:
+def test_unknown_key_path_raises(chain: Path, key_path: str, message: str) -> None:
     with pytest.raises(ConfigKeyError, match=message) as caught:
         Config.fromfile(chain).origin(key_path)
     assert caught.value.key_path == key_path

@@ -1,4 +1,4 @@
-"""Options of a command line, and dicts with dotted keys."""
+"""Merge options of a command line, and dicts with dotted keys."""
 
 import argparse
 from collections.abc import Callable
@@ -93,7 +93,7 @@ def test_malformed_override_is_named(item: str) -> None:
 def test_overrides_are_a_list_of_texts() -> None:
     with pytest.raises(TypeError, match=r"write \['a=1'\]"):
         parse_overrides("a=1")
-    with pytest.raises(TypeError, match="an item is a key=value text, not 3"):
+    with pytest.raises(TypeError, match="an item must be a key=value text, got 3"):
         parse_overrides([3])  # type: ignore[list-item]  # the mistake under test
 
 
@@ -175,9 +175,13 @@ def test_merge_changes_values_at_any_depth(
     ("options", "error", "message"),
     [
         ({"pipeline.2.type": 1}, ConfigKeyError, "pipeline has 2 elements, there is no index 2"),
-        ({"pipeline.x": 1}, ConfigTypeError, "pipeline is a list: write an index instead of 'x'"),
+        ({"pipeline.x": 1}, ConfigTypeError, "pipeline is a list; write an index instead of 'x'"),
         ({"optimizer.lr.x": 1}, ConfigTypeError, "because optimizer.lr is 0.01, not a dict"),
-        ({"a": 1, "a.b": 2}, ConfigKeyError, "one option gives this key a value"),
+        (
+            {"a": 1, "a.b": 2},
+            ConfigKeyError,
+            "one option sets this key, another one",
+        ),
         ({"pretty_text.a": 1}, ConfigKeyError, "reserved"),
     ],
 )
@@ -199,13 +203,13 @@ def test_values_that_cannot_be_copied_may_stand_beside_options(cfg: Config) -> N
 
 
 @pytest.mark.parametrize("key", ["", "a..b", ".a", "a."])
-def test_option_with_an_empty_part_is_refused(cfg: Config, key: str) -> None:
+def test_option_with_an_empty_part_raises(cfg: Config, key: str) -> None:
     with pytest.raises(ConfigKeyError, match="a part of this key, between its dots, is empty"):
         cfg.merge_from_dict({key: 1})
 
 
 def test_options_are_a_mapping(cfg: Config) -> None:
-    with pytest.raises(TypeError, match="options is a mapping, not list"):
+    with pytest.raises(TypeError, match="options must be a mapping, got list"):
         cfg.merge_from_dict(["a=1"])  # type: ignore[arg-type]  # the mistake under test
 
 
@@ -215,7 +219,7 @@ def test_option_changes_a_key_that_is_a_number() -> None:
     assert cfg.names == {1: "lion", 2: "dog", "3": "wolf"}
 
 
-def test_list_keys_can_be_refused(cfg: Config) -> None:
+def test_list_keys_can_be_switched_off(cfg: Config) -> None:
     with pytest.raises(ConfigTypeError, match="not a dict"):
         cfg.merge_from_dict({"pipeline.0.type": "X"}, allow_list_keys=False)
 

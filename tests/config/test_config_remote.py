@@ -1,4 +1,4 @@
-"""Configs in a storage are read and written by engine-fileio."""
+"""Read and write configs in a storage of engine-fileio."""
 
 import functools
 import http.server

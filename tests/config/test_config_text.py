@@ -1,4 +1,4 @@
-"""Printed configs read back equal, whatever they hold."""
+"""Print configs that read back equal, whatever they hold."""
 
 import ast
 import collections
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine_config import Config, ConfigDict, LazyObject
-from engine_config._dump import text_as
+from engine_config.write._dump import text_as
 
 MANY = settings(max_examples=120)
 
@@ -206,7 +206,7 @@ def test_classes_are_imported_at_the_top() -> None:
     assert Config.fromstring(text, ".py", lazy_import=False).a.type is collections.OrderedDict
 
 
-def test_what_cannot_be_written_becomes_its_repr() -> None:
+def test_value_without_a_literal_becomes_its_repr() -> None:
     cfg = Config({"a": {"f": lambda: 0, "s": io.StringIO(), "p": PurePosixPath("/x")}})
     again = Config.fromstring(cfg.pretty_text, ".py")
     assert again.a.f.startswith("<function")

@@ -1,4 +1,4 @@
-"""Configuration files that inherit, merge, and say where each value came from."""
+"""Config files that inherit and merge, with the file and line of every value."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from engine_config._config import Config
 from engine_config._dict import ConfigDict
 from engine_config._errors import (
-    ConfigCheckError,
     ConfigError,
     ConfigExecutionError,
     ConfigFileNotFoundError,
@@ -18,12 +17,12 @@ from engine_config._errors import (
     ConfigTypeError,
 )
 from engine_config._lazy import LazyObject, read_base
-from engine_config._overrides import parse_overrides
+from engine_config.merge import parse_overrides
 
 if TYPE_CHECKING:
-    from engine_config._check import Problem, Resolver
-    from engine_config._dict_action import DictAction
-    from engine_config._origin import Origin
+    from engine_config.check import ConfigCheckError, Problem, Resolver
+    from engine_config.merge._dict_action import DictAction
+    from engine_config.origin._origin import Origin
 
 __all__ = [
     "Config",
@@ -47,12 +46,14 @@ __all__ = [
     "read_base",
 ]
 
-# What not every program needs, and what is slow to import.
+# Imported at the first use: argparse and dataclasses take half as long to import as this package,
+# and not every program needs them.
 _LAZY = {
-    "DictAction": "_dict_action",
-    "Origin": "_origin",
-    "Problem": "_check",
-    "Resolver": "_check",
+    "ConfigCheckError": "check",
+    "DictAction": "merge._dict_action",
+    "Origin": "origin._origin",
+    "Problem": "check",
+    "Resolver": "check",
 }
 
 

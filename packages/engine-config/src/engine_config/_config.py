@@ -8,23 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from engine_config._attach import Attacher
-from engine_config._custom_imports import import_listed_modules
 from engine_config._dict import ConfigDict
-from engine_config._errors import ConfigCheckError, ConfigKeyError
-from engine_config._find import find_origin, walk_origins
+from engine_config._errors import ConfigKeyError
 from engine_config._keys import malformed, reserved
 from engine_config._marks import Mark, Source, caller_mark
-from engine_config._merge import Merging, Note
-from engine_config._overrides import expand, merge_options
+from engine_config.merge import Merging, expand, merge_options
+from engine_config.origin import Attacher, find_origin, walk_origins
+from engine_config.read import import_listed_modules
 
 if TYPE_CHECKING:
     import argparse
 
-    from engine_config._check import Problem, Resolver
-    from engine_config._inherit import Loaded
-    from engine_config._origin import Origin
+    from engine_config.check import Problem, Resolver
+    from engine_config.merge._inheritance import Loaded
+    from engine_config.merge._merge import Note
+    from engine_config.origin._origin import Origin
 
+# The imports inside of methods keep the import cheap: Python's parser, `inspect`, argparse, difflib
+# and the storage backends would double its time, and few programs need them all.
 _OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources"])
 
 
@@ -32,13 +33,13 @@ class Config:
     """The values of a config, readable and writable as items and as attributes.
 
     Args:
-        cfg_dict: the values; they are copied. Top-level keys are strings.
-        cfg_text: the text they came from, for `text`.
-        filename: the file they came from.
+        cfg_dict: The values; they are copied. Top-level keys are strings.
+        cfg_text: The text they came from, for `text`.
+        filename: The file they came from.
 
     Raises:
-        ConfigKeyError: a top-level key is reserved.
-        TypeError: `cfg_dict` is not a mapping.
+        ConfigKeyError: A top-level key is reserved.
+        TypeError: ``cfg_dict`` is not a mapping.
 
     Example:
         >>> cfg = Config(dict(optimizer=dict(type="SGD", lr=0.1)))
@@ -64,7 +65,7 @@ class Config:
         if isinstance(values, Config):
             values = values._cfg_dict
         if not isinstance(values, Mapping):
-            raise TypeError(f"cfg_dict must be a mapping, not {type(values).__name__}")
+            raise TypeError(f"cfg_dict must be a mapping, got {type(values).__name__}")
         for key in values:
             if reason := reserved(key):
                 raise ConfigKeyError(reason, key_path=str(key))
@@ -107,31 +108,27 @@ class Config:
         """Read a config file and its bases.
 
         Args:
-            filename: path of a `.py`, `.json`, `.yaml` or `.yml` file, on the disk or in any
-                storage that engine-fileio knows by a prefix (`s3://…`), or `package::path` for a
-                config an installed package ships.
-            use_predefined_variables: whether `{{fileDirname}}`, `{{fileBasename}}`,
-                `{{fileBasenameNoExtension}}` and `{{fileExtname}}` are replaced.
-            import_custom_modules: whether the modules in `custom_imports` are imported.
-            use_environment_variables: whether `{{$NAME}}` and `{{$NAME:default}}` are replaced.
-            lazy_import: whether the file is a lazy config, whose imports wait until they are used;
-                None to tell from the file: `with read_base()` or an import from outside the
-                standard library, and no `_base_`.
+            filename: The path of a ``.py``, ``.json``, ``.yaml`` or ``.yml`` file, on the disk or
+                in a storage of engine-fileio (``s3://…``); or ``package::path`` for a config that
+                an installed package ships.
+            use_predefined_variables: Whether ``{{fileDirname}}``, ``{{fileBasename}}``,
+                ``{{fileBasenameNoExtension}}`` and ``{{fileExtname}}`` are replaced.
+            import_custom_modules: Whether the modules in ``custom_imports`` are imported.
+            use_environment_variables: Whether ``{{$NAME}}`` and ``{{$NAME:default}}`` are replaced.
+            lazy_import: Whether the file is a lazy config, whose imports wait until they are used.
+                None decides by the file: it is lazy with ``read_base()``, or with an import from
+                outside the standard library and no ``_base_``.
             execute: False to read without running anything: a Python file may then only assign
-                literal values, and `custom_imports` is left alone.
+                literal values, and ``custom_imports`` is skipped.
 
         Raises:
-            ConfigError: a file is missing, malformed, or does not fit its bases.
+            ConfigError: A file is missing, malformed, or does not fit its bases.
         """
-        from engine_config._inherit import load_file  # slow to import: it brings Python's parser
-        from engine_config._read import Options
+        from engine_config.merge._inheritance import load_file
+        from engine_config.merge._locate import given_path
+        from engine_config.read._files import Options
 
-        path = os.fspath(filename)
-        package, double_colon, inner = path.partition("::")
-        if double_colon:
-            from engine_config._locate import package_config
-
-            path = package_config(package, inner)
+        path = given_path(os.fspath(filename))
         options = Options(
             file_variables=use_predefined_variables,
             environment=use_environment_variables,
@@ -150,17 +147,17 @@ class Config:
         """Read a config from a text; bases are relative to the current folder.
 
         Args:
-            cfg_str: the text.
-            file_format: `.py`, `.json`, `.yaml` or `.yml`.
-            lazy_import: as for `fromfile`.
-            execute: as for `fromfile`.
+            cfg_str: The text.
+            file_format: ``.py``, ``.json``, ``.yaml`` or ``.yml``.
+            lazy_import: As for `fromfile`.
+            execute: As for `fromfile`.
 
         Raises:
-            ConfigError: the text is malformed.
-            ConfigFormatError: there is no such format.
+            ConfigError: The text is malformed.
+            ConfigFormatError: ``file_format`` is none of these.
         """
-        from engine_config._inherit import load_text
-        from engine_config._read import Options
+        from engine_config.merge._inheritance import load_text
+        from engine_config.read._files import Options
 
         options = Options(lazy=lazy_import, execute=execute)
         loaded = load_text(cfg_str, "<string>", file_format.lower(), options)
@@ -172,23 +169,23 @@ class Config:
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
         """Write the merged config to a file that needs no bases, or return its text.
 
-        Python keeps every value. JSON and YAML have no tuples, sets and classes: they get lists,
-        and import paths.
+        Python keeps every value. JSON and YAML have no tuples, sets and classes: these become
+        lists and import paths.
 
         Args:
-            file: the file to write, on the disk or in a storage; its extension says the format;
-                None for the text, in the format of `filename` or else Python.
+            file: The file to write, on the disk or in a storage; its extension is the format. None
+                returns the text, in the format of `filename` or else Python.
 
         Raises:
-            ConfigFormatError: the extension is not one of a config.
+            ConfigFormatError: The extension is not that of a config.
         """
-        from engine_config._dump import format_of, text_as
+        from engine_config.write import format_of, text_as
 
         path = None if file is None else os.fspath(file)
         text = text_as(self._cfg_dict, format_of(path, self._filename), path)
         if path is None:
             return text
-        from engine_fileio import put_text  # brings every storage back end along
+        from engine_fileio import put_text
 
         put_text(text, path)
         return None
@@ -200,7 +197,7 @@ class Config:
 
     @property
     def text(self) -> str:
-        """The text of the file; with bases, all texts, bases first, each below its name."""
+        """The text of the file; with bases, all texts, bases first, each below its file name."""
         if len(self._sources) == 1:
             return self._sources[0].text
         return "\n".join(f"# {source.file}\n{source.text}" for source in self._sources)
@@ -208,7 +205,7 @@ class Config:
     @property
     def pretty_text(self) -> str:
         """The merged config as Python text, which reads back equal."""
-        from engine_config._text import python_text
+        from engine_config.write import python_text
 
         return python_text(self._cfg_dict)
 
@@ -219,19 +216,19 @@ class Config:
     ) -> None:
         """Merge options, whose keys may be dotted, into the config.
 
-        When one is wrong, none is merged.
+        If one of them raises, none is merged.
 
         Args:
-            options: such as `{"model.backbone.depth": 50}`; a list is changed by
-                `{"pipeline.0.type": "Load"}` or by the keys described in the README, such as
-                `{"pipeline._remove_": "Flip"}`.
-            allow_list_keys: whether a number as key means an element of a list.
-            origin: what `origin()` is to name as the place, such as `--cfg-options`; None for the
-                line that calls.
+            options: Values by key, such as ``{"model.backbone.depth": 50}``. A list is changed by
+                ``{"pipeline.0.type": "Load"}``, or by the keys that the README lists, such as
+                ``{"pipeline._remove_": "Flip"}``.
+            allow_list_keys: Whether a number as key means an element of a list.
+            origin: The name of the place for `Config.origin`, such as ``--cfg-options``; None for
+                the line of the caller.
 
         Raises:
-            ConfigKeyError: a list has no such element, or a key is malformed or reserved.
-            ConfigTypeError: a key lies inside of a value that is not a dict or list.
+            ConfigKeyError: A list has no such element, or a key is malformed or reserved.
+            ConfigTypeError: A key lies inside of a value that is not a dict or list.
         """
         caller = caller_mark() if origin is None else None
 
@@ -239,7 +236,7 @@ class Config:
             return caller or Mark(Source(origin or "", f"{key}={value}", is_option=True), 0)
 
         if not isinstance(options, Mapping):
-            raise TypeError(f"options is a mapping, not {type(options).__name__}")
+            raise TypeError(f"options must be a mapping, got {type(options).__name__}")
         for key in options:
             if reason := malformed(str(key)) or reserved(str(key).partition(".")[0]):
                 raise ConfigKeyError(reason, key_path=str(key))
@@ -251,10 +248,11 @@ class Config:
         """Return the assignment that gave a value: file, line and text.
 
         Args:
-            key_path: such as `model.backbone.depth` or `train_pipeline.2.type`.
+            key_path: A key at any depth, such as ``train_cfg``, ``model.backbone.depth`` or
+                ``train_pipeline.2.type``.
 
         Raises:
-            ConfigKeyError: there is no such key; the closest one is named.
+            ConfigKeyError: There is no such key; the closest one is named.
         """
         return find_origin(self._cfg_dict, key_path)
 
@@ -271,20 +269,21 @@ class Config:
     ) -> list[Problem]:
         """Return all mistakes that can be found without building anything.
 
-        Every dict with a `type` is held against the signature of what that names: unknown types,
-        unknown and missing arguments, literal values that do not fit the annotations. A `_delete_`
-        that deletes nothing and options that misspell a key are reported too.
+        Each dict inside the config is checked against the signature of the callable that it
+        configures: unknown types, unknown and missing arguments, literal values that do not fit the
+        annotations. A ``_delete_`` without effect and options that misspell a key are reported too.
 
         Args:
-            resolve: finds what a `type` names; see `Resolver`.
-            root: what the whole config is passed to, such as the Runner; a top-level key that
-                nearly has the name of one of its arguments is a mistake.
-            raise_error: whether to raise instead of returning problems.
+            resolve: Return the callable that a dict configures; see `Resolver`.
+            root: The callable that gets the whole config, such as the Runner. A top-level key that
+                is nearly the name of one of its arguments is a mistake, even beside that argument.
+                Any other key passes.
+            raise_error: Whether to raise the problems instead of returning them.
 
         Raises:
-            ConfigCheckError: there are problems, and `raise_error` is true.
+            ConfigCheckError: There are problems, and ``raise_error`` is true.
         """
-        from engine_config._check import find_problems  # inspect is slow to import
+        from engine_config.check import ConfigCheckError, find_problems
 
         problems = list(find_problems(self._cfg_dict, self._notes, resolve, root))
         if problems and raise_error:
@@ -297,14 +296,14 @@ class Config:
 
     @staticmethod
     def diff(cfg1: Config | str | os.PathLike[str], cfg2: Config | str | os.PathLike[str]) -> str:
-        """Return what differs between two merged configs, as a unified diff of their texts.
+        """Return the unified diff of the texts of two merged configs.
 
         Args:
-            cfg1: a config or the path of one.
-            cfg2: another.
+            cfg1: A config or the path of one.
+            cfg2: Another one.
 
         Returns:
-            The diff, empty when they are equal.
+            The diff; empty if they are equal.
         """
         import difflib
 
@@ -325,15 +324,16 @@ class Config:
         """Return a parser with an option for every key of the config that the command line names.
 
         Args:
-            description: what the parser's help says.
+            description: The description in the parser's help.
 
         Returns:
-            The parser, and the config. `cfg.merge_from_dict(vars(parser.parse_args()))` without
-            `config` applies them.
+            The parser, and the config. ``cfg.merge_from_dict(vars(parser.parse_args()))`` without
+            ``config`` applies the options.
         """
-        from engine_config._argparser import config_parser
+        from engine_config.merge._argparser import named_config, options_parser
 
-        return config_parser(description)
+        config = Config.fromfile(named_config(description))
+        return options_parser(config._cfg_dict, description), config
 
     # --- as a dict ---------------------------------------------------------------------------
 
@@ -357,7 +357,9 @@ class Config:
         return key in self._cfg_dict
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OWN:  # asked while a copy is made, before there is anything
+        # copy() and pickle ask for attributes before the instance has any: without this line the
+        # next one would ask for `_cfg_dict` again, forever.
+        if name in _OWN:
             raise AttributeError(name)
         return getattr(self._cfg_dict, name)
 

@@ -1,4 +1,4 @@
-"""`ConfigDict`: a dict with attribute access that remembers where each key was set."""
+"""`ConfigDict`: a dict with attribute access that keeps the place where each key was set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import addict
 
-from engine_config._closest import closest
 from engine_config._lazy import LazyObject
 from engine_config._marks import Mark, caller_mark
 
@@ -26,13 +25,13 @@ else:
 class ConfigDict(_Dict):
     """A dict whose keys are attributes too, nested dicts included.
 
-    It does what Python's dict does, with these differences: a missing attribute or item is an error
-    that names the closest key, dicts that are put in become `ConfigDict`, and a value that a lazy
-    config imported is imported when it is read.
+    It differs from Python's dict in three ways. A missing attribute or item raises an error that
+    names the closest key. A dict that is put in becomes a `ConfigDict`. A name that a lazy config
+    imports is imported when its value is read.
 
     Args:
-        *args: what `dict` takes: nothing, a mapping, or pairs.
-        **kwargs: keys and values.
+        *args: The arguments of `dict`: nothing, a mapping, or pairs.
+        **kwargs: Keys and values.
 
     Example:
         >>> model = ConfigDict(type="ResNet", backbone=dict(depth=50))
@@ -47,7 +46,10 @@ class ConfigDict(_Dict):
     _marks_: dict[Any, Mark]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> ConfigDict:
-        """Give the instance its state, also when it is copied or unpickled without `__init__`."""
+        """Create the instance with its marks.
+
+        They are set here since copies and pickles skip ``__init__``.
+        """
         self: ConfigDict = dict.__new__(cls)
         _put_marks(self, {})
         return self
@@ -72,36 +74,39 @@ class ConfigDict(_Dict):
         try:
             value = dict.__getitem__(self, name)
         except KeyError:
-            # Python probes for abilities by special names, of which none is a misspelled key.
+            # Python asks for special names to find out what an object supports; the search for a
+            # close key would cost at each of these.
             message = name if name.startswith("__") else self._miss(name)
             raise AttributeError(message) from None
         return real(value) if type(value) in _MAY_BE_LAZY else value
 
     def _miss(self, key: Any) -> str:
-        close = closest(key, dict.keys(self))
-        if close:
-            return f"there is no key {key!r}; did you mean {close!r}?"
-        keys = list(dict.keys(self))
-        shown = ", ".join(map(repr, keys[:20])) + (", …" if len(keys) > 20 else "")
-        return f"there is no key {key!r}; the keys are: {shown or 'none'}"
+        # Imported for a mistake only: it would add half to the import of this package.
+        from engine_utils import did_you_mean
 
-    # dict(x), {**x} and f(**x) read a dict subclass behind its back unless __iter__ is its own.
+        keys = list(dict.keys(self))
+        listed = ", ".join(map(repr, keys[:20])) + (", …" if len(keys) > 20 else "")
+        hint = did_you_mean(key, keys) or f"; the keys are: {listed or 'none'}"
+        return f"there is no key {key!r}{hint}"
+
+    # dict(x), {**x} and f(**x) skip the methods of a dict subclass unless __iter__ is its own: lazy
+    # names would then arrive unimported.
     def __iter__(self) -> Iterator[Any]:
         return dict.__iter__(self)
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """Return the value of `key`, or `default`."""
+        """Return the value of ``key``, or ``default``."""
         return real(dict.get(self, key, default))
 
     def items(self) -> Any:
-        """Return pairs of key and value; imports what a lazy config names among them."""
+        """Return pairs of key and value; import the lazy names among the values."""
         pairs = dict.items(self)
         if any(holds_lazy(value) for _, value in pairs):
             return {key: real(value) for key, value in pairs}.items()
         return pairs
 
     def values(self) -> Any:
-        """Return the values; imports what a lazy config names among them."""
+        """Return the values; import the lazy names among them."""
         values = dict.values(self)
         if any(holds_lazy(value) for value in values):
             return {key: real(value) for key, value in dict.items(self)}.values()
@@ -110,6 +115,7 @@ class ConfigDict(_Dict):
     # --- writing -----------------------------------------------------------------------------
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        # addict's freeze() sets this attribute of the instance.
         if self.__dict__.get("__frozen") and key not in self:
             raise KeyError(f"the config is frozen: the new key {key!r} cannot be added")
         _set(self, key, nested(value))
@@ -132,7 +138,7 @@ class ConfigDict(_Dict):
         del self[name]
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:
-        """Remove `key` and return its value, or `default` when it is not there."""
+        """Remove ``key`` and return its value, or ``default`` if it is missing."""
         if key not in self:
             if default is _MISSING:
                 raise KeyError(self._miss(key))
@@ -152,7 +158,7 @@ class ConfigDict(_Dict):
         self._marks_.clear()
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """Return the value of `key`, which is set to `default` when it is not there."""
+        """Return the value of ``key``; set it to ``default`` first if it is missing."""
         if key not in self:
             self[key] = default
         return self[key]
@@ -185,12 +191,12 @@ class ConfigDict(_Dict):
     # --- copying -----------------------------------------------------------------------------
 
     def to_dict(self) -> dict[Any, Any]:
-        """Return plain dicts, lists and tuples all the way down; lazy names stay lazy."""
+        """Return the values as plain dicts, lists and tuples; lazy names stay lazy."""
         plain: dict[Any, Any] = unnested(self)
         return plain
 
     def copy(self) -> ConfigDict:
-        """Return a shallow copy, which keeps the origins."""
+        """Return a shallow copy with the same origins."""
         new = ConfigDict()
         dict.update(new, raw_items(self))
         _put_marks(new, dict(self._marks_))
@@ -200,7 +206,7 @@ class ConfigDict(_Dict):
 
     @classmethod
     def fromkeys(cls, iterable: Iterable[Any], value: Any = None) -> ConfigDict:
-        """Return a ConfigDict with these keys and one value."""
+        """Return a ConfigDict that maps each key to the same value."""
         return cls(dict.fromkeys(iterable, value))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConfigDict:
@@ -223,6 +229,7 @@ def _rebuild(items: dict[Any, Any], marks: dict[Any, Mark]) -> ConfigDict:
 
 
 def _put_marks(target: ConfigDict, marks: dict[Any, Mark]) -> None:
+    # Past ConfigDict.__setattr__, which would set a key.
     object.__setattr__(target, "_marks_", marks)
 
 
@@ -232,7 +239,7 @@ def raw_items(config: ConfigDict) -> dict[Any, Any]:
 
 
 def marks_of(config: ConfigDict) -> dict[Any, Mark]:
-    """Return the places where the keys were set; writing to it changes what `origin` answers."""
+    """Return the marks of the keys; a change to them changes what `Config.origin` returns."""
     return config._marks_
 
 
@@ -240,6 +247,7 @@ def nested(value: Any) -> Any:
     """Return the value with every plain dict in it, in lists and tuples too, as a ConfigDict."""
     kind = type(value)
     if kind is list or kind is tuple:
+        # A list without dicts is kept as it is: the program may hold it, and change it later.
         if any(type(item) in (dict, list, tuple) for item in value):
             return kind(map(nested, value))
         return value
@@ -258,9 +266,9 @@ def unnested(value: Any) -> Any:
 
 
 def copy_containers(value: Any) -> Any:
-    """Return a copy of the dicts, lists and tuples in a value; what they hold is shared.
+    """Return a copy of the dicts, lists and tuples in a value; other values are shared.
 
-    Unlike `copy.deepcopy` it takes values that cannot be copied, such as generators and modules.
+    Unlike `copy.deepcopy` it accepts values that cannot be copied, such as generators and modules.
     """
     if isinstance(value, ConfigDict):
         new = ConfigDict()
@@ -276,18 +284,19 @@ def copy_containers(value: Any) -> Any:
 
 
 def holds_lazy(value: Any) -> bool:
-    """Say whether reading this value would import something."""
+    """Return whether reading the value would import something."""
     if type(value) in (list, tuple):
         return LazyObject.created and any(map(holds_lazy, value))
     return type(value) is LazyObject
 
 
 def real(value: Any) -> Any:
-    """Return the value with what a lazy config named in it imported; a list is changed in place."""
+    """Return the value with the lazy names in it imported; a list is changed in place."""
     if type(value) is LazyObject:
         return value.resolve()
     if LazyObject.created and type(value) in (list, tuple) and holds_lazy(value):
         if type(value) is tuple:
             return tuple(map(real, value))
+        # In place: `cfg.hooks.append(…)` must reach the list that the config holds.
         value[:] = map(real, value)
     return value

@@ -1,26 +1,22 @@
-"""What a caller may catch: one tree of errors, which know file, line and key."""
+"""The errors a caller may catch: one tree, each error with its file, line and key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from engine_config._check import Problem
+from typing import Any
 
 
 class ConfigError(Exception):
-    """Something is wrong with a config; base class of every error this package raises on purpose.
+    """A config is wrong: the base class of every error that this package raises on purpose.
 
     Args:
-        message: what is wrong and what to do about it.
-        file: the file that holds the mistake, or None when it did not come from a file.
-        line: the line in that file, counted from 1, or 0 when unknown.
-        key_path: the dotted path of the key concerned, or an empty string.
+        message: The rule, the value and the way out.
+        file: The file that holds the mistake, or None if it is not in a file.
+        line: The line in that file, counted from 1; 0 if it is unknown.
+        key_path: The dotted path of the key, or an empty string.
 
     Example:
-        >>> print(ConfigError("cannot be empty", file="a.py", line=3, key_path="model.type"))
-        a.py:3: model.type: cannot be empty
+        >>> print(ConfigError("must not be empty", file="a.py", line=3, key_path="model.type"))
+        a.py:3: model.type: must not be empty
     """
 
     def __init__(
@@ -34,6 +30,8 @@ class ConfigError(Exception):
         return ": ".join(part for part in (place, self.key_path, self.message) if part)
 
     def __reduce__(self) -> tuple[object, ...]:
+        # An exception is pickled by its positional arguments, which would drop file and line on
+        # the way from a worker process.
         state = {"file": self.file, "line": self.line, "key_path": self.key_path}
         return (_rebuild_error, (type(self), self.message, state))
 
@@ -47,7 +45,7 @@ def _rebuild_error(cls: type[ConfigError], message: str, state: dict[str, object
 
 
 class ConfigParseError(ConfigError, ValueError):
-    """The text of a config file is malformed, too deep, or refers to something that is not there.
+    """The text of a config is malformed, too deep, or names something that does not exist.
 
     Example:
         >>> from engine_config import Config
@@ -80,7 +78,7 @@ class ConfigFileNotFoundError(ConfigError, FileNotFoundError):
 
 
 class ConfigReadError(ConfigError, OSError):
-    """A config file is there but cannot be read, or is not text.
+    """A config file exists but cannot be read, or is not text.
 
     Example:
         >>> from engine_config import Config
@@ -94,7 +92,7 @@ class ConfigReadError(ConfigError, OSError):
 
 
 class ConfigImportError(ConfigError, ImportError):
-    """Something that a config names, in `custom_imports` or a lazy import, cannot be imported.
+    """A module or object that a config names cannot be imported.
 
     Example:
         >>> from engine_config import Config
@@ -116,7 +114,7 @@ class ConfigExecutionError(ConfigError, RuntimeError):
 
 
 class ConfigKeyError(ConfigError, KeyError):
-    """A key is reserved, repeated among bases, or not there.
+    """A key is reserved, set by two bases, or missing.
 
     Example:
         >>> from engine_config import Config
@@ -127,7 +125,7 @@ class ConfigKeyError(ConfigError, KeyError):
 
 
 class ConfigTypeError(ConfigError, TypeError):
-    """A value is of a kind that cannot be merged or used at its place.
+    """A value is of a kind that cannot be merged or used in its place.
 
     Example:
         >>> from engine_config import Config
@@ -137,21 +135,7 @@ class ConfigTypeError(ConfigError, TypeError):
     """
 
 
-class ConfigCheckError(ConfigError):
-    """`Config.check` found mistakes; `problems` holds all of them.
-
-    Example:
-        >>> ConfigCheckError([]).problems
-        ()
-    """
-
-    problems: tuple[Problem, ...]
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        count = len(self.problems)
-        head = f"{count} problem{'' if count == 1 else 's'} in the config"
-        super().__init__("\n".join([head, *(f"  {problem}" for problem in self.problems)]))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.problems,))
+def shown(value: Any) -> str:
+    """Return the ``repr`` of a value for a message, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

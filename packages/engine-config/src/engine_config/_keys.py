@@ -1,12 +1,12 @@
-"""The keys that have a meaning of their own in a config."""
+"""Key paths, and the keys that have a meaning of their own in a config."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 BASE_KEY: Final = "_base_"
 SCOPE_KEY: Final = "_scope_"
-# Keys that say what to do with the base's value, rather than being a part of the value.
+# Keys that change the value of the base, and are not a part of the merged value.
 DELETE_KEY: Final = "_delete_"
 LIST_EDITS: Final = frozenset(
     ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
@@ -15,15 +15,20 @@ COMMANDS: Final = LIST_EDITS | {DELETE_KEY}
 _ATTRIBUTES: Final = ("filename", "text", "pretty_text")  # of Config, by the manual
 
 
+def join(path: str, key: Any) -> str:
+    """Return the dotted path of a key below a path."""
+    return f"{path}.{key}" if path else str(key)
+
+
 def malformed(dotted: str) -> str:
-    """Return why a text cannot be a dotted key, or an empty string."""
+    """Return the reason why a text is not a dotted key, or an empty string."""
     return "" if all(dotted.split(".")) else "a part of this key, between its dots, is empty"
 
 
 def reserved(key: object) -> str:
-    """Return why a top-level key cannot be used, or an empty string."""
+    """Return the reason why a top-level key is not allowed, or an empty string."""
     if not isinstance(key, str):
-        return f"top-level keys are strings, not {type(key).__name__}"
+        return f"top-level keys must be strings, got {type(key).__name__}"
     if key in _ATTRIBUTES:
         return "this name is reserved for Config itself; rename the key"
     if key == BASE_KEY or key in COMMANDS or key.startswith("__"):

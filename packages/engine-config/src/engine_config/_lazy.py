@@ -1,4 +1,4 @@
-"""Imported names of lazy configs: stand-ins that import what they name when they are used."""
+"""`LazyObject`: an imported name of a lazy config, which is imported when it is used."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from engine_config._closest import closest
 from engine_config._errors import ConfigError, ConfigImportError
 
 
 class LazyObject:
-    """Something importable that has not been imported yet.
+    """An importable object that is not imported yet.
 
-    A `ConfigDict` gives the real object whenever a value is read from it, so this class is seen
-    only inside a config file and by code that walks a config without using it.
+    A `ConfigDict` returns the real object when a value is read. Only config files, and code that
+    walks a config without reading its values, see this class.
 
     Args:
-        module: dotted name of the module to import.
-        path: dotted path of the object in it; empty for the module itself.
-        file: the config file that imports it, for error messages.
-        line: the line of the import.
+        module: The dotted name of the module to import.
+        path: The dotted path of the object in it; empty for the module itself.
+        file: The config file that imports it, for error messages.
+        line: The line of the import.
 
     Example:
         >>> lazy = LazyObject("collections", "OrderedDict")
@@ -34,15 +33,16 @@ class LazyObject:
     """
 
     __slots__ = ("_file", "_line", "_module", "_path")
-    created = False  # while nothing is lazy, reading a value need not look for lazy parts
+    # While no lazy object exists in the process, reading a list skips the search for one in it.
+    created = False
 
     def __init__(self, module: str, path: str = "", *, file: str = "", line: int = 0) -> None:
         self._module, self._path, self._file, self._line = module, path, file, line
         LazyObject.created = True
 
     def __getattr__(self, name: str) -> LazyObject:
-        # Python asks for special names to find out what an object can do; those must not seem to be
-        # there.
+        # Python asks for special names to find out what an object supports: copy() and pickle
+        # would call a `__deepcopy__` that is a LazyObject.
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         path = f"{self._path}.{name}" if self._path else name
@@ -60,6 +60,8 @@ class LazyObject:
         if isinstance(other, LazyObject):
             return str(self) == str(other)
         if isinstance(other, type | types.FunctionType | types.BuiltinFunctionType):
+            # The names first, as they may be equal without an import. A name may also be another
+            # path to the same object: `torch.optim.SGD` is `torch.optim.sgd.SGD`.
             return str(self) == dotted_name(other) or self.resolve() is other
         if isinstance(other, enum.Enum):
             return self.resolve() is other
@@ -84,16 +86,16 @@ class LazyObject:
         """Import the module and return the object.
 
         Raises:
-            ConfigImportError: it cannot be imported; the config and line are named, the cause is
-                chained.
+            ConfigImportError: It cannot be imported. The error names the config and the line, and
+                chains the cause.
         """
         try:
             value: Any = importlib.import_module(self._module)
             for name in self._path.split(".") if self._path else ():
                 value = _member(value, name)
         except Exception as error:  # importing runs code of others, which may raise anything
-            known = isinstance(error, ImportError | AttributeError)
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            plain = isinstance(error, ImportError | AttributeError)
+            reason = str(error) if plain else f"{type(error).__name__}: {error}"
             message = f"cannot import {self}: {reason}"
             raise ConfigImportError(message, file=self._file, line=self._line) from error
         return value
@@ -111,18 +113,21 @@ def _member(value: Any, name: str) -> Any:
             raise
     module = f"{value.__name__}.{name}"
     try:
+        # `import a` followed by `a.b` works in Python once anything has imported a.b.
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise  # the module is there, but not what it imports
-        close = closest(name, dir(value))
-        hint = f"; did you mean {close!r}?" if close else ""
+        # Imported for a mistake only: it would add half to the import of this package.
+        from engine_utils import did_you_mean
+
+        hint = did_you_mean(name, dir(value))
         message = f"the module {value.__name__} has no {name!r}{hint}"
         raise AttributeError(message) from None
 
 
 def parts(lazy: LazyObject) -> tuple[str, str]:
-    """Return the module and the path in it, which is empty for the module itself."""
+    """Return the module and the path in it; the path is empty for the module itself."""
     return lazy._module, lazy._path
 
 
@@ -133,13 +138,20 @@ def dotted_name(value: type | types.FunctionType | types.BuiltinFunctionType) ->
 
 @contextmanager
 def read_base() -> Iterator[None]:
-    """Mark the imports that are the bases of a lazy config, as a `with` block around them.
+    r"""Mark the imports that are the bases of a lazy config, as a ``with`` block around them.
 
-    Inside a config the block is read by `Config.fromfile`, which never runs it as an import. Run as
-    plain Python the block is an ordinary one, so that editors and linters can follow its names.
+    `Config.fromfile` reads the block of a config and never runs it. In plain Python the block runs
+    as it stands, so that editors and linters can follow its names.
 
     Example:
-        >>> with read_base():
-        ...     from collections import OrderedDict
+        >>> from engine_config import Config
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "base.py").write_text("lr = 0.1")
+        >>> _ = (folder / "train.py").write_text(
+        ...     "from engine_config import read_base\nwith read_base():\n    from .base import *"
+        ... )
+        >>> Config.fromfile(folder / "train.py").lr
+        0.1
     """
     yield

@@ -1,26 +1,23 @@
-"""The places of keys: what a `ConfigDict` remembers of the file and line that set each key."""
+"""Marks: the file and line that a `ConfigDict` keeps for each of its keys."""
 
 from __future__ import annotations
 
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from engine_config._errors import ConfigError
-
-if TYPE_CHECKING:
-    from engine_config._origin import Origin
 
 _Error = TypeVar("_Error", bound=ConfigError)
 
 
 class Source:
-    """A text that marks point into. One object a file, shared by all marks and by their copies.
+    """A text that marks point into: one object per file, shared by all marks and their copies.
 
     Args:
-        file: the path of the file, or the name of a command-line option.
-        text: the text of the file, or the argument of the option.
-        is_option: whether it is an option.
+        file: The path of the file, or the name of a command-line option.
+        text: The text of the file, or the argument of the option.
+        is_option: Whether it is an option.
     """
 
     __slots__ = ("_lines", "file", "is_option", "text")
@@ -43,7 +40,13 @@ class Source:
 
 
 class Mark:
-    """The place a key was given its value; for a list, `items` holds the places of its elements."""
+    """The place where a key was given its value.
+
+    Args:
+        source: The text it is in.
+        line: The line, counted from 1; 0 if it is not in a file.
+        items: For a list, the places of its elements.
+    """
 
     __slots__ = ("items", "line", "source")
 
@@ -52,20 +55,15 @@ class Mark:
         self.line = line
         self.items = items
 
+    # A mark is never changed, so copies of a config share it.
     def __deepcopy__(self, memo: object) -> Mark:
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Mark, (self.source, self.line, self.items))
 
-    def origin(self) -> Origin:
-        """Return what users are shown."""
-        from engine_config._origin import origin_at  # few keys are ever asked for theirs
 
-        return origin_at(self.source, self.line)
-
-
-NOWHERE: Final = Mark(Source("", ""), 0)  # of what nothing is known about
+NOWHERE: Final = Mark(Source("", ""), 0)  # of a value whose place is unknown
 
 _program_sources: dict[str, Source] = {}
 
@@ -73,26 +71,22 @@ _program_sources: dict[str, Source] = {}
 def caller_mark() -> Mark:
     """Return a mark for the line of the program that called into this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__package__") == __package__:
+    while frame is not None and _is_ours(frame):
         frame = frame.f_back
     if frame is None:
         return Mark(Source("<program>", ""), 0)
     file = frame.f_code.co_filename
     source = _program_sources.get(file)
     if source is None:
+        # setdefault, as another thread may have added it: marks of one file share their source.
         source = _program_sources.setdefault(file, Source(file, ""))
     return Mark(source, frame.f_lineno)
 
 
-def join(path: str, key: Any) -> str:
-    """Return the dotted path of a key below a path."""
-    return f"{path}.{key}" if path else str(key)
-
-
-def shown(value: Any) -> str:
-    """Return a short text of a value for a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _is_ours(frame: FrameType) -> bool:
+    package = frame.f_globals.get("__package__") or ""
+    # By name and not by path: a path costs a look at the disk for every key that is set.
+    return package == __package__ or package.startswith(f"{__package__}.")
 
 
 def error_at(kind: type[_Error], message: str, mark: Mark, path: str) -> _Error:

@@ -1,8 +1,8 @@
-"""Follows a Python config to tell which line gives which key its value.
+"""Follow the statements of a Python config to find the line that gives each key its value.
 
-The tree is followed statement by statement as Python would run it: names stand for the values they
-were given, so that `b = a` shares the lines of `a`, and `a["x"] = 1` or `a.append(…)` afterwards
-counts for both.
+The syntax tree is followed in the order in which Python runs it. Names stand for the values they
+were given: ``b = a`` shares the lines of ``a``, and a later ``a["x"] = 1`` or ``a.append(…)``
+counts for both. What cannot be followed, such as a comprehension, has the line of its statement.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from engine_config._lines import Children, Lines
+from engine_config.origin._lines import Children, Lines
 
 
 def follow(statements: Iterable[ast.stmt]) -> dict[object, Lines]:
-    """Return the lines of all names after these statements have run in this order."""
+    """Return the lines of all names after the statements have run in this order."""
     names: dict[object, Lines] = {}
     for statement in statements:
         handler = _STATEMENTS.get(type(statement))
@@ -36,6 +36,7 @@ def _dict_display(node: ast.Dict, names: dict[object, Lines]) -> Children:
             _absorb(children, of_expression(value, names))
         elif isinstance(key, ast.Constant):
             lines = of_expression(value, names)
+            # The line of the key, not of the value: a value may begin lines below its key.
             lines.line = key.lineno
             children[key.value] = lines
     return children
@@ -63,6 +64,7 @@ def _absorb(children: dict[object, Lines], other: Lines) -> None:
 
 
 def _sequence(node: ast.List | ast.Tuple, names: dict[object, Lines]) -> Children:
+    # A starred item stands for an unknown number of items, so no index after it is certain.
     if any(isinstance(item, ast.Starred) for item in node.elts):
         return None
     return [of_expression(item, names) for item in node.elts]
@@ -97,7 +99,7 @@ def _find(node: ast.expr, names: dict[object, Lines]) -> Lines | None:
 
 
 def _owner(node: ast.expr, names: dict[object, Lines]) -> Lines | None:
-    """Return what `_find` does, or new lines for a base's name that is changed here."""
+    """Return what `_find` returns, or new lines for a name of a base that is changed here."""
     found = _find(node, names)
     if found is None and isinstance(node, ast.Name):
         found = names[node.id] = Lines(node.lineno, {})
@@ -128,6 +130,8 @@ def _annotated(node: ast.AnnAssign, names: dict[object, Lines]) -> None:
 
 
 def _bind(target: ast.expr, lines: Lines, names: dict[object, Lines]) -> None:
+    # The same `Lines` object is bound to every target, as Python binds the same value: a change
+    # by one name then shows by the others.
     if isinstance(target, ast.Name):
         names[target.id] = lines
     elif isinstance(target, ast.Tuple | ast.List):
@@ -152,6 +156,7 @@ def _bind_part(owner: Lines, key: object, lines: Lines) -> None:
 
 def _augmented(node: ast.AugAssign, names: dict[object, Lines]) -> None:
     old, added = _find(node.target, names), of_expression(node.value, names)
+    # `+=` and `|=` change a list or dict in place, so every name of it must see the change.
     if old and isinstance(old.children, list) and isinstance(added.children, list):
         old.children.extend(added.children)
     elif old and isinstance(old.children, dict) and isinstance(added.children, dict):
@@ -170,6 +175,7 @@ def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
     if owner is None:
         return
     if call.func.attr == "update":
+        # update() takes what dict() takes.
         as_dict = ast.copy_location(ast.Name("dict", ast.Load()), call)
         new = _call(ast.Call(as_dict, call.args, call.keywords), names)
         if isinstance(new, dict) and not isinstance(owner.children, list):
@@ -182,9 +188,9 @@ def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
 def updated_globals(
     node: ast.stmt, names: dict[object, Lines] | None = None
 ) -> dict[object, Lines]:
-    """Return the keys that a statement sets in the form that printed configs use, with their lines.
+    """Return the keys, with their lines, that a statement ``globals().update({…})`` sets.
 
-    The form is `globals().update({…})`, for top-level keys that cannot be assigned.
+    Printed configs use this form for top-level keys that cannot be assigned.
     """
     match node:
         case ast.Expr(
@@ -211,7 +217,7 @@ def _change_list(
     elif method == "insert" and len(arguments) == 2 and isinstance(call.args[0], ast.Constant):
         items.insert(int(call.args[0].value), arguments[1])  # type: ignore[arg-type]  # ran already
     else:
-        owner.children = None  # the list was changed in a way that is not followed
+        owner.children = None  # sort(), pop() and the like: the old lines would be wrong
 
 
 def _loop(node: ast.For, names: dict[object, Lines]) -> None:

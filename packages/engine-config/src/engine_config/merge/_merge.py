@@ -1,19 +1,18 @@
-"""How the values of one file change those of its bases."""
+"""Merge the values of one file, or of options, into those of its base."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
-from engine_config._errors import ConfigKeyError, ConfigTypeError
-from engine_config._keys import DELETE_KEY
-from engine_config._lists import edit_list, is_edit
-from engine_config._marks import Mark, error_at, join, shown
+from engine_config._errors import ConfigKeyError, ConfigTypeError, shown
+from engine_config._keys import DELETE_KEY, join
+from engine_config._marks import Mark, error_at
+from engine_config.merge._list_edits import edit_list, is_edit
 
 
 class Note(NamedTuple):
-    """Something that can be merged, but that nobody writes on purpose."""
+    """A value that can be merged, but is almost surely a mistake; `Config.check` reports it."""
 
     mark: Mark
     key_path: str
@@ -22,14 +21,24 @@ class Note(NamedTuple):
 
 
 class Merging:
-    """One merge: its rules, and what it noticed.
+    """The rules of one merge, and the notes that it made.
 
     Args:
-        list_keys: whether a dict of numbers changes the elements of a list, as on the command line.
-        has_commands: whether there can be a `_delete_` or an edit of a list among the new values.
-        overriding: whether the new values are options, which cannot replace a plain value by a
+        list_keys: Whether a dict of numbers changes the elements of a list, as on the command line.
+        has_commands: Whether a ``_delete_`` or an edit of a list can be among the new values.
+        overriding: Whether the new values are options, which cannot replace a plain value by a
             dict.
-        notes: what looks like a mistake; added to.
+        notes: The list that probable mistakes are added to.
+
+    Example:
+        >>> from engine_config import ConfigDict
+        >>> from engine_config._marks import Source
+        >>> from engine_config.origin import Attacher
+        >>> base, own = (Attacher(Source(file, "")) for file in ("base.py", "own.py"))
+        >>> values = base.root({"model": {"type": "ResNet", "depth": 50}}, {})
+        >>> Merging().merge(values, own.root({"model": {"depth": 18}}, {}))
+        >>> values
+        {'model': {'type': 'ResNet', 'depth': 18}}
     """
 
     def __init__(
@@ -44,16 +53,17 @@ class Merging:
         self.notes: list[Note] = [] if notes is None else notes
 
     def merge(self, base: ConfigDict, own: ConfigDict, path: str = "") -> None:
-        """Change `base` by the values of `own`, which must not be used afterwards.
+        """Merge ``own`` into ``base``, which is changed; ``own`` must not be used afterwards.
 
-        A dict is merged into a dict key by key; `_delete_=True` in it drops the base's other keys;
-        `_append_` and its kin change a list; anything else replaces what is there.
+        A dict is merged into a dict key by key. ``_delete_=True`` in it drops the other keys of the
+        base. ``_append_`` and the other list edits change a list. Any other value replaces the
+        value of the base.
         """
         base_marks, own_marks = marks_of(base), marks_of(own)
         for key, value in dict.items(own):
             mark, here = own_marks[key], join(path, key)
             if self.overriding and key not in base:
-                # An option is a text, but a key may be a number.
+                # The keys of an option are strings, but a key of a YAML file may be a number.
                 same = next((known for known in dict.keys(base) if str(known) == str(key)), key)
                 if same == key:
                     self._note_misspelling(base, key, mark, here)
@@ -61,6 +71,7 @@ class Merging:
             current = dict.get(base, key)
             if isinstance(value, ConfigDict):
                 value, mark = self._dict(base, key, value, mark=mark, path=here)
+                # Merged in place: the dict stays, and its keys have their marks already.
                 if value is current:
                     base_marks[key] = mark
                     continue
@@ -99,26 +110,31 @@ class Merging:
         place = marks_of(value).pop(DELETE_KEY, mark)
         delete = bool(dict.pop(value, DELETE_KEY))
         if delete and not useful:
-            message = f"there is nothing to delete: no base gives {path} as a dict"
+            message = f"_delete_ has no effect, because no base sets {path} to a dict"
             note = Note(mark=place, key_path=path, message=message, kind="dead _delete_")
             self.notes.append(note)
         return delete
 
     def _note_misspelling(self, base: ConfigDict, key: Any, mark: Mark, path: str) -> None:
-        # Where there is a type, its signature tells better which keys there can be.
+        # In a dict with a type, the check of the signature finds the mistake.
         if "type" in base or not mark.source.is_option:
             return
-        close = closest(key, dict.keys(base), likeness=0.85)
+        # Imported for options only: it would add half to the import of this package.
+        from engine_utils import closest_name
+
+        # A new key is legitimate, so only a near miss is reported.
+        close = closest_name(key, dict.keys(base), likeness=0.85)
         if close:
             message = f"this option adds a new key; did you mean {close!r}?"
             self.notes.append(Note(mark=mark, key_path=path, message=message, kind="unknown key"))
 
     def settle(self, value: Any, mark: Mark, path: str) -> Any:
-        """Take the `_delete_` out of a value that replaces the base's, or has none.
+        """Remove ``_delete_`` from a value that replaces the base's, or has no base.
 
         Raises:
-            ConfigTypeError: it holds an edit of a list, and there is no list.
+            ConfigTypeError: It holds an edit of a list, and there is no list.
         """
+        # Few files have commands: the others need no walk through all their values.
         if not self.has_commands:
             return value
         if isinstance(value, ConfigDict):
@@ -138,13 +154,14 @@ class Merging:
     def _elements(
         self, current: Any, value: ConfigDict, *, old: Mark | None, mark: Mark, path: str
     ) -> tuple[Any, Mark]:
-        """Merge `{'0': …, '2': …}` into the elements of a list."""
+        """Merge ``{'0': …, '2': …}`` into the elements of a list."""
         items = list(current)
         places = list(old.items) if old and old.items and len(old.items) == len(items) else None
         places = places or [old or mark] * len(items)
         for key, item in dict.items(value):
             index = self._index(key, items, mark, path)
-            # An element is merged as the value of a key is, so it is made one.
+            # An element is merged by the rules for the value of a key, so it is made one for the
+            # time of the merge.
             holder, new = ConfigDict(), ConfigDict()
             dict.__setitem__(holder, index, items[index])
             marks_of(holder)[index] = places[index]
@@ -158,7 +175,7 @@ class Merging:
     def _index(self, key: Any, items: list[Any], mark: Mark, path: str) -> int:
         text = str(key)
         if not text.removeprefix("-").isdecimal():
-            message = f"{path} is a list: write an index instead of {text!r}"
+            message = f"{path} is a list; write an index instead of {text!r}"
             raise error_at(ConfigTypeError, message, mark, join(path, text))
         index = int(text)
         if not -len(items) <= index < len(items):

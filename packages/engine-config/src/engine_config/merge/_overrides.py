@@ -1,4 +1,4 @@
-"""Changes given on a command line: `key=value` texts, and dicts with dotted keys."""
+"""Merge overrides of the command line: ``key=value`` texts, and dicts with dotted keys."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from typing import Any
 
 from engine_config._dict import ConfigDict, copy_containers, marks_of, nested
 from engine_config._errors import ConfigKeyError, ConfigParseError
-from engine_config._marks import Mark, join
-from engine_config._merge import Merging, Note
-from engine_config._values import parse_value
+from engine_config._keys import join
+from engine_config._marks import Mark
+from engine_config.merge._merge import Merging, Note
+from engine_config.read._values import parse_value
 
 
 def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
-    """Turn `key=value` texts into a dict, whose keys are still dotted.
+    """Return ``key=value`` texts as a dict with dotted keys.
 
-    A value is an integer, float, boolean, None, string, list or tuple: `lr=0.1`, `norm=none`,
-    `steps=[8,11]`, `steps=8,11`, `betas=(0.9,0.99)`, `pairs=[(a,b),(c,d)]`; a dict is written as in
-    Python. Quotes make a string of anything: `name="'1'"`.
+    A value is an integer, float, boolean, None, string, list or tuple: ``lr=0.1``, ``norm=none``,
+    ``steps=[8,11]``, ``steps=8,11``, ``betas=(0.9,0.99)``, ``pairs=[(a,b),(c,d)]``. A dict is
+    written as in Python. Quotes make any value a string: ``name="'1'"``.
 
     Args:
-        items: the texts.
+        items: The texts.
 
     Returns:
-        The values by their dotted keys, in order; of a key given twice, the last.
+        The values by their dotted keys, in order; the last one of a key given twice.
 
     Raises:
-        ConfigParseError: a text is malformed; the message names it.
-        TypeError: `items` is not a list of texts.
+        ConfigParseError: A text is malformed; the message names it.
+        TypeError: ``items`` is not a list of strings.
 
     Example:
         >>> parse_overrides(["optimizer.lr=1e-3", "model.in_channels=[1,1,1]"])
         {'optimizer.lr': 0.001, 'model.in_channels': [1, 1, 1]}
     """
     if isinstance(items, str):
-        raise TypeError(f"items is a list of key=value texts: write [{items!r}]")
+        raise TypeError(f"items must be a list of key=value texts; write [{items!r}]")
     result: dict[str, Any] = {}
     for item in items:
         if not isinstance(item, str):
-            raise TypeError(f"an item is a key=value text, not {item!r}")
+            raise TypeError(f"an item must be a key=value text, got {item!r}")
         key, equals, text = item.partition("=")
         key = key.strip()
         if not equals or not all(key.split(".")):
             raise ConfigParseError(f"{item!r} is not of the form key=value or part.part.key=value")
         try:
-            result.pop(key, None)
+            result.pop(key, None)  # a key given twice takes its later place in the order
             result[key] = parse_value(text)
         except RecursionError as error:
             raise ConfigParseError(f"{item!r} is nested too deeply") from error
@@ -54,19 +55,19 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
 
 
 def expand(options: Mapping[str, Any], mark_of: Callable[[str, Any], Mark]) -> ConfigDict:
-    """Return options with dotted keys as nested dicts, every key marked.
+    """Return options with dotted keys as nested dicts whose keys are marked.
 
     Args:
-        options: values by dotted key; they are copied.
-        mark_of: gives the mark of an option.
+        options: The values by dotted key; they are copied.
+        mark_of: Return the mark of an option, given its key and value.
 
     Raises:
-        ConfigKeyError: one option gives a value to what another one treats as a dict.
+        ConfigKeyError: One option sets a key that another one uses as a dict.
     """
     root = ConfigDict()
     for dotted, value in options.items():
         mark = mark_of(dotted, value)
-        single: ConfigDict = root.__class__()
+        single = ConfigDict()
         inner = single
         *parents, last = str(dotted).split(".")
         for key in parents:
@@ -102,7 +103,7 @@ def _combine(root: ConfigDict, new: ConfigDict, path: str) -> None:
             _combine(current, value, here)
         elif key in root and isinstance(current, ConfigDict) != isinstance(value, ConfigDict):
             raise ConfigKeyError(
-                "one option gives this key a value, another one gives a value inside of it",
+                "one option sets this key, another one sets a key inside of it",
                 key_path=here,
             )
         else:
@@ -110,11 +111,12 @@ def _combine(root: ConfigDict, new: ConfigDict, path: str) -> None:
 
 
 def merge_options(config: ConfigDict, options: ConfigDict, *, list_keys: bool) -> list[Note]:
-    """Merge expanded options into a config; return what looked like a mistake.
+    """Merge expanded options into a config, and return the notes of the merge.
 
-    Nothing is changed when an option is wrong.
+    If an option raises, the config is unchanged.
     """
     merging = Merging(list_keys=list_keys, overriding=True)
+    # A merge that fails half way would leave some options in the config, so a copy is merged.
     trial = copy_containers(config)
     merging.merge(trial, options)
     for key in dict.keys(trial):

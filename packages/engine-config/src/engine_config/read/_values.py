@@ -1,4 +1,4 @@
-"""Values written without Python's quotes, as on a command line."""
+"""Read values written without Python's quotes, as on a command line."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ _PAIRS: Final = {"[": "]", "(": ")", "{": "}"}
 
 
 def parse_value(text: str) -> Any:
-    """Return the value that the right side of a `key=value` stands for.
+    """Return the value of the right side of a ``key=value``.
 
     Raises:
-        ValueError: brackets or quotes are not closed.
+        ValueError: Brackets or quotes are not closed.
+
+    Example:
+        >>> parse_value("8,11"), parse_value("none"), parse_value("don't")
+        ([8, 11], None, "don't")
     """
     parts = _split(text)
     if len(parts) > 1:
@@ -36,14 +40,15 @@ def _scalar_or_brackets(text: str) -> Any:
         values = [_scalar_or_brackets(part) for part in parts]
         return tuple(values) if text[0] == "(" else values
     if text[:1] in ("{", "'", '"'):
-        import ast  # slow to import, and rarely needed
+        # Imported for dicts and quotes only: it is slow to import.
+        import ast
 
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError):
             if text[0] == "{":
                 raise ValueError(
-                    f"{text} is not a dict as Python writes it, with quotes around strings"
+                    f"{text} must be a dict as Python writes it, with quotes around strings"
                 ) from None
             return text
     return _scalar(text)
@@ -79,7 +84,7 @@ def _split(text: str) -> list[str]:
 
 
 def _is_enclosed(text: str) -> bool:
-    """Say whether the bracket that opens a text is closed by its last character only."""
+    """Return whether the bracket that opens a text is closed by its last character only."""
     depth = 0
     for index, char in _unquoted(text):
         if char in _PAIRS:
@@ -92,10 +97,10 @@ def _is_enclosed(text: str) -> bool:
 
 
 def _unquoted(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the characters that are outside of quotes, with their places.
+    """Yield the position and character of each character outside of quotes.
 
     Raises:
-        ValueError: at the end of a text whose last quote is not closed.
+        ValueError: At the end of a text whose last quote is not closed.
     """
     quote = ""
     for index, char in enumerate(text):

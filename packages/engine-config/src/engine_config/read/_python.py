@@ -1,4 +1,4 @@
-"""Python configs: parsed once, then run or evaluated as often as they are read."""
+"""Parse Python configs once, and run or evaluate them each time they are read."""
 
 from __future__ import annotations
 import __future__
@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from engine_config._dict import ConfigDict, copy_containers
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
-from engine_config._follow import follow, updated_globals
-from engine_config._kind import (
+from engine_config._lazy import LazyObject
+from engine_config.origin import Lines
+from engine_config.origin._follow import follow, updated_globals
+from engine_config.read._kind import (
     OURS,
     Kind,
     is_base_assignment,
@@ -22,15 +24,13 @@ from engine_config._kind import (
     kind_of,
     root_name,
 )
-from engine_config._lazy import LazyObject
-from engine_config._lines import Lines
-from engine_config._literal import Evaluator, lazy_names
-from engine_config._substitute import BaseReference, Substitution
+from engine_config.read._literal import Evaluator, lazy_names
+from engine_config.read._substitution import BaseReference, Substitution
 
 _LAZY: Final = "__engine_lazy__"
 _SEEN: Final = "__engine_seen__"
 _SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
-# What a config file has at its top level to work with, rather than as a value.
+# Values of these classes at the top level of a file are tools of its code, and not keys.
 CODE: Final = (
     __future__._Feature,
     types.ModuleType,
@@ -46,17 +46,17 @@ class PythonConfig:
     """A parsed Python config.
 
     Attributes:
-        kind: "plain" with `_base_`, "lazy" with `read_base` or imported types, "either" with none
-            of them.
-        base: the expression given to `_base_`, if any.
-        base_imports: the imports inside `with read_base()`.
-        body: the statements that are left.
-        code: the compiled statements, instrumented.
-        lines: the lines of the top-level names, or None when they depend on how the code runs.
-        followed: the statements whose order decides the lines; the numbers recorded while running
-            count them.
-        stand_ins: what the imports of a lazy config give; its code takes them from here.
-        explicit: the keys set by `globals().update({…})`: values, even if they are classes.
+        file: The path that errors and tracebacks name.
+        kind: "plain" with ``_base_``, "lazy" with ``read_base`` or imported types, "either" with
+            none of them.
+        base: The expression assigned to ``_base_``, if any.
+        base_imports: The imports inside ``with read_base()``.
+        body: The other statements.
+        code: The compiled statements, instrumented.
+        lines: The lines of the top-level names, or None if they depend on how the code runs.
+        followed: The statements whose order decides the lines. The code records their positions.
+        stand_ins: The lazy objects of the imports, by position; the code takes them from here.
+        explicit: The keys set by ``globals().update({…})``: values, even if they are classes.
     """
 
     file: str
@@ -75,13 +75,13 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
     """Parse and compile the text of a Python config.
 
     Args:
-        text: the text, with `{{…}}` already replaced.
-        file: the path that errors and tracebacks name.
-        substitution: what the replaced uses mean.
-        lazy: whether its imports are lazy; None to tell from the text.
+        text: The text, with ``{{…}}`` already replaced.
+        file: The path that errors and tracebacks name.
+        substitution: The meaning of the replaced uses.
+        lazy: Whether its imports are lazy; None to decide by the text.
 
     Raises:
-        ConfigParseError: it is not valid Python.
+        ConfigParseError: It is not valid Python.
     """
     try:
         tree = ast.parse(text, filename=file)
@@ -90,6 +90,7 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
         return _compile(tree, file, lazy)
     except SyntaxError as error:
         raise ConfigParseError(error.msg, file=file, line=error.lineno or 0) from error
+    # The parser raises ValueError for null bytes, and the others for deep nesting.
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         if isinstance(error, ConfigError):
             raise
@@ -100,6 +101,8 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
 def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     kind = kind_of(tree, lazy)
     base, base_imports, body = _take_bases(tree.body, file)
+    # In a straight file the order of the statements is that of the text, and the lines are known
+    # now. With an `if` or a loop, the code records which assignments it ran.
     blocks = any(isinstance(node, _BLOCKS) for node in body)
     followed: list[ast.stmt] = []
     if blocks:
@@ -110,9 +113,10 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     if kind == "lazy":
         running = _lazy_imports(running, file, stand_ins)
     module = ast.Module(body=running, type_ignores=[])
+    # dont_inherit: or the config would be compiled under the __future__ imports of this file.
     code = compile(module, file, "exec", dont_inherit=True)
     if "_base_" in code.co_names:
-        _refuse_base_changes(body, file)
+        _reject_base_changes(body, file)
     return PythonConfig(
         file=file,
         kind=kind,
@@ -130,7 +134,7 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
 def _take_bases(
     body: list[ast.stmt], file: str
 ) -> tuple[ast.expr | None, tuple[ast.ImportFrom, ...], list[ast.stmt]]:
-    """Return the value of `_base_`, the imports inside `read_base()`, and the other statements."""
+    """Return the value of ``_base_``, the imports in ``read_base()``, and the other statements."""
     bases: list[ast.expr] = []
     imports: list[ast.ImportFrom] = []
     rest: list[ast.stmt] = []
@@ -160,8 +164,8 @@ def _base_import(node: ast.stmt, file: str) -> ast.ImportFrom:
     )
 
 
-def _refuse_base_changes(body: list[ast.stmt], file: str) -> None:
-    """Refuse statements that set `_base_` too late, or change a copy of what is in it."""
+def _reject_base_changes(body: list[ast.stmt], file: str) -> None:
+    """Raise for statements that set ``_base_`` too late, or change a copy of its values."""
     for node in ast.walk(ast.Module(body, [])):
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             continue
@@ -177,7 +181,11 @@ def _refuse_base_changes(body: list[ast.stmt], file: str) -> None:
 
 
 class _Constants(ast.NodeTransformer):
-    """Fills in file and environment variables, as constants."""
+    """Fill in file and environment variables, as constants.
+
+    They are put into the syntax tree and not into the text: a value from the environment then
+    cannot become code.
+    """
 
     def __init__(self, substitution: Substitution) -> None:
         self._substitution = substitution
@@ -203,7 +211,7 @@ _BLOCKS: Final = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match)
 
 
 class _Instrument:
-    """Makes code record which assignments it ran, in files whose blocks leave that open."""
+    """Make code record which assignments it runs, in files with blocks."""
 
     def __init__(self, followed: list[ast.stmt]) -> None:
         self._followed = followed
@@ -213,7 +221,7 @@ class _Instrument:
         for node in body:
             result.append(self._block(node) if isinstance(node, _BLOCKS) else node)
             if isinstance(node, _SIMPLE):
-                # After it: an assignment that fails, inside of a try, has set nothing.
+                # After it: an assignment that fails, inside of a `try`, has set nothing.
                 result.append(self._record(node))
         return result
 
@@ -237,7 +245,7 @@ class _Instrument:
 
 
 def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) -> list[ast.stmt]:
-    """Put stand-ins in the place of imports; those of the standard library stay what they are."""
+    """Replace imports by lazy objects; those of the standard library stay."""
     result: list[ast.stmt] = []
     for node in body:
         if not isinstance(node, ast.Import | ast.ImportFrom) or not (
@@ -264,14 +272,14 @@ def run(
     """Return the values that a config assigns at its top level, and their lines.
 
     Args:
-        config: the parsed file.
-        names: what its statements can refer to: `_base_`, or the names of lazy bases.
-        substitution: what its `{{…}}` mean.
-        execute: whether code may run; otherwise literal values are evaluated.
+        config: The parsed file.
+        names: The values its statements can refer to: ``_base_``, or the names of lazy bases.
+        substitution: The meaning of its ``{{…}}``.
+        execute: Whether code may run; otherwise literal values are evaluated.
 
     Raises:
-        ConfigExecutionError: its code raised an error, which is chained.
-        ConfigParseError: `execute` is false and something would have to run.
+        ConfigExecutionError: Its code raised an error, which is chained.
+        ConfigParseError: ``execute`` is false and a statement would have to run.
     """
     for name, use in substitution.uses.items():
         if use.base is not None:
@@ -312,6 +320,7 @@ def _execute(config: PythonConfig, space: dict[str, Any]) -> None:
     except ConfigError:
         raise
     except Exception as error:
+        # The deepest frame of the file: the error may have come from a function that it calls.
         line, trace = 0, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == config.file:
@@ -324,7 +333,7 @@ def _execute(config: PythonConfig, space: dict[str, Any]) -> None:
 
 
 class BaseView(ConfigDict):
-    """`_base_` inside a config: every key that is read is a fresh copy."""
+    """``_base_`` inside a config: each read of a key returns a fresh copy."""
 
     __slots__ = ()
 

@@ -1,7 +1,7 @@
-"""Writes a config as Python text that reads back equal.
+"""Write a config as Python text that reads back equal.
 
-A small printer instead of a formatter: it knows that what it writes is data, so it takes
-milliseconds where a formatter for all of Python takes seconds.
+A config is data, so this small printer takes milliseconds where a formatter for all of Python takes
+seconds.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import Any, Final
 
 from engine_config._dict import ConfigDict
 from engine_config._lazy import LazyObject, parts
-from engine_config._python import CODE
-from engine_config._substitute import PATTERN
+from engine_config.read._python import CODE
+from engine_config.read._substitution import PATTERN
 
 WIDTH: Final = 100
 _INDENT: Final = "    "
-# Names that the written text uses; a top-level key of the same name must not come before such a
-# use.
+# Names that the written text uses. A top-level key of the same name would hide them in the lines
+# below it.
 _USED_NAMES: Final = frozenset(
     ["dict", "set", "frozenset", "float", "complex", "range", "slice", "bytearray", "globals"]
 )
 
 
 def python_text(config: ConfigDict) -> str:
-    """Return a config as Python text: one assignment a key, in the order of the keys.
+    """Return a config as Python text: one assignment per key, in the order of the keys.
 
-    A value that has no Python literal and cannot be imported (an open file, a lambda) is written as
-    a string of its `repr`; every other value reads back equal.
+    A value without a Python literal that cannot be imported (an open file, a lambda) is written as
+    the string of its ``repr``. Every other value reads back equal.
     """
     return _Printer(frozenset(map(str, dict.keys(config)))).config(config)
 
 
 class _Printer:
-    """Writes one config.
+    """Write one config.
 
     Args:
-        keys: the top-level keys, whose names imports must not take.
+        keys: The top-level keys, whose names imports must not take.
     """
 
     def __init__(self, keys: frozenset[str]) -> None:
@@ -59,8 +59,8 @@ class _Printer:
             else:
                 awkward[key] = value
         if awkward:
-            # Evaluated before any of these keys is set, whatever name it hides; and a class that is
-            # written here is a value, where one that is assigned would be taken for code.
+            # The dict is evaluated before any of its keys is set, whatever name a key hides. And a
+            # class that is written here is a value, where an assigned one is a tool of the code.
             self._braces = True
             lines.append(f"globals().update({self.value(awkward, 17, 0)})\n")
         return self._import_lines() + "".join(lines)
@@ -74,17 +74,17 @@ class _Printer:
         return "".join([*lines, "\n"]) if lines else ""
 
     def value(self, value: Any, column: int, depth: int) -> str:
-        """Return the text of a value that starts at a column, on one line if it fits."""
+        """Return the text of a value that begins at a column, on one line if it fits."""
         kind = type(value)
         writer = _SCALARS.get(kind)
         if writer is not None:
             return writer(value)
-        room = WIDTH - column - 2 if value else WIDTH  # what is empty has no items to break at
+        room = WIDTH - column - 2 if value else WIDTH  # an empty value has no items to break at
         flat = self._flat(value, room)
         return flat if flat is not None else self._tall(value, depth)
 
     def _flat(self, value: Any, room: int) -> str | None:
-        """Return the text on one line, or None when it is longer than the room."""
+        """Return the text on one line, or None if it is longer than the room."""
         kind = type(value)
         writer = _SCALARS.get(kind)
         if writer is not None:
@@ -104,6 +104,8 @@ class _Printer:
             text = self._flat(item, room)
             if text is None:
                 return None
+            # Stop as soon as it is too long: or each level of a deep dict would write all levels
+            # below it, most of them in vain.
             result.append(f"{key}={text}" if call else f"{self._key(key)}: {text}")
             room -= len(result[-1]) + 2
             if room < 0:
@@ -125,7 +127,7 @@ class _Printer:
         return f"({result[0]},)" if len(result) == 1 else f"({', '.join(result)})"
 
     def _tall(self, value: Any, depth: int) -> str:
-        """Return the text with one item a line."""
+        """Return the text with one item per line."""
         inner = depth + 1
         start, end = f"\n{_INDENT * inner}", f"\n{_INDENT * depth}"
         column = len(start) - 1
@@ -164,6 +166,7 @@ class _Printer:
             return self._import(value.__name__, "")
         if isinstance(value, os.PathLike):
             return _string(os.fspath(value))
+        # An enum of int or str is written as its value, which is equal to it.
         if isinstance(value, enum.Enum) and not isinstance(value, int | str):
             return self._member(value)
         for base, writer in _SUBCLASSES.items():
@@ -193,22 +196,22 @@ class _Printer:
         return self._import(module, path)
 
     def _import(self, module: str, path: str) -> str:
-        """Return an expression for something importable, and have it imported at the top."""
+        """Return an expression for an importable object, and add its import at the top."""
         first, _, rest = path.partition(".")
         name = self._imports.get((module, first))
         if name is None:
-            name = wanted = first or module.rpartition(".")[2]
+            name = short = first or module.rpartition(".")[2]
             taken = {*self._imports.values(), *self._keys, *_USED_NAMES}
             number = 1
             while name in taken:
                 number += 1
-                name = f"{wanted}_{number}"
+                name = f"{short}_{number}"
             self._imports[module, first] = name
         return f"{name}.{rest}" if rest else name
 
 
 def _filled(texts: list[str], width: int) -> list[str]:
-    """Join numbers to lines, since a line for each of a hundred anchors helps nobody."""
+    """Join numbers to full lines: a hundred anchors should not take a hundred lines."""
     lines: list[str] = []
     line = ""
     for text in texts:
@@ -225,8 +228,8 @@ def _is_imported(value: Any) -> bool:
 
 
 def _is_name(key: Any) -> bool:
-    # Python reads identifiers in a normal form of Unicode: only ASCII ones surely come back as they
-    # are.
+    # Python reads identifiers in a normal form of Unicode, so a key that is not ASCII may come back
+    # as another one.
     return (
         type(key) is str
         and key.isidentifier()
@@ -238,7 +241,7 @@ def _is_name(key: Any) -> bool:
 
 def _string(value: str) -> str:
     text = str.__repr__(value)
-    # A text that says {{fileDirname}} must not turn into a path when it is read again.
+    # Or a string with {{fileDirname}} would turn into a path when it is read again.
     return PATTERN.sub(lambda match: "{\\x7b" + match[0][2:], text) if "{{" in text else text
 
 
@@ -247,7 +250,7 @@ def _float(value: float) -> str:
 
 
 def _integer(value: int) -> str:
-    # Python refuses to print or read decimal integers of more than 4300 digits.
+    # Python raises for decimal integers of more than 4300 digits, when printing and when reading.
     return int.__repr__(value) if value.bit_length() < 10_000 else hex(value)
 
 
@@ -268,9 +271,10 @@ _SCALARS: Final[Mapping[type, Callable[[Any], str]]] = {
     range: repr,
     slice: repr,
 }
+# By their base's writer: the repr of a subclass may be anything, such as `<Color.RED: 1>`.
 _SUBCLASSES: Final[Mapping[type, Callable[[Any], str]]] = {
     str: _string,
     bytes: bytes.__repr__,
-    numbers.Integral: lambda value: _integer(int(value)),  # NumPy's integers, which are no int
+    numbers.Integral: lambda value: _integer(int(value)),  # NumPy's integers are not `int`
     numbers.Real: lambda value: _float(float(value)),
 }

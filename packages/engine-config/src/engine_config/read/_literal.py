@@ -1,4 +1,4 @@
-"""Evaluates Python configs that only state values: `fromfile(…, execute=False)`."""
+"""Evaluate Python configs without running them: ``Config.fromfile(…, execute=False)``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from engine_config._dict import copy_containers
 from engine_config._errors import ConfigParseError
-from engine_config._follow import updated_globals
 from engine_config._lazy import LazyObject
+from engine_config.origin._follow import updated_globals
 
 _MAX_SIZE: Final = 1_000_000  # of a string or sequence put together with +
-_MAX_NUMBER: Final = 1 << 256  # of an integer that is calculated: a*a*a… must not eat the memory
+_MAX_NUMBER: Final = 1 << 256  # of a calculated integer: a*a*a… must not fill the memory
 
 
 def _bytearray(value: bytes = b"") -> bytearray:
-    # bytearray(10**12) would allocate that much.
+    # bytearray(10**12) would allocate a terabyte.
     if not isinstance(value, bytes):
         raise TypeError("bytearray takes bytes in a config")
     return bytearray(value)
@@ -50,11 +50,11 @@ _UNARY: Final[Mapping[type[ast.unaryop], Callable[[Any], Any]]] = {
 
 
 class Evaluator:
-    """Evaluates the statements of a config file that are plain assignments of literal values.
+    """Evaluate the statements of a config file that assign literal values.
 
     Args:
-        file: path of the file, for errors.
-        names: what is known before the first statement; filled with what the statements assign.
+        file: The path of the file, for errors.
+        names: The values by name before the first statement; the statements add theirs.
     """
 
     def __init__(self, file: str, names: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Evaluator:
         """Evaluate the statements in order.
 
         Raises:
-            ConfigParseError: a statement would have to be run; its line is named.
+            ConfigParseError: A statement would have to run; its line is named.
         """
         for statement in statements:
             if isinstance(statement, ast.Assign):
@@ -79,13 +79,13 @@ class Evaluator:
             elif isinstance(statement, ast.Import | ast.ImportFrom):
                 self.names.update(lazy_names(statement, self._file))
             elif not isinstance(statement, ast.Pass):
-                raise self._refused(statement)
+                raise self._rejected(statement)
 
     def value(self, node: ast.expr) -> Any:
         """Return the value of an expression."""
         handler = _HANDLERS.get(type(node))
         if handler is None:
-            raise self._refused(node)
+            raise self._rejected(node)
         try:
             return handler(self, node)
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -93,11 +93,11 @@ class Evaluator:
                 raise
             raise ConfigParseError(str(error), file=self._file, line=node.lineno) from error
 
-    def _refused(self, node: ast.stmt | ast.expr) -> ConfigParseError:
+    def _rejected(self, node: ast.stmt | ast.expr) -> ConfigParseError:
         what = ast.unparse(node).partition("\n")[0]
         what = what if len(what) <= 60 else f"{what[:57]}..."
         return ConfigParseError(
-            f"`{what}` would have to be run; with execute=False a config may only assign literals",
+            f"`{what}` would have to run; with execute=False a config may only assign literals",
             file=self._file,
             line=node.lineno,
         )
@@ -105,6 +105,7 @@ class Evaluator:
     def _assign(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
             self.names[target.id] = value
+        # A change inside of `_base_` would be lost with the copy it changes.
         elif isinstance(target, ast.Subscript) and not self._is_base(target):
             owner, key = self.value(target.value), self.value(target.slice)
             try:
@@ -112,7 +113,7 @@ class Evaluator:
             except (TypeError, IndexError) as error:
                 raise ConfigParseError(str(error), file=self._file, line=target.lineno) from error
         else:
-            raise self._refused(target)
+            raise self._rejected(target)
 
     def _is_base(self, node: ast.expr) -> bool:
         while isinstance(node, ast.Subscript | ast.Attribute):
@@ -125,14 +126,14 @@ class Evaluator:
         if isinstance(node, ast.Call) and updated_globals(ast.Expr(node)):
             self.names.update(self.value(node.args[0]))
             return
-        raise self._refused(node)
+        raise self._rejected(node)
 
     def _constant(self, node: ast.Constant) -> Any:
         return node.value
 
     def _name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
-            raise self._refused(node)
+            raise self._rejected(node)
         return self.names[node.id]
 
     def _dict(self, node: ast.Dict) -> dict[Any, Any]:
@@ -162,8 +163,9 @@ class Evaluator:
 
     def _call(self, node: ast.Call) -> Any:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
+        # A config may have a key named `dict`; calling it would be an error when it runs, too.
         if name not in _CONSTRUCTORS or name in self.names:
-            raise self._refused(node)
+            raise self._rejected(node)
         arguments = [self._bounded(self.value(argument), node) for argument in node.args]
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
@@ -175,15 +177,18 @@ class Evaluator:
 
     def _binary(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
+        # Strings and sequences can be joined only: `"ab" * 10**9` and `%` formats would make values
+        # of any size from a short text.
         numbers = all(isinstance(side, int | float | complex) for side in (left, right))
         joins = isinstance(node.op, ast.Add) and type(left) is type(right)
         if type(node.op) not in _OPERATORS or not (
             numbers or (joins and isinstance(left, str | bytes | list | tuple))
         ):
-            raise self._refused(node)
+            raise self._rejected(node)
         return self._bounded(_OPERATORS[type(node.op)](left, right), node)
 
     def _bounded(self, value: Any, node: ast.expr) -> Any:
+        # Checked after each operation: nested ones multiply, and none may fill the memory.
         too_big = isinstance(value, int) and abs(value) > _MAX_NUMBER
         if too_big or (
             isinstance(value, str | bytes | list | tuple | range) and len(value) > _MAX_SIZE
@@ -196,7 +201,7 @@ class Evaluator:
     def _unary(self, node: ast.UnaryOp) -> Any:
         operand = self.value(node.operand)
         if type(node.op) not in _UNARY or not isinstance(operand, int | float | complex):
-            raise self._refused(node)
+            raise self._rejected(node)
         return _UNARY[type(node.op)](operand)
 
     def _attribute(self, node: ast.Attribute) -> Any:
@@ -204,16 +209,17 @@ class Evaluator:
         if isinstance(owner, LazyObject):
             return getattr(owner, node.attr)
         if not isinstance(owner, dict) or node.attr not in owner:
-            raise self._refused(node)
+            raise self._rejected(node)
         return self._part(node, dict.__getitem__(owner, node.attr))
 
     def _subscript(self, node: ast.Subscript) -> Any:
         owner = self.value(node.value)
         if not isinstance(owner, dict | list | tuple | str):
-            raise self._refused(node)
+            raise self._rejected(node)
         return self._part(node, owner[self.value(node.slice)])
 
     def _part(self, node: ast.Attribute | ast.Subscript, value: Any) -> Any:
+        # As `BaseView` does when the config runs.
         own = isinstance(node.value, ast.Name) and node.value.id == "_base_"
         return copy_containers(value) if own else value
 
@@ -234,10 +240,10 @@ _HANDLERS: Final[Mapping[type[ast.expr], Callable[[Evaluator, Any], Any]]] = {
 
 
 def lazy_names(node: ast.Import | ast.ImportFrom, file: str) -> dict[str, LazyObject]:
-    """Return the names an import statement binds, each as something to import later.
+    """Return the names that an import statement binds, as lazy objects.
 
     Raises:
-        ConfigParseError: the statement imports `*`, or is relative.
+        ConfigParseError: The statement imports ``*``, or is relative.
     """
     if isinstance(node, ast.Import):
         return {

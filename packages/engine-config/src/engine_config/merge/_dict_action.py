@@ -1,4 +1,4 @@
-"""The argparse action for ``--cfg-options``; apart, since argparse is slow to import."""
+"""`DictAction`: the argparse action for ``--cfg-options``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine_config._errors import ConfigError
-from engine_config._overrides import parse_overrides
+from engine_config.merge._overrides import parse_overrides
 
 
 class DictAction(argparse.Action):
-    """An argparse action that collects `key=value` arguments in a dict.
+    """Collect ``key=value`` arguments in a dict, as an argparse action.
 
-    Used with `nargs="+"`; the option may be given several times, and all of them count. What values
-    can be is described at `parse_overrides`.
+    Use it with ``nargs="+"``. The option may be given several times; the arguments are merged.
+    `parse_overrides` lists what a value can be.
 
     Example:
         >>> import argparse
@@ -31,7 +31,7 @@ class DictAction(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        """Add the arguments to what was collected so far."""
+        """Add the arguments to those collected so far."""
         items = [values] if isinstance(values, str) else list(values or ())
         try:
             new = parse_overrides(items)

@@ -1,4 +1,4 @@
-"""Turns the plain values of one file into ConfigDicts whose keys are marked with their lines."""
+"""Turn the plain values of one file into ConfigDicts whose keys are marked with their lines."""
 
 from __future__ import annotations
 
@@ -7,35 +7,46 @@ from typing import Any, Final
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigParseError
 from engine_config._keys import COMMANDS
-from engine_config._lines import Lines
 from engine_config._marks import Mark, Source
+from engine_config.origin._lines import Lines
 
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 250_000
 
 
 class Attacher:
-    """One pass over the values of a file, whose containers it copies.
+    """Copy the containers of a file's values, and mark their keys.
 
     Args:
-        source: the file the values were read from.
-        line: the line of what has no known line.
+        source: The file the values were read from.
+        line: The line of a value without a line of its own.
 
     Attributes:
-        has_commands: whether a dict with `_delete_` or an edit of a list was among the values.
+        has_commands: Whether a dict with ``_delete_`` or an edit of a list was among the values.
+
+    Example:
+        >>> attacher = Attacher(Source("a.py", "lr = 0.1"))
+        >>> values = attacher.root({"lr": 0.1}, {"lr": Lines(1)})
+        >>> marks_of(values)["lr"].line
+        1
     """
 
     def __init__(self, source: Source, *, line: int = 0) -> None:
         self._source, self._line = source, line
-        self._left = MAX_VALUES  # aliases in YAML can make a short file mean billions of values
+        self._left = MAX_VALUES
         self._marks: dict[int, Mark] = {}
         self.has_commands = False
 
     def root(self, values: dict[Any, Any], names: dict[object, Lines]) -> ConfigDict:
-        """Return the config of a file, given the lines of its top-level names."""
+        """Return the config of a file, given the lines of its top-level names.
+
+        Raises:
+            ConfigParseError: It is deeper than `MAX_DEPTH` or holds more than `MAX_VALUES` values.
+        """
         return self._dict(values, Lines(self._line, names), self._line, 0)
 
     def _mark(self, line: int) -> Mark:
+        # Keys of one line share a mark: it makes reading faster, and pickled configs smaller.
         mark = self._marks.get(line)
         if mark is None:
             mark = self._marks[line] = Mark(self._source, line)
@@ -50,6 +61,8 @@ class Attacher:
         self._count(len(value), line, depth)
         if not COMMANDS.isdisjoint(value):
             self.has_commands = True
+        # dict.items and dict.__setitem__ pass by the methods of ConfigDict, which would import
+        # lazy names and look for the caller's line at every key.
         for key, item in dict.items(value):
             part = known.get(key)
             here = part.line if part is not None else line
@@ -58,6 +71,7 @@ class Attacher:
             else:
                 mark = self._mark(here)
             dict.__setitem__(new, key, item)
+            # A value copied from a base keeps the base's mark, unless this file gives it a line.
             marks[key] = mark if part is not None or key not in old else old[key]
         return new
 
@@ -74,6 +88,7 @@ class Attacher:
 
     def _sequence(self, value: Any, lines: Lines | None, line: int, depth: int) -> tuple[Any, Mark]:
         known = lines.children if lines is not None and isinstance(lines.children, list) else []
+        # Lines fit the items only if the list was built as the file was followed.
         same = len(known) == len(value)
         self._count(len(value), line, depth)
         items = list(value)
@@ -90,6 +105,8 @@ class Attacher:
         return kept, Mark(self._source, line, tuple(marks)) if same else self._mark(line)
 
     def _count(self, number: int, line: int, depth: int) -> None:
+        # A short file can stand for billions of values: YAML aliases and Python loops multiply
+        # them. The limit is on the copies made here, before any merge.
         self._left -= number
         if depth <= MAX_DEPTH and self._left >= 0:
             return

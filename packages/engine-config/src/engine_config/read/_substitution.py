@@ -1,8 +1,7 @@
-"""`{{…}}` in config texts: predefined variables, environment variables and values of the bases.
+"""Replace ``{{…}}`` in configs: predefined variables, environment variables, values of the bases.
 
 Each use is replaced by an unusual name before the text is parsed, and that name by the value
-afterwards. What comes from a file name or the environment is thus data wherever it stands: it can
-never become code.
+afterwards. A file name or an environment variable is thus data, and can never become code.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from typing import Any, Final
 
 from engine_config._dict import ConfigDict, copy_containers, marks_of
 from engine_config._errors import ConfigKeyError, ConfigTypeError
-from engine_config._values import parse_value
+from engine_config.read._values import parse_value
 
 _FILE: Final = ("fileDirname", "fileBasename", "fileBasenameNoExtension", "fileExtname")
+# Only these forms: any other text in double braces, such as a Jinja template, is left alone.
 PATTERN: Final = re.compile(
     r"\{\{[ \t]*(?:_base_\.(?P<base>\w+(?:\.\w+)*)"
     rf"|(?P<file>{'|'.join(_FILE)})"
@@ -28,14 +28,14 @@ _JSON_STRING: Final = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """One `{{…}}`.
+    """One ``{{…}}``.
 
     Attributes:
-        base: the dotted path it names in the bases, if it does.
-        text: the text it stands for; None for an environment variable that is not set.
-        bare: whether it stands outside of quotes, so that its text is read as a value.
-        line: the line it is in.
-        variable: the name of the environment variable.
+        base: The dotted path in the bases that it names, or None.
+        text: The text it stands for; None for an environment variable that is not set.
+        bare: Whether it stands outside of quotes, so that its text is read as a value.
+        line: The line it is in.
+        variable: The name of the environment variable.
     """
 
     base: str | None
@@ -47,7 +47,7 @@ class Use:
 
 @dataclass(frozen=True, kw_only=True)
 class Substitution:
-    """A text without `{{…}}` and what the names in their places mean."""
+    """A text without ``{{…}}``, and the meaning of the names in their places."""
 
     path: str
     text: str
@@ -65,7 +65,7 @@ class Substitution:
         """Return the text that a use stands for.
 
         Raises:
-            ConfigKeyError: it names an environment variable that is not set.
+            ConfigKeyError: It names an environment variable that is not set.
         """
         if use.text is not None:
             return use.text
@@ -77,13 +77,13 @@ class Substitution:
         )
 
     def value_of(self, use: Use) -> Any:
-        """Return what a use stands for when nothing is around it."""
+        """Return the value of a use that stands alone."""
         return literal(self.text_of(use)) if use.bare else self.text_of(use)
 
     def resolve(self, value: Any, find_base: Callable[[Use], Any]) -> Any:
         """Return a value with every name in it replaced, in nested values too."""
         if isinstance(value, dict):
-            for key, item in list(dict.items(value)):
+            for key, item in list(dict.items(value)):  # a list, as keys are renamed on the way
                 if isinstance(key, str) and self.prefix in key:
                     key = self._rename(value, key)
                 dict.__setitem__(value, key, self.resolve(item, find_base))
@@ -115,7 +115,7 @@ class Substitution:
 
 
 class BaseReference:
-    """What `{{_base_.x}}` is while a Python config runs: it can be placed, not changed."""
+    """The value of ``{{_base_.x}}`` while a Python config runs: it can be placed, not changed."""
 
     def __init__(self, use: Use, file: str) -> None:
         object.__setattr__(self, "use", use)
@@ -124,7 +124,7 @@ class BaseReference:
     use: Use
     file: str
 
-    def _refuse(self, *_: object) -> Any:
+    def _reject(self, *_: object) -> Any:
         raise ConfigTypeError(
             f"{{{{_base_.{self.use.base}}}}} can be copied to a key but not used or changed while "
             f"the file is read; write _base_.{self.use.base} without braces",
@@ -135,28 +135,29 @@ class BaseReference:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._refuse()
+        return self._reject()
 
-    __setattr__ = __setitem__ = __getitem__ = __delitem__ = __iter__ = __len__ = _refuse
+    __setattr__ = __setitem__ = __getitem__ = __delitem__ = __iter__ = __len__ = _reject
     __hash__ = None  # type: ignore[assignment]  # as a key it would never be replaced
-    __add__ = __radd__ = __mul__ = __bool__ = __call__ = __contains__ = _refuse
-    __eq__ = __ne__ = __str__ = __format__ = _refuse  # or it would pass for any other object
+    __add__ = __radd__ = __mul__ = __bool__ = __call__ = __contains__ = _reject
+    __eq__ = __ne__ = __str__ = __format__ = _reject  # or it would pass for any other object
 
 
 def substitute(
     text: str, path: str, *, file_variables: bool, environment: bool, is_json: bool
 ) -> Substitution:
-    """Replace every `{{…}}` that has a meaning by a name.
+    """Replace every ``{{…}}`` that has a meaning by a name.
 
     Args:
-        text: the text of a config file.
-        path: the path of that file, which the predefined variables are made from.
-        file_variables: whether `{{fileDirname}}` and its kin are replaced.
-        environment: whether `{{$NAME}}` and `{{$NAME:default}}` are replaced.
-        is_json: whether a use outside of quotes must be quoted to make the text JSON.
+        text: The text of a config file.
+        path: The path of that file, which gives the predefined variables.
+        file_variables: Whether ``{{fileDirname}}`` and the other predefined variables are replaced.
+        environment: Whether ``{{$NAME}}`` and ``{{$NAME:default}}`` are replaced.
+        is_json: Whether a use outside of quotes must be quoted to make the text JSON.
     """
     if "{{" not in text:
         return Substitution(path=path, text=text)
+    # A name that is not in the text, and is an identifier, so that Python parses it anywhere.
     prefix = "_engine_use_"
     while prefix in text:
         prefix = f"_{prefix}"
@@ -171,6 +172,7 @@ def substitute(
         value = _environment(match) if match["env"] else variables.get(match["file"] or "", "")
         quoted = is_json and any(a < match.start() < b for a, b in strings)
         bare = not quoted if is_json else text[match.start() - 1 : match.start()] not in "'\""
+        # The final underscore keeps use 1 from being found inside of use 10.
         name = f"{prefix}{len(uses)}_"
         uses[name] = Use(
             base=match["base"],
@@ -206,7 +208,7 @@ def _environment(match: re.Match[str]) -> str | None:
 
 
 def literal(text: str) -> Any:
-    """Return the value that a text outside of quotes stands for, or the text itself."""
+    """Return the value of a text outside of quotes, or the text itself if it is not one."""
     try:
         return parse_value(text)
     except (ValueError, RecursionError):
@@ -214,10 +216,10 @@ def literal(text: str) -> Any:
 
 
 def base_value(base: ConfigDict, use: Use, file: str) -> Any:
-    """Return a copy of what `{{_base_.a.b}}` names.
+    """Return a copy of the value that ``{{_base_.a.b}}`` names.
 
     Raises:
-        ConfigKeyError: the bases have no such key.
+        ConfigKeyError: The bases have no such key.
     """
     value: Any = base
     for name in (use.base or "").split("."):

@@ -1,4 +1,4 @@
-"""Where the bases of a config are: beside it, in a storage, or in an installed package."""
+"""Find the bases of a config: beside it, in a storage, or in an installed package."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import posixpath
 from collections.abc import Iterable
 
 from engine_config._errors import ConfigFileNotFoundError
-from engine_config._read import is_remote
+from engine_config.read._files import is_remote
 
 
 def base_path(name: str, file: str, line: int) -> tuple[str, str]:
-    """Return the path of a base, and the package it belongs to if it was named as `package::path`.
+    """Return the path of a base, and its package if it is written as ``package::path``.
 
     Args:
-        name: what `_base_` says.
-        file: the file that says it, which relative names are relative to.
-        line: the line, for errors.
+        name: A name in ``_base_``.
+        file: The file with that ``_base_``; a relative name is relative to its folder.
+        line: The line, for errors.
+
+    Raises:
+        ConfigFileNotFoundError: The package is not installed, or has no such config.
     """
     package, double_colon, inner = name.partition("::")
     if double_colon:
@@ -26,17 +29,28 @@ def base_path(name: str, file: str, line: int) -> tuple[str, str]:
     if is_remote(name) or os.path.isabs(name):
         return name, ""
     if is_remote(file):
+        # normpath on the whole address would turn s3:// into s3:/.
         scheme, _, rest = file.partition("://")
         return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), name))}", ""
     folder = "" if file == "<string>" else os.path.dirname(file)
     return os.path.normpath(os.path.join(folder, name)), ""
 
 
+def given_path(name: str) -> str:
+    """Return the path of a config that a program names as a path or as ``package::path``.
+
+    Raises:
+        ConfigFileNotFoundError: The package is not installed, or has no such config.
+    """
+    package, double_colon, inner = name.partition("::")
+    return package_config(package, inner) if double_colon else name
+
+
 def package_config(package: str, inner: str, file: str = "", line: int = 0) -> str:
     """Return the path of a config that an installed package ships.
 
     Raises:
-        ConfigFileNotFoundError: the package is not installed, or has no such config.
+        ConfigFileNotFoundError: The package is not installed, or has no such config.
     """
     roots = _config_roots(package, file, line)
     for root in roots:
@@ -48,10 +62,10 @@ def package_config(package: str, inner: str, file: str = "", line: int = 0) -> s
 
 
 def imported_path(node: ast.ImportFrom, file: str) -> str:
-    """Return the path of the config that an import inside `with read_base():` names.
+    """Return the path of the config that an import inside ``with read_base():`` names.
 
     Raises:
-        ConfigFileNotFoundError: it names a package that has no such config.
+        ConfigFileNotFoundError: The package is not installed, or has no such config.
     """
     names = (node.module or "").split(".") if node.module else []
     if node.level:
@@ -69,6 +83,7 @@ def imported_path(node: ast.ImportFrom, file: str) -> str:
 
 def _config_roots(package: str, file: str, line: int) -> list[str]:
     try:
+        # The package is found and not imported: it may need what this machine lacks.
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError, AttributeError):
         spec = None

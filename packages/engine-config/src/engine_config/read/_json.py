@@ -1,4 +1,4 @@
-"""JSON configs: the values as `json` reads them, the lines from Python's own parser."""
+"""Read JSON configs: the values with `json`, the lines with Python's own parser."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import re
 from typing import Any
 
 from engine_config._errors import ConfigParseError
-from engine_config._follow import of_expression
-from engine_config._lines import Lines
+from engine_config.origin import Lines
+from engine_config.origin._follow import of_expression
 
 
 def read(text: str, file: str) -> tuple[Any, Lines | None]:
     """Return the value of a JSON text, and the lines of its keys.
 
     Raises:
-        ConfigParseError: the text is not JSON.
+        ConfigParseError: The text is not JSON, or gives a key twice.
     """
     try:
         value = json.loads(text)
@@ -28,26 +28,28 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
     tree = _syntax(text)
     if tree is None:
         return value, None
-    _refuse_repeated(tree, file)
+    _reject_repeated(tree, file)
     return value, of_expression(tree, {})
 
 
 def _syntax(text: str) -> ast.expr | None:
-    # JSON may write a slash as \/, which is the one escape that Python lacks.
+    # `json` gives no lines. JSON is nearly Python, whose parser does: `true` is a name to it, which
+    # the lines do not need. JSON may write a slash as \/, the one escape that Python lacks.
     same = re.sub(r"\\(.)", lambda match: "/" if match[1] == "/" else match[0], text)
     try:
         return ast.parse(f"({same}\n)", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None  # the values are right all the same; errors then name the file alone
+        return None  # the values are right all the same; errors then name no line
 
 
-def _refuse_repeated(tree: ast.expr, file: str) -> None:
+def _reject_repeated(tree: ast.expr, file: str) -> None:
     for node in ast.walk(tree):
         lines: dict[object, int] = {}
         for key in node.keys if isinstance(node, ast.Dict) else ():
             if not isinstance(key, ast.Constant):
                 continue
+            # `json` would keep the last one silently.
             if key.value in lines:
-                message = f"the key {key.value!r} is here again, after line {lines[key.value]}"
+                message = f"the key {key.value!r} repeats the key of line {lines[key.value]}"
                 raise ConfigParseError(message, file=file, line=key.lineno)
             lines[key.value] = key.lineno

@@ -1,4 +1,4 @@
-"""From the path of a config to its parsed text; no text is parsed twice."""
+"""Read the text of a config file and parse it; parsed texts are cached."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine_config._closest import closest
 from engine_config._errors import ConfigFileNotFoundError, ConfigFormatError, ConfigReadError
-from engine_config._lines import Lines
-from engine_config._python import PythonConfig, parse
-from engine_config._substitute import Substitution, substitute
+from engine_config.origin import Lines
+from engine_config.read._python import PythonConfig, parse
+from engine_config.read._substitution import Substitution, substitute
 
 FORMATS: Final = (".py", ".json", ".yaml", ".yml")
 _CACHE_SIZE: Final = 512
@@ -20,7 +19,7 @@ _CACHE_SIZE: Final = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How configs are read: what the arguments of `Config.fromfile` say."""
+    """How configs are read: the arguments of `Config.fromfile`."""
 
     file_variables: bool = True
     environment: bool = True
@@ -39,7 +38,11 @@ class Parsed:
 
 
 class _Cache:
-    """The last parsed texts. Whole texts are keys: a changed file is never mistaken."""
+    """The most recently parsed texts.
+
+    The whole text is the key, not the path and a time: a changed file is never taken for the old
+    one, on any storage.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -68,17 +71,17 @@ cache: Final = _Cache(_CACHE_SIZE)
 
 
 def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
-    """Parse a config text, or return what it was parsed to before.
+    """Parse a config text, or return it from the cache.
 
     Args:
-        text: the text.
-        path: the path it was read from, for errors and predefined variables.
-        suffix: its format, one of `FORMATS`.
-        options: how to read it.
+        text: The text.
+        path: The path it was read from, for errors and predefined variables.
+        suffix: Its format, one of `FORMATS`.
+        options: How to read it.
 
     Raises:
-        ConfigFormatError: there is no such format.
-        ConfigParseError: the text is malformed.
+        ConfigFormatError: The suffix is not one of `FORMATS`.
+        ConfigParseError: The text is malformed.
     """
     if suffix not in FORMATS:
         known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
@@ -91,6 +94,8 @@ def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
         environment=options.environment,
         is_json=suffix == ".json",
     )
+    # With the values of `{{…}}`, so that a changed environment variable is not taken for the old
+    # one.
     key = (path, suffix, substitution.text, tuple(substitution.uses.items()), options.lazy)
     parsed = cache.get(key)
     if parsed is None:
@@ -105,30 +110,32 @@ def _parse(substitution: Substitution, path: str, suffix: str, options: Options)
         return Parsed(substitution=substitution, python=python)
     # PyYAML takes as long to import as a hundred configs to read; most configs are Python.
     if suffix == ".json":
-        from engine_config._json import read
+        from engine_config.read._json import read
     else:
-        from engine_config._yaml import read
+        from engine_config.read._yaml import read
     data, lines = read(substitution.text, path)
     return Parsed(substitution=substitution, data=data, lines=lines)
 
 
 def is_remote(path: str) -> bool:
-    """Say whether a path has a prefix such as `s3://`."""
+    """Return whether a path has a prefix such as ``s3://``."""
     return "://" in path
 
 
 def read_text(path: str) -> str:
-    """Return the text of a config file, from the disk or from any storage engine-fileio knows.
+    """Return the text of a config file on the disk or in a storage of engine-fileio.
 
     Raises:
-        ConfigFileNotFoundError: there is no such file.
-        ConfigReadError: it cannot be read, or is not UTF-8.
+        ConfigFileNotFoundError: There is no such file.
+        ConfigReadError: It cannot be read, or is not UTF-8.
     """
     try:
         if is_remote(path):
-            from engine_fileio import get_text  # brings every storage back end along
+            # Imported for remote files only: it takes longer to import than this package.
+            from engine_fileio import get_text
 
             return get_text(path).replace("\r\n", "\n")
+        # utf-8-sig: editors on Windows write a byte-order mark, which Python's parser rejects.
         with open(path, encoding="utf-8-sig") as file:
             return file.read()
     except FileNotFoundError as error:
@@ -147,10 +154,13 @@ def _not_found(path: str) -> str:
     folder, name = os.path.split(path)
     if not os.path.isdir(folder or "."):
         return f"{message}, nor its folder"
-    close = closest(name, os.listdir(folder or "."))
+    # Imported for a mistake only: it would add half to the import of this package.
+    from engine_utils import closest_name
+
+    close = closest_name(name, os.listdir(folder or "."))
     return f"{message}; did you mean {os.path.join(folder, close)}?" if close else message
 
 
 def suffix_of(path: str) -> str:
-    """Return the format a path says, in lower case."""
+    """Return the extension of a path, in lower case."""
     return os.path.splitext(path)[1].lower()

@@ -1,20 +1,20 @@
-"""The `custom_imports` of a config: modules whose import registers what the config names."""
+"""Import the modules in ``custom_imports``, which register the types that the config names."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from engine_config._dict import ConfigDict, marks_of, unnested
-from engine_config._errors import ConfigImportError, ConfigTypeError
-from engine_config._marks import error_at, shown
+from engine_config._errors import ConfigImportError, ConfigTypeError, shown
+from engine_config._marks import error_at
 
 
 def import_listed_modules(values: ConfigDict) -> None:
-    """Import the modules that a config lists as `dict(imports=[…], allow_failed_imports=False)`.
+    """Import the modules that a config lists as ``dict(imports=[…], allow_failed_imports=False)``.
 
     Raises:
-        ConfigImportError: one of them cannot be imported, and that is not allowed.
-        ConfigTypeError: `custom_imports` has another form.
+        ConfigImportError: One of them cannot be imported, and failures are not allowed.
+        ConfigTypeError: ``custom_imports`` has another form.
     """
     custom = dict.get(values, "custom_imports")
     if not custom:
@@ -23,8 +23,9 @@ def import_listed_modules(values: ConfigDict) -> None:
     options = unnested(custom)
     if not _is_well_formed(options):
         form = "dict(imports=['module', ...], allow_failed_imports=False)"
-        message = f"it must have the form {form}, not {shown(options)}"
+        message = f"it must have the form {form}, got {shown(options)}"
         raise error_at(ConfigTypeError, message, mark, "custom_imports")
+    # Imported for configs with the key only: it would add half to the import of this package.
     from engine_utils import import_modules_from_strings
 
     try:

@@ -1,32 +1,36 @@
-"""Finds the origin of any key of a config."""
+"""Find the origin of any key of a config."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from engine_config._closest import closest
 from engine_config._dict import ConfigDict, marks_of
 from engine_config._errors import ConfigKeyError
-from engine_config._marks import NOWHERE, Mark, join
+from engine_config._keys import join
+from engine_config._marks import NOWHERE, Mark
 
 if TYPE_CHECKING:
-    from engine_config._origin import Origin
+    from engine_config.origin._origin import Origin
 
 
 def find_origin(config: ConfigDict, key_path: str) -> Origin:
     """Return the origin of a key path.
 
     Raises:
-        ConfigKeyError: there is no such key.
+        ConfigKeyError: There is no such key.
     """
-    return _descend(config, NOWHERE, key_path.split("."), "").origin()
+    # `dataclasses`, which `Origin` needs, takes a quarter of the import of this package.
+    from engine_config.origin._origin import origin_at
+
+    return origin_at(_descend(config, NOWHERE, key_path.split("."), ""))
 
 
 def _descend(value: Any, mark: Mark, keys: list[str], path: str) -> Mark:
     if not keys:
         return mark
-    # A key may hold dots itself, such as the parameter names in `custom_keys`.
+    # A key may itself contain dots, such as the parameter names in `custom_keys`: the shortest key
+    # is tried first, and the error of that first try is the one that makes sense to the user.
     first: ConfigKeyError | None = None
     for size in range(1, len(keys) + 1 if isinstance(value, dict) else 2):
         key = ".".join(keys[:size])
@@ -43,9 +47,11 @@ def _step(value: Any, mark: Mark, key: Any, path: str) -> tuple[Any, Mark]:
         for known in dict.keys(value):
             if known == key or str(known) == key:
                 return dict.__getitem__(value, known), marks_of(value).get(known, mark)
-        raise ConfigKeyError(
-            f"there is no such key{_closest(value, key)}", key_path=join(path, key)
-        )
+        # Imported for a mistake only: it would add half to the import of this package.
+        from engine_utils import did_you_mean
+
+        hint = did_you_mean(key, dict.keys(value))
+        raise ConfigKeyError(f"there is no such key{hint}", key_path=join(path, key))
     if isinstance(value, list | tuple):
         try:
             index = int(key)
@@ -56,13 +62,8 @@ def _step(value: Any, mark: Mark, key: Any, path: str) -> tuple[Any, Mark]:
     raise ConfigKeyError(f"{path} is a value, it has no keys", key_path=join(path, key))
 
 
-def _closest(value: ConfigDict, key: str) -> str:
-    close = closest(key, dict.keys(value))
-    return f"; did you mean {close!r}?" if close else ""
-
-
 def _item(mark: Mark, index: int, size: int) -> Mark:
-    # A list that the program has changed since no longer fits the places of its items.
+    # The program may have changed the list since: then the marks of its items no longer fit.
     if mark.items is not None and len(mark.items) == size:
         return mark.items[index]
     return mark
@@ -70,12 +71,20 @@ def _item(mark: Mark, index: int, size: int) -> Mark:
 
 def walk_origins(config: ConfigDict) -> Iterator[tuple[str, Origin]]:
     """Yield the key path and origin of every key and list element."""
+    from engine_config.origin._origin import origin_at  # as in `find_origin`
+
     for path, mark, _ in walk(config, NOWHERE, ""):
-        yield path, mark.origin()
+        yield path, origin_at(mark)
 
 
 def walk(value: Any, mark: Mark, path: str) -> Iterator[tuple[str, Mark, Any]]:
-    """Yield key path, mark and value of everything inside a value, in order."""
+    """Yield key path, mark and value of everything inside a value, depth first.
+
+    Args:
+        value: A dict, list or tuple; any other value has nothing inside.
+        mark: The mark of what has none of its own.
+        path: The key path of ``value``.
+    """
     if isinstance(value, ConfigDict):
         parts = [(key, marks_of(value).get(key, mark), item) for key, item in dict.items(value)]
     elif isinstance(value, list | tuple):

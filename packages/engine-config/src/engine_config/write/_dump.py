@@ -1,4 +1,4 @@
-"""Writes a merged config in any of the three formats."""
+"""Write a merged config in any of the three formats."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigFormatError
 from engine_config._lazy import LazyObject, dotted_name
-from engine_config._read import FORMATS, suffix_of
-from engine_config._text import python_text
+from engine_config.read._files import FORMATS, suffix_of
+from engine_config.write._text import python_text
 
 
 def format_of(file: str | None, source: str | None) -> str:
     """Return the suffix of the format to write.
 
     Args:
-        file: the file to write, if there is one; its extension decides, if it has any.
-        source: the file the config was read from, if there is one; its extension decides next.
+        file: The file to write, or None. Its extension decides first.
+        source: The file the config was read from, or None. Its extension decides next.
     """
     return (suffix_of(file) if file else "") or (suffix_of(source) if source else "") or ".py"
 
@@ -29,12 +29,12 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
     """Return a config as text.
 
     Args:
-        values: the config.
-        suffix: the format.
-        file: the file it is meant for, for errors.
+        values: The config.
+        suffix: The format.
+        file: The file it is meant for, for errors.
 
     Raises:
-        ConfigFormatError: there is no such format.
+        ConfigFormatError: The suffix is not that of a config.
     """
     if suffix not in FORMATS:
         message = f"{suffix!r} is not a config format; use {', '.join(FORMATS)}"
@@ -44,16 +44,17 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
     data = plain_data(values)
     if suffix == ".json":
         return json.dumps(data, ensure_ascii=False)
-    from engine_config._yaml import write  # PyYAML is slow to import
+    # Imported for YAML only: PyYAML takes as long to import as this package.
+    from engine_config.write._yaml import yaml_text
 
-    return write(data)
+    return yaml_text(data)
 
 
 def plain_data(value: Any) -> Any:
-    """Return a value made of dicts, lists, strings, numbers, booleans and None only.
+    """Return a value as dicts, lists, strings, numbers, booleans and None only.
 
-    Tuples and sets become lists (sets sorted), classes and functions their import paths, and
-    anything else its `repr`.
+    Tuples and sets become lists (sets are sorted), classes and functions become their import paths,
+    and any other value becomes its ``repr``.
     """
     if isinstance(value, dict):
         return {_key(key): plain_data(item) for key, item in dict.items(value)}
@@ -65,6 +66,7 @@ def plain_data(value: Any) -> Any:
 
 
 def _key(key: Any) -> Any:
+    # JSON has text keys only, and writes these four kinds by its own rules.
     return key if key is None or isinstance(key, str | int | float | bool) else repr(key)
 
 
@@ -77,7 +79,7 @@ def _other(value: Any) -> Any:
         return dotted_name(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, numbers.Integral):  # NumPy's integers too, which are no int
+    if isinstance(value, numbers.Integral):  # NumPy's integers too, which are not `int`
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)

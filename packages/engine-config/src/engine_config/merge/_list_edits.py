@@ -1,57 +1,64 @@
-"""Changes to a list of a base, so that it need not be repeated.
+"""Edit a list of a base instead of repeating it.
 
 A dict with one or more of these keys, at a key whose base value is a list, changes that list:
 
-=================  ==============================================================
-`_remove_`         one selector or a list of them: these items go
-`_update_`         `{selector: dict}`: merged into the item as dicts are
-`_replace_`        `{selector: item}`
-`_insert_`         `{selector: item or list of items}`: before that item
-`_insert_after_`   `{selector: item or list of items}`: after that item
-`_prepend_`        list of items to put first
-`_append_`         list of items to put last
-=================  ==============================================================
+===================  ==================================================================
+``_remove_``         a selector or a list of selectors of the items to remove
+``_update_``         ``{selector: dict}``: merged into the item
+``_replace_``        ``{selector: item}``
+``_insert_``         ``{selector: item or list of items}``: before that item
+``_insert_after_``   ``{selector: item or list of items}``: after that item
+``_prepend_``        a list of items to put first
+``_append_``         a list of items to put last
+===================  ==================================================================
 
-A selector is an index (negative ones count from the end) or the `type` of an item, which must be
-the only one with that type. All selectors refer to the base's list, whatever else is changed.
+A selector is an index (negative ones count from the end), or the ``type`` of the only item that
+has it. All selectors refer to the list of the base, whatever else is changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from engine_config._dict import ConfigDict, marks_of
-from engine_config._errors import ConfigKeyError, ConfigTypeError
-from engine_config._keys import LIST_EDITS
+from engine_config._errors import ConfigKeyError, ConfigTypeError, shown
+from engine_config._keys import LIST_EDITS, join
 from engine_config._lazy import LazyObject
-from engine_config._marks import Mark, error_at, join, shown
+from engine_config._marks import Mark, error_at
 
-if TYPE_CHECKING:
-    from engine_config._merge import Merging
+
+class Merger(Protocol):
+    """The merge that an edit is a part of, which merges and settles the items."""
+
+    def merge(self, base: ConfigDict, own: ConfigDict, path: str = "") -> None:
+        """Merge ``own`` into ``base``."""
+
+    def settle(self, value: Any, mark: Mark, path: str) -> Any:
+        """Remove the commands from a value that has no base."""
 
 
 def is_edit(value: dict[Any, Any]) -> bool:
-    """Say whether a dict is a change to a list."""
+    """Return whether a dict edits a list."""
     return not LIST_EDITS.isdisjoint(value)
 
 
 def edit_list(
-    current: Any, edit: ConfigDict, merging: Merging, *, old: Mark | None, mark: Mark, path: str
+    current: Any, edit: ConfigDict, merger: Merger, *, old: Mark | None, mark: Mark, path: str
 ) -> tuple[Any, Mark]:
     """Return the changed list, and the places of its items.
 
     Args:
-        current: the base's value.
-        edit: the change, as described at the top of this module.
-        merging: the merge this is a part of.
-        old: the place of the base's value.
-        mark: the place of the change.
-        path: the key path of the list, for errors.
+        current: The value of the base.
+        edit: The edit, as described at the top of this module.
+        merger: The merge that the edit is a part of.
+        old: The place of the base's value.
+        mark: The place of the edit.
+        path: The key path of the list, for errors.
 
     Raises:
-        ConfigTypeError: there is no list to change, or the change is not written as it must be.
-        ConfigKeyError: a selector finds no item, or several.
+        ConfigTypeError: The base has no list there, or the edit is malformed.
+        ConfigKeyError: A selector finds no item, or several.
     """
     if not isinstance(current, list | tuple):
         what = (
@@ -59,24 +66,29 @@ def edit_list(
         )
         keys = ", ".join(sorted(LIST_EDITS.intersection(edit)))
         raise error_at(ConfigTypeError, f"{keys} changes a list of a base, but {what}", mark, path)
-    strange = [key for key in edit if key not in LIST_EDITS]
-    if strange:
-        message = f"{strange[0]!r} cannot stand beside the changes of a list"
+    other = [key for key in edit if key not in LIST_EDITS]
+    if other:
+        message = f"{other[0]!r} cannot stand beside the changes of a list"
         raise error_at(ConfigTypeError, message, mark, path)
-    return _Edit(current, merging, old=old, mark=mark, path=path).apply(edit)
+    return _Edit(current, merger, old=old, mark=mark, path=path).apply(edit)
 
 
 class _Edit:
-    """A list that is being changed: each item of the base with what stands before and after it."""
+    """A list under edit: each item of the base with the new items before and after it.
+
+    The slots keep the positions of the base until the end, so that the order of the edits does not
+    change which item a selector means.
+    """
 
     def __init__(
-        self, current: Any, merging: Merging, *, old: Mark | None, mark: Mark, path: str
+        self, current: Any, merger: Merger, *, old: Mark | None, mark: Mark, path: str
     ) -> None:
         self._type, self._items, self._mark, self._path = type(current), list(current), mark, path
-        self._merging = merging
+        self._merger = merger
         places = old.items if old and old.items and len(old.items) == len(self._items) else None
+        # Marks that do not fit the list (it was built by code) all become that of the list.
         places = places or (old or mark,) * len(self._items)
-        # One slot an item: (items with their places, before and after included).
+        # One slot per item: empty if it is removed.
         self._slots = [[pair] for pair in zip(self._items, places, strict=True)]
         self._before: list[list[tuple[Any, Mark]]] = [[] for _ in self._items]
         self._after: list[list[tuple[Any, Mark]]] = [[] for _ in self._items]
@@ -109,7 +121,7 @@ class _Edit:
     def _new(self, edit: ConfigDict, key: str) -> list[tuple[Any, Mark]]:
         value, mark = dict.get(edit, key, []), marks_of(edit).get(key, self._mark)
         if not isinstance(value, list | tuple):
-            raise self._wrong(f"{key} takes a list of items, not {shown(value)}", mark)
+            raise self._wrong(f"{key} must be a list of items, got {shown(value)}", mark)
         return self._several(value, mark)
 
     def _several(self, value: Any, mark: Mark) -> list[tuple[Any, Mark]]:
@@ -120,12 +132,12 @@ class _Edit:
         return [(self._settled(item, place), place) for item, place in pairs]
 
     def _settled(self, value: Any, mark: Mark) -> Any:
-        return self._merging.settle(value, mark, self._path)
+        return self._merger.settle(value, mark, self._path)
 
     def _selected(self, edit: ConfigDict, key: str) -> Iterable[tuple[Any, Any, Mark]]:
         value, mark = dict.get(edit, key, ConfigDict()), marks_of(edit).get(key, self._mark)
         if not isinstance(value, ConfigDict):
-            form = f"{key} takes {{index or type: …}}, not {shown(value)}"
+            form = f"{key} must be {{index or type: …}}, got {shown(value)}"
             raise self._wrong(form, mark)
         return [
             (selector, item, marks_of(value).get(selector, mark))
@@ -137,7 +149,7 @@ class _Edit:
         if not isinstance(item, ConfigDict) or not isinstance(value, ConfigDict):
             both = f"{shown(value)} cannot be merged into {shown(item)}"
             raise self._wrong(f"_update_ merges a dict into a dict; {both}", mark)
-        self._merging.merge(item, value, join(self._path, index))
+        self._merger.merge(item, value, join(self._path, index))
 
     def _index(self, selector: Any) -> int:
         found = [index for index, item in enumerate(self._items) if _has_type(item, selector)]
@@ -150,7 +162,7 @@ class _Edit:
             raise self._missing(message)
         try:
             index = int(selector)
-            self._items[index]  # raises for an index outside of the list
+            self._items[index]  # raises an IndexError outside of the list
         except (ValueError, TypeError, IndexError):
             types = [str(dict.get(item, "type")) for item in self._items if isinstance(item, dict)]
             has = f"; their types are {', '.join(types)}" if types else ""
@@ -171,6 +183,7 @@ def _has_type(item: Any, selector: Any) -> bool:
     kind: object = dict.__getitem__(item, "type")
     if kind == selector:
         return True
+    # A lazy name is compared as text: an edit must not import the class.
     if isinstance(kind, LazyObject):
         return str(selector) in (str(kind), str(kind).rpartition(".")[2])
     return isinstance(kind, type) and kind.__name__ == str(selector)

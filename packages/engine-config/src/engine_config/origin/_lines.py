@@ -8,7 +8,17 @@ Children: TypeAlias = "dict[object, Lines] | list[Lines] | None"
 
 
 class Lines:
-    """The line of an expression and, for a dict or list that is written out, those of its parts."""
+    """The line of an expression and, for a dict or list that is written out, those of its parts.
+
+    Args:
+        line: The line, counted from 1.
+        children: The lines of its keys or items; None if they cannot be followed.
+
+    Example:
+        >>> lines = Lines(1, {"lr": Lines(2)})
+        >>> lines.child("lr").line
+        2
+    """
 
     __slots__ = ("children", "line")
 
@@ -17,7 +27,7 @@ class Lines:
         self.children = children
 
     def child(self, key: object) -> Lines | None:
-        """Return the lines of a key or index when they are known."""
+        """Return the lines of a key or index, or None if they are unknown."""
         if isinstance(self.children, dict):
             return self.children.get(key)
         if isinstance(self.children, list) and isinstance(key, int):

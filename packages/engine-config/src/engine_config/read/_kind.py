@@ -1,4 +1,4 @@
-"""Tells plain Python configs, which inherit by `_base_`, from lazy ones, which import."""
+"""Distinguish plain Python configs, which inherit by ``_base_``, from lazy ones, which import."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def kind_of(tree: ast.Module, lazy: bool | None) -> Kind:
     """Return the kind of a config.
 
     Args:
-        tree: the whole file.
-        lazy: what to take it for when neither `_base_` nor `read_base` says.
+        tree: The whole file.
+        lazy: Whether a file with neither ``_base_`` nor ``read_base`` is lazy; None to decide by
+            its imports.
     """
     if any(is_read_base(node) for node in tree.body):
         return "lazy"
@@ -36,11 +37,11 @@ def kind_of(tree: ast.Module, lazy: bool | None) -> Kind:
 
 
 def _works_with(tree: ast.Module, names: set[str]) -> bool:
-    """Say whether a config does more with imported names than to place them in its values."""
+    """Return whether a config does more with imported names than to place them in its values."""
     for node in ast.walk(tree):
         fields = _WORKING.get(type(node), ())
         if isinstance(node, ast.Call) and root_name(node.func) in ("dict", "ConfigDict"):
-            continue  # this is how values are written
+            continue  # dict(type=SGD) only places the name in a value
         parts = [getattr(node, name) for name in fields]
         parts += [keyword.value for keyword in getattr(node, "keywords", ()) if fields]
         flat = [item for part in parts for item in (part if isinstance(part, list) else [part])]
@@ -49,7 +50,7 @@ def _works_with(tree: ast.Module, names: set[str]) -> bool:
     return False
 
 
-# The fields whose value Python has to know to go on, for each kind of node that has any.
+# The fields whose value Python needs when it runs the node: a stand-in there would raise.
 _WORKING: Final[Mapping[type[ast.AST], tuple[str, ...]]] = {
     ast.Call: ("func", "args"),
     ast.BinOp: ("left", "right"),
@@ -66,14 +67,14 @@ _WORKING: Final[Mapping[type[ast.AST], tuple[str, ...]]] = {
 
 
 def root_name(node: ast.expr | None) -> str:
-    """Return `a` for `a.b[0].c()`, and an empty string for what does not start at a name."""
+    """Return ``a`` for ``a.b[0].c()``, and an empty string if the first part is not a name."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def is_read_base(node: ast.stmt) -> bool:
-    """Say whether a statement is `with read_base():`."""
+    """Return whether a statement is ``with read_base():``."""
     if not (isinstance(node, ast.With) and len(node.items) == 1):
         return False
     call = node.items[0].context_expr
@@ -83,13 +84,13 @@ def is_read_base(node: ast.stmt) -> bool:
 
 
 def is_base_assignment(node: ast.stmt) -> bool:
-    """Say whether a statement sets `_base_`."""
+    """Return whether a statement sets ``_base_``."""
     targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
     return any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets)
 
 
 def is_foreign(node: ast.Import | ast.ImportFrom) -> bool:
-    """Say whether an import names something that is not in the standard library or ours."""
+    """Return whether an import names a module that is neither standard library nor ours."""
     if isinstance(node, ast.ImportFrom):
         names = [node.module or ""]
     else:

@@ -1,7 +1,7 @@
-"""YAML configs, read and written with PyYAML's safe classes.
+"""Read YAML configs with PyYAML's safe classes.
 
-Two things differ from YAML 1.1 as PyYAML has it, so that the three formats agree: `1e-3` is a
-number, and a date is text.
+Two rules differ from PyYAML's YAML 1.1, so that the three formats agree: ``1e-3`` is a number, and
+a date is text.
 """
 
 from __future__ import annotations
@@ -11,18 +11,22 @@ from typing import Any, Final
 
 import yaml
 
-from engine_config._attach import MAX_DEPTH
 from engine_config._errors import ConfigParseError
-from engine_config._lines import Lines
+from engine_config.origin import Lines
+from engine_config.origin._attach import MAX_DEPTH
 
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _FLOAT: Final = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
 
+# The classes in C are several times as fast, but not every build of PyYAML has them.
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def _resolvers(base: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+def scalar_rules(base: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return the rules of a PyYAML class for unquoted scalars, by first character, as changed here.
+
+    PyYAML's float needs a dot, so that it reads ``1e-3`` as text.
+    """
     kept = {
         first: [pair for pair in pairs if pair[0] != _TIMESTAMP]
         for first, pairs in base.yaml_implicit_resolvers.items()
@@ -33,7 +37,7 @@ def _resolvers(base: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 
 class _Loader(_SafeLoader):  # type: ignore[misc]  # chosen when imported
-    yaml_implicit_resolvers = _resolvers(_SafeLoader)
+    yaml_implicit_resolvers = scalar_rules(_SafeLoader)
     yaml_constructors: Final = {
         tag: constructor
         for tag, constructor in _SafeLoader.yaml_constructors.items()
@@ -41,25 +45,19 @@ class _Loader(_SafeLoader):  # type: ignore[misc]  # chosen when imported
     }
 
 
-class _Dumper(_SafeDumper):  # type: ignore[misc]  # chosen when imported
-    yaml_implicit_resolvers = _resolvers(_SafeDumper)
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
 def read(text: str, file: str) -> tuple[Any, Lines | None]:
     """Return the value of a YAML text, and the lines of its keys.
 
     Raises:
-        ConfigParseError: the text is not YAML, has tags that are not plain data, or is too deep.
+        ConfigParseError: The text is not YAML, has tags that are not plain data, gives a key twice,
+            or is too deep.
     """
     try:
-        _refuse_depth(text, file)
+        _reject_depth(text, file)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            _refuse_repeated(node, file, set())
+            _reject_repeated(node, file, set())
             value = None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
@@ -69,7 +67,7 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
         raise ConfigParseError(problem, file=file, line=line) from error
     except (ValueError, TypeError, RecursionError, LookupError, AttributeError) as error:
-        # PyYAML lets the errors of int(), of a mapping merged with itself and the like through.
+        # PyYAML passes on the errors of int(), of a mapping merged with itself and the like.
         if isinstance(error, ConfigParseError):
             raise
         message = f"a value cannot be read: {type(error).__name__}: {error}"
@@ -77,8 +75,9 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
     return ({} if value is None else value), _lines(node, {})
 
 
-def _refuse_depth(text: str, file: str) -> None:
-    # libyaml's composer recurses in C: a text of a hundred thousand brackets would end the process.
+def _reject_depth(text: str, file: str) -> None:
+    # libyaml's composer recurses in C: a text of a hundred thousand brackets would crash the
+    # process. Its events come without recursion.
     depth = 0
     for event in yaml.parse(text, Loader=_SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -93,21 +92,22 @@ def _refuse_depth(text: str, file: str) -> None:
             depth -= 1
 
 
-def _refuse_repeated(node: Any, file: str, done: set[int]) -> None:
-    """Refuse a mapping with the same key twice, of which PyYAML would keep the last in silence."""
+def _reject_repeated(node: Any, file: str, done: set[int]) -> None:
+    """Raise for a mapping with the same key twice, of which PyYAML silently keeps the last."""
+    # An alias is the same node again: without `done` nested aliases would take exponential time.
     if id(node) in done or not isinstance(node, yaml.CollectionNode):
         return
     done.add(id(node))
     lines: dict[tuple[str, str], int] = {}
     for item in node.value:
         key, value = item if isinstance(item, tuple) else (None, item)
-        _refuse_repeated(value, file, done)
+        _reject_repeated(value, file, done)
         if not isinstance(key, yaml.ScalarNode):
             continue
         line = key.start_mark.line + 1
         name = (key.tag, key.value)
         if name in lines and key.value != "<<":
-            message = f"the key {key.value!r} is here again, after line {lines[name]}"
+            message = f"the key {key.value!r} repeats the key of line {lines[name]}"
             raise ConfigParseError(message, file=file, line=line)
         lines[name] = line
 
@@ -138,20 +138,3 @@ def _key(node: Any) -> object:
         except ValueError:
             return node.value
     return node.value if isinstance(node, yaml.ScalarNode) else None
-
-
-def write(value: Any) -> str:
-    """Return a value as block-style YAML with sorted keys where they can be compared."""
-    sort = _all_text_keys(value)
-    text: str = yaml.dump(
-        value, Dumper=_Dumper, sort_keys=sort, default_flow_style=False, allow_unicode=True
-    )
-    return text
-
-
-def _all_text_keys(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _all_text_keys(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_all_text_keys, value))
-    return True

@@ -1,4 +1,4 @@
-"""Reads a config with all its bases and merges them into one."""
+"""Read a config with all its bases, and merge them into one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine_config._attach import Attacher
 from engine_config._dict import ConfigDict, copy_containers, marks_of
 from engine_config._errors import (
     ConfigFileNotFoundError,
@@ -20,15 +19,16 @@ from engine_config._errors import (
     ConfigReadError,
 )
 from engine_config._keys import BASE_KEY, SCOPE_KEY, reserved
-from engine_config._kind import Kind
-from engine_config._lines import Lines
-from engine_config._literal import Evaluator
-from engine_config._locate import base_path, imported_path
 from engine_config._marks import Mark, Source, error_at
-from engine_config._merge import Merging, Note
-from engine_config._python import BaseView, PythonConfig, run
-from engine_config._read import Options, Parsed, is_remote, parse_text, read_text, suffix_of
-from engine_config._substitute import Substitution, base_value
+from engine_config.merge._locate import base_path, imported_path
+from engine_config.merge._merge import Merging, Note
+from engine_config.origin import Attacher, Lines
+from engine_config.origin._origin import origin_at
+from engine_config.read._files import Options, Parsed, is_remote, parse_text, read_text, suffix_of
+from engine_config.read._kind import Kind
+from engine_config.read._literal import Evaluator
+from engine_config.read._python import BaseView, PythonConfig, run
+from engine_config.read._substitution import Substitution, Use, base_value
 
 _MAX_CHAIN: Final = 50
 _NO_CHAIN: Final[Mapping[str, str]] = MappingProxyType({})
@@ -39,10 +39,10 @@ class Loaded:
     """A config with its bases merged in.
 
     Attributes:
-        values: the merged values.
-        kind: whether the file is a plain or a lazy config.
-        sources: the texts that were read, bases first.
-        notes: what looked like a mistake while merging.
+        values: The merged values.
+        kind: Whether the file is a plain or a lazy config.
+        sources: The texts that were read, bases first.
+        notes: The probable mistakes that the merges found.
     """
 
     values: ConfigDict
@@ -55,19 +55,20 @@ def load_file(path: str, options: Options, chain: Mapping[str, str] = _NO_CHAIN)
     """Read a config file and its bases.
 
     Args:
-        path: the path of the file.
-        options: how to read it.
-        chain: the paths of the files that led here, each a base of the one before it, by their real
+        path: The path of the file.
+        options: How to read it.
+        chain: The paths of the files that led here, each a base of the one before it, by their real
             paths.
 
     Raises:
-        ConfigError: one of the files is missing, malformed, or does not fit the others.
+        ConfigError: One of the files is missing, malformed, or does not fit the others.
     """
+    # The real path, since links and `..` give one file many names.
     real = _identity(path)
     if real in chain:
         files = list(chain.values())
         circle = " -> ".join([*files[list(chain).index(real) :], path])
-        raise ConfigParseError(f"the bases go round in a circle: {circle}", file=files[-1])
+        raise ConfigParseError(f"circular `_base_`: {circle}", file=files[-1])
     if len(chain) > _MAX_CHAIN:
         raise ConfigParseError(f"more than {_MAX_CHAIN} configs inherit in a row", file=path)
     text = read_text(path)
@@ -78,19 +79,20 @@ def _identity(path: str) -> str:
     try:
         return path if is_remote(path) else os.path.realpath(path)
     except (OSError, ValueError) as error:
-        raise ConfigReadError(f"{path!r} cannot be the path of a config: {error}") from error
+        raise ConfigReadError(f"{path!r} is not the path of a config: {error}") from error
 
 
 def load_text(
     text: str, path: str, suffix: str, options: Options, *, chain: Mapping[str, str] = _NO_CHAIN
 ) -> Loaded:
-    """Read a config text and its bases; arguments as for `load_file`."""
+    """Read a config text and its bases; the arguments are those of `load_file`."""
     parsed = parse_text(text, path, suffix, options)
     source = Source(path, text)
     try:
         if parsed.python is not None and parsed.python.kind == "lazy":
             return _load_lazy(parsed.python, parsed.substitution, source, options, chain=chain)
         return _load_plain(parsed, source, options, chain)
+    # Python recurses once per level; the depth that fails depends on the caller's own depth.
     except RecursionError as error:
         raise ConfigParseError("the config is nested too deeply", file=path) from error
 
@@ -102,6 +104,7 @@ def _load_plain(
     parsed: Parsed, source: Source, options: Options, chain: Mapping[str, str]
 ) -> Loaded:
     data, base_names, base_line = _data_and_bases(parsed, source, options)
+    # Without bases the file may also serve as a base of a lazy config.
     kind: Kind = "plain" if base_names else "either"
     result = Loaded(values=ConfigDict(), kind=kind, sources=[])
     plain = replace(options, lazy=False)
@@ -112,16 +115,18 @@ def _load_plain(
             raise _mixed(source.file, base_line, "_base_", path)
         if scope:
             _set_scope(loaded.values, scope)
-        _add_base(result, loaded, repeated=_refuse_repeated)
+        _add_base(result, loaded, repeated=_reject_repeated)
     if parsed.python is not None:
         names: dict[str, Any] = {}
         if base_names:
+            # A copy: whatever the code does to `_base_` leaves the base's own values alone.
             names[BASE_KEY] = BaseView(copy_containers(result.values))
         data, lines = run(parsed.python, names, parsed.substitution, options.execute)
     else:
         lines = _children(parsed)
     attacher = Attacher(source)
     own = attacher.root(_checked_root(data, source, lines), dict(lines))
+    # After marks are attached, so that a value of the base keeps the lines it has there.
     if parsed.substitution.uses:
         find = partial(base_value, result.values, file=source.file)
         parsed.substitution.resolve(own, find)
@@ -134,12 +139,12 @@ def _load_plain(
 def _load_base(
     path: str, options: Options, chain: Mapping[str, str], *, named_at: tuple[str, int, str]
 ) -> Loaded:
-    """Load a base; when it cannot be read, say where (file, line, key) it is named."""
+    """Load a base; if it cannot be read, add where (file, line, key) it is named to the error."""
     try:
         return load_file(path, options, chain)
     except (ConfigFileNotFoundError, ConfigFormatError, ConfigReadError) as error:
         if error.line or error.key_path:
-            raise  # the place is told already: it is a base of the base that cannot be read
+            raise  # the error has a place already: a base of the base cannot be read
         file, line, key = named_at
         message = f"{path}: {error.message}"
         raise type(error)(message, file=file, line=line, key_path=key) from error
@@ -151,7 +156,7 @@ def _children(parsed: Parsed) -> Mapping[object, Lines]:
 
 
 def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[Any, list[str], int]:
-    """Return the names of the bases and their line, and before them the data of JSON or YAML."""
+    """Return the data (None for Python), the names of the bases and the line they stand in."""
     if parsed.python is not None:
         node = parsed.python.base
         if node is None:
@@ -160,7 +165,7 @@ def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[A
         return None, names, node.lineno
     data = parsed.data
     if not isinstance(data, dict):
-        message = f"a config is a mapping of keys to values, not {type(data).__name__}"
+        message = f"a config must be a mapping of keys to values, got {type(data).__name__}"
         raise ConfigParseError(message, file=source.file, line=1)
     if BASE_KEY not in data:
         return data, [], 0
@@ -171,8 +176,8 @@ def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[A
     return rest, _base_names(base, source, line), line
 
 
-def _no_base_yet(use: Any) -> str:
-    raise ConfigParseError("_base_ cannot be made from values of the bases", line=use.line)
+def _no_base_yet(use: Use) -> str:
+    raise ConfigParseError("_base_ cannot use values of the bases", line=use.line)
 
 
 def _base_value(node: ast.expr, source: Source, options: Options) -> Any:
@@ -185,7 +190,8 @@ def _base_value(node: ast.expr, source: Source, options: Options) -> Any:
         try:
             return eval(code, {"__file__": os.path.abspath(source.file)})
         except Exception as error:
-            message = f"_base_ stands before all else, so it can only use literals: {error}"
+            # The bases are read first, so no statement of the file has run yet.
+            message = f"_base_ is read before the rest of the file; use literals only: {error}"
             raise ConfigParseError(message, file=source.file, line=node.lineno) from error
 
 
@@ -193,7 +199,7 @@ def _base_names(value: Any, source: Source, line: int) -> list[str]:
     names = [value] if isinstance(value, str) else value
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         return list(names)
-    message = f"_base_ is the name of a file or a list of names, not {value!r}"
+    message = f"_base_ must be a file name or a list of file names, got {value!r}"
     raise ConfigParseError(message, file=source.file, line=line)
 
 
@@ -220,20 +226,20 @@ def _add_base(
     result.notes.extend(loaded.notes)
 
 
-def _refuse_repeated(first: ConfigDict, second: ConfigDict, key: str) -> None:
-    one, other = marks_of(first)[key].origin(), marks_of(second)[key]
-    message = f"two bases have this key; it was also set at {one}. Keep it in one of them"
+def _reject_repeated(first: ConfigDict, second: ConfigDict, key: str) -> None:
+    one, other = origin_at(marks_of(first)[key]), marks_of(second)[key]
+    message = f"two bases set this key; it is also set at {one}. Keep it in one of them"
     raise error_at(ConfigKeyError, message, other, key)
 
 
 def _set_scope(value: Any, scope: str) -> None:
-    """Tell every dict that will be built that its type belongs to the package it came from."""
+    """Set ``_scope_`` in the outermost dicts with a type: the package that registers the type."""
     if isinstance(value, ConfigDict):
         if "type" in value:
             if SCOPE_KEY not in value:
                 dict.__setitem__(value, SCOPE_KEY, scope)
                 marks_of(value)[SCOPE_KEY] = marks_of(value)["type"]
-            return
+            return  # building a dict switches the scope for everything inside of it
         for item in dict.values(value):
             _set_scope(item, scope)
     elif isinstance(value, list | tuple):
@@ -270,12 +276,13 @@ def _load_lazy(
         if loaded.kind == "plain":
             raise _mixed(source.file, node.lineno, "read_base", path)
         loaded.values = _imported_names(node, loaded.values, source.file, path)
-        _add_base(result, loaded, repeated=_refuse_different)
+        _add_base(result, loaded, repeated=_reject_different)
     given = dict(dict.items(result.values))
     data, lines = run(python, dict(given), substitution, options.execute)
     root = ConfigDict()
     dict.update(root, _checked_root(data, source, lines))
     for key, value in data.items():
+        # The same object: the file left the imported name alone, so its lines are the base's.
         if key in given and value is given[key]:
             marks_of(root)[key] = marks_of(result.values)[key]
     result.values = Attacher(source).root(root, dict(lines))
@@ -285,10 +292,10 @@ def _load_lazy(
     return result
 
 
-def _refuse_different(first: ConfigDict, second: ConfigDict, key: str) -> None:
+def _reject_different(first: ConfigDict, second: ConfigDict, key: str) -> None:
     # Two bases may import the same third one: its names then arrive twice, with the same values.
     if dict.__getitem__(first, key) != dict.__getitem__(second, key):
-        _refuse_repeated(first, second, key)
+        _reject_repeated(first, second, key)
 
 
 def _imported_names(node: ast.ImportFrom, values: ConfigDict, file: str, base: str) -> ConfigDict:
