@@ -170,6 +170,23 @@ def test_misspelled_option_is_found() -> None:
     assert "did you mean 'optimizer'?" in problems[0].message
 
 
+def test_misspelled_option_is_reported_once() -> None:
+    def runner(randomness: dict[str, Any] | None = None) -> None: ...
+
+    cfg = Config({"randomness": {"seed": 1}})
+    options = parse_overrides(["randomness.sed=2", "randomnes.seed=3"])
+    cfg.merge_from_dict(options, origin="--cfg-options")
+    assert [(problem.key_path, problem.kind) for problem in cfg.check(resolve, root=runner)] == [
+        ("randomnes", "unknown key"),
+        ("randomness.sed", "unknown argument"),
+    ]
+    # Without the root, and with a resolver that returns None, the note of the merge is left.
+    assert [problem.key_path for problem in cfg.check(lambda *_: None)] == [
+        "randomness.sed",
+        "randomnes",
+    ]
+
+
 def test_top_level_keys_are_checked_against_the_root() -> None:
     def runner(
         model: dict[str, Any], work_dir: str, train_cfg: dict[str, Any] | None = None

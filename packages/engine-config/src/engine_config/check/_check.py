@@ -49,12 +49,21 @@ def find_problems(
     config: ConfigDict, notes: list[Note], resolve: Resolver, root: Callable[..., Any] | None
 ) -> Iterator[Problem]:
     """Yield the problems of the top level, of the merge, and of each dict in the config's order."""
-    if root is not None:
-        yield from _check_root(config, root)
+    at_root = [] if root is None else list(_check_root(config, root))
+    in_dicts = [
+        problem
+        for path, mark, value, scope in _dicts(config)
+        for problem in _check_dict(path, mark, value, resolve, scope=scope)
+    ]
+    # A misspelled option is noted when it is merged, before any signature is there: the check of
+    # the signature then finds the same mistake, and its message says more.
+    unknown = ("unknown key", "unknown argument")
+    found = {problem.key_path for problem in (*at_root, *in_dicts) if problem.kind in unknown}
+    yield from at_root
     for note in notes:
-        yield _problem(note.mark, note.key_path, note.message, note.kind)
-    for path, mark, value, scope in _dicts(config):
-        yield from _check_dict(path, mark, value, resolve, scope=scope)
+        if note.kind != "unknown key" or note.key_path not in found:
+            yield _problem(note.mark, note.key_path, note.message, note.kind)
+    yield from in_dicts
 
 
 def _dicts(config: ConfigDict) -> Iterator[tuple[str, Mark, ConfigDict, str]]:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-_NUMBER: Final = re.compile(
+# A text, which `re` compiles at its first use: most programs that import this package never parse
+# an option, and would wait for it.
+_NUMBER: Final = (
     r"[+-]?(?:\d+(?P<point>\.\d*)?|(?P<only>\.\d+))(?P<exponent>[eE][+-]?\d+)?"
-    r"|(?P<special>[+-]?(?:inf|infinity|nan))",
-    re.IGNORECASE,
+    r"|(?P<special>[+-]?(?:inf|infinity|nan))"
 )
 _WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "none": None}
 _PAIRS: Final = {"[": "]", "(": ")", "{": "}"}
@@ -57,7 +58,7 @@ def _scalar_or_brackets(text: str) -> Any:
 def _scalar(text: str) -> Any:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    match = _NUMBER.fullmatch(text)
+    match = re.fullmatch(_NUMBER, text, re.IGNORECASE)
     if match is None:
         return text
     if any(match[part] for part in ("point", "only", "exponent", "special")):
