@@ -15,8 +15,12 @@ class ConfigError(Exception):
         key_path: The dotted path of the key, or an empty string.
 
     Example:
-        >>> print(ConfigError("must not be empty", file="a.py", line=3, key_path="model.type"))
-        a.py:3: model.type: must not be empty
+        >>> from engine_config import Config
+        >>> try:
+        ...     cfg = Config.fromstring("lr = = 2", ".py")
+        ... except ConfigError as error:
+        ...     print(error.line, error.message)
+        1 invalid syntax
     """
 
     def __init__(

@@ -31,8 +31,13 @@ class Problem:
         kind: The kind of mistake.
 
     Example:
-        >>> print(Problem(file="a.py", line=2, key_path="lrr", message="no", kind="unknown key"))
-        a.py:2: lrr: no
+        >>> from engine_config import Config
+        >>> cfg = Config.fromstring("number = dict(type='complex', image=1)", ".py")
+        >>> (problem,) = cfg.check(lambda type_value, key_path: complex)
+        >>> print(problem)
+        <string>:1: number.image: complex has no argument 'image'; did you mean 'imag'?
+        >>> problem.kind
+        'unknown argument'
     """
 
     file: str

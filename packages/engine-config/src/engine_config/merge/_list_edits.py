@@ -94,6 +94,7 @@ class _Edit:
         self._after: list[list[tuple[Any, Mark]]] = [[] for _ in self._items]
 
     def apply(self, edit: ConfigDict) -> tuple[Any, Mark]:
+        # `_remove_` comes last, so that it wins over other edits of the same item.
         head = self._new(edit, "_prepend_")
         tail = self._new(edit, "_append_")
         for selector, value, mark in self._selected(edit, "_insert_"):
@@ -152,6 +153,7 @@ class _Edit:
         self._merger.merge(item, value, join(self._path, index))
 
     def _index(self, selector: Any) -> int:
+        # The type first: a YAML or command-line selector is a string, which may be either.
         found = [index for index, item in enumerate(self._items) if _has_type(item, selector)]
         if len(found) == 1:
             return found[0]
@@ -168,7 +170,7 @@ class _Edit:
             has = f"; their types are {', '.join(types)}" if types else ""
             message = f"none of the {len(self._items)} items is {selector!r}{has}"
             raise self._missing(message) from None
-        return index % len(self._items)
+        return index % len(self._items)  # a negative index counts from the end
 
     def _wrong(self, message: str, mark: Mark) -> Exception:
         return error_at(ConfigTypeError, message, mark, self._path)

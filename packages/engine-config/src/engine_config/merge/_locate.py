@@ -88,6 +88,8 @@ def _config_roots(package: str, file: str, line: int) -> list[str]:
     except (ImportError, ValueError, AttributeError):
         spec = None
     folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
+    # Packages built by the installation spec of the manual ship their configs in .mim, others in
+    # a folder or among their modules.
     inner = [os.path.join(".mim", "configs"), ".mim", "configs", ""]
     roots = [os.path.join(folder, part).rstrip(os.sep) for folder in folders for part in inner]
     if not roots:

@@ -43,6 +43,7 @@ def _dict_display(node: ast.Dict, names: dict[object, Lines]) -> Children:
 
 
 def _call(node: ast.Call, names: dict[object, Lines]) -> Children:
+    # Only these calls have their keys in the text; the value of any other function is unknown.
     if not (isinstance(node.func, ast.Name) and node.func.id in ("dict", "ConfigDict")):
         return None
     children: dict[object, Lines] = {}
@@ -71,6 +72,7 @@ def _sequence(node: ast.List | ast.Tuple, names: dict[object, Lines]) -> Childre
 
 
 def _name(node: ast.Name, names: dict[object, Lines]) -> Children:
+    # The children are shared and not copied: that is what makes changes by one name show by others.
     known = names.get(node.id)
     return known.children if known else None
 
@@ -112,7 +114,7 @@ def _key(node: ast.Subscript | ast.Attribute) -> tuple[bool, object]:
     try:
         return True, ast.literal_eval(node.slice)
     except (ValueError, TypeError):
-        return False, None
+        return False, None  # a key that is calculated
 
 
 def _assign(node: ast.Assign, names: dict[object, Lines]) -> None:

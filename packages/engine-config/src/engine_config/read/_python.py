@@ -92,7 +92,7 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
         raise ConfigParseError(error.msg, file=file, line=error.lineno or 0) from error
     # The parser raises ValueError for null bytes, and the others for deep nesting.
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        if isinstance(error, ConfigError):
+        if isinstance(error, ConfigError):  # ConfigParseError is a ValueError too
             raise
         message = str(error) or "it is nested too deeply to be parsed"
         raise ConfigParseError(message, file=file) from error
@@ -201,6 +201,8 @@ class _Constants(ast.NodeTransformer):
         if use is None or use.base is not None:
             return node
         value = self._substitution.value_of(use)
+        # A value such as [1, 2] is an expression of several nodes, and compile() needs the line of
+        # each.
         expression = ast.parse(repr(value), mode="eval").body
         for part in ast.walk(expression):
             ast.copy_location(part, node)
@@ -235,6 +237,7 @@ class _Instrument:
         changed: dict[str, Any] = {}
         for field, value in ast.iter_fields(node):
             if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+                # A loop sets its variable anew in each round, so the loop is recorded inside.
                 first = [self._record(node)] if isinstance(node, ast.For) else []
                 changed[field] = [*first, *self.statements(value)]
             elif isinstance(value, list) and field in ("handlers", "cases"):
@@ -251,6 +254,7 @@ def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) 
         if not isinstance(node, ast.Import | ast.ImportFrom) or not (
             is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
         ):
+            # `read_base` is left out: it would be a function among the values.
             if not (isinstance(node, ast.ImportFrom) and node.module in OURS):
                 result.append(node)
             continue
@@ -292,6 +296,7 @@ def run(
     space = {
         **names,
         "__builtins__": __builtins__,
+        # Not "__main__": a block for scripts must not run when the config is read.
         "__file__": os.path.abspath(config.file),
         "__name__": "__engine_config__",
         _LAZY: config.stand_ins,
@@ -305,6 +310,7 @@ def run(
 
 
 def _kept(names: Mapping[str, Any], inner: set[str], explicit: frozenset[object]) -> dict[str, Any]:
+    # Names with two underscores are Python's, or of the code added here.
     return {
         key: value
         for key, value in names.items()
@@ -327,6 +333,7 @@ def _execute(config: PythonConfig, space: dict[str, Any]) -> None:
                 line = trace.tb_lineno
             trace = trace.tb_next
         message = f"{type(error).__name__}: {error}"
+        # The usual mistake: a key of the base is not a name in this file.
         if isinstance(error, NameError) and error.name in space.get("_base_", ()):
             message = f"{message} here, but in the base: write _base_.{error.name}"
         raise ConfigExecutionError(message, file=config.file, line=line) from error

@@ -56,6 +56,7 @@ class Substitution:
 
     def constant(self, text: str) -> str:
         """Return a string of the config with file and environment variables filled in."""
+        # Values of the bases are left for `resolve`: they are known only after the merge.
         for name, use in self.uses.items():
             if use.base is None and name in text:
                 text = text.replace(name, self.text_of(use))
@@ -133,6 +134,7 @@ class BaseReference:
         )
 
     def __getattr__(self, name: str) -> Any:
+        # Python asks for special names on its own account, as when it copies an object.
         if name.startswith("__"):
             raise AttributeError(name)
         return self._reject()
@@ -162,11 +164,14 @@ def substitute(
     while prefix in text:
         prefix = f"_{prefix}"
     variables = _file_variables(path) if file_variables else {}
+    # JSON has no names, so a bare use must become a string; whether it is bare depends on the
+    # strings around it.
     strings = [match.span() for match in _JSON_STRING.finditer(text)] if is_json else []
     uses: dict[str, Use] = {}
 
     def replace(match: re.Match[str]) -> str:
         line = text.count("\n", 0, match.start()) + 1
+        # Switched off by an argument of `Config.fromfile`: the text stays as it is.
         if (match["file"] and match["file"] not in variables) or (match["env"] and not environment):
             return match[0]
         value = _environment(match) if match["env"] else variables.get(match["file"] or "", "")
@@ -224,6 +229,7 @@ def base_value(base: ConfigDict, use: Use, file: str) -> Any:
     value: Any = base
     for name in (use.base or "").split("."):
         try:
+            # Past ConfigDict, which would import a lazy name.
             raw = dict.__getitem__(value, name) if isinstance(value, dict) else value[int(name)]
         except (KeyError, IndexError, ValueError, TypeError):
             keys = ", ".join(map(str, value)) if isinstance(value, dict) else "no keys"

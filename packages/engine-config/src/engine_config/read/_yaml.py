@@ -92,7 +92,7 @@ def _reject_depth(text: str, file: str) -> None:
             depth -= 1
 
 
-def _reject_repeated(node: Any, file: str, done: set[int]) -> None:
+def _reject_repeated(node: yaml.Node | None, file: str, done: set[int]) -> None:
     """Raise for a mapping with the same key twice, of which PyYAML silently keeps the last."""
     # An alias is the same node again: without `done` nested aliases would take exponential time.
     if id(node) in done or not isinstance(node, yaml.CollectionNode):
@@ -112,7 +112,7 @@ def _reject_repeated(node: Any, file: str, done: set[int]) -> None:
         lines[name] = line
 
 
-def _lines(node: Any, known: dict[int, Lines]) -> Lines | None:
+def _lines(node: yaml.Node | None, known: dict[int, Lines]) -> Lines | None:
     if node is None:
         return None
     if id(node) in known:
@@ -131,7 +131,7 @@ def _lines(node: Any, known: dict[int, Lines]) -> Lines | None:
     return lines
 
 
-def _key(node: Any) -> object:
+def _key(node: yaml.Node) -> object:
     if node.tag == "tag:yaml.org,2002:int":
         try:
             return int(node.value)
