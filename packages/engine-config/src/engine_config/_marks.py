@@ -66,12 +66,18 @@ class Mark:
 NOWHERE: Final = Mark(Source("", ""), 0)  # of a value whose place is unknown
 
 _program_sources: dict[str, Source] = {}
+_PACKAGE: Final = "engine_config"
+_ROOMS: Final = "engine_config."
 
 
 def caller_mark() -> Mark:
     """Return a mark for the line of the program that called into this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_ours(frame):
+    while frame is not None:
+        # By name and not by path: a path costs a look at the disk for every key that is set.
+        package = frame.f_globals.get("__package__") or ""
+        if package != _PACKAGE and not package.startswith(_ROOMS):
+            break
         frame = frame.f_back
     if frame is None:
         return Mark(Source("<program>", ""), 0)
@@ -81,12 +87,6 @@ def caller_mark() -> Mark:
         # setdefault, as another thread may have added it: marks of one file share their source.
         source = _program_sources.setdefault(file, Source(file, ""))
     return Mark(source, frame.f_lineno)
-
-
-def _is_ours(frame: FrameType) -> bool:
-    package = frame.f_globals.get("__package__") or ""
-    # By name and not by path: a path costs a look at the disk for every key that is set.
-    return package == __package__ or package.startswith(f"{__package__}.")
 
 
 def error_at(kind: type[_Error], message: str, mark: Mark, path: str) -> _Error:
