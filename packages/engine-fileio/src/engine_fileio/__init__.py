@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from engine_fileio import backends as _backends
 from engine_fileio._atomic import atomic_write
 from engine_fileio._client import FileClient
 from engine_fileio._errors import (
@@ -38,10 +37,11 @@ from engine_fileio._load_dump import dump, load
 from engine_fileio.backends import (
     BaseStorageBackend,
     HardDiskBackend,
-    LocalBackend,
     get_file_backend,
     register_backend,
 )
+from engine_fileio.backends._table import class_named as _class_named
+from engine_fileio.backends._table import class_names as _class_names
 from engine_fileio.handlers import (
     BaseFileHandler,
     JsonHandler,
@@ -51,30 +51,16 @@ from engine_fileio.handlers import (
 )
 
 if TYPE_CHECKING:
-    from engine_fileio.backends import (
-        FsspecBackend,
-        HTTPBackend,
-        LmdbBackend,
-        MemcachedBackend,
-        PetrelBackend,
-        S3Backend,
-    )
+    from engine_fileio.backends._classes import *  # noqa: F403  # static names of the table's rows
 
 __all__ = [
     "BaseFileHandler",
     "BaseStorageBackend",
     "FileClient",
-    "FsspecBackend",
-    "HTTPBackend",
     "HardDiskBackend",
     "JsonHandler",
-    "LmdbBackend",
-    "LocalBackend",
-    "MemcachedBackend",
     "OperationNotSupported",
-    "PetrelBackend",
     "PickleHandler",
-    "S3Backend",
     "StorageError",
     "StorageUnavailable",
     "UntrustedDataError",
@@ -108,10 +94,10 @@ __all__ = [
     "remove",
     "rmtree",
 ]
+__all__ += _class_names()
+__all__.sort()
 
 
 def __getattr__(name: str) -> Any:
-    # Back ends other than the local one are imported when they are first used.
-    if name not in _backends.LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_backends, name)
+    # All backends but the local one are imported on first use.
+    return _class_named(name, __name__)

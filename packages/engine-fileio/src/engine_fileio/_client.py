@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from engine_fileio._paths import StrPath, prefix_of
 from engine_fileio.backends._base import BaseStorageBackend, Suffix
 from engine_fileio.backends._local import LocalBackend
-from engine_fileio.backends._table import (
+from engine_fileio.backends._registry import (
     BackendT,
     backend_class,
     frozen,

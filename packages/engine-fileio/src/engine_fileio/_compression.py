@@ -2,11 +2,12 @@
 
 import gzip
 import zlib
+from types import ModuleType
 from typing import Any, Literal
 
 from engine_fileio._errors import StorageError
 from engine_fileio._paths import StrPath, base_name, shown
-from engine_fileio._require import require
+from engine_utils import import_extra
 
 Compression = Literal["gz", "zst"]
 
@@ -27,7 +28,7 @@ def compress(data: bytes, kind: Compression) -> bytes:
     """Compress ``data``; equal data gives equal bytes, as no time is stored."""
     if kind == "gz":
         return gzip.compress(data, mtime=0)
-    compressed: bytes = require("zstandard").ZstdCompressor().compress(data)
+    compressed: bytes = _zstandard().ZstdCompressor().compress(data)
     return compressed
 
 
@@ -46,7 +47,7 @@ def decompress(data: bytes, kind: Compression, path: StrPath) -> bytes:
 
 
 def _unpack_zstd(data: bytes) -> bytes:
-    zstandard = require("zstandard")
+    zstandard = _zstandard()
     found, rest = bytearray(), data
     while rest:
         frame: Any = zstandard.ZstdDecompressor().decompressobj()
@@ -58,3 +59,7 @@ def _unpack_zstd(data: bytes) -> bytes:
             raise EOFError("it ends within a frame")
         rest = frame.unused_data
     return bytes(found)
+
+
+def _zstandard() -> ModuleType:
+    return import_extra("zstandard", install="engine-fileio[zstd]", purpose="a .zst file")

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine_fileio._paths import StrPath, shown
 from engine_fileio.backends._base import BaseStorageBackend, Suffix
-from engine_fileio.backends._table import get_file_backend, known_prefix
+from engine_fileio.backends._registry import get_file_backend, known_prefix
 from engine_fileio.backends._transfer import Progress, counted
 
 Arguments = Mapping[str, Any] | None

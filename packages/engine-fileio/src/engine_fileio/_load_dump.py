@@ -10,7 +10,7 @@ from engine_fileio._compression import compress, decompress, format_of
 from engine_fileio._paths import StrPath, base_name
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._local import LocalBackend
-from engine_fileio.backends._table import get_file_backend
+from engine_fileio.backends._registry import get_file_backend
 from engine_fileio.handlers._base import BaseFileHandler
 from engine_fileio.handlers._table import handler_of
 

@@ -1,48 +1,23 @@
-"""The storage back ends and the table that finds them by name and prefix.
+"""The storage backends, found by name or by URI prefix through one table.
 
-All but the local one are imported when they are first used.
+All but the local one are imported on first use.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engine_fileio.backends._base import BaseStorageBackend
-from engine_fileio.backends._local import HardDiskBackend, LocalBackend
-from engine_fileio.backends._table import get_file_backend, register_backend
+from engine_fileio.backends._local import HardDiskBackend
+from engine_fileio.backends._registry import get_file_backend, register_backend
+from engine_fileio.backends._table import class_named as _class_named
+from engine_fileio.backends._table import class_names as _class_names
 
 if TYPE_CHECKING:
-    from engine_fileio.backends._fsspec import FsspecBackend
-    from engine_fileio.backends._http import HTTPBackend
-    from engine_fileio.backends._lmdb import LmdbBackend
-    from engine_fileio.backends._memcached import MemcachedBackend
-    from engine_fileio.backends._petrel import PetrelBackend
-    from engine_fileio.backends._s3 import S3Backend
+    from engine_fileio.backends._classes import *  # noqa: F403  # static names of the table's rows
 
-__all__ = [
-    "BaseStorageBackend",
-    "FsspecBackend",
-    "HTTPBackend",
-    "HardDiskBackend",
-    "LmdbBackend",
-    "LocalBackend",
-    "MemcachedBackend",
-    "PetrelBackend",
-    "S3Backend",
-    "get_file_backend",
-    "register_backend",
-]
-
-LAZY = {
-    "FsspecBackend": "_fsspec",
-    "HTTPBackend": "_http",
-    "LmdbBackend": "_lmdb",
-    "MemcachedBackend": "_memcached",
-    "PetrelBackend": "_petrel",
-    "S3Backend": "_s3",
-}
+__all__ = ["BaseStorageBackend", "HardDiskBackend", "get_file_backend", "register_backend"]
+__all__ += _class_names()
+__all__.sort()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{LAZY[name]}"), name)
+    return _class_named(name, __name__)

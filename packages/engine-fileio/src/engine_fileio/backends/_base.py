@@ -11,6 +11,7 @@ from typing import BinaryIO, NoReturn
 from engine_fileio._atomic import atomic_write
 from engine_fileio._errors import OperationNotSupported
 from engine_fileio._paths import StrPath, base_name, check_listed, shown, uri_of
+from engine_fileio.backends._keys import Entry
 from engine_fileio.backends._transfer import Progress, run_parallel
 
 Suffix = str | tuple[str, ...] | None
@@ -21,9 +22,9 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     A subclass must have ``get`` and ``get_text``. What else it defines of ``put``, ``exists``,
     ``isfile``, ``isdir``, ``list_dir_or_file`` and ``remove`` decides which of the derived
-    operations work; the others raise `OperationNotSupported`, which names back end and operation.
-    Three hooks make transfers stream instead of passing through memory: ``_download``,
-    ``_upload`` and ``_copy``.
+    operations work. The others raise `OperationNotSupported`, which names backend and operation.
+    Our backends define ``_entries`` instead of ``list_dir_or_file``, and three hooks that make
+    transfers stream instead of passing through memory: ``_download``, ``_upload`` and ``_copy``.
 
     Example:
         >>> class Shouting(BaseStorageBackend):
@@ -92,8 +93,25 @@ class BaseStorageBackend(metaclass=ABCMeta):
         suffix: Suffix = None,
         recursive: bool = False,
     ) -> Iterator[str]:
-        """Iterate over folders and files in ``dir_path``, as paths relative to it."""
-        self._refuse("list_dir_or_file")
+        """Iterate over folders and files in ``dir_path``, as paths relative to it.
+
+        Args:
+            dir_path: The folder.
+            list_dir: Whether to yield folders.
+            list_file: Whether to yield files.
+            suffix: Yield only files that end with this string, or one of these, and no folders.
+            recursive: Whether to descend into folders.
+
+        Raises:
+            FileNotFoundError: The folder does not exist.
+            NotADirectoryError: ``dir_path`` is a file, where the storage has folders of its own.
+        """
+        folders = list_dir and suffix is None
+        return (
+            name
+            for name, is_folder in self._entries(dir_path, recursive)
+            if (folders if is_folder else list_file) and (suffix is None or name.endswith(suffix))
+        )
 
     def generate_presigned_url(
         self, url: str, client_method: str = "get_object", expires_in: int = 3600
@@ -224,6 +242,10 @@ class BaseStorageBackend(metaclass=ABCMeta):
             workers=self._workers,
         )
 
+    def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
+        """Yield each folder and file in ``dir_path``, a folder before what it holds."""
+        self._refuse("list_dir_or_file")
+
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
         """Write the content of ``filepath`` to an open local file."""
         file.write(self.get(filepath))
@@ -247,6 +269,12 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     def _files_of(self, folder: StrPath) -> Iterator[str]:
         return map(check_listed, self.list_dir_or_file(folder, list_dir=False, recursive=True))
+
+    def _no_file(self, filepath: StrPath) -> OSError:
+        """Return the error of an operation on a file where there is none."""
+        if self._is_folder(filepath):
+            return IsADirectoryError(f"{shown(filepath)!r} is a folder; use rmtree")
+        return FileNotFoundError(f"{shown(filepath)!r} does not exist")
 
     def _new_folder(self, dst: StrPath) -> None:
         try:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine_fileio._paths import StrPath, prefix_of, resolve_dots, shown, uri_of
-from engine_fileio._require import require
-from engine_fileio.backends._base import BaseStorageBackend, Suffix
-from engine_fileio.backends._keys import level_of, tree_of
-from engine_fileio.backends._local import wanted
+from engine_fileio.backends._base import BaseStorageBackend
+from engine_fileio.backends._keys import Entry, entries_of
+from engine_fileio.backends._table import import_library
 
 _CHUNK = 1 << 20
 
@@ -72,10 +71,8 @@ class FsspecBackend(BaseStorageBackend):
     def remove(self, filepath: StrPath) -> None:
         """Delete a file; FileNotFoundError and IsADirectoryError as for ``os.remove``."""
         system, path = self._open(filepath)
-        if system.isdir(path):
-            raise IsADirectoryError(f"{shown(filepath)!r} is a folder; use rmtree")
-        if not system.exists(path):
-            raise FileNotFoundError(f"{shown(filepath)!r} does not exist")
+        if system.isdir(path) or not system.exists(path):
+            raise self._no_file(filepath)
         system.rm_file(path)
 
     def rmtree(self, dir_path: StrPath) -> None:
@@ -85,21 +82,9 @@ class FsspecBackend(BaseStorageBackend):
             raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
         system.rm(path, recursive=True)
 
-    def list_dir_or_file(
-        self,
-        dir_path: StrPath,
-        list_dir: bool = True,
-        list_file: bool = True,
-        suffix: Suffix = None,
-        recursive: bool = False,
-    ) -> Iterator[str]:
-        """Iterate over folders and files in ``dir_path``, as paths relative to it.
-
-        Raises:
-            FileNotFoundError: There is no such folder.
-        """
+    def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
         system, path = self._open(dir_path)
-        system.invalidate_cache(path)  # another process may have written since the last look
+        system.invalidate_cache(path)  # another process may have written since the last listing
         if not system.isdir(path):
             raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
         found = system.find(path, maxdepth=None if recursive else 1, withdirs=True, detail=True)
@@ -109,11 +94,7 @@ class FsspecBackend(BaseStorageBackend):
             for name, entry in sorted(found.items())
             if name.startswith(prefix)
         )
-        return (
-            name
-            for name, is_folder in (tree_of if recursive else level_of)(keys, prefix)
-            if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix)
-        )
+        return entries_of(keys, prefix, recursive=recursive)
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
         system, path = self._open(filepath)
@@ -141,7 +122,7 @@ class FsspecBackend(BaseStorageBackend):
             # the first part is a bucket or a host, which a path must not leave; empty before "/"
             top = rest.split("/")[0]
             uri = f"{scheme}://{'' if top else '/'}{resolve_dots(rest, root=top)}"
-        system, inner = require("fsspec.core").url_to_fs(uri, **self._options)
+        system, inner = import_library("fsspec", "fsspec.core").url_to_fs(uri, **self._options)
         if create_folder and "/" in inner.strip("/"):
             system.makedirs(inner.rpartition("/")[0], exist_ok=True)
         return system, inner

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, base_name, shown, uri_of
-from engine_fileio._require import require
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._per_process import PerProcess
+from engine_fileio.backends._table import import_library
 
 if TYPE_CHECKING:
     import requests
@@ -161,7 +161,7 @@ class HTTPBackend(BaseStorageBackend):
         )
 
     def _open_session(self) -> "requests.Session":
-        library = require("requests")
+        library = import_library("http", "requests")
         session: requests.Session = library.Session()
         session.headers.update(self._headers)
         adapter = library.adapters.HTTPAdapter(pool_maxsize=self._workers)
@@ -203,7 +203,7 @@ class _Part:
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
     """Turn the errors of requests into ours, without the URL that they quote."""
-    errors = require("requests").exceptions
+    errors = import_library("http", "requests").exceptions
     try:
         yield
     except (errors.InvalidURL, errors.MissingSchema, errors.InvalidSchema) as error:

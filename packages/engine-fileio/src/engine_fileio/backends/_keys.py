@@ -27,6 +27,13 @@ def tree_of(keys: Iterable[str], prefix: str) -> Iterator[Entry]:
             yield name, False
 
 
-def level_of(keys: Iterable[str], prefix: str) -> Iterator[Entry]:
-    """Yield what lies directly in a folder, of all keys that begin with ``prefix``."""
-    return ((name, is_folder) for name, is_folder in tree_of(keys, prefix) if "/" not in name)
+def entries_of(keys: Iterable[str], prefix: str, *, recursive: bool) -> Iterator[Entry]:
+    """Yield the files and folders that keys with one prefix make.
+
+    Args:
+        keys: The keys that begin with ``prefix``, those of one folder in a row.
+        prefix: The folder, ending in a slash, or an empty string for the root.
+        recursive: Whether to yield what lies in folders below.
+    """
+    found = tree_of(keys, prefix)
+    return found if recursive else (entry for entry in found if "/" not in entry[0])

@@ -9,10 +9,9 @@ from weakref import WeakValueDictionary
 
 from engine_fileio._errors import OperationNotSupported, StorageError
 from engine_fileio._paths import StrPath, uri_of
-from engine_fileio._require import require
-from engine_fileio.backends._base import BaseStorageBackend, Suffix
-from engine_fileio.backends._keys import as_folder, level_of, tree_of
-from engine_fileio.backends._local import wanted
+from engine_fileio.backends._base import BaseStorageBackend
+from engine_fileio.backends._keys import Entry, as_folder, entries_of
+from engine_fileio.backends._table import import_library
 
 T = TypeVar("T")
 
@@ -109,11 +108,8 @@ class LmdbBackend(BaseStorageBackend):
             FileNotFoundError: There is no such key.
             IsADirectoryError: Keys lie under this name; ``rmtree`` deletes those.
         """
-        if self._change("remove", lambda transaction: transaction.delete(_key(filepath))):
-            return
-        if self.isdir(filepath):
-            raise IsADirectoryError(f"{uri_of(filepath)!r} is a folder of keys; use rmtree")
-        raise self._missing(filepath)
+        if not self._change("remove", lambda transaction: transaction.delete(_key(filepath))):
+            raise self._no_file(filepath)
 
     def rmtree(self, dir_path: StrPath) -> None:
         """Delete all keys in a folder, in one transaction."""
@@ -122,28 +118,12 @@ class LmdbBackend(BaseStorageBackend):
             raise self._missing(dir_path)
         self._change("rmtree", lambda writer: [writer.delete(_key(name)) for name in names])
 
-    def list_dir_or_file(
-        self,
-        dir_path: StrPath,
-        list_dir: bool = True,
-        list_file: bool = True,
-        suffix: Suffix = None,
-        recursive: bool = False,
-    ) -> Iterator[str]:
-        """Iterate over folders and keys in ``dir_path``, as paths relative to it, sorted.
-
-        Raises:
-            FileNotFoundError: No key lies under ``dir_path``.
-        """
+    def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
         prefix = as_folder(uri_of(dir_path))
         names = self._keys(prefix)
         if prefix and not names:
             raise self._missing(dir_path)
-        return (
-            name
-            for name, is_folder in (tree_of if recursive else level_of)(names, prefix)
-            if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix)
-        )
+        return entries_of(names, prefix, recursive=recursive)
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
         with self._begin(buffers=True) as transaction:
@@ -174,7 +154,7 @@ class LmdbBackend(BaseStorageBackend):
             raise OperationNotSupported(
                 self.name, operation, "the database is open for reading; pass readonly=False"
             )
-        library = require("lmdb")
+        library = import_library("lmdb", "lmdb")
         try:
             with self._begin(write=True) as transaction:
                 return change(transaction)
@@ -235,7 +215,7 @@ class _Environment:
         self._changed.release()
 
     def _open(self) -> Any:
-        library = require("lmdb")
+        library = import_library("lmdb", "lmdb")
         if self.options["readonly"] and not os.path.exists(self.path):
             raise FileNotFoundError(f"there is no LMDB database {self.path!r}")
         try:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from engine_fileio._atomic import atomic_write, is_partial
 from engine_fileio._paths import StrPath
-from engine_fileio.backends._base import BaseStorageBackend, Suffix
+from engine_fileio.backends._base import BaseStorageBackend
+from engine_fileio.backends._keys import Entry
 from engine_fileio.backends._transfer import Progress, run_parallel
 
 _CHUNK = 1 << 20
@@ -136,31 +137,11 @@ class LocalBackend(BaseStorageBackend):
             return super().copy_if_symlink_fails(src, dst)
         return True
 
-    def list_dir_or_file(
-        self,
-        dir_path: StrPath,
-        list_dir: bool = True,
-        list_file: bool = True,
-        suffix: Suffix = None,
-        recursive: bool = False,
-    ) -> Iterator[str]:
-        """Iterate over folders and files in ``dir_path``, as paths relative to it.
-
-        A ``suffix`` (or several) keeps only the files that end with it, and no folders. Names are
-        sorted within each folder, links are followed, and files that ``atomic_write`` is still
-        filling are not shown.
-
-        Raises:
-            NotADirectoryError: ``dir_path`` is not a folder.
-            FileNotFoundError: ``dir_path`` does not exist.
-        """
+    def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
         root = os.fspath(_local(dir_path))
-        os.scandir(root).close()  # a wrong folder is an error here, not at the first use
-        return (
-            name
-            for name, is_folder in _walk(root, recursive=recursive)
-            if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix)
-        )
+        # A generator would raise at its first step. A wrong folder is an error of this call.
+        os.scandir(root).close()
+        return _walk(root, recursive=recursive)
 
     def remove(self, filepath: StrPath) -> None:
         """Delete a file.
@@ -171,7 +152,7 @@ class LocalBackend(BaseStorageBackend):
         """
         path = _local(filepath)
         if os.path.isdir(path) and not os.path.islink(path):
-            raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; use rmtree")
+            raise self._no_file(path)
         os.remove(path)
 
     def rmtree(self, dir_path: StrPath) -> None:
@@ -200,13 +181,6 @@ HardDiskBackend = LocalBackend
 """The old name of `LocalBackend`."""
 
 
-def wanted(name: str, is_folder: bool, *, list_dir: bool, list_file: bool, suffix: Suffix) -> bool:
-    """Tell whether a listing with these arguments shows ``name``."""
-    if is_folder:
-        return list_dir and suffix is None
-    return list_file and (suffix is None or name.endswith(suffix))
-
-
 def _local(path: StrPath) -> StrPath:
     if isinstance(path, str) and path.startswith("file://"):
         return path.removeprefix("file://")
@@ -219,7 +193,7 @@ def _walk(
     recursive: bool,
     relative: str = "",
     above: frozenset[tuple[int, int]] = frozenset(),
-) -> Iterator[tuple[str, bool]]:
+) -> Iterator[Entry]:
     """Yield (relative path, is a folder) of all in ``root``, each folder before its files."""
     here = os.stat(os.path.join(root, relative))
     above |= {(here.st_dev, here.st_ino)}

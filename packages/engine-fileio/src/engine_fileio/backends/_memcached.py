@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, uri_of
-from engine_fileio._require import require
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._per_process import PerProcess
+from engine_fileio.backends._table import import_library
 
 _PORT = 11211
 _LONGEST_KEY = 250
@@ -115,7 +115,7 @@ class MemcachedBackend(BaseStorageBackend):
 
     @contextlib.contextmanager
     def _errors(self, filepath: StrPath, size: str = "") -> Iterator[None]:
-        errors = require("pymemcache.exceptions")
+        errors = import_library("memcached", "pymemcache.exceptions")
         try:
             yield
         except (OSError, errors.MemcacheError) as error:
@@ -146,7 +146,9 @@ class MemcachedBackend(BaseStorageBackend):
     def _open_client(self) -> Any:
         options = {"connect_timeout": 5.0, "timeout": 10.0, **self._options}
         servers = [_address(server) for server in self._servers]
-        return require("pymemcache.client.hash").HashClient(servers, use_pooling=True, **options)
+        return import_library("memcached", "pymemcache.client.hash").HashClient(
+            servers, use_pooling=True, **options
+        )
 
 
 def _read_servers(source: StrPath | Sequence[str]) -> list[str]:

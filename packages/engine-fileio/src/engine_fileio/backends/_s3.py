@@ -9,15 +9,14 @@ from typing import Any, BinaryIO
 
 from engine_fileio._errors import StorageError
 from engine_fileio._paths import StrPath, shown
-from engine_fileio._require import require
-from engine_fileio.backends._base import BaseStorageBackend, Suffix
-from engine_fileio.backends._keys import as_folder
-from engine_fileio.backends._local import wanted
+from engine_fileio.backends._base import BaseStorageBackend
+from engine_fileio.backends._keys import Entry, as_folder
 from engine_fileio.backends._per_process import PerProcess
 from engine_fileio.backends._s3_address import S3Connection, S3Object, locate
 from engine_fileio.backends._s3_download import Download
 from engine_fileio.backends._s3_errors import storage_errors
 from engine_fileio.backends._s3_listing import all_keys, folder_entries, tree_entries
+from engine_fileio.backends._table import import_library
 from engine_fileio.backends._transfer import run_parallel
 
 _PART = 8 << 20  # bytes; larger objects travel in parts of this size
@@ -143,10 +142,9 @@ class S3Backend(BaseStorageBackend):
             IsADirectoryError: It is a folder; ``rmtree`` deletes those.
         """
         where = self._locate(filepath)
+        # S3 answers a deletion of what does not exist with success.
         if not self.isfile(filepath):
-            if self.isdir(filepath):
-                raise IsADirectoryError(f"{shown(filepath)!r} is a folder; use rmtree")
-            raise FileNotFoundError(f"{shown(filepath)!r} does not exist")
+            raise self._no_file(filepath)
         with storage_errors(filepath):
             self._client(where).delete_object(Bucket=where.bucket, Key=where.key)
 
@@ -171,33 +169,6 @@ class S3Backend(BaseStorageBackend):
 
         run_parallel(delete, batches, workers=self._workers)
 
-    def list_dir_or_file(
-        self,
-        dir_path: StrPath,
-        list_dir: bool = True,
-        list_file: bool = True,
-        suffix: Suffix = None,
-        recursive: bool = False,
-    ) -> Iterator[str]:
-        """Iterate over folders and objects under ``dir_path``, as paths relative to it.
-
-        A recursive listing asks for several folders at once.
-
-        Raises:
-            FileNotFoundError: No key lies under ``dir_path``; raised at the first step.
-        """
-        where = self._locate(dir_path)
-        place = (self._client(where), where.bucket, as_folder(where.key))
-        found = tree_entries(*place, workers=self._workers) if recursive else folder_entries(*place)
-        empty = True
-        with storage_errors(dir_path):
-            for name, is_folder in found:
-                empty = False
-                if wanted(name, is_folder, list_dir=list_dir, list_file=list_file, suffix=suffix):
-                    yield name
-        if empty and not self.isdir(dir_path):
-            raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
-
     def generate_presigned_url(
         self,
         url: str,
@@ -220,6 +191,19 @@ class S3Backend(BaseStorageBackend):
                 ExpiresIn=expires_in,
             )
         return signed
+
+    def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
+        where = self._locate(dir_path)
+        place = (self._client(where), where.bucket, as_folder(where.key))
+        found = tree_entries(*place, workers=self._workers) if recursive else folder_entries(*place)
+        empty = True
+        with storage_errors(dir_path):
+            for entry in found:
+                empty = False
+                yield entry
+        # An empty bucket is a folder, and an empty prefix is not.
+        if empty and not self.isdir(dir_path):
+            raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
         where = self._locate(filepath)
@@ -257,7 +241,7 @@ class S3Backend(BaseStorageBackend):
         with storage_errors(src):
             try:
                 self._client(target).copy_object(CopySource=origin, **place)
-            except require("botocore.exceptions").ClientError as error:
+            except import_library("s3", "botocore.exceptions").ClientError as error:
                 if error.response["Error"]["Code"] not in _COPIED_IN_PARTS:
                     raise
                 self._client(target).copy(CopySource=origin, **place)
@@ -289,7 +273,7 @@ class S3Backend(BaseStorageBackend):
 
     def _open_client(self, cluster: str | None) -> Any:
         connection = self._connection_of(cluster)
-        config = require("botocore.config")
+        config = import_library("s3", "botocore.config")
         settings: dict[str, Any] = {
             "max_pool_connections": self._workers + _TRANSFERS_AT_ONCE * _TRANSFER_THREADS,
             "retries": {"mode": "standard", "total_max_attempts": self._retries + 1},
@@ -297,7 +281,7 @@ class S3Backend(BaseStorageBackend):
             "read_timeout": self._timeout,
         }
         if connection.anonymous:
-            settings["signature_version"] = require("botocore").UNSIGNED
+            settings["signature_version"] = import_library("s3", "botocore").UNSIGNED
         if connection.endpoint_url:
             # other stores seldom answer to bucket.host names
             settings["s3"] = {"addressing_style": "path"}
@@ -314,7 +298,7 @@ class S3Backend(BaseStorageBackend):
 
 
 def _open_session(profile_name: str | None) -> Any:
-    return require("boto3").session.Session(profile_name=profile_name)
+    return import_library("s3", "boto3").session.Session(profile_name=profile_name)
 
 
 # A session takes a second to read its tables, and is not made for several threads at once.
@@ -325,7 +309,7 @@ _in_parts = PerProcess(functools.partial(threading.BoundedSemaphore, _TRANSFERS_
 
 
 def _transfer_config() -> Any:
-    return require("boto3.s3.transfer").TransferConfig(
+    return import_library("s3", "boto3.s3.transfer").TransferConfig(
         multipart_threshold=_PART,
         multipart_chunksize=_PART,
         max_concurrency=_TRANSFER_THREADS,

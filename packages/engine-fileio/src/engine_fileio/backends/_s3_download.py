@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
-from engine_fileio._require import require
 from engine_fileio.backends._s3_address import S3Object
+from engine_fileio.backends._table import import_library
 from engine_fileio.backends._transfer import run_parallel
 
 _ATTEMPTS = 5
@@ -73,7 +73,7 @@ class Download:
                     range(0, size, self.part),
                     workers=self.threads,
                 )
-        except require("botocore.exceptions").ClientError as error:
+        except import_library("s3", "botocore.exceptions").ClientError as error:
             if error.response["Error"]["Code"] not in ("412", "PreconditionFailed"):
                 raise
             return False
@@ -98,7 +98,7 @@ class Download:
 
     def _receive(self, body: Any, place: int) -> bool:
         """Write an answer to ``place`` in the file; False if it broke off."""
-        broken = require("botocore.exceptions")
+        broken = import_library("s3", "botocore.exceptions")
         with contextlib.closing(body):
             try:
                 for chunk in body.iter_chunks(_CHUNK):

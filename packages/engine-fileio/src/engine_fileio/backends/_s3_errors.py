@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
-from engine_fileio._require import require
+from engine_fileio.backends._table import import_library
 
 _MISSING = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 _REFUSED = frozenset(
@@ -27,8 +27,11 @@ def storage_errors(path: StrPath) -> Iterator[None]:
 
     Botocore's own errors quote addresses, which may hold a password; they are left out.
     """
-    errors, high = require("botocore.exceptions"), require("boto3.exceptions")
-    transfer = require("s3transfer.exceptions")
+    errors, high = (
+        import_library("s3", "botocore.exceptions"),
+        import_library("s3", "boto3.exceptions"),
+    )
+    transfer = import_library("s3", "s3transfer.exceptions")
     try:
         yield
     except errors.ClientError as error:

@@ -1,212 +1,96 @@
-"""Which back end a name or a prefix means."""
+"""The table of storage backends.
 
-import functools
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from difflib import get_close_matches
+A new backend is one file in this folder, one row here and, if it needs a library, one extra in
+``pyproject.toml``. ``_classes.py`` repeats the classes for editors and type checkers.
+"""
+
 from importlib import import_module
-from typing import Any, TypeVar, overload
+from types import ModuleType
+from typing import NamedTuple
 
-from engine_fileio._paths import StrPath, prefix_of, shown
 from engine_fileio.backends._base import BaseStorageBackend
-from engine_fileio.backends._local import LocalBackend
-
-BackendT = TypeVar("BackendT", bound=type[BaseStorageBackend])
-
-#: A back end, or ``module:class`` of one that is imported when it is first asked for.
-Entry = type[BaseStorageBackend] | str
-
-_by_name: dict[str, Entry] = {
-    "local": LocalBackend,
-    "disk": LocalBackend,
-    "http": "engine_fileio.backends._http:HTTPBackend",
-    "s3": "engine_fileio.backends._s3:S3Backend",
-    "petrel": "engine_fileio.backends._petrel:PetrelBackend",
-    "lmdb": "engine_fileio.backends._lmdb:LmdbBackend",
-    "memcached": "engine_fileio.backends._memcached:MemcachedBackend",
-    "fsspec": "engine_fileio.backends._fsspec:FsspecBackend",
-}
-# Other schemes of fsspec are reached with backend_args={"backend": "fsspec"}.
-_FSSPEC = ["abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "memory", "sftp", "webhdfs"]
-_by_prefix: dict[str, Entry] = {
-    "file": LocalBackend,
-    "http": _by_name["http"],
-    "https": _by_name["http"],
-    "s3": _by_name["s3"],
-    "petrel": _by_name["petrel"],
-    **dict.fromkeys(_FSSPEC, _by_name["fsspec"]),
-}
-_singletons: dict[Hashable, BaseStorageBackend] = {}
-_local = LocalBackend()
+from engine_utils import import_extra
 
 
-@overload
-def register_backend(
-    name: str,
-    backend: None = None,
-    force: bool = False,
-    prefixes: str | Sequence[str] | None = None,
-) -> Callable[[BackendT], BackendT]: ...
-@overload
-def register_backend(
-    name: str, backend: BackendT, force: bool = False, prefixes: str | Sequence[str] | None = None
-) -> BackendT: ...
-def register_backend(
-    name: str,
-    backend: BackendT | None = None,
-    force: bool = False,
-    prefixes: str | Sequence[str] | None = None,
-) -> BackendT | Callable[[BackendT], BackendT]:
-    """Make a back end known by a name, and by URI prefixes; also usable as a decorator.
+class BackendRow(NamedTuple):
+    """One storage backend.
 
-    Args:
-        name: What ``backend_args={"backend": name}`` will mean.
-        backend: Subclass of `BaseStorageBackend`; left out in the decorator form.
-        force: Replace an earlier back end of the same name or prefix.
-        prefixes: URI schemes, such as ``"s3"``, that choose this back end.
-
-    Returns:
-        The class, or the decorator that returns it.
-
-    Raises:
-        KeyError: Name or prefix is taken and ``force`` is False.
-        TypeError: ``name`` is no string, or ``backend`` no subclass of `BaseStorageBackend`.
+    Attributes:
+        name: The value of ``backend`` in ``backend_args`` that chooses it.
+        backend: The class, or ``"module:class"`` of a class that is imported on first use.
+        prefixes: The URI schemes that choose it.
+        extra: The extra of engine-fileio that installs its library, or None if it needs none.
 
     Example:
-        >>> from engine_fileio import BaseStorageBackend, get, register_backend
-        >>> @register_backend("echo", prefixes="echo")
-        ... class EchoBackend(BaseStorageBackend):
-        ...     def get(self, filepath):
-        ...         return str(filepath).encode()
-        ...     def get_text(self, filepath):
-        ...         return str(filepath)
-        >>> get("echo://hello")
-        b'echo://hello'
+        >>> row = BackendRow("local", "engine_fileio.backends._local:LocalBackend", ("file",))
+        >>> row.class_name, row.load()().allow_symlink
+        ('LocalBackend', True)
     """
-    if backend is None:
-        return functools.partial(_register, name, force=force, prefixes=prefixes)
-    return _register(name, backend, force=force, prefixes=prefixes)
+
+    name: str
+    backend: str | type[BaseStorageBackend]
+    prefixes: tuple[str, ...] = ()
+    extra: str | None = None
+
+    @property
+    def class_name(self) -> str:
+        """Return the name of the class, without importing it."""
+        if isinstance(self.backend, str):
+            return self.backend.partition(":")[2]
+        return self.backend.__name__
+
+    def load(self) -> type[BaseStorageBackend]:
+        """Return the class, imported if needed."""
+        if not isinstance(self.backend, str):
+            return self.backend
+        module, _, name = self.backend.partition(":")
+        loaded: type[BaseStorageBackend] = getattr(import_module(module), name)
+        return loaded
 
 
-def _register(
-    name: str, backend: BackendT, *, force: bool, prefixes: str | Sequence[str] | None
-) -> BackendT:
-    if not isinstance(name, str):
-        raise TypeError(f"the name of a back end is a string, not {name!r}")
-    if not (isinstance(backend, type) and issubclass(backend, BaseStorageBackend)):
-        raise TypeError(f"{backend!r} is not a subclass of BaseStorageBackend")
-    schemes = [prefixes] if isinstance(prefixes, str) else list(prefixes or ())
-    for table, keys, kind in ((_by_name, [name], "name"), (_by_prefix, schemes, "prefix")):
-        taken = [key for key in keys if key in table]
-        if taken and not force:
-            raise KeyError(
-                f"the back-end {kind} {taken[0]!r} belongs to {_loaded(table[taken[0]]).__name__}; "
-                "choose another, or pass force=True to replace it"
-            )
-    _by_name[name] = backend
-    _by_prefix.update(dict.fromkeys(schemes, backend))
-    return backend
+_HERE = "engine_fileio.backends"
+# fsspec has more schemes. They are reached with backend_args={"backend": "fsspec"}, so that no
+# scheme is claimed that a user may want to register.
+_FSSPEC = ("abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "memory", "sftp", "webhdfs")
+
+ROWS = (
+    BackendRow("local", f"{_HERE}._local:LocalBackend", ("file",)),
+    BackendRow("disk", f"{_HERE}._local:LocalBackend"),
+    BackendRow("http", f"{_HERE}._http:HTTPBackend", ("http", "https"), extra="http"),
+    BackendRow("s3", f"{_HERE}._s3:S3Backend", ("s3",), extra="s3"),
+    BackendRow("petrel", f"{_HERE}._petrel:PetrelBackend", ("petrel",), extra="s3"),
+    BackendRow("lmdb", f"{_HERE}._lmdb:LmdbBackend", extra="lmdb"),
+    BackendRow("memcached", f"{_HERE}._memcached:MemcachedBackend", extra="memcached"),
+    BackendRow("fsspec", f"{_HERE}._fsspec:FsspecBackend", _FSSPEC, extra="fsspec"),
+)
 
 
-def get_file_backend(
-    uri: StrPath | None = None,
-    *,
-    backend_args: Mapping[str, Any] | None = None,
-    enable_singleton: bool = False,
-) -> BaseStorageBackend:
-    """Return the back end for a URI, or the one that ``backend_args`` names.
+def class_names() -> list[str]:
+    """Return the names of the classes of all rows, sorted."""
+    return sorted({row.class_name for row in ROWS})
 
-    Args:
-        uri: A path or URI; its prefix decides unless ``backend_args`` holds ``backend``.
-        backend_args: Arguments of the back end, and optionally its name as ``backend``.
-        enable_singleton: Return the same object for the same back end and arguments.
+
+def class_named(name: str, module: str) -> type[BaseStorageBackend]:
+    """Return the class of that name, for the ``__getattr__`` of ``module``.
 
     Raises:
-        KeyError: No back end has the name in ``backend_args``.
-        ValueError: No back end has the prefix of ``uri``, or neither argument says anything.
-
-    Example:
-        >>> get_file_backend("data/train.txt").name
-        'LocalBackend'
-        >>> get_file_backend(backend_args={"backend": "disk"}).name
-        'LocalBackend'
+        AttributeError: No row has a class of this name.
     """
-    if not backend_args and enable_singleton and type(uri) is str and "://" not in uri:
-        return _local  # the way of nearly every call: no lock, no look-up
-    arguments = dict(backend_args or {})
-    backend = _choose(arguments.pop("backend", None), uri)
-    if not enable_singleton:
-        return backend(**arguments)
-    key = (backend, frozen(arguments))
-    if key not in _singletons:
-        # No lock, which a forked child could inherit locked: of two made at once, one is kept.
-        _singletons.setdefault(key, backend(**arguments))
-    return _singletons[key]
+    for row in ROWS:
+        if row.class_name == name:
+            return row.load()
+    raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
-def _loaded(entry: Entry) -> type[BaseStorageBackend]:
-    if not isinstance(entry, str):
-        return entry
-    module, _, name = entry.partition(":")
-    backend: type[BaseStorageBackend] = getattr(import_module(module), name)
-    return backend
+def import_library(backend: str, module: str) -> ModuleType:
+    """Import a module of the library that a backend needs.
 
+    Args:
+        backend: The name of the backend's row.
+        module: The module, such as ``"botocore.config"``.
 
-def backend_class(name: str) -> type[BaseStorageBackend]:
-    """Return the back end registered as ``name``; KeyError lists the names there are."""
-    if name in _by_name:
-        return _loaded(_by_name[name])
-    close = get_close_matches(str(name), _by_name, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise KeyError(f"no storage back end is named {name!r}{hint} Known: {sorted(_by_name)}")
-
-
-def prefix_class(prefix: str | None, uri: StrPath) -> type[BaseStorageBackend]:
-    """Return the back end registered for ``prefix``; None means the local disk."""
-    if prefix is None:
-        return LocalBackend
-    if prefix in _by_prefix:
-        return _loaded(_by_prefix[prefix])
-    raise ValueError(
-        f"no storage back end knows the prefix {prefix!r} of {shown(uri)!r}; known: "
-        f"{sorted(_by_prefix)}. Register one with register_backend, or reach any fsspec "
-        'file system with backend_args={"backend": "fsspec"}'
-    )
-
-
-def known_prefix(uri: StrPath) -> str | None:
-    """Return the prefix of ``uri``; a Path whose ``scheme:`` nobody knows is a plain path."""
-    prefix = prefix_of(uri)
-    return prefix if isinstance(uri, str) or prefix in _by_prefix else None
-
-
-def _choose(name: str | None, uri: StrPath | None) -> type[BaseStorageBackend]:
-    if name is not None:
-        return backend_class(name)
-    if uri is None:
-        raise ValueError('give a uri, or backend_args that hold "backend", to choose a back end')
-    return prefix_class(known_prefix(uri), uri)
-
-
-def frozen(value: object) -> Hashable:
-    """Return a key that is equal for equal arguments, even where they are dicts and lists."""
-    if isinstance(value, Mapping):
-        return ("dict", frozenset((key, frozen(item)) for key, item in value.items()))
-    if isinstance(value, list | tuple):
-        return ("list", tuple(frozen(item) for item in value))
-    if isinstance(value, set):
-        return ("set", frozenset(value))
-    # 1, 1.0 and True are equal and hash alike, but a back end may tell them apart
-    return (type(value), value if isinstance(value, Hashable) else _Same(value))
-
-
-class _Same:
-    """Equal only for one and the same object, which it keeps alive so that its id stays taken."""
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self._value is other._value
-
-    def __hash__(self) -> int:
-        return id(self._value)
+    Raises:
+        ImportError: It cannot be imported; the message holds the line that installs it.
+    """
+    row = next(row for row in ROWS if row.name == backend)
+    return import_extra(module, install=f"engine-fileio[{row.extra}]", purpose=row.class_name)

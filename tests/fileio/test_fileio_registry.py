@@ -11,7 +11,7 @@ import pytest
 
 import engine_fileio as fileio
 from engine_fileio import BaseStorageBackend, FileClient
-from engine_fileio.backends import _table
+from engine_fileio.backends import _registry
 
 
 class Echo(BaseStorageBackend):
@@ -26,12 +26,12 @@ class Echo(BaseStorageBackend):
 
 @pytest.fixture(autouse=True)
 def _restore_tables() -> Iterator[None]:
-    names, prefixes = dict(_table._by_name), dict(_table._by_prefix)
+    names, prefixes = dict(_registry._by_name), dict(_registry._by_prefix)
     yield
-    _table._by_name.clear()
-    _table._by_name.update(names)
-    _table._by_prefix.clear()
-    _table._by_prefix.update(prefixes)
+    _registry._by_name.clear()
+    _registry._by_name.update(names)
+    _registry._by_prefix.clear()
+    _registry._by_prefix.update(prefixes)
 
 
 @pytest.mark.parametrize("register", [fileio.register_backend, FileClient.register_backend])
