@@ -29,7 +29,9 @@ from engine_fileio import (
     MemcachedBackend,
     PetrelBackend,
     S3Backend,
+    get_file_backend,
 )
+from engine_fileio.backends import _registry, _table
 
 HERE = Path(__file__).parent
 _numbers = itertools.count()
@@ -175,10 +177,11 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def memcached_server() -> Iterator[str]:
-    """The address of Debian's memcached; without the program the tests fail, they do not skip."""
+    """The address of Debian's memcached; without the program tests skip, and fail in CI."""
     program = shutil.which("memcached")
     if program is None:
-        pytest.fail("the program memcached is missing: apt-get install memcached")
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing("the program memcached is missing; run: apt-get install memcached")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)  # the server runs as nobody, and writes the port it got there
         file = Path(folder) / "port"
@@ -239,11 +242,20 @@ def bucket(s3_client: Any) -> str:
 
 @dataclass
 class Storage:
-    """One back end with a place of its own, and the operations that it has."""
+    """One backend with a place of its own in it.
+
+    Attributes:
+        backend: The backend.
+        root: The folder that ``uri`` joins names to.
+        can: What it can do: ``put``, ``list``, ``remove``, ``sign`` (URLs), ``resolve`` (dots in
+            paths), and ``share`` (its files are local files).
+        seed: Store a file, from outside if the backend cannot.
+        uri: The path of a name.
+    """
 
     backend: BaseStorageBackend
     root: str
-    can: frozenset[str]
+    can: frozenset[str] = frozenset()
     seed: Callable[[str, bytes], None] = field(init=False)
     uri: Callable[[str], str] = field(init=False)
 
@@ -252,18 +264,41 @@ class Storage:
         self.uri = lambda name: self.backend.join_path(self.root, name)
 
 
-_ALL = frozenset({"put", "list", "remove"})
+Maker = Callable[[pytest.FixtureRequest], Storage]
+
+_ALL = frozenset({"put", "list", "remove", "resolve"})
+_STORAGES: dict[str, tuple[Maker, frozenset[str]]] = {}
 
 
+def _storage(name: str, can: frozenset[str] = _ALL) -> Callable[[Maker], Maker]:
+    """Add a backend to the contract suite, under the name of its row and perhaps a suffix."""
+
+    def add(make: Maker) -> Maker:
+        _STORAGES[name] = (make, can)
+        return make
+
+    return add
+
+
+def _make(request: pytest.FixtureRequest) -> Storage:
+    make, can = _STORAGES[request.param]
+    storage = make(request)
+    storage.can = can
+    return storage
+
+
+@_storage("local", _ALL | {"share"})
 def _local(request: pytest.FixtureRequest) -> Storage:
-    return Storage(LocalBackend(), str(request.getfixturevalue("tmp_path") / "root"), _ALL)
+    return Storage(LocalBackend(), str(request.getfixturevalue("tmp_path") / "root"))
 
 
+@_storage("s3", _ALL | {"sign"})
 def _s3(request: pytest.FixtureRequest) -> Storage:
     options = request.getfixturevalue("s3_options")
-    return Storage(S3Backend(**options), f"s3://{request.getfixturevalue('bucket')}/root", _ALL)
+    return Storage(S3Backend(**options), f"s3://{request.getfixturevalue('bucket')}/root")
 
 
+@_storage("petrel", _ALL | {"sign"})
 def _petrel(request: pytest.FixtureRequest) -> Storage:
     options = request.getfixturevalue("s3_options")
     conf = request.getfixturevalue("tmp_path") / "petreloss.conf"
@@ -275,62 +310,89 @@ def _petrel(request: pytest.FixtureRequest) -> Storage:
         "region = us-east-1\n"
     )
     root = f"main:petrel://{request.getfixturevalue('bucket')}/root"
-    return Storage(PetrelBackend(conf_path=conf), root, _ALL)
+    return Storage(PetrelBackend(conf_path=conf), root)
 
 
+@_storage("lmdb", _ALL - {"resolve"})  # its keys are names: nothing lies above one
 def _lmdb(request: pytest.FixtureRequest) -> Storage:
     folder = request.getfixturevalue("tmp_path") / "lmdb"
-    return Storage(LmdbBackend(folder, readonly=False, map_size=1 << 28), "root", _ALL)
+    return Storage(LmdbBackend(folder, readonly=False, map_size=1 << 28), "root")
 
 
+@_storage("memcached", frozenset({"put", "remove"}))
 def _memcached(request: pytest.FixtureRequest) -> Storage:
     server = request.getfixturevalue("memcached_server")
-    backend = MemcachedBackend([server], {"timeout": 60})
-    return Storage(backend, f"root-{next(_numbers)}", frozenset({"put", "remove"}))
+    return Storage(MemcachedBackend([server], {"timeout": 60}), f"root-{next(_numbers)}")
 
 
+@_storage("fsspec-memory")
 def _fsspec(request: pytest.FixtureRequest) -> Storage:
-    return Storage(FsspecBackend(), f"memory://root-{next(_numbers)}", _ALL)
+    return Storage(FsspecBackend(), f"memory://root-{next(_numbers)}")
 
 
+@_storage("fsspec-file")
 def _fsspec_file(request: pytest.FixtureRequest) -> Storage:
     folder = request.getfixturevalue("tmp_path") / "root"
-    return Storage(FsspecBackend(protocol="file"), str(folder), _ALL)
+    return Storage(FsspecBackend(protocol="file"), str(folder))
 
 
+@_storage("http", frozenset())
 def _http(request: pytest.FixtureRequest) -> Storage:
     server = request.getfixturevalue("http_server")
-    storage = Storage(HTTPBackend(timeout=60, retries=0), "", frozenset())
+    storage = Storage(HTTPBackend(timeout=60, retries=0), "")
     storage.seed = server.files.__setitem__
     storage.uri = server.url
     return storage
 
 
-_MAKERS = {
-    "local": _local,
-    "s3": _s3,
-    "petrel": _petrel,
-    "lmdb": _lmdb,
-    "memcached": _memcached,
-    "fsspec-memory": _fsspec,
-    "fsspec-file": _fsspec_file,
-    "http": _http,
-}
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _table.BackendRow:
+    """A new backend, added as ours are: one file and one row."""
+    (tmp_path / "source").mkdir()
+    shutil.copy(HERE / "toy_backend.py", tmp_path / "source")
+    monkeypatch.syspath_prepend(tmp_path / "source")
+    monkeypatch.delitem(sys.modules, "toy_backend", raising=False)
+    row = _table.BackendRow("toy", "toy_backend:ToyBackend", ("toy",), extra="toy")
+    monkeypatch.setattr(_table, "ROWS", (*_table.ROWS, row))
+    _registry.add_row(row)
+    return row
 
 
-@pytest.fixture(params=list(_MAKERS))
+@pytest.fixture(autouse=True)
+def _restore_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_registry, "_by_name", dict(_registry._by_name))
+    monkeypatch.setattr(_registry, "_by_prefix", dict(_registry._by_prefix))
+
+
+@_storage("toy")
+def _toy(request: pytest.FixtureRequest) -> Storage:
+    request.getfixturevalue("toy")
+    return Storage(get_file_backend("toy://any"), f"toy://root-{next(_numbers)}")
+
+
+def _able(*needs: str) -> list[str]:
+    return [name for name, (_, can) in _STORAGES.items() if can.issuperset(needs)]
+
+
+@pytest.fixture(params=_able())
 def any_storage(request: pytest.FixtureRequest) -> Storage:
-    """Every back end in turn."""
-    return _MAKERS[request.param](request)
+    """Each backend."""
+    return _make(request)
 
 
-@pytest.fixture(params=[name for name in _MAKERS if name != "http"])
+@pytest.fixture(params=_able("put"))
 def writable(request: pytest.FixtureRequest) -> Storage:
-    """Every back end that writes."""
-    return _MAKERS[request.param](request)
+    """Each backend that writes."""
+    return _make(request)
 
 
-@pytest.fixture(params=[name for name in _MAKERS if name not in ("http", "memcached")])
+@pytest.fixture(params=_able("put", "list"))
 def listing(request: pytest.FixtureRequest) -> Storage:
-    """Every back end that lists folders."""
-    return _MAKERS[request.param](request)
+    """Each backend that writes and lists folders."""
+    return _make(request)
+
+
+@pytest.fixture
+def under_contract() -> set[str]:
+    """The names of the rows whose backends the contract suite runs."""
+    return {name.partition("-")[0] for name in _STORAGES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 import engine_fileio as fileio
 from engine_fileio import BaseStorageBackend, FileClient
-from engine_fileio.backends import _registry
+from engine_fileio.backends import _classes, _table
 
 
 class Echo(BaseStorageBackend):
@@ -22,16 +23,6 @@ class Echo(BaseStorageBackend):
 
     def get_text(self, filepath: object) -> str:
         return str(filepath)
-
-
-@pytest.fixture(autouse=True)
-def _restore_tables() -> Iterator[None]:
-    names, prefixes = dict(_registry._by_name), dict(_registry._by_prefix)
-    yield
-    _registry._by_name.clear()
-    _registry._by_name.update(names)
-    _registry._by_prefix.clear()
-    _registry._by_prefix.update(prefixes)
 
 
 @pytest.mark.parametrize("register", [fileio.register_backend, FileClient.register_backend])
@@ -53,6 +44,33 @@ def test_a_taken_name_or_prefix_needs_force() -> None:
     fileio.register_backend("s3", Echo, force=True, prefixes="s3")
 
     assert fileio.get("s3://b/k") == b"s3://b/k"
+
+
+def test_a_new_backend_is_one_file_and_one_row(toy: _table.BackendRow) -> None:
+    fileio.put(b"x", "toy://box/a")
+
+    assert fileio.get("box/a", backend_args={"backend": "toy"}) == b"x"
+    assert fileio.get(Path("toy://box/a")) == b"x"
+    assert FileClient(prefix="toy").get("box/a") == b"x"
+    assert list(fileio.list_dir_or_file("toy://box")) == ["a"]
+    with pytest.raises(
+        ImportError, match=r'ToyBackend needs no_such_.*pip install "engine-fileio\[toy\]"'
+    ):
+        fileio.ToyBackend().connect()
+    assert toy.load() is fileio.ToyBackend
+
+
+def test_each_row_is_exported_has_an_extra_and_passes_the_contract(
+    under_contract: set[str],
+) -> None:
+    pyproject = Path(__file__).parents[2] / "packages/engine-fileio/pyproject.toml"
+    extras = tomllib.loads(pyproject.read_text())["project"]["optional-dependencies"]
+    classes = {row.class_name for row in _table.ROWS}
+
+    assert {name for name in vars(_classes) if name[0].isupper()} == classes
+    assert classes < set(fileio.__all__)
+    assert {row.extra for row in _table.ROWS if row.extra} < set(extras)
+    assert {row.name for row in _table.ROWS} - {"disk"} == under_contract - {"toy"}
 
 
 @pytest.mark.parametrize(("name", "backend"), [(3, Echo), ("echo", object), ("echo", "Echo")])
