@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from engine_dist import is_main_process
-from engine_registry import VISBACKENDS, VISUALIZERS
+from engine_registry import VISUALIZERS
 from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin
-from engine_visualization.backends import BaseVisBackend, ConfigLike
+from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend
 from engine_visualization.drawing import Canvas, can_open_window, draw_sample, show_window, to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -253,7 +253,7 @@ class Visualizer(Canvas, ManagerMixin):
                 name,
             )
             return
-        self._keep(name, VISBACKENDS.build({"save_dir": self._save_dir, **settings}))
+        self._keep(name, build_backend({"save_dir": self._save_dir, **settings}))
 
     def _keep(self, name: str, backend: BaseVisBackend) -> None:
         if name in self._backends:

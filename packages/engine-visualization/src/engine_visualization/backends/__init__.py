@@ -1,14 +1,19 @@
-"""Where a run's numbers, images and config are written: one class for each place."""
+"""Tracking backends: where the numbers, images and config of a run are recorded."""
+
+from typing import TYPE_CHECKING, Any
 
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
-from engine_visualization.backends._local import LocalVisBackend
-from engine_visualization.backends._tensorboard import TensorboardVisBackend
-from engine_visualization.backends._wandb import WandbVisBackend
+from engine_visualization.backends._registry import build_backend
+from engine_visualization.backends._table import class_named as _class_named
+from engine_visualization.backends._table import class_names as _class_names
 
-__all__ = [
-    "BaseVisBackend",
-    "ConfigLike",
-    "LocalVisBackend",
-    "TensorboardVisBackend",
-    "WandbVisBackend",
-]
+if TYPE_CHECKING:
+    from engine_visualization.backends._classes import *  # noqa: F403  # static names of the rows
+
+__all__ = ["BaseVisBackend", "ConfigLike", "build_backend"]
+__all__ += _class_names()
+__all__.sort()
+
+
+def __getattr__(name: str) -> Any:
+    return _class_named(name, __name__)

@@ -73,13 +73,3 @@ class BaseVisBackend:
 
     def close(self) -> None:
         """Write out what is pending and free what is open; closing twice does no harm."""
-
-
-def to_plain(value: Any) -> Any:
-    """Return tensors, arrays and NumPy numbers as Python values, anything else as it is."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach()
-        return value.item() if value.numel() == 1 else value.tolist()
-    if isinstance(value, np.ndarray | np.generic):
-        return value.item() if value.size == 1 else value.tolist()
-    return value

@@ -10,12 +10,11 @@ from typing import Any, TextIO
 import numpy as np
 from PIL import Image
 
-from engine_registry import VISBACKENDS
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+from engine_utils import plain_value
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.drawing import to_image
 
 
-@VISBACKENDS.register_module()
 class LocalVisBackend(BaseVisBackend):
     """Writes scalars, images and the config to a local folder.
 
@@ -100,7 +99,7 @@ class LocalVisBackend(BaseVisBackend):
             TypeError: A value is none that JSON can express.
             ValueError: ``file_path`` is the file of scalars, or does not end in ``.json``.
         """
-        values = {name: to_plain(value) for name, value in scalar_dict.items()}
+        values = plain_value(dict(scalar_dict), scalars=True)
         line = _as_line({**values, "step": values.get("step", step)})
         if file_path is not None:
             self._append(self._extra_file(file_path), line)

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from engine_registry import VISBACKENDS
-from engine_visualization._extras import load_library
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+from engine_utils import plain_value
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._table import import_library
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
 
 
-@VISBACKENDS.register_module()
 class TensorboardVisBackend(BaseVisBackend):
     """Writes scalars, images and the config as TensorBoard events.
 
@@ -44,7 +43,9 @@ class TensorboardVisBackend(BaseVisBackend):
             ImportError: TensorBoard is not installed.
         """
         if self._writer is None:
-            self._writer = load_library("tensorboard").SummaryWriter(self.save_dir)
+            self._writer = import_library(
+                "TensorboardVisBackend", "torch.utils.tensorboard"
+            ).SummaryWriter(self.save_dir)
         return self._writer
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
@@ -58,7 +59,7 @@ class TensorboardVisBackend(BaseVisBackend):
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a number; what is not one number is left out, with a warning in the log."""
-        number = to_plain(value)
+        number = plain_value(value, scalars=True)
         if isinstance(number, int | float):
             self.experiment.add_scalar(name, number, step)
         else:

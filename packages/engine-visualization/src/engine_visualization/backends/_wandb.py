@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine_registry import VISBACKENDS
-from engine_visualization._extras import load_library
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike, to_plain
+from engine_utils import plain_value
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._table import import_library
 from engine_visualization.drawing import to_image
 
 
-@VISBACKENDS.register_module()
 class WandbVisBackend(BaseVisBackend):
     """Records scalars, images, the config and the model's gradients to Weights & Biases.
 
@@ -79,7 +78,7 @@ class WandbVisBackend(BaseVisBackend):
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a number; wandb counts steps itself."""
-        self.experiment.log({name: to_plain(value)}, commit=self._commit)
+        self.experiment.log({name: plain_value(value, scalars=True)}, commit=self._commit)
 
     def add_scalars(
         self,
@@ -89,7 +88,7 @@ class WandbVisBackend(BaseVisBackend):
         **kwargs: Any,
     ) -> None:
         """Record numbers of one step; wandb counts steps itself and keeps no ``file_path``."""
-        values = {name: to_plain(value) for name, value in scalar_dict.items()}
+        values = plain_value(dict(scalar_dict), scalars=True)
         self.experiment.log(values, commit=self._commit)
 
     def close(self) -> None:
@@ -99,7 +98,7 @@ class WandbVisBackend(BaseVisBackend):
             self._wandb = None
 
     def _begin(self) -> Any:
-        wandb = load_library("wandb")
+        wandb = import_library("WandbVisBackend", "wandb")
         os.makedirs(self.save_dir, exist_ok=True)
         run = wandb.init(**self._init_kwargs)
         for name, summary in self._metrics.items():

@@ -91,8 +91,7 @@ class Canvas:
         if (rows[:, :2] > rows[:, 2:]).any():
             raise ValueError("bboxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
         outlines = list(rows[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
-        styles = _styles(len(rows), edge_colors, line_styles, line_widths, face_colors, alpha)
-        return self._paint(outlines, styles)
+        return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
 
     def draw_polygons(
         self,
@@ -110,8 +109,7 @@ class Canvas:
         """
         several = polygons if isinstance(polygons, list) else [polygons]
         outlines = [to_outline(polygon) for polygon in several]
-        styles = _styles(len(outlines), edge_colors, line_styles, line_widths, face_colors, alpha)
-        return self._paint(outlines, styles)
+        return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
 
     def draw_circles(
         self,
@@ -128,8 +126,7 @@ class Canvas:
         lengths = check_finite(to_numpy(radius).astype(np.float64).ravel(), "radius")
         radii = spread(lengths.tolist(), len(centers), "radius")
         outlines = [circle_points(x, y, r) for (x, y), r in zip(centers, radii, strict=True)]
-        styles = _styles(len(outlines), edge_colors, line_styles, line_widths, face_colors, alpha)
-        return self._paint(outlines, styles)
+        return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
 
     def draw_lines(
         self,
@@ -270,6 +267,10 @@ class Canvas:
         if self._picture is None:
             raise RuntimeError("there is no image to draw on: call set_image(image) first")
         return self._picture
+
+    def _outline(self, outlines: Sequence[np.ndarray], *look: Any) -> Self:
+        """Draw closed shapes; ``look`` is what `_styles` takes after the number of shapes."""
+        return self._paint(outlines, _styles(len(outlines), *look))
 
     def _paint(
         self, outlines: Sequence[np.ndarray], styles: Sequence[Style], *, closed: bool = True

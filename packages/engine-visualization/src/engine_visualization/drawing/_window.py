@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine_visualization._extras import load_library
+from engine_visualization._matplotlib import import_matplotlib
 
 
 def can_open_window() -> bool:
@@ -22,7 +22,7 @@ def can_open_window() -> bool:
     if sys.platform.startswith("linux") and not display:
         return False
     try:
-        load_library("matplotlib")
+        import_matplotlib("a window")
         from matplotlib import pyplot
     except ImportError:
         return False
@@ -48,7 +48,7 @@ def show_window(
         continue_key: The key that ends the wait.
         figure: Arguments of the matplotlib figure.
     """
-    load_library("matplotlib")
+    import_matplotlib("a window")
     from matplotlib import pyplot
     from matplotlib.backend_bases import FigureCanvasBase
 

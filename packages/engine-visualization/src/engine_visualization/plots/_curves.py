@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from engine_fileio import put
-from engine_visualization._extras import load_library
+from engine_visualization._matplotlib import import_matplotlib
 from engine_visualization.plots._scalars import Curve, read_scalars
 
 _COLUMNS = 3
@@ -64,7 +64,7 @@ def _without_echo(rates: dict[str, Curve]) -> dict[str, Curve]:
 
 
 def _render(panels: Sequence[_Panel]) -> bytes:
-    load_library("matplotlib")
+    import_matplotlib("plot_curves")
     # A figure of its own, without pyplot: no window, no state shared with the caller's figures.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

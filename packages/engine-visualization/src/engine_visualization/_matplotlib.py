@@ -1,0 +1,17 @@
+"""Matplotlib, which only pictures of curves and windows need."""
+
+from types import ModuleType
+
+from engine_utils import import_extra
+
+
+def import_matplotlib(purpose: str) -> ModuleType:
+    """Import matplotlib, or raise an error that names the extra ``plots``.
+
+    Args:
+        purpose: The subject of the message: what needs the library.
+
+    Raises:
+        ImportError: matplotlib cannot be imported.
+    """
+    return import_extra("matplotlib", install="engine-visualization[plots]", purpose=purpose)

@@ -1,0 +1,24 @@
+"""Which tracking backend a config means: ours are in the table, users register their own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine_registry import VISBACKENDS
+from engine_visualization.backends._base import BaseVisBackend
+from engine_visualization.backends._table import ROWS, BackendRow
+
+
+def add_row(row: BackendRow) -> None:
+    """Register the class of a row in `VISBACKENDS`, under the name of the row."""
+    VISBACKENDS.register_module(row.name, module=row.load())
+
+
+# This imports the files of all rows. Their libraries are imported at the first record.
+for _row in ROWS:
+    add_row(_row)
+
+
+def build_backend(config: Mapping[str, Any]) -> BaseVisBackend:
+    """Build a backend from its config, whose ``type`` is a class or a registered name."""
+    backend: BaseVisBackend = VISBACKENDS.build(dict(config))
+    return backend
