@@ -1,4 +1,4 @@
-"""Copy 200 MB up and down and print the memory it took. Not a test module.
+"""Copy 100 MB up and down and print the memory it took. Not a test module.
 
 Arguments: the back end's name, its arguments as JSON, the remote path (existing, for HTTP), and
 a folder for local files. Prints the growth of the resident memory in MB and whether the copies
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine_fileio import BaseStorageBackend, get_file_backend
 
-SIZE = 200_000_000
+SIZE = 100_000_000
 BLOCK = bytes(range(251)) * 4000
 
 

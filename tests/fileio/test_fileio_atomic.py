@@ -130,8 +130,8 @@ def test_two_writers_in_one_folder_do_not_meet(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_writer_leaves_the_old_or_the_new_file_200_times(tmp_path: Path) -> None:
-    command = [sys.executable, str(HERE / "kill_writers.py"), str(tmp_path / "weights"), "200"]
+def test_a_killed_writer_leaves_the_old_or_the_new_file_100_times(tmp_path: Path) -> None:
+    command = [sys.executable, str(HERE / "kill_writers.py"), str(tmp_path / "weights"), "100"]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
 
@@ -159,5 +159,5 @@ def test_a_reader_in_another_process_never_sees_a_part(tmp_path: Path) -> None:
         writer.kill()
         writer.communicate(timeout=60)
 
-    assert all(len(content) == 300_000 and len(set(content)) == 1 for content in contents)
+    assert all(content == content[:1] * 300_000 for content in contents)
     assert len(set(contents)) > 1

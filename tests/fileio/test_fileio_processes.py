@@ -91,7 +91,7 @@ def test_a_large_http_download_stays_small_in_memory(
     http_server: FaultyServer, tmp_path: Path
 ) -> None:
     block = bytes(range(251)) * 4000
-    http_server.files["big"] = (block * (200_000_000 // len(block) + 1))[:200_000_000]
+    http_server.files["big"] = (block * (100_000_000 // len(block) + 1))[:100_000_000]
     http_server.faults["big"] = ["cut"]
 
     _check_memory(run("stream_large.py", "http", "{}", http_server.url("big"), str(tmp_path)))

@@ -1,0 +1,224 @@
+"""One form for all tracking backends under test, and a config as they see one."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engine_registry import VISBACKENDS
+from engine_visualization import BaseVisBackend
+from engine_visualization.backends import _registry, _table
+
+HERE = Path(__file__).parent
+
+
+class FakeConfig:
+    """A config as backends see it: text, and a dump that writes the text."""
+
+    pretty_text = "a = 1\nb = dict(c=[0, 1])\n"
+
+    def dump(self, file: str | None = None) -> str | None:
+        if file is None:
+            return self.pretty_text
+        Path(file).write_text(self.pretty_text)
+        return None
+
+
+@pytest.fixture
+def config() -> FakeConfig:
+    return FakeConfig()
+
+
+@pytest.fixture
+def blank() -> np.ndarray:
+    """A black image."""
+    return np.zeros((64, 80, 3), dtype=np.uint8)
+
+
+@dataclass
+class Records:
+    """What a service holds at one time.
+
+    Attributes:
+        scalars: The last number of each name.
+        images: The names of images.
+        config: The text of the config.
+    """
+
+    scalars: dict[str, float]
+    images: set[str]
+    config: str
+
+
+Reader = Callable[[Any, Path], Records]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracker:
+    """One tracking backend in the contract suite.
+
+    Attributes:
+        read: Read what was recorded, given the backend, still open, and its folder.
+        options: Arguments of the backend beside ``save_dir``.
+        library: The library that is imported at the first record.
+    """
+
+    read: Reader
+    options: Mapping[str, Any] = field(default_factory=dict)
+    library: str | None = None
+
+
+_TRACKERS: dict[str, Tracker] = {}
+
+
+def _tracker(name: str, **settings: Any) -> Callable[[Reader], Reader]:
+    """Add a backend to the contract suite, under the name of its row."""
+
+    def add(read: Reader) -> Reader:
+        _TRACKERS[name] = Tracker(read=read, **settings)
+        return read
+
+    return add
+
+
+@_tracker("LocalVisBackend")
+def _read_local(_: Any, folder: Path) -> Records:
+    scalars: dict[str, float] = {}
+    for line in (folder / "scalars.json").read_text().splitlines():
+        scalars |= json.loads(line)
+    scalars.pop("step")
+    images = {file.name.rpartition("_")[0] for file in (folder / "vis_image").iterdir()}
+    return Records(scalars, images, (folder / "config.py").read_text())
+
+
+@_tracker("TensorboardVisBackend", library="tensorboard")
+def _read_tensorboard(backend: Any, folder: Path) -> Records:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    backend.experiment.flush()
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    tags = events.Tags()
+    text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    return Records(
+        {name: events.Scalars(name)[-1].value for name in tags["scalars"]},
+        set(tags["images"]),
+        "".join(line.removeprefix("    ") for line in text.splitlines(keepends=True)),
+    )
+
+
+_QUIET = {"console": "off", "silent": True, "disable_git": True, "save_code": False}
+_OFFLINE = {"mode": "offline", "project": "engine", "settings": _QUIET}
+
+
+@_tracker(
+    "WandbVisBackend",
+    library="wandb",
+    options={"init_kwargs": _OFFLINE, "define_metric_cfg": {"acc": "max"}},
+)
+def _read_wandb(backend: Any, folder: Path) -> Records:
+    run = backend.experiment.run
+    assert list(folder.glob("wandb/offline-run-*/run-*.wandb"))
+    scalars, images = {}, set()
+    for name, value in dict(run.summary).items():
+        if hasattr(value, "keys") and "max" in value.keys():  # noqa: SIM118 - not a mapping
+            scalars[name] = value["max"]
+        elif hasattr(value, "keys"):
+            images.add(name)
+        elif not name.startswith("_"):
+            scalars[name] = value
+    return Records(scalars, images, run.config["config"])
+
+
+@_tracker("ToyVisBackend")
+def _read_toy(backend: Any, _: Path) -> Records:
+    records = dict(backend.records)
+    images = {name for name, value in records.items() if isinstance(value, np.ndarray)}
+    config = records.pop("config")
+    return Records({n: v for n, v in records.items() if n not in images}, images, config)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_table.BackendRow]:
+    """A new backend, added as ours are: one file and one row."""
+    folder = tmp_path_factory.mktemp("source")
+    shutil.copy(HERE / "toy_vis_backend.py", folder)
+    row = _table.BackendRow("ToyVisBackend", "toy_vis_backend:ToyVisBackend", extra="toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setattr(_table, "ROWS", (*_table.ROWS, row))
+        _registry.add_row(row)
+        yield row
+        VISBACKENDS.module_dict.pop(row.name, None)
+        sys.modules.pop("toy_vis_backend", None)
+
+
+@dataclass
+class Recording:
+    """One backend that was fed with everything, and what came of it.
+
+    Attributes:
+        tracker: How the suite uses the backend.
+        backend: The backend, closed twice.
+        touched: Whether it wrote to its folder before the first record.
+        given: The dict of scalars, after the backend got it.
+        records: What the service held before the backend was closed.
+        later: What it held after it was closed and used again.
+    """
+
+    tracker: Tracker
+    backend: BaseVisBackend
+    touched: bool
+    given: dict[str, Any]
+    records: Records
+    later: Records
+
+
+@pytest.fixture(scope="module", params=_TRACKERS)
+def recording(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Recording]:
+    """Each tracking backend; recorded once for all tests, as a service takes seconds to begin."""
+    name, tracker = request.param, _TRACKERS[request.param]
+    if name == "ToyVisBackend":
+        request.getfixturevalue("toy")
+    folder = tmp_path_factory.mktemp("records") / "run"
+    environment = dict(os.environ)
+    backend = _registry.build_backend({"type": name, "save_dir": str(folder), **tracker.options})
+    backend.close()
+    touched = folder.exists()
+    given = {"loss": torch.tensor([0.5]), "acc": np.float32(0.75)}
+    _record(backend, given)
+    records = tracker.read(backend, folder)
+    backend.close()
+    backend.close()
+    _record(backend, {"again": 1})
+    later = tracker.read(backend, folder)
+    backend.close()
+    yield Recording(tracker, backend, touched, given, records, later)
+    if tracker.library == "wandb":
+        sys.modules["wandb"].teardown()  # ends its service, which would outlive the test
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def _record(backend: BaseVisBackend, scalars: Mapping[str, Any]) -> None:
+    backend.add_config(config=FakeConfig())
+    backend.add_graph(model=torch.nn.Linear(2, 2), data_batch=[])
+    backend.add_scalar(name="count", value=3, step=1)
+    backend.add_scalars(scalar_dict=scalars, step=1, file_path=None)
+    backend.add_image(name="demo", image=np.zeros((8, 8, 3), dtype=np.uint8), step=1)
+
+
+@pytest.fixture
+def under_contract() -> set[str]:
+    """The names of the rows whose backends the contract suite runs."""
+    return set(_TRACKERS)
