@@ -1,4 +1,4 @@
-"""Real storage servers on loopback, and one face for all back ends under test."""
+"""Real storage servers on loopback, and one face for all backends under test."""
 
 import itertools
 import os
@@ -94,9 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         faults = self.faulty.faults[name]
         if faults:
-            self._refuse(faults.pop(0), {}, self.faulty.bodies.get(name, b""))
+            self._reply(faults.pop(0), {}, self.faulty.bodies.get(name, b""))
         else:
-            self._refuse(200, {}, b"<CopyObjectResult/>")
+            self._reply(200, {}, b"<CopyObjectResult/>")
 
     def _answer(self, *, with_body: bool) -> None:
         server = self.faulty
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         faults = server.faults[name]
         fault = faults.pop(0) if faults and with_body else None
         if isinstance(fault, int) or name not in server.files:
-            self._refuse(fault if isinstance(fault, int) else 404, server.headers[name])
+            self._reply(fault if isinstance(fault, int) else 404, server.headers[name])
             return
         data = server.files[name]
         start, end = 0, len(data)
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             first, _, last = asked.removeprefix("bytes=").partition("-")
             start, end = int(first), min(int(last) + 1, len(data)) if last else len(data)
             if start >= len(data):
-                self._refuse(416, {})
+                self._reply(416, {})
                 return
         partial = (start, end) != (0, len(data))
         self.send_response(206 if partial else 200)
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _refuse(self, status: int | str, headers: dict[str, str], body: bytes = b"") -> None:
+    def _reply(self, status: int | str, headers: dict[str, str], body: bytes = b"") -> None:
         self.send_response(int(status))
         for key, value in headers.items():
             self.send_header(key, value)

@@ -1,6 +1,6 @@
 """Copy 100 MB up and down and print the memory it took. Not a test module.
 
-Arguments: the back end's name, its arguments as JSON, the remote path (existing, for HTTP), and
+Arguments: the backend's name, its arguments as JSON, the remote path (existing, for HTTP), and
 a folder for local files. Prints the growth of the resident memory in MB and whether the copies
 are equal.
 """

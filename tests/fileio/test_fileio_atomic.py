@@ -78,7 +78,7 @@ def test_atomic_write_writes_through_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_bytes() == b"new"
 
 
-def test_atomic_write_refuses_a_folder(tmp_path: Path) -> None:
+def test_atomic_write_to_a_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError, match="is a folder"):
         put(b"x", tmp_path)
 
@@ -89,7 +89,7 @@ def test_atomic_write_leaves_devices_alone() -> None:
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
-def test_atomic_write_refuses_what_its_user_may_not_write() -> None:
+def test_atomic_write_without_permission_raises() -> None:
     # pytest's own folders are closed to other users, so this one is made apart
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)

@@ -20,7 +20,7 @@ from engine_fileio import (
 )
 
 
-def test_lmdb_opened_for_reading_refuses_to_write(tmp_path: Path) -> None:
+def test_lmdb_opened_for_reading_raises_on_a_write(tmp_path: Path) -> None:
     LmdbBackend(tmp_path / "db", readonly=False).put(b"x", "k")
     reader = LmdbBackend(tmp_path / "db")
 
@@ -44,7 +44,7 @@ def test_lmdb_is_read_through_the_file_functions(tmp_path: Path) -> None:
     ]
 
 
-def test_lmdb_back_ends_share_one_open_database(tmp_path: Path) -> None:
+def test_lmdb_backends_share_one_open_database(tmp_path: Path) -> None:
     writer = LmdbBackend(tmp_path / "db", readonly=False)
     writer.put(b"1", "k")
     readers = [LmdbBackend(tmp_path / "db") for _ in range(3)]
@@ -75,7 +75,7 @@ def test_lmdb_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "k" * 512])
-def test_lmdb_refuses_keys_it_cannot_hold(tmp_path: Path, key: str) -> None:
+def test_lmdb_key_of_another_length_raises(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="511 bytes"):
         LmdbBackend(tmp_path / "db", readonly=False).put(b"", key)
 
@@ -119,7 +119,7 @@ def test_memcached_reads_its_configuration_from_files(
     assert bare.get_text("a:conf/k") == "né"
 
 
-def test_memcached_takes_trees_but_cannot_give_them(memcached_server: str, tmp_path: Path) -> None:
+def test_memcached_takes_trees_but_cannot_list_them(memcached_server: str, tmp_path: Path) -> None:
     (tmp_path / "tree" / "sub").mkdir(parents=True)
     (tmp_path / "tree" / "sub" / "a").write_bytes(b"x")
     backend = MemcachedBackend([memcached_server], {})
@@ -149,7 +149,7 @@ def test_memcached_encodes_keys_that_it_could_not_take(memcached_server: str, na
     assert not backend.exists(name + "2")
 
 
-def test_memcached_refuses_what_is_too_large(memcached_server: str) -> None:
+def test_memcached_value_over_the_item_size_raises(memcached_server: str) -> None:
     backend = MemcachedBackend([memcached_server], {})
 
     with pytest.raises(StorageError, match=r"2097152 bytes of 'large'.*-I 64m") as caught:
@@ -186,19 +186,19 @@ def test_memcached_that_ends_is_unavailable_and_not_too_small() -> None:
 @pytest.mark.parametrize(
     ("servers", "options", "message"),
     [
-        ([], {}, "names no server"),
-        (["host:port"], {}, "form host:port"),
+        ([], {}, "must name a server"),
+        (["host:port"], {}, "must be host:port"),
         (["127.0.0.1"], {"timeuot": 3}, "timeuot"),
     ],
 )
-def test_memcached_refuses_a_wrong_configuration(
+def test_memcached_wrong_configuration_raises(
     servers: list[str], options: dict[str, int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         MemcachedBackend(servers, options)
 
 
-def test_memcached_refuses_a_file_that_is_no_configuration(tmp_path: Path) -> None:
+def test_memcached_file_that_is_not_a_configuration_raises(tmp_path: Path) -> None:
     (tmp_path / "conf").write_text("no equals sign\n")
 
     with pytest.raises(ValueError, match="name = value"):

@@ -28,7 +28,7 @@ def ranges(server: FaultyServer) -> list[str | None]:
     return [headers.get("Range") for _, _, headers in server.requests]
 
 
-def test_a_cut_download_goes_on_where_it_stopped(
+def test_a_cut_download_resumes_where_it_stopped(
     http_server: FaultyServer, backend: HTTPBackend
 ) -> None:
     http_server.files["f"] = DATA
@@ -42,7 +42,7 @@ def test_a_cut_download_goes_on_where_it_stopped(
     assert int(second[6:-1]) < int(third[6:-1])
 
 
-def test_a_stalled_download_goes_on_after_the_time_out(http_server: FaultyServer) -> None:
+def test_a_stalled_download_resumes_after_the_timeout(http_server: FaultyServer) -> None:
     http_server.files["f"] = DATA
     http_server.faults["f"] = ["stall"]
 
@@ -60,7 +60,7 @@ def test_a_download_without_a_validator_starts_again(
     assert ranges(http_server) == [None, None]
 
 
-@pytest.mark.parametrize("second", ["whole", 416], ids=["range ignored", "range refused"])
+@pytest.mark.parametrize("second", ["whole", 416], ids=["range ignored", "range rejected"])
 def test_a_server_without_ranges_is_asked_again_from_the_start(
     http_server: FaultyServer, backend: HTTPBackend, second: int | str
 ) -> None:
@@ -165,12 +165,12 @@ def test_a_server_that_is_not_there_is_unavailable(backend: HTTPBackend, unused_
 
 
 @pytest.mark.parametrize("url", ["http://", "https:///x"])
-def test_what_is_no_url_is_a_value_error(backend: HTTPBackend, url: str) -> None:
+def test_what_is_not_a_url_is_a_value_error(backend: HTTPBackend, url: str) -> None:
     with pytest.raises(ValueError, match="not a URL"):
         backend.get(url)
 
 
-def test_isfile_falls_back_to_get_where_head_is_refused(
+def test_isfile_falls_back_to_get_without_head(
     http_server: FaultyServer, backend: HTTPBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     http_server.files["f"] = b"x"

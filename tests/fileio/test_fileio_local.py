@@ -1,4 +1,4 @@
-"""The local back end through the file functions."""
+"""The local backend through the file functions."""
 
 import os
 import shutil
@@ -84,7 +84,7 @@ def test_copyfile_writes_a_file_or_into_a_folder(tmp_path: Path, copy: str) -> N
     assert stat.S_IMODE(os.stat(to_file).st_mode) == 0o640
 
 
-def test_copyfile_refuses_to_copy_a_file_to_itself(tmp_path: Path) -> None:
+def test_copyfile_of_a_local_file_to_itself_raises(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
 
     with pytest.raises(shutil.SameFileError):
@@ -120,19 +120,19 @@ def test_copytree_copies_everything_and_tells_progress(tree: Path, copy: str) ->
     assert seen == [(done, 5) for done in range(1, 6)]
 
 
-def test_copytree_refuses_an_existing_folder(tree: Path) -> None:
+def test_copytree_to_an_existing_folder_raises(tree: Path) -> None:
     (tree.parent / "copy").mkdir()
 
     with pytest.raises(FileExistsError, match="rmtree"):
         fileio.copytree(tree, tree.parent / "copy")
 
 
-def test_copytree_refuses_a_source_that_is_no_folder(tree: Path) -> None:
+def test_copytree_of_a_file_raises(tree: Path) -> None:
     with pytest.raises(NotADirectoryError):
         fileio.copytree(tree / "a.txt", tree.parent / "copy")
 
 
-def test_copytree_refuses_a_target_inside_its_source(tree: Path) -> None:
+def test_copytree_to_a_target_inside_its_source_raises(tree: Path) -> None:
     with pytest.raises(shutil.SameFileError):
         fileio.copytree(tree, tree / "sub" / "copy")
 
@@ -164,7 +164,7 @@ def test_list_dir_or_file_counts_for_a_progress_callback(tree: Path) -> None:
     assert seen == [(done, None) for done in range(1, 6)]
 
 
-def test_list_dir_or_file_refuses_a_missing_folder_at_the_call(tmp_path: Path) -> None:
+def test_list_dir_or_file_of_a_missing_folder_raises_at_the_call(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         fileio.list_dir_or_file(tmp_path / "absent")
 
@@ -215,13 +215,13 @@ def test_copy_if_symlink_fails_means_relative_sources_from_the_working_folder(
     assert (tree / "sub/deep/link.txt").read_text() == "a.txt"
 
 
-def test_copy_if_symlink_fails_copies_where_links_are_refused(
+def test_copy_if_symlink_fails_copies_where_links_fail(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise PermissionError("this file system has no links")
 
-    monkeypatch.setattr("os.symlink", refuse)
+    monkeypatch.setattr("os.symlink", fail)
 
     assert not fileio.copy_if_symlink_fails(tree / "a.txt", tree / "copy.txt")
     assert not fileio.copy_if_symlink_fails(tree / "sub", tree / "copy")
@@ -236,8 +236,8 @@ def test_copy_if_symlink_fails_copies_into_an_existing_folder(tree: Path) -> Non
     assert not (tree / "sub" / "a.txt").is_symlink()
 
 
-def test_copy_if_symlink_fails_refuses_a_missing_source(tree: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+def test_copy_if_symlink_fails_of_a_missing_source_raises(tree: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="must exist"):
         fileio.copy_if_symlink_fails(tree / "absent", tree / "link")
 
 

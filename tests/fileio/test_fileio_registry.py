@@ -1,4 +1,4 @@
-"""Finding back ends by name and prefix, the legacy client, and optional libraries."""
+"""Finding backends by name and prefix, the legacy client, and optional libraries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine_fileio.backends import _classes, _table
 
 
 class Echo(BaseStorageBackend):
-    """A back end as the manual writes one: two methods with a path each."""
+    """A backend as the manual writes one: two methods with a path each."""
 
     def get(self, filepath: object) -> bytes:
         return str(filepath).encode()
@@ -26,7 +26,7 @@ class Echo(BaseStorageBackend):
 
 
 @pytest.mark.parametrize("register", [fileio.register_backend, FileClient.register_backend])
-def test_a_back_end_is_registered_by_call_or_decorator(register) -> None:  # type: ignore[no-untyped-def]  # two functions of one shape
+def test_a_backend_is_registered_by_call_or_decorator(register) -> None:  # type: ignore[no-untyped-def]  # two functions of one shape
     assert register("echo1", Echo) is Echo
     assert register("echo2", prefixes=["e1", "e2"])(Echo) is Echo
 
@@ -74,7 +74,7 @@ def test_each_row_is_exported_has_an_extra_and_passes_the_contract(
 
 
 @pytest.mark.parametrize(("name", "backend"), [(3, Echo), ("echo", object), ("echo", "Echo")])
-def test_what_is_no_back_end_is_refused(name: object, backend: object) -> None:
+def test_what_is_not_a_backend_raises(name: object, backend: object) -> None:
     with pytest.raises(TypeError):
         fileio.register_backend(name, backend)  # type: ignore[call-overload]  # the misuse under test
 
@@ -106,7 +106,7 @@ def test_get_file_backend_chooses(
 
 
 class Half(Echo):
-    """A back end that loses every file whose name holds ``bad``."""
+    """A backend that loses every file whose name holds ``bad``."""
 
     def get(self, filepath: object) -> bytes:
         if "bad" in str(filepath):
@@ -126,7 +126,7 @@ def test_a_tree_whose_copy_fails_raises_the_first_error(tmp_path: Path) -> None:
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"good"}
 
 
-def test_get_file_backend_tells_arguments_apart_however_they_nest() -> None:
+def test_get_file_backend_distinguishes_nested_arguments() -> None:
     def make(**options: object) -> BaseStorageBackend:
         arguments = {"backend": "fsspec", **options}
         return fileio.get_file_backend(backend_args=arguments, enable_singleton=True)
@@ -153,8 +153,8 @@ def test_get_file_backend_makes_one_object_if_asked() -> None:
 @pytest.mark.parametrize(
     ("uri", "arguments", "error", "message"),
     [
-        (None, None, ValueError, "to choose a back end"),
-        ("nope://u:pw@h/x", None, ValueError, "known:.*fsspec"),
+        (None, None, ValueError, "no backend is chosen"),
+        ("nope://u:pw@h/x", None, ValueError, "registered:.*fsspec"),
         ("x", {"backend": "lmbd"}, KeyError, "did you mean 'lmdb'"),
         ("x", {"backend": "disk", "wrong": 1}, TypeError, "argument"),
     ],
@@ -168,7 +168,7 @@ def test_get_file_backend_explains_a_miss(
     assert "pw" not in str(caught.value)
 
 
-def test_the_client_does_what_its_back_end_does(tmp_path: Path) -> None:
+def test_the_client_does_what_its_backend_does(tmp_path: Path) -> None:
     client = FileClient.infer_client({"backend": "disk"})
     folder = client.join_path(tmp_path, "d")
     client.put(b"\xe9", client.join_path(folder, "a"))

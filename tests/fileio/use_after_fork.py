@@ -1,6 +1,6 @@
-"""Use one back end in a parent and its forked children at once. Not a test module.
+"""Use one backend in a parent and its forked children at once. Not a test module.
 
-Arguments: the back end's name, its arguments as JSON, and the root of its paths. Prints ``ok``.
+Arguments: the backend's name, its arguments as JSON, and the root of its paths. Prints ``ok``.
 """
 
 import json
@@ -15,7 +15,7 @@ def read_all(backend: object, root: str, seed: int) -> bool:
     """Read 40 files in an order of its own; mixed-up connections would mix up the answers."""
     names = [(number * seed) % 40 for number in range(40)]
     return all(
-        backend.get(f"{root}/{name}") == str(name).encode() * 1000  # type: ignore[attr-defined]  # any back end
+        backend.get(f"{root}/{name}") == str(name).encode() * 1000  # type: ignore[attr-defined]  # any backend
         for name in names
     )
 

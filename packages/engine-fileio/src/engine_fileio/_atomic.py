@@ -1,4 +1,4 @@
-"""Local files that a reader finds whole: the old one or the new one, never a part."""
+"""Atomic writes of local files: a reader finds the old file or the new one, never a part."""
 
 import contextlib
 import os
@@ -12,30 +12,35 @@ from engine_fileio._paths import StrPath
 _PREFIX, _SUFFIX = ".engine-", ".part"
 
 
+def partial_name() -> str:
+    """Return a new name for a temporary file, which listings leave out."""
+    return f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+
+
 def is_partial(name: str) -> bool:
-    """Tell whether ``name`` is the name of a file that ``atomic_write`` is still filling."""
+    """Return whether ``name`` is one of `partial_name`."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
 @contextlib.contextmanager
 def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Open a local file to be written whole or not at all.
+    """Open a local file that is written completely or not at all.
 
-    The data goes to a temporary file in the same folder, which takes the name ``path`` when the
-    block ends well and is removed when it raises. Missing parent folders are created. A link
-    stays a link (its target is replaced), and an existing file keeps its permission bits. What is
-    no regular file (a pipe, ``/dev/null``) is written straight.
+    The data goes to a temporary file in the same folder. It is renamed to ``path`` when the block
+    ends, and removed when the block raises. Missing parent folders are created. A link stays a
+    link: its target is replaced. An existing file keeps its permission bits. A pipe or a device,
+    such as ``/dev/null``, is written directly.
 
     Args:
         path: The file to write.
-        durable: Flush file and folder to the disk, so that the new file survives a power cut.
+        durable: Whether to flush file and folder to disk, so that the file survives a power cut.
 
     Yields:
-        A binary file opened for writing and reading; it can seek.
+        A binary file, open for writing, reading and seeking.
 
     Raises:
         IsADirectoryError: ``path`` is a folder.
-        PermissionError: ``path`` exists and may not be written.
+        PermissionError: ``path`` exists and is not writable.
 
     Example:
         >>> import pathlib, tempfile
@@ -45,6 +50,7 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
         >>> (folder / "weights.bin").read_bytes()
         b'every byte or none'
     """
+    # The rename would replace a link by a file, so the file that the link points to is written.
     target = Path(os.path.realpath(path))
     mode = _mode_of(target)
     if mode is not None and not stat.S_ISREG(mode):
@@ -52,19 +58,22 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
             yield file
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
-    # tempfile would make the file private to its owner; this way the umask decides, as for open().
+    # In the same folder, as a rename is atomic within one file system only.
+    partial = target.parent / partial_name()
+    # tempfile would make the file private to its owner. Here the umask decides, as for open().
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:
         with open(descriptor, "w+b") as file:
             yield file
             file.flush()
+            # Before the rename, so that no reader meets the file with other permissions.
             if mode is not None:
                 os.chmod(partial, stat.S_IMODE(mode))
+            # Data before rename: in the other order a power cut may leave an empty file.
             if durable:
                 os.fsync(file.fileno())
         os.replace(partial, target)
-    except BaseException:
+    except BaseException:  # an interrupt must not leave the temporary file either
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
         raise
@@ -73,9 +82,9 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush the entries of ``folder`` to disk, so that a rename in it survives a power cut."""
+    """Flush the entries of a folder to disk, so that a rename in it survives a power cut."""
     if os.name == "nt":
-        return  # Windows cannot open a folder to flush it; its file system journals renames.
+        return  # Windows cannot open a folder, and its file system journals renames
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -83,17 +92,18 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_O_BINARY = getattr(os, "O_BINARY", 0)
+_O_BINARY = getattr(os, "O_BINARY", 0)  # without it Windows writes "\r\n" for "\n"
 
 
 def _mode_of(target: Path) -> int | None:
-    """Return the mode of an existing file that may be written; None when there is none."""
+    """Return the mode of an existing file that is writable, or None if there is no file."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{str(target)!r} is a folder; give the name of a file in it")
+        raise IsADirectoryError(f"{str(target)!r} is a folder; pass the path of a file in it")
+    # The rename asks for rights on the folder only, and would replace a file that is read-only.
     if not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise PermissionError(f"{str(target)!r} may not be written; change its permissions")
+        raise PermissionError(f"{str(target)!r} must be writable; change its permissions")
     return mode

@@ -1,4 +1,4 @@
-"""The older way to reach a back end: an object chosen by name or prefix."""
+"""The older interface to a backend: a client that is chosen by name or prefix."""
 
 import contextlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -19,17 +19,17 @@ from engine_fileio.backends._registry import (
 
 
 class FileClient:
-    """A client of one storage back end, made once for equal arguments.
+    """A client of one storage backend; equal arguments return the same client.
 
     New code is shorter with the file functions (`get`, `put`, …) or `get_file_backend`.
 
     Args:
-        backend: Name of the back end; goes before ``prefix``.
-        prefix: URI scheme that chooses the back end; without either it is the local disk.
-        **kwargs: Arguments of the back end.
+        backend: Name of the backend. It has priority over ``prefix``.
+        prefix: URI scheme that chooses the backend. Without both, it is the local disk.
+        **kwargs: Arguments of the backend.
 
     Attributes:
-        client: The back end.
+        client: The backend.
 
     Example:
         >>> FileClient(backend="disk") is FileClient(backend="disk")
@@ -44,7 +44,7 @@ class FileClient:
     def __new__(
         cls, backend: str | None = None, prefix: str | None = None, **kwargs: Any
     ) -> "FileClient":
-        """Return the client made earlier for the same arguments, or a new one."""
+        """Return the existing client of these arguments, or a new one."""
         if backend is not None:
             chosen = backend_class(backend)
         else:
@@ -53,22 +53,23 @@ class FileClient:
         if key not in cls._instances:
             made = super().__new__(cls)
             made.client = chosen(**kwargs)
+            # setdefault is atomic: threads that arrive together all return the same client.
             cls._instances.setdefault(key, made)
         return cls._instances[key]
 
     @property
     def name(self) -> str:
-        """Name of the back end's class."""
+        """The name of the backend's class."""
         return self.client.name
 
     @property
     def allow_symlink(self) -> bool:
-        """Whether the storage knows symbolic links."""
+        """Whether the storage supports symbolic links."""
         return self.client.allow_symlink
 
     @staticmethod
     def parse_uri_prefix(uri: StrPath) -> str | None:
-        """Return the scheme of a URI, None for a plain path."""
+        """Return the scheme of a URI, or None for a plain path."""
         return prefix_of(uri)
 
     @classmethod
@@ -77,11 +78,11 @@ class FileClient:
         file_client_args: Mapping[str, Any] | None = None,
         uri: StrPath | None = None,
     ) -> "FileClient":
-        """Return the client that the arguments name, or else the one of the URI's prefix."""
+        """Return the client of ``file_client_args``, or else of the prefix of ``uri``."""
         if file_client_args is not None:
             return cls(**file_client_args)
         if uri is None:
-            raise ValueError("give file_client_args or a uri to choose a client")
+            raise ValueError("no client is chosen; pass file_client_args or uri")
         return cls(prefix=known_prefix(uri))
 
     @classmethod
@@ -92,7 +93,7 @@ class FileClient:
         force: bool = False,
         prefixes: str | Sequence[str] | None = None,
     ) -> BackendT | Callable[[BackendT], BackendT]:
-        """Make a back end known; the same as `engine_fileio.register_backend`."""
+        """Register a backend; the same as `engine_fileio.register_backend`."""
         if backend is None:
             return register_backend(name, force=force, prefixes=prefixes)
         return register_backend(name, backend, force, prefixes)
@@ -104,7 +105,7 @@ class FileClient:
     def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
         """Return the content of a file as text."""
         if encoding == "utf-8":
-            return self.client.get_text(filepath)  # a registered back end may take no encoding
+            return self.client.get_text(filepath)  # a user's backend may take no encoding
         return bytes(self.client.get(filepath)).decode(encoding)
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
@@ -120,24 +121,24 @@ class FileClient:
         self.client.remove(filepath)
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file or folder of this name."""
+        """Return whether there is a file or folder of this name."""
         return self.client.exists(filepath)
 
     def isdir(self, filepath: StrPath) -> bool:
-        """Tell whether there is a folder of this name."""
+        """Return whether there is a folder of this name."""
         return self.client.isdir(filepath)
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file of this name."""
+        """Return whether there is a file of this name."""
         return self.client.isfile(filepath)
 
     def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
-        """Join parts of a path in the way of the storage."""
+        """Join parts of a path by the rules of the storage."""
         return self.client.join_path(filepath, *filepaths)
 
     @contextlib.contextmanager
     def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
-        """Yield a local path with the content of a file; a temporary copy is removed afterwards."""
+        """Yield a local path that holds a file; a temporary copy is removed at the end."""
         with self.client.get_local_path(filepath) as path:
             yield path
 

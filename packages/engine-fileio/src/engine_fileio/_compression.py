@@ -1,4 +1,4 @@
-"""gzip and zstandard files, recognised by their suffix."""
+"""gzip and zstandard files, found by their suffix."""
 
 import gzip
 import zlib
@@ -25,30 +25,32 @@ def format_of(path: StrPath) -> tuple[str, Compression | None]:
 
 
 def compress(data: bytes, kind: Compression) -> bytes:
-    """Compress ``data``; equal data gives equal bytes, as no time is stored."""
+    """Return ``data``, compressed."""
     if kind == "gz":
+        # Without a time stamp, equal data gives equal bytes.
         return gzip.compress(data, mtime=0)
     compressed: bytes = _zstandard().ZstdCompressor().compress(data)
     return compressed
 
 
 def decompress(data: bytes, kind: Compression, path: StrPath) -> bytes:
-    """Return what was compressed.
+    """Return ``data``, decompressed.
 
     Raises:
-        StorageError: The data, read from ``path``, is damaged or cut off.
+        StorageError: The data is damaged or cut off; ``path`` names its file.
     """
     try:
         return gzip.decompress(data) if kind == "gz" else _unpack_zstd(data)
     except (OSError, EOFError, zlib.error) as error:
         raise StorageError(
-            f"{shown(path)!r} is not a whole .{kind} file: {error}; fetch or write it again"
+            f"{shown(path)!r} must be a complete .{kind} file: {error}; download or write it again"
         ) from error
 
 
 def _unpack_zstd(data: bytes) -> bytes:
     zstandard = _zstandard()
     found, rest = bytearray(), data
+    # A file may hold several frames in a row, as `zstd a b > c` writes it. One call reads one.
     while rest:
         frame: Any = zstandard.ZstdDecompressor().decompressobj()
         try:
@@ -56,7 +58,7 @@ def _unpack_zstd(data: bytes) -> bytes:
         except zstandard.ZstdError as error:
             raise EOFError(str(error)) from error
         if not frame.eof:
-            raise EOFError("it ends within a frame")
+            raise EOFError("the last frame is cut off")
         rest = frame.unused_data
     return bytes(found)
 

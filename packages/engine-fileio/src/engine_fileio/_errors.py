@@ -1,21 +1,24 @@
-"""What callers may catch. Missing files, folders and rights raise Python's own OSError kin."""
+"""Errors that callers may catch.
+
+Missing files, folders and permissions raise Python's own subclasses of OSError.
+"""
 
 import pickle
 
 
 class StorageError(OSError):
-    """A storage back end could not do what it was asked; the base of this package's errors."""
+    """An operation of a storage backend failed; base class of this package's storage errors."""
 
 
 class StorageUnavailable(StorageError, ConnectionError):
-    """A server could not be reached, or kept failing until the last retry."""
+    """A server cannot be reached, or failed until the last retry."""
 
 
 class OperationNotSupported(StorageError, NotImplementedError):
-    """A back end has no way to do this operation, such as a deletion over HTTP.
+    """A backend does not support this operation, such as a deletion over HTTP.
 
     Args:
-        backend: Name of the back end.
+        backend: Name of the backend.
         operation: The method that was called.
         hint: What to do instead.
     """
@@ -27,12 +30,12 @@ class OperationNotSupported(StorageError, NotImplementedError):
         self.operation = operation
 
     def __reduce__(self) -> tuple[object, ...]:
-        # OSError rebuilds from args, which hold the finished message; this class wants its parts.
+        # OSError is unpickled from args, here the finished message. This class needs its parts.
         return (_rebuild_not_supported, (self.backend, self.operation, str(self)))
 
 
 class UntrustedDataError(pickle.UnpicklingError):
-    """A file read with ``trusted=False`` holds more than plain data."""
+    """A file that was read with ``trusted=False`` holds more than plain data."""
 
 
 def _rebuild_not_supported(backend: str, operation: str, text: str) -> OperationNotSupported:

@@ -1,7 +1,7 @@
-"""The file functions: each finds the back end of its path and asks it.
+"""The file functions: each finds the backend of its path and calls the method of the same name.
 
-Every function takes ``backend_args``: the arguments of the back end, and optionally its name as
-``backend``, which then goes before the prefix of the path.
+Every function takes ``backend_args``: the arguments of the backend and, optionally, its name as
+``backend``, which has priority over the prefix of the path.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ def get_text(filepath: StrPath, encoding: str = "utf-8", backend_args: Arguments
     """Return the content of a file as text."""
     backend = _backend(filepath, backend_args)
     if encoding == "utf-8":
-        return backend.get_text(filepath)  # a registered back end may take no encoding
+        return backend.get_text(filepath)  # a user's backend may take no encoding
     return bytes(backend.get(filepath)).decode(encoding)
 
 
@@ -45,31 +45,31 @@ def put_text(obj: str, filepath: StrPath, backend_args: Arguments = None) -> Non
 
 
 def exists(filepath: StrPath, backend_args: Arguments = None) -> bool:
-    """Tell whether there is a file or folder of this name."""
+    """Return whether there is a file or folder of this name."""
     return _backend(filepath, backend_args).exists(filepath)
 
 
 def isfile(filepath: StrPath, backend_args: Arguments = None) -> bool:
-    """Tell whether there is a file of this name."""
+    """Return whether there is a file of this name."""
     return _backend(filepath, backend_args).isfile(filepath)
 
 
 def isdir(filepath: StrPath, backend_args: Arguments = None) -> bool:
-    """Tell whether there is a folder of this name."""
+    """Return whether there is a folder of this name."""
     return _backend(filepath, backend_args).isdir(filepath)
 
 
 def join_path(filepath: StrPath, *filepaths: StrPath, backend_args: Arguments = None) -> str:
-    """Join parts of a path in the way of its storage."""
+    """Join parts of a path by the rules of its storage."""
     return _backend(filepath, backend_args).join_path(filepath, *filepaths)
 
 
 @contextlib.contextmanager
 def get_local_path(filepath: StrPath, backend_args: Arguments = None) -> Iterator[str | Path]:
-    """Yield a local path with the content of a file, for libraries that only open files.
+    """Yield a local path that holds a file, for libraries that only open local files.
 
-    A file that is local already is yielded as it is; any other is fetched to a temporary folder,
-    under its own name, which is removed when the block ends.
+    A local file is yielded as it is. Any other file is downloaded to a temporary folder, under its
+    own name. The folder is removed when the block ends.
     """
     with _backend(filepath, backend_args).get_local_path(filepath) as path:
         yield path
@@ -80,15 +80,15 @@ def copyfile(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
 
     Args:
         src: The file to copy.
-        dst: File to write, or a folder that gets a file of the same name.
-        backend_args: Arguments of the back end of both.
+        dst: File to write, or an existing folder for a file of the same name.
+        backend_args: Arguments of the backend.
 
     Returns:
         The destination file.
 
     Raises:
         shutil.SameFileError: ``src`` and ``dst`` are the same file.
-        ValueError: They have different prefixes.
+        ValueError: ``src`` and ``dst`` have different prefixes.
     """
     return _shared_backend("copyfile", src, dst, backend_args).copyfile(src, dst)
 
@@ -101,8 +101,8 @@ def copytree(
     Args:
         src: The folder to copy.
         dst: The folder to create.
-        backend_args: Arguments of the back end of both.
-        progress: Called in this thread with the files done and the files in all.
+        backend_args: Arguments of the backend.
+        progress: Called in this thread with the number of files done and of all files.
 
     Returns:
         The destination folder.
@@ -116,31 +116,31 @@ def copytree(
 
 
 def copyfile_from_local(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
-    """Upload a local file; ``dst`` may be a folder. Returns the destination file."""
+    """Upload a local file and return the destination; ``dst`` may be a folder."""
     return _backend(dst, backend_args).copyfile_from_local(src, dst)
 
 
 def copytree_from_local(
     src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
 ) -> str:
-    """Upload a local folder, several files at once; ``dst`` must not exist and is returned."""
+    """Upload a local folder, several files at once, and return ``dst``, which must not exist."""
     return _backend(dst, backend_args).copytree_from_local(src, dst, **_given(progress))
 
 
 def copyfile_to_local(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
-    """Download a file; ``dst`` may be a folder. Returns the destination file."""
+    """Download a file and return the destination; ``dst`` may be a folder."""
     return _backend(src, backend_args).copyfile_to_local(src, dst)
 
 
 def copytree_to_local(
     src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
 ) -> str:
-    """Download a folder, several files at once. Returns the destination folder."""
+    """Download a folder, several files at once, and return ``dst``."""
     return _backend(src, backend_args).copytree_to_local(src, dst, **_given(progress))
 
 
 def copy_if_symlink_fails(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> bool:
-    """Make ``dst`` a link to ``src``, or a copy of it where the storage has no links.
+    """Make ``dst`` a link to ``src``, or a copy where the storage has no links.
 
     Returns:
         Whether a link was made.
@@ -154,13 +154,13 @@ def remove(filepath: StrPath, backend_args: Arguments = None) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        IsADirectoryError: It is a folder; ``rmtree`` deletes those.
+        IsADirectoryError: The path is a folder; use ``rmtree``.
     """
     _backend(filepath, backend_args).remove(filepath)
 
 
 def rmtree(dir_path: StrPath, backend_args: Arguments = None) -> None:
-    """Delete a folder with all it holds."""
+    """Delete a folder and everything in it."""
     _backend(dir_path, backend_args).rmtree(dir_path)
 
 
@@ -178,15 +178,15 @@ def list_dir_or_file(
 
     Args:
         dir_path: The folder.
-        list_dir: Whether to show folders.
-        list_file: Whether to show files.
-        suffix: Show only files that end with this string, or one of these; folders are left out.
-        recursive: Whether to go into folders.
-        backend_args: Arguments of the back end.
-        progress: Called with the number of entries seen and None, as their total is unknown.
+        list_dir: Whether to yield folders.
+        list_file: Whether to yield files.
+        suffix: Yield only files that end with this string, or one of these, and no folders.
+        recursive: Whether to descend into folders.
+        backend_args: Arguments of the backend.
+        progress: Called with the number of entries so far, and None for their unknown total.
 
     Returns:
-        An iterator; the order is the storage's own.
+        An iterator, in the order of the storage.
     """
     backend = _backend(dir_path, backend_args)
     found = backend.list_dir_or_file(dir_path, list_dir, list_file, suffix, recursive)
@@ -202,13 +202,13 @@ def generate_presigned_url(
     """Return a URL that reads or writes an object without credentials.
 
     Args:
-        url: URI of the object.
+        url: The URI of the object.
         client_method: ``get_object`` or ``put_object``.
-        expires_in: How long the URL works, in seconds.
-        backend_args: Arguments of the back end.
+        expires_in: The lifetime of the URL, in seconds.
+        backend_args: Arguments of the backend.
 
     Raises:
-        OperationNotSupported: The storage is no object store.
+        OperationNotSupported: The storage is not an object store.
     """
     backend = _backend(url, backend_args)
     return backend.generate_presigned_url(url, client_method, expires_in)
@@ -223,13 +223,13 @@ def _shared_backend(
 ) -> BaseStorageBackend:
     if known_prefix(src) != known_prefix(dst) and "backend" not in (backend_args or {}):
         raise ValueError(
-            f"{operation} stays within one storage, but {shown(src)!r} and {shown(dst)!r} have "
-            "different prefixes; go through copyfile_to_local and copyfile_from_local "
-            "(copytree_to_local and copytree_from_local for folders)"
+            f"src and dst of {operation} must have the same prefix, got {shown(src)!r} and "
+            f"{shown(dst)!r}; use copyfile_to_local and copyfile_from_local, or copytree_to_local "
+            "and copytree_from_local for folders"
         )
     return _backend(src, backend_args)
 
 
 def _given(progress: Progress | None) -> dict[str, Progress]:
-    """Return ``progress`` as a keyword if there is one; a registered back end may not take it."""
+    """Return ``progress`` as a keyword if it is given; a user's backend may not take it."""
     return {} if progress is None else {"progress": progress}

@@ -24,12 +24,12 @@ def list_from_file(
 
     Args:
         filename: Path or URI; ``.gz`` and ``.zst`` files are decompressed.
-        prefix: Put before every line.
+        prefix: Text to put before each line.
         offset: Number of lines to skip.
-        max_num: Number of lines to return at most; zero and less mean all.
+        max_num: Maximum number of lines to return; all if <= 0.
         encoding: Encoding of the file.
-        file_client_args: The older way to say ``backend_args``.
-        backend_args: Arguments of the back end.
+        file_client_args: The older form of ``backend_args``.
+        backend_args: Arguments of the backend.
 
     Example:
         >>> import pathlib, tempfile
@@ -50,20 +50,20 @@ def dict_from_file(
     file_client_args: Arguments = None,
     backend_args: Arguments = None,
 ) -> dict[Any, str | list[str]]:
-    r"""Return a text file of columns as a dict: the first column holds the keys.
+    r"""Return a text file of columns as a dict, keyed by the first column.
 
-    A line with one value gives the value, a line with several a list of them. Empty lines are
+    A line with one value gives that value, a line with several values a list. Empty lines are
     skipped.
 
     Args:
         filename: Path or URI; ``.gz`` and ``.zst`` files are decompressed.
-        key_type: Makes a key from the first column, such as ``int``.
+        key_type: Converts the first column to a key, such as ``int``.
         encoding: Encoding of the file.
-        file_client_args: The older way to say ``backend_args``.
-        backend_args: Arguments of the back end.
+        file_client_args: The older form of ``backend_args``.
+        backend_args: Arguments of the backend.
 
     Raises:
-        ValueError: A line has one column only.
+        ValueError: A line has only one column.
 
     Example:
         >>> import pathlib, tempfile
@@ -81,8 +81,8 @@ def dict_from_file(
         key, *values = columns
         if not values:
             raise ValueError(
-                f"{shown(filename)!r}, line {number}: {line!r} holds a key and no value; "
-                "each line needs two columns or more"
+                f"{shown(filename)!r}, line {number}: a line must have two columns or more, "
+                f"got {line!r}; add a value after the key"
             )
         found[key_type(key)] = values[0] if len(values) == 1 else values
     return found
@@ -96,7 +96,7 @@ def _lines(
     kind = format_of(filename)[1]
     if kind is not None:
         data = decompress(data, kind, filename)
-    # Only \n, \r\n and \r end lines, as in open(); str.splitlines knows a dozen more.
+    # Only \n, \r\n and \r end lines, as in open(). str.splitlines also splits at a dozen others.
     text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     return iter(lines if lines[-1] else lines[:-1])

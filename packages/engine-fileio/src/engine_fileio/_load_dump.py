@@ -1,4 +1,4 @@
-"""Objects in files of any registered format, on any storage."""
+"""Load and dump objects in files of any registered format, on any storage."""
 
 import os
 from collections.abc import Mapping
@@ -26,18 +26,18 @@ def load(
     trusted: bool = True,
     **kwargs: Any,
 ) -> Any:
-    """Read an object from a file.
+    """Load an object from a file.
 
-    A name ending in ``.gz`` or ``.zst`` is decompressed, and the suffix before it is the format.
+    A ``.gz`` or ``.zst`` file is decompressed, and the suffix before it is the format.
 
     Args:
         file: Path, URI or open file.
-        file_format: ``json``, ``yaml``/``yml``, ``pickle``/``pkl`` or a registered format; taken
-            from the suffix of a path if left out.
-        file_client_args: The older way to say ``backend_args``.
-        backend_args: Arguments of the back end.
-        trusted: Whether you trust who wrote the file. **Reading a pickle runs the code that it
-            names**; False accepts plain data only. JSON and YAML give plain data either way.
+        file_format: ``json``, ``yaml``/``yml``, ``pickle``/``pkl`` or a registered format. By
+            default the suffix of the path.
+        file_client_args: The older form of ``backend_args``.
+        backend_args: Arguments of the backend.
+        trusted: Whether you trust the author of the file. **Loading a pickle runs the code that
+            it names.** False accepts plain data only. JSON and YAML hold plain data anyway.
         **kwargs: Arguments of the handler, such as ``object_pairs_hook`` for JSON.
 
     Raises:
@@ -80,25 +80,25 @@ def dump(
 ) -> str | bytes | bool:
     """Write an object to a file, or return it as text.
 
-    A name ending in ``.gz`` or ``.zst`` is compressed. Local files are written atomically.
+    A ``.gz`` or ``.zst`` file is compressed. Local files are written atomically.
 
     Args:
         obj: The object.
-        file: Path, URI or open file; left out, the text is returned.
-        file_format: As for `load`; needed where ``file`` is no path.
-        file_client_args: The older way to say ``backend_args``.
-        backend_args: Arguments of the back end.
+        file: Path, URI or open file; None to return the text.
+        file_format: As for `load`. Required unless ``file`` is a path.
+        file_client_args: The older form of ``backend_args``.
+        backend_args: Arguments of the backend.
         **kwargs: Arguments of the handler, such as ``indent`` for JSON.
 
     Returns:
-        True when a file was written; without a file, the text (bytes for pickle).
+        True if a file was written; without a file the text, as bytes for pickle.
 
     Raises:
         TypeError: No handler is registered for the format, or ``file`` is neither path nor file.
     """
     if file is None:
         if file_format is None:
-            raise ValueError("dump needs a file, or a file_format to return the object as text")
+            raise ValueError("dump needs a file or a file_format; pass file_format to get the text")
         return handler_of(file_format).dump_to_str(obj, **kwargs)
     if not isinstance(file, str | os.PathLike):
         _handler_for_open_file(file, file_format).dump_to_fileobj(obj, file, **kwargs)
@@ -124,11 +124,11 @@ def dump(
 def backend_for(
     file: StrPath, file_client_args: Arguments, backend_args: Arguments
 ) -> BaseStorageBackend:
-    """Return the back end of ``file`` from the newer or the older kind of arguments."""
+    """Return the backend of ``file`` from the newer or the older form of arguments."""
     if file_client_args is None:
         return get_file_backend(file, backend_args=backend_args, enable_singleton=True)
     if backend_args is not None:
-        raise ValueError("give backend_args or the older file_client_args, not both")
+        raise ValueError("backend_args and the older file_client_args exclude each other; pass one")
     return FileClient.infer_client(file_client_args, file).client
 
 
@@ -144,7 +144,7 @@ def _read(handler: BaseFileHandler, local: StrPath, trusted: bool, kwargs: dict[
 
 def _handler_for_open_file(file: IO[Any], file_format: str | None) -> BaseFileHandler:
     if not (hasattr(file, "read") or hasattr(file, "write")):
-        raise TypeError(f"file is a path or an open file, not {file!r}")
+        raise TypeError(f"file must be a path or an open file, got {file!r}")
     if file_format is None:
-        raise ValueError("an open file has no suffix to tell its format; pass file_format")
+        raise ValueError("an open file has no suffix to choose its format; pass file_format")
     return handler_of(file_format)

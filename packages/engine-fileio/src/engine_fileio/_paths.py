@@ -1,4 +1,4 @@
-"""Reading paths and URIs: their prefix, their parts, and a form that is safe to show."""
+"""Paths and URIs: prefix, parts, and a form that is safe to show."""
 
 import os
 import posixpath
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 StrPath = str | os.PathLike[str]
 
-# pathlib folds "s3://bucket" into "s3:/bucket"; a scheme of one letter is a Windows drive.
+# pathlib turns "s3://bucket" into "s3:/bucket". A scheme of one letter is a Windows drive.
 _FOLDED = re.compile(r"^((?:[\w.-]+:)?[A-Za-z][\w+.-]+):/(?!/)")
 
 
@@ -34,6 +34,7 @@ def shown(uri: StrPath) -> str:
     text = uri_of(uri)
     if "://" not in text:
         return text
+    # urlsplit would read "?" and "#" in the key of an object as a query and a fragment.
     scheme, _, rest = text.partition("://")
     authority, slash, tail = rest.partition("/")
     text = f"{scheme}://{authority.rpartition('@')[2]}{slash}{tail}"
@@ -47,8 +48,8 @@ def resolve_dots(key: str, *, root: str = "") -> str:
     """Resolve ``.`` and ``..`` in a slash-separated key, as a file system would.
 
     Args:
-        key: Key without a scheme; leading slashes are dropped.
-        root: Part of ``key`` that ``..`` may not leave.
+        key: Key without a scheme. Leading slashes are dropped.
+        root: The leading part of ``key`` that ``..`` must not leave.
 
     Raises:
         PermissionError: The key climbs above ``root``.
@@ -60,7 +61,7 @@ def resolve_dots(key: str, *, root: str = "") -> str:
             if len(kept) <= floor:
                 raise PermissionError(
                     f"{key!r} climbs out of {root or 'its root'!r} through '..'; "
-                    "name the file inside"
+                    "write the path without '..'"
                 )
             kept.pop()
         elif part not in ("", "."):
@@ -69,10 +70,10 @@ def resolve_dots(key: str, *, root: str = "") -> str:
 
 
 def check_listed(name: str) -> str:
-    """Return a relative name that a server listed, if it can be used as a path.
+    """Return a relative name from a listing of a server, if it is safe as a path.
 
-    Keys such as ``../x`` or ``a//b`` exist in object stores. Joined to a folder they would name
-    a file elsewhere, or another object.
+    Object stores can hold keys such as ``../x`` or ``a//b``. Joined to a folder, they would name a
+    file outside it, or another object.
 
     Raises:
         PermissionError: ``name`` has an empty part, ``.`` or ``..``.
@@ -80,7 +81,7 @@ def check_listed(name: str) -> str:
     parts = name.split("/") if os.sep == "/" else name.replace(os.sep, "/").split("/")
     if any(part in ("", ".", "..") for part in parts):
         raise PermissionError(
-            f"the listed name {name!r} would lead to another place; rename it in its storage"
+            f"the listed name {name!r} would lead to another place; rename it in the storage"
         )
     return name
 

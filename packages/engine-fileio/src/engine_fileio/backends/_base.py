@@ -1,4 +1,4 @@
-"""What every storage back end offers, derived from the little that a back end must have."""
+"""The base class of storage backends, which derives most operations from a few."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ Suffix = str | tuple[str, ...] | None
 
 
 class BaseStorageBackend(metaclass=ABCMeta):
-    """Base of all storage back ends.
+    """Base class of storage backends.
 
     A subclass must have ``get`` and ``get_text``. What else it defines of ``put``, ``exists``,
     ``isfile``, ``isdir``, ``list_dir_or_file`` and ``remove`` decides which of the derived
@@ -45,12 +45,12 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     @property
     def allow_symlink(self) -> bool:
-        """Whether the storage knows symbolic links."""
+        """Whether the storage supports symbolic links."""
         return self._allow_symlink
 
     @property
     def name(self) -> str:
-        """Name of the class, for log lines."""
+        """The name of the class, for log lines."""
         return type(self).__name__
 
     @abstractmethod
@@ -63,27 +63,27 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
         """Write ``obj`` to a file, replacing it and creating its folders."""
-        self._refuse("put")
+        self._unsupported("put")
 
     def put_text(self, obj: str, filepath: StrPath, encoding: str = "utf-8") -> None:
         """Write text to a file, replacing it and creating its folders."""
         self.put(obj.encode(encoding), filepath)
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file or folder of this name."""
-        self._refuse("exists")
+        """Return whether there is a file or folder of this name."""
+        self._unsupported("exists")
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file of this name."""
-        self._refuse("isfile")
+        """Return whether there is a file of this name."""
+        self._unsupported("isfile")
 
     def isdir(self, filepath: StrPath) -> bool:
-        """Tell whether there is a folder of this name."""
-        self._refuse("isdir")
+        """Return whether there is a folder of this name."""
+        self._unsupported("isdir")
 
     def remove(self, filepath: StrPath) -> None:
-        """Delete a file; FileNotFoundError and IsADirectoryError as for ``os.remove``."""
-        self._refuse("remove")
+        """Delete a file; raises FileNotFoundError and IsADirectoryError as ``os.remove`` does."""
+        self._unsupported("remove")
 
     def list_dir_or_file(
         self,
@@ -117,10 +117,10 @@ class BaseStorageBackend(metaclass=ABCMeta):
         self, url: str, client_method: str = "get_object", expires_in: int = 3600
     ) -> str:
         """Return a URL that works without credentials for ``expires_in`` seconds."""
-        self._refuse("generate_presigned_url", "only object stores such as S3 sign URLs")
+        self._unsupported("generate_presigned_url", "only object stores sign URLs")
 
     def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
-        """Join parts with one slash between them; a leading slash of a later part is dropped."""
+        """Join parts with one slash between them; leading slashes of later parts are dropped."""
         first, *rest = (uri_of(part) for part in (filepath, *filepaths))
         head = first if first.endswith("://") else first.rstrip("/")
         for part in rest:
@@ -130,10 +130,11 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     @contextlib.contextmanager
     def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
-        """Yield a temporary local copy, under the file's own name, that is removed afterwards."""
+        """Yield a temporary local copy with the file's own name; it is removed at the end."""
         import tempfile  # slow to import
 
         with tempfile.TemporaryDirectory(prefix="engine-fileio-") as folder:
+            # Its own name, because readers choose the format by the suffix.
             local = Path(folder) / base_name(filepath)
             with open(local, "wb") as file:
                 self._download(filepath, file)
@@ -150,19 +151,23 @@ class BaseStorageBackend(metaclass=ABCMeta):
         """
         target = self._file_target(src, dst)
         if self._same(src, target):
-            raise shutil.SameFileError(f"{shown(src)!r} would be copied to itself")
+            raise shutil.SameFileError(f"src and dst must be two files, got {shown(src)!r} twice")
         self._copy(src, target)
         return target
 
     def copyfile_from_local(self, src: StrPath, dst: StrPath) -> str:
-        """Upload a local file; ``dst`` may be a folder. Returns the destination file."""
+        """Upload a local file and return the destination; ``dst`` may be a folder."""
         local = Path(src)
         target = self._file_target(local.name, dst)
         self._upload(local, target)
         return target
 
     def copyfile_to_local(self, src: StrPath, dst: StrPath) -> str:
-        """Download a file; ``dst`` may be a folder. The local file is written atomically."""
+        """Download a file, written atomically; ``dst`` may be a folder.
+
+        Returns:
+            The destination file.
+        """
         target = Path(dst) / base_name(src) if os.path.isdir(dst) else Path(dst)
         with atomic_write(target) as file:
             self._download(src, file)
@@ -174,7 +179,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         Args:
             src: Folder to copy.
             dst: Folder to create.
-            progress: Called with files done and files in all.
+            progress: Called with the number of files done and of all files.
 
         Returns:
             The destination folder.
@@ -198,7 +203,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         self._new_folder(dst)
         root = Path(src)
         if not root.is_dir():
-            raise NotADirectoryError(f"{str(root)!r} is not a local folder")
+            raise NotADirectoryError(f"src must be a local folder, got {str(root)!r}")
         run_parallel(
             lambda name: self._upload(root / name, self.join_path(dst, name)),
             _local_files(root),
@@ -212,22 +217,30 @@ class BaseStorageBackend(metaclass=ABCMeta):
     ) -> str:
         """Download a folder, several files at once, each written atomically.
 
-        Files already in ``dst`` stay unless they are replaced. A listed name that would lie
-        outside ``dst`` raises PermissionError before anything is fetched. Returns ``dst``.
+        Files in ``dst`` stay unless they are replaced. A listed name that would lie outside ``dst``
+        raises PermissionError before anything is downloaded.
+
+        Returns:
+            The destination folder.
         """
         root = Path(dst)
+        # The list is complete, and each name checked, before the first file is written.
         names = list(self._files_of(src))
         root.mkdir(parents=True, exist_ok=True)
 
-        def fetch(name: str) -> None:
+        def download(name: str) -> None:
             with atomic_write(root / name) as file:
                 self._download(self.join_path(src, name), file)
 
-        run_parallel(fetch, names, workers=self._workers, progress=progress)
+        run_parallel(download, names, workers=self._workers, progress=progress)
         return uri_of(dst)
 
     def copy_if_symlink_fails(self, src: StrPath, dst: StrPath) -> bool:
-        """Copy a file or folder, as this storage has no links. Returns whether a link was made."""
+        """Copy a file or folder, as this storage has no links.
+
+        Returns:
+            Whether a link was made: False.
+        """
         if self._is_folder(src):
             self.copytree(src, dst)
         else:
@@ -235,7 +248,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         return False
 
     def rmtree(self, dir_path: StrPath) -> None:
-        """Delete a folder with all it holds, several files at once."""
+        """Delete a folder and everything in it, several files at once."""
         run_parallel(
             lambda name: self.remove(self.join_path(dir_path, name)),
             self._files_of(dir_path),
@@ -244,7 +257,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
         """Yield each folder and file in ``dir_path``, a folder before what it holds."""
-        self._refuse("list_dir_or_file")
+        self._unsupported("list_dir_or_file")
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
         """Write the content of ``filepath`` to an open local file."""
@@ -280,10 +293,10 @@ class BaseStorageBackend(metaclass=ABCMeta):
         try:
             taken = self.exists(dst) or self.isdir(dst)
         except OperationNotSupported:
-            return  # a storage without folders has nothing that a new one could clash with
+            return  # without folders and listings nothing can exist under this name
         if taken:
             raise FileExistsError(
-                f"{shown(dst)!r} exists; copy to a new folder or remove it with rmtree first"
+                f"dst must not exist, got {shown(dst)!r}; pass a new folder, or call rmtree first"
             )
 
     def _is_folder(self, path: StrPath) -> bool:
@@ -292,7 +305,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         except OperationNotSupported:
             return False
 
-    def _refuse(self, operation: str, hint: str = "") -> NoReturn:
+    def _unsupported(self, operation: str, hint: str = "") -> NoReturn:
         raise OperationNotSupported(self.name, operation, hint)
 
 

@@ -1,4 +1,4 @@
-"""Any file system that fsspec knows."""
+"""Any file system that fsspec supports."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ _CHUNK = 1 << 20
 class FsspecBackend(BaseStorageBackend):
     """A bridge to fsspec: ``gs://``, ``az://``, ``hf://``, ``memory://`` and many more.
 
-    Each file system needs its own package (gcsfs, adlfs, huggingface_hub, …), which fsspec names
-    when it is missing. Whether writes are atomic is up to the file system.
+    Each file system needs its own package (gcsfs, adlfs, huggingface_hub, …). If it is missing,
+    fsspec raises an error with its name. Whether writes are atomic depends on the file system.
 
     Args:
-        protocol: What paths without ``scheme://`` belong to.
-        workers: How many files of a tree travel at once.
+        protocol: The scheme of paths without ``scheme://``.
+        workers: How many files of a tree are copied at once.
         **storage_options: Arguments of the file system, such as ``token`` or ``anon``.
 
     Example:
@@ -39,7 +39,7 @@ class FsspecBackend(BaseStorageBackend):
         self._options = storage_options
 
     def get(self, filepath: StrPath) -> bytes:
-        """Return the content of a file; FileNotFoundError if there is none."""
+        """Return the content of a file; raises FileNotFoundError if there is none."""
         system, path = self._open(filepath)
         content: bytes = system.cat_file(path)
         return content
@@ -49,34 +49,34 @@ class FsspecBackend(BaseStorageBackend):
         return self.get(filepath).decode(encoding)
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
-        """Write a file, replacing it and creating its folders."""
+        """Write bytes to a file, replacing it and creating its folders."""
         system, path = self._open(filepath, create_folder=True)
         system.pipe_file(path, bytes(obj))
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file or folder of this name."""
+        """Return whether there is a file or folder of this name."""
         system, path = self._open(filepath)
         return bool(system.exists(path))
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file of this name."""
+        """Return whether there is a file of this name."""
         system, path = self._open(filepath)
         return bool(system.isfile(path))
 
     def isdir(self, filepath: StrPath) -> bool:
-        """Tell whether there is a folder of this name."""
+        """Return whether there is a folder of this name."""
         system, path = self._open(filepath)
         return bool(system.isdir(path))
 
     def remove(self, filepath: StrPath) -> None:
-        """Delete a file; FileNotFoundError and IsADirectoryError as for ``os.remove``."""
+        """Delete a file; raises FileNotFoundError and IsADirectoryError as ``os.remove`` does."""
         system, path = self._open(filepath)
         if system.isdir(path) or not system.exists(path):
             raise self._no_file(filepath)
         system.rm_file(path)
 
     def rmtree(self, dir_path: StrPath) -> None:
-        """Delete a folder with all it holds."""
+        """Delete a folder and everything in it."""
         system, path = self._open(dir_path)
         if not system.isdir(path):
             raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
@@ -84,11 +84,13 @@ class FsspecBackend(BaseStorageBackend):
 
     def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
         system, path = self._open(dir_path)
-        system.invalidate_cache(path)  # another process may have written since the last listing
+        # fsspec caches listings, and another process may have written since the last one.
+        system.invalidate_cache(path)
         if not system.isdir(path):
             raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
         found = system.find(path, maxdepth=None if recursive else 1, withdirs=True, detail=True)
         prefix = path.rstrip("/") + "/"
+        # With withdirs, folders come too, also empty ones. A slash marks them as such.
         keys = (
             name if entry["type"] == "file" else f"{name.rstrip('/')}/"
             for name, entry in sorted(found.items())
@@ -115,11 +117,14 @@ class FsspecBackend(BaseStorageBackend):
         uri = uri_of(path)
         if prefix_of(uri) is None:
             if self._protocol is None:
-                raise ValueError(f"{uri!r} has no scheme://; write one, or pass protocol")
+                raise ValueError(
+                    f"a path must begin with scheme://, got {uri!r}; add it or pass protocol"
+                )
             uri = f"{self._protocol}://{uri}"
         scheme, _, rest = uri.partition("://")
         if ".." in rest.split("/"):
-            # the first part is a bucket or a host, which a path must not leave; empty before "/"
+            # The first part is a bucket or a host, which a path must not leave. It is empty where
+            # a scheme has none, as in file:///path.
             top = rest.split("/")[0]
             uri = f"{scheme}://{'' if top else '/'}{resolve_dots(rest, root=top)}"
         system, inner = import_library("fsspec", "fsspec.core").url_to_fs(uri, **self._options)

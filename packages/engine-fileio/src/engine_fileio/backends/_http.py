@@ -1,4 +1,4 @@
-"""Files from web servers."""
+"""Files of HTTP and HTTPS servers."""
 
 import io
 import logging
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 16  # what a lost connection loses at most
+_CHUNK = 1 << 16  # bytes, the most that a lost connection loses
 _LONGEST_PAUSE = 60.0
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Files that are compressed themselves, as opposed to compressed for the transfer.
 _PACKED = (".gz", ".tgz", ".zst", ".bz2", ".xz")
 _logger = logging.getLogger("engine.fileio")
 
@@ -29,15 +30,15 @@ _logger = logging.getLogger("engine.fileio")
 class HTTPBackend(BaseStorageBackend):
     """Files of HTTP and HTTPS servers, read-only, through requests.
 
-    Downloads stream. One that fails (connection lost, stalled or cut off, statuses 408, 425, 429
-    and 500 to 504) is tried again after a growing pause, and goes on where it stopped if the
-    server can tell by ETag or date that the file is still the same.
+    Downloads are streamed. A download that fails temporarily (a lost, stalled or cut connection,
+    or one of the statuses 408, 425, 429 and 500 to 504) is retried after a growing pause. It
+    resumes where it stopped if ETag or date prove that the file is still the same.
 
     Args:
-        timeout: Seconds to wait for a connection, and for each next piece of data.
-        retries: How many times in a row to try again without having received anything new.
-        backoff: Seconds before the first retry; doubled for each next one, a minute at most.
-        headers: Sent with every request, such as ``{"Authorization": "Bearer ..."}``.
+        timeout: Seconds to wait for a connection, and for each piece of data.
+        retries: Number of retries in a row without new data.
+        backoff: Seconds before the first retry, doubled for each further one, a minute at most.
+        headers: Headers of every request, such as ``{"Authorization": "Bearer ..."}``.
 
     Example:
         >>> backend = HTTPBackend(timeout=5, retries=0)
@@ -64,9 +65,9 @@ class HTTPBackend(BaseStorageBackend):
 
         Raises:
             FileNotFoundError: The server answers 404 or 410.
-            PermissionError: It answers 401 or 403.
-            StorageUnavailable: It kept failing until the last retry.
-            StorageError: It answers with another status that means an error.
+            PermissionError: The server answers 401 or 403.
+            StorageUnavailable: The server failed until the last retry.
+            StorageError: The server answers with another error.
         """
         file = io.BytesIO()
         self._download(filepath, file)
@@ -77,11 +78,11 @@ class HTTPBackend(BaseStorageBackend):
         return self.get(filepath).decode(encoding)
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether the server has a file of this name; the same as ``isfile``."""
+        """Return whether the server has a file of this name; the same as ``isfile``."""
         return self.isfile(filepath)
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether the server has a file of this name, by HEAD where the server knows it."""
+        """Return whether the server has a file of this name, by HEAD if the server supports it."""
         url = uri_of(filepath)
         return self._retrying(url, lambda: self._ask(url), lambda: 0)
 
@@ -93,34 +94,39 @@ class HTTPBackend(BaseStorageBackend):
     def _ask(self, url: str) -> bool:
         with _translated(url), self._request("HEAD", url) as response:
             status = response.status_code
+        # Some servers allow GET only. One byte is enough.
         if status in (405, 501):
             with _translated(url), self._request("GET", url, Range="bytes=0-0") as response:
                 status = response.status_code
         if status in (404, 410):
             return False
-        if status != 416:  # what a server says of the first byte of an empty file
+        if status != 416:  # the answer to a request for the first byte of an empty file
             _check(response, url)
         return True
 
     def _fetch(self, url: str, part: "_Part") -> None:
-        """Receive the file, or what is missing of it, into ``part``."""
+        """Receive the file, or the missing rest of it, into ``part``."""
+        # Compressed for the transfer, a file could not be resumed: ranges count other bytes.
         headers = {"Accept-Encoding": "identity"}
+        # If-Range makes the server send the whole file, instead of a range, if it has changed.
         if part.received and part.validator:
             headers |= {"Range": f"bytes={part.received}-", "If-Range": part.validator}
         with _translated(url), self._request("GET", url, **headers) as response:
             if response.status_code == 416:
                 part.restart(None)
-                raise _Transient("the server refused to go on where it stopped")
+                raise _Transient("the server does not resume the download")
             _check(response, url)
+            # Without ranges, or for a changed file, the server sends all of it from the start.
             if response.status_code != 206 or not _continues(response, part.received):
                 part.restart(_validator(response))
             if base_name(url).endswith(_PACKED):
-                # such a server means the kind of file and not the transfer; keep the file packed
+                # Some servers send the suffix as an encoding. requests would decompress the file.
                 response.raw.headers.pop("Content-Encoding", None)
             expected = _length(response)
             before = part.received
             for chunk in response.iter_content(_CHUNK):
                 part.add(chunk)
+        # Not every version of urllib3 reports a body that ends early.
         if expected is not None and part.received - before < expected:
             raise _Transient("the connection closed before the end")
 
@@ -130,9 +136,12 @@ class HTTPBackend(BaseStorageBackend):
         )
 
     def _retrying(self, url: str, attempt: Callable[[], T], reached: Callable[[], int]) -> T:
-        """Return what ``attempt`` returns, trying again while it fails in passing.
+        """Return the result of ``attempt``, retried while it fails temporarily.
 
-        ``reached`` says how far the work has come; failures in a row count anew when it grows.
+        Args:
+            url: The URL, for logs and errors.
+            attempt: One attempt.
+            reached: The progress of the work. The count of failures starts again when it grows.
         """
         failures, furthest = 0, reached()
         while True:
@@ -154,16 +163,18 @@ class HTTPBackend(BaseStorageBackend):
                 pause,
             )
             time.sleep(pause)
-        # Raised here, not in the handler: the library's own error shows the URL with its secrets.
+        # Not in the handler: there the error of requests, which shows the URL with its secrets,
+        # would be its context.
         raise StorageUnavailable(
             f"{shown(url)!r}: {reason}; gave up after {failures} attempts without progress. "
-            "Check the address and the server, or raise timeout and retries"
+            "Check the address and the server, or increase timeout and retries"
         )
 
     def _open_session(self) -> "requests.Session":
         library = import_library("http", "requests")
         session: requests.Session = library.Session()
         session.headers.update(self._headers)
+        # The usual pool of ten connections would drop and reopen those of more threads.
         adapter = library.adapters.HTTPAdapter(pool_maxsize=self._workers)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -171,7 +182,7 @@ class HTTPBackend(BaseStorageBackend):
 
 
 class _Transient(Exception):
-    """A failure that may pass; ``pause`` is how many seconds the server asks to wait."""
+    """A temporary failure; ``pause`` is the number of seconds that the server asks to wait."""
 
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         super().__init__(reason)
@@ -181,13 +192,16 @@ class _Transient(Exception):
 
 @dataclass
 class _Part:
-    """What has been received of a file, and by what its version is known."""
+    """The received part of a file, and the validator that identifies the file's version."""
 
     file: BinaryIO
     start: int
     received: int = 0
     furthest: int = 0
     validator: str | None = None
+
+    # `furthest` does not shrink on a restart: a download that always fails at the same position
+    # makes no progress, however often it starts again.
 
     def restart(self, validator: str | None) -> None:
         self.file.seek(self.start)
@@ -202,25 +216,25 @@ class _Part:
 
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
-    """Turn the errors of requests into ours, without the URL that they quote."""
+    """Convert the errors of requests to ours, without the URL that they quote."""
     errors = import_library("http", "requests").exceptions
     try:
         yield
     except (errors.InvalidURL, errors.MissingSchema, errors.InvalidSchema) as error:
         kind = type(error).__name__
-        raise ValueError(f"{shown(url)!r} is not a URL that can be fetched: {kind}") from None
+        raise ValueError(f"{shown(url)!r} is not a URL of a server: {kind}") from None
     except errors.SSLError:
         raise StorageUnavailable(
-            f"{shown(url)!r}: the server's certificate was not accepted, or TLS failed"
+            f"{shown(url)!r}: TLS failed, or the certificate is not valid; check the certificate"
         ) from None
     except errors.TooManyRedirects:
-        raise StorageError(f"{shown(url)!r} redirects without end") from None
+        raise StorageError(f"{shown(url)!r} redirects without end; check the address") from None
     except errors.RequestException as error:
         raise _Transient(type(error).__name__) from None
 
 
 def _check(response: "requests.Response", url: str) -> None:
-    """Raise what the status of a response means."""
+    """Raise the error of the status of a response, if it is one."""
     status = response.status_code
     if status < 400:
         return
@@ -240,7 +254,7 @@ def _continues(response: "requests.Response", received: int) -> bool:
 
 
 def _validator(response: "requests.Response") -> str | None:
-    """Return what identifies this version of the file; a weak ETag does not, byte by byte."""
+    """Return the header that identifies the bytes of this version, which a weak ETag does not."""
     tag = response.headers.get("ETag")
     if tag and not tag.startswith("W/"):
         return tag
@@ -249,6 +263,6 @@ def _validator(response: "requests.Response") -> str | None:
 
 def _length(response: "requests.Response") -> int | None:
     if "Content-Encoding" in response.raw.headers:
-        return None  # it would count the compressed bytes
+        return None  # the length is that of the compressed bytes
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdigit() else None

@@ -1,4 +1,4 @@
-"""Keys with slashes in them, seen as files in folders."""
+"""Files and folders from keys with slashes, for storages that have no folders."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,13 +7,13 @@ Entry = tuple[str, bool]
 
 
 def as_folder(key: str) -> str:
-    """Return the prefix that all keys in a folder have; empty for the root."""
+    """Return the prefix of all keys in a folder, which is empty for the root."""
     stripped = key.rstrip("/")
     return f"{stripped}/" if stripped else ""
 
 
 def tree_of(keys: Iterable[str], prefix: str) -> Iterator[Entry]:
-    """Yield all keys that begin with ``prefix``, relative to it, each folder once before them."""
+    """Yield all files under ``prefix``, relative to it, each folder once before its files."""
     seen: set[str] = set()
     for key in keys:
         name = key[len(prefix) :]
@@ -23,6 +23,7 @@ def tree_of(keys: Iterable[str], prefix: str) -> Iterator[Entry]:
                 seen.add(folder)
                 yield folder, True
             end = name.find("/", end + 1)
+        # A key that ends in a slash marks an empty folder, as consoles of object stores write it.
         if name and not name.endswith("/"):
             yield name, False
 

@@ -1,4 +1,4 @@
-"""Values of an LMDB database."""
+"""Values of an LMDB database, and databases that survive ``fork``."""
 
 import contextlib
 import os
@@ -15,27 +15,28 @@ from engine_fileio.backends._table import import_library
 
 T = TypeVar("T")
 
-# Only address space: the file grows with its content, and a reader sees what others add.
+# The map is address space only: the file grows with its content. A smaller map that becomes full
+# would have to be enlarged in each process.
 _MAP_SIZE = 1 << 40
 
 
 class LmdbBackend(BaseStorageBackend):
     """The values of an LMDB database, by key; slashes in keys make folders.
 
-    A value is held in memory while it is read or written. The database is opened on first use,
-    once in a process however many back ends read it, and anew in a forked child.
+    A value is in memory while it is read or written. The database is opened on first use, once
+    per process for all backends, and again in a forked child.
 
     Args:
         db_path: Folder of the database, or its file with ``subdir=False``.
-        readonly: Refuse to write.
-        lock: Register readers, which is needed to read while another process writes. Writing
-            always locks.
-        readahead: Let the operating system read ahead; slower where a database larger than the
-            memory is read in random order.
+        readonly: Whether to open the database for reading only.
+        lock: Whether readers take a lock, which is needed while another process writes. Writers
+            always lock.
+        readahead: Whether the operating system reads ahead, which is slower for random access to
+            a database larger than the memory.
         **kwargs: Other arguments of ``lmdb.open``, such as ``map_size`` or ``max_readers``.
 
     Attributes:
-        db_path: As given.
+        db_path: The argument.
 
     Example:
         >>> import tempfile
@@ -81,23 +82,23 @@ class LmdbBackend(BaseStorageBackend):
         return self.get(filepath).decode(encoding or "utf-8")
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
-        """Set the value of a key, in a transaction that is flushed to disk."""
+        """Write the value of a key, in a transaction that is flushed to disk."""
         self._change("put", lambda transaction: transaction.put(_key(filepath), obj))
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether there is a key of this name, or one under it."""
+        """Return whether there is a key of this name, or one under it."""
         return self.isfile(filepath) or self.isdir(filepath)
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether there is a key of this name."""
+        """Return whether there is a key of this name."""
         name = uri_of(filepath)
         if not name:
             return False
-        with self._begin(buffers=True) as transaction:
+        with self._begin(buffers=True) as transaction:  # a buffer: the value is not copied
             return transaction.get(_key(name)) is not None
 
     def isdir(self, filepath: StrPath) -> bool:
-        """Tell whether any key lies under this name; the empty name is the whole database."""
+        """Return whether any key lies under this name; the empty name is the database."""
         prefix = as_folder(uri_of(filepath))
         return not prefix or next(iter(self._keys(prefix, limit=1)), None) is not None
 
@@ -105,8 +106,8 @@ class LmdbBackend(BaseStorageBackend):
         """Delete a key.
 
         Raises:
-            FileNotFoundError: There is no such key.
-            IsADirectoryError: Keys lie under this name; ``rmtree`` deletes those.
+            FileNotFoundError: The key does not exist.
+            IsADirectoryError: The name is a folder of keys; use ``rmtree``.
         """
         if not self._change("remove", lambda transaction: transaction.delete(_key(filepath))):
             raise self._no_file(filepath)
@@ -130,11 +131,13 @@ class LmdbBackend(BaseStorageBackend):
             value = transaction.get(_key(filepath))
             if value is None:
                 raise self._missing(filepath)
-            file.write(value)
+            file.write(value)  # within the transaction, where the buffer is valid
 
     def _keys(self, prefix: str, limit: int | None = None) -> list[str]:
         found: list[str] = []
         start = prefix.encode()
+        # Keys are sorted, so those with one prefix follow each other. The list is complete before
+        # it is used: an open transaction would keep the pages of deleted values.
         with self._begin() as transaction, transaction.cursor() as cursor:
             more = cursor.set_range(start)
             while more and cursor.key().startswith(start) and len(found) != limit:
@@ -152,7 +155,7 @@ class LmdbBackend(BaseStorageBackend):
     def _change(self, operation: str, change: Callable[[Any], T]) -> T:
         if self._readonly:
             raise OperationNotSupported(
-                self.name, operation, "the database is open for reading; pass readonly=False"
+                self.name, operation, "the database is open for reading only; pass readonly=False"
             )
         library = import_library("lmdb", "lmdb")
         try:
@@ -161,23 +164,27 @@ class LmdbBackend(BaseStorageBackend):
         except library.MapFullError as error:
             raise StorageError(
                 f"the database {str(self.db_path)!r} is full: {operation} does not fit in its "
-                f"map_size of {self._options['map_size']} bytes. Pass a larger map_size; it is "
-                "only address space, and the file grows with its content"
+                f"map_size of {self._options['map_size']} bytes. Pass a larger map_size; it takes "
+                "address space only, and the file grows with its content"
             ) from error
 
     def _missing(self, filepath: StrPath) -> FileNotFoundError:
         return FileNotFoundError(f"{str(self.db_path)!r} has no key {uri_of(filepath)!r}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_environment": None}
+        return {**self.__dict__, "_environment": None}  # an open database cannot be pickled
 
 
 class _Environment:
-    """An open database that back ends of one process share; LMDB forbids to open it twice.
+    """An open database, shared by the backends of a process, as LMDB must not open one twice.
 
-    LMDB also forbids to take an open database through ``fork``: the child cannot use it, close
-    it or open it again. So it is closed before, as soon as no thread is in it, and both parent
-    and child open it again when they need it.
+    LMDB also forbids an open database across ``fork``: the child must not use it, close it, or open
+    it again. So it is closed before a fork, once no thread is inside, and parent and child open it
+    again on the next use.
+
+    Args:
+        path: The folder or file of the database.
+        options: Arguments of ``lmdb.open``.
     """
 
     def __init__(self, path: str, options: dict[str, Any]) -> None:
@@ -189,7 +196,8 @@ class _Environment:
 
     @contextlib.contextmanager
     def begin(self, **options: bool) -> Iterator[Any]:
-        """Open a transaction, which ends with the block."""
+        """Begin a transaction, and end it with the block."""
+        # Transactions of threads overlap. Only opening, counting and closing take the lock.
         with self._changed:
             if self._opened is None:
                 self._opened = self._open()
@@ -203,7 +211,9 @@ class _Environment:
                 self._changed.notify_all()
 
     def before_fork(self) -> None:
-        """Close when all threads are out, and keep them out."""
+        """Wait until no thread is inside, close the database, and keep the lock."""
+        # The lock is held across the fork, so that no thread opens the database in between. The
+        # child inherits it locked, and its only thread, a copy of this one, releases it.
         self._changed.acquire()
         self._changed.wait_for(lambda: self._inside == 0)
         if self._opened is not None:
@@ -211,19 +221,19 @@ class _Environment:
             self._opened = None
 
     def after_fork(self) -> None:
-        """Let threads in again."""
+        """Release the lock of `before_fork`."""
         self._changed.release()
 
     def _open(self) -> Any:
         library = import_library("lmdb", "lmdb")
         if self.options["readonly"] and not os.path.exists(self.path):
-            raise FileNotFoundError(f"there is no LMDB database {self.path!r}")
+            raise FileNotFoundError(f"the LMDB database {self.path!r} does not exist")
         try:
             return library.open(self.path, **self.options)
-        except TypeError as error:
+        except TypeError as error:  # the message of lmdb names neither the option nor the database
             raise TypeError(
-                f"lmdb.open does not take one of the options {sorted(self.options)} of "
-                f"{self.path!r}, or not of this type: {error}"
+                f"the options {sorted(self.options)} of {self.path!r} must be arguments of "
+                f"lmdb.open: {error}"
             ) from error
         except library.Error as error:
             raise StorageError(
@@ -231,18 +241,19 @@ class _Environment:
             ) from error
 
 
+# Weak, so that a database is closed with the last backend that uses it.
 _environments: WeakValueDictionary[str, _Environment] = WeakValueDictionary()
 
 
 def _shared_environment(path: str, options: dict[str, Any]) -> _Environment:
-    place = os.path.realpath(path)
+    place = os.path.realpath(path)  # two paths of one database must find the same environment
     environment = _environments.get(place)
     if environment is None:
         environment = _environments.setdefault(place, _Environment(path, options))
     if environment.options["readonly"] and not options["readonly"]:
         raise StorageError(
-            f"{path!r} is open for reading in this process, so it cannot be opened for writing; "
-            "make the back end with readonly=False first, which can read too"
+            f"{path!r} is open for reading only in this process, so it cannot be opened for "
+            "writing; build the backend with readonly=False first, which can also read"
         )
     return environment
 
@@ -258,8 +269,9 @@ def _after_fork() -> None:
         _forking.pop().after_fork()
 
 
+# Strong references across the fork: what is locked before must be there to be released after.
 _forking: list[_Environment] = []
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
@@ -268,5 +280,5 @@ if hasattr(os, "register_at_fork"):
 def _key(filepath: StrPath) -> bytes:
     key = uri_of(filepath).encode(errors="surrogateescape")
     if not 0 < len(key) <= 511:
-        raise ValueError(f"an LMDB key has 1 to 511 bytes, not {len(key)}: {key[:40]!r}")
+        raise ValueError(f"an LMDB key must have 1 to 511 bytes, got {len(key)}: {key[:40]!r}")
     return key

@@ -1,4 +1,4 @@
-"""Files on disk, written atomically."""
+"""The local file system, written atomically."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine_fileio._atomic import atomic_write, is_partial
+from engine_fileio._atomic import atomic_write, is_partial, partial_name
 from engine_fileio._paths import StrPath
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry
@@ -18,8 +18,8 @@ _CHUNK = 1 << 20
 class LocalBackend(BaseStorageBackend):
     """The local file system.
 
-    Writes go to a temporary file in the same folder, are flushed, and take the target's name at
-    the end: a reader sees the old or the new file, never a part. Paths may begin with ``file://``.
+    A write is flushed to a temporary file in the same folder, which is then renamed. A reader finds
+    the old file or the new one, never a part. Paths may begin with ``file://``.
 
     Example:
         >>> import tempfile
@@ -37,34 +37,34 @@ class LocalBackend(BaseStorageBackend):
             return file.read()
 
     def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
-        """Return the content of a file as text; ends of lines become newlines."""
+        """Return the content of a file as text, with each end of line as a newline."""
         with open(_local(filepath), encoding=encoding) as file:
             return file.read()
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
-        """Write bytes to a file, atomically; missing folders are created."""
+        """Write bytes to a file, atomically, and create its missing folders."""
         with atomic_write(_local(filepath)) as file:
             file.write(obj)
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file or folder of this name; a dangling link does not count."""
+        """Return whether there is a file or folder of this name; False for a dangling link."""
         return os.path.exists(_local(filepath))
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether there is a file of this name."""
+        """Return whether there is a file of this name."""
         return os.path.isfile(_local(filepath))
 
     def isdir(self, filepath: StrPath) -> bool:
-        """Tell whether there is a folder of this name."""
+        """Return whether there is a folder of this name."""
         return os.path.isdir(_local(filepath))
 
     def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
-        """Join parts as ``os.path.join`` does: an absolute part drops what stands before it."""
+        """Join parts as ``os.path.join`` does: an absolute part replaces those before it."""
         return os.path.join(filepath, *filepaths)
 
     @contextlib.contextmanager
     def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
-        """Yield the path itself; nothing is copied and nothing removed."""
+        """Yield the path itself: nothing is copied or removed."""
         local = _local(filepath)
         yield local if isinstance(local, Path) else str(local)
 
@@ -79,16 +79,20 @@ class LocalBackend(BaseStorageBackend):
     def copytree(self, src: StrPath, dst: StrPath, *, progress: Progress | None = None) -> str:
         """Copy a folder, several files at once; ``dst`` must not exist.
 
-        Links in it become copies of what they point to. Returns the destination folder.
+        Links in it become copies of what they point to.
+
+        Returns:
+            The destination folder.
         """
         root, target = Path(_local(src)), Path(_local(dst))
         if not root.is_dir():
-            raise NotADirectoryError(f"{str(root)!r} is not a folder")
+            raise NotADirectoryError(f"src must be a folder, got {str(root)!r}")
         if target.resolve().is_relative_to(root.resolve()):
             raise shutil.SameFileError(
-                f"{str(target)!r} lies in {str(root)!r}, which it would copy"
+                f"dst must be outside of src {str(root)!r}, got {str(target)!r}"
             )
         self._new_folder(target)
+        # A folder that cannot be listed must not leave an empty target.
         names = list(_walk(str(root), recursive=True))
         target.mkdir(parents=True)
         for name, is_folder in names:
@@ -115,20 +119,20 @@ class LocalBackend(BaseStorageBackend):
         return self.copytree(src, dst, progress=progress)
 
     def copy_if_symlink_fails(self, src: StrPath, dst: StrPath) -> bool:
-        """Make ``dst`` a link to ``src``; copy where the file system refuses links.
+        """Make ``dst`` a link to ``src``, or a copy where the file system has no links.
 
-        A file or link named ``dst`` is replaced in one step. A relative ``src`` is meant from the
-        working folder, and the link is relative too, so that both may move together.
+        A file or link named ``dst`` is replaced in one step. A relative ``src`` is relative to the
+        working folder. The link is relative too, so that both can move together.
 
         Returns:
             Whether a link was made.
 
         Raises:
-            FileNotFoundError: There is no ``src``.
+            FileNotFoundError: ``src`` does not exist.
         """
         source, link = os.fspath(_local(src)), os.fspath(_local(dst))
         if not os.path.exists(source):
-            raise FileNotFoundError(f"{source!r}, which {link!r} should point to, does not exist")
+            raise FileNotFoundError(f"src of the link {link!r} must exist, got {source!r}")
         if not os.path.islink(link) and os.path.isdir(link):
             return super().copy_if_symlink_fails(src, dst)
         try:
@@ -147,8 +151,8 @@ class LocalBackend(BaseStorageBackend):
         """Delete a file.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            IsADirectoryError: It is a folder; ``rmtree`` deletes those.
+            FileNotFoundError: The file does not exist.
+            IsADirectoryError: The path is a folder; use ``rmtree``.
         """
         path = _local(filepath)
         if os.path.isdir(path) and not os.path.islink(path):
@@ -156,7 +160,7 @@ class LocalBackend(BaseStorageBackend):
         os.remove(path)
 
     def rmtree(self, dir_path: StrPath) -> None:
-        """Delete a folder with all it holds."""
+        """Delete a folder and everything in it."""
         shutil.rmtree(_local(dir_path))
 
     def _copy(self, src: StrPath, dst: StrPath) -> None:
@@ -194,7 +198,14 @@ def _walk(
     relative: str = "",
     above: frozenset[tuple[int, int]] = frozenset(),
 ) -> Iterator[Entry]:
-    """Yield (relative path, is a folder) of all in ``root``, each folder before its files."""
+    """Yield the relative path of each folder and file in ``root``, a folder before its files.
+
+    Args:
+        root: The folder.
+        recursive: Whether to descend into folders.
+        relative: The part below ``root`` to begin with.
+        above: Device and inode of each folder that encloses this one.
+    """
     here = os.stat(os.path.join(root, relative))
     above |= {(here.st_dev, here.st_ino)}
     with os.scandir(os.path.join(root, relative)) as found:
@@ -202,6 +213,7 @@ def _walk(
     for entry in entries:
         name = f"{relative}/{entry.name}" if relative else entry.name
         is_folder = entry.is_dir()
+        # Temporary files of atomic writes, dangling links, pipes and devices are left out.
         if not is_folder and (is_partial(entry.name) or not entry.is_file()):
             continue
         yield name, is_folder
@@ -210,7 +222,7 @@ def _walk(
 
 
 def _leads_back(entry: os.DirEntry[str], above: frozenset[tuple[int, int]]) -> bool:
-    """Tell whether a link points to a folder that it lies in, which would go on for ever."""
+    """Return whether a link points to a folder that encloses it, a recursion without end."""
     status = entry.stat()
     return entry.is_symlink() and (status.st_dev, status.st_ino) in above
 
@@ -225,7 +237,8 @@ def _replace_link(source: str, link: str) -> None:
     if not os.path.isabs(source):
         there = os.path.realpath(os.path.dirname(os.path.abspath(source)))
         source = os.path.join(os.path.relpath(there, os.path.realpath(folder)), _last(source))
-    partial = os.path.join(folder, f".engine-{os.urandom(8).hex()}.part")
+    # A link cannot be replaced in place: a new one is made and renamed over it.
+    partial = os.path.join(folder, partial_name())
     os.symlink(source, partial)
     try:
         os.replace(partial, link)

@@ -1,4 +1,4 @@
-"""Values in memcached."""
+"""Values in memcached servers."""
 
 import configparser
 import contextlib
@@ -17,7 +17,9 @@ from engine_fileio.backends._per_process import PerProcess
 from engine_fileio.backends._table import import_library
 
 _PORT = 11211
-_LONGEST_KEY = 250
+_LONGEST_KEY = 250  # bytes, a limit of the protocol
+# Checked here: pymemcache would raise for an unknown option at the first request only, and others
+# change what is stored.
 _OPTIONS = frozenset(
     {
         "connect_timeout",
@@ -35,16 +37,17 @@ _OPTIONS = frozenset(
 class MemcachedBackend(BaseStorageBackend):
     """Values in one or several memcached servers, through pymemcache.
 
-    A server may drop any value at any time, and refuses values over its item size (1 MB unless it
-    was started with ``-I``). Keys with spaces, other alphabets or more than 250 bytes are encoded.
-    memcached cannot list its keys, so what needs a list raises `OperationNotSupported`.
+    A server may drop any value at any time, and rejects values over its item size, which is 1 MB
+    unless the server was started with ``-I``. Keys with spaces, other alphabets or more than 250
+    bytes are encoded. memcached cannot list its keys, so operations that need a list raise
+    `OperationNotSupported`.
 
     Args:
-        server_list_cfg: The servers as ``["host:port", ...]``, or a file with one on each line;
-            the port is 11211 if left out.
+        server_list_cfg: The servers as ``["host:port", ...]``, or a file with one per line. The
+            default port is 11211.
         client_cfg: Options of pymemcache's client (``timeout``, ``connect_timeout``,
             ``no_delay``, ``key_prefix``, …) as a mapping, or a file of ``name = value`` lines.
-        sys_path: Put at the end of ``sys.path``, for a pymemcache that is kept elsewhere.
+        sys_path: A folder to append to ``sys.path``, for a pymemcache that is installed elsewhere.
 
     Example:
         >>> backend = MemcachedBackend(["127.0.0.1:11211"], {"timeout": 2})
@@ -69,7 +72,7 @@ class MemcachedBackend(BaseStorageBackend):
         """Return the value of a key.
 
         Raises:
-            FileNotFoundError: No server has the key, or it was dropped.
+            FileNotFoundError: No server has the key; it may have been dropped.
             StorageUnavailable: The servers cannot be reached.
         """
         value = self._ask(filepath)
@@ -82,27 +85,27 @@ class MemcachedBackend(BaseStorageBackend):
         return self.get(filepath).decode(encoding or "utf-8")
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
-        """Set the value of a key.
+        """Write the value of a key.
 
         Raises:
-            StorageError: The server refuses the value, mostly for its size; what the key held
-                before is then gone too, as memcached does not keep it.
+            StorageError: The server rejects the value, mostly for its size. memcached then also
+                drops the old value of the key.
         """
         data = bytes(obj)
         with self._errors(filepath, f" of {len(data)} bytes"):
-            # an answer is waited for, as a server that refuses says so in it
+            # By default pymemcache does not wait for the answer, and a rejected value is lost.
             self._clients.get().set(self._key(filepath), data, noreply=False)
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether there is a key of this name; the same as ``isfile``."""
+        """Return whether there is a key of this name; the same as ``isfile``."""
         return self.isfile(filepath)
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether there is a key of this name."""
+        """Return whether there is a key of this name."""
         return self._ask(filepath) is not None
 
     def remove(self, filepath: StrPath) -> None:
-        """Delete a key; FileNotFoundError if there is none."""
+        """Delete a key; raises FileNotFoundError if there is none."""
         with self._errors(filepath):
             deleted = self._clients.get().delete(self._key(filepath), noreply=False)
         if not deleted:
@@ -119,12 +122,13 @@ class MemcachedBackend(BaseStorageBackend):
         try:
             yield
         except (OSError, errors.MemcacheError) as error:
+            # A closed connection is an error of the server for pymemcache, but not of the value.
             closed = isinstance(error, errors.MemcacheUnexpectedCloseError)
             if isinstance(error, errors.MemcacheServerError) and not closed:
                 raise StorageError(
-                    f"memcached refuses the value{size} of {uri_of(filepath)!r}: {error}; its item "
+                    f"memcached rejects the value{size} of {uri_of(filepath)!r}: {error}; its item "
                     "size is 1 MB unless the server was started with a larger one, such as "
-                    "'memcached -I 64m'. Larger values belong in another back end"
+                    "'memcached -I 64m'. Store larger values in another backend"
                 ) from error
             raise StorageUnavailable(
                 f"memcached at {', '.join(self._servers)} cannot be used for {uri_of(filepath)!r}: "
@@ -132,10 +136,12 @@ class MemcachedBackend(BaseStorageBackend):
             ) from error
 
     def _key(self, filepath: StrPath) -> bytes:
-        """Return a key that memcached takes: visible ASCII, 250 bytes at most."""
+        """Return a key that memcached accepts: visible ASCII, 250 bytes at most."""
         name = uri_of(filepath)
         if not name:
-            raise ValueError("a memcached key cannot be empty")
+            raise ValueError("a memcached key must not be empty; pass a name")
+        # A percent sign is encoded too, so that two names never get one key. The prefix is encoded
+        # and counted with the key.
         key = quote(self._prefix + name, safe="/:!#$&'()*+,;=?@[]~").encode()
         if len(key) > _LONGEST_KEY:
             import hashlib  # slow to import
@@ -144,6 +150,7 @@ class MemcachedBackend(BaseStorageBackend):
         return key
 
     def _open_client(self) -> Any:
+        # Without timeouts, pymemcache waits without end for a server that is down.
         options = {"connect_timeout": 5.0, "timeout": 10.0, **self._options}
         servers = [_address(server) for server in self._servers]
         return import_library("memcached", "pymemcache.client.hash").HashClient(
@@ -156,24 +163,25 @@ def _read_servers(source: StrPath | Sequence[str]) -> list[str]:
         lines = Path(source).read_text(encoding="utf-8").splitlines()
     else:
         lines = list(source)
+    # A line is "host:port" or "host port".
     bare = (line.partition("#")[0].strip() for line in lines)
     servers = [":".join(line.split()) for line in bare if line]
     if not servers:
         raise ValueError(
-            f"server_list_cfg {source!r} names no server; write host:port on each line"
+            f"server_list_cfg must name a server, got {source!r}; write host:port on each line"
         )
     for server in servers:
-        _address(server)
+        _address(server)  # a wrong address raises here, not at the first request
     return servers
 
 
 def _address(server: str) -> tuple[str, int]:
-    """Split ``host``, ``host:port`` or ``[v6]:port``."""
+    """Return host and port of ``host``, ``host:port`` or ``[v6]:port``."""
     host, colon, port = server.rpartition(":")
     if not colon or server.endswith("]"):
         host, port = server, str(_PORT)
     if not port.isdigit():
-        raise ValueError(f"the memcached server {server!r} is not of the form host:port")
+        raise ValueError(f"a memcached server must be host:port, got {server!r}")
     return host.strip("[]"), int(port)
 
 
@@ -181,7 +189,7 @@ def _read_options(source: StrPath | Mapping[str, Any]) -> dict[str, Any]:
     options = dict(source) if isinstance(source, Mapping) else _parse_options(Path(source))
     unknown = sorted(set(options) - _OPTIONS)
     if unknown:
-        raise ValueError(f"client_cfg has unknown options {unknown}; known: {sorted(_OPTIONS)}")
+        raise ValueError(f"client_cfg has unknown options {unknown}; it takes: {sorted(_OPTIONS)}")
     return options
 
 
@@ -191,7 +199,7 @@ def _parse_options(path: Path) -> dict[str, Any]:
     try:
         parser.read_string(text if text.lstrip().startswith("[") else f"[client]\n{text}")
     except configparser.Error as error:
-        raise ValueError(f"{str(path)!r} does not consist of 'name = value' lines") from error
+        raise ValueError(f"{str(path)!r} must consist of 'name = value' lines") from error
     return {
         name: _value(value)
         for section in parser.sections()
@@ -200,7 +208,7 @@ def _parse_options(path: Path) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """Read a number, true or false; anything else is text."""
+    """Return a number or a boolean for its text; other text is returned unchanged."""
     try:
         return json.loads(text.lower())
     except ValueError:

@@ -1,4 +1,4 @@
-"""The Petrel back end: S3 stores under the names of clusters."""
+"""The Petrel backend: several S3 stores, each under the name of a cluster."""
 
 import configparser
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ _USUAL_PLACE = "~/petreloss.conf"
 class PetrelBackend(S3Backend):
     """Several S3 stores, each a cluster with a name: ``cluster:petrel://bucket/key``.
 
-    URIs without a cluster (``petrel://`` or ``s3://``) go to the default one. Clusters are the
-    sections of an INI file with ``access_key``, ``secret_key`` and ``host_base`` (or
-    ``endpoint_url``); ``default_cluster`` in its section ``DEFAULT`` names the default. Without
-    such a file the default store is the one that the options of `S3Backend` describe.
+    URIs without a cluster (``petrel://`` or ``s3://``) belong to the default cluster. Clusters are
+    the sections of an INI file with ``access_key``, ``secret_key`` and ``host_base`` (or
+    ``endpoint_url``). ``default_cluster`` in the section ``DEFAULT`` names the default. Without
+    such a file, the default store is given by the options of `S3Backend`.
 
     Args:
         path_mapping: As for `S3Backend`.
-        enable_mc: Taken for the sake of older configs. Caching in memcached is the business of
-            `MemcachedBackend`; nothing is cached here, so a read always sees the last write.
-        conf_path: The INI file; ``~/petreloss.conf`` is read if it exists.
+        enable_mc: Accepted for older configs, without effect. Nothing is cached here, so a read
+            returns the last write; use `MemcachedBackend` for memcached.
+        conf_path: The INI file. By default ``~/petreloss.conf``, if it exists.
         **options: Other arguments of `S3Backend`.
 
     Example:
@@ -50,7 +50,7 @@ class PetrelBackend(S3Backend):
         if name is None:
             return self._connection
         if name not in self._clusters:
-            raise ValueError(f"no cluster is named {name!r}; known: {sorted(self._clusters)}")
+            raise ValueError(f"no cluster is named {name!r}; configured: {sorted(self._clusters)}")
         return self._clusters[name]
 
 
@@ -59,13 +59,13 @@ def _read_clusters(conf_path: StrPath | None) -> tuple[str | None, dict[str, S3C
     path = Path(_USUAL_PLACE if conf_path is None else conf_path).expanduser()
     if conf_path is None and not path.exists():
         return None, {}
-    parser = configparser.ConfigParser(interpolation=None)  # a secret may hold a percent sign
+    parser = configparser.ConfigParser(interpolation=None)  # a secret may contain a percent sign
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except configparser.Error as error:
-        # the parser's own message quotes lines, which hold secrets
+        # The message of the parser quotes lines, which hold secrets.
         kind = type(error).__name__
-        raise ValueError(f"{str(path)!r} is not an INI file of clusters: {kind}") from None
+        raise ValueError(f"{str(path)!r} must be an INI file of clusters, got {kind}") from None
     clusters = {
         name: S3Connection(
             endpoint_url=_address(parser[name]),

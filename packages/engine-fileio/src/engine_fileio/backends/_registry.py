@@ -1,4 +1,4 @@
-"""Which back end a name or a prefix means."""
+"""Which storage backend a name or a prefix means: rows of the table, and backends of users."""
 
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -45,20 +45,20 @@ def register_backend(
     force: bool = False,
     prefixes: str | Sequence[str] | None = None,
 ) -> BackendT | Callable[[BackendT], BackendT]:
-    """Make a back end known by a name, and by URI prefixes; also usable as a decorator.
+    """Register a backend under a name and URI prefixes; also a decorator.
 
     Args:
-        name: What ``backend_args={"backend": name}`` will mean.
-        backend: Subclass of `BaseStorageBackend`; left out in the decorator form.
-        force: Replace an earlier back end of the same name or prefix.
-        prefixes: URI schemes, such as ``"s3"``, that choose this back end.
+        name: The value of ``backend`` in ``backend_args`` that chooses the backend.
+        backend: A subclass of `BaseStorageBackend`; None for the decorator form.
+        force: Whether to replace a backend of the same name or prefix.
+        prefixes: URI schemes, such as ``"s3"``, that choose this backend.
 
     Returns:
         The class, or the decorator that returns it.
 
     Raises:
         KeyError: Name or prefix is taken and ``force`` is False.
-        TypeError: ``name`` is no string, or ``backend`` no subclass of `BaseStorageBackend`.
+        TypeError: ``name`` is not a string, or ``backend`` not a subclass of `BaseStorageBackend`.
 
     Example:
         >>> from engine_fileio import BaseStorageBackend, get, register_backend
@@ -80,9 +80,9 @@ def _register(
     name: str, backend: BackendT, *, force: bool, prefixes: str | Sequence[str] | None
 ) -> BackendT:
     if not isinstance(name, str):
-        raise TypeError(f"the name of a back end is a string, not {name!r}")
+        raise TypeError(f"the name of a backend must be a string, got {name!r}")
     if not (isinstance(backend, type) and issubclass(backend, BaseStorageBackend)):
-        raise TypeError(f"{backend!r} is not a subclass of BaseStorageBackend")
+        raise TypeError(f"a backend must be a subclass of BaseStorageBackend, got {backend!r}")
     schemes = [prefixes] if isinstance(prefixes, str) else list(prefixes or ())
     for table, keys, kind in ((_by_name, [name], "name"), (_by_prefix, schemes, "prefix")):
         taken = [key for key in keys if key in table]
@@ -101,16 +101,16 @@ def get_file_backend(
     backend_args: Mapping[str, Any] | None = None,
     enable_singleton: bool = False,
 ) -> BaseStorageBackend:
-    """Return the back end for a URI, or the one that ``backend_args`` names.
+    """Return the backend for a URI, or the one that ``backend_args`` names.
 
     Args:
-        uri: A path or URI; its prefix decides unless ``backend_args`` holds ``backend``.
-        backend_args: Arguments of the back end, and optionally its name as ``backend``.
-        enable_singleton: Return the same object for the same back end and arguments.
+        uri: A path or URI. Its prefix chooses unless ``backend_args`` holds ``backend``.
+        backend_args: Arguments of the backend and, optionally, its name as ``backend``.
+        enable_singleton: Whether to return the same object for the same backend and arguments.
 
     Raises:
-        KeyError: No back end has the name in ``backend_args``.
-        ValueError: No back end has the prefix of ``uri``, or neither argument says anything.
+        KeyError: No backend has the name in ``backend_args``.
+        ValueError: No backend has the prefix of ``uri``, or both arguments are missing.
 
     Example:
         >>> get_file_backend("data/train.txt").name
@@ -119,41 +119,54 @@ def get_file_backend(
         'LocalBackend'
     """
     if not backend_args and enable_singleton and type(uri) is str and "://" not in uri:
-        return _local  # the way of nearly every call: no lock, no look-up
+        return _local  # nearly every call: without a look-up and a key to build
     arguments = dict(backend_args or {})
     backend = _choose(arguments.pop("backend", None), uri)
     if not enable_singleton:
         return backend(**arguments)
     key = (backend, frozen(arguments))
     if key not in _singletons:
-        # No lock, which a forked child could inherit locked: of two made at once, one is kept.
+        # A lock could be inherited locked by a forked child. Without one, two threads may build
+        # two backends, of which setdefault keeps the first.
         _singletons.setdefault(key, backend(**arguments))
     return _singletons[key]
 
 
 def backend_class(name: str) -> type[BaseStorageBackend]:
-    """Return the backend registered as ``name``; KeyError lists the names there are."""
+    """Return the backend registered as ``name``.
+
+    Raises:
+        KeyError: No backend has the name; the message lists the names.
+    """
     if name in _by_name:
         return _by_name[name].load()
-    hint = did_you_mean(name, _by_name)
-    raise KeyError(f"no storage backend is named {name!r}{hint} Known: {sorted(_by_name)}")
+    hint = did_you_mean(name, _by_name) or ";"
+    raise KeyError(f"no storage backend is named {name!r}{hint} registered: {sorted(_by_name)}")
 
 
 def prefix_class(prefix: str | None, uri: StrPath) -> type[BaseStorageBackend]:
-    """Return the back end registered for ``prefix``; None means the local disk."""
+    """Return the backend registered for ``prefix``, or the local one if it is None.
+
+    Raises:
+        ValueError: No backend has the prefix; the message shows ``uri`` and lists the prefixes.
+    """
     if prefix is None:
         return LocalBackend
     if prefix in _by_prefix:
         return _by_prefix[prefix].load()
     raise ValueError(
-        f"no storage back end knows the prefix {prefix!r} of {shown(uri)!r}; known: "
-        f"{sorted(_by_prefix)}. Register one with register_backend, or reach any fsspec "
-        'file system with backend_args={"backend": "fsspec"}'
+        f"no storage backend has the prefix {prefix!r} of {shown(uri)!r}; registered: "
+        f"{sorted(_by_prefix)}. Register one with register_backend, or use any file system of "
+        'fsspec with backend_args={"backend": "fsspec"}'
     )
 
 
 def known_prefix(uri: StrPath) -> str | None:
-    """Return the prefix of ``uri``; a Path whose ``scheme:`` nobody knows is a plain path."""
+    """Return the prefix of ``uri``, or None for a plain path.
+
+    A Path such as ``odd:/name`` is a plain path unless a backend has the prefix ``odd``, because
+    pathlib drops the second slash of a URI.
+    """
     prefix = prefix_of(uri)
     return prefix if isinstance(uri, str) or prefix in _by_prefix else None
 
@@ -162,24 +175,24 @@ def _choose(name: str | None, uri: StrPath | None) -> type[BaseStorageBackend]:
     if name is not None:
         return backend_class(name)
     if uri is None:
-        raise ValueError('give a uri, or backend_args that hold "backend", to choose a back end')
+        raise ValueError('no backend is chosen; pass uri, or backend_args with "backend"')
     return prefix_class(known_prefix(uri), uri)
 
 
 def frozen(value: object) -> Hashable:
-    """Return a key that is equal for equal arguments, even where they are dicts and lists."""
+    """Return a hashable key that is equal for equal arguments, also for dicts and lists."""
     if isinstance(value, Mapping):
         return ("dict", frozenset((key, frozen(item)) for key, item in value.items()))
     if isinstance(value, list | tuple):
         return ("list", tuple(frozen(item) for item in value))
     if isinstance(value, set):
         return ("set", frozenset(value))
-    # 1, 1.0 and True are equal and hash alike, but a back end may tell them apart
+    # 1, 1.0 and True are equal and have one hash, but a backend may treat them differently.
     return (type(value), value if isinstance(value, Hashable) else _Same(value))
 
 
 class _Same:
-    """Equal only for one and the same object, which it keeps alive so that its id stays taken."""
+    """A key that is equal for one object only, and keeps it, so that its id is not reused."""
 
     def __init__(self, value: object) -> None:
         self._value = value

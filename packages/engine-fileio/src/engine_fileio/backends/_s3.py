@@ -1,4 +1,4 @@
-"""Objects in S3 and in stores that speak its protocol."""
+"""Objects in S3 and in stores with its protocol."""
 
 import functools
 import io
@@ -19,10 +19,10 @@ from engine_fileio.backends._s3_listing import all_keys, folder_entries, tree_en
 from engine_fileio.backends._table import import_library
 from engine_fileio.backends._transfer import run_parallel
 
-_PART = 8 << 20  # bytes; larger objects travel in parts of this size
-_COPIED_IN_PARTS = ("InvalidRequest", "EntityTooLarge")  # what S3 says of over 5 GB
-_DELETED_AT_ONCE = 1000  # keys, the most that S3 takes
-# What one transfer in parts holds in memory grows with its threads, about 3 MB each for an upload.
+_PART = 8 << 20  # bytes; larger objects are transferred in parts of this size
+_COPIED_IN_PARTS = ("InvalidRequest", "EntityTooLarge")  # the codes for copies over 5 GB
+_DELETED_AT_ONCE = 1000  # keys, the maximum of one request
+# A transfer in parts holds memory per thread, about 3 MB for an upload.
 _TRANSFER_THREADS = 6
 _TRANSFERS_AT_ONCE = 2
 
@@ -30,24 +30,23 @@ _TRANSFERS_AT_ONCE = 2
 class S3Backend(BaseStorageBackend):
     """Objects in S3 and compatible stores, through boto3.
 
-    Folders are what keys have in common up to a slash. Objects over 8 MB travel in parts, six parts
-    at once and two such objects at once, so that large trees stay small in memory; trees travel
-    with ``workers`` objects at once. A client made before ``fork`` is made anew in the child.
+    A folder is the part of keys before a slash. Objects over 8 MB are transferred in parts, six
+    parts at once and two such objects at once, which bounds the memory of large trees. Trees are
+    transferred with ``workers`` objects at once. A forked child opens its own client.
 
     Args:
-        path_mapping: Local prefixes and the URIs that stand for them: ``{"data/": "s3://b/d/"}``
-            lets ``data/a.jpg`` mean ``s3://b/d/a.jpg``. The longest prefix counts, and ``..``
-            does not lead out of it.
+        path_mapping: URIs by local prefix: with ``{"data/": "s3://b/d/"}`` the path ``data/a.jpg``
+            means ``s3://b/d/a.jpg``. The longest prefix applies, and ``..`` cannot leave it.
         endpoint_url: Address of a store other than Amazon's.
         region_name: Region of the store.
         profile_name: Profile of the AWS configuration files.
-        aws_access_key_id: Access key; like the next two better kept in the environment.
+        aws_access_key_id: Access key. Prefer the environment for it and the next two.
         aws_secret_access_key: Secret key.
         aws_session_token: Token of temporary credentials.
         anonymous: Send unsigned requests, for public buckets.
-        timeout: Seconds to wait for a connection, and for each next piece of data.
-        retries: How many times to repeat a request that fails in passing, with growing pauses.
-        workers: How many objects of a tree travel at once.
+        timeout: Seconds to wait for a connection, and for each piece of data.
+        retries: Number of retries of a request that fails temporarily, with growing pauses.
+        workers: Number of objects of a tree that are transferred at once.
 
     Example:
         >>> backend = S3Backend({"data/": "s3://bucket/coco/"}, region_name="eu-west-1")
@@ -91,9 +90,9 @@ class S3Backend(BaseStorageBackend):
         """Return the content of an object.
 
         Raises:
-            FileNotFoundError: There is no such object or bucket.
-            PermissionError: The store refuses, or there are no credentials.
-            StorageUnavailable: The store cannot be reached or keeps failing.
+            FileNotFoundError: The object or its bucket does not exist.
+            PermissionError: The store denies access, or credentials are missing.
+            StorageUnavailable: The store cannot be reached, or failed until the last retry.
         """
         file = io.BytesIO()
         self._download(filepath, file)
@@ -104,7 +103,7 @@ class S3Backend(BaseStorageBackend):
         return self.get(filepath).decode(encoding)
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
-        """Write an object; readers see the old or the new one, never a part."""
+        """Write an object; a reader finds the old one or the new one, never a part."""
         where = self._locate(filepath)
         with storage_errors(filepath):
             if len(obj) <= _PART:
@@ -115,16 +114,16 @@ class S3Backend(BaseStorageBackend):
                 )
 
     def exists(self, filepath: StrPath) -> bool:
-        """Tell whether there is an object or folder of this name."""
+        """Return whether there is an object or folder of this name."""
         return self.isfile(filepath) or self.isdir(filepath)
 
     def isfile(self, filepath: StrPath) -> bool:
-        """Tell whether there is an object of this name."""
+        """Return whether there is an object of this name."""
         where = self._locate(filepath)
         return bool(where.key) and self._has(where, filepath)
 
     def isdir(self, filepath: StrPath) -> bool:
-        """Tell whether any key lies under this name."""
+        """Return whether any key lies under this name."""
         where = self._locate(filepath)
         arguments = {"Bucket": where.bucket, "Prefix": as_folder(where.key), "MaxKeys": 1}
         try:
@@ -132,24 +131,25 @@ class S3Backend(BaseStorageBackend):
                 found = self._client(where).list_objects_v2(**arguments)
         except FileNotFoundError:
             return False
-        return not where.key or bool(found.get("Contents"))  # not every store counts keys
+        # "Contents" and not "KeyCount", which some stores leave out. An empty bucket is a folder.
+        return not where.key or bool(found.get("Contents"))
 
     def remove(self, filepath: StrPath) -> None:
         """Delete an object.
 
         Raises:
-            FileNotFoundError: There is no such object.
-            IsADirectoryError: It is a folder; ``rmtree`` deletes those.
+            FileNotFoundError: The object does not exist.
+            IsADirectoryError: The path is a folder; use ``rmtree``.
         """
         where = self._locate(filepath)
-        # S3 answers a deletion of what does not exist with success.
+        # S3 reports success for the deletion of an object that does not exist.
         if not self.isfile(filepath):
             raise self._no_file(filepath)
         with storage_errors(filepath):
             self._client(where).delete_object(Bucket=where.bucket, Key=where.key)
 
     def rmtree(self, dir_path: StrPath) -> None:
-        """Delete all objects under a folder, a thousand to a request."""
+        """Delete all objects under a folder, a thousand per request."""
         where = self._locate(dir_path)
         with storage_errors(dir_path):
             keys = list(all_keys(self._client(where), where.bucket, as_folder(where.key)))
@@ -164,6 +164,7 @@ class S3Backend(BaseStorageBackend):
             objects = {"Objects": [{"Key": key} for key in batches[batch]], "Quiet": True}
             with storage_errors(dir_path):
                 answer = self._client(where).delete_objects(Bucket=where.bucket, Delete=objects)
+            # The request succeeds even if the deletion of a key fails.
             for failed in answer.get("Errors", [])[:1]:
                 raise StorageError(f"{failed['Key']!r} was not deleted: {failed['Code']}")
 
@@ -177,11 +178,11 @@ class S3Backend(BaseStorageBackend):
     ) -> str:
         """Return a URL that reads (``get_object``) or writes (``put_object``) without credentials.
 
-        It works for ``expires_in`` seconds, a week at most.
+        It is valid for ``expires_in`` seconds, a week at most.
         """
         if client_method not in ("get_object", "put_object"):
             raise ValueError(
-                f"client_method is 'get_object' or 'put_object', not {client_method!r}"
+                f"client_method must be 'get_object' or 'put_object', got {client_method!r}"
             )
         where = self._locate(url)
         with storage_errors(url):
@@ -239,6 +240,8 @@ class S3Backend(BaseStorageBackend):
         origin = {"Bucket": source.bucket, "Key": source.key}
         place = {"Bucket": target.bucket, "Key": target.key}
         with storage_errors(src):
+            # One request copies up to 5 GB. Only the error shows that an object is larger, and a
+            # request for its size would double the time of small copies.
             try:
                 self._client(target).copy_object(CopySource=origin, **place)
             except import_library("s3", "botocore.exceptions").ClientError as error:
@@ -266,8 +269,8 @@ class S3Backend(BaseStorageBackend):
     def _connection_of(self, cluster: str | None) -> S3Connection:
         if cluster is not None:
             raise ValueError(
-                f"{self.name} knows one store, not the cluster {cluster!r}; use PetrelBackend "
-                "with a conf_path that describes the clusters"
+                f"{self.name} has one store and no cluster {cluster!r}; use PetrelBackend with a "
+                "conf_path that describes the clusters"
             )
         return self._connection
 
@@ -275,6 +278,7 @@ class S3Backend(BaseStorageBackend):
         connection = self._connection_of(cluster)
         config = import_library("s3", "botocore.config")
         settings: dict[str, Any] = {
+            # Fewer connections than threads would make boto3 drop and reopen connections.
             "max_pool_connections": self._workers + _TRANSFERS_AT_ONCE * _TRANSFER_THREADS,
             "retries": {"mode": "standard", "total_max_attempts": self._retries + 1},
             "connect_timeout": self._timeout,
@@ -283,8 +287,9 @@ class S3Backend(BaseStorageBackend):
         if connection.anonymous:
             settings["signature_version"] = import_library("s3", "botocore").UNSIGNED
         if connection.endpoint_url:
-            # other stores seldom answer to bucket.host names
+            # Few other stores have a DNS name for each bucket.
             settings["s3"] = {"addressing_style": "path"}
+        # Building a client is not thread-safe in boto3.
         with _opening.get():
             return _sessions.get(connection.profile_name).client(
                 "s3",
@@ -301,10 +306,10 @@ def _open_session(profile_name: str | None) -> Any:
     return import_library("s3", "boto3").session.Session(profile_name=profile_name)
 
 
-# A session takes a second to read its tables, and is not made for several threads at once.
+# Shared by all backends, as a session takes a second to read its tables.
 _sessions = PerProcess(_open_session)
 _opening = PerProcess(threading.Lock)
-# A tree of large objects must not multiply the threads of each by those of the tree.
+# The threads of one transfer in parts must not multiply with those of a tree of large objects.
 _in_parts = PerProcess(functools.partial(threading.BoundedSemaphore, _TRANSFERS_AT_ONCE))
 
 

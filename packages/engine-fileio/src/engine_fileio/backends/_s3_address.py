@@ -1,4 +1,4 @@
-"""Addresses in object stores: cluster, bucket and key from a path, and how to reach the store."""
+"""Addresses in object stores: cluster, bucket and key of a path, and the connection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from engine_fileio._paths import StrPath, resolve_dots, shown, uri_of
 
 @dataclass(frozen=True, kw_only=True)
 class S3Connection:
-    """Where a store is and as whom to enter it; what is None comes from boto3's own settings.
+    """The address and credentials of a store; boto3's own settings apply where they are None.
 
     Example:
         >>> S3Connection(endpoint_url="http://localhost:9000", secret_access_key="hunter2")
@@ -26,7 +26,7 @@ class S3Connection:
 
 
 class S3Object(NamedTuple):
-    """One address; ``cluster`` is None for the default store, ``key`` empty for a whole bucket."""
+    """One address. ``cluster`` is None for the default store, ``key`` is empty for a bucket."""
 
     cluster: str | None
     bucket: str
@@ -34,11 +34,16 @@ class S3Object(NamedTuple):
 
 
 def locate(path: StrPath, mapping: Mapping[str, str], schemes: tuple[str, ...]) -> S3Object:
-    """Read ``[cluster:]scheme://bucket/key``, after the mapping of local prefixes.
+    """Return the address of ``[cluster:]scheme://bucket/key``, or of a mapped local path.
+
+    Args:
+        path: The path or URI.
+        mapping: URIs by local prefix.
+        schemes: The schemes that are accepted.
 
     Raises:
         PermissionError: The key leaves its bucket, or the mapped root, through ``..``.
-        ValueError: The path is no such URI.
+        ValueError: The path is not such a URI, and no prefix maps it.
     """
     uri, root = _mapped(uri_of(path), mapping)
     head, separator, rest = uri.partition("://")
@@ -46,13 +51,13 @@ def locate(path: StrPath, mapping: Mapping[str, str], schemes: tuple[str, ...]) 
     bucket, _, key = rest.partition("/")
     if not separator or scheme not in schemes or not bucket:
         forms = " or ".join(f"{scheme}://bucket/key" for scheme in schemes)
-        raise ValueError(f"{shown(uri)!r} is not of the form {forms}, and no path_mapping fits it")
+        raise ValueError(f"a path must be {forms}, got {shown(uri)!r}; or pass path_mapping")
     inner = root.partition("://")[2].partition("/")[2]
     return S3Object(cluster or None, bucket, resolve_dots(key, root=inner))
 
 
 def _mapped(uri: str, mapping: Mapping[str, str]) -> tuple[str, str]:
-    """Return the URI that a path stands for, and the part of it that ``..`` may not leave."""
+    """Return the URI of a path, and the part of it that ``..`` must not leave."""
     for source in sorted(mapping, key=len, reverse=True):
         if uri.startswith(source):
             return mapping[source] + uri[len(source) :], mapping[source]

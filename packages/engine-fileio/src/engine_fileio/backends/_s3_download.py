@@ -1,4 +1,4 @@
-"""Downloading an object of S3: whole if it is small, in parts by several threads if it is large."""
+"""Download an object of S3: at once if it is small, in parts by several threads if large."""
 
 import contextlib
 import threading
@@ -17,19 +17,19 @@ _CHUNK = 1 << 18  # bytes that a thread holds in memory, about three times over
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """One object on its way into a file.
+    """The download of one object into a file.
 
-    boto3's own transfer manager is not used: it keeps a queue of pieces in memory, and leaves the
-    connection of an answer that broke off to the garbage collector.
+    boto3's own transfer manager is not used: it queues pieces in memory, and leaves the connection
+    of an answer that broke off to the garbage collector.
 
     Attributes:
-        client: boto3's client of the store.
+        client: The client of the store, from boto3.
         where: The object.
-        path: What the caller calls it, for errors.
-        file: Where to write, from its present position on; it must be able to seek.
-        part: Objects of more bytes travel in parts of this size.
-        threads: How many parts travel at once.
-        alone: Entered while an object travels in parts, to limit how many do so at once.
+        path: The path that the caller passed, for errors.
+        file: A seekable file, written from its current position.
+        part: Objects of more bytes are downloaded in parts of this size.
+        threads: Number of parts that are downloaded at once.
+        alone: Entered for a download in parts, to limit how many run at once.
     """
 
     client: Any
@@ -45,7 +45,7 @@ class Download:
         """Write the object.
 
         Raises:
-            StorageUnavailable: An answer broke off, or the object was replaced, again and again.
+            StorageUnavailable: An answer broke off, or the object was replaced, at each attempt.
         """
         begin = self.file.tell()
         for _ in range(_ATTEMPTS):
@@ -55,16 +55,18 @@ class Download:
                 return
         raise StorageUnavailable(
             f"{shown(self.path)!r} was cut off or replaced {_ATTEMPTS} times while it was read; "
-            "check network and store"
+            "check the network and the store"
         )
 
     def _whole(self, begin: int) -> bool:
-        """Return whether the object arrived; its old content may have been replaced meanwhile."""
+        """Download the object once; False if it broke off or was replaced meanwhile."""
+        # The first request is for all, as most objects are small. It also shows the size.
         answer = self._ask()
         size = answer["ContentLength"]
         if size <= self.part:
             return self._receive(answer["Body"], begin)
         answer["Body"].close()
+        # All parts must be of this version of the object. Another one is answered with 412.
         version = {"IfMatch": answer["ETag"]} if "ETag" in answer else {}
         try:
             with self.alone:
@@ -80,28 +82,30 @@ class Download:
         return True
 
     def _part(self, first: int, end: int, begin: int, version: dict[str, str]) -> None:
-        """Write the bytes from ``first`` up to ``end`` of the object to their place."""
+        """Write the bytes from ``first`` up to ``end`` of the object to their position."""
         for _ in range(_ATTEMPTS):
             answer = self._ask(Range=f"bytes={first}-{end - 1}", **version)
+            # A store that ignores ranges sends the whole object, which would corrupt the file.
             if not answer.get("ContentRange", "").startswith(f"bytes {first}-{end - 1}/"):
                 answer["Body"].close()
                 raise StorageError(
-                    f"the store of {shown(self.path)!r} does not answer a request for a range of "
-                    "bytes by that range, which objects of this size need"
+                    f"the store of {shown(self.path)!r} must support requests for ranges of bytes, "
+                    "which objects of this size need; use another store"
                 )
             if self._receive(answer["Body"], begin + first):
                 return
         raise StorageUnavailable(
             f"{shown(self.path)!r} was cut off {_ATTEMPTS} times at the bytes from {first} to "
-            f"{end}; check network and store"
+            f"{end}; check the network and the store"
         )
 
     def _receive(self, body: Any, place: int) -> bool:
-        """Write an answer to ``place`` in the file; False if it broke off."""
+        """Write an answer to a position in the file; False if it broke off."""
         broken = import_library("s3", "botocore.exceptions")
         with contextlib.closing(body):
             try:
                 for chunk in body.iter_chunks(_CHUNK):
+                    # All threads share one position in the file.
                     with self._writing:
                         self.file.seek(place)
                         self.file.write(chunk)

@@ -1,4 +1,4 @@
-"""The errors of botocore as the errors of a file system."""
+"""Convert errors of botocore to the errors of a file system."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
 from engine_fileio.backends._table import import_library
 
+# HEAD requests have no body for an error code, so botocore reports their status as the code.
 _MISSING = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
-_REFUSED = frozenset(
+_DENIED = frozenset(
     {
         "401",
         "403",
@@ -23,9 +24,10 @@ _REFUSED = frozenset(
 
 @contextlib.contextmanager
 def storage_errors(path: StrPath) -> Iterator[None]:
-    """Turn what botocore raises for ``path`` into OSError's kin.
+    """Convert what botocore raises for ``path`` to subclasses of OSError.
 
-    Botocore's own errors quote addresses, which may hold a password; they are left out.
+    The errors of botocore quote addresses, which may contain a password. So they are not chained
+    to ours: each is raised from None.
     """
     errors, high = (
         import_library("s3", "botocore.exceptions"),
@@ -37,7 +39,7 @@ def storage_errors(path: StrPath) -> Iterator[None]:
     except errors.ClientError as error:
         raise _meaning(error.response, error.operation_name, path) from None
     except high.S3UploadFailedError as error:
-        # boto3 wraps what an upload in parts meets, and quotes it only in text
+        # boto3 wraps the error of an upload in parts, and keeps its code in the cause only.
         cause = error.__cause__ or error.__context__
         if isinstance(cause, errors.ClientError):
             raise _meaning(cause.response, cause.operation_name, path) from None
@@ -45,7 +47,7 @@ def storage_errors(path: StrPath) -> Iterator[None]:
     except (errors.NoCredentialsError, errors.PartialCredentialsError) as error:
         raise PermissionError(
             f"no credentials for {shown(path)!r} ({type(error).__name__}); set AWS_ACCESS_KEY_ID "
-            "and AWS_SECRET_ACCESS_KEY, give a profile_name, or pass anonymous=True for public data"
+            "and AWS_SECRET_ACCESS_KEY, pass profile_name, or pass anonymous=True for public data"
         ) from None
     except (
         errors.ConnectionError,
@@ -55,7 +57,7 @@ def storage_errors(path: StrPath) -> Iterator[None]:
     ) as error:
         raise StorageUnavailable(
             f"the store of {shown(path)!r} cannot be reached ({type(error).__name__}); "
-            "check endpoint_url and network"
+            "check endpoint_url and the network"
         ) from None
     except errors.BotoCoreError as error:
         raise StorageError(f"{shown(path)!r}: {type(error).__name__} in boto3") from None
@@ -67,7 +69,7 @@ def _meaning(response: dict[str, dict[str, object]], operation: str, path: StrPa
     text = f"{shown(path)!r}: {operation} failed with {code}"
     if code in _MISSING:
         return FileNotFoundError(text)
-    if code in _REFUSED:
+    if code in _DENIED:
         return PermissionError(f"{text}; check the credentials and their rights")
     if isinstance(status, int) and status >= 500:
         return StorageUnavailable(text)

@@ -1,38 +1,41 @@
-"""Listing the keys of a bucket as if they were files in folders."""
+"""List the keys of a bucket as files in folders."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from engine_fileio.backends._keys import Entry, tree_of
 
-_PAGE = 1000  # keys, the most that S3 answers with
+_PAGE = 1000  # keys, the maximum of one answer
 _PAGES_IN_A_ROW = 3
-# With more folders than this, a request for each takes longer than pages of all keys in a row.
+# With more folders than this, one request per folder takes longer than pages of all keys.
 _MOST_APART = 64
 
 
 def all_keys(client: Any, bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
-    """Yield every key that starts with ``prefix`` and sorts behind ``after``."""
+    """Yield every key that starts with ``prefix`` and sorts after ``after``."""
     for page in _pages(client, bucket, prefix, StartAfter=after):
         yield from _keys_of(page)
 
 
 def folder_entries(client: Any, bucket: str, prefix: str) -> Iterator[Entry]:
-    """Yield what lies directly in a folder."""
+    """Yield the files and folders directly in a folder."""
     for page in _pages(client, bucket, prefix, Delimiter="/"):
         for common in page.get("CommonPrefixes", ()):
             yield common["Prefix"][len(prefix) :].rstrip("/"), True
         for found in page.get("Contents", ()):
-            if found["Key"] != prefix:  # a console marks a folder by an empty object of its name
+            # Consoles mark a folder by an empty object with the name of the folder.
+            if found["Key"] != prefix:
                 yield found["Key"][len(prefix) :], False
 
 
 def tree_entries(client: Any, bucket: str, prefix: str, *, workers: int) -> Iterator[Entry]:
-    """Yield all that lies in a folder and below; what is large is asked for folder by folder."""
+    """Yield all files and folders below a folder; a large tree is listed folder by folder."""
     return tree_of(_tree_keys(client, bucket, prefix, workers), prefix)
 
 
 def _tree_keys(client: Any, bucket: str, prefix: str, workers: int) -> Iterator[str]:
+    # Each page needs the last key of the one before, so one listing cannot be made in parallel.
+    # After a few pages in a row, the rest is listed by one request per folder, at once.
     last = ""
     for number, page in enumerate(_pages(client, bucket, prefix), start=1):
         for last in _keys_of(page):
@@ -42,7 +45,7 @@ def _tree_keys(client: Any, bucket: str, prefix: str, workers: int) -> Iterator[
     else:
         return
     top, slash, _ = last[len(prefix) :].partition("/")
-    # Stores differ in whether they list the folder that a listing starts within.
+    # Stores differ in whether a listing that starts within a folder contains that folder.
     started = f"{prefix}{top}/" if slash else ""
     folders = [started] if started else []
     files: list[str] = []

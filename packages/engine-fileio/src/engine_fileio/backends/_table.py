@@ -34,7 +34,7 @@ class BackendRow(NamedTuple):
 
     @property
     def class_name(self) -> str:
-        """Return the name of the class, without importing it."""
+        """The name of the class, which is not imported for it."""
         if isinstance(self.backend, str):
             return self.backend.partition(":")[2]
         return self.backend.__name__
@@ -49,8 +49,8 @@ class BackendRow(NamedTuple):
 
 
 _HERE = "engine_fileio.backends"
-# fsspec has more schemes. They are reached with backend_args={"backend": "fsspec"}, so that no
-# scheme is claimed that a user may want to register.
+# fsspec has more schemes. They are reached with backend_args={"backend": "fsspec"}, so that the
+# table leaves them to the backends of users.
 _FSSPEC = ("abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "memory", "sftp", "webhdfs")
 
 ROWS = (

@@ -1,4 +1,4 @@
-"""Many small pieces of storage work at once, with progress told in the caller's thread."""
+"""Parallel work on many files, with progress reported in the caller's thread."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -6,7 +6,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Progress = Callable[[int, int | None], None]
-"""Called with the number of items done and of all items (None while that is unknown)."""
+"""Called with the number of items done and of all items, or None if that is unknown."""
 
 
 def run_parallel(
@@ -16,16 +16,16 @@ def run_parallel(
     workers: int,
     progress: Progress | None = None,
 ) -> None:
-    """Call ``work`` on every item from a pool of threads, and wait for all.
+    """Call ``work`` on each item from a pool of threads, and wait for all.
 
     Args:
-        work: What to do with one item; must be safe to call from several threads.
-        items: The items, each handled once.
+        work: The work on one item, called from several threads at once.
+        items: The items.
         workers: Number of threads.
-        progress: Called here, in the caller's thread, after each finished item.
+        progress: Called in the caller's thread after each finished item.
 
     Raises:
-        Exception: The first error of ``work``; items that had not begun are dropped.
+        Exception: The first error of ``work``. Items that have not started are dropped.
     """
     from concurrent.futures import ThreadPoolExecutor, as_completed  # slow to import
 
@@ -37,13 +37,13 @@ def run_parallel(
                 future.result()
                 if progress is not None:
                     progress(done, len(todo))
-        except BaseException:
+        except BaseException:  # also an interrupt: leaving the block would finish all items
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
 def counted(items: Iterable[str], progress: Progress) -> Iterator[str]:
-    """Pass ``items`` on, telling ``progress`` how many have been seen."""
+    """Yield the items, and call ``progress`` with the number of items so far."""
     for done, item in enumerate(items, start=1):
         progress(done, None)
         yield item

@@ -1,4 +1,4 @@
-"""What a file format must be able to do."""
+"""The base class of file handlers, and what formats of plain data convert."""
 
 import os
 from abc import ABCMeta, abstractmethod
@@ -7,13 +7,14 @@ from typing import IO, Any, ClassVar
 from engine_fileio._atomic import atomic_write
 from engine_fileio._errors import UntrustedDataError
 from engine_fileio._paths import StrPath
+from engine_utils import plain_value
 
 
 class BaseFileHandler(metaclass=ABCMeta):
-    """Base of all file handlers: one format, read from and written to open files.
+    """Base class of file handlers: load and dump one format.
 
     Attributes:
-        str_like: Whether the format is text; a binary format sets it to False.
+        str_like: Whether the format is text. A binary format sets it to False.
 
     Example:
         >>> from engine_fileio import BaseFileHandler, dump, register_handler
@@ -33,7 +34,7 @@ class BaseFileHandler(metaclass=ABCMeta):
 
     @abstractmethod
     def load_from_fileobj(self, file: IO[Any], **kwargs: Any) -> Any:
-        """Read an object from an open file."""
+        """Load an object from an open file."""
 
     @abstractmethod
     def dump_to_fileobj(self, obj: Any, file: IO[Any], **kwargs: Any) -> None:
@@ -41,10 +42,10 @@ class BaseFileHandler(metaclass=ABCMeta):
 
     @abstractmethod
     def dump_to_str(self, obj: Any, **kwargs: Any) -> str | bytes:
-        """Return an object as text, or as bytes for a binary format."""
+        """Return an object as text, or as bytes if the format is binary."""
 
     def load_from_path(self, filepath: StrPath, mode: str = "r", **kwargs: Any) -> Any:
-        """Read an object from a local file; text is UTF-8."""
+        """Load an object from a local file; text is UTF-8."""
         mode = self._mode(mode)
         with open(filepath, mode, encoding=_encoding(mode)) as file:
             return self.load_from_fileobj(file, **kwargs)
@@ -56,6 +57,8 @@ class BaseFileHandler(metaclass=ABCMeta):
             with open(filepath, mode, encoding=_encoding(mode)) as file:
                 self.dump_to_fileobj(obj, file, **kwargs)
             return
+        # The handler needs a file of text or of bytes. A second file on the same descriptor gives
+        # it one, and closing that one flushes it before atomic_write renames the file.
         with (
             atomic_write(filepath) as target,
             open(os.dup(target.fileno()), mode, encoding=_encoding(mode)) as file,
@@ -63,18 +66,31 @@ class BaseFileHandler(metaclass=ABCMeta):
             self.dump_to_fileobj(obj, file, **kwargs)
 
     def load_untrusted(self, file: IO[Any], **kwargs: Any) -> Any:
-        """Read an object from a file that may be hostile; only plain data may come of it.
+        """Load plain data from a file that may be hostile, without running code of the file.
 
         Raises:
-            UntrustedDataError: The file holds more, or this handler cannot tell.
+            UntrustedDataError: The file holds more, or this handler does not define the method.
         """
         raise UntrustedDataError(
-            f"{type(self).__name__} does not say how to read files that are not trusted; "
-            "define its load_untrusted, or pass trusted=True for files you made"
+            f"{type(self).__name__} must define load_untrusted to load files with trusted=False; "
+            "define it, or pass trusted=True for files that you wrote"
         )
 
     def _mode(self, mode: str) -> str:
         return mode if self.str_like or "b" in mode else f"{mode}b"
+
+
+def plain_data(value: Any) -> Any:
+    """Return a set, a range, or a value of NumPy or PyTorch as lists and numbers.
+
+    Raises:
+        TypeError: The value is of another type.
+    """
+    plain = plain_value(value)
+    if plain is value:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise TypeError(f"{value!r} of type {kind} is not plain data; convert it before dumping")
+    return plain
 
 
 def _encoding(mode: str) -> str | None:

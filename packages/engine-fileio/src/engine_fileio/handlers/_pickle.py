@@ -1,5 +1,6 @@
-"""Pickle, and a reader of pickles that runs no code."""
+"""Pickle, and an unpickler that runs no code."""
 
+import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,11 +14,11 @@ from engine_fileio.handlers._base import BaseFileHandler
 class PickleHandler(BaseFileHandler):
     """Pickle through the standard library.
 
-    **Reading a pickle runs code that the pickle chooses.** Read files of others with
+    **Loading a pickle runs code that the pickle names.** Load files of others with
     ``load(path, trusted=False)``, which accepts plain data only: None, booleans, numbers, text,
     bytes, lists, tuples, dicts, sets and ordered dicts.
 
-    Written with protocol 2 unless ``protocol`` says otherwise.
+    Protocol 2 is written unless ``protocol`` is given.
 
     Example:
         >>> import io
@@ -29,17 +30,18 @@ class PickleHandler(BaseFileHandler):
     str_like: ClassVar[bool] = False
 
     def load_from_fileobj(self, file: IO[bytes], **kwargs: Any) -> Any:
-        """Read an object from an open binary file, running what code the pickle names."""
+        """Load an object from an open binary file, and run the code that the pickle names."""
         return pickle.load(file, **kwargs)
 
     def load_from_path(self, filepath: StrPath, mode: str = "rb", **kwargs: Any) -> Any:
-        """Read an object from a local file, running what code the pickle names."""
+        """Load an object from a local file, and run the code that the pickle names."""
         return super().load_from_path(filepath, mode=mode, **kwargs)
 
     def dump_to_str(self, obj: Any, **kwargs: Any) -> bytes:
         """Return an object as bytes."""
-        kwargs.setdefault("protocol", 2)
-        return pickle.dumps(obj, **kwargs)
+        file = io.BytesIO()
+        self.dump_to_fileobj(obj, file, **kwargs)
+        return file.getvalue()
 
     def dump_to_fileobj(self, obj: Any, file: IO[bytes], **kwargs: Any) -> None:
         """Write an object to an open binary file."""
@@ -51,20 +53,21 @@ class PickleHandler(BaseFileHandler):
         super().dump_to_path(obj, filepath, mode=mode, **kwargs)
 
     def load_untrusted(self, file: IO[bytes], **kwargs: Any) -> Any:
-        """Read plain data from an open binary file.
+        """Load plain data from an open binary file.
 
         Raises:
-            UntrustedDataError: The pickle names any other class or function; nothing of it is
-                imported or called.
+            UntrustedDataError: The pickle names another class or function, which is neither
+                imported nor called.
         """
         return _PlainUnpickler(file, **kwargs).load()
 
 
 def _latin_bytes(text: str, encoding: str = "latin1") -> bytes:
-    """Rebuild bytes from the text that protocol 2 stores for them."""
+    """Return the bytes that protocol 2 stores as text."""
     return text.encode("latin1")
 
 
+# Calling these with any arguments makes plain data and has no other effect.
 _PLAIN: dict[tuple[str, str], Callable[..., Any]] = {
     ("_codecs", "encode"): _latin_bytes,
     ("collections", "OrderedDict"): OrderedDict,
@@ -77,15 +80,18 @@ _PLAIN: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _PlainUnpickler(pickle.Unpickler):
+    """An unpickler that imports nothing: every class of a pickle comes from the table above."""
+
     def find_class(self, module: str, name: str) -> Any:
+        # Protocols below 3 write the builtins under their name in Python 2.
         module = "builtins" if module == "__builtin__" else module
         try:
             return _PLAIN[module, name]
         except KeyError:
             raise UntrustedDataError(
-                f"the pickle wants {module}.{name}, which is not plain data; "
-                "pass trusted=True only if you trust who wrote the file, as reading it runs code"
+                f"the pickle names {module}.{name}, which is not plain data; pass trusted=True "
+                "only if you trust the author of the file, as loading it runs code"
             ) from None
 
     def persistent_load(self, pid: Any) -> Any:
-        raise UntrustedDataError("the pickle refers to objects outside itself")
+        raise UntrustedDataError(f"the pickle refers to the object {pid!r} outside the file")

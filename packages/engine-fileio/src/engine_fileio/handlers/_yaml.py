@@ -1,16 +1,17 @@
-"""YAML, read safely."""
+"""YAML, with the safe loader and dumper."""
 
+import functools
 import io
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-from engine_fileio.handlers._base import BaseFileHandler
+from engine_fileio.handlers._base import BaseFileHandler, plain_data
 
 
 class YamlHandler(BaseFileHandler):
-    r"""YAML through PyYAML's safe loader and dumper, so that reading constructs plain data only.
+    r"""YAML through PyYAML's safe loader and dumper, so that loading constructs plain data only.
 
-    Keyword arguments go to ``yaml.load`` and ``yaml.dump``. Keys keep their order and text its
-    alphabet, unless ``sort_keys`` and ``allow_unicode`` say otherwise.
+    Keyword arguments go to ``yaml.load`` and ``yaml.dump``. By default ``sort_keys`` is False and
+    ``allow_unicode`` is True.
 
     Example:
         >>> YamlHandler().dump_to_str({"lr": 0.1, "betas": (0.9, 0.99)}, default_flow_style=True)
@@ -18,18 +19,16 @@ class YamlHandler(BaseFileHandler):
     """
 
     def load_from_fileobj(self, file: IO[Any], **kwargs: Any) -> Any:
-        """Read an object from an open file."""
-        yaml, dialect = _library()
-        kwargs.setdefault("Loader", dialect.Loader)
-        return yaml.load(file, **kwargs)
+        """Load an object from an open file."""
+        kwargs.setdefault("Loader", _dialect().loader)
+        return _dialect().yaml.load(file, **kwargs)
 
     def dump_to_fileobj(self, obj: Any, file: IO[Any], **kwargs: Any) -> None:
         """Write an object to an open text file."""
-        yaml, dialect = _library()
-        kwargs.setdefault("Dumper", dialect.Dumper)
+        kwargs.setdefault("Dumper", _dialect().dumper)
         kwargs.setdefault("sort_keys", False)
         kwargs.setdefault("allow_unicode", True)
-        yaml.dump(obj, file, **kwargs)
+        _dialect().yaml.dump(obj, file, **kwargs)
 
     def dump_to_str(self, obj: Any, **kwargs: Any) -> str:
         """Return an object as YAML text."""
@@ -38,14 +37,44 @@ class YamlHandler(BaseFileHandler):
         return text.getvalue()
 
     def load_untrusted(self, file: IO[Any], **kwargs: Any) -> Any:
-        """Read an object from an open file with the safe loader, whatever ``Loader`` says."""
-        return self.load_from_fileobj(file, **{**kwargs, "Loader": _library()[1].Loader})
+        """Load an object from an open file with the safe loader, even if ``Loader`` is given."""
+        return self.load_from_fileobj(file, **{**kwargs, "Loader": _dialect().loader})
 
 
-def _library() -> tuple[Any, Any]:
-    """Return PyYAML and our dialect of it: imported when YAML is read, not with the package."""
-    import yaml
+class _Dialect(NamedTuple):
+    yaml: Any
+    loader: Any
+    dumper: Any
 
-    from engine_fileio.handlers import _yaml_dialect
 
-    return yaml, _yaml_dialect
+@functools.cache
+def _dialect() -> _Dialect:
+    """Return PyYAML, its safe loader, and our dumper."""
+    import yaml  # slow to import, and most programs that import this package read no YAML
+
+    # libyaml's parser and emitter are ten times as fast, where PyYAML was built with them.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+    class Dumper(base):  # type: ignore[misc]  # which of two classes is known at run time
+        """A safe dumper that also takes subclasses of plain types, arrays and tensors."""
+
+        def represent_undefined(self, data: Any) -> yaml.Node:
+            try:
+                value = plain_data(data)
+            except TypeError as error:
+                raise yaml.representer.RepresenterError(str(error)) from error
+            return self.represent_data(value)  # type: ignore[no-any-return]  # of an untyped base
+
+    # PyYAML finds a representer by the exact type, so an OrderedDict needs one for all subclasses.
+    # The key None stands for all types that have none.
+    Dumper.add_representer(None, Dumper.represent_undefined)
+    for kind, represent in (
+        (dict, base.represent_dict),
+        (list, base.represent_list),
+        (tuple, base.represent_list),
+        (str, base.represent_str),
+        (set, base.represent_set),
+    ):
+        Dumper.add_multi_representer(kind, represent)
+    return _Dialect(yaml, loader, Dumper)
