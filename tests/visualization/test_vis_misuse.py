@@ -1,4 +1,4 @@
-"""What a visualizer, its canvas and its back ends say to what they cannot take."""
+"""Errors of a visualizer, its canvas and its backends."""
 
 import sys
 from collections.abc import Callable
@@ -28,17 +28,17 @@ def canvas() -> Canvas:
 @pytest.mark.parametrize(
     ("draw", "error", "message"),
     [
-        (lambda c: c.draw_bboxes([0, np.nan, 1, 2]), ValueError, "bboxes holds infinite"),
-        (lambda c: c.draw_bboxes([0, 0, np.inf, 2]), ValueError, "bboxes holds infinite"),
-        (lambda c: c.draw_circles([1, 1], np.array([np.nan])), ValueError, "radius holds infinite"),
-        (lambda c: c.draw_polygons([[1, np.nan]]), ValueError, "polygons holds infinite"),
-        (lambda c: c.draw_polygons(np.array([1, 2, 3])), ValueError, r"\(2 \* N,\); got \(3,\)"),
+        (lambda c: c.draw_bboxes([0, np.nan, 1, 2]), ValueError, "bboxes must be finite"),
+        (lambda c: c.draw_bboxes([0, 0, np.inf, 2]), ValueError, "bboxes must be finite"),
+        (lambda c: c.draw_circles([1, 1], np.array([np.nan])), ValueError, "radius must be finite"),
+        (lambda c: c.draw_polygons([[1, np.nan]]), ValueError, "polygons must be finite"),
+        (lambda c: c.draw_polygons(np.array([1, 2, 3])), ValueError, r"\(2 \* N,\), got \(3,\)"),
         (lambda c: c.draw_polygons(np.zeros((2, 3))), ValueError, r"got \(2, 3\)"),
         (lambda c: c.draw_polygons(np.zeros((0, 2))), ValueError, r"got \(0, 2\)"),
-        (lambda c: c.draw_bboxes(BOX, alpha=2), ValueError, "alpha must lie between 0 and 1"),
-        (lambda c: c.draw_bboxes(BOX, alpha=-1), ValueError, "not -1"),
+        (lambda c: c.draw_bboxes(BOX, alpha=2), ValueError, "alpha must be between 0 and 1"),
+        (lambda c: c.draw_bboxes(BOX, alpha=-1), ValueError, "got -1"),
         (lambda c: c.draw_binary_masks(np.ones((20, 30)), alphas=3), ValueError, "alphas must"),
-        (lambda c: c.draw_texts(3, np.zeros(2)), TypeError, r"strings, not \[3\]"),
+        (lambda c: c.draw_texts(3, np.zeros(2)), TypeError, r"strings, got \[3\]"),
         (lambda c: c.draw_texts(["a", 1], np.zeros((2, 2))), TypeError, "strings"),
     ],
     ids=[
@@ -56,7 +56,7 @@ def canvas() -> Canvas:
         "numbers",
     ],
 )
-def test_canvas_refuses_what_cannot_be_drawn(
+def test_canvas_misuse_raises_and_draws_nothing(
     draw: Callable[[Any], Any], error: type[Exception], message: str
 ) -> None:
     target = canvas()
@@ -85,10 +85,10 @@ def test_featmap_is_taken_as_an_array() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "alpha", "message"),
-    [((0, 4, 4), 0.5, "none of them 0"), ((3, 0, 4), 0.5, "none of"), ((1, 4, 4), 2, "alpha must")],
+    [((0, 4, 4), 0.5, "without zeros"), ((3, 0, 4), 0.5, "without"), ((1, 4, 4), 2, "alpha must")],
     ids=["no channels", "no rows", "opaque"],
 )
-def test_featmap_that_shows_nothing_is_refused(
+def test_featmap_that_shows_nothing_raises(
     shape: tuple[int, ...], alpha: float, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -98,14 +98,14 @@ def test_featmap_that_shows_nothing_is_refused(
 @pytest.mark.parametrize(
     ("backends", "message"),
     [
-        (LOCAL, "is a list of back ends or configs, not {'type'"),
-        ("LocalVisBackend", "is a list"),
-        (["LocalVisBackend"], "holds 'LocalVisBackend'"),
-        ([3], "holds 3"),
+        (LOCAL, "must be a list of backends or configs, got {'type'"),
+        ("LocalVisBackend", "must be a list"),
+        (["LocalVisBackend"], "got 'LocalVisBackend'"),
+        ([3], "got 3"),
     ],
     ids=["dict", "name", "names", "number"],
 )
-def test_backends_of_another_form_are_refused(backends: Any, message: str, tmp_path: Path) -> None:
+def test_backends_of_another_form_raise(backends: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=message):
         Visualizer(vis_backends=backends, save_dir=tmp_path)
 

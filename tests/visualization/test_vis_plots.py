@@ -39,7 +39,7 @@ def test_metrics_of_an_iteration_based_run_are_over_iterations(tmp_path: Path) -
     assert read_scalars(file).metric_unit == "iteration"
 
 
-def test_values_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "scalars.json"
     file.write_text('{"lr": 0.1, "loss": NaN, "iter": 1}\n\n{"a": "high", "f1": 0.5, "ok": true}\n')
 
@@ -51,12 +51,10 @@ def test_values_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", ":1 is not JSON"), ("[1]", "not an object"), ('{"step": 1}', "holds no losses")],
+    [("{", ":1 must be JSON"), ("[1]", "must be an object"), ('{"step": 1}', "holds no losses")],
     ids=["malformed", "list", "empty"],
 )
-def test_malformed_scalars_are_refused_with_their_line(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_malformed_scalars_raise_with_their_line(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "scalars.json"
     file.write_text(text)
 

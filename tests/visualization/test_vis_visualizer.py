@@ -29,7 +29,7 @@ LOCAL = {"type": "LocalVisBackend"}
 
 
 @pytest.fixture(autouse=True)
-def _forget_visualizers() -> Iterator[None]:
+def _restore_visualizers() -> Iterator[None]:
     before = dict(Visualizer._instance_dict)
     yield
     Visualizer._instance_dict.clear()
@@ -70,7 +70,7 @@ def test_local_backend_writes_a_second_file_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["scalars.json", "scalars.txt"])
-def test_local_backend_refuses_a_second_file_that_is_none(tmp_path: Path, name: str) -> None:
+def test_local_backend_raises_for_a_wrong_second_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         LocalVisBackend(tmp_path).add_scalars({"loss": 1.0}, file_path=name)
 
@@ -123,7 +123,7 @@ def test_visualizer_writes_the_config(tmp_path: Path, config: FakeConfig) -> Non
     assert (tmp_path / "vis_data/config.py").read_text() == config.pretty_text
 
 
-def test_visualizer_without_save_dir_records_nothing_and_says_so(
+def test_visualizer_without_save_dir_records_nothing_and_warns(
     caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -150,8 +150,8 @@ def test_backend_config_with_its_own_save_dir_is_kept(tmp_path: Path) -> None:
     assert "name" in backends[0]
 
 
-def test_two_backends_of_one_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="name of its own"):
+def test_two_backends_of_one_name_raise(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must differ"):
         Visualizer(vis_backends=[LOCAL, LOCAL], save_dir=tmp_path)
 
 

@@ -53,7 +53,7 @@ class FileClient:
         if key not in cls._instances:
             made = super().__new__(cls)
             made.client = chosen(**kwargs)
-            # setdefault is atomic: threads that arrive together all return the same client.
+            # Another thread may have been faster. setdefault is atomic, and all return its client.
             cls._instances.setdefault(key, made)
         return cls._instances[key]
 

@@ -1,4 +1,4 @@
-"""Matplotlib, which only pictures of curves and windows need."""
+"""Import matplotlib, which only plots and windows need."""
 
 from types import ModuleType
 
@@ -9,9 +9,9 @@ def import_matplotlib(purpose: str) -> ModuleType:
     """Import matplotlib, or raise an error that names the extra ``plots``.
 
     Args:
-        purpose: The subject of the message: what needs the library.
+        purpose: The subject of the message, such as ``"plot_curves"``.
 
     Raises:
-        ImportError: matplotlib cannot be imported.
+        ImportError: Matplotlib cannot be imported.
     """
     return import_extra("matplotlib", install="engine-visualization[plots]", purpose=purpose)

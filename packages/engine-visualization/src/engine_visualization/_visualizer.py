@@ -1,4 +1,4 @@
-"""Draws on images, and hands images and numbers to back ends."""
+"""The visualizer, which draws on images and records a run in tracking backends."""
 
 import logging
 import os
@@ -24,26 +24,24 @@ _logger = logging.getLogger("engine.visualization")
 
 @VISUALIZERS.register_module()
 class Visualizer(Canvas, ManagerMixin):
-    """A canvas that also records: images, numbers, the config and the model of a run.
+    """A canvas that also records images, scalars, the config and the model of a run.
 
-    Every ``add_…`` call goes to all back ends, and is written by the main process only. Made with
-    :meth:`get_instance`, a visualizer is found again by :meth:`get_current_instance` anywhere in
-    the process.
+    Each ``add_…`` method calls all backends, on the main process only. A visualizer from
+    `get_instance` is returned by `get_current_instance` anywhere in the process.
 
     Args:
         name: Name of the instance.
         image: RGB image to draw on, ``(H, W, 3)``, values 0-255.
-        vis_backends: Back ends, or configs of them. A config may have a ``name`` (needed where two
-            have one type) and a ``save_dir`` of its own.
-        save_dir: Back ends write to ``<save_dir>/vis_data``. With None, those that have no
+        vis_backends: Backends or configs of backends. A config may have a ``save_dir`` of its own,
+            and a ``name``, which is required if two backends have the same type.
+        save_dir: Backends write to ``<save_dir>/vis_data``. If it is None, backends without a
             ``save_dir`` of their own are left out.
-        fig_save_cfg: Arguments of a figure for saving. Images are saved pixel by pixel, so this
-            has no effect; it is taken for configs that hold it.
-        fig_show_cfg: Arguments of the figure that shows an image in a window.
+        fig_save_cfg: Accepted for older configs, without effect: images are saved pixel by pixel.
+        fig_show_cfg: Arguments of the matplotlib figure that shows an image in a window.
 
     Raises:
-        TypeError: ``vis_backends`` is no list, or holds something else.
-        ValueError: Two back ends have one name.
+        TypeError: ``vis_backends`` is not a list of backends and configs.
+        ValueError: Two backends have the same name.
 
     Example:
         >>> import numpy as np
@@ -70,16 +68,18 @@ class Visualizer(Canvas, ManagerMixin):
         self._save_dir = None if save_dir is None else os.path.join(save_dir, "vis_data")
         self._backends: dict[str, BaseVisBackend] = {}
         if isinstance(vis_backends, Mapping | str | BaseVisBackend):
-            raise TypeError(f"vis_backends is a list of back ends or configs, not {vis_backends!r}")
+            raise TypeError(
+                f"vis_backends must be a list of backends or configs, got {vis_backends!r}"
+            )
         for backend in vis_backends or ():
             self._attach(backend)
 
     @classmethod
     def get_instance(cls, name: str, **kwargs: Any) -> Self:
-        """Return the instance of that name, made with ``kwargs`` if there is none.
+        """Return the instance of that name, built with ``kwargs`` if it does not exist.
 
-        An instance of a subclass is also found through ``Visualizer``, so that code which does not
-        know the subclass can ask for the current visualizer.
+        An instance of a subclass is also an instance of ``Visualizer``, so that code that does not
+        import the subclass can get the current visualizer.
         """
         is_new = not cls.check_instance_created(name)
         instance = super().get_instance(name, **kwargs)
@@ -95,7 +95,7 @@ class Visualizer(Canvas, ManagerMixin):
 
     @classmethod
     def release_instance(cls, name: str) -> bool:
-        """Forget the instance of that name, also as an instance of ``Visualizer``."""
+        """Release the instance of that name, also as an instance of ``Visualizer``."""
         released = super().release_instance(name)
         if released and cls is not Visualizer:
             Visualizer._remove(name)
@@ -103,7 +103,7 @@ class Visualizer(Canvas, ManagerMixin):
 
     @property
     def dataset_meta(self) -> dict[str, Any] | None:
-        """What is known about the dataset, its ``classes`` for example."""
+        """The metadata of the dataset, such as its ``classes``."""
         return self._dataset_meta
 
     @dataset_meta.setter
@@ -117,13 +117,13 @@ class Visualizer(Canvas, ManagerMixin):
         wait_time: int = 0,
         continue_key: str = " ",
     ) -> None:
-        """Show an image in a window; without a display, write it to a file that the log names.
+        """Show an image in a window, or write it to a file, named in the log, without a display.
 
         Args:
-            drawn_img: RGB image; the one drawn on if None.
-            win_name: The window's title, and the file's name.
-            wait_time: How long the window stays, in milliseconds; 0 means without end.
-            continue_key: The key that closes it.
+            drawn_img: RGB image. By default the image of the canvas.
+            win_name: The title of the window and the name of the file.
+            wait_time: Time in milliseconds after which the window closes; never if 0.
+            continue_key: The key that closes the window.
         """
         image = self.get_image() if drawn_img is None else to_image(drawn_img)
         if can_open_window():
@@ -139,36 +139,36 @@ class Visualizer(Canvas, ManagerMixin):
         os.makedirs(folder, exist_ok=True)
         target = os.path.join(folder, f"{win_name.replace(os.sep, '_')}.png")
         Image.fromarray(image).save(target)
-        _logger.info("no window can be opened here; the image is in %s", target)
+        _logger.info("no window can be opened; the image is written to %s", target)
 
     def get_backend(self, name: str) -> BaseVisBackend:
-        """Return a back end by its name, which is its type's name unless its config gives one.
+        """Return a backend by name: the ``name`` of its config, or else the name of its class.
 
         Raises:
-            KeyError: There is no such back end.
+            KeyError: No backend has the name; the message lists the names.
         """
         if name not in self._backends:
             choices = ", ".join(self._backends) or "none; was save_dir given?"
-            raise KeyError(f"{self.instance_name!r} has no back end {name!r}; it has: {choices}")
+            raise KeyError(f"{self.instance_name!r} has no backend {name!r}; it has: {choices}")
         return self._backends[name]
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
-        """Record the config in all back ends."""
+        """Record the config in all backends."""
         for backend in self._recording():
             backend.add_config(config=config, **kwargs)
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
-        """Record the model, which is called with ``data_batch``, in all back ends."""
+        """Record the model in all backends, which may call it with ``data_batch``."""
         for backend in self._recording():
             backend.add_graph(model=model, data_batch=data_batch, **kwargs)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0) -> None:
-        """Record an RGB image ``(H, W, 3)`` in all back ends."""
+        """Record an RGB image ``(H, W, 3)`` in all backends."""
         for backend in self._recording():
             backend.add_image(name=name, image=image, step=step)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a number in all back ends."""
+        """Record a scalar in all backends."""
         for backend in self._recording():
             backend.add_scalar(name=name, value=value, step=step, **kwargs)
 
@@ -179,13 +179,13 @@ class Visualizer(Canvas, ManagerMixin):
         file_path: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record several numbers of one step in all back ends.
+        """Record the scalars of one step in all backends.
 
         Args:
-            scalar_dict: Numbers by name; it is not changed.
-            step: The step they belong to.
-            file_path: One more file that local back ends write them to.
-            **kwargs: What a back end takes beyond.
+            scalar_dict: Scalars by name.
+            step: The step.
+            file_path: An additional file for the local backends.
+            **kwargs: Arguments of the backends.
         """
         for backend in self._recording():
             backend.add_scalars(scalar_dict=scalar_dict, step=step, file_path=file_path, **kwargs)
@@ -201,19 +201,19 @@ class Visualizer(Canvas, ManagerMixin):
         wait_time: int = 0,
         step: int = 0,
     ) -> None:
-        """Draw a sample on its image, show it if asked, and record it in all back ends.
+        """Draw a sample on its image, record it in all backends, and show it if ``show`` is set.
 
-        Drawn are the labels, boxes and masks of classification and detection samples; libraries
-        override this for samples of their own.
+        The labels, boxes and masks of classification and detection samples are drawn. Libraries
+        override this method for samples of their own.
 
         Args:
             name: Name of the recorded image.
             image: RGB image ``(H, W, 3)``, values 0-255.
-            data_sample: The annotations and predictions; the bare image is recorded if None.
-            draw_gt: Whether to draw the truth.
-            draw_pred: Whether to draw predictions.
+            data_sample: The annotations and predictions; None records the image alone.
+            draw_gt: Whether to draw the ground truth.
+            draw_pred: Whether to draw the predictions.
             show: Whether to show the drawn image.
-            wait_time: How long it is shown, in milliseconds; 0 means without end.
+            wait_time: Time in milliseconds after which the window closes; never if 0.
             step: The step of the record.
         """
         self.set_image(image)
@@ -226,7 +226,7 @@ class Visualizer(Canvas, ManagerMixin):
         self.add_image(name, drawn, step)
 
     def close(self) -> None:
-        """Close all back ends."""
+        """Close all backends."""
         for backend in self._backends.values():
             backend.close()
 
@@ -239,8 +239,8 @@ class Visualizer(Canvas, ManagerMixin):
             return
         if not isinstance(backend, Mapping):
             raise TypeError(
-                f"vis_backends holds {backend!r}; a back end is given as itself or as its config, "
-                "such as dict(type='LocalVisBackend')"
+                f"vis_backends must hold backends or configs such as dict(type='LocalVisBackend'), "
+                f"got {backend!r}"
             )
         settings = dict(backend)
         kind = settings.get("type", "")
@@ -248,7 +248,7 @@ class Visualizer(Canvas, ManagerMixin):
         name = settings.pop("name", kind)
         if self._save_dir is None and "save_dir" not in settings:
             _logger.warning(
-                "visualizer %r has no save_dir, so its back end %r records nothing",
+                "visualizer %r has no save_dir, so its backend %r records nothing",
                 self.instance_name,
                 name,
             )
@@ -258,7 +258,7 @@ class Visualizer(Canvas, ManagerMixin):
     def _keep(self, name: str, backend: BaseVisBackend) -> None:
         if name in self._backends:
             raise ValueError(
-                f"two back ends are named {name!r}; give each a name of its own, as in "
+                f"the names of vis_backends must differ, got {name!r} twice; add a name, as in "
                 f"dict(type=..., name='second')"
             )
         self._backends[name] = backend

@@ -20,11 +20,12 @@ Suffix = str | tuple[str, ...] | None
 class BaseStorageBackend(metaclass=ABCMeta):
     """Base class of storage backends.
 
-    A subclass must have ``get`` and ``get_text``. What else it defines of ``put``, ``exists``,
-    ``isfile``, ``isdir``, ``list_dir_or_file`` and ``remove`` decides which of the derived
-    operations work. The others raise `OperationNotSupported`, which names backend and operation.
-    Our backends define ``_entries`` instead of ``list_dir_or_file``, and three hooks that make
-    transfers stream instead of passing through memory: ``_download``, ``_upload`` and ``_copy``.
+    A subclass defines ``get`` and ``get_text``, and those of ``put``, ``exists``, ``isfile``,
+    ``isdir``, ``list_dir_or_file`` and ``remove`` that its storage supports. All other operations
+    are derived from them. An operation that needs a missing one raises `OperationNotSupported`.
+
+    Our backends define ``_entries`` instead of ``list_dir_or_file``. Three hooks stream a transfer
+    instead of passing it through memory: ``_download``, ``_upload`` and ``_copy``.
 
     Example:
         >>> class Shouting(BaseStorageBackend):

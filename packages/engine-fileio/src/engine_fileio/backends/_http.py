@@ -84,14 +84,14 @@ class HTTPBackend(BaseStorageBackend):
     def isfile(self, filepath: StrPath) -> bool:
         """Return whether the server has a file of this name, by HEAD if the server supports it."""
         url = uri_of(filepath)
-        return self._retrying(url, lambda: self._ask(url), lambda: 0)
+        return self._retrying(url, lambda: self._has(url), lambda: 0)
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
         url = uri_of(filepath)
         part = _Part(file, start=file.tell())
         self._retrying(url, lambda: self._fetch(url, part), lambda: part.furthest)
 
-    def _ask(self, url: str) -> bool:
+    def _has(self, url: str) -> bool:
         with _translated(url), self._request("HEAD", url) as response:
             status = response.status_code
         # Some servers allow GET only. One byte is enough.

@@ -75,7 +75,7 @@ class MemcachedBackend(BaseStorageBackend):
             FileNotFoundError: No server has the key; it may have been dropped.
             StorageUnavailable: The servers cannot be reached.
         """
-        value = self._ask(filepath)
+        value = self._value(filepath)
         if value is None:
             raise FileNotFoundError(f"memcached has no key {uri_of(filepath)!r}")
         return value
@@ -102,7 +102,7 @@ class MemcachedBackend(BaseStorageBackend):
 
     def isfile(self, filepath: StrPath) -> bool:
         """Return whether there is a key of this name."""
-        return self._ask(filepath) is not None
+        return self._value(filepath) is not None
 
     def remove(self, filepath: StrPath) -> None:
         """Delete a key; raises FileNotFoundError if there is none."""
@@ -111,7 +111,7 @@ class MemcachedBackend(BaseStorageBackend):
         if not deleted:
             raise FileNotFoundError(f"memcached has no key {uri_of(filepath)!r}")
 
-    def _ask(self, filepath: StrPath) -> bytes | None:
+    def _value(self, filepath: StrPath) -> bytes | None:
         with self._errors(filepath):
             value: bytes | None = self._clients.get().get(self._key(filepath))
         return value

@@ -61,7 +61,7 @@ class Download:
     def _whole(self, begin: int) -> bool:
         """Download the object once; False if it broke off or was replaced meanwhile."""
         # The first request is for all, as most objects are small. It also shows the size.
-        answer = self._ask()
+        answer = self._request()
         size = answer["ContentLength"]
         if size <= self.part:
             return self._receive(answer["Body"], begin)
@@ -84,7 +84,7 @@ class Download:
     def _part(self, first: int, end: int, begin: int, version: dict[str, str]) -> None:
         """Write the bytes from ``first`` up to ``end`` of the object to their position."""
         for _ in range(_ATTEMPTS):
-            answer = self._ask(Range=f"bytes={first}-{end - 1}", **version)
+            answer = self._request(Range=f"bytes={first}-{end - 1}", **version)
             # A store that ignores ranges sends the whole object, which would corrupt the file.
             if not answer.get("ContentRange", "").startswith(f"bytes {first}-{end - 1}/"):
                 answer["Body"].close()
@@ -114,5 +114,5 @@ class Download:
                 return False
         return True
 
-    def _ask(self, **options: str) -> Any:
+    def _request(self, **options: str) -> Any:
         return self.client.get_object(Bucket=self.where.bucket, Key=self.where.key, **options)

@@ -1,4 +1,4 @@
-"""What every back end offers."""
+"""The base class of tracking backends."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
@@ -9,7 +9,7 @@ import torch
 
 
 class ConfigLike(Protocol):
-    """The part of a config that back ends read; engine-config's ``Config`` has it."""
+    """The part of a config that backends use, such as a ``Config`` of engine-config."""
 
     @property
     def pretty_text(self) -> str:
@@ -20,14 +20,14 @@ class ConfigLike(Protocol):
 
 
 class BaseVisBackend:
-    """Base of the back ends: a subclass overrides what its service can record.
+    """Base class of tracking backends: a subclass overrides the records its service supports.
 
-    What a subclass does not override is left out of its records, so that one visualizer can feed
-    services of different abilities. The visualizer passes every argument by keyword. Files and
-    connections are opened at the first record, never at construction.
+    The other methods do nothing, so that one visualizer can use services that differ. The
+    visualizer passes each argument by keyword. Files and connections are opened at the first
+    record, never at construction.
 
     Args:
-        save_dir: Folder for the files that the back end writes.
+        save_dir: Folder for the files of the backend.
 
     Example:
         >>> class Printer(BaseVisBackend):
@@ -42,25 +42,25 @@ class BaseVisBackend:
 
     @property
     def save_dir(self) -> str:
-        """Folder for the files that the back end writes."""
+        """The folder for the files of the backend."""
         return self._save_dir
 
     @property
     def experiment(self) -> Any:
-        """The service's own object, for what this interface does not cover; here the back end."""
+        """The service's own object, for records that this interface lacks; here the backend."""
         return self
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the config."""
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
-        """Record the structure of the model, which would be called with ``data_batch``."""
+        """Record the structure of the model, which may be called with ``data_batch``."""
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Record an RGB image ``(H, W, 3)``."""
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a number."""
+        """Record a scalar."""
 
     def add_scalars(
         self,
@@ -69,7 +69,7 @@ class BaseVisBackend:
         file_path: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record several numbers of one step; ``file_path`` is one more file to write them to."""
+        """Record the scalars of one step; ``file_path`` is an additional file for them."""
 
     def close(self) -> None:
-        """Write out what is pending and free what is open; closing twice does no harm."""
+        """Write pending records and close files and connections; a second call does nothing."""

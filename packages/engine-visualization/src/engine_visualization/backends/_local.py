@@ -1,4 +1,4 @@
-"""The back end that writes to the local disk."""
+"""The tracking backend that writes to a local folder."""
 
 import json
 import weakref
@@ -16,16 +16,16 @@ from engine_visualization.drawing import to_image
 
 
 class LocalVisBackend(BaseVisBackend):
-    """Writes scalars, images and the config to a local folder.
+    """Write scalars, images and the config to a local folder.
 
-    Scalars are appended to a file with one JSON object a line, which holds the values of one call
-    and their ``step``. The file stays open between calls, and each line is on its way to the disk
-    when the call returns.
+    Scalars are appended to a file with one JSON object per line, which holds the values of one
+    call and their ``step``. The file stays open between calls. Each line is flushed to the
+    operating system before the call returns.
 
     Args:
-        save_dir: Folder for everything written; it is made at the first record.
+        save_dir: The folder, which is created at the first record.
         img_save_dir: Folder for images, below ``save_dir``.
-        config_save_file: Name of the config's file; its suffix chooses the format.
+        config_save_file: Name of the file for the config. Its suffix chooses the format.
         scalar_save_file: Name of the file for scalars, ending in ``.json``.
 
     Example:
@@ -51,12 +51,13 @@ class LocalVisBackend(BaseVisBackend):
         self._config = Path(save_dir, config_save_file)
         self._scalars = _check_json(Path(save_dir, scalar_save_file))
         self._streams: dict[Path, TextIO] = {}
-        # Lines are complete when written; this only frees the files of a back end nobody closed.
+        # Lines are flushed when they are written. This closes the files of a backend that was
+        # deleted without close(), which would raise a ResourceWarning.
         weakref.finalize(self, _close_all, self._streams)
 
     @property
     def experiment(self) -> "LocalVisBackend":
-        """The back end itself."""
+        """The backend itself."""
         return self
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
@@ -76,7 +77,7 @@ class LocalVisBackend(BaseVisBackend):
         Image.fromarray(pixels).save(target)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Append a number, tensor or array with its step to the file of scalars."""
+        """Append a number, tensor or array and its step to the file of scalars."""
         self.add_scalars({name: value}, step=step)
 
     def add_scalars(
@@ -89,14 +90,14 @@ class LocalVisBackend(BaseVisBackend):
         """Append values and their step as one line to the file of scalars.
 
         Args:
-            scalar_dict: Numbers, tensors or arrays by name; a ``step`` among them takes the place
-                of the argument.
-            step: The step they belong to.
-            file_path: Another file below ``save_dir``, ending in ``.json``, that gets the line too.
-            **kwargs: Without meaning here.
+            scalar_dict: Numbers, tensors or arrays by name. A ``step`` among them has priority
+                over the argument.
+            step: The step.
+            file_path: An additional file for the line, below ``save_dir``, ending in ``.json``.
+            **kwargs: Not used here.
 
         Raises:
-            TypeError: A value is none that JSON can express.
+            TypeError: JSON cannot represent a value.
             ValueError: ``file_path`` is the file of scalars, or does not end in ``.json``.
         """
         values = plain_value(dict(scalar_dict), scalars=True)
@@ -106,20 +107,21 @@ class LocalVisBackend(BaseVisBackend):
         self._append(self._scalars, line)
 
     def close(self) -> None:
-        """Close the files; a later record opens them again."""
+        """Close the files; the next record opens them again."""
         _close_all(self._streams)
 
     def _append(self, file: Path, line: str) -> None:
         stream = self._streams.get(file)
         if stream is None:
             file.parent.mkdir(parents=True, exist_ok=True)
+            # Line buffering passes each line to the operating system: a killed run loses none.
             stream = self._streams[file] = file.open("a", buffering=1, encoding="utf-8")
         stream.write(line)
 
     def _extra_file(self, file_path: str) -> Path:
         file = _check_json(Path(self.save_dir, file_path))
         if file == self._scalars:
-            raise ValueError(f"file_path {file_path!r} is the file that gets all scalars anyway")
+            raise ValueError(f"file_path must not be the file of all scalars, got {file_path!r}")
         return file
 
 
@@ -128,7 +130,7 @@ def _as_line(values: dict[str, Any]) -> str:
         return json.dumps(values) + "\n"
     except TypeError as error:
         kinds = ", ".join(f"{name!r} is a {type(value).__name__}" for name, value in values.items())
-        raise TypeError(f"a scalar cannot be written as JSON ({error}): {kinds}") from error
+        raise TypeError(f"scalars must be JSON values ({error}), got: {kinds}") from error
 
 
 def _close_all(streams: dict[Path, TextIO]) -> None:
@@ -138,5 +140,5 @@ def _close_all(streams: dict[Path, TextIO]) -> None:
 
 def _check_json(file: Path) -> Path:
     if file.suffix != ".json":
-        raise ValueError(f"scalars are written as JSON lines to a file *.json; got {file.name!r}")
+        raise ValueError(f"a file of scalars must end in .json, got {file.name!r}")
     return file

@@ -1,4 +1,4 @@
-"""The back end that writes TensorBoard's event files."""
+"""The tracking backend that writes event files of TensorBoard."""
 
 import logging
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ _logger = logging.getLogger("engine.visualization")
 
 
 class TensorboardVisBackend(BaseVisBackend):
-    """Writes scalars, images and the config as TensorBoard events.
+    """Write scalars, images and the config as TensorBoard events.
 
-    Needs the extra ``tensorboard``, which is imported at the first record.
+    The extra ``tensorboard`` is required. TensorBoard is imported at the first record.
 
     Args:
         save_dir: Folder for the event files.
@@ -37,7 +37,7 @@ class TensorboardVisBackend(BaseVisBackend):
 
     @property
     def experiment(self) -> Any:
-        """The ``torch.utils.tensorboard.SummaryWriter``, made at the first use.
+        """The ``torch.utils.tensorboard.SummaryWriter``, built on first use.
 
         Raises:
             ImportError: TensorBoard is not installed.
@@ -50,7 +50,8 @@ class TensorboardVisBackend(BaseVisBackend):
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the config as a text."""
-        indented = config.pretty_text.replace("\n", "\n    ")  # TensorBoard renders Markdown
+        # TensorBoard renders text as Markdown, where indented lines are code.
+        indented = config.pretty_text.replace("\n", "\n    ")
         self.experiment.add_text("config", f"    {indented}")
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
@@ -58,7 +59,7 @@ class TensorboardVisBackend(BaseVisBackend):
         self.experiment.add_image(name, to_image(image), step, dataformats="HWC")
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a number; what is not one number is left out, with a warning in the log."""
+        """Record a single number; other values are skipped with a warning in the log."""
         number = plain_value(value, scalars=True)
         if isinstance(number, int | float):
             self.experiment.add_scalar(name, number, step)
@@ -74,14 +75,14 @@ class TensorboardVisBackend(BaseVisBackend):
         file_path: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record each number under its name; ``file_path`` has no meaning here."""
+        """Record each scalar under its name; ``file_path`` is not used here."""
         at = int(scalar_dict.get("step", step))
         for name, value in scalar_dict.items():
             if name != "step":
                 self.add_scalar(name, value, at)
 
     def close(self) -> None:
-        """Write out and close the event file."""
+        """Flush and close the event file; the next record opens another one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -1,4 +1,4 @@
-"""The back end that records to Weights & Biases."""
+"""The tracking backend that records to Weights & Biases."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from engine_visualization.drawing import to_image
 
 
 class WandbVisBackend(BaseVisBackend):
-    """Records scalars, images, the config and the model's gradients to Weights & Biases.
+    """Record scalars, images, the config and the model's gradients to Weights & Biases.
 
-    Needs the extra ``wandb``, which is imported, and a run begun, at the first record. Without an
-    account ``init_kwargs={"mode": "offline"}`` keeps the run below ``save_dir``.
+    The extra ``wandb`` is required. At the first record wandb is imported and a run is started.
+    Without an account, ``init_kwargs={"mode": "offline"}`` keeps the run below ``save_dir``.
 
     Args:
-        save_dir: Folder for wandb's local files.
-        init_kwargs: Arguments of ``wandb.init``; its ``dir`` is ``save_dir``.
+        save_dir: Folder for the local files of wandb.
+        init_kwargs: Arguments of ``wandb.init``. By default its ``dir`` is ``save_dir``.
         define_metric_cfg: Summary of each metric, as in ``{"accuracy": "max"}``.
-        commit: Whether each record ends wandb's step. With False, records gather until one is
-            committed through :attr:`experiment`.
-        log_code_name: Name of the code artifact; with None the code is recorded under wandb's name.
-        watch_kwargs: Arguments of ``wandb.watch``, which :meth:`add_graph` calls.
+        commit: Whether each record ends a step of wandb. If False, records are collected until a
+            step is committed through ``experiment``.
+        log_code_name: Name of the code artifact. By default wandb chooses it.
+        watch_kwargs: Arguments of ``wandb.watch``, which `add_graph` calls.
 
     Example:
         >>> WandbVisBackend("logs", init_kwargs={"mode": "offline"}).save_dir
@@ -53,31 +53,31 @@ class WandbVisBackend(BaseVisBackend):
 
     @property
     def experiment(self) -> Any:
-        """The module ``wandb``, with a run begun at the first use.
+        """The module ``wandb``, whose run is started on first use.
 
         Raises:
-            ImportError: wandb is not installed.
+            ImportError: The library is not installed.
         """
         if self._wandb is None:
-            self._wandb = self._begin()
+            self._wandb = self._start()
         return self._wandb
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
-        """Record the config's text and, where it can be read as a mapping, its values."""
+        """Record the text of the config and, if it is a mapping, its values."""
         values = dict(config) if isinstance(config, Mapping) else {}
         self.experiment.config.update({**values, "config": config.pretty_text})
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
-        """Let wandb follow the model's parameters and gradients."""
+        """Record the parameters and gradients of the model during training."""
         self.experiment.watch(model, **self._watch_kwargs)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
-        """Record an image ``(H, W, 3)`` or ``(H, W)``; wandb counts steps itself."""
+        """Record an image ``(H, W, 3)`` or ``(H, W)``; wandb counts the steps."""
         pixels, wandb = to_image(image), self.experiment
         wandb.log({name: wandb.Image(pixels)}, commit=self._commit)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a number; wandb counts steps itself."""
+        """Record a scalar; wandb counts the steps."""
         self.experiment.log({name: plain_value(value, scalars=True)}, commit=self._commit)
 
     def add_scalars(
@@ -87,18 +87,19 @@ class WandbVisBackend(BaseVisBackend):
         file_path: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record numbers of one step; wandb counts steps itself and keeps no ``file_path``."""
+        """Record the scalars of one step; ``step`` and ``file_path`` are not used here."""
         values = plain_value(dict(scalar_dict), scalars=True)
         self.experiment.log(values, commit=self._commit)
 
     def close(self) -> None:
-        """End the run."""
+        """End the run; the next record starts another one."""
         if self._wandb is not None:
             self._wandb.finish()
             self._wandb = None
 
-    def _begin(self) -> Any:
+    def _start(self) -> Any:
         wandb = import_library("WandbVisBackend", "wandb")
+        # wandb falls back to the temporary folder if this one does not exist.
         os.makedirs(self.save_dir, exist_ok=True)
         run = wandb.init(**self._init_kwargs)
         for name, summary in self._metrics.items():

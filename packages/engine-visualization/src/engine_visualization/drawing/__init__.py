@@ -1,4 +1,4 @@
-"""Drawing boxes, texts, shapes, masks and feature maps on RGB images, with Pillow."""
+"""Draw boxes, texts, shapes, masks and feature maps on RGB images, with Pillow."""
 
 from engine_visualization.drawing._canvas import Canvas
 from engine_visualization.drawing._colors import parse_color

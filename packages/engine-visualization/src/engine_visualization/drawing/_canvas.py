@@ -36,15 +36,15 @@ _DEFAULT_POINT_SIZE = 36.0
 class Canvas:
     """An image and the methods that draw on it; each returns the canvas, so calls can be chained.
 
-    Coordinates are ``(x, y)`` in pixels, pixel ``i`` having its centre at ``i``; what lies outside
-    the image is cut. Every method takes NumPy arrays or tensors (on any device), one shape or
-    several; a list of colours, styles or widths holds one for each shape, any other value serves
-    them all. Colours are letters as in ``"g"``, CSS names, ``"#rrggbb"``, ``"C0"`` to ``"C9"``,
-    greys ``"0"`` to ``"1"``, tuples of integers 0-255 or of floats 0-1, and ``"none"``. Line
-    styles are ``"-"``, ``"--"``, ``":"`` and ``"-."``; widths are in pixels.
+    Coordinates are ``(x, y)`` in pixels, and pixel ``i`` has its center at ``i``. Parts outside the
+    image are clipped. Each method takes NumPy arrays, or tensors on any device, of one shape or
+    several. A list of colors, styles or widths has one value per shape; any other value applies to
+    all. Colors are letters such as ``"g"``, CSS names, ``"#rrggbb"``, ``"C0"`` to ``"C9"``, grays
+    ``"0"`` to ``"1"``, tuples of integers 0-255 or of floats 0-1, and ``"none"``. Line styles are
+    ``"-"``, ``"--"``, ``":"`` and ``"-."``. Widths are in pixels.
 
     Args:
-        image: RGB ``(H, W, 3)`` or grey ``(H, W)``, values 0-255; it is copied.
+        image: RGB ``(H, W, 3)`` or gray ``(H, W)``, values 0-255. It is copied.
 
     Example:
         >>> import numpy as np
@@ -62,14 +62,14 @@ class Canvas:
             self.set_image(image)
 
     def set_image(self, image: np.ndarray) -> None:
-        """Start over with another image: RGB ``(H, W, 3)`` or grey ``(H, W)``, values 0-255."""
+        """Replace the image by another one: RGB ``(H, W, 3)`` or gray ``(H, W)``, values 0-255."""
         self._picture = Image.fromarray(to_image(image).copy())
 
     def get_image(self) -> np.ndarray:
         """Return a copy of the image with everything drawn so far: RGB ``(H, W, 3)``, uint8.
 
         Raises:
-            RuntimeError: No image was set.
+            RuntimeError: The canvas has no image.
         """
         return np.array(self._target())
 
@@ -85,11 +85,11 @@ class Canvas:
         """Draw boxes ``(4,)`` or ``(N, 4)`` as ``(x1, y1, x2, y2)``.
 
         Raises:
-            ValueError: A box ends before it begins, or a list has not one value for each box.
+            ValueError: A box ends before it begins, or the length of a list is not N.
         """
         rows = to_rows(bboxes, 4, "bboxes")
         if (rows[:, :2] > rows[:, 2:]).any():
-            raise ValueError("bboxes are (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
+            raise ValueError("bboxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
         outlines = list(rows[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
         return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
 
@@ -105,7 +105,7 @@ class Canvas:
         """Draw a polygon ``(N, 2)`` or ``(2 * N,)``, or a list of such polygons.
 
         Raises:
-            ValueError: A polygon has another shape, or a list has not one value for each polygon.
+            ValueError: A polygon has another shape, or a list another length.
         """
         several = polygons if isinstance(polygons, list) else [polygons]
         outlines = [to_outline(polygon) for polygon in several]
@@ -121,7 +121,7 @@ class Canvas:
         face_colors: Colors = "none",
         alpha: Number = 0.8,
     ) -> Self:
-        """Draw circles around ``center`` ``(2,)`` or ``(N, 2)`` with one radius for each."""
+        """Draw circles around ``center`` ``(2,)`` or ``(N, 2)``, with one ``radius`` each."""
         centers = to_rows(center, 2, "center")
         lengths = check_finite(to_numpy(radius).astype(np.float64).ravel(), "radius")
         radii = spread(lengths.tolist(), len(centers), "radius")
@@ -136,10 +136,12 @@ class Canvas:
         line_styles: str | list[str] = "-",
         line_widths: Number | list[Number] = 2,
     ) -> Self:
-        """Draw lines; ``x_datas`` and ``y_datas``, ``(2,)`` or ``(N, 2)``, hold start and end."""
+        """Draw lines; ``x_datas`` and ``y_datas`` ``(2,)`` or ``(N, 2)`` hold start and end."""
         x, y = to_rows(x_datas, 2, "x_datas"), to_rows(y_datas, 2, "y_datas")
         if x.shape != y.shape:
-            raise ValueError(f"x_datas and y_datas have one shape; got {x.shape} and {y.shape}")
+            raise ValueError(
+                f"x_datas and y_datas must have one shape, got {x.shape} and {y.shape}"
+            )
         styles = _styles(len(x), colors, line_styles, line_widths, "none", 1.0)
         return self._paint(list(np.stack([x, y], axis=2)), styles, closed=False)
 
@@ -153,10 +155,10 @@ class Canvas:
         """Draw points at ``positions`` ``(2,)`` or ``(N, 2)``.
 
         Args:
-            positions: Where.
-            colors: One colour, or a list with one for each point.
-            marker: One of ``o . s ^ v < > D + x``; a filled circle if None.
-            sizes: Area of the square around the marker in pixels; 36 if None.
+            positions: The points.
+            colors: One color, or a list with one per point.
+            marker: One of ``o . s ^ v < > D + x``. By default a filled circle.
+            sizes: Area in pixels of the square around the marker. By default 36.
         """
         rows, image = to_rows(positions, 2, "positions"), self._target()
         areas = _DEFAULT_POINT_SIZE if sizes is None else sizes
@@ -192,27 +194,26 @@ class Canvas:
         """Write texts at ``positions`` ``(2,)`` or ``(N, 2)``.
 
         Args:
-            texts: One text, or one for each position.
-            positions: Where each text's aligned point lies.
-            font_sizes: In pixels; grows with the image if None.
-            colors: Of the letters.
+            texts: One text, or one per position.
+            positions: The position of the aligned point of each text.
+            font_sizes: Sizes in pixels. By default the size depends on that of the image.
+            colors: Colors of the letters.
             vertical_alignments: ``"top"``, ``"center"``, ``"bottom"`` or ``"baseline"``.
             horizontal_alignments: ``"left"``, ``"center"`` or ``"right"``.
-            font_families: ``"sans-serif"``, ``"serif"``, ``"monospace"``, … or a font's file name;
-                where the machine lacks it, the sans-serif font that Pillow brings.
+            font_families: ``"sans-serif"``, ``"serif"``, ``"monospace"``, … or the file name of a
+                font. Without that font, the sans-serif font of Pillow is used.
             bboxes: The box behind a text: ``facecolor``, ``edgecolor``, ``alpha``, ``linewidth``,
                 ``pad`` (pixels) and ``boxstyle`` (``"square"`` or ``"round"``).
 
         Raises:
-            TypeError: A text is no string.
-            ValueError: A list has not one value for each position, or a value is none of its
-                choices.
+            TypeError: A text is not a string.
+            ValueError: A list has another length, or a value is not one of the choices.
         """
         rows, image = to_rows(positions, 2, "positions"), self._target()
         count = len(rows)
         words = list(texts) if isinstance(texts, list | tuple) else [texts]
         if not all(isinstance(word, str) for word in words):
-            raise TypeError(f"texts are strings, not {words!r}")
+            raise TypeError(f"texts must be strings, got {words!r}")
         size = default_font_size(image) if font_sizes is None else font_sizes
         boxes = spread(bboxes, count, "bboxes")
         columns = zip(
@@ -239,7 +240,7 @@ class Canvas:
         colors: Colors = "g",
         alphas: Number | list[Number] = 0.8,
     ) -> Self:
-        """Tint what masks ``(H, W)`` or ``(N, H, W)`` of zeros and ones (or booleans) cover.
+        """Tint the pixels of masks ``(H, W)`` or ``(N, H, W)`` of zeros and ones, or booleans.
 
         Raises:
             ValueError: The masks have another size than the image, or other values.
@@ -249,23 +250,24 @@ class Canvas:
         masks = masks[np.newaxis] if masks.ndim == 2 else masks
         if masks.ndim != 3 or masks.shape[1:] != (image.height, image.width):
             raise ValueError(
-                f"masks have the image's size, (N, {image.height}, {image.width}); "
+                f"masks must have the size of the image, (N, {image.height}, {image.width}), "
                 f"got {masks.shape}"
             )
         if not np.isin(masks, (0, 1)).all():
-            raise ValueError("masks hold zeros and ones only")
+            raise ValueError("masks must hold zeros and ones only; convert them with mask > 0")
         tints = _colors(colors, len(masks), "colors")
         for mask, tint, alpha in zip(
             masks, tints, spread(alphas, len(masks), "alphas"), strict=True
         ):
             if tint is not None:
                 opacity = round(check_opacity(alpha, "alphas") * tint[3])
+                # One paste blends all pixels of the mask, and leaves the others unchanged.
                 image.paste(tint[:3], mask=Image.fromarray(mask.astype(np.uint8) * opacity))
         return self
 
     def _target(self) -> Image.Image:
         if self._picture is None:
-            raise RuntimeError("there is no image to draw on: call set_image(image) first")
+            raise RuntimeError("the canvas has no image; call set_image(image) first")
         return self._picture
 
     def _outline(self, outlines: Sequence[np.ndarray], *look: Any) -> Self:
@@ -299,6 +301,7 @@ def _styles(
 
 
 def _colors(value: Any, count: int, name: str) -> list[RGBA | None]:
+    # An array of rows is a color per shape; an array of one dimension is one color.
     if isinstance(value, np.ndarray) and value.ndim == 2:
         value = list(value)
     parse: Callable[[ColorSpec], RGBA | None] = parse_color

@@ -1,4 +1,4 @@
-"""Colours as people write them, turned into red, green, blue and opacity."""
+"""Parse colors, in all forms that matplotlib and CSS use, to red, green, blue and opacity."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import ImageColor
 
 ColorSpec: TypeAlias = str | Sequence[float] | np.ndarray
-"""A colour: a name, a letter, ``#rrggbb``, a grey ``"0.5"``, or three or four numbers."""
+"""A color: a name, a letter, ``#rrggbb``, a gray ``"0.5"``, or three or four numbers."""
 
 RGBA: TypeAlias = tuple[int, int, int, int]
 
@@ -21,7 +21,7 @@ _LETTERS = {
     "k": "#000000",
     "w": "#ffffff",
 }
-# The ten-colour cycle that most plots use, by its names and by its places ("C0", "C1", …).
+# The cycle of ten colors that most plots use, by name and by position ("C0", "C1", …).
 _CYCLE = {
     "tab:blue": "#1f77b4",
     "tab:orange": "#ff7f0e",
@@ -38,13 +38,12 @@ _NAMES = _LETTERS | _CYCLE | {f"C{i}": color for i, color in enumerate(_CYCLE.va
 
 
 def parse_color(color: ColorSpec) -> RGBA | None:
-    """Return a colour as four integers from 0 to 255, or None for ``"none"``.
+    """Return a color as four integers from 0 to 255, or None for ``"none"``.
 
-    Three or four whole numbers are read on the scale 0-255, numbers with a fraction part type
-    (Python or NumPy floats) on the scale 0-1.
+    Three or four integers are on the scale 0-255, three or four floats on the scale 0-1.
 
     Raises:
-        ValueError: The colour is not written in any of the accepted ways.
+        ValueError: The color is not in one of the accepted forms.
     """
     if isinstance(color, str):
         return None if color.lower() == "none" else _parse_text(color)
@@ -52,26 +51,28 @@ def parse_color(color: ColorSpec) -> RGBA | None:
 
 
 def _parse_text(text: str) -> RGBA:
+    # Matplotlib's form of gray. "0.5" is not a color for Pillow.
     if text.replace(".", "", 1).isdigit() and 0 <= float(text) <= 1:
-        grey = round(float(text) * 255)
-        return grey, grey, grey, 255
+        gray = round(float(text) * 255)
+        return gray, gray, gray, 255
     try:
         red, green, blue, *opacity = ImageColor.getrgb(_NAMES.get(text, text))
     except ValueError as error:
         raise ValueError(
-            f"unknown colour {text!r}; use one of the letters {''.join(_LETTERS)}, a CSS name such "
-            f"as 'orange', '#rrggbb', a grey from '0' to '1', 'C0' to 'C9', or 'none'"
+            f"unknown color {text!r}; use one of the letters {''.join(_LETTERS)}, a CSS name such "
+            f"as 'orange', '#rrggbb', a gray from '0' to '1', 'C0' to 'C9', or 'none'"
         ) from error
     return red, green, blue, opacity[0] if opacity else 255
 
 
 def _parse_numbers(values: np.ndarray) -> RGBA:
+    # The type decides: (1, 1, 1) is nearly black, and (1.0, 1.0, 1.0) is white.
     scale = 1 if np.issubdtype(values.dtype, np.floating) else 255
     numeric = np.issubdtype(values.dtype, np.number)
     if not numeric or values.shape not in {(3,), (4,)} or values.min() < 0 or values.max() > scale:
         raise ValueError(
-            f"a colour given as numbers has three or four of them, whole from 0 to 255 or floats "
-            f"from 0 to 1; got {values.tolist()}"
+            f"a color of numbers must be three or four integers 0-255 or floats 0-1, "
+            f"got {values.tolist()}"
         )
     red, green, blue, *opacity = (round(float(value) * 255 / scale) for value in values)
     return red, green, blue, opacity[0] if opacity else 255

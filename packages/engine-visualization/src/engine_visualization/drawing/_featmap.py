@@ -1,4 +1,4 @@
-"""Feature maps as pictures."""
+"""Render feature maps as images."""
 
 from typing import Literal, TypeAlias
 
@@ -10,7 +10,7 @@ from engine_visualization.drawing._values import Array, check_opacity, to_image
 
 Reduction: TypeAlias = Literal["squeeze_mean", "select_max"]
 
-# From low to high through dark blue, green and yellow: equal steps look equal, also in grey.
+# From low to high: dark blue, green, yellow. Equal steps look equal, also when printed in gray.
 _HEAT = np.array(
     [
         [68, 1, 84],
@@ -37,31 +37,31 @@ def draw_featmap(
     resize_shape: tuple[int, int] | None = None,
     alpha: float = 0.5,
 ) -> np.ndarray:
-    """Turn a feature map into an RGB picture, over an image if one is given.
+    """Render a feature map as an RGB image, blended with ``overlaid_image`` if it is given.
 
     Args:
         featmap: Features of shape ``(C, H, W)``, an array or a tensor on any device.
-        overlaid_image: RGB image under the map. Unless ``resize_shape`` is given, a map of
-            another size is resized to the image's.
-        channel_reduction: ``"squeeze_mean"`` shows the mean over channels, ``"select_max"`` the
-            channel with the largest sum, None the channels themselves.
-        topk: Without reduction, how many channels to show, those with the largest sums first. Zero
-            or less shows a map of one or three channels as an image.
-        arrangement: Rows and columns of the grid that holds the ``topk`` channels.
-        resize_shape: Height and width to which the map and the image are resized.
+        overlaid_image: RGB image below the map. Unless ``resize_shape`` is given, the map is
+            resized to the image.
+        channel_reduction: ``"squeeze_mean"`` for the mean over channels, ``"select_max"`` for the
+            channel with the largest sum, None for the channels themselves.
+        topk: Without reduction, the number of channels to show, by decreasing sum. If <= 0, a map
+            of one or three channels is shown as an image.
+        arrangement: Rows and columns of the grid of the ``topk`` channels.
+        resize_shape: Height and width to which map and image are resized.
         alpha: Weight of the map over the image, 0-1.
 
     Returns:
-        An RGB image of type uint8; a grid of several where channels are shown.
+        An RGB image of type uint8, or a grid of such images in one.
 
     Raises:
-        ValueError: The map is not ``(C, H, W)``, an argument is none of its choices, or the grid
-            is too small for ``topk``.
+        ValueError: The map is not ``(C, H, W)``, an argument is not one of its choices, or the
+            grid is too small for ``topk``.
     """
     check_opacity(alpha, "alpha")
     if featmap.ndim != 3 or 0 in featmap.shape:
         raise ValueError(
-            f"a feature map has shape (C, H, W), none of them 0; got {tuple(featmap.shape)}"
+            f"a feature map must have shape (C, H, W) without zeros, got {tuple(featmap.shape)}"
         )
     maps = torch.as_tensor(featmap).detach().float().cpu()
     image = None if overlaid_image is None else to_image(overlaid_image)
@@ -90,8 +90,8 @@ def _reduce(maps: torch.Tensor, reduction: str) -> torch.Tensor:
 def _check_image_channels(maps: torch.Tensor) -> torch.Tensor:
     if len(maps) not in {1, 3}:
         raise ValueError(
-            f"topk <= 0 shows a map of 1 or 3 channels as an image, and this one has {len(maps)}; "
-            "choose a channel_reduction, or a positive topk"
+            f"a map must have 1 or 3 channels for topk <= 0, got {len(maps)}; "
+            "pass channel_reduction or a positive topk"
         )
     return maps
 
@@ -106,7 +106,7 @@ def _grid(
 ) -> np.ndarray:
     rows, columns = arrangement
     if rows * columns < topk:
-        raise ValueError(f"a grid of {rows} x {columns} is too small for topk={topk} channels")
+        raise ValueError(f"arrangement must hold topk={topk} channels, got {rows} x {columns}")
     chosen = maps.sum(dim=(1, 2)).topk(min(topk, len(maps))).indices
     height, width = maps.shape[1:]
     shape = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3)
@@ -121,6 +121,7 @@ def _grid(
 
 def _overlay(maps: torch.Tensor, image: np.ndarray | None, alpha: float) -> np.ndarray:
     span = maps.max() - maps.min()
+    # A constant map has no span to divide by, and is shown as the lowest level.
     levels = ((maps - maps.min()) / span if span > 0 else torch.zeros_like(maps)).numpy()
     if len(levels) == 3:
         picture = levels.transpose(1, 2, 0) * 255
@@ -139,5 +140,6 @@ def _resize(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def _resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    # The copy makes a writable array with positive strides, which from_numpy asks for.
     resized = _resize(torch.from_numpy(image.copy()).permute(2, 0, 1).float(), shape)
     return to_image(resized.permute(1, 2, 0).round())

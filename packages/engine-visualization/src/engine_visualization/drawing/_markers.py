@@ -1,9 +1,10 @@
-"""The shapes that mark a point."""
+"""The shapes of markers of points."""
 
 import numpy as np
 
 from engine_visualization.drawing._shapes import circle_points
 
+# Points for the radius 1; y points down.
 _OUTLINES: dict[str, list[tuple[float, float]]] = {
     "s": [(-1, -1), (1, -1), (1, 1), (-1, 1)],
     "^": [(0, -1), (1, 1), (-1, 1)],
@@ -20,7 +21,7 @@ _ROUND = {"o": 1.0, ".": 0.5}
 
 
 def marker_outline(marker: str, x: float, y: float, radius: float) -> np.ndarray | None:
-    """Return the outline (N, 2) of a filled marker, or None for one made of strokes.
+    """Return the outline (N, 2) of a filled marker, or None for a marker of strokes.
 
     Raises:
         ValueError: The marker is unknown.
@@ -36,5 +37,5 @@ def marker_outline(marker: str, x: float, y: float, radius: float) -> np.ndarray
 
 
 def marker_strokes(marker: str, x: float, y: float, radius: float) -> list[np.ndarray]:
-    """Return the lines (2, 2) of a marker made of strokes."""
+    """Return the lines (2, 2) of a marker of strokes."""
     return [np.array(line) * radius + (x, y) for line in _STROKES[marker]]

@@ -1,4 +1,4 @@
-"""Drawing what the common fields of a data sample say."""
+"""Draw the common fields of a data sample: labels, boxes and masks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,20 +20,20 @@ def draw_sample(
     draw_pred: bool = True,
     classes: Sequence[str] | None = None,
 ) -> None:
-    """Draw a sample's labels, boxes and masks on a canvas, truth in green, predictions in red.
+    """Draw labels, boxes and masks of a sample, ground truth in green, predictions in red.
 
-    Read are the fields ``gt_label`` and ``pred_label`` (their ``label``), and of ``gt_instances``
-    and ``pred_instances`` ``bboxes``, ``labels``, ``scores`` and ``masks``; others are left alone.
+    The fields are ``label`` of ``gt_label`` and ``pred_label``, and ``bboxes``, ``labels``,
+    ``scores`` and ``masks`` of ``gt_instances`` and ``pred_instances``. Others are ignored.
 
     Args:
-        canvas: Holds the sample's image.
-        sample: The data element.
-        draw_gt: Whether to draw the truth.
-        draw_pred: Whether to draw predictions.
+        canvas: The canvas with the image of the sample.
+        sample: The data sample.
+        draw_gt: Whether to draw the ground truth.
+        draw_pred: Whether to draw the predictions.
         classes: Names of the classes, by label.
     """
-    for kind, wanted in (("gt", draw_gt), ("pred", draw_pred)):
-        if not wanted:
+    for kind, shown in (("gt", draw_gt), ("pred", draw_pred)):
+        if not shown:
             continue
         instances = sample.get(f"{kind}_instances")
         if instances is not None:
@@ -47,6 +47,7 @@ def _draw_instances(
     canvas: Canvas, instances: Any, color: str, classes: Sequence[str] | None
 ) -> None:
     masks, boxes = instances.get("masks"), instances.get("bboxes")
+    # Masks first, so that they do not cover boxes and texts.
     if masks is not None and len(masks):
         canvas.draw_binary_masks(masks, colors=color, alphas=0.4)
     if boxes is None or not len(boxes):
@@ -66,6 +67,7 @@ def _draw_instances(
 def _draw_label(canvas: Canvas, label: Any, kind: str, classes: Sequence[str] | None) -> None:
     values = to_numpy(label.label if hasattr(label, "label") else label).ravel().tolist()
     text = f"{kind}: " + ", ".join(_class_name(value, classes) for value in values)
+    # Two lines in the top left corner, so that ground truth and prediction do not overlap.
     line = 0 if kind == "gt" else 1
     height = canvas.get_image().shape[0]
     behind = {"facecolor": _COLORS[kind], "edgecolor": "none", "alpha": 0.8, "pad": 1}
@@ -75,5 +77,6 @@ def _draw_label(canvas: Canvas, label: Any, kind: str, classes: Sequence[str] | 
 
 
 def _class_name(label: int, classes: Sequence[str] | None) -> str:
-    known = classes is not None and 0 <= label < len(classes)
-    return classes[label] if known and classes is not None else str(label)
+    # A label outside the classes is shown as its number: a drawing must not end a run.
+    named = classes is not None and 0 <= label < len(classes)
+    return classes[label] if named and classes is not None else str(label)

@@ -1,4 +1,7 @@
-"""Painting one shape on an image: coverage on a finer mask, then one blend."""
+"""Paint shapes: mark the coverage on a mask of higher resolution, then blend once.
+
+Blending once per shape keeps its opacity even where its strokes overlap.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,20 +12,20 @@ from PIL import Image, ImageDraw
 
 from engine_visualization.drawing._colors import RGBA
 
-# Dash, gap, dash, gap … in multiples of the line's width.
+# Lengths of dash, gap, dash, gap … in multiples of the line width.
 _PATTERNS: dict[str, tuple[float, ...]] = {
     "-": (),
     "--": (3.7, 1.6),
     ":": (1.0, 1.65),
     "-.": (6.4, 1.6, 1.0, 1.6),
 }
-_CIRCLE_POINTS = 1 << 16  # of the largest circle, of which an image shows an arc at most
+_CIRCLE_POINTS = 1 << 16  # maximum: of a larger circle an image shows an arc only
 _PATTERN_NAMES = {"solid": "-", "dashed": "--", "dotted": ":", "dashdot": "-."}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """How a shape looks: colours (None paints nothing), line width in pixels, opacity 0-1."""
+    """The look of a shape: colors (None paints nothing), line width in pixels, opacity 0-1."""
 
     edge: RGBA | None = None
     face: RGBA | None = None
@@ -33,14 +36,15 @@ class Style:
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
-    """A part of an image, finer by ``scale``, on which a pen marks what a shape covers."""
+    """A part of an image, at ``scale`` times its resolution, on which a pen marks a shape."""
 
     pen: ImageDraw.ImageDraw
     origin: tuple[int, int]
     scale: int
 
     def place(self, points: np.ndarray) -> list[tuple[float, float]]:
-        """Turn image coordinates (N, 2) into the mask's; pixel ``i`` has its centre at ``i``."""
+        """Return image coordinates (N, 2) as coordinates of the mask."""
+        # Pixel i has its center at i in both, so its edge, at i - 0.5, is the fixed point.
         moved = (points - self.origin + 0.5) * self.scale - 0.5
         return [(float(x), float(y)) for x, y in moved]
 
@@ -58,7 +62,8 @@ def paint_path(image: Image.Image, points: np.ndarray, style: Style, *, closed: 
     pieces = _pieces(points, style, closed=closed)
 
     def stroke(mask: Mask) -> None:
-        width = round(style.width * mask.scale) | 1  # odd, so that both sides are equal
+        # An odd width is symmetric about the line.
+        width = round(style.width * mask.scale) | 1
         for piece in pieces:
             mask.pen.line(mask.place(piece), fill=255, width=width, joint="curve")
 
@@ -81,9 +86,15 @@ def stamp(
     alpha: float,
     reach: float = 0.0,
 ) -> None:
-    """Let ``draw`` mark a mask, then blend ``color`` into ``image`` through it.
+    """Blend a color into an image through a mask that ``draw`` marks.
 
-    The mask spans ``points`` and ``reach`` pixels around them; what lies outside the image is cut.
+    Args:
+        image: The image, painted in place.
+        points: The points (N, 2) that the mask spans, clipped to the image.
+        draw: Marks the mask.
+        color: The color.
+        alpha: The opacity, 0-1.
+        reach: Pixels around the points that the mask spans too.
     """
     low, high = points.min(axis=0) - reach, points.max(axis=0) + reach
     left, top = (max(0, math.floor(value)) for value in low)
@@ -96,24 +107,23 @@ def stamp(
     coverage = Image.new("L", ((right - left) * scale, (bottom - top) * scale), 0)
     draw(Mask(pen=ImageDraw.Draw(coverage), origin=(left, top), scale=scale))
     opacity = alpha * color[3] / 255
+    # The mean over scale x scale pixels of the mask is the coverage of one pixel: smooth edges.
     coverage = coverage.reduce(scale).point(lambda value: value * opacity)
     image.paste(color[:3], (left, top), coverage)
 
 
 def _mask_scale(pixels: int) -> int:
-    """Smooth edges where it is cheap, with masks of some 64 MB at most.
-
-    Odd scales give every pixel's centre a place of its own on the mask.
-    """
+    """Return the scale of a mask: higher for smaller shapes, so that a mask has at most 64 MB."""
+    # With an odd scale, the center of each pixel is the center of a pixel of the mask.
     return 5 if pixels <= 1 << 21 else 3 if pixels <= 1 << 23 else 1
 
 
 def _pieces(points: np.ndarray, style: Style, *, closed: bool) -> list[np.ndarray]:
-    """Cut a path into the strokes of its line style."""
+    """Return the strokes of a path in its line style."""
     path = np.concatenate([points, points[:1]]) if closed else points
     pattern = np.array(line_pattern(style.line)) * style.width
     if not len(pattern):
-        # One point more than closes the path rounds the corner where it closes.
+        # Pillow rounds the corners between lines. One more point makes the closing corner one.
         return [np.concatenate([path, points[1:2]]) if closed else path]
     marks = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     bounds = np.concatenate([[0.0], np.cumsum(pattern)])
@@ -126,13 +136,13 @@ def _pieces(points: np.ndarray, style: Style, *, closed: bool) -> list[np.ndarra
 
 
 def _cut(path: np.ndarray, marks: np.ndarray, begin: float, end: float) -> np.ndarray:
-    """Return the part of a path from one length along it to another."""
+    """Return the part of a path between two lengths along it."""
     ends = np.stack([np.interp([begin, end], marks, path[:, axis]) for axis in (0, 1)], axis=1)
     return np.concatenate([ends[:1], path[(marks > begin) & (marks < end)], ends[1:]])
 
 
 def line_pattern(name: str) -> tuple[float, ...]:
-    """Return the dashes and gaps of a line style, in multiples of the line's width.
+    """Return the dashes and gaps of a line style, in multiples of the line width.
 
     Raises:
         ValueError: The style is unknown.

@@ -1,4 +1,4 @@
-"""Writing text on an image, with an optional box behind it."""
+"""Write text on an image, with an optional box behind it."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Horizontal: TypeAlias = Literal["left", "center", "right"]
 
 _VERTICAL = {"top": "a", "center": "m", "bottom": "d", "baseline": "s"}
 _HORIZONTAL = {"left": "l", "center": "m", "right": "r"}
-# Pillow brings one sans-serif font; the others are looked for on the machine.
+# Pillow contains one sans-serif font. The others are searched on the machine.
 _FAMILIES = {
     "sans-serif": "DejaVuSans.ttf",
     "serif": "DejaVuSerif.ttf",
@@ -31,7 +31,7 @@ _BOX_KEYS = ("alpha", "boxstyle", "edgecolor", "facecolor", "linewidth", "pad")
 
 @dataclass(frozen=True, kw_only=True)
 class TextStyle:
-    """How a text looks and which of its points lies at the given position."""
+    """The look of a text, and the point of it that is placed at the position."""
 
     size: float
     color: RGBA | None
@@ -59,11 +59,11 @@ def paint_text(
 
 
 def default_font_size(image: Image.Image) -> float:
-    """Return a size that reads well on an image of this size: 1/25 of its side, at least 10."""
+    """Return a readable size for an image: 1/25 of the root of its area, at least 10."""
     return max(10.0, math.sqrt(image.width * image.height) / 25)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # opening a font takes longer than writing a text
 def _load_font(family: str, size: float) -> Font:
     try:
         return ImageFont.truetype(_FAMILIES.get(family, family), size)

@@ -1,4 +1,4 @@
-"""What callers hand in, turned into arrays and into one value a shape."""
+"""Convert arguments to arrays, images, and one value per shape."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ def to_numpy(values: Any) -> np.ndarray:
     """Return a tensor on any device, an array or a nested list as a NumPy array."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
+        # NumPy has no bfloat16.
         values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
     return np.asarray(values)
 
@@ -21,12 +22,12 @@ def to_rows(values: Any, width: int, name: str) -> np.ndarray:
     """Return one row of ``width`` numbers, or several of them, as floats of shape (N, width).
 
     Raises:
-        ValueError: The shape is another, or a number is not finite.
+        ValueError: The shape is different, or a number is not finite.
     """
     rows = to_numpy(values).astype(np.float64)
     rows = rows[np.newaxis] if rows.ndim == 1 else rows
     if rows.ndim != 2 or rows.shape[1] != width:
-        raise ValueError(f"{name} has shape ({width},) or (N, {width}); got {rows.shape}")
+        raise ValueError(f"{name} must have shape ({width},) or (N, {width}), got {rows.shape}")
     return check_finite(rows, name)
 
 
@@ -34,58 +35,61 @@ def to_outline(values: Any) -> np.ndarray:
     """Return the corners of a polygon, (N, 2) or (2 * N,), as floats of shape (N, 2).
 
     Raises:
-        ValueError: The shape is another, or a number is not finite.
+        ValueError: The shape is different, or a number is not finite.
     """
     corners = to_numpy(values).astype(np.float64)
     if corners.size % 2 or not corners.size or (corners.ndim == 2 and corners.shape[1] != 2):
-        raise ValueError(f"a polygon has shape (N, 2) or (2 * N,); got {corners.shape}")
+        raise ValueError(f"a polygon must have shape (N, 2) or (2 * N,), got {corners.shape}")
     return check_finite(corners.reshape(-1, 2), "polygons")
 
 
 def check_finite(values: np.ndarray, name: str) -> np.ndarray:
-    """Return the values as they are.
+    """Return the values unchanged.
 
     Raises:
-        ValueError: One of them is infinite, or not a number.
+        ValueError: A value is infinite or NaN.
     """
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds infinite values or NaN, which have no place on an image")
+        raise ValueError(f"{name} must be finite, got infinite values or NaN")
     return values
 
 
 def check_opacity(alpha: float, name: str) -> float:
-    """Return an opacity as it is.
+    """Return an opacity unchanged.
 
     Raises:
-        ValueError: It is not from 0 to 1.
+        ValueError: The opacity is not between 0 and 1.
     """
     if not 0 <= alpha <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1, not {alpha}")
+        raise ValueError(f"{name} must be between 0 and 1, got {alpha}")
     return float(alpha)
 
 
 def to_image(image: Any) -> np.ndarray:
-    """Return a grey (H, W) or RGB (H, W, 3) image as RGB of type uint8.
+    """Return a gray (H, W) or RGB (H, W, 3) image as RGB of type uint8.
 
     Raises:
-        ValueError: The shape is another.
+        ValueError: The image has another shape.
     """
     pixels = to_numpy(image)
     if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 1):
         pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise ValueError(f"an image has shape (H, W), (H, W, 1) or (H, W, 3); got {pixels.shape}")
+        raise ValueError(
+            f"an image must have shape (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}"
+        )
     return pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 def spread(value: Any, count: int, name: str) -> Sequence[Any]:
-    """Return one value a shape: a list as it is, anything else ``count`` times.
+    """Return one value per shape: a list unchanged, any other value ``count`` times.
 
     Raises:
-        ValueError: A list has another length.
+        ValueError: A list does not have ``count`` values.
     """
+    # A tuple is one value, such as a color.
     if not isinstance(value, list):
         return [value] * count
     if len(value) != count:
-        raise ValueError(f"{name} is one value or one for each of {count}; got {len(value)}")
+        raise ValueError(f"{name} must be one value or a list of {count}, got {len(value)}")
     return value

@@ -1,4 +1,4 @@
-"""Showing an image in a window."""
+"""Show an image in a window or in a notebook."""
 
 import os
 import sys
@@ -11,13 +11,14 @@ from engine_visualization._matplotlib import import_matplotlib
 
 
 def can_open_window() -> bool:
-    """Tell whether this process can show a window or a notebook cell.
+    """Return whether this process can show a window or a notebook cell.
 
-    False without matplotlib (the extra ``plots``), on a Linux machine without a display, and where
-    matplotlib was told to use a back end that only writes files.
+    False without matplotlib (the extra ``plots``), on a Linux machine without a display, and if
+    matplotlib is configured with a backend that only writes files.
     """
     if "ipykernel" in sys.modules:
         return True
+    # Asked before matplotlib is imported, which takes a second.
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.platform.startswith("linux") and not display:
         return False
@@ -39,12 +40,12 @@ def show_window(
 ) -> None:
     """Show an RGB image until a key is pressed, the time is over or the window is closed.
 
-    A notebook shows it below the cell, and goes on.
+    A notebook shows it below the cell and continues.
 
     Args:
         image: RGB ``(H, W, 3)``, uint8.
         title: The window's title.
-        wait_ms: How long to wait, in milliseconds; 0 means without end.
+        wait_ms: Time in milliseconds after which the window closes; never if 0.
         continue_key: The key that ends the wait.
         figure: Arguments of the matplotlib figure.
     """
@@ -65,6 +66,7 @@ def show_window(
     shown.canvas.mpl_connect("close_event", lambda _: shown.canvas.stop_event_loop())
     pyplot.show(block=False)
     if type(shown.canvas).start_event_loop is FigureCanvasBase.start_event_loop:
-        pyplot.close(shown)  # no window that could be closed or get a key: nothing to wait for
+        # This canvas has no events: there is no window to close and no key to wait for.
+        pyplot.close(shown)
         return
     shown.canvas.start_event_loop(wait_ms / 1000)

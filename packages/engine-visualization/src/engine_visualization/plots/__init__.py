@@ -1,4 +1,4 @@
-"""Pictures of a run's numbers."""
+"""Plot the scalars of a run."""
 
 from engine_visualization.plots._curves import plot_curves
 from engine_visualization.plots._scalars import Curve, RunScalars, read_scalars

@@ -1,4 +1,4 @@
-"""The picture of a run: losses, validation metrics and learning rates."""
+"""Plot the curves of a run: losses, validation metrics and learning rates."""
 
 import io
 import math
@@ -15,7 +15,7 @@ _COLUMNS = 3
 _PANEL_INCHES = (4.6, 3.3)
 _COLORS = ("#2457a8", "#d1602c", "#2f8f63", "#8a4fa3", "#b8912b", "#5a6472")
 _INK, _FAINT = "#22272e", "#d9dde3"
-_SMOOTHED_FROM = 100  # points from which a loss is drawn faintly, with its smoothed course above
+_SMOOTHED_FROM = 100  # points: a longer loss is drawn faint, with its moving average above
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,20 +27,20 @@ class _Panel:
 
 
 def plot_curves(scalars_json: str | PathLike[str], out_png: str | PathLike[str]) -> str:
-    """Draw a run's losses, each validation metric and its learning rates into one picture.
+    """Plot the losses, validation metrics and learning rates of a run in one image.
 
-    Needs the extra ``plots``. Both paths may lie on any storage that engine-fileio reaches.
+    The extra ``plots`` is required. Both paths may be on any storage of engine-fileio.
 
     Args:
-        scalars_json: The file that :class:`LocalVisBackend` wrote, ``vis_data/scalars.json``.
-        out_png: Where the picture goes.
+        scalars_json: The file of `LocalVisBackend`, ``vis_data/scalars.json``.
+        out_png: The path of the image.
 
     Returns:
-        The picture's path.
+        The path of the image.
 
     Raises:
-        ImportError: matplotlib is not installed.
-        ValueError: The file is malformed or holds nothing to draw.
+        ImportError: Matplotlib is not installed.
+        ValueError: The file is malformed, or holds nothing to plot.
     """
     scalars = read_scalars(scalars_json)
     panels = [
@@ -57,7 +57,7 @@ def plot_curves(scalars_json: str | PathLike[str], out_png: str | PathLike[str])
 
 
 def _without_echo(rates: dict[str, Curve]) -> dict[str, Curve]:
-    """Leave out the base rate where it only repeats the rate."""
+    """Return the rates without a base rate that equals the rate."""
     if "lr" in rates and rates.get("base_lr") == rates["lr"]:
         return {name: curve for name, curve in rates.items() if name != "base_lr"}
     return rates
@@ -65,7 +65,7 @@ def _without_echo(rates: dict[str, Curve]) -> dict[str, Curve]:
 
 def _render(panels: Sequence[_Panel]) -> bytes:
     import_matplotlib("plot_curves")
-    # A figure of its own, without pyplot: no window, no state shared with the caller's figures.
+    # Without pyplot: it opens windows and shares its state with the figures of the caller.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -111,6 +111,7 @@ def _style(axes: Any, panel: _Panel) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
+    # A loss often falls fast at first; a linear axis would hide the rest of it.
     values = [value for curve in panel.curves.values() for value in curve.values]
     if panel.title == "training loss" and min(values) > 0 and max(values) / min(values) > 100:
         axes.set_yscale("log")
@@ -122,7 +123,7 @@ def _style(axes: Any, panel: _Panel) -> None:
 
 
 def _mark_last(axes: Any, curve: Curve) -> None:
-    """Write the last value beside the last point."""
+    """Write the last value next to the last point."""
     axes.annotate(
         f"{curve.values[-1]:.4g}",
         (curve.steps[-1], curve.values[-1]),
@@ -136,7 +137,7 @@ def _mark_last(axes: Any, curve: Curve) -> None:
 
 
 def _smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
-    """Return the exponential moving average, corrected for its start (Kingma & Ba, 2015)."""
+    """Return the exponential moving average, with bias correction (Kingma & Ba, 2015)."""
     average, smoothed = 0.0, []
     for count, value in enumerate(values, start=1):
         average = weight * average + (1 - weight) * value

@@ -1,4 +1,4 @@
-"""Reading the scalars that a run wrote, sorted into curves."""
+"""Read the scalars of a run as curves."""
 
 import json
 import math
@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from engine_fileio import get_text
 
-# Numbers about the run itself, which every line may hold.
+# Numbers about the run itself, which each line may hold.
 _BOOKKEEPING = {"step", "epoch", "iter", "time", "data_time", "memory", "eta"}
 
 
 @dataclass(kw_only=True)
 class Curve:
-    """The values of one name, with the steps they belong to.
+    """The values of one name and their steps.
 
     Example:
         >>> curve = Curve()
@@ -28,7 +28,7 @@ class Curve:
     values: list[float] = field(default_factory=list)
 
     def append(self, step: int, value: float) -> None:
-        """Add a value at the end."""
+        """Append a value."""
         self.steps.append(step)
         self.values.append(value)
 
@@ -37,12 +37,13 @@ class Curve:
 class RunScalars:
     """The curves of a run, by name.
 
-    Losses and rates have iterations as their steps; validation metrics have epochs or iterations,
-    as ``metric_unit`` says.
+    The steps of losses and rates are iterations. Those of validation metrics are epochs or
+    iterations, as given by ``metric_unit``.
 
     Example:
-        >>> RunScalars().losses
-        {}
+        >>> run = RunScalars(losses={"loss": Curve(steps=[10, 20], values=[0.5, 0.25])})
+        >>> min(run.losses["loss"].values)
+        0.25
     """
 
     losses: dict[str, Curve] = field(default_factory=dict)
@@ -52,10 +53,10 @@ class RunScalars:
 
 
 def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
-    """Read a file of scalars, one JSON object a line, on any storage that engine-fileio reaches.
+    """Read a file of scalars, one JSON object per line, on any storage of engine-fileio.
 
-    A line that holds a learning rate or an iteration was logged in training: its losses and rates
-    are taken. Any other line is a validation's: every number in it is taken as a metric.
+    A line with a learning rate or an iteration is from training: its losses and rates are read.
+    Any other line is from validation: all its numbers are read as metrics.
 
     Raises:
         ValueError: A line is not a JSON object, or no line holds a loss, a rate or a metric.
@@ -70,13 +71,14 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
         }
         if "iter" in record or any(map(_is_rate, numbers)):
             last_epoch = max(last_epoch, int(record.get("epoch", 0)))
-            _take_training(scalars, step, numbers)
+            _add_training(scalars, step, numbers)
         else:
             last_metric_step = max(last_metric_step, step)
             for name, value in numbers.items():
                 scalars.metrics.setdefault(name, Curve()).append(step, value)
     if not (scalars.losses or scalars.rates or scalars.metrics):
         raise ValueError(f"{fspath(scalars_json)} holds no losses, learning rates or metrics")
+    # Validation steps count epochs if none exceeds the number of epochs.
     if 0 < last_metric_step <= last_epoch:
         scalars.metric_unit = "epoch"
     return scalars
@@ -89,13 +91,13 @@ def _records(path: str) -> Iterator[dict[str, Any]]:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{number} is not JSON: {error}") from error
+            raise ValueError(f"{path}:{number} must be JSON: {error}") from error
         if not isinstance(record, dict):
-            raise ValueError(f"{path}:{number} holds a {type(record).__name__}, not an object")
+            raise ValueError(f"{path}:{number} must be an object, got a {type(record).__name__}")
         yield record
 
 
-def _take_training(scalars: RunScalars, step: int, numbers: dict[str, float]) -> None:
+def _add_training(scalars: RunScalars, step: int, numbers: dict[str, float]) -> None:
     for name, value in numbers.items():
         if _is_rate(name):
             scalars.rates.setdefault(name, Curve()).append(step, value)
