@@ -38,7 +38,7 @@ _numbers = itertools.count()
 
 
 class FaultyServer:
-    """An HTTP server with ranges that fails when told to.
+    """An HTTP server with ranges that fails on request.
 
     ``faults[name]`` is a list of faults, one used up by each GET of that name: a number is a
     status, ``"cut"`` closes the connection half-way, ``"stall"`` goes silent half-way, and

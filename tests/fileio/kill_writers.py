@@ -18,7 +18,7 @@ SIZE = 300_000
 
 
 def write_for_ever(path: Path, first: int, done: int) -> None:
-    """Rewrite ``path``, each time with ``SIZE`` equal bytes, and tell the pipe ``done`` so."""
+    """Rewrite ``path`` with ``SIZE`` equal bytes, and report each time to the pipe ``done``."""
     for number in itertools.count(first):
         with atomic_write(path) as file:
             for _ in range(30):

@@ -32,7 +32,7 @@ def write_source(path: Path) -> None:
 
 
 def is_equal(path: Path) -> bool:
-    """Tell whether ``path`` holds what ``write_source`` wrote."""
+    """Return whether ``path`` holds what ``write_source`` wrote."""
     with open(path, "rb") as file:
         while block := file.read(len(BLOCK)):
             if block != BLOCK[: len(block)]:

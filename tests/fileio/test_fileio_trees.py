@@ -14,7 +14,7 @@ from engine_fileio import BaseStorageBackend, FsspecBackend, LocalBackend, S3Bac
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MANY = 300
+MANY = 160
 AT_ONCE = 8
 
 
@@ -79,7 +79,7 @@ def test_trees_travel_several_files_at_once(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A local folder with hundreds of files, each holding its own name."""
+    """A local folder with many files, each holding its own name."""
     root = tmp_path_factory.mktemp("many") / "tree"
     for folder in range(10):
         (root / f"part{folder}").mkdir(parents=True)
@@ -131,7 +131,7 @@ def test_objects_of_several_pages_go_to_a_store_and_back(
 
 
 @pytest.mark.parametrize("storage", [LocalBackend(), FsspecBackend()], ids=["local", "fsspec"])
-def test_hundreds_of_files_are_copied_with_progress(
+def test_many_files_are_copied_with_progress(
     many: Path, tmp_path: Path, storage: BaseStorageBackend
 ) -> None:
     root = str(tmp_path) if storage.name == "LocalBackend" else f"memory://{tmp_path.name}"
