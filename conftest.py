@@ -56,7 +56,8 @@ def _restore_random_state() -> Iterator[None]:
         numpy.random.set_state(numpy_state)
     if torch:
         torch.random.set_rng_state(torch_state)
-        torch.use_deterministic_algorithms(False)
+        if torch.are_deterministic_algorithms_enabled():  # setting it imports the compiler
+            torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture(autouse=True)

@@ -1,51 +1,55 @@
 """Named instances, imports, paths, versions, sequences, timers, progress and helpful errors."""
 
-from engine_utils._deprecation import deprecated_api_warning, deprecated_function
-from engine_utils._extras import import_extra
-from engine_utils._imports import import_modules_from_strings
-from engine_utils._manager import ManagerMeta, ManagerMixin
-from engine_utils._methods import has_method, is_method_overridden
-from engine_utils._packages import (
-    call_command,
-    check_prerequisites,
-    get_installed_path,
-    install_package,
-    is_installed,
-    requires_executable,
-    requires_package,
-)
-from engine_utils._paths import (
-    check_file_exist,
-    fopen,
-    is_abs,
-    is_filepath,
-    mkdir_or_exist,
-    scandir,
-    symlink,
-)
-from engine_utils._plain import plain_value
-from engine_utils._progress import ProgressBar
-from engine_utils._sequences import (
-    concat_list,
-    is_list_of,
-    is_seq_of,
-    is_str,
-    is_tuple_of,
-    iter_cast,
-    list_cast,
-    slice_list,
-    to_1tuple,
-    to_2tuple,
-    to_3tuple,
-    to_4tuple,
-    to_ntuple,
-    tuple_cast,
-)
-from engine_utils._signatures import CallMistake, call_mistakes, fits_annotation
-from engine_utils._suggest import closest_name, closest_names, did_you_mean
-from engine_utils._tasks import track_iter_progress, track_parallel_progress, track_progress
-from engine_utils._timer import Timer, TimerError, check_time
-from engine_utils._versions import digit_version, get_git_hash
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine_utils._deprecation import deprecated_api_warning, deprecated_function
+    from engine_utils._extras import import_extra
+    from engine_utils._imports import import_modules_from_strings
+    from engine_utils._manager import ManagerMeta, ManagerMixin
+    from engine_utils._methods import has_method, is_method_overridden
+    from engine_utils._packages import (
+        call_command,
+        check_prerequisites,
+        get_installed_path,
+        install_package,
+        is_installed,
+        requires_executable,
+        requires_package,
+    )
+    from engine_utils._paths import (
+        check_file_exist,
+        fopen,
+        is_abs,
+        is_filepath,
+        mkdir_or_exist,
+        scandir,
+        symlink,
+    )
+    from engine_utils._plain import plain_value
+    from engine_utils._progress import ProgressBar
+    from engine_utils._sequences import (
+        concat_list,
+        is_list_of,
+        is_seq_of,
+        is_str,
+        is_tuple_of,
+        iter_cast,
+        list_cast,
+        slice_list,
+        to_1tuple,
+        to_2tuple,
+        to_3tuple,
+        to_4tuple,
+        to_ntuple,
+        tuple_cast,
+    )
+    from engine_utils._signatures import CallMistake, call_mistakes, fits_annotation
+    from engine_utils._suggest import closest_name, closest_names, did_you_mean
+    from engine_utils._tasks import track_iter_progress, track_parallel_progress, track_progress
+    from engine_utils._timer import Timer, TimerError, check_time
+    from engine_utils._versions import digit_version, get_git_hash
 
 __all__ = [
     "CallMistake",
@@ -101,3 +105,67 @@ __all__ = [
     "track_progress",
     "tuple_cast",
 ]
+
+# Each module is imported when one of its names is first used: packages that need a few of them
+# import in less than half of the time.
+_MODULES = {
+    "_deprecation": ("deprecated_api_warning", "deprecated_function"),
+    "_extras": ("import_extra",),
+    "_imports": ("import_modules_from_strings",),
+    "_manager": ("ManagerMeta", "ManagerMixin"),
+    "_methods": ("has_method", "is_method_overridden"),
+    "_packages": (
+        "call_command",
+        "check_prerequisites",
+        "get_installed_path",
+        "install_package",
+        "is_installed",
+        "requires_executable",
+        "requires_package",
+    ),
+    "_paths": (
+        "check_file_exist",
+        "fopen",
+        "is_abs",
+        "is_filepath",
+        "mkdir_or_exist",
+        "scandir",
+        "symlink",
+    ),
+    "_plain": ("plain_value",),
+    "_progress": ("ProgressBar",),
+    "_sequences": (
+        "concat_list",
+        "is_list_of",
+        "is_seq_of",
+        "is_str",
+        "is_tuple_of",
+        "iter_cast",
+        "list_cast",
+        "slice_list",
+        "to_1tuple",
+        "to_2tuple",
+        "to_3tuple",
+        "to_4tuple",
+        "to_ntuple",
+        "tuple_cast",
+    ),
+    "_signatures": ("CallMistake", "call_mistakes", "fits_annotation"),
+    "_suggest": ("closest_name", "closest_names", "did_you_mean"),
+    "_tasks": ("track_iter_progress", "track_parallel_progress", "track_progress"),
+    "_timer": ("Timer", "TimerError", "check_time"),
+    "_versions": ("digit_version", "get_git_hash"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,6 +14,13 @@ class OptimizerStates:
 
     Args:
         optim_wrapper: An `engine_optim.OptimWrapper` or `engine_optim.OptimWrapperDict`.
+
+    Example:
+        >>> import torch
+        >>> from engine_optim import OptimWrapper
+        >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.5)
+        >>> OptimizerStates(OptimWrapper(optimizer)).state_dict()["param_groups"][0]["lr"]
+        0.5
     """
 
     def __init__(self, optim_wrapper: Any) -> None:
@@ -36,6 +43,10 @@ class ScheduleStates:
 
     Args:
         schedules: The schedules of the run.
+
+    Example:
+        >>> ScheduleStates({"generator": [], "critic": []}).state_dict()
+        {'generator': [], 'critic': []}
     """
 
     def __init__(self, schedules: Any) -> None:
@@ -60,6 +71,10 @@ class LoaderPosition:
 
     Args:
         dataloader: The training data.
+
+    Example:
+        >>> LoaderPosition([1, 2, 3]).state_dict() is None
+        True
     """
 
     def __init__(self, dataloader: Any) -> None:
@@ -77,7 +92,16 @@ class LoaderPosition:
 
 
 class RandomStates:
-    """The random number generators of all ranks; all ranks must save together."""
+    """The random number generators of all ranks; all ranks must save together.
+
+    Example:
+        >>> import random
+        >>> saved = RandomStates().state_dict()
+        >>> first = random.random()
+        >>> RandomStates().load_state_dict(saved)
+        >>> random.random() == first
+        True
+    """
 
     def state_dict(self) -> list[dict[str, Any]]:
         """Return the generators' states in rank order."""

@@ -113,9 +113,12 @@ def _without_type(
     """
     if row is None:
         return None
-    value: Any = config
-    for key in keys:
-        value = value[int(key)] if isinstance(value, list | tuple) else value[key]
+    try:
+        value: Any = config
+        for key in keys:
+            value = value[int(key)] if isinstance(value, list | tuple) else value[key]
+    except (KeyError, IndexError, ValueError):
+        return None  # a key that contains dots, as in ``custom_keys``, belongs to no row
     implied = row.implied_type(value)
     if implied is not None:
         found = resolve(implied, ".".join(keys))

@@ -72,6 +72,16 @@ class LazyPart:
         builder: The method of the runner that builds it; a subclass may override it.
         doc: The docstring of the name.
         optional: Return None for a part that is not configured, in place of an error.
+
+    Example:
+        >>> class Run:
+        ...     model = LazyPart("model", "build_model", "The model.")
+        ...     def __init__(self, **settings):
+        ...         self._parts = Parts(Settings(work_dir="runs", **settings), RunInstances())
+        ...     def build_model(self, config):
+        ...         return f"a built {config['type']}"
+        >>> Run(model={"type": "LeNet"}).model
+        'a built LeNet'
     """
 
     def __init__(self, key: str, builder: str, doc: str, *, optional: bool = False) -> None:
