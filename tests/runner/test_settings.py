@@ -91,7 +91,10 @@ def test_settings_refuse_what_is_of_the_wrong_kind(wrong: dict[str, Any], messag
     ("env_cfg", "message"),
     [
         ({"cudnn": True}, r"no argument 'cudnn'; it takes: .*cudnn_benchmark"),
-        ({"mp_cfg": {"mp_start_method": "frok"}}, "env_cfg: mp_start_method must be .*fork.*got 'frok'"),
+        (
+            {"mp_cfg": {"mp_start_method": "frok"}},
+            "env_cfg: mp_start_method must be .*fork.*got 'frok'",
+        ),
         ({"mp_cfg": {"threads": 1}}, "env_cfg: .*'threads'"),
         ({"torch_num_threads": 0}, "torch_num_threads must be an integer >= 1"),
     ],

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from engine_utils import ManagerMixin
 
-Instance = TypeVar("Instance", bound=ManagerMixin)
+Instance = TypeVar("Instance")
 
 
 class RunInstances:
@@ -32,8 +32,9 @@ class RunInstances:
         self._members: list[ManagerMixin] = []
 
     def add(self, instance: Instance) -> Instance:
-        """Add an instance, and return it."""
-        self._members.append(instance)
+        """Add an instance, and return it; one of a class that is not managed is left out."""
+        if isinstance(instance, ManagerMixin):  # a visualizer of the user's may be any object
+            self._members.append(instance)
         return instance
 
     @contextmanager
