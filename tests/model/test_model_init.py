@@ -79,15 +79,15 @@ def test_functions_draw_what_torch_draws(case: tuple[Any, dict[str, Any], Draw])
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_functions_pass_over_what_a_module_lacks(case: tuple[Any, dict[str, Any], Draw]) -> None:
+def test_functions_skip_what_a_module_lacks(case: tuple[Any, dict[str, Any], Draw]) -> None:
     function, arguments, _ = case
     function(nn.ReLU(), **arguments)
     function(nn.Linear(2, 2, bias=False), **arguments)
 
 
 @pytest.mark.parametrize("function", [xavier_init, kaiming_init])
-def test_unknown_distributions_are_refused(function: Callable[..., None]) -> None:
-    with pytest.raises(ValueError, match="'normal', not 'cauchy'"):
+def test_unknown_distributions_raise(function: Callable[..., None]) -> None:
+    with pytest.raises(ValueError, match="'normal', got 'cauchy'"):
         function(nn.Linear(1, 1), distribution="cauchy")
 
 
@@ -96,7 +96,7 @@ def test_bias_for_a_prior_probability() -> None:
 
 
 @pytest.mark.parametrize("prior", [0, 1, -0.1])
-def test_probabilities_out_of_range_are_refused(prior: float) -> None:
+def test_probabilities_out_of_range_raise(prior: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         bias_init_with_prob(prior)
 
@@ -157,7 +157,7 @@ def test_bias_prob_goes_before_bias() -> None:
 @pytest.mark.parametrize(
     "arguments", [{"bias": "0"}, {"bias_prob": "0.1"}, {"layer": 3}], ids=["bias", "prob", "layer"]
 )
-def test_arguments_of_other_types_are_refused(arguments: dict[str, Any]) -> None:
+def test_arguments_of_other_types_raise(arguments: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=next(iter(arguments))):
         NormalInit(**arguments)
 
@@ -198,7 +198,7 @@ def test_override_with_a_name_alone_applies_the_outer_config_there(two: Any) -> 
     assert two[0].weight.item() == before
 
 
-def test_override_passes_over_weights_without_fans(two: Any) -> None:
+def test_override_skips_weights_without_fans(two: Any) -> None:
     override = {"name": "1", "type": "Xavier"}
     initialize(two, {"type": "Constant", "layer": "Linear", "val": 1, "override": override})
     assert two[1][1].weight.item() == 1
@@ -207,14 +207,14 @@ def test_override_passes_over_weights_without_fans(two: Any) -> None:
 @pytest.mark.parametrize(
     ("override", "error", "message"),
     [
-        ({"type": "Constant", "val": 1}, ValueError, "must say `name`"),
-        ({"name": "1", "val": 1}, ValueError, "must say `type`"),
+        ({"type": "Constant", "val": 1}, ValueError, "must have `name`"),
+        ({"name": "1", "val": 1}, ValueError, "must have `type`"),
         ({"name": "head", "type": "Xavier"}, AttributeError, "it has 0, 1"),
         ("1", TypeError, "override must be a dict"),
     ],
     ids=["no name", "no type", "unknown", "string"],
 )
-def test_overrides_that_say_too_little_are_refused(
+def test_incomplete_override_raises(
     two: Any, override: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -222,14 +222,14 @@ def test_overrides_that_say_too_little_are_refused(
 
 
 @pytest.mark.parametrize("cfg", ["Xavier", [1], 3], ids=repr)
-def test_configs_of_other_types_are_refused(two: Any, cfg: Any) -> None:
+def test_configs_of_other_types_raise(two: Any, cfg: Any) -> None:
     with pytest.raises(TypeError, match="init_cfg must be a dict or a list of dicts"):
         initialize(two, cfg)
 
 
 def test_a_config_that_names_no_layer_warns(two: Any, caplog: pytest.LogCaptureFixture) -> None:
     initialize(two, {"type": "Normal"})
-    assert "initialises nothing in Sequential" in caplog.text
+    assert "initializes nothing in Sequential" in caplog.text
 
 
 def test_a_custom_initializer_needs_only_to_be_callable() -> None:

@@ -18,7 +18,8 @@ from engine_model import (
     MMSeparateDistributedDataParallel,
     is_model_wrapper,
 )
-from engine_model.wrappers._sharding import check_prefetch, offload_policy, wrap_policy
+from engine_model.wrappers._policies import wrap_policy
+from engine_model.wrappers._sharding import check_prefetch, offload_policy
 from engine_registry import MODEL_WRAPPERS, Registry
 
 Results = list[dict[str, Any]]
@@ -101,7 +102,7 @@ def test_separate_wrapper_without_sync_keeps_gradients_local(results: Results) -
 def test_separate_wrapper_names_parameters_it_cannot_average(results: Results) -> None:
     for rank in case(results, "separate warns"):
         (line,) = rank["lines"]
-        assert line.endswith("over the ranks: scale")
+        assert line.endswith("across the ranks: scale")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_each_rank_holds_a_part_of_the_parameters(results: Results) -> None:
     assert sum(rank["local"] for rank in ranks) == total
 
 
-def test_sharded_parameters_are_initialised_by_a_config(results: Results) -> None:
+def test_sharded_parameters_are_initialized_by_a_config(results: Results) -> None:
     first, second = case(results, "sharded initialisation")
     assert set(first["values"]) == set(second["values"]) == {2, 3}
     assert all("ConstantInit: val=3, bias=2" in line for line in first["lines"])
@@ -154,23 +155,23 @@ def test_separate_wrapper_passes_its_arguments_to_each_child(alone: None) -> Non
     assert wrapper.module is model
 
 
-def test_the_old_name_of_buffer_broadcasts_is_understood(alone: None) -> None:
+def test_the_old_name_of_buffer_broadcasts_is_accepted(alone: None) -> None:
     wrapper: Any = MMDistributedDataParallel(nn.BatchNorm1d(1), broadcast_buffers=False)
     assert not wrapper.will_sync_module_buffers()
 
 
-def test_sharding_without_a_process_group_is_refused() -> None:
+def test_sharding_without_a_process_group_raises() -> None:
     with pytest.raises(RuntimeError, match="torchrun"):
         MMFullyShardedDataParallel(nn.Linear(1, 1))
 
 
 @pytest.mark.parametrize("value", [None, "BACKWARD_POST", BackwardPrefetch.BACKWARD_PRE])
-def test_documented_prefetch_values_are_taken(value: Any) -> None:
+def test_documented_prefetch_values_pass(value: Any) -> None:
     check_prefetch(value)
 
 
-def test_unknown_prefetch_values_are_refused() -> None:
-    with pytest.raises(ValueError, match="one of BACKWARD_PRE, BACKWARD_POST, not 'NONE'"):
+def test_unknown_prefetch_value_raises_and_lists_the_values() -> None:
+    with pytest.raises(ValueError, match="one of BACKWARD_PRE, BACKWARD_POST, got 'NONE'"):
         check_prefetch("NONE")
 
 
@@ -189,7 +190,7 @@ def test_offloading_is_for_accelerators(value: Any, kind: str, offloads: bool) -
     assert isinstance(offload_policy(value, kind), CPUOffloadPolicy) is offloads
 
 
-def test_offloading_of_another_type_is_refused() -> None:
+def test_offloading_of_another_type_raises() -> None:
     with pytest.raises(TypeError, match="cpu_offload must be a bool"):
         offload_policy("yes", "cuda")  # type: ignore[arg-type]  # that is the point
 
@@ -197,13 +198,13 @@ def test_offloading_of_another_type_is_refused() -> None:
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ("my_policy", ValueError, "FSDP_WRAP_POLICIES, which has always_wrap_policy"),
-        ({"min_num_params": 3}, ValueError, "no policy None"),
-        (3, TypeError, "a function or a name, not 3"),
+        ("my_policy", ValueError, r"FSDP_WRAP_POLICIES \(always_wrap_policy.*got 'my_policy'"),
+        ({"min_num_params": 3}, ValueError, "FSDP_WRAP_POLICIES .*got None"),
+        (3, TypeError, "a callable, a name or a dict, got 3"),
     ],
     ids=["unknown", "no type", "number"],
 )
-def test_policies_that_are_none_are_refused(
+def test_invalid_policy_raises_and_lists_the_policies(
     value: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -216,9 +217,8 @@ def test_importing_the_package_does_not_load_sharding() -> None:
 
 
 def test_documented_policies_are_registered() -> None:
-    assert {"always_wrap_policy", "default_auto_wrap_policy", "size_based_auto_wrap_policy"} <= set(
-        FSDP_WRAP_POLICIES.module_dict
-    )
+    for name in ("always_wrap_policy", "default_auto_wrap_policy", "size_based_auto_wrap_policy"):
+        assert callable(FSDP_WRAP_POLICIES.get(name))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,9 @@ def test_documented_policies_are_registered() -> None:
     ],
     ids=["parallel", "linear", "inside"],
 )
-def test_wrappers_are_told_from_models(make: Callable[[], nn.Module], expected: bool) -> None:
+def test_wrappers_are_distinguished_from_models(
+    make: Callable[[], nn.Module], expected: bool
+) -> None:
     assert is_model_wrapper(make()) is expected
 
 
@@ -263,6 +265,6 @@ def test_documented_wrappers_are_registered(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [MMDistributedDataParallel, MMSeparateDistributedDataParallel])
-def test_wrapping_without_a_process_group_is_refused(kind: Any) -> None:
+def test_wrapping_without_a_process_group_raises(kind: Any) -> None:
     with pytest.raises(RuntimeError, match=r"needs a process group.*torchrun.*init_dist"):
         kind(nn.Sequential(nn.Linear(1, 1)))

@@ -1,4 +1,4 @@
-"""Base model, preprocessors, wrappers, weight initialisation, averaging and weight files."""
+"""Base model, preprocessors, wrappers, weight initialization, averaging and weight files."""
 
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._batch import stack_batch
@@ -21,6 +21,7 @@ from engine_model.init import (
     ConstantInit,
     KaimingInit,
     NormalInit,
+    PretrainedInit,
     TruncNormalInit,
     UniformInit,
     XavierInit,
@@ -35,7 +36,6 @@ from engine_model.init import (
     update_init_info,
     xavier_init,
 )
-from engine_model.init._pretrained import PretrainedInit
 from engine_model.weights import (
     CheckpointError,
     CheckpointLoader,

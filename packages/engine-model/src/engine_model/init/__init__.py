@@ -1,4 +1,4 @@
-"""Weight initialisation: functions for one module, initializers for configs, and their log."""
+"""Initialize weights: functions for one module, initializers for configs, and their log."""
 
 from engine_model.init._functions import (
     bias_init_with_prob,
@@ -21,6 +21,7 @@ from engine_model.init._initializers import (
     UniformInit,
     XavierInit,
 )
+from engine_model.init._pretrained import PretrainedInit
 from engine_model.init._record import update_init_info
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "ConstantInit",
     "KaimingInit",
     "NormalInit",
+    "PretrainedInit",
     "TruncNormalInit",
     "UniformInit",
     "XavierInit",

@@ -1,6 +1,8 @@
-"""Functions that initialise the weight and bias of one module, on `torch.nn.init`."""
+"""Initialize the weight and bias of one module with `torch.nn.init`."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -13,20 +15,17 @@ def constant_init(module: nn.Module, val: float, bias: float = 0) -> None:
     """Fill the weight of ``module`` with ``val`` and its bias with ``bias``.
 
     Args:
-        module: Any module; a weight or bias that it lacks is passed over.
+        module: Any module; a weight or bias that it lacks is skipped.
         val: The value of the weight.
         bias: The value of the bias.
     """
-    weight = _weight(module)
-    if weight is not None:
-        nn.init.constant_(weight, val)
-    _fill_bias(module, bias)
+    _initialize(module, partial(nn.init.constant_, val=val), bias)
 
 
 def xavier_init(
     module: nn.Module, gain: float = 1, bias: float = 0, distribution: Distribution = "normal"
 ) -> None:
-    """Draw the weight of ``module`` after Glorot and Bengio (2010).
+    """Draw the weight of ``module`` by the rule of Glorot and Bengio (2010).
 
     Args:
         module: A module whose weight has at least two dimensions.
@@ -39,25 +38,19 @@ def xavier_init(
     """
     _check_distribution(distribution)
     draw = nn.init.xavier_uniform_ if distribution == "uniform" else nn.init.xavier_normal_
-    weight = _weight(module)
-    if weight is not None:
-        draw(weight, gain=gain)
-    _fill_bias(module, bias)
+    _initialize(module, partial(draw, gain=gain), bias)
 
 
 def normal_init(module: nn.Module, mean: float = 0, std: float = 1, bias: float = 0) -> None:
     """Draw the weight of ``module`` from the normal distribution N(mean, std²).
 
     Args:
-        module: Any module; a weight or bias that it lacks is passed over.
+        module: Any module; a weight or bias that it lacks is skipped.
         mean: The mean of the distribution.
-        std: Its standard deviation.
+        std: The standard deviation of the distribution.
         bias: The value of the bias.
     """
-    weight = _weight(module)
-    if weight is not None:
-        nn.init.normal_(weight, mean, std)
-    _fill_bias(module, bias)
+    _initialize(module, partial(nn.init.normal_, mean=mean, std=std), bias)
 
 
 def trunc_normal_init(
@@ -68,35 +61,29 @@ def trunc_normal_init(
     b: float = 2,
     bias: float = 0,
 ) -> None:
-    """Draw the weight of ``module`` from N(mean, std²), values outside ``[a, b]`` drawn again.
+    """Draw the weight of ``module`` from N(mean, std²) truncated to ``[a, b]``.
 
     Args:
-        module: Any module; a weight or bias that it lacks is passed over.
-        mean: The mean of the distribution before it is cut.
-        std: Its standard deviation.
-        a: The least value, not scaled by ``std``.
-        b: The greatest value, not scaled by ``std``.
+        module: Any module; a weight or bias that it lacks is skipped.
+        mean: The mean of the distribution before truncation.
+        std: The standard deviation of the distribution.
+        a: The lower bound, not scaled by ``std``.
+        b: The upper bound, not scaled by ``std``.
         bias: The value of the bias.
     """
-    weight = _weight(module)
-    if weight is not None:
-        nn.init.trunc_normal_(weight, mean, std, a, b)
-    _fill_bias(module, bias)
+    _initialize(module, partial(nn.init.trunc_normal_, mean=mean, std=std, a=a, b=b), bias)
 
 
 def uniform_init(module: nn.Module, a: float = 0, b: float = 1, bias: float = 0) -> None:
     """Draw the weight of ``module`` from the uniform distribution U(a, b).
 
     Args:
-        module: Any module; a weight or bias that it lacks is passed over.
+        module: Any module; a weight or bias that it lacks is skipped.
         a: The lower bound.
         b: The upper bound.
         bias: The value of the bias.
     """
-    weight = _weight(module)
-    if weight is not None:
-        nn.init.uniform_(weight, a, b)
-    _fill_bias(module, bias)
+    _initialize(module, partial(nn.init.uniform_, a=a, b=b), bias)
 
 
 def kaiming_init(
@@ -107,11 +94,11 @@ def kaiming_init(
     bias: float = 0,
     distribution: Distribution = "normal",
 ) -> None:
-    """Draw the weight of ``module`` after He et al. (2015).
+    """Draw the weight of ``module`` by the rule of He et al. (2015).
 
     Args:
         module: A module whose weight has at least two dimensions.
-        a: The negative slope of the rectifier behind this layer, used with ``leaky_relu``.
+        a: The negative slope of the ``leaky_relu`` after this layer.
         mode: ``fan_in`` keeps the variance in the forward pass, ``fan_out`` in the backward pass.
         nonlinearity: The name of the function in `torch.nn.functional`.
         bias: The value of the bias.
@@ -122,11 +109,9 @@ def kaiming_init(
     """
     _check_distribution(distribution)
     draw = nn.init.kaiming_uniform_ if distribution == "uniform" else nn.init.kaiming_normal_
-    weight = _weight(module)
-    if weight is not None:
-        # The stub of torch lists the non-linearities; torch itself names the choices on a bad one.
-        draw(weight, a=a, mode=mode, nonlinearity=nonlinearity)  # type: ignore[arg-type]
-    _fill_bias(module, bias)
+    # The stub of torch lists the names of functions. torch checks them and reports the choices.
+    fill = partial(draw, a=a, mode=mode, nonlinearity=nonlinearity)  # type: ignore[arg-type]
+    _initialize(module, fill, bias)
 
 
 def caffe2_xavier_init(module: nn.Module, bias: float = 0) -> None:
@@ -152,27 +137,26 @@ def bias_init_with_prob(prior_prob: float) -> float:
     """Return the bias at which a sigmoid unit starts at the probability ``prior_prob``.
 
     Args:
-        prior_prob: The wanted probability, in (0, 1).
+        prior_prob: The probability, in (0, 1).
 
     Raises:
         ValueError: If ``prior_prob`` is not in (0, 1).
     """
     if not 0 < prior_prob < 1:
-        raise ValueError(f"prior_prob must lie strictly between 0 and 1, not {prior_prob}")
+        raise ValueError(f"prior_prob must be strictly between 0 and 1, got {prior_prob}")
     return -math.log((1 - prior_prob) / prior_prob)
 
 
-def _weight(module: nn.Module) -> Tensor | None:
+def _initialize(module: nn.Module, fill: Callable[[Tensor], object], bias_value: float) -> None:
+    """Fill the weight of a module by a function and its bias with a value, where it has them."""
     weight = getattr(module, "weight", None)
-    return weight if isinstance(weight, Tensor) else None
-
-
-def _fill_bias(module: nn.Module, value: float) -> None:
+    if isinstance(weight, Tensor):
+        fill(weight)
     bias = getattr(module, "bias", None)
     if isinstance(bias, Tensor):
-        nn.init.constant_(bias, value)
+        nn.init.constant_(bias, bias_value)
 
 
 def _check_distribution(distribution: str) -> None:
     if distribution not in ("uniform", "normal"):
-        raise ValueError(f"distribution must be 'uniform' or 'normal', not {distribution!r}")
+        raise ValueError(f"distribution must be 'uniform' or 'normal', got {distribution!r}")

@@ -1,4 +1,4 @@
-"""From init configs to initialised modules."""
+"""Initialize a module from init configs."""
 
 import copy
 import logging
@@ -17,20 +17,20 @@ InitConfig = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 def initialize(module: nn.Module, init_cfg: InitConfig) -> None:
-    """Initialise ``module`` in place as ``init_cfg`` says.
+    """Initialize ``module`` in place by the initializers of ``init_cfg``.
 
     Args:
         module: The module.
         init_cfg: One or more dicts with ``type``, the name of an initializer, and its arguments.
-            ``layer`` names the classes of layers it is for. ``override``, a dict or a list of
-            dicts, treats single sub-modules otherwise: each gives ``name``, the path of a
-            sub-module, and a ``type`` with arguments; with ``name`` alone, the sub-module gets
-            what the outer dict says. The dicts are not changed.
+            ``layer`` names the classes of layers to initialize. ``override``, a dict or a list of
+            dicts, initializes single sub-modules differently. Each has ``name``, the path of a
+            sub-module, and a ``type`` with arguments. With ``name`` alone, the sub-module is
+            initialized by the outer dict. The dicts are not changed.
 
     Raises:
-        TypeError: If ``init_cfg`` or an ``override`` is no dict or list of dicts.
+        TypeError: If ``init_cfg`` or an ``override`` is not a dict or a list of dicts.
         ValueError: If an ``override`` lacks ``name``, or has arguments but no ``type``.
-        AttributeError: If there is no sub-module of an overriding ``name``.
+        AttributeError: If the module has no sub-module of the ``name`` of an ``override``.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
@@ -44,7 +44,7 @@ def initialize(module: nn.Module, init_cfg: InitConfig) -> None:
         initializer = WEIGHT_INITIALIZERS.build(copy.deepcopy(cfg))
         if override is None and isinstance(initializer, BaseInit) and not initializer.layer:
             logger.warning(
-                "init_cfg %r initialises nothing in %s: name the classes to initialise with "
+                "init_cfg %r initializes nothing in %s: name the classes to initialize with "
                 "`layer`, or sub-modules with `override`",
                 cfg,
                 type(module).__name__,
@@ -54,35 +54,41 @@ def initialize(module: nn.Module, init_cfg: InitConfig) -> None:
             _initialize_named(module, single, cfg)
 
 
-def as_dicts(cfg: object, what: str) -> list[dict[str, Any]]:
+def as_dicts(cfg: object, name: str) -> list[dict[str, Any]]:
     """Return shallow copies of one dict or of a list of dicts.
 
+    Args:
+        cfg: The dict or dicts.
+        name: The name of ``cfg`` in the message.
+
     Raises:
-        TypeError: If ``cfg`` is something else; ``what`` names it in the message.
+        TypeError: If ``cfg`` is something else.
     """
     several = cfg if isinstance(cfg, list | tuple) else [cfg]
     copies: list[dict[str, Any]] = []
     for one in several:
         if not isinstance(one, Mapping):
-            raise TypeError(f"{what} must be a dict or a list of dicts, not {one!r}")
+            raise TypeError(f"{name} must be a dict or a list of dicts, got {one!r}")
         copies.append(dict(one))
     return copies
 
 
 def is_pretrained(cfg: Mapping[str, Any]) -> bool:
-    """Return whether ``cfg`` loads weights from a file, which goes before all other ways."""
+    """Return whether ``cfg`` is the config of a `PretrainedInit`."""
+    # By name: PretrainedInit would be built to find out, and a name may carry a scope.
     kind = cfg.get("type")
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
     return name.rpartition(".")[2] in ("Pretrained", "PretrainedInit")
 
 
 def _initialize_named(module: nn.Module, override: dict[str, Any], cfg: dict[str, Any]) -> None:
-    """Initialise the sub-module that ``override`` names, by it or else by ``cfg``."""
+    """Initialize the sub-module that ``override`` names, by it or else by ``cfg``."""
     name = override.pop("name", None)
     if name is None:
-        raise ValueError(f"override {override!r} must say `name`, the sub-module that it is for")
+        raise ValueError(f"override must have `name`, the path of a sub-module, got {override!r}")
     if override and "type" not in override:
-        raise ValueError(f"override {override!r} of {name!r} must say `type`, an initializer")
+        raise ValueError(f"override of {name!r} must have `type`, an initializer, got {override!r}")
+    # `layer` chooses within the whole module; the sub-module has been chosen by name.
     own = override or {key: value for key, value in cfg.items() if key != "layer"}
     initializer = WEIGHT_INITIALIZERS.build(copy.deepcopy(own))
     if isinstance(initializer, BaseInit):

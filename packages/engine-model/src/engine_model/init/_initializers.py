@@ -1,9 +1,9 @@
-"""Initializers that configs name: each applies one function to the layers it is meant for."""
+"""Initializers for configs: each applies one function to the layers that the config names."""
 
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict, Unpack
 
 from torch import Tensor, nn
 
@@ -24,23 +24,32 @@ from engine_registry import WEIGHT_INITIALIZERS
 logger = logging.getLogger("engine.model")
 
 
-class BaseInit(ABC):
-    """Applies an initialisation to the layers of a module that it names.
+class LayerOptions(TypedDict, total=False):
+    """The arguments of `BaseInit`, which every initializer of this room takes."""
 
-    A subclass says in `initialize_layer` what to do with one layer, and in `describe` what the
-    init log is to show.
+    bias: float
+    bias_prob: float | None
+    layer: str | Sequence[str] | None
+
+
+class BaseInit(ABC):
+    """Initialize the layers of a module whose classes are named.
+
+    A subclass initializes one layer in `initialize_layer`, and returns the line of the init log
+    from `describe`.
 
     Args:
-        bias: The value for biases.
-        bias_prob: A probability; when given, biases get the value at which a sigmoid unit starts
-            at it, whatever ``bias`` says.
-        layer: The class name, or names, of the layers to initialise. Names of base classes count.
+        bias: The value of biases.
+        bias_prob: A probability. If given, it replaces ``bias`` by the value at which a sigmoid
+            unit starts at this probability.
+        layer: The class name, or names, of the layers to initialize. Names of base classes count.
 
     Attributes:
-        wholly_init: Whether to initialise every layer, whatever ``layer`` says.
+        wholly_init: Whether to ignore ``layer`` and initialize every layer.
 
     Raises:
-        TypeError: If ``bias`` or ``bias_prob`` is no number, or ``layer`` no string or strings.
+        TypeError: If ``bias`` or ``bias_prob`` is not a number, or ``layer`` not a string or
+            strings.
 
     Example:
         >>> @WEIGHT_INITIALIZERS.register_module(name="Orthogonal")
@@ -67,21 +76,21 @@ class BaseInit(ABC):
         layer: str | Sequence[str] | None = None,
     ) -> None:
         if not isinstance(bias, int | float):
-            raise TypeError(f"bias must be a number, not {type(bias).__name__}")
+            raise TypeError(f"bias must be a number, got {type(bias).__name__}")
         if not isinstance(bias_prob, int | float | None):
-            raise TypeError(f"bias_prob must be a number or None, not {type(bias_prob).__name__}")
+            raise TypeError(f"bias_prob must be a number or None, got {type(bias_prob).__name__}")
         if not isinstance(layer, str | list | tuple | None):
-            raise TypeError(f"layer must be a class name or a list, not {type(layer).__name__}")
+            raise TypeError(f"layer must be a class name or a list, got {type(layer).__name__}")
         self.wholly_init = False
         self.layer = [layer] if isinstance(layer, str) else list(layer or ())
         self.bias = bias if bias_prob is None else bias_init_with_prob(bias_prob)
 
     def __call__(self, module: nn.Module) -> None:
-        """Initialise the chosen layers of ``module``, itself included."""
+        """Initialize the chosen layers of ``module``, itself included."""
         chosen = [(name, layer) for name, layer in module.named_modules() if self._is_chosen(layer)]
         if self.layer and not chosen:
             logger.warning(
-                "%s initialises nothing: %s has no layer of the class %s; its classes are %s",
+                "%s initializes nothing: %s has no layer of the class %s; its classes are %s",
                 type(self).__name__,
                 type(module).__name__,
                 " or ".join(self.layer),
@@ -92,14 +101,15 @@ class BaseInit(ABC):
                 self.initialize_layer(layer)
             except Exception as error:
                 where = f"{name or 'the module itself'} ({type(layer).__name__})"
-                error.add_note(f"in the initialisation of {where} by {self.describe()}")
+                error.add_note(f"in the initialization of {where} by {self.describe()}")
                 raise
+        # Outside of `BaseModule.init_weights` nothing records who set a parameter.
         if is_recording(module):
             update_init_info(module, self.describe())
 
     @abstractmethod
     def initialize_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer in place."""
+        """Initialize one layer in place."""
 
     @abstractmethod
     def describe(self) -> str:
@@ -107,16 +117,18 @@ class BaseInit(ABC):
 
     def _is_chosen(self, layer: nn.Module) -> bool:
         if not self.wholly_init:
+            # By name, not isinstance: a config names classes that this package cannot import.
             return any(base.__name__ in self.layer for base in type(layer).__mro__)
         if not self.needs_fans:
             return True
-        weight = getattr(layer, "weight", None)  # norm layers have no fans
+        # The weight of a norm layer has one dimension, so fan-in and fan-out do not exist.
+        weight = getattr(layer, "weight", None)
         return isinstance(weight, Tensor) and weight.dim() >= 2
 
 
 @WEIGHT_INITIALIZERS.register_module(name="Constant")
 class ConstantInit(BaseInit):
-    """Fills weights with a constant.
+    """Fill weights with a constant.
 
     Args:
         val: The value of the weights.
@@ -129,12 +141,12 @@ class ConstantInit(BaseInit):
         ([[3.0], [3.0]], [1.0, 1.0])
     """
 
-    def __init__(self, val: float, **kwargs: Any) -> None:
+    def __init__(self, val: float, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.val = val
 
     def initialize_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer in place."""
+        """Initialize one layer in place."""
         constant_init(layer, self.val, self.bias)
 
     def describe(self) -> str:
@@ -144,7 +156,7 @@ class ConstantInit(BaseInit):
 
 @WEIGHT_INITIALIZERS.register_module(name="Xavier")
 class XavierInit(BaseInit):
-    """Draws weights after Glorot and Bengio (2010); see `xavier_init`.
+    """Draw weights by the rule of Glorot and Bengio (2010); see `xavier_init`.
 
     Args:
         gain: The factor on the standard deviation.
@@ -152,21 +164,23 @@ class XavierInit(BaseInit):
         **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
 
     Example:
-        >>> XavierInit(layer="Linear").describe()
-        'XavierInit: gain=1, distribution=normal, bias=0'
+        >>> linear = nn.Linear(3, 3)
+        >>> XavierInit(distribution="uniform", layer="Linear")(linear)
+        >>> bool(linear.weight.abs().max() <= 1)  # sqrt(6 / (fan_in + fan_out))
+        True
     """
 
     needs_fans = True
 
     def __init__(
-        self, gain: float = 1, distribution: Distribution = "normal", **kwargs: Any
+        self, gain: float = 1, distribution: Distribution = "normal", **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
         self.gain = gain
         self.distribution = distribution
 
     def initialize_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer in place."""
+        """Initialize one layer in place."""
         xavier_init(layer, self.gain, self.bias, self.distribution)
 
     def describe(self) -> str:
@@ -179,25 +193,27 @@ class XavierInit(BaseInit):
 
 @WEIGHT_INITIALIZERS.register_module(name="Normal")
 class NormalInit(BaseInit):
-    """Draws weights from N(mean, std²).
+    """Draw weights from N(mean, std²).
 
     Args:
         mean: The mean of the distribution.
-        std: Its standard deviation.
+        std: The standard deviation of the distribution.
         **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
 
     Example:
-        >>> NormalInit(std=0.01, layer="Linear").describe()
-        'NormalInit: mean=0, std=0.01, bias=0'
+        >>> linear = nn.Linear(2, 1)
+        >>> NormalInit(mean=3, std=0, bias=1, layer="Linear")(linear)
+        >>> linear.weight.tolist(), linear.bias.tolist()
+        ([[3.0, 3.0]], [1.0])
     """
 
-    def __init__(self, mean: float = 0, std: float = 1, **kwargs: Any) -> None:
+    def __init__(self, mean: float = 0, std: float = 1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.mean = mean
         self.std = std
 
     def initialize_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer in place."""
+        """Initialize one layer in place."""
         normal_init(layer, self.mean, self.std, self.bias)
 
     def describe(self) -> str:
@@ -207,13 +223,13 @@ class NormalInit(BaseInit):
 
 @WEIGHT_INITIALIZERS.register_module(name="TruncNormal")
 class TruncNormalInit(BaseInit):
-    """Draws weights from N(mean, std²), values outside ``[a, b]`` drawn again.
+    """Draw weights from N(mean, std²) truncated to ``[a, b]``.
 
     Args:
-        mean: The mean of the distribution before it is cut.
-        std: Its standard deviation.
-        a: The least value, not scaled by ``std``.
-        b: The greatest value, not scaled by ``std``.
+        mean: The mean of the distribution before truncation.
+        std: The standard deviation of the distribution.
+        a: The lower bound, not scaled by ``std``.
+        b: The upper bound, not scaled by ``std``.
         **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
 
     Example:
@@ -224,7 +240,12 @@ class TruncNormalInit(BaseInit):
     """
 
     def __init__(
-        self, mean: float = 0, std: float = 1, a: float = -2, b: float = 2, **kwargs: Any
+        self,
+        mean: float = 0,
+        std: float = 1,
+        a: float = -2,
+        b: float = 2,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.mean = mean
@@ -233,7 +254,7 @@ class TruncNormalInit(BaseInit):
         self.b = b
 
     def initialize_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer in place."""
+        """Initialize one layer in place."""
         trunc_normal_init(layer, self.mean, self.std, self.a, self.b, self.bias)
 
     def describe(self) -> str:
@@ -246,7 +267,7 @@ class TruncNormalInit(BaseInit):
 
 @WEIGHT_INITIALIZERS.register_module(name="Uniform")
 class UniformInit(BaseInit):
-    """Draws weights from U(a, b).
+    """Draw weights from U(a, b).
 
     Args:
         a: The lower bound.
@@ -254,17 +275,19 @@ class UniformInit(BaseInit):
         **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
 
     Example:
-        >>> UniformInit(a=-1, layer="Linear").describe()
-        'UniformInit: a=-1, b=1, bias=0'
+        >>> linear = nn.Linear(8, 8)
+        >>> UniformInit(a=2, b=3, layer="Linear")(linear)
+        >>> bool(linear.weight.min() >= 2) and bool(linear.weight.max() <= 3)
+        True
     """
 
-    def __init__(self, a: float = 0, b: float = 1, **kwargs: Any) -> None:
+    def __init__(self, a: float = 0, b: float = 1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.a = a
         self.b = b
 
     def initialize_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer in place."""
+        """Initialize one layer in place."""
         uniform_init(layer, self.a, self.b, self.bias)
 
     def describe(self) -> str:
@@ -274,10 +297,10 @@ class UniformInit(BaseInit):
 
 @WEIGHT_INITIALIZERS.register_module(name="Kaiming")
 class KaimingInit(BaseInit):
-    """Draws weights after He et al. (2015); see `kaiming_init`.
+    """Draw weights by the rule of He et al. (2015); see `kaiming_init`.
 
     Args:
-        a: The negative slope of the rectifier behind the layer, used with ``leaky_relu``.
+        a: The negative slope of the ``leaky_relu`` after the layer.
         mode: ``fan_in`` keeps the variance in the forward pass, ``fan_out`` in the backward pass.
         nonlinearity: The name of the function in `torch.nn.functional`.
         distribution: ``"normal"`` or ``"uniform"``.
@@ -299,7 +322,7 @@ class KaimingInit(BaseInit):
         mode: FanMode = "fan_out",
         nonlinearity: str = "relu",
         distribution: Distribution = "normal",
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.a = a
@@ -308,7 +331,7 @@ class KaimingInit(BaseInit):
         self.distribution: Distribution = distribution
 
     def initialize_layer(self, layer: nn.Module) -> None:
-        """Initialise one layer in place."""
+        """Initialize one layer in place."""
         kaiming_init(layer, self.a, self.mode, self.nonlinearity, self.bias, self.distribution)
 
     def describe(self) -> str:
@@ -323,7 +346,7 @@ class KaimingInit(BaseInit):
 
 @WEIGHT_INITIALIZERS.register_module(name="Caffe2Xavier")
 class Caffe2XavierInit(KaimingInit):
-    """Draws weights as the ``XavierFill`` of Caffe2 does: U(-b, b) with b = sqrt(3 / fan_in).
+    """Draw weights as the ``XavierFill`` of Caffe2 does: U(-b, b) with b = sqrt(3 / fan_in).
 
     Args:
         **kwargs: ``bias``, ``bias_prob`` and ``layer`` of `BaseInit`.
@@ -335,7 +358,7 @@ class Caffe2XavierInit(KaimingInit):
         True
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(
             a=1, mode="fan_in", nonlinearity="leaky_relu", distribution="uniform", **kwargs
         )

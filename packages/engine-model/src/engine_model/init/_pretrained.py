@@ -1,4 +1,4 @@
-"""The initializer that loads weights from a file."""
+"""Initialize a module with the weights of a checkpoint."""
 
 import logging
 
@@ -14,15 +14,15 @@ logger = logging.getLogger("engine.model")
 
 @WEIGHT_INITIALIZERS.register_module(name="Pretrained")
 class PretrainedInit:
-    """Loads the weights of a checkpoint.
+    """Load the weights of a checkpoint.
 
-    In `BaseModule.init_weights` it comes after all other initializers, so that what is loaded
-    stays. Names and shapes that do not fit are logged as a warning.
+    `BaseModule.init_weights` runs it after all other initializers, so that nothing overwrites the
+    loaded weights. Names and shapes that do not fit are logged as a warning.
 
     Args:
         checkpoint: The path or address of the checkpoint; see `CheckpointLoader`.
         prefix: The part of the saved model to load, such as ``"backbone."``.
-        map_location: Where to load the tensors to before they are copied.
+        map_location: The device to load the tensors to before they are copied into the module.
 
     Example:
         >>> import tempfile

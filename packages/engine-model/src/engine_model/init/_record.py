@@ -1,4 +1,4 @@
-"""Who gave each parameter its value: the record that `init_weights` keeps and logs."""
+"""Record which initializer set each parameter, and log it after `init_weights`."""
 
 import logging
 from collections.abc import Iterator
@@ -10,18 +10,20 @@ from torch import Tensor, nn
 
 logger = logging.getLogger("engine.model")
 
-_PROBES = 64
+# Values of a parameter that its fingerprint samples besides the sum.
+_SAMPLES = 64
+# The name is documented: initializers of other libraries write into the table.
 _TABLE = "_params_init_info"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitRecord:
-    """What set a parameter last.
+    """The initializer that set a parameter last.
 
     Attributes:
         message: The text that the init log shows.
-        fingerprint: Bytes that change when the values change; ``None`` where there are no values
-            to read (the meta device).
+        fingerprint: Bytes that change when the values change; ``None`` for a parameter on the meta
+            device, which has no values.
     """
 
     message: str
@@ -29,17 +31,17 @@ class InitRecord:
 
 
 def update_init_info(module: nn.Module, init_info: str) -> None:
-    """Note ``init_info`` for every parameter of ``module`` whose values have changed.
+    """Record ``init_info`` for every parameter of ``module`` whose values have changed.
 
-    A parameter set again to the values it had keeps its former note.
+    A parameter that is set to the values it had keeps its previous record.
 
     Args:
-        module: A module that `init_weights` of a `BaseModule` is initialising, which gives it the
-            table ``_params_init_info``.
-        init_info: What happened, as the log is to show it.
+        module: A module inside `BaseModule.init_weights`, which gives each sub-module the table
+            ``_params_init_info``.
+        init_info: The text that the init log shows.
 
     Raises:
-        AttributeError: If no initialisation is being recorded for ``module``.
+        AttributeError: If no initialization is being recorded for ``module``.
     """
     table: dict[nn.Parameter, InitRecord] | None = getattr(module, _TABLE, None)
     if table is None:
@@ -49,19 +51,21 @@ def update_init_info(module: nn.Module, init_info: str) -> None:
         )
     for parameter in module.parameters():
         fingerprint = _fingerprint(parameter)
-        known = table.get(parameter)
-        if known is None or fingerprint is None or fingerprint != known.fingerprint:
+        last = table.get(parameter)
+        # Without values (the meta device) a change cannot be seen: the last caller is recorded.
+        if last is None or fingerprint is None or fingerprint != last.fingerprint:
             table[parameter] = InitRecord(message=init_info, fingerprint=fingerprint)
 
 
 def is_recording(module: nn.Module) -> bool:
-    """Return whether an initialisation of ``module`` is being recorded."""
+    """Return whether an initialization of ``module`` is being recorded."""
+    # Not hasattr: nn.Module.__getattr__ would search parameters, buffers and sub-modules.
     return _TABLE in module.__dict__
 
 
 @contextmanager
 def recording(module: nn.Module) -> Iterator[None]:
-    """Record who sets the parameters of ``module``, and log it at the end.
+    """Record what sets the parameters of ``module`` inside the context, then log the records.
 
     Inside another recording this does nothing: the outermost module writes the log.
     """
@@ -69,13 +73,17 @@ def recording(module: nn.Module) -> Iterator[None]:
         yield
         return
     table: dict[nn.Parameter, InitRecord] = {}
+    # One table for all sub-modules, so that an initializer of any of them can write to it. The
+    # list is taken now, since `init_weights` may replace sub-modules.
     members = list(module.modules())
     for member in members:
         setattr(member, _TABLE, table)
+    # The blank at the end is part of the documented log line.
     unchanged = (
         f"The value is the same before and after calling `init_weights` of {type(module).__name__} "
     )
     try:
+        # First record everything as unchanged: whatever changes later replaces its record.
         update_init_info(module, unchanged)
         yield
         _log(module, table)
@@ -95,14 +103,19 @@ def _log(module: nn.Module, table: dict[nn.Parameter, InitRecord]) -> None:
 
 @torch.no_grad()
 def _fingerprint(parameter: Tensor) -> bytes | None:
-    """Return the sum and a few of the values as bytes, in which even NaN equals itself."""
-    to_local = getattr(parameter, "to_local", None)  # a sharded parameter: this rank's part
+    """Return the sum and a sample of the values as bytes.
+
+    Bytes, because a NaN is not equal to itself as a number. A few values besides the sum, because
+    a permutation keeps the sum.
+    """
+    # Reading a sharded parameter as a whole would be a collective, which needs all ranks here.
+    to_local = getattr(parameter, "to_local", None)
     values = (to_local() if to_local else parameter).detach()
     if values.is_meta:
         return None
     values = values.reshape(-1)
     if values.is_complex():
         values = torch.view_as_real(values).reshape(-1)
-    probes = values[:: max(1, values.numel() // _PROBES)]
-    seen = torch.cat([values.sum().reshape(1).double(), probes.double()])
+    sample = values[:: max(1, values.numel() // _SAMPLES)]
+    seen = torch.cat([values.sum().reshape(1).double(), sample.double()])
     return bytes(seen.cpu().view(torch.uint8).tolist())

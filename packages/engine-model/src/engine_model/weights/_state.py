@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from engine_model._dtensor import spread_like, whole
+from engine_model._model_wrapper import is_model_wrapper
 from engine_model.weights._errors import StateDictError
 from engine_model.weights._loader import resolve_logger
 from engine_model.weights._report import LoadReport
-from engine_model.wrappers import is_model_wrapper
 
 
 def wrapper_prefixes(module: nn.Module) -> list[str]:

@@ -1,9 +1,10 @@
-"""Wrappers that spread a model over processes."""
+"""Wrappers that train a model on many processes."""
 
+from engine_model._model_wrapper import is_model_wrapper
 from engine_model.wrappers._distributed import MMDistributedDataParallel
+from engine_model.wrappers._policies import FSDP_WRAP_POLICIES
 from engine_model.wrappers._separate import MMSeparateDistributedDataParallel
-from engine_model.wrappers._sharded import FSDP_WRAP_POLICIES, MMFullyShardedDataParallel
-from engine_model.wrappers._table import is_model_wrapper
+from engine_model.wrappers._sharded import MMFullyShardedDataParallel
 
 __all__ = [
     "FSDP_WRAP_POLICIES",

@@ -1,4 +1,4 @@
-"""Data parallelism: every rank holds the model, gradients are averaged."""
+"""Data parallelism: each process holds a copy of the model, and gradients are averaged."""
 
 import inspect
 from typing import Any
@@ -15,15 +15,15 @@ from engine_model.wrappers._steps import StepsOfModel
 from engine_registry import MODEL_WRAPPERS
 
 _RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
-"""Whether this torch has the new name of ``broadcast_buffers``, and warns at the old one."""
+"""Whether this torch has the new name of ``broadcast_buffers``, and warns about the old one."""
 
 
 @MODEL_WRAPPERS.register_module()
 class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
     """A `torch.nn.parallel.DistributedDataParallel` with the steps of a `BaseModel`.
 
-    The training step forwards through the wrapper, so that gradients are averaged over the ranks;
-    validation and test go to the model directly. A process group must exist.
+    The training step calls the wrapper's forward, so gradients are averaged across the ranks.
+    Validation and test call the model directly. A process group must exist.
 
     Args:
         module: The model, on its device.
@@ -35,8 +35,14 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         RuntimeError: If there is no process group.
 
     Example:
-        >>> MMDistributedDataParallel.__bases__[0].__name__
-        'DistributedDataParallel'
+        >>> import torch
+        >>> from torch import distributed
+        >>> group = {"store": distributed.HashStore(), "rank": 0, "world_size": 1}
+        >>> distributed.init_process_group("gloo", **group)
+        >>> wrapper = MMDistributedDataParallel(nn.Linear(2, 1))
+        >>> wrapper(torch.zeros(4, 2)).shape
+        torch.Size([4, 1])
+        >>> distributed.destroy_process_group()
     """
 
     def __init__(
@@ -52,19 +58,21 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         """Train on one batch: preprocess, forward, backward, update.
 
         Args:
-            data: What the data loader yielded on this rank.
-            optim_wrapper: What updates the parameters.
+            data: The batch that the data loader of this rank yielded.
+            optim_wrapper: The wrapper that updates the parameters.
 
         Returns:
             The losses of this rank by name, and their sum as ``loss``.
         """
         with optim_wrapper.optim_context(self):
             data = self.module.data_preprocessor(data, True)
+            # Through the wrapper, not the model: its forward arms the hooks that average gradients.
             losses = run_forward(self, data, "loss")
         loss, log_vars = self.module.parse_losses(losses)
         if self.detect_anomalous_params:
             detect_anomalous_params(loss, self.module)
-        with guard_collective("backward"):  # a lost rank is named
+        # The backward pass averages gradients, so this is where a lost rank is noticed.
+        with guard_collective("backward"):
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result

@@ -1,13 +1,13 @@
-"""The process group that wrappers need."""
+"""Check for the process group that the wrappers need."""
 
 from engine_dist import is_distributed
 
 
 def require_process_group(purpose: str) -> None:
-    """Refuse to go on in a process that belongs to no group.
+    """Raise an error if this process has no process group.
 
     Args:
-        purpose: What needs the group, as the beginning of the message.
+        purpose: The subject of the message: what needs the group.
 
     Raises:
         RuntimeError: If there is no process group.

@@ -1,4 +1,4 @@
-"""Data parallelism for models whose parts are optimised separately."""
+"""Data parallelism for models whose children are optimized separately."""
 
 import logging
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from engine_dist import guard_collective
+from engine_model._model import OptimizerWrapper
 from engine_model.wrappers._distributed import MMDistributedDataParallel
 from engine_model.wrappers._steps import StepsOfModel
 from engine_registry import MODEL_WRAPPERS
@@ -18,16 +19,15 @@ logger = logging.getLogger("engine.model")
 
 @MODEL_WRAPPERS.register_module()
 class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
-    """Wraps each child of a model in an `MMDistributedDataParallel` of its own.
+    """Wrap each child of a model in an `MMDistributedDataParallel` of its own.
 
-    A GAN updates its generator without its discriminator and the other way round, which one
-    wrapper around both does not allow. Children without trainable parameters stay bare. The
-    model's own steps drive the training; its children are replaced in place. A process group must
-    exist.
+    A GAN updates its generator without its discriminator and vice versa, which one wrapper around
+    both does not allow. Children without trainable parameters are not wrapped. Training calls the
+    model's own `train_step`. The children are replaced in place. A process group must exist.
 
     Args:
         module: The model, on its device.
-        broadcast_buffers: Whether each forward pass sends the buffers of rank 0 to all.
+        broadcast_buffers: Whether each forward pass sends the buffers of rank 0 to all ranks.
         find_unused_parameters: Whether each forward pass looks for parameters without a gradient.
         **kwargs: Further arguments of `MMDistributedDataParallel`.
 
@@ -35,8 +35,14 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         module: The model.
 
     Example:
-        >>> issubclass(MMSeparateDistributedDataParallel, DistributedDataParallel)
-        True
+        >>> from torch import distributed
+        >>> group = {"store": distributed.HashStore(), "rank": 0, "world_size": 1}
+        >>> distributed.init_process_group("gloo", **group)
+        >>> model = nn.ModuleDict({"generator": nn.Linear(2, 2), "noise": nn.Identity()})
+        >>> wrapper = MMSeparateDistributedDataParallel(model)
+        >>> [type(child).__name__ for child in wrapper.module.values()]
+        ['MMDistributedDataParallel', 'Identity']
+        >>> distributed.destroy_process_group()
     """
 
     def __init__(
@@ -46,7 +52,8 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         find_unused_parameters: bool = False,
         **kwargs: Any,
     ) -> None:
-        # This is a DistributedDataParallel for those who ask for one; the children do its work.
+        # Only isinstance needs the base class: the children do its work. Its constructor is
+        # skipped, since it would make buckets for the whole model.
         super(DistributedDataParallel, self).__init__()
         own = [
             name for name, tensor in module.named_parameters(recurse=False) if tensor.requires_grad
@@ -54,12 +61,13 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         if own:
             logger.warning(
                 "parameters of %s itself are in no sub-module, so their gradients are not "
-                "averaged over the ranks: %s",
+                "averaged across the ranks: %s",
                 type(module).__name__,
                 ", ".join(own),
             )
         wrapped: dict[nn.Module, nn.Module] = {}
-        # A child that has two names is wrapped once, and stays one child.
+        # `_modules` lists a shared child under each of its names, which `children` does not: it is
+        # wrapped once, and both names get the same wrapper.
         for name, child in list(module._modules.items()):
             if child is None or not any(tensor.requires_grad for tensor in child.parameters()):
                 continue
@@ -77,23 +85,24 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         """Call the model."""
         return self.module(*args, **kwargs)
 
-    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+    def train_step(self, data: Any, optim_wrapper: OptimizerWrapper) -> dict[str, Tensor]:
         """Train on one batch as the model does.
 
         Args:
-            data: What the data loader yielded on this rank.
-            optim_wrapper: What updates the parameters, usually an ``OptimWrapperDict``.
+            data: The batch that the data loader of this rank yielded.
+            optim_wrapper: The wrapper that updates the parameters, usually an ``OptimWrapperDict``.
 
         Returns:
-            What the model's step returns.
+            The losses that the model's `train_step` returns.
         """
-        with guard_collective("train_step"):  # a lost rank is named
+        # The children average gradients inside, so this is where a lost rank is noticed.
+        with guard_collective("train_step"):
             result: dict[str, Tensor] = self.module.train_step(data, optim_wrapper)
         return result
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Keep the gradients of this rank to itself inside the context, in every child."""
+        """Skip averaging the gradients of each child inside the context."""
         with ExitStack() as stack:
             for child in self.module.children():
                 if isinstance(child, DistributedDataParallel):
@@ -106,6 +115,7 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         Args:
             mode: Whether to train.
         """
+        # The base class would read attributes that its skipped constructor sets.
         self.training = mode
         self.module.train(mode)
         return self

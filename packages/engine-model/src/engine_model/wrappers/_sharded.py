@@ -1,6 +1,6 @@
-"""A model whose parameters are spread over the ranks."""
+"""A model whose parameters are sharded across the ranks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -10,41 +10,41 @@ from engine_dist import guard_collective
 from engine_model._forward import run_forward
 from engine_model._model import OptimizerWrapper
 from engine_model.wrappers._group import require_process_group
+from engine_model.wrappers._policies import WrapPolicy
+from engine_model.wrappers._sharding import (
+    broadcast_module,
+    check_prefetch,
+    current_device,
+    device_mesh,
+    shard,
+    shard_options,
+)
 from engine_model.wrappers._steps import StepsOfModel
-from engine_registry import MODEL_WRAPPERS, Registry
+from engine_registry import MODEL_WRAPPERS
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
     from torch.distributed.fsdp import BackwardPrefetch, CPUOffload
 
-WrapPolicy = Callable[[nn.Module, bool, int], bool]
-"""Called with a module, whether the question is about its children, and the number of elements of
-its parameters that no child has taken; returns whether to go on, or to shard the module itself."""
-
-FSDP_WRAP_POLICIES = Registry(
-    "fsdp_wrap_policy", scope="engine", locations=["engine_model.wrappers._sharding"]
-)
-"""Policies that configs name as ``fsdp_auto_wrap_policy``."""
-
 
 @MODEL_WRAPPERS.register_module()
 class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
-    """Shards the parameters of a model over the ranks, and has the steps of a `BaseModel`.
+    """Shard the parameters of a model across the ranks, with the steps of a `BaseModel`.
 
     Sharding is that of `torch.distributed.fsdp.fully_shard`: parameters become sharded tensors in
     place, so build the optimizer afterwards. A process group must exist.
 
     Args:
         module: The model.
-        process_group: The ranks to shard over; by default all.
-        cpu_offload: Whether parameters, gradients and the update live in CPU memory.
+        process_group: The ranks to shard across; by default all.
+        cpu_offload: Whether parameters and gradients are kept, and updated, in CPU memory.
         fsdp_auto_wrap_policy: Which sub-modules are gathered and freed on their own: a policy, the
             name of one in ``FSDP_WRAP_POLICIES``, or a dict of ``type`` and further arguments.
-            The rest is one unit.
-        backward_prefetch: ``"BACKWARD_PRE"``, ``"BACKWARD_POST"`` or the enum of torch. It is a
-            hint from former days: `fully_shard` always gathers the next unit before it computes
-            the gradients of the present one.
-        sync_module_states: Whether rank 0 first sends its parameters and buffers to all.
+            The rest of the model is one unit.
+        backward_prefetch: ``"BACKWARD_PRE"``, ``"BACKWARD_POST"`` or the enum of torch. It is
+            checked and otherwise unused: `fully_shard` always gathers the next unit before it
+            computes the gradients of the current one.
+        sync_module_states: Whether rank 0 first sends its parameters and buffers to all ranks.
         **kwargs: Arguments of `torch.distributed.fsdp.fully_shard`. ``mp_policy`` may be a dict,
             with data types by name.
 
@@ -54,13 +54,17 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
     Raises:
         RuntimeError: If there is no process group.
         TypeError: If ``cpu_offload`` or the policy is of another type.
-        ValueError: If a name is not known.
+        ValueError: If the name of a policy is not registered, or ``backward_prefetch`` is another.
 
     Example:
-        >>> MMFullyShardedDataParallel(nn.Linear(1, 1))
-        Traceback (most recent call last):
-            ...
-        RuntimeError: sharding needs a process group; start the program with a launcher...
+        >>> import torch
+        >>> from torch import distributed
+        >>> group = {"store": distributed.HashStore(), "rank": 0, "world_size": 1}
+        >>> distributed.init_process_group("gloo", **group)
+        >>> wrapper = MMFullyShardedDataParallel(nn.Linear(2, 1))
+        >>> wrapper(torch.zeros(4, 2)).shape
+        torch.Size([4, 1])
+        >>> distributed.destroy_process_group()
     """
 
     def __init__(
@@ -76,18 +80,17 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
     ) -> None:
         super().__init__()
         require_process_group("sharding")
-        # Sharding takes most of a second to import, which only those who shard should wait for.
-        from engine_model.wrappers import _sharding
-
-        _sharding.check_prefetch(backward_prefetch)
-        mesh = kwargs.pop("mesh", None) or _sharding.mesh_of(process_group)
+        check_prefetch(backward_prefetch)
+        mesh = kwargs.pop("mesh", None) or device_mesh(process_group)
+        # Before sharding: afterwards each rank holds other elements of a parameter.
         if sync_module_states:
-            _sharding.send_from_first_rank(module, process_group)
-        options = _sharding.options_of(mesh, cpu_offload, kwargs)
-        _sharding.shard(module, fsdp_auto_wrap_policy, options)
+            broadcast_module(module, process_group)
+        shard(module, fsdp_auto_wrap_policy, shard_options(mesh, cpu_offload, kwargs))
+        # fully_shard moves parameters to the device that computes, but not by `to`, which the
+        # preprocessor follows.
         preprocessor = getattr(module, "data_preprocessor", None)
-        if isinstance(preprocessor, nn.Module):  # the data goes where the computing is
-            preprocessor.to(_sharding.present_device(mesh.device_type))
+        if isinstance(preprocessor, nn.Module):
+            preprocessor.to(current_device(mesh.device_type))
         self.module: Any = module
         self._keeps_gradients = False
 
@@ -99,8 +102,8 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
         """Train on one batch: preprocess, forward, backward, update of this rank's shards.
 
         Args:
-            data: What the data loader yielded on this rank.
-            optim_wrapper: What updates the parameters.
+            data: The batch that the data loader of this rank yielded.
+            optim_wrapper: The wrapper that updates the parameters.
 
         Returns:
             The losses of this rank by name, and their sum as ``loss``.
@@ -110,8 +113,9 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
             losses = run_forward(self.module, data, "loss")
             accumulates = self._keeps_gradients
         loss, log_vars = self.module.parse_losses(losses)
-        # Sharded gradients are exchanged by the backward pass, which runs outside of the context
-        # of the forward pass and its lower precision.
+        # The optimizer wrapper skips synchronization by entering `no_sync` around the forward pass
+        # only, which is enough for DistributedDataParallel. fully_shard decides in the backward
+        # pass, so `no_sync` is entered again for it.
         with guard_collective("backward"), self.no_sync() if accumulates else nullcontext():
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
@@ -119,9 +123,9 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Keep the gradients of this rank to itself inside the context.
+        """Skip the exchange of gradients inside the context.
 
-        They are kept unsharded until the first backward pass outside.
+        Gradients stay unsharded until the first backward pass outside the context.
         """
         self.module.set_requires_gradient_sync(False)
         self._keeps_gradients = True

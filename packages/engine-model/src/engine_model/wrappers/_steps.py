@@ -1,10 +1,10 @@
-"""The steps that every wrapper leaves to its model."""
+"""The parts of a model's interface that a wrapper forwards to its model."""
 
 from typing import Any
 
 
 class StepsOfModel:
-    """Gives a wrapper the data preprocessor, and the validation and test step, of its ``module``.
+    """Forward the data preprocessor, the validation step and the test step to ``module``.
 
     Example:
         >>> from types import SimpleNamespace
@@ -14,7 +14,7 @@ class StepsOfModel:
         2
     """
 
-    module: Any
+    module: Any  # the user's model: a `BaseModel`, or any module with these methods
 
     @property
     def data_preprocessor(self) -> Any:
@@ -24,19 +24,19 @@ class StepsOfModel:
     def val_step(self, data: Any) -> Any:
         """Return the predictions of the model for one batch of this rank.
 
-        Where the model is sharded, all ranks must call it.
+        If the model is sharded, all ranks must call this.
 
         Args:
-            data: What the data loader yielded on this rank.
+            data: The batch that the data loader of this rank yielded.
         """
         return self.module.val_step(data)
 
     def test_step(self, data: Any) -> Any:
         """Return the predictions of the model for one batch of this rank.
 
-        Where the model is sharded, all ranks must call it.
+        If the model is sharded, all ranks must call this.
 
         Args:
-            data: What the data loader yielded on this rank.
+            data: The batch that the data loader of this rank yielded.
         """
         return self.module.test_step(data)

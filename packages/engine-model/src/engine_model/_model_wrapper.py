@@ -1,10 +1,11 @@
-"""Which modules are wrappers around a model."""
+"""Recognize modules that wrap a model."""
 
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine_registry import MODEL_WRAPPERS, Registry
 
+# The wrappers of torch count like our own, which register themselves where they are defined.
 MODEL_WRAPPERS.register_module(module=DistributedDataParallel)
 MODEL_WRAPPERS.register_module(module=DataParallel)
 
@@ -13,9 +14,9 @@ def is_model_wrapper(model: nn.Module, registry: Registry = MODEL_WRAPPERS) -> b
     """Return whether ``model`` wraps another model, which is then its ``module``.
 
     Args:
-        model: The module in question.
-        registry: Where to look, along with the registries below it. A wrapper of your own counts
-            once it is registered in ``MODEL_WRAPPERS``.
+        model: The module to check.
+        registry: The registry of wrappers. Its child registries are searched too, so a wrapper of
+            your own counts once it is registered in ``MODEL_WRAPPERS``.
 
     Example:
         >>> is_model_wrapper(DataParallel(nn.Linear(1, 1))), is_model_wrapper(nn.Linear(1, 1))
