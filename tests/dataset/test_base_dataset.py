@@ -203,7 +203,7 @@ def test_subset_is_independent(numbers: type[BaseDataset], serialize_data: bool)
 
 
 @pytest.mark.parametrize("indices", ["3", 1.5, {1}], ids=["text", "float", "set"])
-def test_subset_refuses_other_indices(numbers: type[BaseDataset], indices: Any) -> None:
+def test_subset_raises_for_other_indices(numbers: type[BaseDataset], indices: Any) -> None:
     with pytest.raises(TypeError, match="integer or a sequence of integers"):
         numbers().get_subset(indices)
 
@@ -222,7 +222,7 @@ def test_dataset_bounds_are_those_of_a_list(
             dataset.get_data_info(index)
 
 
-def test_lazy_dataset_knows_only_its_metainfo(tmp_path: Path) -> None:
+def test_lazy_dataset_has_only_its_metainfo(tmp_path: Path) -> None:
     dataset = BaseDataset(str(tmp_path / "none.json"), metainfo={"classes": 2}, lazy_init=True)
     assert dataset.metainfo == {"classes": 2}
     assert "not loaded" in repr(dataset)
@@ -283,7 +283,7 @@ def test_dataset_explains_a_wrong_annotation_file(
     assert str(path) in str(caught.value)
 
 
-def test_dataset_refuses_records_that_are_no_dicts(write_annotations: Annotations) -> None:
+def test_dataset_raises_for_records_that_are_not_dicts(write_annotations: Annotations) -> None:
     class Wrong(BaseDataset):
         def parse_data_info(self, raw_data_info: dict[str, Any]) -> Any:
             return "sample"

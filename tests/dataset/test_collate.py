@@ -84,7 +84,7 @@ def test_default_collate_keeps_data_elements() -> None:
     assert all(one is other for one, other in zip(found["e"], elements, strict=True))
 
 
-def test_default_collate_refuses_none() -> None:
+def test_default_collate_raises_for_none() -> None:
     with pytest.raises(TypeError, match="NoneType"):
         default_collate([None])
 

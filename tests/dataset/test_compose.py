@@ -57,7 +57,7 @@ def test_compose_stops_at_none() -> None:
 
 @pytest.mark.usefixtures("_registered")
 @pytest.mark.parametrize("transform", [3, {"type": "dataset_test_zero"}], ids=["number", "config"])
-def test_compose_refuses_what_cannot_be_called(transform: Any) -> None:
+def test_compose_raises_for_what_is_not_callable(transform: Any) -> None:
     with pytest.raises(TypeError, match="a transform must be a callable"):
         Compose([transform])
 

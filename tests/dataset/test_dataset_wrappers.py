@@ -76,7 +76,7 @@ def test_wrapper_is_lazy(numbers: type[BaseDataset], wrap: Make) -> None:
 
 
 @Wrappers
-def test_wrapper_refuses_subsets(numbers: type[BaseDataset], wrap: Make) -> None:
+def test_wrapper_raises_for_subsets(numbers: type[BaseDataset], wrap: Make) -> None:
     dataset = wrap(numbers())
     for method in (dataset.get_subset, dataset.get_subset_):
         with pytest.raises(NotImplementedError, match="before it is wrapped"):
@@ -91,7 +91,7 @@ def test_wrapper_metainfo_is_a_copy(numbers: type[BaseDataset], wrap: Make) -> N
 
 
 @Wrappers
-def test_wrapper_refuses_what_is_no_data_set(wrap: Make) -> None:
+def test_wrapper_raises_for_what_is_not_a_dataset(wrap: Make) -> None:
     with pytest.raises(TypeError, match="should be config or `BaseDataset` instance, but got"):
         wrap([1, 2])
 
@@ -119,7 +119,7 @@ def test_concat_is_one_list_after_the_other(sizes: list[int]) -> None:
     assert list(ConcatDataset(parts)) == expected
 
 
-def test_concat_refuses_no_data_sets() -> None:
+def test_concat_raises_without_datasets() -> None:
     with pytest.raises(ValueError, match="at least one"):
         ConcatDataset([])
 
@@ -134,7 +134,7 @@ def test_concat_compares_meta_information() -> None:
         ConcatDataset([parts[0], Labelled(metainfo={"b": "x"})])
 
 
-def test_repeat_refuses_no_times(numbers: type[BaseDataset]) -> None:
+def test_repeat_raises_for_less_than_one_time(numbers: type[BaseDataset]) -> None:
     with pytest.raises(ValueError, match="at least 1, but got 0"):
         RepeatDataset(numbers(), 0)
 

@@ -41,7 +41,7 @@ def test_filter_data_without_a_result_is_named() -> None:
     ],
     ids=["above", "below", "fraction", "mask", "text"],
 )
-def test_indices_that_name_no_samples_are_refused(
+def test_invalid_indices_raise(
     serialize_data: bool, indices: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -60,7 +60,7 @@ def test_times_must_be_whole(times: Any) -> None:
         RepeatDataset(Five(), times)
 
 
-def test_concat_dataset_wants_a_list() -> None:
+def test_concat_dataset_raises_without_a_list() -> None:
     with pytest.raises(TypeError, match="list of data sets, but got Five"):
         ConcatDataset(Five())  # type: ignore[arg-type]  # wrong on purpose
 

@@ -44,7 +44,7 @@ def test_selection_shares_the_bytes() -> None:
     assert copy.deepcopy(store)._content is store._content
 
 
-def test_store_refuses_positions_outside() -> None:
+def test_store_raises_for_positions_outside() -> None:
     with pytest.raises(IndexError, match="record 3 of a store of 3"):
         RecordStore("abc")[3]
     with pytest.raises(IndexError):

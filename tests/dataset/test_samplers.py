@@ -137,6 +137,6 @@ def test_infinite_iteration_goes_on_where_the_last_stopped() -> None:
     assert len(sampler) == 4
 
 
-def test_infinite_sampler_refuses_an_empty_data_set() -> None:
+def test_infinite_sampler_raises_for_an_empty_dataset() -> None:
     with pytest.raises(ValueError, match="it is empty"):
         InfiniteSampler([])

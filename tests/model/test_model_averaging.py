@@ -188,12 +188,12 @@ def test_avg_func_of_a_subclass_is_used(base: Any, model: Any) -> None:
     assert_average(average, [torch.stack(along).amax(0) for along in zip(*path, strict=True)])
 
 
-def test_another_model_is_refused(model: Any) -> None:
+def test_update_with_another_model_raises(model: Any) -> None:
     with pytest.raises(ValueError, match="has 1 parameters, but the averaged copy has 6"):
         ExponentialMovingAverage(model).update_parameters(nn.Linear(1, 1, bias=False))
 
 
-def test_model_whose_shapes_have_changed_is_refused() -> None:
+def test_update_with_changed_shapes_raises() -> None:
     model = nn.Linear(1, 2, bias=False)
     average = ExponentialMovingAverage(model)
     average.update_parameters(model)
@@ -213,9 +213,7 @@ def test_model_whose_shapes_have_changed_is_refused() -> None:
         (MomentumAnnealingEMA, {"gamma": 0}, "gamma"),
     ],
 )
-def test_arguments_out_of_range_are_refused(
-    kind: Any, arguments: dict[str, Any], message: str
-) -> None:
+def test_arguments_out_of_range_raise(kind: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(nn.Linear(1, 1), **arguments)
 
@@ -232,7 +230,7 @@ def test_averages_are_built_by_name(name: str) -> None:
     assert type(MODELS.build({"type": name, "model": nn.Linear(1, 1)})).__name__ == name
 
 
-def test_a_model_of_another_shape_is_refused() -> None:
+def test_update_with_a_model_of_another_shape_raises() -> None:
     average = ExponentialMovingAverage(nn.Linear(3, 1))
     with pytest.raises(ValueError, match=r"weight is \(1, 1\) in the model, but \(1, 3\)"):
         average.update_parameters(nn.Linear(1, 1))

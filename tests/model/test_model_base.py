@@ -41,8 +41,8 @@ def test_base_model_takes_a_preprocessor(value: Any) -> None:
     assert given is None or value == given
 
 
-def test_base_model_refuses_a_preprocessor_of_another_type() -> None:
-    with pytest.raises(TypeError, match="a module or a dict, not 3"):
+def test_base_model_raises_for_a_preprocessor_of_another_type() -> None:
+    with pytest.raises(TypeError, match="a module or a dict, got 3"):
         Echo(data_preprocessor=3)  # type: ignore[arg-type]  # that is the point
 
 
@@ -67,8 +67,8 @@ def test_train_step_updates_and_returns_the_losses(
     assert update.contexts == [linear_model]
 
 
-def test_base_model_refuses_a_preprocessor_that_is_no_module() -> None:
-    with pytest.raises(TypeError, match=r"builds no module, but \{\}"):
+def test_base_model_raises_for_a_preprocessor_that_is_not_a_module() -> None:
+    with pytest.raises(TypeError, match=r"must build a module, got \{\}"):
         Echo(data_preprocessor={"type": dict})
 
 
@@ -89,7 +89,7 @@ def test_mappings_become_keyword_arguments() -> None:
     assert Echo().test_step({"a": 1}) == ((), {"a": 1}, "predict")
 
 
-def test_other_batches_are_refused() -> None:
+def test_other_batches_raise() -> None:
     with pytest.raises(TypeError, match=r"must return a dict, list or tuple.*Tensor"):
         Echo().val_step(torch.zeros(2))
 
@@ -139,13 +139,13 @@ def test_parse_losses_leaves_the_losses_unchanged() -> None:
 
 
 @pytest.mark.parametrize("value", [1.0, "x", [], [1.0], None], ids=repr)
-def test_parse_losses_refuses_what_is_no_tensor(value: Any) -> None:
+def test_parse_losses_raises_for_other_values(value: Any) -> None:
     with pytest.raises(TypeError, match="loss_a"):
         Echo().parse_losses({"loss_a": value})
 
 
-def test_parse_losses_refuses_to_optimise_nothing() -> None:
-    with pytest.raises(ValueError, match=r"nothing to optimise; the names are \['accuracy'\]"):
+def test_parse_losses_raises_without_a_loss() -> None:
+    with pytest.raises(ValueError, match=r"nothing to optimize, got \['accuracy'\]"):
         Echo().parse_losses({"accuracy": torch.ones(())})
 
 
@@ -186,7 +186,7 @@ def test_npu_says_that_torch_lacks_it(linear_model: Any, device: Any) -> None:
     [(torch.zeros(2), r"a tensor of shape \(2,\)"), (None, "None"), ([1], "a list")],
     ids=["tensor", "none", "list"],
 )
-def test_losses_that_are_no_dict_are_refused(returned: Any, described: str) -> None:
+def test_losses_that_are_not_a_dict_raise(returned: Any, described: str) -> None:
     with pytest.raises(TypeError, match=f"forward of Echo must return a dict.*{described}$"):
         Echo().parse_losses(returned)
 

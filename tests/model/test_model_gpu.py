@@ -55,7 +55,7 @@ def test_data_goes_where_the_model_goes(linear_model: Any) -> None:
     assert not model.cpu().data_preprocessor([first])[0]["a"].is_cuda
 
 
-def test_images_are_normalised_on_the_device() -> None:
+def test_images_are_normalized_on_the_device() -> None:
     images = [torch.randint(0, 256, (3, 5, 4), dtype=torch.uint8).pin_memory() for _ in range(2)]
     make: Any = partial(ImgDataPreprocessor, [1, 2, 3], [4, 5, 6], 8, non_blocking=True)
     batch = make().cuda()({"inputs": images})["inputs"]

@@ -86,7 +86,7 @@ def test_functions_skip_what_a_module_lacks(case: tuple[Any, dict[str, Any], Dra
 
 
 @pytest.mark.parametrize("function", [xavier_init, kaiming_init])
-def test_unknown_distributions_raise(function: Callable[..., None]) -> None:
+def test_unknown_distribution_raises(function: Callable[..., None]) -> None:
     with pytest.raises(ValueError, match="'normal', got 'cauchy'"):
         function(nn.Linear(1, 1), distribution="cauchy")
 
@@ -96,7 +96,7 @@ def test_bias_for_a_prior_probability() -> None:
 
 
 @pytest.mark.parametrize("prior", [0, 1, -0.1])
-def test_probabilities_out_of_range_raise(prior: float) -> None:
+def test_probability_out_of_range_raises(prior: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         bias_init_with_prob(prior)
 

@@ -81,7 +81,7 @@ def test_override_shows_only_where_values_changed(init_log: Log) -> None:
     }
 
 
-def test_log_names_user_defined_initialisation(init_log: Log) -> None:
+def test_log_names_user_defined_initialization(init_log: Log) -> None:
     net = Net(constant(2))
     net.custom = Custom()
     net.init_weights()
@@ -148,7 +148,7 @@ def test_record_exists_only_while_init_weights_runs() -> None:
     assert not any(hasattr(module, "_params_init_info") for module in net.modules())
 
 
-def test_record_is_removed_when_an_initialisation_fails() -> None:
+def test_record_is_removed_when_an_initialization_fails() -> None:
     class Failing(nn.Module):
         def init_weights(self) -> None:
             raise RuntimeError("no")
@@ -161,12 +161,12 @@ def test_record_is_removed_when_an_initialisation_fails() -> None:
     assert not net.is_init
 
 
-def test_update_init_info_outside_init_weights_is_refused() -> None:
+def test_update_init_info_outside_init_weights_raises() -> None:
     with pytest.raises(AttributeError, match="exists only while"):
         update_init_info(nn.Linear(1, 1), "by hand")
 
 
-def test_parameters_without_values_are_initialised_on_meta(init_log: Log) -> None:
+def test_parameters_without_values_are_initialized_on_meta(init_log: Log) -> None:
     with torch.device("meta"):
         net = Net(constant(2))
     net.init_weights()

@@ -81,7 +81,7 @@ MEAN, STD = [123.0, 116.0, 103.0], [58.0, 57.0, 56.0]
     "sizes", [[(3, 4, 5), (3, 4, 5)], [(3, 4, 5), (3, 6, 2)]], ids=["equal", "unequal"]
 )
 @pytest.mark.parametrize("turn", [{}, {"bgr_to_rgb": True}, {"rgb_to_bgr": True}], ids=str)
-def test_images_are_turned_then_normalised_then_padded(
+def test_images_are_converted_then_normalized_then_padded(
     sizes: list[tuple[int, ...]], turn: dict[str, bool]
 ) -> None:
     images = images_of(*sizes)
@@ -160,7 +160,7 @@ def test_the_batch_of_the_caller_is_not_changed() -> None:
     ],
     ids=str,
 )
-def test_contradicting_arguments_are_refused(arguments: dict[str, Any]) -> None:
+def test_contradicting_arguments_raise(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"bgr_to_rgb|mean"):
         ImgDataPreprocessor(**arguments)
 
@@ -168,20 +168,18 @@ def test_contradicting_arguments_are_refused(arguments: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        ({"img": 1}, TypeError, "its keys are img"),
-        (torch.zeros(1, 3, 2, 2), TypeError, "not Tensor"),
-        ({"inputs": "x"}, TypeError, "not str"),
+        ({"img": 1}, TypeError, "must have the key 'inputs', got img"),
+        (torch.zeros(1, 3, 2, 2), TypeError, "got Tensor"),
+        ({"inputs": "x"}, TypeError, "got str"),
         ({"inputs": torch.zeros(3, 2, 2)}, ValueError, "N, C, H, W"),
         ({"inputs": [torch.zeros(2, 2)]}, ValueError, "C, H, W"),
-        ({"inputs": ["x"]}, ValueError, "not str"),
+        ({"inputs": ["x"]}, ValueError, "got str"),
         ({"inputs": []}, ValueError, "empty"),
-        ({"inputs": [torch.zeros(2, 2, 2)]}, ValueError, "2 channels"),
+        ({"inputs": [torch.zeros(2, 2, 2)]}, ValueError, r"channel of the images \(2\), got 3"),
     ],
     ids=["no inputs", "tensor", "string", "no batch", "no image", "strings", "none", "channels"],
 )
-def test_batches_that_are_no_images_are_refused(
-    data: Any, error: type[Exception], message: str
-) -> None:
+def test_batches_without_images_raise(data: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ImgDataPreprocessor(MEAN, STD)(data)
 
@@ -218,15 +216,15 @@ def test_stack_batch_promotes_types_and_passes_gradients() -> None:
 @pytest.mark.parametrize(
     ("tensors", "error", "message"),
     [
-        (torch.zeros(2), TypeError, "not Tensor"),
+        (torch.zeros(2), TypeError, "got Tensor"),
         ([], ValueError, "empty"),
-        ([torch.zeros(1, 2), 3], TypeError, "holds a int"),
+        ([torch.zeros(1, 2), 3], TypeError, "tensors only, got a int"),
         ([torch.zeros(1, 2), torch.zeros(2, 2)], ValueError, r"\(1, 2\), \(2, 2\)"),
-        ([torch.zeros(1, 2), torch.zeros(1, 2, 2)], ValueError, "as many dimensions"),
+        ([torch.zeros(1, 2), torch.zeros(1, 2, 2)], ValueError, "equally many dimensions"),
     ],
     ids=["no list", "empty", "number", "channels", "dimensions"],
 )
-def test_stack_batch_refuses_what_is_no_batch(
+def test_stack_batch_raises_for_what_is_not_a_batch(
     tensors: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -237,18 +235,18 @@ def test_stack_batch_refuses_what_is_no_batch(
     ("mean", "std", "error", "message"),
     [
         ([1.0], [0.0], ValueError, "std must be positive"),
-        (1.0, [1.0], TypeError, "mean must be a list .* not 1.0"),
+        (1.0, [1.0], TypeError, "mean must be a list .* got 1.0"),
     ],
     ids=["zero", "number"],
 )
-def test_statistics_that_cannot_normalise_are_refused(
+def test_invalid_statistics_raise(
     mean: Any, std: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         ImgDataPreprocessor(mean, std)
 
 
-def test_samples_with_other_keys_are_refused() -> None:
+def test_samples_with_other_keys_raise() -> None:
     image = torch.zeros(3, 2, 2)
     with pytest.raises(ValueError, match="one has inputs, label, another inputs"):
         ImgDataPreprocessor()([{"inputs": image, "label": 1}, {"inputs": image}])

@@ -103,18 +103,18 @@ def test_weights_under_the_longer_names_load_as_well(scorer: Scorer) -> None:
     assert scorer.linear.weight.item() == 0
 
 
-def test_forward_is_refused(scorer: Scorer) -> None:
+def test_forward_raises(scorer: Scorer) -> None:
     with pytest.raises(NotImplementedError, match="test_step"):
         Merging(scorer)(torch.zeros(1))
 
 
 @pytest.mark.parametrize("module", [3, None], ids=repr)
-def test_a_module_of_another_type_is_refused(module: Any) -> None:
+def test_a_module_of_another_type_raises(module: Any) -> None:
     with pytest.raises(TypeError, match="a model or a dict"):
         Merging(module)
 
 
-def test_a_module_without_test_step_is_refused() -> None:
+def test_a_module_without_test_step_raises() -> None:
     with pytest.raises(TypeError, match="Linear lacks"):
         Merging(nn.Linear(1, 1))
 
@@ -127,20 +127,20 @@ def test_merge_preds_must_be_implemented(scorer: Scorer) -> None:
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (torch.zeros(2), TypeError, "not a Tensor"),
+        (torch.zeros(2), TypeError, "got Tensor"),
         ({"inputs": INPUTS, "data_samples": SAMPLES[:1]}, ValueError, r"\[2, 1\]"),
         ({"inputs": [], "data_samples": []}, ValueError, "at least one"),
     ],
     ids=["tensor", "unequal", "none"],
 )
-def test_batches_without_views_are_refused(
+def test_batches_without_views_raise(
     scorer: Scorer, data: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         Merging(scorer).test_step(data)
 
 
-def test_views_that_give_different_counts_are_refused(scorer: Scorer) -> None:
+def test_views_that_give_different_counts_raise(scorer: Scorer) -> None:
     data = {"inputs": [tensors(1, 2), tensors(1)], "data_samples": [("a", "b"), ("c",)]}
     with pytest.raises(ValueError, match=r"\[2, 1\]"):
         Merging(scorer).test_step(data)

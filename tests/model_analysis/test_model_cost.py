@@ -241,7 +241,7 @@ def test_complexity_info_leaves_out_what_is_not_wanted() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"input_shape": (1,), "inputs": torch.zeros(1)}], ids=len)
-def test_complexity_info_wants_one_form_of_input(given: dict[str, Any]) -> None:
+def test_complexity_info_raises_without_exactly_one_form_of_input(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="either input_shape or inputs"):
         get_model_complexity_info(Net(), **given)
 

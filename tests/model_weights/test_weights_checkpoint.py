@@ -211,7 +211,7 @@ def test_loader_downloads_once_and_keeps_addresses_apart(
     assert len(requests) == 2
 
 
-def test_loader_tells_unknown_published_names(schemes: type[CheckpointLoader]) -> None:
+def test_loader_raises_for_unknown_published_names(schemes: type[CheckpointLoader]) -> None:
     assert get_external_models() == {}
     assert get_mmcls_models() == {}
     for address in ("open-mmlab://resnet50", "mmcls://resnet50"):
@@ -278,7 +278,7 @@ def test_save_checkpoint_in_safetensors_round_trips(tmp_path: Path) -> None:
     assert loaded["meta"] == {"epoch": "2", "name": "m"}
 
 
-def test_save_checkpoint_in_safetensors_refuses_what_would_be_lost(tmp_path: Path) -> None:
+def test_save_checkpoint_in_safetensors_raises_for_what_would_be_lost(tmp_path: Path) -> None:
     pytest.importorskip("safetensors")
     weights = nn.Linear(1, 1).state_dict()
     path = tmp_path / "model.safetensors"

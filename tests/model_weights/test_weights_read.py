@@ -139,7 +139,7 @@ def test_read_of_names_in_torch_imports_nothing(saved: Save) -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=600)
 
 
-def test_read_of_pickle_that_changes_a_function_is_refused(saved: Save) -> None:
+def test_read_of_pickle_that_changes_a_function_raises(saved: Save) -> None:
     rebuild = torch._utils._rebuild_tensor_v2
     defaults = rebuild.__defaults__
     body = b"ctorch._utils\n_rebuild_tensor_v2\n(N}S'__defaults__'\n(I1\ntstb."
@@ -201,7 +201,7 @@ def test_read_gives_numpy_scalars_as_numbers(saved: Save, foreign: type[Any]) ->
     assert checkpoint["values"] == {"f8": 0.125, "f4": 2.5, "i8": -7, "b": True}
 
 
-def test_read_runs_the_file_only_when_told(saved: Save, spy: type[Any], tmp_path: Path) -> None:
+def test_read_runs_the_file_only_on_request(saved: Save, spy: type[Any], tmp_path: Path) -> None:
     marker = tmp_path / "ran"
 
     read_checkpoint(saved({"x": spy(marker)}), weights_only=False)
@@ -235,7 +235,7 @@ def test_read_of_safetensors_gives_weights_and_meta(tmp_path: Path) -> None:
     assert checkpoint["meta"] == {"epoch": "3"}
 
 
-def test_read_of_safetensors_puts_tensors_where_told(tmp_path: Path) -> None:
+def test_read_of_safetensors_follows_map_location(tmp_path: Path) -> None:
     safetensors = pytest.importorskip("safetensors.torch")
     path = tmp_path / "model.safetensors"
     safetensors.save_file({"weight": torch.arange(4.0)}, path)

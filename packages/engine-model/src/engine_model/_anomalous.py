@@ -1,4 +1,4 @@
-"""Finding the parameters that a loss does not depend on."""
+"""Find the parameters that a loss does not depend on."""
 
 import logging
 from collections import deque
@@ -11,17 +11,18 @@ logger = logging.getLogger("engine.model")
 def detect_anomalous_params(loss: Tensor, model: nn.Module) -> None:
     """Log each trainable parameter of ``model`` that ``loss`` does not depend on, as an error.
 
-    Such a parameter was not used in the forward pass, or what it gave did not reach the loss. It
-    gets no gradient, on which `torch.nn.parallel.DistributedDataParallel` fails.
+    Such a parameter gets no gradient: the forward pass did not use it, or its output did not reach
+    the loss. `torch.nn.parallel.DistributedDataParallel` fails on such parameters.
 
     Args:
-        loss: The loss, before it goes backward.
-        model: The model that gave it.
+        loss: The loss, before its backward pass.
+        model: The model that computed the loss.
 
     Example:
         >>> model = nn.ModuleDict({"used": nn.Linear(1, 1), "idle": nn.Linear(1, 1)})
         >>> detect_anomalous_params(model["used"](model["used"].bias).sum(), model)
     """
+    # By identity, since == of tensors compares their elements.
     reached = _leaves(loss)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in reached:
@@ -34,14 +35,15 @@ def detect_anomalous_params(loss: Tensor, model: nn.Module) -> None:
 
 def _leaves(loss: Tensor) -> set[int]:
     """Return the identities of the leaf tensors in the graph of ``loss``."""
-    found = {id(loss)}  # a loss may itself be a parameter
+    found = {id(loss)}  # a loss that is a parameter itself has no graph
     nodes = deque([loss.grad_fn])
     seen = set(nodes)
     while nodes:
         node = nodes.popleft()
-        if node is None:
+        if node is None:  # the place of an input that needs no gradient
             continue
-        variable = getattr(node, "variable", None)  # only an AccumulateGrad node has one
+        # Only the node that accumulates into a leaf has this attribute.
+        variable = getattr(node, "variable", None)
         if variable is not None:
             found.add(id(variable))
         for following, _ in node.next_functions:

@@ -1,4 +1,4 @@
-"""One batch from tensors of different sizes."""
+"""Stack tensors of different sizes to one batch."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -12,19 +12,19 @@ def stack_batch(
 ) -> Tensor:
     """Stack tensors ``(C, ...)`` to one batch ``(N, C, ...)``, padded at the end of each dimension.
 
-    Each dimension but the first gets the greatest size among the tensors, rounded up to a multiple
+    Each dimension but the first gets the largest size among the tensors, rounded up to a multiple
     of ``pad_size_divisor``. The first dimension, the channels, is not padded.
 
     Args:
-        tensor_list: At least one tensor; all with as many dimensions and channels.
-        pad_size_divisor: What the padded sizes are to be multiples of; below 2, nothing is rounded.
+        tensor_list: At least one tensor, all with the same numbers of dimensions and channels.
+        pad_size_divisor: The padded sizes are multiples of this; below 2, they are not rounded.
         pad_value: The value of the padding.
 
     Returns:
         A new tensor, of the type to which the tensors promote.
 
     Raises:
-        TypeError: If ``tensor_list`` is no list or tuple of tensors.
+        TypeError: If ``tensor_list`` is not a list or tuple of tensors.
         ValueError: If it is empty, or the tensors differ in channels or number of dimensions.
 
     Example:
@@ -34,7 +34,7 @@ def stack_batch(
     tensors = _checked(tensor_list)
     sizes = [tuple(tensor.shape[1:]) for tensor in tensors]
     padded = [_round_up(max(along), pad_size_divisor) for along in zip(*sizes, strict=True)]
-    if all(size == tuple(padded) for size in sizes):
+    if all(size == tuple(padded) for size in sizes):  # one kernel instead of one per tensor
         return torch.stack(tensors)
     batch = tensors[0].new_full(
         (len(tensors), tensors[0].shape[0], *padded),
@@ -50,6 +50,7 @@ def stack_batch(
 
 
 def _round_up(size: int, divisor: int) -> int:
+    # The floor division of a negative number rounds up.
     return size if divisor < 2 else -(-size // divisor) * divisor
 
 
@@ -57,20 +58,20 @@ def _checked(tensors: object) -> list[Tensor]:
     """Return the tensors as a list.
 
     Raises:
-        TypeError: If they are no list or tuple of tensors.
-        ValueError: If they cannot make one batch.
+        TypeError: If they are not a list or tuple of tensors.
+        ValueError: If they do not fit into one batch.
     """
     if not isinstance(tensors, list | tuple):
-        raise TypeError(f"expected a list of tensors to stack, not {type(tensors).__name__}")
+        raise TypeError(f"tensor_list must be a list of tensors, got {type(tensors).__name__}")
     if not tensors:
-        raise ValueError("there are no tensors to stack: the batch is empty")
+        raise ValueError("tensor_list must hold at least one tensor, got an empty batch")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"expected a list of tensors, but it holds a {type(tensor).__name__}")
+            raise TypeError(f"tensor_list must hold tensors only, got a {type(tensor).__name__}")
     kinds = {(tensor.dim(), *tensor.shape[:1]) for tensor in tensors}
     if len(kinds) > 1:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
         raise ValueError(
-            f"tensors of one batch need as many dimensions and channels; the shapes are {shapes}"
+            f"tensors of one batch must have equally many dimensions and channels, got {shapes}"
         )
     return list(tensors)

@@ -1,4 +1,4 @@
-"""Calling a model with the parts of a batch as arguments."""
+"""Call a model with the parts of a batch as arguments."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,21 +7,22 @@ from torch import nn
 
 
 def run_forward(model: nn.Module, data: Any, mode: str) -> Any:
-    """Call ``model`` with the entries of a dict as keywords, or the items of a list as positions.
+    """Call ``model`` with a dict as keyword arguments, or a list as positional arguments.
 
     Args:
-        model: What to call.
-        data: The batch from the data preprocessor.
-        mode: Passed on as ``mode``.
+        model: The model or its wrapper.
+        data: The batch that the data preprocessor returned.
+        mode: The argument ``mode`` of the call.
 
     Raises:
-        TypeError: If ``data`` is no dict, list or tuple.
+        TypeError: If ``data`` is not a dict, list or tuple.
     """
+    # A check for dict takes a fraction of the time of one for Mapping, and most batches are dicts.
     if isinstance(data, dict | Mapping):
         return model(**data, mode=mode)
     if isinstance(data, list | tuple):
         return model(*data, mode=mode)
     raise TypeError(
         f"the data preprocessor must return a dict, list or tuple, whose parts become the "
-        f"arguments of forward; it returned a {type(data).__name__}"
+        f"arguments of forward, got {type(data).__name__}"
     )

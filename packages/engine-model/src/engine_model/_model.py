@@ -1,4 +1,4 @@
-"""The base class of models that a training loop can drive."""
+"""The base class of models, with the steps of training, validation and test."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,25 +16,26 @@ from engine_registry import MODELS
 
 
 class OptimizerWrapper(Protocol):
-    """What `BaseModel.train_step` needs of whatever updates the parameters."""
+    """The interface of an optimizer wrapper that `BaseModel.train_step` uses."""
 
     def optim_context(self, model: nn.Module, /) -> AbstractContextManager[Any]:
-        """Return the context for the forward pass: precision, gradient synchronisation."""
+        """Return the context for the forward pass: precision, gradient synchronization."""
 
     def update_params(self, loss: Tensor, /) -> None:
-        """Go backward from ``loss`` and update the parameters."""
+        """Run the backward pass from ``loss`` and update the parameters."""
 
 
 def _with_any_signature(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``method`` as one that subclasses may override with parameters of their own."""
+    """Return ``method``, typed so that subclasses may override it with other parameters."""
+    # mypy compares the signature of an override only with a method whose signature it can see.
     return method
 
 
 class BaseModel(BaseModule, metaclass=ABCMeta):
-    """A model that brings the steps of training, validation and testing.
+    """A model with the steps of training, validation and test.
 
     A subclass implements `forward`; everything else has a default. The data preprocessor is a
-    sub-module: it moves along with the model, and data goes where the model is.
+    sub-module: it follows the model to its device, and moves the data there.
 
     Args:
         data_preprocessor: A module, or a config of one in ``MODELS``, called with
@@ -71,25 +72,26 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
         """Return losses, predictions or features.
 
-        A batch that is a dict arrives as keyword arguments, a list or tuple as positional ones;
-        the parameters are the subclass's to name, except ``mode``.
+        A batch that is a dict becomes keyword arguments, a list or tuple positional arguments. A
+        subclass may name its parameters freely, except ``mode``.
 
         Args:
             inputs: The inputs of the batch.
-            data_samples: What else the batch holds.
-            mode: ``"loss"`` for a dict of losses, ``"predict"`` for what the evaluator takes,
-                ``"tensor"`` for bare outputs.
+            data_samples: Annotations and other data of the batch.
+            mode: ``"loss"`` to return a dict of losses, ``"predict"`` to return predictions for the
+                evaluator, ``"tensor"`` to return plain outputs.
         """
 
     def train_step(self, data: Any, optim_wrapper: OptimizerWrapper) -> dict[str, Tensor]:
         """Train on one batch: preprocess, forward, backward, update.
 
         Args:
-            data: What the data loader yielded.
-            optim_wrapper: What updates the parameters.
+            data: The batch that the data loader yielded.
+            optim_wrapper: The wrapper that updates the parameters.
 
         Returns:
-            The losses by name, and their sum as ``loss``; tensors, not yet read from the device.
+            The losses by name, and their sum as ``loss``. They are tensors: reading a number would
+            wait for the device.
         """
         with optim_wrapper.optim_context(self):
             data = self.data_preprocessor(data, True)
@@ -102,16 +104,16 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
         """Return the predictions for one batch.
 
         Args:
-            data: What the data loader yielded.
+            data: The batch that the data loader yielded.
         """
         data = self.data_preprocessor(data, False)
         return run_forward(self, data, "predict")
 
     def test_step(self, data: Any) -> Any:
-        """Return the predictions for one batch; by default those of the validation.
+        """Return the predictions for one batch, by default as in validation.
 
         Args:
-            data: What the data loader yielded.
+            data: The batch that the data loader yielded.
         """
         data = self.data_preprocessor(data, False)
         return run_forward(self, data, "predict")
@@ -119,40 +121,41 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
     def parse_losses(
         self, losses: Mapping[str, Tensor | Sequence[Tensor]]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss to go backward from, and what to log.
+        """Return the loss for the backward pass, and all values to log.
 
-        A tensor counts as its mean, a list of tensors as the sum of their means. Every entry
-        whose name holds ``loss`` is part of the loss; the others are only logged.
+        A tensor counts as its mean, a list of tensors as the sum of their means. Each entry whose
+        name contains ``loss`` is added to the loss; the others are only logged.
 
         Args:
-            losses: What `forward` returned in the mode ``"loss"``.
+            losses: The dict that `forward` returned in the mode ``"loss"``.
 
         Returns:
             The sum of the losses, and a dict of all entries in order, with the sum as ``loss``.
 
         Raises:
-            TypeError: If ``losses`` is no dict, or a value neither a tensor nor a list of tensors.
-            ValueError: If no name holds ``loss``.
+            TypeError: If ``losses`` is not a dict, or a value neither a tensor nor a list of
+                tensors.
+            ValueError: If no name contains ``loss``.
         """
         if not isinstance(losses, Mapping):
             raise TypeError(
                 f"forward of {type(self).__name__} must return a dict of losses in the mode "
-                f"'loss', such as {{'loss': …}}; it returned {_described(losses)}"
+                f"'loss', such as {{'loss': …}}, got {_described(losses)}"
             )
         log_vars: dict[str, Tensor] = {}
         total: Tensor | None = None
         for name, value in losses.items():
             if not isinstance(value, Tensor):
                 value = _sum_of_means(name, value)
-            elif value.ndim:
+            elif value.ndim:  # a scalar is its own mean; skipping it saves a kernel
                 value = _mean(value)
             log_vars[name] = value
             if "loss" in name:
                 total = value if total is None else total + value
         if total is None:
             raise ValueError(
-                f"no entry of the losses holds 'loss' in its name, so there is nothing to "
-                f"optimise; the names are {list(losses)}"
+                f"the name of at least one loss must contain 'loss', or there is nothing to "
+                f"optimize, got {list(losses)}"
             )
         log_vars["loss"] = total
         return total, log_vars
@@ -163,7 +166,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
 
 
 def build_data_preprocessor(value: Mapping[str, Any] | nn.Module | None) -> nn.Module:
-    """Return a data preprocessor from a module, its config, or nothing.
+    """Return a data preprocessor from a module, its config, or ``None``.
 
     Raises:
         TypeError: If ``value`` is something else.
@@ -173,24 +176,24 @@ def build_data_preprocessor(value: Mapping[str, Any] | nn.Module | None) -> nn.M
     if isinstance(value, nn.Module):
         return value
     if not isinstance(value, Mapping):
-        raise TypeError(f"data_preprocessor must be a module or a dict, not {value!r}")
+        raise TypeError(f"data_preprocessor must be a module or a dict, got {value!r}")
     built = MODELS.build(dict(value))
     if not isinstance(built, nn.Module):
-        raise TypeError(f"data_preprocessor {value!r} builds no module, but {built!r}")
+        raise TypeError(f"data_preprocessor {value!r} must build a module, got {built!r}")
     return built
 
 
 def _sum_of_means(name: str, value: object) -> Tensor:
     if not isinstance(value, list | tuple) or not value:
-        raise TypeError(f"{name!r} must be a tensor or a list of tensors, not {value!r}")
+        raise TypeError(f"{name!r} must be a tensor or a list of tensors, got {value!r}")
     for item in value:
         if not isinstance(item, Tensor):
-            raise TypeError(f"{name!r} is a list that holds {item!r}, which is no tensor")
+            raise TypeError(f"{name!r} must be a list of tensors, got {item!r} in it")
     return torch.stack([_mean(item) for item in value]).sum()
 
 
 def _mean(value: Tensor) -> Tensor:
-    """Return the mean, of counts and truth values too, which torch gives none of."""
+    """Return the mean, also of integers and booleans, for which torch raises an error."""
     if value.is_floating_point() or value.is_complex():
         return value.mean()
     return value.float().mean()

@@ -1,7 +1,8 @@
-"""Modules that know how to initialise themselves."""
+"""Modules that a config can initialize."""
 
 import copy
 import logging
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,11 +15,10 @@ logger = logging.getLogger("engine.model")
 
 
 class BaseModule(nn.Module):
-    """A `torch.nn.Module` that a config can initialise.
+    """A `torch.nn.Module` that a config can initialize.
 
-    `init_weights` goes in this order, so that what comes later overwrites what came earlier:
-    the initializers of ``init_cfg``, the `init_weights` of the sub-modules, and last the
-    ``Pretrained`` entries of ``init_cfg``.
+    `init_weights` runs the initializers of ``init_cfg``, then the `init_weights` of the
+    sub-modules, then the ``Pretrained`` entries of ``init_cfg``. Later ones overwrite earlier ones.
 
     Args:
         init_cfg: One or more configs of initializers; see `initialize`.
@@ -48,10 +48,10 @@ class BaseModule(nn.Module):
         return self._is_init
 
     def init_weights(self) -> None:
-        """Initialise the parameters in place, and log for each what set it.
+        """Initialize the parameters in place, and log which initializer set each of them.
 
-        Sub-modules with an `init_weights` of their own, be they a `BaseModule` or not, are called
-        in order, also those inside plain containers. A second call changes nothing and warns.
+        The `init_weights` of each sub-module that has one is called in order, also inside plain
+        containers, and whether or not it is a `BaseModule`. A second call does nothing and warns.
         While it runs, every sub-module has the table ``_params_init_info``.
         """
         if self._is_init:
@@ -77,34 +77,42 @@ class BaseModule(nn.Module):
 
 
 class Sequential(BaseModule, nn.Sequential):
-    """A `torch.nn.Sequential` with an ``init_cfg`` of its own.
+    """A `torch.nn.Sequential` with its own ``init_cfg``.
 
     Args:
         *args: The modules, or one ordered dict of them.
         init_cfg: One or more configs of initializers; see `initialize`.
 
     Example:
-        >>> layers = Sequential(nn.Linear(1, 1), init_cfg=dict(type="Normal", layer="Linear"))
+        >>> layers = Sequential(
+        ...     nn.Linear(1, 1), init_cfg=dict(type="Constant", layer="Linear", val=2)
+        ... )
         >>> layers.init_weights()
-        >>> layers.is_init
-        True
+        >>> layers[0].weight.item()
+        2.0
     """
 
-    def __init__(self, *args: Any, init_cfg: InitConfig | None = None) -> None:
+    def __init__(
+        self, *args: nn.Module | OrderedDict[str, nn.Module], init_cfg: InitConfig | None = None
+    ) -> None:
         BaseModule.__init__(self, init_cfg)
-        nn.Sequential.__init__(self, *args)
+        nn.Sequential.__init__(self, *args)  # type: ignore[arg-type]  # one of its two overloads
 
 
 class ModuleList(BaseModule, nn.ModuleList):
-    """A `torch.nn.ModuleList` with an ``init_cfg`` of its own.
+    """A `torch.nn.ModuleList` with its own ``init_cfg``.
 
     Args:
         modules: The modules.
         init_cfg: One or more configs of initializers; see `initialize`.
 
     Example:
-        >>> len(ModuleList([nn.Linear(1, 1), nn.ReLU()]))
-        2
+        >>> layers = ModuleList(
+        ...     [nn.Linear(1, 1)], init_cfg=dict(type="Constant", layer="Linear", val=2)
+        ... )
+        >>> layers.init_weights()
+        >>> layers[0].weight.item()
+        2.0
     """
 
     def __init__(
@@ -115,15 +123,19 @@ class ModuleList(BaseModule, nn.ModuleList):
 
 
 class ModuleDict(BaseModule, nn.ModuleDict):
-    """A `torch.nn.ModuleDict` with an ``init_cfg`` of its own.
+    """A `torch.nn.ModuleDict` with its own ``init_cfg``.
 
     Args:
         modules: A mapping of names to modules, or pairs of them.
         init_cfg: One or more configs of initializers; see `initialize`.
 
     Example:
-        >>> list(ModuleDict({"head": nn.Linear(1, 1)}))
-        ['head']
+        >>> layers = ModuleDict(
+        ...     {"head": nn.Linear(1, 1)}, init_cfg=dict(type="Constant", layer="Linear", val=2)
+        ... )
+        >>> layers.init_weights()
+        >>> layers["head"].weight.item()
+        2.0
     """
 
     def __init__(
@@ -132,12 +144,12 @@ class ModuleDict(BaseModule, nn.ModuleDict):
         init_cfg: InitConfig | None = None,
     ) -> None:
         BaseModule.__init__(self, init_cfg)
-        # torch takes pairs as well as mappings; its stub knows only mappings.
+        # torch accepts pairs as well as mappings; its stub lists only mappings.
         nn.ModuleDict.__init__(self, modules)  # type: ignore[arg-type]
 
 
 def _initializable(module: nn.Module) -> Iterator[Any]:
-    """Yield the nearest sub-modules that have an `init_weights`."""
+    """Yield the nearest sub-modules that have an `init_weights`; theirs calls those below."""
     for child in module.children():
         if callable(getattr(child, "init_weights", None)):
             yield child

@@ -1,4 +1,4 @@
-"""Batch normalisation over one process, or over all of them."""
+"""Batch normalization over one process, or over all processes."""
 
 import importlib
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class BatchNormXd(_BatchNorm):
-    """A batch normalisation that takes inputs ``(N, C, ...)`` of any number of dimensions.
+    """Batch normalization of inputs ``(N, C, ...)`` of any number of dimensions.
 
-    A synchronised layer does not know whether it was made from a 1d, 2d or 3d layer; this one
-    stands for all of them.
+    A synchronized layer does not record whether it was made from a 1d, 2d or 3d layer, so it is
+    replaced by this class.
 
     Example:
         >>> import torch
@@ -21,11 +21,11 @@ class BatchNormXd(_BatchNorm):
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
-            raise ValueError(f"expected an input (N, C, ...), not {tuple(input.shape)}")
+            raise ValueError(f"the input must be (N, C, ...), got {tuple(input.shape)}")
 
 
 def revert_sync_batchnorm(module: nn.Module) -> nn.Module:
-    """Replace each synchronised batch normalisation by one that needs no process group.
+    """Replace each synchronized batch normalization by one that needs no process group.
 
     Parameters and buffers are the same objects as before.
 
@@ -36,15 +36,17 @@ def revert_sync_batchnorm(module: nn.Module) -> nn.Module:
         ``module``, or the new layer if it is itself such a layer.
 
     Example:
-        >>> type(revert_sync_batchnorm(nn.SyncBatchNorm(2))).__name__
-        'BatchNormXd'
+        >>> import torch
+        >>> layer = revert_sync_batchnorm(nn.SyncBatchNorm(2))
+        >>> layer(torch.ones(3, 2)).tolist()
+        [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     """
-    synchronised: tuple[type[nn.Module], ...] = (nn.SyncBatchNorm, *_mmcv_layers())
-    return _replace(module, lambda layer: isinstance(layer, synchronised), BatchNormXd)
+    synchronized: tuple[type[nn.Module], ...] = (nn.SyncBatchNorm, *_mmcv_layers())
+    return _replace(module, lambda layer: isinstance(layer, synchronized), BatchNormXd)
 
 
 def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> nn.Module:
-    """Replace each batch normalisation by one that takes its statistics over all processes.
+    """Replace each batch normalization by one whose statistics cover all processes.
 
     Parameters and buffers are the same objects as before, so an optimizer that holds them stays
     valid.
@@ -54,7 +56,7 @@ def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> 
         implementation: ``"torch"`` for `torch.nn.SyncBatchNorm`, ``"mmcv"`` for the layer of mmcv.
 
     Returns:
-        ``module``, or the new layer if it is itself a batch normalisation.
+        ``module``, or the new layer if it is itself a batch normalization.
 
     Raises:
         ValueError: If ``implementation`` is neither of the two.
@@ -66,7 +68,7 @@ def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> 
         ['SyncBatchNorm', 'ReLU']
     """
     if implementation not in ("torch", "mmcv"):
-        raise ValueError(f"implementation must be 'torch' or 'mmcv', not {implementation!r}")
+        raise ValueError(f"implementation must be 'torch' or 'mmcv', got {implementation!r}")
     target: type[nn.Module] = nn.SyncBatchNorm
     if implementation == "mmcv":
         layers = _mmcv_layers()
@@ -84,7 +86,7 @@ def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> 
 
 
 def _mmcv_layers() -> tuple[type[nn.Module], ...]:
-    """Return the synchronised layer of mmcv if it is there."""
+    """Return the synchronized layer of mmcv, if mmcv is installed."""
     try:
         layers = importlib.import_module("mmcv.ops")
     except ImportError:
@@ -98,6 +100,8 @@ def _replace(
     """Replace chosen layers by ones of the type ``target``; shared layers stay shared."""
     if is_chosen(module):
         return _like(module, target)
+    # remove_duplicate=False lists a shared layer under each of its names, so that all of them get
+    # the one new layer.
     made: dict[nn.Module, nn.Module] = {}
     for path, layer in list(module.named_modules(remove_duplicate=False)):
         if is_chosen(layer):
@@ -108,7 +112,7 @@ def _replace(
 
 
 def _like(layer: nn.Module, target: type[nn.Module]) -> nn.Module:
-    """Return a ``target`` with the settings, parameters and buffers of a batch normalisation."""
+    """Return a ``target`` with the settings, parameters and buffers of a batch normalization."""
     new = target(
         layer.num_features,
         eps=layer.eps,
@@ -116,6 +120,7 @@ def _like(layer: nn.Module, target: type[nn.Module]) -> nn.Module:
         affine=layer.affine,
         track_running_stats=layer.track_running_stats,
     )
+    # The same objects, not copies: an optimizer may hold them already.
     for name, parameter in layer.named_parameters(recurse=False):
         setattr(new, name, parameter)
     for name, buffer in layer.named_buffers(recurse=False):

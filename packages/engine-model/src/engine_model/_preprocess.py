@@ -1,4 +1,4 @@
-"""From what a data loader yields to what a model takes."""
+"""Data preprocessors: prepare the batch of a data loader for the model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, cast
@@ -14,13 +14,13 @@ from engine_registry import MODELS
 
 @MODELS.register_module()
 class BaseDataPreprocessor(nn.Module):
-    """Moves the data of a batch to the device of the model.
+    """Move the data of a batch to the device of the model.
 
-    The device follows every `to`, `cuda`, `cpu` and so on of this module or of one that holds it.
-    A subclass overrides `forward` to do more, such as MixUp when ``training`` is true.
+    The device follows each `to`, `cuda`, `cpu` and so on of this module or of one that contains it.
+    A subclass overrides `forward` to do more, such as MixUp if ``training`` is true.
 
     Args:
-        non_blocking: Whether copies from pinned memory may run while the program goes on.
+        non_blocking: Whether copies from pinned memory are asynchronous.
 
     Example:
         >>> preprocess = BaseDataPreprocessor()
@@ -32,22 +32,24 @@ class BaseDataPreprocessor(nn.Module):
     def __init__(self, non_blocking: bool = False) -> None:
         super().__init__()
         self._non_blocking = non_blocking
-        self._device = torch.empty(0).device  # that of an enclosing `with torch.device(...)`
+        # The default device, or the one of an enclosing `with torch.device(...)`.
+        self._device = torch.empty(0).device
 
     @property
     def device(self) -> torch.device:
-        """Where `cast_data` moves the data."""
+        """The device that `cast_data` moves the data to."""
         return self._device
 
     def cast_data(self, data: Any) -> Any:
         """Return ``data`` with every tensor and data element on `device`.
 
-        Nothing is copied that is there already: then ``data`` itself is returned.
+        If nothing has to move, ``data`` itself is returned.
 
         Args:
             data: Nested containers of tensors, data elements and anything else.
         """
-        # The usual batches are flat and on the device: see that before walking through the data.
+        # Most batches are flat containers of tensors. If they are on the device already, this check
+        # takes a fraction of the time of a walk through nested data.
         kind = type(data)
         if kind is tuple or kind is list:
             values = data
@@ -65,17 +67,19 @@ class BaseDataPreprocessor(nn.Module):
         """Return ``data`` in the form that the model takes.
 
         Args:
-            data: What the data loader yielded; it is not changed.
+            data: The batch that the data loader yielded; it is not changed.
             training: Whether the batch is for training.
         """
         return self.cast_data(data)
 
-    def npu(self, *args: Any, **kwargs: Any) -> Self:
+    def npu(self, device: int | str | torch.device | None = None) -> Self:
         """Move to an Ascend NPU, by default the current one."""
-        return self.to(npu_device(*args, **kwargs))
+        return self.to(npu_device(device))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Follow the move of whichever module holds this one: all of them come through here."""
+        """Follow the move of the module that contains this one."""
+        # Each `to`, `cuda`, `half` and so on of a module calls `_apply` of its sub-modules, with a
+        # function for tensors. A tensor that went through it reports the new device.
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call] # torch leaves it bare
         self._device = fn(torch.empty(0, device=self._device)).device
         return self
@@ -83,23 +87,23 @@ class BaseDataPreprocessor(nn.Module):
 
 @MODELS.register_module()
 class ImgDataPreprocessor(BaseDataPreprocessor):
-    """Moves images to the device, turns their channels, normalises, pads and stacks them.
+    """Move images to the device, convert their channels, normalize, pad and stack them.
 
-    Images travel as they are and become float32 on the device, so that eight-bit images cost a
-    quarter of the transfer.
+    Images are moved as they are and become float32 on the device, since eight-bit images are a
+    quarter of the size.
 
     Args:
-        mean: The mean of each channel, in the order after the turn; one value is for all channels.
-        std: The standard deviation of each channel, likewise. With neither, nothing is normalised.
-        pad_size_divisor: What height and width of the batch are to be multiples of.
-        pad_value: The value of the padding, which comes after the normalisation.
-        bgr_to_rgb: Whether to turn the three channels from BGR to RGB.
-        rgb_to_bgr: Whether to turn them from RGB to BGR.
-        non_blocking: Whether copies from pinned memory may run while the program goes on.
+        mean: The mean of each channel after conversion, or one value for all channels.
+        std: The standard deviation, likewise. Without both, images are not normalized.
+        pad_size_divisor: Height and width of the batch are padded to multiples of this.
+        pad_value: The value of the padding, which is added after normalization.
+        bgr_to_rgb: Whether to convert the three channels from BGR to RGB.
+        rgb_to_bgr: Whether to convert them from RGB to BGR.
+        non_blocking: Whether copies from pinned memory are asynchronous.
 
     Raises:
-        TypeError: If ``mean`` or ``std`` is no sequence.
-        ValueError: If both turns are wanted, only one of ``mean`` and ``std`` is given, they
+        TypeError: If ``mean`` or ``std`` is not a sequence.
+        ValueError: If both conversions are set, only one of ``mean`` and ``std`` is given, they
             differ in length, have neither one nor three values, or a deviation is not positive.
 
     Example:
@@ -126,7 +130,8 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking)
         if bgr_to_rgb and rgb_to_bgr:
             raise ValueError(
-                "set at most one of bgr_to_rgb and rgb_to_bgr: together they do nothing"
+                "at most one of bgr_to_rgb and rgb_to_bgr must be set, got both; together they do "
+                "nothing"
             )
         self._enable_normalize = mean is not None or std is not None
         if self._enable_normalize:
@@ -142,55 +147,56 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: A dict with the images under ``inputs``, a list or tuple with the images first,
-                or a list of such dicts, one an image. The images are a batch ``(N, C, H, W)``
+                or a list of such dicts, one per image. The images are a batch ``(N, C, H, W)``
                 or a list of ``(C, H, W)``. The containers are not changed.
             training: Whether the batch is for training.
 
         Returns:
-            A dict for a dict or a list of dicts, else a list or tuple as given.
+            A dict for a dict or a list of dicts, otherwise a list or tuple as given.
 
         Raises:
             TypeError: If ``data`` or its images are something else.
-            ValueError: If dicts of a list differ in their keys, or images have not as many channels
-                as ``mean`` has values, or not the stated number of dimensions.
+            ValueError: If dicts of a list differ in their keys, or images have another number of
+                dimensions, or another number of channels than ``mean`` has values.
         """
         if isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
             data = _collated(data)
         data = self.cast_data(data)
         if isinstance(data, Mapping):
             if "inputs" not in data:
-                raise TypeError(f"the batch has no 'inputs'; its keys are {', '.join(data)}")
+                raise TypeError(f"the batch must have the key 'inputs', got {', '.join(data)}")
             return {**data, "inputs": self._batch(data["inputs"])}
         if isinstance(data, list | tuple) and data:
             return type(data)([self._batch(data[0]), *data[1:]])
         raise TypeError(
-            f"expected a dict with 'inputs', or a list or tuple of images and more, "
-            f"not {type(data).__name__}"
+            f"the batch must be a dict with 'inputs', or a list or tuple that begins with the "
+            f"images, got {type(data).__name__}"
         )
 
     def _batch(self, images: object) -> Tensor:
         """Return images as one batch."""
         if isinstance(images, Tensor):
             if images.dim() != 4:
-                raise ValueError(f"images must be (N, C, H, W), not {tuple(images.shape)}")
+                raise ValueError(f"images must be (N, C, H, W), got {tuple(images.shape)}")
             divisor = max(1, self.pad_size_divisor)
             below, right = (-size % divisor for size in images.shape[-2:])
             return functional.pad(
                 self._normalized(images), (0, right, 0, below), value=self.pad_value
             )
         if not isinstance(images, list | tuple):
-            raise TypeError(f"images must be a tensor or a list, not {type(images).__name__}")
+            raise TypeError(f"images must be a tensor or a list, got {type(images).__name__}")
         for image in images:
             if not isinstance(image, Tensor) or image.dim() != 3:
-                what = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-                raise ValueError(f"each image must be a tensor (C, H, W), not {what}")
-        if len({(image.shape, image.dtype) for image in images}) == 1:  # one kernel for them all
+                found = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+                raise ValueError(f"each image must be a tensor (C, H, W), got {found}")
+        # Stacked first, images of one size are normalized by one kernel instead of one per image.
+        if len({(image.shape, image.dtype) for image in images}) == 1:
             return self._batch(torch.stack(cast("list[Tensor]", images)))
         normalized = [self._normalized(image) for image in images]
         return stack_batch(normalized, self.pad_size_divisor, self.pad_value)
 
     def _normalized(self, images: Tensor) -> Tensor:
-        """Return images ``(..., C, H, W)`` as float, turned and normalised."""
+        """Return images ``(..., C, H, W)`` as float, converted and normalized."""
         channels = images.shape[-3]
         if self._channel_conversion and channels == 3:
             images = images.flip(-3)
@@ -199,9 +205,10 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
             return images
         if len(self.mean) not in (1, channels):
             raise ValueError(
-                f"mean and std have {len(self.mean)} values, but the images have {channels} "
-                f"channels; give one value, or one a channel"
+                f"mean and std must have one value, or one per channel of the images ({channels}), "
+                f"got {len(self.mean)} values"
             )
+        # The difference is a new tensor, so dividing in place saves an allocation.
         return (images - self.mean).div_(self.std)
 
 
@@ -210,26 +217,28 @@ def _collated(items: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
     for item in items:
         if item.keys() != items[0].keys():
             raise ValueError(
-                f"the samples of one batch need the same keys; one has {', '.join(items[0])}, "
-                f"another {', '.join(item)}"
+                f"the samples of one batch must have the same keys; one has "
+                f"{', '.join(items[0])}, another {', '.join(item)}"
             )
     return {key: [item[key] for item in items] for key in items[0]}
 
 
 def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
     if mean is None or std is None:
-        raise ValueError(f"give both mean and std or neither, not mean={mean} and std={std}")
+        raise ValueError(
+            f"mean and std must be given both or neither, got mean={mean} and std={std}"
+        )
     for name, value in (("mean", mean), ("std", std)):
         if not hasattr(value, "__len__"):
-            raise TypeError(f"{name} must be a list with a value for each channel, not {value!r}")
+            raise TypeError(f"{name} must be a list with one value per channel, got {value!r}")
     if len(mean) not in (1, 3) or len(std) not in (1, 3):
-        raise ValueError(f"mean and std have one or three values, not {mean} and {std}")
+        raise ValueError(f"mean and std must have one or three values, got {mean} and {std}")
     if len(mean) != len(std):
-        raise ValueError(f"mean and std need as many values, not {mean} and {std}")
+        raise ValueError(f"mean and std must have equally many values, got {mean} and {std}")
     if min(std) <= 0:
-        raise ValueError(f"std must be positive, since images are divided by it; it is {std}")
+        raise ValueError(f"std must be positive, since images are divided by it, got {std}")
 
 
 def npu_device(device: int | str | torch.device | None = None) -> torch.device:
-    """Return an Ascend NPU: the current one, or the one of an index or name."""
+    """Return an Ascend NPU: the current one, or one by its index or name."""
     return torch.device("npu", device) if isinstance(device, int) else torch.device(device or "npu")

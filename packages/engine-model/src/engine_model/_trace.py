@@ -1,4 +1,4 @@
-"""Dictionary operations that `torch.fx.symbolic_trace` leaves alone."""
+"""Dict operations that `torch.fx.symbolic_trace` records as one node."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from torch.overrides import handle_torch_function
 
 
 def merge_dict(*args: dict[Any, Any]) -> dict[Any, Any]:
-    """Return a new dict with the entries of all ``args``; of equal keys the last one counts.
+    """Return a new dict with the entries of all ``args``; the last of equal keys wins.
 
-    `torch.fx.symbolic_trace` cannot see through ``dict.update`` on dicts that it traces; it records
-    a call of this function on them as one node.
+    `torch.fx.symbolic_trace` cannot trace ``dict.update``; it records a call of this function as
+    one node.
 
     Args:
         *args: The dicts.

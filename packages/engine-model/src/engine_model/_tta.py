@@ -1,4 +1,4 @@
-"""Test-time augmentation: several views of each sample, one prediction."""
+"""Test-time augmentation: one prediction from several augmented views of a sample."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from engine_registry import MODELS
 
 @MODELS.register_module()
 class BaseTTAModel(BaseModel):
-    """Runs a model on every augmented view of a batch and merges the predictions of each sample.
+    """Run a model on every augmented view of a batch and merge the predictions of each sample.
 
-    A subclass implements `merge_preds`. Weights are saved and loaded under the names that they
-    have in the inner model, so that a checkpoint of that model fits.
+    A subclass implements `merge_preds`. The state dict has the names of the inner model, so a
+    checkpoint of that model loads.
 
     Args:
-        module: The model, or its config in ``MODELS``; it has a `test_step`.
-        data_preprocessor: Replaces the data preprocessor of the model.
+        module: A model with a `test_step`, or its config in ``MODELS``.
+        data_preprocessor: A data preprocessor that replaces the one of the model.
 
     Attributes:
         module: The inner model.
@@ -51,44 +51,47 @@ class BaseTTAModel(BaseModel):
             extra = {} if data_preprocessor is None else {"data_preprocessor": data_preprocessor}
             module = MODELS.build({**module, **extra})
         else:
-            raise TypeError(f"module must be a model or a dict, not {module!r}")
+            raise TypeError(f"module must be a model or a dict, got {module!r}")
         if not hasattr(module, "test_step"):
-            raise TypeError(f"module needs a test_step, which {type(module).__name__} lacks")
+            raise TypeError(f"module must have a test_step, which {type(module).__name__} lacks")
         self.module: Any = module
+        # A checkpoint of the inner model loads into this one, and the other way round.
         self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call] # torch leaves it bare
         self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call] # likewise
 
     @abstractmethod
     def merge_preds(self, data_samples_list: list[list[Any]]) -> list[Any]:
-        """Merge the predictions of the views to one prediction for each sample.
+        """Merge the predictions of the views to one prediction per sample.
 
         Args:
-            data_samples_list: For each sample of the batch, its predictions, one a view.
+            data_samples_list: A list per sample of the batch, with one prediction per view.
 
         Returns:
-            One prediction for each sample.
+            One prediction per sample.
         """
 
     def test_step(self, data: Any) -> list[Any]:
-        """Return one prediction for each sample of a batch.
+        """Return one prediction per sample of a batch.
 
         Args:
             data: A dict, list or tuple of fields such as ``inputs`` and ``data_samples``. Each
-                field is a list with an item for each view, which holds that field for all samples.
+                field is a list with one item per view, which holds that field for all samples.
 
         Raises:
             TypeError: If ``data`` is something else.
-            ValueError: If the fields differ in the number of views, or the model returns another
-                number of predictions for one view than for another.
+            ValueError: If the fields differ in the number of views, or the model returns different
+                numbers of predictions for the views.
         """
         views = [self.module.test_step(view) for view in _views(data)]
         if len({len(predictions) for predictions in views}) > 1:
             counts = [len(predictions) for predictions in views]
-            raise ValueError(f"the views of one batch gave different numbers of results: {counts}")
+            raise ValueError(
+                f"each view of a batch must give equally many predictions, got {counts}"
+            )
         return self.merge_preds([list(sample) for sample in zip(*views, strict=True)])
 
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
-        """Refuse: test-time augmentation has `test_step` only.
+        """Raise an error: test-time augmentation has `test_step` only.
 
         Raises:
             NotImplementedError: Always.
@@ -100,7 +103,7 @@ class BaseTTAModel(BaseModel):
 
 
 def _views(data: Any) -> list[Any]:
-    """Turn fields that hold views into views that hold fields."""
+    """Return one batch per view from fields that hold a list of views."""
     if isinstance(data, Mapping):
         _check_views([len(field) for field in data.values()])
         return [dict(zip(data, view, strict=True)) for view in zip(*data.values(), strict=True)]
@@ -108,24 +111,25 @@ def _views(data: Any) -> list[Any]:
         _check_views([len(field) for field in data])
         return [list(view) for view in zip(*data, strict=True)]
     raise TypeError(
-        f"expected a dict, list or tuple of fields, each a list with an item for each view, "
-        f"not a {type(data).__name__}"
+        f"the batch must be a dict, list or tuple of fields, each a list with one item per view, "
+        f"got {type(data).__name__}"
     )
 
 
 def _check_views(counts: list[int]) -> None:
     if len(set(counts)) != 1 or not counts[0]:
         raise ValueError(
-            f"each field of a batch needs as many views, and at least one; they have {counts}"
+            f"each field of a batch must have equally many views, and at least one, got {counts}"
         )
 
 
-def _drop_prefix(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+def _drop_prefix(module: nn.Module, state: dict[str, Any], prefix: str, metadata: object) -> None:
     for key in [key for key in state if key.startswith(f"{prefix}module.")]:
         state[prefix + key.removeprefix(f"{prefix}module.")] = state.pop(key)
 
 
-def _add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+def _add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *rest: object) -> None:
     for key in [key for key in state if key.startswith(prefix)]:
+        # Names that have the prefix already are accepted as well.
         if not key.startswith(f"{prefix}module."):
             state[f"{prefix}module.{key.removeprefix(prefix)}"] = state.pop(key)

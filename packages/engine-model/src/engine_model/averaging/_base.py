@@ -1,4 +1,4 @@
-"""Running averages of a model's parameters: what all of them share."""
+"""The base of running averages: which parameters are averaged, when, and in which groups."""
 
 import copy
 from abc import ABCMeta, abstractmethod
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine_model._dtensor import is_sharded, local_parts
 
+# Tensors of other types, such as DTensor, may be sharded.
 _PLAIN = (Tensor, nn.Parameter)
 _Matched = tuple[list[Tensor], list[Tensor]]  # of the average, and of the model
 
@@ -17,19 +18,19 @@ _Matched = tuple[list[Tensor], list[Tensor]]  # of the average, and of the model
 class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
     """A copy of a model whose parameters are an average over the updates of that model.
 
-    A subclass implements `avg_func`. The first update copies the parameters; from then on, each
-    ``interval``-th update averages. The average needs no gradients.
+    A subclass implements `avg_func`. The first update copies the parameters. After that, each
+    ``interval``-th update averages them. The copy has no gradients.
 
     Args:
         model: The model to copy.
-        interval: How many calls of `update_parameters` there are to one average.
-        device: Where to keep the copy; by default where the model is.
-        update_buffers: Whether floating-point buffers are averaged as parameters are. Otherwise
-            every update copies all buffers of the model.
+        interval: Average at each ``interval``-th call of `update_parameters`.
+        device: The device of the copy; by default the one of the model.
+        update_buffers: Whether to average floating-point buffers too. Otherwise each update copies
+            all buffers of the model.
 
     Attributes:
         module: The averaged copy.
-        steps: How often `update_parameters` was called, as a tensor that is saved with the rest.
+        steps: The number of calls of `update_parameters`, as a tensor in the state dict.
 
     Raises:
         TypeError: If ``model`` is sharded.
@@ -59,13 +60,13 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
     ) -> None:
         super().__init__()
         if interval < 1:
-            raise ValueError(f"interval must be at least 1, not {interval}")
+            raise ValueError(f"interval must be an integer >= 1, got {interval}")
         sharded = [name for name, tensor in model.named_parameters() if is_sharded(tensor)]
         if sharded:
             raise TypeError(
-                f"a sharded model cannot be copied, and {sharded[0]} of {type(model).__name__} is "
-                "sharded; make the average of the model before it is sharded, and shard the "
-                "average's `module` like it"
+                f"the model must not be sharded, got {type(model).__name__} with the sharded "
+                f"{sharded[0]}; make the average of the model before it is sharded, and shard the "
+                "average's `module` in the same way"
             )
         self.module = copy.deepcopy(model).requires_grad_(False)
         if device is not None:
@@ -73,16 +74,17 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         self.interval = interval
         self.update_buffers = update_buffers
         self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=device))
-        self._known = (self.steps, self.steps._version, 0)
+        # The count, and the tensor and its version for which it is right; see `_count`.
+        self._counted = (self.steps, self.steps._version, 0)
 
     @abstractmethod
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
         """Update one average in place.
 
         Args:
-            averaged_param: The average so far.
-            source_param: The new value, on the same device and of the same type.
-            steps: How often `update_parameters` was called before.
+            averaged_param: The current average.
+            source_param: The new value, with the same device and data type.
+            steps: The number of earlier calls of `update_parameters`.
         """
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -91,13 +93,13 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Take the present parameters of ``model`` into the average.
+        """Add the current parameters of ``model`` to the average.
 
-        If ``model`` is sharded, all ranks must call this; where the average is not sharded like it,
-        its parameters are gathered.
+        If ``model`` is sharded, all ranks must call this. If the average is not sharded in the same
+        way, the parameters of ``model`` are gathered.
 
         Args:
-            model: A model of the structure of the one that was copied.
+            model: A model with the same structure as the one that was copied.
 
         Raises:
             ValueError: If its parameters or buffers differ in number or shape.
@@ -108,19 +110,20 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         buffers = _matched(self.module, model, "buffers")
         if is_due and self.update_buffers:
             averaged.append(buffers)
+        # Both are matched before anything is written: an error leaves the average as it was.
         self._average(averaged, steps)
         if not self.update_buffers and buffers[0]:
             torch._foreach_copy_(*buffers)
         self.steps.add_(1)
-        self._known = (self.steps, self.steps._version, steps + 1)
+        self._counted = (self.steps, self.steps._version, steps + 1)
 
     def average_tensors(self, averages: list[Tensor], sources: list[Tensor], steps: int) -> None:
-        """Update several averages in place; all are of one device and one type.
+        """Update several averages of one device and data type in place.
 
         Args:
-            averages: The averages so far.
+            averages: The current averages.
             sources: The new values, in the same order.
-            steps: How often `update_parameters` was called before.
+            steps: The number of earlier calls of `update_parameters`.
         """
         for average, source in zip(averages, sources, strict=True):
             self.avg_func(average, source, steps)
@@ -129,14 +132,18 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         averages = [tensor for ours, _ in pairs for tensor in ours]
         sources = [tensor for _, theirs in pairs for tensor in theirs]
         for (_, kind), (ours, theirs) in _groups(averages, sources).items():
+            # The first update copies, and integers are never averaged.
             if steps and (kind.is_floating_point or kind.is_complex):
                 self.average_tensors(ours, theirs, steps)
             else:
                 torch._foreach_copy_(ours, theirs)
 
     def _count(self) -> int:
-        """Return ``steps`` as a number, read from the device only if others have written it."""
-        tensor, version, count = self._known
+        """Return ``steps`` as a number."""
+        # Reading a tensor of an accelerator waits for the device at each update. So the number is
+        # kept as well. `load_state_dict` writes in place and raises the version; `to` replaces the
+        # tensor. Only then is the tensor read.
+        tensor, version, count = self._counted
         if tensor is self.steps and version == self.steps._version:
             return count
         return int(self.steps)
@@ -145,7 +152,7 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
 def _matched(
     average: nn.Module, model: nn.Module, what: Literal["parameters", "buffers"]
 ) -> _Matched:
-    """Return the parameters or buffers of both, which torch would spread where shapes differ.
+    """Return the parameters or buffers of both, in the same order.
 
     Raises:
         ValueError: If they differ in number or shape.
@@ -153,15 +160,16 @@ def _matched(
     ours, theirs = (list(getattr(module, what)()) for module in (average, model))
     if len(ours) != len(theirs):
         raise ValueError(
-            f"the model has {len(theirs)} {what}, but the averaged copy has {len(ours)}: "
+            f"the model has {len(theirs)} {what}, but the averaged copy has {len(ours)}; "
             f"update it with the model that it was made from"
         )
     for place, (tensor, source) in enumerate(zip(ours, theirs, strict=True)):
+        # torch would broadcast a source of another shape without an error.
         if tensor.shape != source.shape:
             name = list(dict(getattr(average, f"named_{what}")()))[place]
             raise ValueError(
                 f"{name} is {tuple(source.shape)} in the model, but {tuple(tensor.shape)} in "
-                "the averaged copy: update it with the model that it was made from"
+                "the averaged copy; update it with the model that it was made from"
             )
     return ours, theirs
 
@@ -169,10 +177,14 @@ def _matched(
 def _groups(
     averages: list[Tensor], sources: list[Tensor]
 ) -> dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]]:
-    """Sort by device and type, which torch's multi-tensor operations are fast for."""
+    """Group averages and sources by device and data type.
+
+    torch's multi-tensor operations are one kernel only within such a group.
+    """
     groups: dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
     for average, source in zip(averages, sources, strict=True):
         kind = average.device, average.dtype
+        # isinstance would accept subclasses such as DTensor; the exact type needs no further check.
         if type(average) not in _PLAIN or type(source) not in _PLAIN:
             average, source = local_parts(average, source)
         if (source.device, source.dtype) != kind:

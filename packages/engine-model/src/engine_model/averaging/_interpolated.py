@@ -1,4 +1,4 @@
-"""Averages of the form ``average + weight * (source - average)``."""
+"""Averages ``average + weight * (source - average)``, and their weights."""
 
 import logging
 from abc import abstractmethod
@@ -13,16 +13,21 @@ logger = logging.getLogger("engine.model")
 
 
 class InterpolatedAverage(BaseAveragedModel):
-    """An average that a weight moves towards the new value; a subclass says how far.
+    """An average that moves towards the new value by a weight, which a subclass returns.
 
-    All parameters are updated by one multi-tensor operation for each device and type.
+    One multi-tensor operation per device and data type updates all parameters.
 
     Example:
         >>> class Halving(InterpolatedAverage):
         ...     def weight(self, steps):
         ...         return 0.5**steps
-        >>> Halving(nn.Linear(1, 1)).weight(3)
-        0.125
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> average = Halving(model)
+        >>> for value in (0.0, 4.0):
+        ...     _ = nn.init.constant_(model.weight, value)
+        ...     average.update_parameters(model)
+        >>> average.module.weight.item()
+        2.0
     """
 
     @abstractmethod
@@ -30,16 +35,16 @@ class InterpolatedAverage(BaseAveragedModel):
         """Return the weight of the new value, in (0, 1].
 
         Args:
-            steps: How often `update_parameters` was called before.
+            steps: The number of earlier calls of `update_parameters`.
         """
 
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
         """Move one average towards the new value, in place.
 
         Args:
-            averaged_param: The average so far.
-            source_param: The new value, on the same device and of the same type.
-            steps: How often `update_parameters` was called before.
+            averaged_param: The current average.
+            source_param: The new value, with the same device and data type.
+            steps: The number of earlier calls of `update_parameters`.
         """
         averaged_param.lerp_(source_param, self.weight(steps))
 
@@ -47,11 +52,12 @@ class InterpolatedAverage(BaseAveragedModel):
         """Move several averages towards the new values, in place.
 
         Args:
-            averages: The averages so far.
+            averages: The current averages.
             sources: The new values, in the same order.
-            steps: How often `update_parameters` was called before.
+            steps: The number of earlier calls of `update_parameters`.
         """
-        if type(self).avg_func is not InterpolatedAverage.avg_func:  # a subclass has its own
+        # A subclass may override the documented avg_func, which works on one tensor at a time.
+        if type(self).avg_func is not InterpolatedAverage.avg_func:
             super().average_tensors(averages, sources, steps)
             return
         torch._foreach_lerp_(averages, sources, self.weight(steps))
@@ -61,16 +67,16 @@ class InterpolatedAverage(BaseAveragedModel):
 class ExponentialMovingAverage(InterpolatedAverage):
     """The exponential moving average: ``(1 - momentum) * average + momentum * source``.
 
-    Note that ``momentum`` is the weight of the new value, and small.
+    ``momentum`` is the weight of the new value, and therefore small.
 
     Args:
         model: The model to copy.
         momentum: The weight of the new value, in (0, 1).
-        interval: How many calls of `update_parameters` there are to one average.
-        device: Where to keep the copy; by default where the model is.
-        update_buffers: Whether floating-point buffers are averaged as parameters are.
-        warmup_steps: Over how many calls the weight of the average so far grows, linearly from 0 to
-            ``1 - momentum``, so that the average forgets the first, untrained values.
+        interval: Average at each ``interval``-th call of `update_parameters`.
+        device: The device of the copy; by default the one of the model.
+        update_buffers: Whether to average floating-point buffers too.
+        warmup_steps: The number of calls over which the weight of the current average grows
+            linearly from 0 to ``1 - momentum``. Then the first, untrained values hardly count.
 
     Raises:
         ValueError: If ``momentum`` is not in (0, 1) or ``warmup_steps`` is negative.
@@ -97,15 +103,15 @@ class ExponentialMovingAverage(InterpolatedAverage):
     ) -> None:
         super().__init__(model, interval, device, update_buffers)
         if not 0 < momentum < 1:
-            raise ValueError(f"momentum must lie strictly between 0 and 1, not {momentum}")
+            raise ValueError(f"momentum must be strictly between 0 and 1, got {momentum}")
         if warmup_steps < 0:
-            raise ValueError(f"warmup_steps must not be negative, but is {warmup_steps}")
+            raise ValueError(f"warmup_steps must be an integer >= 0, got {warmup_steps}")
         if momentum > 0.5:
             logger.warning(
-                "momentum %s is the weight of the new value: an average hardly averages above 0.5. "
+                "momentum %s is the weight of the new value, and above 0.5 it hardly averages. "
                 "Did you mean %s?",
                 momentum,
-                round(1 - momentum, 12),
+                round(1 - momentum, 12),  # 1 - 0.9 is 0.09999999999999998
             )
         self.momentum = momentum
         self.warmup_steps = warmup_steps
@@ -114,7 +120,7 @@ class ExponentialMovingAverage(InterpolatedAverage):
         """Return the weight of the new value.
 
         Args:
-            steps: How often `update_parameters` was called before.
+            steps: The number of earlier calls of `update_parameters`.
         """
         if steps >= self.warmup_steps:
             return self.momentum
@@ -127,11 +133,11 @@ class MomentumAnnealingEMA(ExponentialMovingAverage):
 
     Args:
         model: The model to copy.
-        momentum: The least weight of the new value, in (0, 1).
-        gamma: How slowly the momentum falls: after ``gamma`` calls it is one half.
-        interval: How many calls of `update_parameters` there are to one average.
-        device: Where to keep the copy; by default where the model is.
-        update_buffers: Whether floating-point buffers are averaged as parameters are.
+        momentum: The lower bound of the weight of the new value, in (0, 1).
+        gamma: The number of calls after which the weight is one half.
+        interval: Average at each ``interval``-th call of `update_parameters`.
+        device: The device of the copy; by default the one of the model.
+        update_buffers: Whether to average floating-point buffers too.
 
     Raises:
         ValueError: If ``momentum`` is not in (0, 1) or ``gamma`` is not positive.
@@ -153,30 +159,30 @@ class MomentumAnnealingEMA(ExponentialMovingAverage):
     ) -> None:
         super().__init__(model, momentum, interval, device, update_buffers)
         if gamma <= 0:
-            raise ValueError(f"gamma must be positive, not {gamma}")
+            raise ValueError(f"gamma must be positive, got {gamma}")
         self.gamma = gamma
 
     def weight(self, steps: int) -> float:
         """Return the weight of the new value.
 
         Args:
-            steps: How often `update_parameters` was called before.
+            steps: The number of earlier calls of `update_parameters`.
         """
         return max(self.momentum, self.gamma / (self.gamma + steps))
 
 
 @MODELS.register_module()
 class StochasticWeightAverage(InterpolatedAverage):
-    """Stochastic weight averaging: the plain mean of all models taken in.
+    """Stochastic weight averaging: the plain mean of all averaged models.
 
-    The method is that of Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
+    The method is from Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
     Generalization", UAI 2018.
 
     Args:
         model: The model to copy.
-        interval: How many calls of `update_parameters` there are to one model taken in.
-        device: Where to keep the copy; by default where the model is.
-        update_buffers: Whether floating-point buffers are averaged as parameters are.
+        interval: Average at each ``interval``-th call of `update_parameters`.
+        device: The device of the copy; by default the one of the model.
+        update_buffers: Whether to average floating-point buffers too.
 
     Example:
         >>> model = nn.Linear(1, 1, bias=False)
@@ -192,6 +198,6 @@ class StochasticWeightAverage(InterpolatedAverage):
         """Return the weight of the new value.
 
         Args:
-            steps: How often `update_parameters` was called before.
+            steps: The number of earlier calls of `update_parameters`.
         """
         return 1 / (steps // self.interval + 1)
