@@ -1,4 +1,4 @@
-"""What a model costs: parameters, FLOPs and activations, as numbers and tables by module."""
+"""Count parameters, FLOPs and activations of a model, as numbers and tables per module."""
 
 from engine_model.analysis._complexity import get_model_complexity_info
 from engine_model.analysis._cost import ModelCost, ModuleCost, measure_cost

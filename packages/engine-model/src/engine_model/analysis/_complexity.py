@@ -1,4 +1,4 @@
-"""The numbers that papers report, in one call."""
+"""Compute the numbers that papers report, in one call."""
 
 from typing import Any
 
@@ -18,20 +18,20 @@ def get_model_complexity_info(
 ) -> dict[str, Any]:
     """Return parameters, FLOPs and activations of a model, as numbers, short texts and a table.
 
-    A multiplication with its addition counts as two operations; papers that count them as one
-    (as MACs) report half of this.
+    A multiplication with its addition counts as two operations. Papers that report MACs count them
+    as one.
 
     Args:
         model: The model.
-        input_shape: The shape of one input without the batch, ``(C, H, W)`` for images; zeros of
-            a batch of one are given to the model.
+        input_shape: The shape of one input without the batch, ``(C, H, W)`` for images. The model
+            gets zeros with a batch size of one.
         inputs: The inputs instead: a tensor, a tuple of positional ones or a dict of named ones.
-        show_table: Add ``out_table``, a line for each module.
-        show_arch: Add ``out_arch``, the text of the model.
+        show_table: Whether to add ``out_table``, a table with one line per module.
+        show_arch: Whether to add ``out_arch``, the text of the model.
 
     Returns:
-        ``params``, ``flops`` and ``activations``, each also with ``_str``; ``cost``, which has the
-        numbers of each module.
+        A dict of ``params``, ``flops`` and ``activations``, each also as text under a key that ends
+        in ``_str``, and ``cost``, a `ModelCost`.
 
     Raises:
         ValueError: If not exactly one of ``input_shape`` and ``inputs`` is given.
@@ -45,8 +45,8 @@ def get_model_complexity_info(
     """
     if (input_shape is None) == (inputs is None):
         raise ValueError(
-            f"give either input_shape or inputs; input_shape is {input_shape}, inputs "
-            f"{'are left out' if inputs is None else 'are given too'}"
+            f"either input_shape or inputs must be given, got "
+            f"{'neither' if inputs is None else 'both'}"
         )
     cost = _measure(model, input_shape, inputs)
     info: dict[str, Any] = {"cost": cost}

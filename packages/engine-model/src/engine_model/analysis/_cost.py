@@ -1,4 +1,4 @@
-"""What a model costs: parameters, floating-point operations and activations of each module."""
+"""Count the parameters, floating-point operations and activations of each module of a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,22 +16,22 @@ from engine_model.analysis._numbers import short_number, table
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleCost:
-    """What one module costs, with the modules inside it.
+    """The cost of one module, including the modules inside it.
 
     Attributes:
         name: Its name in the model; empty for the model itself.
         kind: The name of its class.
-        params: Its parameters; one that is used twice counts once.
+        params: The number of its parameters; a shared one counts once.
         flops: Floating-point operations of one forward pass; a multiplication and an addition are
-            two. Counted are those of ``torch.utils.flop_counter``: products of matrices,
-            convolutions, attention and recurrent layers.
-        activations: Elements of the tensors that the innermost modules that ran gave, each time.
-        calls: How often it ran.
+            two. As in ``torch.utils.flop_counter``, these are matrix products, convolutions,
+            attention and recurrent layers.
+        activations: Elements of the outputs of the innermost modules, summed over their calls.
+        calls: How often it was called.
 
     Example:
-        >>> cost = ModuleCost(name="fc", kind="Linear", params=6, flops=8, activations=2, calls=1)
-        >>> cost.depth
-        1
+        >>> cost = measure_cost(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))["0"]
+        >>> cost.params, cost.flops, cost.activations
+        (16, 48, 8)
     """
 
     name: str
@@ -43,16 +43,16 @@ class ModuleCost:
 
     @property
     def depth(self) -> int:
-        """How deep it lies: 0 for the model itself."""
+        """The depth of the module: 0 for the model itself."""
         return self.name.count(".") + 1 if self.name else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCost:
-    """What a model and each of its modules cost; ``str`` of it is a table.
+    """The cost of a model and each of its modules; ``str`` of it is a table.
 
     Attributes:
-        modules: A row for each module, the model itself first, in the order of ``named_modules``.
+        modules: One row per module in the order of ``named_modules``, the model itself first.
 
     Example:
         >>> cost = measure_cost(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
@@ -69,17 +69,17 @@ class ModelCost:
 
     @property
     def params(self) -> int:
-        """Parameters of the model."""
+        """The number of parameters of the model."""
         return self.modules[0].params
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of one forward pass."""
+        """The floating-point operations of one forward pass."""
         return self.modules[0].flops
 
     @property
     def activations(self) -> int:
-        """Elements that the innermost modules gave in one forward pass."""
+        """The elements of the outputs of the innermost modules in one forward pass."""
         return self.modules[0].activations
 
     def __getitem__(self, name: str) -> ModuleCost:
@@ -87,14 +87,14 @@ class ModelCost:
             if module.name == name:
                 return module
         raise KeyError(
-            f"no module {name!r} in the model; there are: {[m.name for m in self.modules]}"
+            f"the model has no module {name!r}; it has {[m.name for m in self.modules]}"
         )
 
     def table(self, max_depth: int | None = None) -> str:
-        """Return a table with a line for each module.
+        """Return a table with one line per module.
 
         Args:
-            max_depth: Leave out modules that lie deeper; 0 shows the model alone.
+            max_depth: The depth to show; 0 shows the model alone, ``None`` all modules.
         """
         lines = [["module", "type", "parameters", "FLOPs", "activations"]]
         for row in self.modules:
@@ -109,30 +109,31 @@ class ModelCost:
 
 
 def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
-    """Run a model once and count what each of its modules costs.
+    """Run a model once and count the cost of each of its modules.
 
-    It runs in evaluation mode and without gradients; the mode of each module is as before after.
+    It runs in evaluation mode and without gradients. Afterwards each module has its previous mode.
 
     Args:
         model: The model.
-        *args: Its inputs, on its device.
-        **kwargs: Likewise.
+        *args: The positional inputs, on its device.
+        **kwargs: The named inputs.
 
     Returns:
-        The counts for the inputs given, whatever their batch size is.
+        The counts for these inputs, including their batch size.
     """
     counter = FlopCounterMode(display=False)
     with (
         _evaluation_mode(model),
         _counting_outputs(model) as (elements, calls),
-        _products_in_the_open(),
+        _unfused_kernels(),
         torch.no_grad(),
         counter,
     ):
         model(*args, **kwargs)
     counts = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+    # FlopCounterMode names modules below the class of the model: "Sequential.0".
     root = type(model).__name__
-    # A module that ran others mostly hands their outputs on: only those are counted.
+    # A module that called others usually returns their outputs, which would count twice.
     innermost = [n for n in elements if not any(_within(o, n) and o != n for o in elements)]
     rows = []
     for name, module in model.named_modules():
@@ -154,11 +155,12 @@ def _within(name: str, outer: str) -> bool:
 
 
 def _counted_as(name: str, calls: dict[str, int], root: str) -> list[str]:
-    """Return the names under which the operations of a module are counted.
+    """Return the names under which `FlopCounterMode` counts the operations of a module.
 
-    A module that is not called itself, as a ``ModuleList`` never is, has those of the outermost
-    modules inside it that are.
+    A module that is not called, such as a ``ModuleList``, has those of the outermost modules inside
+    it that are called.
     """
+    # "Global" is the total, also of operations in the model's own forward.
     if not name:
         return ["Global"]
     if name in calls:
@@ -172,8 +174,11 @@ def _counted_as(name: str, calls: dict[str, int], root: str) -> list[str]:
 
 
 @contextmanager
-def _products_in_the_open() -> Iterator[None]:
-    """Run attention and recurrent layers as products of matrices: fused kernels are not counted."""
+def _unfused_kernels() -> Iterator[None]:
+    """Compute attention and recurrent layers as matrix products inside the context."""
+    # FlopCounterMode counts the operators that reach its dispatcher. A fused kernel is one operator
+    # for which it has no formula, so each way to a fused kernel is switched off: the fast path of
+    # nn.TransformerEncoder, the RNNs of oneDNN and cuDNN, and flash attention.
     fast = torch.backends.mha.get_fastpath_enabled()
     libraries: list[Any] = [torch.backends.mkldnn, torch.backends.cudnn]
     enabled = [library.enabled for library in libraries]
@@ -191,6 +196,7 @@ def _products_in_the_open() -> Iterator[None]:
 
 @contextmanager
 def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    # Each module has its own mode: `model.train()` afterwards would thaw a frozen norm layer.
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -202,13 +208,14 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _counting_outputs(model: nn.Module) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
-    """Count, by name, the elements that modules give and how often they run."""
+    """Count the elements of the outputs and the calls of each module, by its name."""
     elements: dict[str, int] = {}
     calls: dict[str, int] = {}
     handles = []
 
-    def watch(name: str, module: nn.Module) -> None:
-        def count(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    # A function for each module: a closure made in a loop would see the last name only.
+    def count_calls(name: str, module: nn.Module) -> None:
+        def count(_module: nn.Module, _inputs: object, output: object) -> None:
             calls[name] = calls.get(name, 0) + 1
             tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
             elements[name] = elements.get(name, 0) + sum(tensor.numel() for tensor in tensors)
@@ -216,7 +223,7 @@ def _counting_outputs(model: nn.Module) -> Iterator[tuple[dict[str, int], dict[s
         handles.append(module.register_forward_hook(count))
 
     for name, module in model.named_modules():
-        watch(name, module)
+        count_calls(name, module)
     try:
         yield elements, calls
     finally:

@@ -1,10 +1,10 @@
-"""Large numbers and tables for people."""
+"""Format large numbers and tables."""
 
 _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
 
 
 def short_number(count: int) -> str:
-    """Write a count with a unit: K, M, G or T of a thousand each.
+    """Return a count as text with a unit: K, M, G or T, in steps of a thousand.
 
     Args:
         count: The count.
@@ -20,11 +20,11 @@ def short_number(count: int) -> str:
 
 
 def table(lines: list[list[str]], left: int) -> str:
-    """Align cells in columns.
+    """Return rows of cells as text in aligned columns.
 
     Args:
         lines: Rows of cells, the heading first.
-        left: How many columns, from the first, are aligned to the left.
+        left: The number of columns, from the first, that are aligned to the left.
     """
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Parameters of each module, without running the model."""
+"""Count the parameters of each module without running the model."""
 
 from torch import nn
 
@@ -12,8 +12,8 @@ def parameter_count(model: nn.Module) -> dict[str, int]:
         model: The model.
 
     Returns:
-        Counts by name; the empty name is the model's. A parameter that is used twice counts once in
-        whatever holds both uses.
+        The counts by name; the empty name is the model itself. A shared parameter counts once in
+        each module that contains all its uses.
 
     Example:
         >>> parameter_count(nn.Sequential(nn.Linear(2, 3)))
@@ -28,11 +28,11 @@ def parameter_count(model: nn.Module) -> dict[str, int]:
 
 
 def parameter_count_table(model: nn.Module, max_depth: int = 3) -> str:
-    """Return a table of the parameters of each module and parameter.
+    """Return a table of the counts of each module and parameter.
 
     Args:
         model: The model.
-        max_depth: Leave out what lies deeper; 1 shows the model and its direct parts.
+        max_depth: The depth to show; 1 shows the model and its direct parts.
 
     Example:
         >>> print(parameter_count_table(nn.Linear(2, 3)))
