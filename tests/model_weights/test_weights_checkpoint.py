@@ -119,7 +119,7 @@ def test_load_checkpoint_without_weights_is_an_error(content: Any, tmp_path: Pat
         load_checkpoint(nn.Linear(1, 1), tmp_path / "none.pth")
 
 
-def test_load_checkpoint_of_no_file_names_the_path(tmp_path: Path) -> None:
+def test_load_checkpoint_of_a_missing_file_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
         load_checkpoint(nn.Linear(1, 1), tmp_path / "gone.pth")
 
@@ -219,11 +219,11 @@ def test_loader_raises_for_unknown_published_names(schemes: type[CheckpointLoade
             schemes.load_checkpoint(address)
 
 
-def test_loader_without_torchvision_says_what_to_install() -> None:
+def test_loader_without_torchvision_names_what_to_install() -> None:
     try:
         import torchvision  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
-        with pytest.raises(ImportError, match="pip install torchvision"):
+        with pytest.raises(ImportError, match='pip install "torchvision"'):
             CheckpointLoader.load_checkpoint("torchvision://resnet18")
     else:
         with pytest.raises(KeyError, match="did you mean"):
@@ -313,8 +313,8 @@ def test_loader_passes_weights_only_to_loaders_that_take_it(
     assert schemes.load_checkpoint("variable://") == "VARIABLE:// HAS A VARIABLE OF THIS NAME"
 
 
-def test_load_checkpoint_without_a_model_says_how_to_read(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"not a str; to read .* CheckpointLoader"):
+def test_load_checkpoint_without_a_model_raises_and_names_the_reader(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"got str; to read .* CheckpointLoader"):
         load_checkpoint("weights.pth", nn.Linear(1, 1))  # type: ignore[arg-type]  # the point
 
 

@@ -118,7 +118,7 @@ def test_read_of_hostile_file_of_old_formats_is_an_error_and_runs_nothing(
     assert os.listdir(tmp_path) == ["old.pth"]
 
 
-def test_read_of_tar_archive_says_what_it_is(tmp_path: Path) -> None:
+def test_read_of_tar_archive_names_the_format(tmp_path: Path) -> None:
     path = tmp_path / "old.pth"
     path.write_bytes(_in_tar(pickle.dumps(0)))
 
@@ -271,7 +271,7 @@ def test_read_of_damaged_safetensors_is_an_error_that_names_the_file(
         read_checkpoint(path)
 
 
-def test_read_of_huge_safetensors_header_is_no_safetensors(tmp_path: Path) -> None:
+def test_read_of_huge_safetensors_header_raises(tmp_path: Path) -> None:
     path = tmp_path / "odd.pth"
     path.write_bytes(struct.pack("<Q", 1 << 40) + b"{" + b"0" * 64)
 

@@ -112,7 +112,7 @@ def test_load_state_dict_strict_raises_with_the_report() -> None:
         load_state_dict(nn.Linear(2, 1), {"weight": torch.zeros(1, 2)}, strict=True)
 
 
-def test_load_state_dict_reports_what_a_module_says() -> None:
+def test_load_state_dict_reports_the_errors_of_a_module() -> None:
     class Picky(nn.Linear):
         def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
             super()._load_from_state_dict(*args, **kwargs)
@@ -158,7 +158,7 @@ def test_load_state_dict_gives_memory_to_a_module_without() -> None:
     assert model.conv.weight.requires_grad
 
 
-def test_load_state_dict_of_no_mapping_is_a_type_error() -> None:
+def test_load_state_dict_raises_for_what_is_not_a_mapping() -> None:
     with pytest.raises(TypeError, match="list"):
         load_state_dict(nn.Linear(1, 1), [])  # type: ignore[arg-type]
 

@@ -86,9 +86,7 @@ class ModelCost:
         for module in self.modules:
             if module.name == name:
                 return module
-        raise KeyError(
-            f"the model has no module {name!r}; it has {[m.name for m in self.modules]}"
-        )
+        raise KeyError(f"the model has no module {name!r}; it has {[m.name for m in self.modules]}")
 
     def table(self, max_depth: int | None = None) -> str:
         """Return a table with one line per module.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from engine_model._dtensor import is_sharded, local_parts
+from engine_model._sharded_tensors import is_sharded, local_parts
 
 # Tensors of other types, such as DTensor, may be sharded.
 _PLAIN = (Tensor, nn.Parameter)

@@ -2,11 +2,11 @@
 
 import logging
 
-import torch
 from torch import nn
 
 from engine_model.init._record import is_recording, update_init_info
 from engine_model.weights import load_checkpoint, load_checkpoint_with_prefix, load_state_dict
+from engine_model.weights._read import MapLocation
 from engine_registry import WEIGHT_INITIALIZERS
 
 logger = logging.getLogger("engine.model")
@@ -26,6 +26,7 @@ class PretrainedInit:
 
     Example:
         >>> import tempfile
+        >>> import torch
         >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp(), "weights.pth")
         >>> torch.save({"backbone.weight": torch.tensor([[3.0]])}, path)
@@ -39,7 +40,7 @@ class PretrainedInit:
         self,
         checkpoint: str,
         prefix: str | None = None,
-        map_location: str | torch.device = "cpu",
+        map_location: MapLocation = "cpu",
     ) -> None:
         self.checkpoint = checkpoint
         self.prefix = prefix

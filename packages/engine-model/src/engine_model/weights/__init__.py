@@ -1,6 +1,6 @@
-"""Weights in and out of files: loaders by address, safe reading, names, shapes, and saving."""
+"""Load and save weights: loaders by address, safe reading, names, shapes, and saving."""
 
-from engine_model._dtensor import gather_tensors, is_sharded, spread_optimizer_state
+from engine_model._sharded_tensors import gather_tensors, is_sharded, spread_optimizer_state
 from engine_model.weights._checkpoint import (
     load_checkpoint,
     load_checkpoint_with_prefix,

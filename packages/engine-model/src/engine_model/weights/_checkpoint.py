@@ -1,4 +1,4 @@
-"""Whole checkpoints: loaded into a model, and saved."""
+"""Load a whole checkpoint into a model, and save one."""
 
 import io
 import json
@@ -8,30 +8,30 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
 
 from engine_fileio import LocalBackend, atomic_write, get_file_backend
-from engine_model._dtensor import sharded_names
+from engine_model._sharded_tensors import sharded_names
 from engine_model.weights._errors import CheckpointError
 from engine_model.weights._loader import CheckpointLoader
-from engine_model.weights._read import require_safetensors
+from engine_model.weights._read import MapLocation, require_safetensors
 from engine_model.weights._state import load_state_dict
 
-#: Pairs of a regular expression and its replacement, or a mapping from old names to new ones.
 KeyRules = Sequence[tuple[str, str]] | Mapping[str, str | None]
+"""Pairs of a regular expression and its replacement, or a mapping from old names to new ones."""
 
 
-def weights_in(checkpoint: Any) -> dict[str, Any]:
+def weights_in(checkpoint: object) -> dict[str, Any]:
     """Return the weights of a checkpoint: under ``state_dict`` or ``model``, or all of it.
 
     Args:
-        checkpoint: What was loaded.
+        checkpoint: The loaded checkpoint.
 
     Raises:
-        CheckpointError: If it holds none.
+        CheckpointError: If it has no weights.
 
     Example:
         >>> weights_in({"epoch": 3, "state_dict": {"weight": torch.zeros(1)}})
@@ -40,12 +40,13 @@ def weights_in(checkpoint: Any) -> dict[str, Any]:
     weights = checkpoint
     if isinstance(checkpoint, Mapping) and "state_dict" in checkpoint:
         weights = checkpoint["state_dict"]
+    # A plain state dict may have a parameter named "model", which is not a mapping.
     elif isinstance(checkpoint, Mapping) and isinstance(checkpoint.get("model"), Mapping):
         weights = checkpoint["model"]
     if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
         raise CheckpointError(
-            f"no weights in the checkpoint: it is a {type(checkpoint).__name__}, not a dict of "
-            "weights, or one with the key 'state_dict' or 'model'"
+            "no weights in the checkpoint: it must be a dict of weights, or have them under "
+            f"'state_dict' or 'model', got {type(checkpoint).__name__}"
         )
     return weights
 
@@ -54,11 +55,11 @@ def revise_names(weights: dict[str, Any], rules: KeyRules) -> dict[str, Any]:
     r"""Return weights under other names.
 
     Args:
-        weights: Weights by name; not changed.
-        rules: Pairs ``(pattern, replacement)``, applied to each name one after another as by
-            ``re.sub``. Or a mapping from parts of a model to new ones, ``{"backbone": "encoder"}``:
-            the longest that a name begins with counts, whole words between dots; ``None`` leaves
-            the weights out.
+        weights: Weights by name; the dict is not changed.
+        rules: Pairs ``(pattern, replacement)``, which ``re.sub`` applies to each name in order. Or
+            a mapping from parts of a model to new ones, such as ``{"backbone": "encoder"}``. A part
+            is one or more whole words between dots at the beginning of a name, and the longest part
+            wins. The weights of a part that maps to ``None`` are left out.
 
     Raises:
         ValueError: If two weights get the same name.
@@ -70,7 +71,7 @@ def revise_names(weights: dict[str, Any], rules: KeyRules) -> dict[str, Any]:
         >>> dict(revise_names({"backbone.w": 0, "head.w": 1}, rules))
         {'encoder.w': 0}
     """
-    result: Any = OrderedDict()
+    result: Any = OrderedDict()  # Any only to carry _metadata, the versions of modules
     for old, value in weights.items():
         new = _renamed(old, rules)
         if new is None:
@@ -97,14 +98,14 @@ def _renamed(name: str, rules: KeyRules) -> str | None:
 
 
 def weights_under(weights: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the weights of one part of a model, under the names they have within it.
+    """Return the weights of one part of a model, under their names within that part.
 
     Args:
         weights: Weights by name.
-        prefix: The part, such as ``"backbone"``; a dot at its end makes no difference.
+        prefix: The name of the part, such as ``"backbone"``, with or without a dot at the end.
 
     Raises:
-        CheckpointError: If none begins like this.
+        CheckpointError: If no name begins with the prefix.
 
     Example:
         >>> dict(weights_under({"backbone.conv.weight": 0, "head.weight": 1}, "backbone"))
@@ -117,21 +118,25 @@ def weights_under(weights: dict[str, Any], prefix: str) -> dict[str, Any]:
     if not found:
         parts = sorted({key.partition(".")[0] for key in weights})
         raise CheckpointError(
-            f"no weights under the prefix {start!r}; there are: {', '.join(parts)}"
+            f"no weights under the prefix {start!r}; the checkpoint has {', '.join(parts)}"
         )
     return found
 
 
 def load_checkpoint_with_prefix(
-    filename: str | Path, prefix: str, map_location: Any = None, *, weights_only: bool = True
+    filename: str | Path,
+    prefix: str,
+    map_location: MapLocation = None,
+    *,
+    weights_only: bool = True,
 ) -> dict[str, Any]:
-    """Load the weights of one part of a saved model, under the names they have within it.
+    """Load the weights of one part of a saved model, under their names within that part.
 
     Args:
         filename: A path or an address.
-        prefix: The part, such as ``"backbone"``.
-        map_location: Where tensors go, as in ``torch.load``.
-        weights_only: Run nothing that the file says (see ``read_checkpoint``).
+        prefix: The name of the part, such as ``"backbone"``.
+        map_location: The devices of the tensors, as in ``torch.load``.
+        weights_only: Whether to run no code from the file; see `read_checkpoint`.
 
     Raises:
         CheckpointError: If the checkpoint has no such part.
@@ -143,7 +148,7 @@ def load_checkpoint_with_prefix(
 def load_checkpoint(
     model: nn.Module,
     filename: str | Path,
-    map_location: Any = None,
+    map_location: MapLocation = None,
     strict: bool = False,
     logger: logging.Logger | str | None = None,
     revise_keys: KeyRules = [(r"^module\.", "")],  # noqa: B006  # documented; never changed
@@ -154,25 +159,25 @@ def load_checkpoint(
 
     Args:
         model: The model, or a wrapper of it.
-        filename: A path or an address (see :class:`CheckpointLoader`).
-        map_location: Where tensors go, as in ``torch.load``.
-        strict: Raise if names or shapes differ.
-        logger: Who is told of the load and warned of what does not fit.
-        revise_keys: How names are changed first (see :func:`revise_names`).
-        weights_only: Run nothing that the file says (see ``read_checkpoint``).
+        filename: A path or an address; see `CheckpointLoader`.
+        map_location: The devices of the tensors, as in ``torch.load``.
+        strict: Whether to raise an error if names or shapes differ.
+        logger: The logger of the load, and of a warning about what does not fit.
+        revise_keys: The rules by which names are changed first; see `revise_names`.
+        weights_only: Whether to run no code from the file; see `read_checkpoint`.
 
     Returns:
         The whole checkpoint.
 
     Raises:
-        CheckpointError: If the file holds no weights.
+        CheckpointError: If the file has no weights.
         StateDictError: If ``strict`` and something does not fit.
-        TypeError: If ``model`` is no module.
+        TypeError: If ``model`` is not a module.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(
-            f"the first argument is the model, not a {type(model).__name__}; to read a file "
-            "without a model, call CheckpointLoader.load_checkpoint(filename)"
+            f"model must be a module, got {type(model).__name__}; to read a file without a model, "
+            "call CheckpointLoader.load_checkpoint(filename)"
         )
     checkpoint = CheckpointLoader.load_checkpoint(
         filename, map_location, logger, weights_only=weights_only
@@ -187,21 +192,21 @@ def save_checkpoint(
     file_client_args: dict[str, Any] | None = None,
     backend_args: dict[str, Any] | None = None,
 ) -> None:
-    """Save a checkpoint to a path or an address; a local file is there whole or not at all.
+    """Save a checkpoint to a path or an address; a local file exists whole or not at all.
 
     Args:
-        checkpoint: What to save. For a name that ends in ``.safetensors``: weights, or a dict with
-            ``state_dict`` and perhaps ``meta`` (plain values, kept as JSON).
-        filename: A path, or an address that engine-fileio has a back end for.
+        checkpoint: The checkpoint. For a name that ends in ``.safetensors``: weights, or a dict
+            with ``state_dict`` and optionally ``meta``, plain values that are saved as JSON.
+        filename: A path, or an address that engine-fileio has a backend for.
         file_client_args: The old name of ``backend_args``.
-        backend_args: Arguments of the storage back end.
+        backend_args: Arguments of the storage backend.
 
     Raises:
-        TypeError: If ``meta`` has a value for safetensors that JSON cannot express.
-        ValueError: If both forms of the arguments are given, the checkpoint holds sharded tensors,
-            of which the file would get this rank's part, or what safetensors cannot.
+        TypeError: If ``meta`` for safetensors has a value that JSON cannot express.
+        ValueError: If both forms of the arguments are given, the checkpoint has sharded tensors, or
+            it has values that safetensors cannot store.
     """
-    _refuse_sharded(checkpoint)
+    _check_unsharded(checkpoint)
     if file_client_args is not None:
         if backend_args is not None:
             raise ValueError("file_client_args is the old name of backend_args; give one of them")
@@ -219,35 +224,38 @@ def save_checkpoint(
         backend.put(buffer.getbuffer(), str(filename))
 
 
-def _refuse_sharded(checkpoint: dict[str, Any]) -> None:
+def _check_unsharded(checkpoint: dict[str, Any]) -> None:
     names = sharded_names(checkpoint)
     if names:
         raise ValueError(
             f"{len(names)} tensors are sharded, and the file would get the part of this rank only: "
-            f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}; gather them before, by "
+            f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}; gather them first, by "
             "weights_to_cpu(get_state_dict(model)) on all ranks"
         )
 
 
-def _write(checkpoint: dict[str, Any], file: Any, filename: str) -> None:
+def _write(checkpoint: dict[str, Any], file: IO[bytes], filename: str) -> None:
     if not filename.endswith(".safetensors"):
         torch.save(checkpoint, file)
         return
     weights = weights_in(checkpoint)
     meta = {} if weights is checkpoint else checkpoint.get("meta", {})
-    _refuse_what_safetensors_cannot_hold(checkpoint, weights, filename)
+    _check_storable(checkpoint, weights, filename)
     file.write(require_safetensors().save(_unshared(weights), _as_texts(meta)))
 
 
-def _refuse_what_safetensors_cannot_hold(
-    checkpoint: dict[str, Any], weights: dict[str, Any], filename: str
-) -> None:
+def _check_storable(checkpoint: dict[str, Any], weights: dict[str, Any], filename: str) -> None:
+    """Check that safetensors can store all of a checkpoint.
+
+    Raises:
+        ValueError: If it cannot.
+    """
     lost = [key for key, value in weights.items() if not isinstance(value, Tensor)]
     if weights is not checkpoint:
         lost += [key for key in checkpoint if key not in ("state_dict", "model", "meta")]
     if lost:
         raise ValueError(
-            f"{filename}: safetensors holds tensors and texts only, not "
+            f"{filename}: safetensors stores tensors and texts only, not "
             f"{', '.join(map(str, lost))}; leave them out, or choose a name that ends in .pth"
         )
 
@@ -266,7 +274,10 @@ def _as_texts(meta: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights that share no memory, which safetensors cannot say: tied ones are written twice."""
+    """Return weights that share no memory: tied ones are copied.
+
+    safetensors cannot express shared memory, and raises an error.
+    """
     seen: set[int] = set()
     result = {}
     for key, value in weights.items():

@@ -1,9 +1,8 @@
-"""Reading pickles without running them: foreign classes become inert placeholders.
+"""Read a pickle without running it: foreign classes become inert placeholders.
 
-``torch.load(weights_only=True)`` refuses a file that holds any class it does not know. Here such a
-file is read all the same, but of its pickle only these operations are carried out: build tensors
-and plain containers. Every other name in it becomes a class of no behaviour that keeps what it was
-given.
+``torch.load(weights_only=True)`` raises an error if a file contains a class outside its list. This
+reader accepts such a file, and calls only functions that build tensors and plain containers. Every
+other name becomes a class without behavior that stores its arguments.
 """
 
 import codecs
@@ -11,27 +10,27 @@ import pickle
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from typing import IO, Any, ClassVar, Never
+from typing import IO, Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
 
 
 class ForeignObject:
-    """Stands for an object of a class that was not imported; it does nothing.
+    """A placeholder for an object of a class that was not imported; it has no behavior.
 
     Attributes:
         class_name: The class in the file, such as ``"mmcv.Config"``.
-        args: What its constructor would have been given.
-        state: What its ``__setstate__`` would have been given, or ``None``.
-        content: What would have been put in, if it was a container: items, or pairs.
+        args: The arguments of its constructor.
+        state: The argument of its ``__setstate__``, or ``None``.
+        content: The items, or pairs of key and value, if the class is a container.
 
     Example:
-        >>> kind = foreign_class("mmcv.utils", "Config")
-        >>> kind(1, 2)
-        <inert mmcv.utils.Config>
-        >>> kind(1, 2).args
-        (1, 2)
+        >>> import io
+        >>> from fractions import Fraction
+        >>> half = InertUnpickler(io.BytesIO(pickle.dumps(Fraction(1, 2)))).load()
+        >>> half, half.args
+        (<inert fractions.Fraction>, (1, 2))
     """
 
     class_name: ClassVar[str] = ""
@@ -39,31 +38,34 @@ class ForeignObject:
     state: Any
     content: list[Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "ForeignObject":
-        """Keep the arguments; run nothing."""
+    # pickle creates an object with the class alone, with __new__ or with a call, by protocol. Each
+    # way comes through __new__, so it sets all attributes.
+    def __new__(cls, *args: object, **kwargs: object) -> "ForeignObject":
+        """Store the arguments; run nothing."""
         instance = super().__new__(cls)
         instance.args = (*args, kwargs) if kwargs else args
         instance.state = None
         instance.content = []
         return instance
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Takes what __new__ took; pickle calls either or both.
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        # A call of the class passes the arguments of __new__ here as well.
         return
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         self.content.append((key, value))
 
-    def append(self, item: Any) -> None:
-        """Keep an item of what was a list."""
+    # The unpickler fills containers through these methods and __setitem__.
+    def append(self, item: object) -> None:
+        """Store an item of a list."""
         self.content.append(item)
 
-    def extend(self, items: Iterable[Any]) -> None:
-        """Keep items of what was a list."""
+    def extend(self, items: Iterable[object]) -> None:
+        """Store items of a list."""
         self.content.extend(items)
 
-    def add(self, item: Any) -> None:
-        """Keep an item of what was a set."""
+    def add(self, item: object) -> None:
+        """Store an item of a set."""
         self.content.append(item)
 
     def __repr__(self) -> str:
@@ -71,35 +73,37 @@ class ForeignObject:
 
 
 def foreign_class(module: str, name: str) -> type[ForeignObject]:
-    """Make the placeholder of a class.
+    """Return a placeholder for a class.
 
     Args:
-        module: The module that the file names.
-        name: The class, or whatever it is.
+        module: The module in the file.
+        name: The name in that module, usually of a class.
     """
     return type(name, (ForeignObject,), {"class_name": f"{module}.{name}", "__module__": __name__})
 
 
-class RefusedPickleError(pickle.UnpicklingError):
-    """A pickle does what the pickle of weights never does."""
+class UnsafePickleError(pickle.UnpicklingError):
+    """A pickle contains an operation that the pickle of weights never contains."""
 
 
-def _refuse(what: str) -> Never:
-    raise RefusedPickleError(f"its pickle {what}, which weights never do")
+def _reject(operation: str) -> NoReturn:
+    raise UnsafePickleError(f"its pickle {operation}, which weights never do")
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
-    """What pickle protocol 2 writes for bytes: a call of ``_codecs.encode``."""
+    """Return text as bytes; pickle protocol 2 writes bytes as a call of ``_codecs.encode``."""
+    # Other codecs may be registered functions, which would run.
     if codecs.lookup(encoding).name != "iso8859-1":
-        _refuse(f"encodes text by {encoding!r}")
+        _reject(f"encodes text by {encoding!r}")
     return text.encode("latin1")
 
 
-def _plain_dict(*_factory: Any) -> dict[Any, Any]:
-    """A ``defaultdict`` without its factory, which could be anything."""
+def _plain_dict(*_factory: object) -> dict[Any, Any]:
+    """Return a dict for a ``defaultdict``, without its factory, which could be any callable."""
     return {}
 
 
+# The codes of numpy's dtypes, and of the same numbers in the module struct.
 _NUMBERS = {
     "b1": "?",
     "i1": "b",
@@ -116,15 +120,19 @@ _NUMBERS = {
 }
 
 
-def _numpy_scalar(dtype: Any, data: Any = b"") -> Any:
-    """A numpy scalar as the Python number it holds; its dtype is a placeholder here."""
-    code = dtype.args[0] if isinstance(dtype, ForeignObject) and dtype.args else None
-    if code not in _NUMBERS or not isinstance(data, bytes):
+def _numpy_scalar(dtype: object, data: object = b"") -> object:
+    """Return a numpy scalar as a Python number; its dtype is a placeholder here."""
+    if not isinstance(dtype, ForeignObject) or not isinstance(data, bytes):
         return foreign_class("numpy", "scalar")(dtype, data)
+    code = dtype.args[0] if dtype.args else None
+    if code not in _NUMBERS:
+        return foreign_class("numpy", "scalar")(dtype, data)
+    # The state of a dtype begins with a version, then its byte order: ``(3, ">", ...)``.
     order = ">" if isinstance(dtype.state, tuple) and ">" in dtype.state[:2] else "<"
     return struct.unpack(order + _NUMBERS[code], data)[0]
 
 
+# The functions by which torch pickles tensors of each kind; not each version of torch has them all.
 _REBUILD: tuple[str, ...] = (
     "_rebuild_tensor",
     "_rebuild_tensor_v2",
@@ -136,10 +144,12 @@ _REBUILD: tuple[str, ...] = (
     "_rebuild_nested_tensor",
 )
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    # A Counter or OrderedDict runs no code that the file could choose.
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "Counter"): Counter,
     ("collections", "defaultdict"): _plain_dict,
     ("_codecs", "encode"): _latin1,
+    # numpy 2 renamed the module.
     ("numpy.core.multiarray", "scalar"): _numpy_scalar,
     ("numpy._core.multiarray", "scalar"): _numpy_scalar,
     ("torch", "Size"): torch.Size,
@@ -149,17 +159,17 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     **{("torch._utils", n): getattr(torch._utils, n) for n in _REBUILD if hasattr(torch._utils, n)},
     **{
         (module, kind.__name__): kind
-        for module in ("builtins", "__builtin__")
+        for module in ("builtins", "__builtin__")  # Python 3 and Python 2
         for kind in (bytearray, complex, frozenset, set)
     },
 }
-# Allowed as arguments (of a rebuild function), never called: a call would build from what is given.
+# Allowed as arguments of a rebuild function, but never called: their constructors take any object.
 _NOT_CALLED: tuple[object, ...] = (Tensor, torch.nn.Parameter)
 
 
-# The unpickler in Python, not the one in C: only here can each operation be overridden.
+# The unpickler in Python, not the one in C: only in Python can each operation be overridden.
 class InertUnpickler(pickle._Unpickler):
-    """An unpickler that calls nothing but the functions that rebuild tensors and containers.
+    """An unpickler that calls only functions that rebuild tensors and containers.
 
     Example:
         >>> import io
@@ -170,8 +180,10 @@ class InertUnpickler(pickle._Unpickler):
         {'spy': <inert builtins.print>, 'n': 1}
     """
 
+    # Attributes of the base class that its stub omits.
     stack: list[Any]
     append: Callable[[Any], None]
+    # A copy: the base class keeps its table for other readers.
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: IO[bytes], **kwargs: Any) -> None:
@@ -183,7 +195,8 @@ class InertUnpickler(pickle._Unpickler):
         allowed = _ALLOWED.get((module, name))
         if allowed is not None:
             return allowed
-        # Not by getattr, at which torch imports some of its packages.
+        # Through vars, not getattr: torch imports some of its packages on attribute access, and so
+        # the file could make this process import code.
         item = vars(torch).get(name) if module == "torch" else None
         if isinstance(item, torch.dtype | torch.layout | torch.memory_format):
             return item
@@ -191,16 +204,19 @@ class InertUnpickler(pickle._Unpickler):
             self._placeholders[module, name] = foreign_class(module, name)
         return self._placeholders[module, name]
 
-    def _call(self, function: Any, args: Any, kwargs: dict[str, Any] | None = None) -> Any:
+    def _call(
+        self, function: Callable[..., Any], args: object, kwargs: dict[str, Any] | None = None
+    ) -> Any:
         if isinstance(function, ForeignObject):
-            # What a call of a placeholder gave, such as a method, is called in turn.
+            # The result of a placeholder's call, such as a method, is called in turn.
             function = foreign_class(function.class_name, "__call__")
         is_placeholder = isinstance(function, type) and issubclass(function, ForeignObject)
+        # By identity: == of an object from the file may be any code, and it may lack a hash.
         is_allowed = any(function is item for item in _ALLOWED.values())
         if not is_placeholder and (not is_allowed or any(function is t for t in _NOT_CALLED)):
-            _refuse(f"calls {function!r:.100}")
+            _reject(f"calls {function!r:.100}")
         if not isinstance(args, tuple):
-            _refuse(f"calls {function!r:.100} with {args!r:.100}")
+            _reject(f"calls {function!r:.100} with {args!r:.100}")
         return function(*args, **(kwargs or {}))
 
     def load_reduce(self) -> None:
@@ -209,42 +225,45 @@ class InertUnpickler(pickle._Unpickler):
         self.stack[-1] = self._call(self.stack[-1], args)
 
     def load_newobj(self) -> None:
-        """NEWOBJ: make an instance."""
+        """NEWOBJ: create an instance."""
         self.load_reduce()
 
     def load_newobj_ex(self) -> None:
-        """NEWOBJ_EX: make an instance, with keyword arguments."""
+        """NEWOBJ_EX: create an instance with keyword arguments."""
         kwargs = self.stack.pop()
         args = self.stack.pop()
         self.stack[-1] = self._call(self.stack[-1], args, kwargs)
 
-    def _instantiate(self, klass: Any, args: Any) -> None:
-        """INST and OBJ of protocols 0 and 1: make an instance."""
+    def _instantiate(self, klass: Callable[..., Any], args: Iterable[object]) -> None:
+        """INST and OBJ of protocols 0 and 1: create an instance."""
         self.append(self._call(klass, tuple(args)))
 
     def load_build(self) -> None:
-        """BUILD: give an object its state."""
+        """BUILD: set the state of an object."""
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, ForeignObject):
             target.state = state
         elif type(target) is OrderedDict and isinstance(state, dict):
-            # The versions of modules, which torch keeps as an attribute of a state dict.
+            # torch stores the versions of modules as an attribute of a state dict. Other attributes
+            # could shadow methods, so they are dropped.
             if "_metadata" in state:
                 target.__dict__["_metadata"] = state["_metadata"]
+        # The state of a tensor, such as Python attributes, is dropped.
         elif not isinstance(target, Tensor):
-            _refuse(f"sets the state of {target!r:.100}")
+            _reject(f"sets the state of {target!r:.100}")
 
     def get_extension(self, code: int) -> None:
-        """EXT1, EXT2 and EXT4: a class by a number that only this process would know."""
-        _refuse(f"names a class by the extension code {code}")
+        """EXT1, EXT2 and EXT4: a class by a number that is registered in a process."""
+        _reject(f"names a class by the extension code {code}")
 
     @property
     def placeholders(self) -> list[str]:
-        """The names that became placeholders."""
+        """The classes that became placeholders."""
         return sorted(kind.class_name for kind in self._placeholders.values())
 
 
+# pickle looks operations up in this table by their byte, so overriding a method is not enough.
 InertUnpickler.dispatch.update(
     {
         pickle.REDUCE[0]: InertUnpickler.load_reduce,
@@ -256,10 +275,10 @@ InertUnpickler.dispatch.update(
 
 
 class InertPickle:
-    """A stand-in for the module ``pickle``, for ``torch.load(pickle_module=...)``.
+    """A substitute for the module ``pickle``, for ``torch.load(pickle_module=...)``.
 
     Attributes:
-        placeholders: The names that became placeholders, in all that was read.
+        placeholders: The classes that became placeholders, in all pickles that were read.
 
     Example:
         >>> import io
@@ -267,11 +286,14 @@ class InertPickle:
         [1, 2]
     """
 
+    # torch.load compares the name of the pickle module with that of dill.
     __name__ = "engine_model.weights.pickle"
 
     def __init__(self) -> None:
         readers: list[InertUnpickler] = []
 
+        # torch subclasses the `Unpickler` of its pickle module, so a class is needed here, and one
+        # for each InertPickle: readers of other files must not appear in `placeholders`.
         class Unpickler(InertUnpickler):
             def __init__(self, file: IO[bytes], **kwargs: Any) -> None:
                 super().__init__(file, **kwargs)
@@ -286,5 +308,5 @@ class InertPickle:
 
     @property
     def placeholders(self) -> list[str]:
-        """The names that became placeholders."""
+        """The classes that became placeholders."""
         return sorted({name for reader in self._readers for name in reader.placeholders})

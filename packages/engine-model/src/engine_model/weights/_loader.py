@@ -1,7 +1,6 @@
-"""Checkpoints by address: a table from prefixes such as ``s3://`` to functions that load."""
+"""Load checkpoints by address: a table from prefixes such as ``s3://`` to loaders."""
 
 import contextlib
-import difflib
 import hashlib
 import inspect
 import logging
@@ -14,7 +13,7 @@ from urllib.parse import urlparse
 import torch
 
 from engine_fileio import get_local_path
-from engine_model.weights._read import read_checkpoint
+from engine_model.weights._read import MapLocation, read_checkpoint
 from engine_model.weights._urls import (
     ENTRY_POINTS,
     get_deprecated_model_names,
@@ -22,14 +21,21 @@ from engine_model.weights._urls import (
     get_mmcls_models,
     get_torchvision_models,
 )
+from engine_utils import closest_names, import_extra
+from engine_utils.dl_utils import download_file
 
-#: Loads from an address to a place: ``loader(filename, map_location)``.
 Loader = Callable[..., Any]
+"""A loader of one prefix, called as ``loader(filename, map_location=...)``."""
 _LoaderT = TypeVar("_LoaderT", bound=Loader)
 
 
 def resolve_logger(logger: logging.Logger | str | None) -> logging.Logger | None:
-    """Return the logger meant: ``"current"`` and ``None`` are this package's, ``"silent"`` none."""
+    """Return a logger by its name.
+
+    Args:
+        logger: A logger or its name. ``"current"`` and ``None`` mean the logger of this package,
+            ``"silent"`` means no logger.
+    """
     if logger == "silent":
         return None
     if logger is None or logger == "current":
@@ -38,9 +44,9 @@ def resolve_logger(logger: logging.Logger | str | None) -> logging.Logger | None
 
 
 class CheckpointLoader:
-    """Loads checkpoints from wherever they are; the prefix of the address says how.
+    """Load checkpoints by the loader that is registered for the prefix of their address.
 
-    Known are local paths and every storage that engine-fileio has a back end for, ``http://``,
+    Loaders exist for local paths, each storage that engine-fileio has a backend for, ``http://``,
     ``https://``, ``torchvision://`` (``modelzoo://``), ``open-mmlab://`` (``openmmlab://``) and
     ``mmcls://``.
 
@@ -72,16 +78,16 @@ class CheckpointLoader:
         loader: _LoaderT | None = None,
         force: bool = False,
     ) -> _LoaderT | Callable[[_LoaderT], _LoaderT]:
-        """Register how addresses of one or more prefixes are loaded; also as a decorator.
+        """Register the loader of one or more prefixes; also as a decorator.
 
         Args:
-            prefixes: Beginnings of addresses. The longest that an address has counts.
-            loader: Called with the whole address and ``map_location``; if it has a parameter
-                ``weights_only``, with that too. Without it a decorator is returned.
-            force: Replace what is registered for the prefix.
+            prefixes: Beginnings of addresses. The longest prefix that matches an address wins.
+            loader: A callable of the whole address and ``map_location``, and of ``weights_only`` if
+                it has such a parameter. Without it a decorator is returned.
+            force: Whether to replace the registered loader of a prefix.
 
         Raises:
-            KeyError: If a prefix is registered and ``force`` is not set.
+            KeyError: If a prefix has a loader and ``force`` is not set.
         """
         names = [prefixes] if isinstance(prefixes, str) else list(prefixes)
 
@@ -89,6 +95,7 @@ class CheckpointLoader:
             for name in names:
                 if name in cls._schemes and not force:
                     raise KeyError(f"{name!r} has a loader already; replace it with force=True")
+            # After all checks: an error registers none of the prefixes.
             cls._schemes.update(dict.fromkeys(names, function))
             return function
 
@@ -96,6 +103,7 @@ class CheckpointLoader:
 
     @classmethod
     def _get_checkpoint_loader(cls, path: str) -> Loader:
+        # The empty prefix of local paths matches every address, so there is always one.
         prefix = max((p for p in cls._schemes if path.startswith(p)), key=len)
         return cls._schemes[prefix]
 
@@ -103,7 +111,7 @@ class CheckpointLoader:
     def load_checkpoint(
         cls,
         filename: str | Path,
-        map_location: Any = None,
+        map_location: MapLocation = None,
         logger: logging.Logger | str | None = "current",
         *,
         weights_only: bool = True,
@@ -112,12 +120,12 @@ class CheckpointLoader:
 
         Args:
             filename: A path or an address.
-            map_location: Where tensors go, as in ``torch.load``.
-            logger: Who is told where the checkpoint comes from; ``"silent"`` for nobody.
-            weights_only: Run nothing that the file says (see :func:`read_checkpoint`).
+            map_location: The devices of the tensors, as in ``torch.load``.
+            logger: The logger of the line that names the address; ``"silent"`` for none.
+            weights_only: Whether to run no code from the file; see `read_checkpoint`.
 
         Returns:
-            What was saved, usually a dict.
+            The saved object, usually a dict.
         """
         address = str(filename)
         loader = cls._get_checkpoint_loader(address)
@@ -130,6 +138,7 @@ class CheckpointLoader:
 
 
 def _takes_weights_only(loader: Loader) -> bool:
+    # Loaders that users wrote for the documented interface have two parameters.
     parameters = inspect.signature(loader).parameters
     return "weights_only" in parameters or any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
@@ -137,78 +146,75 @@ def _takes_weights_only(loader: Loader) -> bool:
 
 
 def _source(address: str) -> str:
-    """Return the name of where an address leads: its scheme, or ``local``."""
+    """Return the scheme of an address, or ``local`` for a path."""
     scheme, found, _ = address.partition("://")
     return scheme if found else "local"
 
 
 @CheckpointLoader.register_scheme("")
-def load_from_storage(filename: str, map_location: Any = None, weights_only: bool = True) -> Any:
-    """Load from a local path, or from a storage that engine-fileio knows.
+def load_from_storage(
+    filename: str, map_location: MapLocation = None, weights_only: bool = True
+) -> Any:
+    """Load from a local path, or from a storage that engine-fileio has a backend for.
 
     Args:
         filename: The path or address; ``~`` is the home folder.
-        map_location: Where tensors go.
-        weights_only: Run nothing that the file says.
+        map_location: The devices of the tensors.
+        weights_only: Whether to run no code from the file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
     """
     if filename.startswith("~"):
         filename = str(Path(filename).expanduser())
     with get_local_path(filename) as path:
         if not Path(path).is_file():
             raise FileNotFoundError(
-                f"{path} is no checkpoint file; look in {Path(path).parent.resolve()}"
+                f"no checkpoint file {path}; look in {Path(path).parent.resolve()}"
             )
         return read_checkpoint(path, map_location, weights_only=weights_only)
 
 
 @CheckpointLoader.register_scheme(["http://", "https://"])
-def load_from_http(filename: str, map_location: Any = None, weights_only: bool = True) -> Any:
+def load_from_http(
+    filename: str, map_location: MapLocation = None, weights_only: bool = True
+) -> Any:
     """Load from the web, through a copy in torch's hub folder.
 
-    Processes of one machine that ask at the same time download it once.
+    Processes of one machine that load it at the same time download it once.
 
     Args:
         filename: The address.
-        map_location: Where tensors go.
-        weights_only: Run nothing that the file says.
+        map_location: The devices of the tensors.
+        weights_only: Whether to run no code from the file.
 
     Raises:
-        ConnectionError: If it cannot be downloaded.
+        ConnectionError: If the file cannot be downloaded.
     """
     name = PurePosixPath(urlparse(filename).path).name
     # Two addresses may end in the same name; only equal addresses share a copy.
-    mark = hashlib.sha256(filename.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(filename.encode()).hexdigest()[:12]
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{mark}-{name}"
+    path = folder / f"{digest}-{name}"
     if not path.exists():
-        with _one_process_at_a_time(folder / f"{mark}.lock"):
+        with _one_process_at_a_time(folder / f"{digest}.lock"):
+            # Again: another process may have downloaded it while this one waited for the lock.
             if not path.exists():
-                _download(filename, path)
+                download_file(filename, path, progress=False)
     return read_checkpoint(path, map_location, weights_only=weights_only)
-
-
-def _download(address: str, path: Path) -> None:
-    try:
-        torch.hub.download_url_to_file(address, str(path), progress=False)
-    except OSError as error:
-        raise ConnectionError(
-            f"{address} cannot be downloaded: {error}. Where there is no network, put the file "
-            f"at {path}, or give its local path"
-        ) from error
 
 
 @contextlib.contextmanager
 def _one_process_at_a_time(path: Path) -> Iterator[None]:
     if os.name == "nt":
-        # No fcntl: each process downloads for itself, and the last rename wins.
+        # Windows has no fcntl: each process downloads the file, and the last rename wins.
         yield
         return
     import fcntl
 
+    # The system releases the lock when the process ends, however it ends. The file stays: removing
+    # it would let a third process lock another file of the same name.
     with open(path, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -216,38 +222,38 @@ def _one_process_at_a_time(path: Path) -> Iterator[None]:
 
 @CheckpointLoader.register_scheme(["torchvision://", "modelzoo://"])
 def load_from_torchvision(
-    filename: str, map_location: Any = None, weights_only: bool = True
+    filename: str, map_location: MapLocation = None, weights_only: bool = True
 ) -> Any:
     """Load the weights of a model of torchvision, as in ``torchvision://resnet50``.
 
     Args:
-        filename: The address: the model's name, perhaps with its weights
+        filename: The address, with the name of the model and optionally of its weights
             (``resnet50.imagenet1k_v1``).
-        map_location: Where tensors go.
-        weights_only: Run nothing that the file says.
+        map_location: The devices of the tensors.
+        weights_only: Whether to run no code from the file.
 
     Raises:
         ImportError: If torchvision is not installed.
-        KeyError: If it has no such model.
+        KeyError: If torchvision has no such model.
     """
-    urls = get_torchvision_models()
-    if not urls:
-        raise ImportError(f"{filename} needs the package torchvision: pip install torchvision")
-    address = _look_up(urls, filename)
+    import_extra("torchvision", install="torchvision", purpose=filename)
+    address = _look_up(get_torchvision_models(), filename)
     return load_from_http(address, map_location, weights_only=weights_only)
 
 
 @CheckpointLoader.register_scheme(["open-mmlab://", "openmmlab://"])
-def load_from_openmmlab(filename: str, map_location: Any = None, weights_only: bool = True) -> Any:
-    """Load published weights by a name that an installed library provides.
+def load_from_openmmlab(
+    filename: str, map_location: MapLocation = None, weights_only: bool = True
+) -> Any:
+    """Load published weights by a name that an installed library lists.
 
     Args:
         filename: The address.
-        map_location: Where tensors go.
-        weights_only: Run nothing that the file says.
+        map_location: The devices of the tensors.
+        weights_only: Whether to run no code from the file.
 
     Raises:
-        KeyError: If no library provides the name.
+        KeyError: If no library lists the name.
     """
     scheme, _, name = filename.partition("://")
     current = get_deprecated_model_names().get(name)
@@ -256,25 +262,31 @@ def load_from_openmmlab(filename: str, map_location: Any = None, weights_only: b
             "%s://%s is an old name; use %s://%s", scheme, name, scheme, current
         )
         filename = f"{scheme}://{current}"
-    address = _look_up(get_external_models(), filename)
-    return CheckpointLoader.load_checkpoint(
-        address, map_location, "silent", weights_only=weights_only
-    )
+    return _load_published(get_external_models(), filename, map_location, weights_only)
 
 
 @CheckpointLoader.register_scheme("mmcls://")
-def load_from_mmcls(filename: str, map_location: Any = None, weights_only: bool = True) -> Any:
-    """Load published weights of a classifier by a name that an installed library provides.
+def load_from_mmcls(
+    filename: str, map_location: MapLocation = None, weights_only: bool = True
+) -> Any:
+    """Load published weights of a classifier by a name that an installed library lists.
 
     Args:
         filename: The address.
-        map_location: Where tensors go.
-        weights_only: Run nothing that the file says.
+        map_location: The devices of the tensors.
+        weights_only: Whether to run no code from the file.
 
     Raises:
-        KeyError: If no library provides the name.
+        KeyError: If no library lists the name.
     """
-    address = _look_up(get_mmcls_models(), filename)
+    return _load_published(get_mmcls_models(), filename, map_location, weights_only)
+
+
+def _load_published(
+    urls: Mapping[str, str], filename: str, map_location: MapLocation, weights_only: bool
+) -> Any:
+    address = _look_up(urls, filename)
+    # Silent: the line about the published name has been logged already.
     return CheckpointLoader.load_checkpoint(
         address, map_location, "silent", weights_only=weights_only
     )
@@ -283,12 +295,12 @@ def load_from_mmcls(filename: str, map_location: Any = None, weights_only: bool 
 def _look_up(urls: Mapping[str, str], filename: str) -> str:
     name = filename.partition("://")[2]
     if name not in urls:
-        close = difflib.get_close_matches(name, urls, n=3)
+        close = closest_names(name, urls)
         if close:
             hint = f"did you mean {', '.join(close)}?"
         elif urls:
-            hint = f"{len(urls)} names are known"
+            hint = f"installed libraries list {len(urls)} other names"
         else:
-            hint = f"no installed library provides any, as an entry point of {ENTRY_POINTS!r}"
+            hint = f"no installed library lists any, as an entry point of {ENTRY_POINTS!r}"
         raise KeyError(f"no published weights under {filename!r}; {hint}")
     return urls[name]

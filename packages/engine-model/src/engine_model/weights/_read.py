@@ -1,45 +1,49 @@
-"""From bytes to a checkpoint: torch's formats and safetensors, without running what a file says."""
+"""Read a checkpoint in torch's formats or safetensors, without running code from the file."""
 
-import importlib
 import json
 import logging
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from engine_model.weights._errors import CheckpointError
-from engine_model.weights._foreign import InertPickle, RefusedPickleError
+from engine_model.weights._foreign import InertPickle, UnsafePickleError
+from engine_utils import import_extra
+
+MapLocation: TypeAlias = str | torch.device | dict[str, str] | Callable[[Any, str], Any] | None
+"""The forms of ``map_location`` in `torch.load`."""
 
 logger = logging.getLogger("engine.model")
 
+# Where a tar archive has the text "ustar".
 _TAR_MARK = slice(257, 262)
 
 
 def read_checkpoint(
-    file: str | Path | IO[bytes], map_location: Any = None, *, weights_only: bool = True
+    file: str | Path | IO[bytes], map_location: MapLocation = None, *, weights_only: bool = True
 ) -> Any:
     """Read a file that ``torch.save`` or safetensors wrote.
 
     Args:
         file: A local path, or a binary file that can seek.
-        map_location: Where tensors go, as in ``torch.load``.
-        weights_only: Read tensors and plain values, and put an inert
-            :class:`ForeignObject` in the place of every other object. With ``False`` the file
-            may run any code: only for files you trust.
+        map_location: The devices of the tensors, as in ``torch.load``.
+        weights_only: Whether to read tensors and plain values only, and replace every other object
+            by an inert `ForeignObject`. With ``False`` the file can run any code: use it only for
+            files that you trust.
 
     Returns:
-        What was saved; of safetensors a dict with ``state_dict`` and ``meta``.
+        The saved object; for safetensors a dict with ``state_dict`` and ``meta``.
 
     Raises:
-        CheckpointError: If the file is in none of the formats, or its pickle does what no weights
-            do.
-        ImportError: If it is in safetensors, which is not installed.
+        CheckpointError: If the file is in none of the formats, or its pickle contains an operation
+            that the pickle of weights never contains.
+        ImportError: If the file is in safetensors, which is not installed.
 
     Example:
         >>> import io
@@ -55,46 +59,49 @@ def read_checkpoint(
     return _read(file, getattr(file, "name", "the file"), map_location, weights_only)
 
 
-def _read(file: IO[bytes], name: str, map_location: Any, weights_only: bool) -> Any:
+def _read(file: IO[bytes], name: str, map_location: MapLocation, weights_only: bool) -> Any:
     start = file.tell()
     try:
         if _is_safetensors(file):
             return _read_safetensors(file, map_location)
         with warnings.catch_warnings():
-            # Of a pickle protocol that torch's own reader may not know: then ours reads it.
+            # torch warns about a pickle protocol that its own reader may lack; then ours reads it.
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(file, map_location=map_location, weights_only=weights_only)
     except pickle.UnpicklingError as error:
         if not weights_only:
             raise _unreadable(file, name, start, error) from error
-    except ImportError:  # of safetensors: the file may well be in order
+    except ImportError:  # safetensors is not installed, which is no fault of the file
         raise
-    except Exception as error:  # a damaged file may make the reader fail in any way
+    except Exception as error:  # a damaged file may make the reader raise any error
         raise _unreadable(file, name, start, error) from error
+    # torch's own reader found a foreign class. Ours reads the same bytes again.
     file.seek(start)
     return _read_foreign(file, name, map_location)
 
 
-def _read_foreign(file: IO[bytes], name: str, map_location: Any) -> Any:
+def _read_foreign(file: IO[bytes], name: str, map_location: MapLocation) -> Any:
     inert = InertPickle()
     start = file.tell()
     try:
         checkpoint = torch.load(
             file,
             map_location=map_location,
-            weights_only=False,  # nothing runs: the pickle is read by InertUnpickler
+            # Only so does torch accept another pickle module. Nothing runs: InertPickle reads.
+            weights_only=False,
             pickle_module=inert,
         )
-    except RefusedPickleError as error:
+    except UnsafePickleError as error:
         raise CheckpointError(
-            f"{name} was not read: {error}. If you trust where it comes from, "
-            "weights_only=False reads it and runs the code in it"
+            f"{name} was not read: {error}. If you trust its source, weights_only=False reads it "
+            "and runs the code in it"
         ) from error
-    except Exception as error:  # a hostile file may make the reader fail in any way
+    except Exception as error:  # a hostile file may make the reader raise any error
         raise _unreadable(file, name, start, error) from error
     if inert.placeholders:
         logger.warning(
-            "%s holds objects that are neither tensors nor plain values; they are inert here: %s.",
+            "%s contains objects that are neither tensors nor plain values; they are inert here: "
+            "%s.",
             name,
             ", ".join(inert.placeholders),
         )
@@ -102,7 +109,7 @@ def _read_foreign(file: IO[bytes], name: str, map_location: Any) -> Any:
 
 
 def _unreadable(file: IO[bytes], name: str, start: int, error: Exception) -> CheckpointError:
-    """Return an error that says what the file seems to be."""
+    """Return an error that describes the file."""
     cause = f"{type(error).__name__}: {error}"
     file.seek(start)
     head = file.read(_TAR_MARK.stop)
@@ -113,13 +120,14 @@ def _unreadable(file: IO[bytes], name: str, start: int, error: Exception) -> Che
             "it is a tar archive, as torch.save wrote them before 2017, which only "
             "torch.load(..., weights_only=False) reads, running the code in it"
         )
-    elif "map_location" not in str(error):
+    elif "map_location" not in str(error):  # a missing device is no fault of the file
         cause += ". Perhaps it is damaged, or neither torch.save nor safetensors wrote it"
     return CheckpointError(f"{name} cannot be read: {cause}")
 
 
 def _is_safetensors(file: IO[bytes]) -> bool:
-    """Eight bytes of length, then a JSON object: no other format begins like this."""
+    """Return whether a file begins with eight bytes of length and a JSON object."""
+    # The limit on the length excludes a pickle or zip file whose ninth byte happens to be a brace.
     start = file.tell()
     head = file.read(9)
     file.seek(start)
@@ -127,28 +135,30 @@ def _is_safetensors(file: IO[bytes]) -> bool:
 
 
 def require_safetensors(part: str = "torch") -> ModuleType:
-    """Import a part of safetensors, or tell how to install it."""
-    try:
-        return importlib.import_module(f"safetensors.{part}")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "files in safetensors need the package safetensors: "
-            'pip install "engine-model[safetensors]"'
-        ) from error
+    """Return a module of safetensors.
+
+    Raises:
+        ImportError: If safetensors is not installed.
+    """
+    return import_extra(
+        f"safetensors.{part}",
+        install="engine-model[safetensors]",
+        purpose="a file in the format safetensors",
+    )
 
 
-def _read_safetensors(file: IO[bytes], map_location: Any) -> dict[str, Any]:
+def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, Any]:
     library = require_safetensors()
     data = file.read()
     tensors = {key: _placed(tensor, map_location) for key, tensor in library.load(data).items()}
     return {"state_dict": tensors, "meta": _safetensors_metadata(data)}
 
 
-def _placed(tensor: Tensor, map_location: Any) -> Tensor:
-    """Move a tensor of the CPU to where ``map_location`` says, in any of the forms of torch."""
+def _placed(tensor: Tensor, map_location: MapLocation) -> Tensor:
+    """Return a CPU tensor on the device that ``map_location`` gives, in any of torch's forms."""
     if map_location is None:
         return tensor
-    if isinstance(map_location, Mapping):
+    if isinstance(map_location, dict):
         return tensor.to(map_location.get("cpu", "cpu"))
     if callable(map_location):
         storage = map_location(tensor.untyped_storage(), "cpu")

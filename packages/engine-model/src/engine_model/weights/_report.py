@@ -1,4 +1,4 @@
-"""How far weights fit a module."""
+"""Report which weights do not fit a module."""
 
 from dataclasses import dataclass, field
 
@@ -7,13 +7,13 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """Which keys did not fit; ``str`` of it is the message that is logged.
+    """The keys that did not fit; ``str`` of it is the message that is logged.
 
     Attributes:
         missing: Keys of the module that the weights lack.
         unexpected: Keys of the weights that the module lacks.
-        mismatched: Keys of both with different shapes: that of the weights, that of the module.
-        errors: What else modules reported while loading.
+        mismatched: Keys with different shapes: the shape in the weights, and the one in the module.
+        errors: Other errors that modules reported while loading.
 
     Example:
         >>> report = LoadReport(missing=["fc.bias"], mismatched={"fc.weight": ((10, 4), (5, 4))})
@@ -45,6 +45,6 @@ class LoadReport:
             lines.append(f"missing keys in the weights: {', '.join(self.missing)}")
         if self.mismatched:
             lines.append("keys of another shape:")
-        for key, (given, wanted) in self.mismatched.items():
-            lines.append(f"  {key}: {given} in the weights, {wanted} in the model")
+        for key, (given, expected) in self.mismatched.items():
+            lines.append(f"  {key}: {given} in the weights, {expected} in the model")
         return "\n".join([*lines, *self.errors])

@@ -1,4 +1,4 @@
-"""State dicts of modules that hold parallel wrappers somewhere inside."""
+"""State dicts of modules that contain parallel wrappers at any depth."""
 
 import logging
 from collections import OrderedDict
@@ -7,15 +7,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine_model._dtensor import spread_like, whole
 from engine_model._model_wrapper import is_model_wrapper
+from engine_model._sharded_tensors import shard_like, whole
 from engine_model.weights._errors import StateDictError
 from engine_model.weights._loader import resolve_logger
 from engine_model.weights._report import LoadReport
 
 
 def wrapper_prefixes(module: nn.Module) -> list[str]:
-    """The names, with a dot at the end, under which wrappers keep the module they wrap.
+    """Return the names, with a dot at the end, of the modules that wrappers wrap.
 
     Args:
         module: The outermost module.
@@ -23,12 +23,14 @@ def wrapper_prefixes(module: nn.Module) -> list[str]:
     return [
         f"{name}.module." if name else "module."
         for name, child in module.named_modules(remove_duplicate=False)
+        # A wrapper of another library may keep its model under another name.
         if is_model_wrapper(child) and isinstance(getattr(child, "module", None), nn.Module)
     ]
 
 
 def _without_wrappers(key: str, prefixes: list[str]) -> str:
-    """Take the ``module.`` of each wrapper out of a key, the innermost first."""
+    """Return a key without the ``module.`` of each wrapper."""
+    # The innermost first: the prefixes contain the ``module.`` of the wrappers outside of them.
     for prefix in sorted(prefixes, key=len, reverse=True):
         if key.startswith(prefix):
             key = prefix.removesuffix("module.") + key.removeprefix(prefix)
@@ -41,39 +43,41 @@ def get_state_dict(
     prefix: str = "",
     keep_vars: bool = False,
 ) -> dict[str, Any]:
-    """Return the state of a module under the names it would have without any wrapper.
+    """Return the state of a module under the names it would have without wrappers.
 
-    ``nn.Module.state_dict``, but the ``module.`` that ``DistributedDataParallel`` and the like add
-    is left out, wherever in the tree they are. Sharded weights stay sharded;
-    :func:`weights_to_cpu` gathers them.
+    It is ``nn.Module.state_dict`` without the ``module.`` that wrappers such as
+    ``DistributedDataParallel`` add at any depth. Sharded weights stay sharded; `weights_to_cpu`
+    gathers them.
 
     Args:
         module: The module.
-        destination: A dict to be filled and returned; a new one if left out.
-        prefix: Put before each key.
-        keep_vars: Keep parameters as they are, with their graph.
+        destination: A dict to fill and return; by default a new one.
+        prefix: The text to put before each key.
+        keep_vars: Whether to keep parameters as they are, with their graph.
 
     Example:
         >>> model = nn.Sequential(nn.DataParallel(nn.Linear(2, 1)))
         >>> list(model.state_dict()), list(get_state_dict(model))
         (['0.module.weight', '0.module.bias'], ['0.weight', '0.bias'])
     """
+    # Any, since torch keeps the versions of modules as an attribute of the dict, `_metadata`.
     state: Any = module.state_dict(keep_vars=keep_vars)
     inner = wrapper_prefixes(module)
     result: Any = OrderedDict() if destination is None else destination
     result.update({prefix + _without_wrappers(key, inner): v for key, v in state.items()})
+    # torch reads the versions when it loads: a batch norm of version 1 has no counter of batches.
     metadata = {
         prefix_of(prefix, _without_wrappers(f"{name}.", inner)): version
         for name, version in getattr(state, "_metadata", {}).items()
     }
     if isinstance(result, OrderedDict):
-        known: dict[str, Any] = getattr(result, "_metadata", {})
-        result._metadata = OrderedDict({**known, **metadata})  # type: ignore[attr-defined]  # torch's way
+        given: dict[str, Any] = getattr(result, "_metadata", {})
+        result._metadata = OrderedDict({**given, **metadata})  # type: ignore[attr-defined]  # torch's way
     return result  # type: ignore[no-any-return]  # Any only to carry _metadata
 
 
 def prefix_of(prefix: str, name: str) -> str:
-    """Join a prefix and a module's name, both with a dot at the end; the last dot goes."""
+    """Return the joined prefix and name of a module, both with a dot at the end, without it."""
     return (prefix + name.removeprefix(".")).rstrip(".")
 
 
@@ -83,25 +87,27 @@ def load_state_dict(
     strict: bool = False,
     logger: logging.Logger | str | None = None,
 ) -> LoadReport:
-    """Load weights into a module, and tell which did not fit.
+    """Load weights into a module, and report which did not fit.
 
-    Keys have the names that :func:`get_state_dict` gives. Weights of another shape are left out
-    and reported, where torch would raise. A module made on the device ``meta`` takes the tensors
-    themselves. Whole weights go into a sharded module as well, of which each rank takes its part
-    of what it was given; sharded ones into a whole module, if all ranks call this.
+    Keys have the names that `get_state_dict` gives. Weights of another shape are skipped and
+    reported, where torch would raise an error. A module on the device ``meta`` takes the tensors
+    themselves.
+
+    Whole weights fit a sharded module: each rank takes its part of the weights it was given.
+    Sharded weights fit a whole module, if all ranks call this.
 
     Args:
         module: The module, or a wrapper of it.
         state_dict: Weights by name; it is not changed.
-        strict: Raise if anything does not fit, after loading what does.
-        logger: Who is warned of what does not fit; ``"silent"`` for nobody.
+        strict: Whether to raise an error if anything does not fit, after loading what does.
+        logger: The logger of the warning about what does not fit; ``"silent"`` for none.
 
     Returns:
-        What did not fit.
+        The keys that did not fit.
 
     Raises:
         StateDictError: If ``strict`` and something does not fit.
-        TypeError: If ``state_dict`` is no mapping.
+        TypeError: If ``state_dict`` is not a mapping.
 
     Example:
         >>> import torch
@@ -111,7 +117,7 @@ def load_state_dict(
         ['bias']
     """
     if not isinstance(state_dict, Mapping):
-        raise TypeError(f"state_dict is a {type(state_dict).__name__}; give a dict of weights")
+        raise TypeError(f"state_dict must be a dict of weights, got {type(state_dict).__name__}")
     report = _load(module, state_dict)
     if report.fits:
         return report
@@ -126,14 +132,16 @@ def load_state_dict(
 
 def _load(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport:
     inner = wrapper_prefixes(module)
-    current = module.state_dict(keep_vars=True)
+    current = module.state_dict(keep_vars=True)  # the parameters, without a detached copy of each
     actual = {_without_wrappers(key, inner): key for key in current}
     given: Any = OrderedDict((actual.get(key, key), value) for key, value in state_dict.items())
     if hasattr(state_dict, "_metadata"):
         given._metadata = _metadata_for(module, inner, state_dict._metadata)
     for key, value in given.items():
-        given[key] = spread_like(value, current.get(key))
+        given[key] = shard_like(value, current.get(key))
     missing, unexpected, errors = _load_all_that_fits(module, given)
+    # Only what torch complained about: a module may accept another shape, as a lazy one does. Its
+    # text is the only place where torch names the key.
     mismatched = {
         key: (tuple(given[key].shape), tuple(current[key].shape))
         for key in given
@@ -150,7 +158,7 @@ def _load(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport:
 def _metadata_for(
     module: nn.Module, inner: list[str], metadata: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The versions of modules, under the names that they have with their wrappers."""
+    """Return the versions of modules under the names that they have with their wrappers."""
     names = {
         name: prefix_of("", _without_wrappers(f"{name}.", inner))
         for name, _ in module.named_modules()
@@ -158,30 +166,31 @@ def _metadata_for(
     return {name: metadata[clean] for name, clean in names.items() if clean in metadata}
 
 
-def _differ(given: Any, wanted: Any) -> bool:
-    return isinstance(given, Tensor) and isinstance(wanted, Tensor) and given.shape != wanted.shape
+def _differ(given: object, current: object) -> bool:
+    return (
+        isinstance(given, Tensor) and isinstance(current, Tensor) and given.shape != current.shape
+    )
 
 
 def _load_all_that_fits(
     module: nn.Module, state_dict: Mapping[str, Any]
 ) -> tuple[list[str], list[str], list[str]]:
-    """Load; return missing keys, unexpected keys, and what modules reported.
-
-    torch raises at the end for what modules reported, shapes for the most part, and drops its lists
-    of keys then. A hook of the outermost module sees all three lists while they are filled.
-    """
+    """Load, and return the missing keys, the unexpected keys, and the errors of modules."""
+    # torch raises an error at the end if a module reported one, usually about a shape, and drops
+    # its lists of keys. The hook of the outermost module gets the lists before they are filled.
     lists: list[list[str]] = []
 
     def keep(_module: nn.Module, *arguments: Any) -> None:
         lists.extend(arguments[-3:])
 
     handle = module.register_load_state_dict_pre_hook(keep)  # type: ignore[no-untyped-call]  # torch
-    # Parameters without memory take the weights themselves: there is nothing to copy into.
+    # Parameters without memory take the weights themselves: there is no memory to copy to.
     state = module.state_dict().values()
     without_memory = any(isinstance(value, Tensor) and value.is_meta for value in state)
     try:
         module.load_state_dict(state_dict, strict=False, assign=without_memory)
     except RuntimeError:
+        # An error of another origin is not in the list.
         if not lists or not lists[2]:
             raise
     finally:
@@ -190,12 +199,13 @@ def _load_all_that_fits(
 
 
 def weights_to_cpu(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return the weights on the CPU, in a new dict; those that are there already are not copied.
+    """Return the weights on the CPU in a new dict, without copying those that are there already.
 
-    Sharded ones become whole, one after another; then all ranks must call this, with the same keys.
+    Sharded weights are gathered one after another. Then all ranks must call this, with the same
+    keys.
 
     Args:
-        state_dict: Weights by name, such as :func:`get_state_dict` returns.
+        state_dict: Weights by name, such as `get_state_dict` returns.
 
     Example:
         >>> import torch

@@ -1,13 +1,16 @@
-"""Names of published models and where their weights are, as installed libraries provide them."""
+"""Names of published models and the addresses of their weights."""
 
 import importlib
 import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
-#: A library provides a table as an entry point of this group: its name is the kind
-#: (``open-mmlab``, ``mmcls`` or ``deprecated``), its value a mapping from names to addresses.
 ENTRY_POINTS = "engine.model_urls"
+"""The group of entry points by which installed libraries provide tables of addresses.
+
+The name of an entry point is the kind: ``open-mmlab``, ``mmcls`` or ``deprecated``. Its value is a
+mapping from names to addresses.
+"""
 
 
 def _provided(kind: str) -> dict[str, str]:
@@ -19,26 +22,28 @@ def _provided(kind: str) -> dict[str, str]:
 
 
 def get_external_models() -> dict[str, str]:
-    """Return the names behind ``open-mmlab://``, and their addresses."""
+    """Return the addresses of the names that ``open-mmlab://`` accepts."""
     return _provided("open-mmlab")
 
 
 def get_mmcls_models() -> dict[str, str]:
-    """Return the names behind ``mmcls://``, and their addresses."""
+    """Return the addresses of the names that ``mmcls://`` accepts."""
     return _provided("mmcls")
 
 
 def get_deprecated_model_names() -> dict[str, str]:
-    """Return names behind ``open-mmlab://`` that have changed, and the new ones."""
+    """Return the new names of the ``open-mmlab://`` names that have changed."""
     return _provided("deprecated")
 
 
 def get_torchvision_models() -> dict[str, str]:
-    """Return the names behind ``torchvision://``: of models, and ``<model>.<weights>`` of each set.
+    """Return the addresses of the names that ``torchvision://`` accepts.
 
-    Empty if torchvision is not installed.
+    The names are those of models, and ``<model>.<weights>`` for each set of weights. The table is
+    empty if torchvision is not installed.
     """
     try:
+        # Not import_extra: the table is optional, and a missing library is not an error here.
         models: Any = importlib.import_module("torchvision.models")
     except ModuleNotFoundError:
         return {}

@@ -7,6 +7,7 @@ _import_extra("torch", install="engine-utils[torch]", purpose="engine_utils.dl_u
 
 import torch as _torch
 
+from engine_utils.dl_utils._download import download_file
 from engine_utils.dl_utils._environment import collect_env
 from engine_utils.dl_utils._images import tensor2imgs
 from engine_utils.dl_utils._layers import has_batch_norm, is_norm
@@ -22,6 +23,7 @@ __all__ = [
     "TORCH_VERSION",
     "TimeCounter",
     "collect_env",
+    "download_file",
     "has_batch_norm",
     "is_jit_tracing",
     "is_norm",

@@ -12,6 +12,8 @@ from urllib.parse import urlparse
 import torch
 from torch import hub
 
+from engine_utils.dl_utils._download import download_file
+
 # The convention of torch.hub: name-<start of the SHA-256>.ext
 _HASHED_NAME = re.compile(r"-([a-f0-9]{8,})\.")
 
@@ -78,7 +80,7 @@ def load_url(
     path = folder / name
     prefix = _hash_of(path.name) if check_hash else None
     if not path.exists():
-        _download(url, path, prefix, progress=progress)
+        download_file(url, path, hash_prefix=prefix, progress=progress)
     elif prefix is not None:
         _check_kept(path, prefix)
     if zipfile.is_zipfile(path) and (inner := _sole_member(path)) is not None:
@@ -89,15 +91,6 @@ def load_url(
         raise pickle.UnpicklingError(
             f"cannot load {path}, downloaded from {url}; delete it to download it again. "
             f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _download(url: str, path: Path, prefix: str | None, *, progress: bool) -> None:
-    try:
-        hub.download_url_to_file(url, str(path), prefix, progress=progress)
-    except OSError as error:
-        raise ConnectionError(
-            f"cannot download {url}: {error}. Without a network, copy the file to {path}"
         ) from error
 
 
