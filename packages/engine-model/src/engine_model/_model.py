@@ -90,8 +90,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
             optim_wrapper: The wrapper that updates the parameters.
 
         Returns:
-            The losses by name, and their sum as ``loss``. They are tensors: reading a number would
-            wait for the device.
+            The losses by name, and their sum as ``loss``, as tensors.
         """
         with optim_wrapper.optim_context(self):
             data = self.data_preprocessor(data, True)

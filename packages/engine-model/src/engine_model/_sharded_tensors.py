@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from torch import Tensor
 from torch.optim import Optimizer
 
+from engine_dist import map_tensors
+
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
 
@@ -112,14 +114,7 @@ def gather_tensors(value: Any) -> Any:
         >>> gather_tensors(state) is state
         True
     """
-    if not sharded_names(value):
-        return value
-    if isinstance(value, Tensor):
-        return whole(value).cpu()
-    if isinstance(value, Mapping):
-        return {key: gather_tensors(item) for key, item in value.items()}
-    items = [gather_tensors(item) for item in value]
-    return tuple(items) if isinstance(value, tuple) else items
+    return map_tensors(lambda tensor: whole(tensor).cpu() if is_sharded(tensor) else tensor, value)
 
 
 def spread_optimizer_state(optimizer: Optimizer) -> None:

@@ -30,8 +30,8 @@ def get_model_complexity_info(
         show_arch: Whether to add ``out_arch``, the text of the model.
 
     Returns:
-        A dict of ``params``, ``flops`` and ``activations``, each also as text under a key that ends
-        in ``_str``, and ``cost``, a `ModelCost`.
+        A dict of ``params``, ``flops`` and ``activations``, their texts under keys such as
+        ``params_str``, and ``cost``, a `ModelCost`.
 
     Raises:
         ValueError: If not exactly one of ``input_shape`` and ``inputs`` is given.

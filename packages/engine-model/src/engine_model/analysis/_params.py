@@ -8,12 +8,13 @@ from engine_model.analysis._numbers import short_number, table
 def parameter_count(model: nn.Module) -> dict[str, int]:
     """Count the parameters of a model and of each of its modules and parameters.
 
+    A shared parameter counts once in each module that contains all its uses.
+
     Args:
         model: The model.
 
     Returns:
-        The counts by name; the empty name is the model itself. A shared parameter counts once in
-        each module that contains all its uses.
+        The counts by name; the empty name is the model itself.
 
     Example:
         >>> parameter_count(nn.Sequential(nn.Linear(2, 3)))

@@ -71,7 +71,7 @@ def _read(file: IO[bytes], name: str, map_location: MapLocation, weights_only: b
     except pickle.UnpicklingError as error:
         if not weights_only:
             raise _unreadable(file, name, start, error) from error
-    except ImportError:  # safetensors is not installed, which is no fault of the file
+    except ImportError:  # safetensors is not installed, and the file may be valid
         raise
     except Exception as error:  # a damaged file may make the reader raise any error
         raise _unreadable(file, name, start, error) from error
@@ -120,7 +120,7 @@ def _unreadable(file: IO[bytes], name: str, start: int, error: Exception) -> Che
             "it is a tar archive, as torch.save wrote them before 2017, which only "
             "torch.load(..., weights_only=False) reads, running the code in it"
         )
-    elif "map_location" not in str(error):  # a missing device is no fault of the file
+    elif "map_location" not in str(error):  # of a missing device, not of the file
         cause += ". Perhaps it is damaged, or neither torch.save nor safetensors wrote it"
     return CheckpointError(f"{name} cannot be read: {cause}")
 
