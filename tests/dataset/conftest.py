@@ -1,4 +1,4 @@
-"""Data sets to try things on."""
+"""Datasets that several tests use."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Annotations = Callable[..., Path]
 
 
 class Numbers(BaseDataset):
-    """Ten records that need no file."""
+    """Ten records without a file."""
 
     METAINFO: ClassVar = {"classes": ["even", "odd"]}
 
@@ -31,7 +31,7 @@ def numbers() -> type[Numbers]:
 
 @pytest.fixture
 def write_annotations(tmp_path: Path) -> Annotations:
-    """Writes an annotation file of images and gives its path."""
+    """Write an annotation file of images and return its path."""
 
     def write(count: int = 3, **metainfo: Any) -> Path:
         records = [{"img_path": f"{number}.jpg", "label": number} for number in range(count)]

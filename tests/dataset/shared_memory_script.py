@@ -1,4 +1,4 @@
-"""Prints the memory that holds a data set's records, as the trainer and as workers see it."""
+"""Print the memory mappings of a dataset's records, in the trainer and in workers."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from engine_dataset import BaseDataset
 
 
 def mapped_files() -> list[str]:
-    """Lists inode and size of each mapping of records in this process, all of them read-only."""
+    """List inode, size and rights of each mapping of records in this process."""
     found = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         if "memfd:engine-dataset" in line:
@@ -20,7 +20,7 @@ def mapped_files() -> list[str]:
 
 
 class Blocks(BaseDataset):
-    """Records of 1 KiB, enough of them for a table of their places that is worth sharing."""
+    """Records of 1 KiB, so many that the table of their positions is worth sharing."""
 
     def load_data_list(self) -> list[dict[str, Any]]:
         return [{"block": bytes([number % 256]) * 1024} for number in range(5000)]
@@ -30,7 +30,7 @@ class Blocks(BaseDataset):
 
 
 def main() -> None:
-    """Starts a worker in each way and prints what it sees."""
+    """Start a worker by each method and print the mappings in it."""
     dataset = Blocks()
     print(mapped_files())
     for method in ("fork", "spawn", "forkserver"):

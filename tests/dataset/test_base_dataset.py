@@ -43,7 +43,7 @@ def test_dataset_reads_every_documented_format(tmp_path: Path, ending: str) -> N
 
 
 class Trap:
-    """Pickles as a call that would leave a folder."""
+    """An object whose pickle is a call that creates a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -179,7 +179,7 @@ def test_dataset_runs_the_pipeline_on_a_fresh_record(numbers: type[BaseDataset])
     ],
     ids=["first", "last", "none", "positions", "negative", "array", "beyond"],
 )
-def test_subset_takes_what_indices_say(
+def test_subset_takes_the_indices(
     numbers: type[BaseDataset], indices: Any, values: list[int], serialize_data: bool
 ) -> None:
     dataset = numbers(serialize_data=serialize_data)
@@ -265,11 +265,11 @@ def test_lazy_dataset_warns_when_samples_are_read_first(numbers: type[BaseDatase
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
-        ("[1]", TypeError, "must hold a dict"),
+        ("[1]", TypeError, "must contain a dict"),
         ('{"metainfo": {}}', ValueError, "data_list"),
         ('{"data_list": []}', ValueError, "metainfo"),
-        ('{"metainfo": [], "data_list": []}', TypeError, "a list and a list"),
-        ('{"metainfo": {}, "data_list": {}}', TypeError, "a dict and a dict"),
+        ('{"metainfo": [], "data_list": []}', TypeError, "got list and list"),
+        ('{"metainfo": {}, "data_list": {}}', TypeError, "got dict and dict"),
     ],
     ids=["list", "no-data", "no-metainfo", "metainfo", "data"],
 )
@@ -295,7 +295,7 @@ def test_dataset_raises_for_records_that_are_not_dicts(write_annotations: Annota
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, ValueError, "no annotation file"),
+        ({}, ValueError, "must be given, got none"),
         ({"metainfo": ["a"]}, TypeError, "metainfo must be a dict"),
         ({"data_prefix": {"img_path": 3}}, TypeError, r"data_prefix\['img_path'\]"),
         ({"pipeline": ["Resize"]}, TypeError, "Resize"),
@@ -309,7 +309,7 @@ def test_dataset_explains_wrong_arguments(
         BaseDataset(**arguments)
 
 
-def test_dataset_without_categories_says_what_to_override() -> None:
+def test_dataset_without_categories_names_the_method_to_override() -> None:
     with pytest.raises(NotImplementedError, match="get_cat_ids"):
         BaseDataset(lazy_init=True).get_cat_ids(0)
 
@@ -328,7 +328,7 @@ def test_bad_sample_names_index_file_and_cause(write_annotations: Annotations) -
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_index_error_inside_a_pipeline_is_no_end_of_the_dataset(
+def test_index_error_inside_a_pipeline_does_not_end_the_dataset(
     numbers: type[BaseDataset],
 ) -> None:
     dataset = numbers(pipeline=[lambda record: [][record["value"]]])

@@ -11,7 +11,7 @@ from engine_registry import TRANSFORMS
 
 
 class Add:
-    """Adds a number."""
+    """Add a number."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -135,7 +135,7 @@ def test_concat_compares_meta_information() -> None:
 
 
 def test_repeat_raises_for_less_than_one_time(numbers: type[BaseDataset]) -> None:
-    with pytest.raises(ValueError, match="at least 1, but got 0"):
+    with pytest.raises(ValueError, match=">= 1, got 0"):
         RepeatDataset(numbers(), 0)
 
 
@@ -176,7 +176,7 @@ def test_force_full_init_keeps_name_arguments_and_flag() -> None:
 
         @force_full_init
         def add(self, one: int, *, other: int) -> int:
-            """Adds."""
+            """Add a number."""
             return one + other
 
     found = With()
@@ -185,7 +185,7 @@ def test_force_full_init_keeps_name_arguments_and_flag() -> None:
 
 
 class EverySecond:
-    """A wrapper as the documentation tells users to write one."""
+    """A wrapper as the documentation shows it."""
 
     def __init__(self, dataset: Any, lazy_init: bool = False) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset

@@ -1,4 +1,4 @@
-"""ResumableDataLoader: the place in the stream of samples."""
+"""ResumableDataLoader: the position in the stream of samples."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,7 @@ SIZE = 23
 
 
 class Indices(Dataset[int]):
-    """Each sample is its index; those that were read are noted."""
+    """A dataset whose samples are their indices, and that records which were read."""
 
     def __init__(self, size: int = SIZE) -> None:
         self.size = size
@@ -44,7 +44,7 @@ class Indices(Dataset[int]):
 
 
 class Pairs(Sampler[list[int]]):
-    """A batch sampler of its own kind: odd and even samples apart."""
+    """A batch sampler that separates odd and even samples."""
 
     def __iter__(self) -> Iterator[list[int]]:
         yield from ([one, one + 2] for one in (0, 1, 4, 5, 8, 9))
@@ -89,7 +89,7 @@ MAKERS: dict[str, Make] = {
 
 
 class Stream(IterableDataset[int]):
-    """Samples that only come one after the other."""
+    """Samples without indices."""
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(SIZE))
@@ -151,7 +151,7 @@ def test_loader_resumes_with_persistent_workers() -> None:
     assert _values(loader) == first
 
 
-def test_resuming_loads_no_past_sample() -> None:
+def test_resuming_does_not_load_past_samples() -> None:
     def make() -> tuple[Indices, Loader]:
         dataset = Indices()
         sampler = DefaultSampler(dataset, seed=1)
@@ -184,7 +184,7 @@ def test_interrupted_infinite_run_is_the_uninterrupted_one(legs: list[int], size
     assert found == expected
 
 
-def test_infinite_loader_goes_on_after_what_was_consumed() -> None:
+def test_infinite_loader_continues_after_the_last_consumed_batch() -> None:
     dataset = Indices(10)
     sampler = InfiniteSampler(dataset, shuffle=False)
     loader: Loader = ResumableDataLoader(dataset, 2, sampler=sampler, num_workers=2)
@@ -317,12 +317,12 @@ def test_shuffled_order_does_not_hang_on_the_global_generator() -> None:
     assert _values(batches) == found
 
 
-def test_loader_without_order_has_no_place() -> None:
+def test_loader_without_order_raises_for_its_position() -> None:
     loader: Loader = ResumableDataLoader(Indices(), in_order=False)
     assert len(list(loader)) == SIZE
-    with pytest.raises(ValueError, match="in_order=False"):
+    with pytest.raises(ValueError, match=r"in_order must be True .* got False"):
         loader.state_dict()
-    with pytest.raises(ValueError, match="in_order=False"):
+    with pytest.raises(ValueError, match=r"in_order must be True .* got False"):
         loader.load_state_dict({})
 
 

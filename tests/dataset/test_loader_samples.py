@@ -13,7 +13,7 @@ Loader = ResumableDataLoader[Any]
 
 
 class Stream(IterableDataset[int]):
-    """Samples that only come one after the other."""
+    """Samples without indices."""
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(5))
@@ -71,7 +71,7 @@ def test_batch_indices_mark_padding_when_ranks_outnumber_samples() -> None:
 
 
 class Broken(Dataset[int]):
-    """Sample 6 cannot be read."""
+    """Samples of which the one at 6 cannot be read."""
 
     def __len__(self) -> int:
         return 12

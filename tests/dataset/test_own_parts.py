@@ -1,4 +1,4 @@
-"""Samplers, collate functions and data sets of a library's own, found by name."""
+"""Samplers, collate functions and datasets of another library, found by name."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from engine_registry import COLLATE_FUNCTIONS, DATA_SAMPLERS, DATASETS, TRANSFOR
 
 
 class Backwards(Sampler[int]):
-    """From the last sample to the first."""
+    """A sampler from the last sample to the first."""
 
     def __init__(self, dataset: Sequence[Any], seed: int | None = None) -> None:
         self.dataset = dataset
@@ -24,18 +24,18 @@ class Backwards(Sampler[int]):
 
 
 def joined(data_batch: Sequence[Any]) -> str:
-    """Writes the samples one after the other."""
+    """Join the samples to one text."""
     return "".join(map(str, data_batch))
 
 
 def picture_set(transform: Any = None, **options: Any) -> list[Any]:
-    """Builds a data set that is no class of ours, with transforms from configs."""
+    """Build a dataset that is not a class of ours, with transforms from configs."""
     apply = Compose(transform)
     return [apply(number) for number in range(options["size"])]
 
 
 class Text:
-    """A transform of samples that are no dicts."""
+    """A transform of samples that are not dicts."""
 
     def __call__(self, sample: int) -> str:
         return str(sample)
@@ -79,7 +79,7 @@ def test_own_parts_make_a_loader_that_resumes() -> None:
 
 
 @pytest.mark.usefixtures("_registered")
-def test_data_set_of_a_builder_function_takes_transforms_from_configs() -> None:
+def test_dataset_of_a_builder_function_takes_transforms_from_configs() -> None:
     transform = [{"type": "OwnPartsText"}, lambda text: text + "!"]
     config = {"type": "OwnPartsPictures", "transform": transform, "size": 2}
     assert DATASETS.build(config) == ["0!", "1!"]

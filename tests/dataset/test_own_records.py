@@ -1,4 +1,4 @@
-"""Wrong results of overridden methods, and indices that name no samples."""
+"""Wrong results of overridden methods, and invalid indices."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Five(BaseDataset):
 
 
 class Forgetful(Five):
-    """Filters, but does not return what is left."""
+    """A dataset whose filter does not return the remaining records."""
 
     def filter_data(self) -> Any:
         return None
@@ -33,8 +33,8 @@ def test_filter_data_without_a_result_is_named() -> None:
 @pytest.mark.parametrize(
     ("indices", "error", "message"),
     [
-        ([1, 7], IndexError, "holds 7, but the data set has 5 samples"),
-        ([-6], IndexError, "holds -6"),
+        ([1, 7], IndexError, "within the 5 samples of the dataset, got 7"),
+        ([-6], IndexError, "got -6"),
         ([1.5], TypeError, "sequence of integers"),
         (np.array([True, False, True, False, True]), TypeError, "sequence of integers"),
         ("ab", TypeError, "sequence of integers"),
@@ -50,7 +50,7 @@ def test_invalid_indices_raise(
         Five(serialize_data=serialize_data).get_subset(indices)
 
 
-def test_subset_of_no_indices_is_empty() -> None:
+def test_subset_without_indices_is_empty() -> None:
     assert len(Five().get_subset([])) == 0
 
 
@@ -61,12 +61,12 @@ def test_times_must_be_whole(times: Any) -> None:
 
 
 def test_concat_dataset_raises_without_a_list() -> None:
-    with pytest.raises(TypeError, match="list of data sets, but got Five"):
+    with pytest.raises(TypeError, match="list of datasets or configs, got Five"):
         ConcatDataset(Five())  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_what_is_no_state_of_a_loader_is_named() -> None:
+def test_loading_what_is_not_the_state_of_a_loader_raises() -> None:
     loader: ResumableDataLoader[Any] = ResumableDataLoader(Five(), batch_size=2)
 
-    with pytest.raises(ValueError, match="not the state of a data loader: it lacks"):
+    with pytest.raises(ValueError, match="must be the state of a data loader, but it lacks"):
         loader.load_state_dict({"model": 1})

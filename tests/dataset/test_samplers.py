@@ -27,7 +27,7 @@ def _of_ranks(
 
 
 @given(_Size, _World, st.booleans())
-def test_ranks_share_the_data_set(size: int, world_size: int, shuffle: bool) -> None:
+def test_ranks_share_the_dataset(size: int, world_size: int, shuffle: bool) -> None:
     ranks = [list(one) for one in _of_ranks(size, world_size, shuffle=shuffle, round_up=False)]
     assert sorted(index for rank in ranks for index in rank) == list(range(size))
     assert max(map(len, ranks)) - min(map(len, ranks)) <= 1
@@ -87,7 +87,7 @@ def test_sampler_without_seed_draws_one() -> None:
     assert list(sampler) == list(sampler)
 
 
-def test_sampler_of_an_empty_data_set_is_empty() -> None:
+def test_sampler_of_an_empty_dataset_is_empty() -> None:
     assert list(DefaultSampler([], seed=0)) == []
 
 
@@ -126,7 +126,7 @@ def test_infinite_stream_has_every_sample_in_each_turn(size: int, world_size: in
         assert sorted(stream[turn * size : (turn + 1) * size]) == list(range(size))
 
 
-def test_infinite_iteration_goes_on_where_the_last_stopped() -> None:
+def test_infinite_iteration_continues_where_the_last_stopped() -> None:
     sampler = InfiniteSampler(range(4), shuffle=False)
     assert list(islice(iter(sampler), 3)) == [0, 1, 2]
     sampler.set_epoch(1)
@@ -138,5 +138,5 @@ def test_infinite_iteration_goes_on_where_the_last_stopped() -> None:
 
 
 def test_infinite_sampler_raises_for_an_empty_dataset() -> None:
-    with pytest.raises(ValueError, match="it is empty"):
+    with pytest.raises(ValueError, match="got an empty one"):
         InfiniteSampler([])

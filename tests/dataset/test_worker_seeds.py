@@ -44,7 +44,7 @@ def test_warnings_are_kept_to_the_first_worker(worker: int, silent: bool) -> Non
 
 
 class Noise(Dataset[Any]):
-    """Samples are random numbers of the worker."""
+    """A dataset whose samples are random numbers of the worker."""
 
     def __len__(self) -> int:
         return 2

@@ -1,4 +1,4 @@
-"""Datasets, samplers and loaders that share memory and resume exactly."""
+"""Datasets in shared memory, samplers, and a data loader that resumes exactly."""
 
 from engine_dataset._collate import default_collate, pseudo_collate
 from engine_dataset._compose import Compose

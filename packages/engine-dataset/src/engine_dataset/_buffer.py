@@ -1,4 +1,4 @@
-"""Read-only bytes that exist once on a machine, however many worker processes read them."""
+"""Read-only bytes in memory that all worker processes of a machine share."""
 
 import contextlib
 import mmap
@@ -12,10 +12,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-# Windows starts children without inheriting descriptors; there the bytes travel by value.
+# Windows cannot pass a descriptor to a child process; there the bytes are copied.
 _PASSES_DESCRIPTORS = os.name == "posix"
 
-# A mapping costs a file descriptor, of which a process may have about a thousand.
+# Each mapping needs a file descriptor, of which a process may have about a thousand. Below this
+# size, in bytes, a copy per worker is cheaper.
 _WORTH_SHARING = 1 << 16
 
 
@@ -24,13 +25,14 @@ class _Handle(Protocol):
 
 
 def _open_anonymous() -> int:
-    """Opens a file without a name: nothing is left behind, however the process ends."""
+    """Open a file without a name, which the system removes however the process ends."""
     if hasattr(os, "memfd_create"):
-        # Not in /dev/shm, which containers often limit to 64 MB. Some sandboxes forbid the call.
+        # Not a file in /dev/shm, which containers often limit to 64 MB. Some sandboxes forbid the
+        # call; then a temporary file takes its place.
         with contextlib.suppress(OSError):
             return os.memfd_create("engine-dataset", os.MFD_CLOEXEC)
     with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        return os.dup(file.fileno())  # the file object closes its own descriptor
 
 
 def _write(head: bytearray, rest: Iterable[bytes | memoryview]) -> int:
@@ -45,12 +47,13 @@ def _write(head: bytearray, rest: Iterable[bytes | memoryview]) -> int:
 class SharedBuffer:
     """Bytes in one memory mapping that worker processes share.
 
-    Workers started by ``fork`` inherit the mapping; workers started by ``spawn`` or ``forkserver``
-    receive the file descriptor behind it and map the same pages. Any other pickling (a file, a
-    queue, another machine) carries the bytes themselves, as does any pickling of less than 64 KiB.
+    Workers started by ``fork`` inherit the mapping. Workers started by ``spawn`` or ``forkserver``
+    receive the file descriptor behind it and map the same pages. Any other pickle, to a file, a
+    queue or another machine, contains the bytes. So does a pickle of less than 64 KiB.
 
     Args:
-        chunks: The content, piece by piece; it is written as it comes, never held twice.
+        chunks: The content in pieces, which are written one by one, so that it is not in memory
+            twice.
 
     Example:
         >>> buffer = SharedBuffer([b"ab", b"c"])
@@ -59,12 +62,13 @@ class SharedBuffer:
     """
 
     def __init__(self, chunks: Iterable[bytes | memoryview]) -> None:
-        coming = iter(chunks)
+        rest = iter(chunks)
         head = bytearray()
-        for chunk in coming:
+        # The size is not known in advance: collect pieces until the content is worth a descriptor.
+        for chunk in rest:
             head += chunk
             if len(head) >= _WORTH_SHARING:
-                self._map(_write(head, coming))
+                self._map(_write(head, rest))
                 return
         self._descriptor: int | None = None
         self.view = memoryview(bytes(head))
@@ -77,6 +81,8 @@ class SharedBuffer:
 
     def _map(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        # The descriptor stays open, since workers that start later need it. The mapping itself is
+        # released by the garbage collector when the last view of it is gone.
         weakref.finalize(self, os.close, descriptor)
         self.view = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
 
@@ -84,20 +90,25 @@ class SharedBuffer:
         return len(self.view)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # The bytes never change.
+        return self  # the bytes never change
 
     def __reduce__(self) -> tuple[Any, ...]:
         descriptor = self._descriptor if _PASSES_DESCRIPTORS else None
+        # Only while a process is being spawned can a descriptor be passed to it.
         if descriptor is not None and get_spawning_popen() is not None:
             return type(self)._from_handle, (DupFd(descriptor),)
         return type(self), ([bytes(self.view)],)
 
 
 class SharedIntegers:
-    """Integers of 64 bits that worker processes share as they do a ``SharedBuffer``.
+    """Integers of 64 bits that worker processes share, as in a `SharedBuffer`.
 
     Args:
-        values: Integers of any shape; kept flat, in ``view``.
+        values: Integers of any shape; ``view`` has them flattened.
+
+    Example:
+        >>> list(SharedIntegers(np.array([[3, 1], [2, 0]])).view)
+        [3, 1, 2, 0]
     """
 
     def __init__(self, values: np.ndarray[Any, np.dtype[np.int64]]) -> None:
@@ -111,7 +122,7 @@ class SharedIntegers:
 
     def _attach(self, buffer: SharedBuffer) -> None:
         self.buffer = buffer
-        # A cast view gives a Python integer in a fraction of the time of a numpy element.
+        # Reading a Python integer from a cast view is much faster than reading a numpy element.
         self.view = buffer.view.cast("q")
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
-"""From a list of samples to a batch."""
+"""Collate a list of samples to a batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch.utils.data._utils.collate as torch_collate
@@ -9,21 +9,22 @@ from engine_registry import COLLATE_FUNCTIONS
 from engine_structures import BaseDataElement
 
 
-def _keep(batch: Sequence[Any], *, collate_fn_map: Any = None) -> list[Any]:
+def _keep(batch: Sequence[Any], *, collate_fn_map: object = None) -> list[Any]:
     return list(batch)
 
 
-# torch looks a sample's type up in this table first; data elements are not taken apart.
+# torch looks up the type of a sample in this table first. So data elements, which it would reject,
+# stay whole.
 _COLLATE_TABLE = {BaseDataElement: _keep, **torch_collate.default_collate_fn_map}
 
 
 @COLLATE_FUNCTIONS.register_module()
 def pseudo_collate(data_batch: Sequence[Any]) -> Any:
-    """Groups samples field by field without stacking anything.
+    """Group samples field by field, without stacking.
 
-    Dicts become a dict of lists, tuples and lists a list with one entry a field, named tuples a
-    named tuple of lists, to any depth; tensors, arrays, numbers, strings and data elements stay as
-    they are.
+    At any depth, dicts become a dict of lists, tuples and lists become a list with one entry per
+    field, and named tuples become a named tuple of lists. Tensors, arrays, numbers, strings and
+    data elements stay as they are.
 
     Args:
         data_batch: Samples of the same structure.
@@ -32,7 +33,7 @@ def pseudo_collate(data_batch: Sequence[Any]) -> Any:
         The structure of one sample, with a list of ``len(data_batch)`` entries for each leaf.
 
     Raises:
-        RuntimeError: Sequences at the same place differ in length.
+        RuntimeError: If sequences at the same place differ in length.
 
     Example:
         >>> pseudo_collate([{"image": "a", "size": (1, 2)}, {"image": "b", "size": (3, 4)}])
@@ -51,10 +52,11 @@ def pseudo_collate(data_batch: Sequence[Any]) -> Any:
     return list(data_batch)
 
 
-def _rebuild(sample: Any, content: Any) -> Any:
-    """Gives ``content`` the type of ``sample`` where that can be built from it, as torch does."""
+def _rebuild(sample: object, content: object) -> object:
+    """Return ``content`` as the type of ``sample`` if possible, as torch does."""
+    rebuild: Callable[[object], object] = type(sample)
     try:
-        return type(sample)(content)
+        return rebuild(content)
     except TypeError:
         return content
 
@@ -63,9 +65,9 @@ def _collate_sequences(sample: Sequence[Any], data_batch: Sequence[Any]) -> Any:
     lengths = sorted({len(one) for one in data_batch})
     if len(lengths) > 1:
         raise RuntimeError(
-            f"samples of a batch must agree in structure, but sequences at the same place have the "
-            f"lengths {lengths}; make them tensors or data elements, which are kept whole, or "
-            f"register a collate function of your own in COLLATE_FUNCTIONS"
+            f"samples of a batch must have the same structure, got sequences of the lengths "
+            f"{lengths} at the same place; make them tensors or data elements, which are kept "
+            f"whole, or register your own collate function in COLLATE_FUNCTIONS"
         )
     fields = [pseudo_collate(field) for field in zip(*data_batch, strict=True)]
     return fields if isinstance(sample, tuple | list) else _rebuild(sample, fields)
@@ -73,10 +75,10 @@ def _collate_sequences(sample: Sequence[Any], data_batch: Sequence[Any]) -> Any:
 
 @COLLATE_FUNCTIONS.register_module()
 def default_collate(data_batch: Sequence[Any]) -> Any:
-    """Stacks samples into a batch as torch does, and keeps data elements as a list.
+    """Stack samples to a batch as torch does, and keep data elements as a list.
 
-    Tensors are stacked along a new first dimension, in shared memory inside a worker; arrays and
-    numbers become tensors; strings stay strings.
+    Tensors are stacked along a new first dimension, inside a worker in shared memory. Arrays and
+    numbers become tensors. Strings stay strings.
 
     Args:
         data_batch: Samples of the same structure; tensors at the same place have the same shape.
@@ -85,8 +87,8 @@ def default_collate(data_batch: Sequence[Any]) -> Any:
         The structure of one sample, with a batch in place of each leaf.
 
     Raises:
-        RuntimeError: Tensors or sequences at the same place differ in size.
-        TypeError: A leaf is of a type that cannot be batched, such as ``None``.
+        RuntimeError: If tensors or sequences at the same place differ in size.
+        TypeError: If a leaf has a type that cannot be batched, such as ``None``.
 
     Example:
         >>> default_collate([{"x": 1, "name": "a"}, {"x": 2, "name": "b"}])

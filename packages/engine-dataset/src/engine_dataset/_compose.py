@@ -1,4 +1,4 @@
-"""A pipeline: transforms applied one after the other."""
+"""Pipelines: apply transforms one after the other."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,17 +9,17 @@ Transform = Callable[[Any], Any]
 
 
 class Compose:
-    """Applies transforms in order, each to what the one before returned.
+    """Apply transforms in order, each to the result of the one before.
 
-    A sample is usually a dict of results, but anything that the transforms agree on will do, such
-    as an image of Pillow. The first transform that returns ``None`` ends the pipeline: the sample
-    is unusable, and the result is ``None``.
+    A sample is usually a dict, but may be any object that the transforms accept. If a transform
+    returns ``None``, the sample is unusable and the pipeline returns ``None``.
 
     Args:
-        transforms: Callables, or configs that are built from ``TRANSFORMS``; ``None`` means none.
+        transforms: Callables, or configs that are built from ``TRANSFORMS``. ``None`` is an empty
+            pipeline.
 
     Raises:
-        TypeError: An element is neither a callable nor a config, or its config builds no callable.
+        TypeError: If an element is neither a callable nor the config of one.
 
     Example:
         >>> double = lambda results: {**results, "x": 2 * results["x"]}
@@ -31,7 +31,7 @@ class Compose:
         self.transforms: list[Transform] = [_build(transform) for transform in transforms or ()]
 
     def __call__(self, data: Any) -> Any:
-        """Runs the pipeline on one sample."""
+        """Run the pipeline on one sample."""
         for transform in self.transforms:
             try:
                 data = transform(data)
@@ -51,7 +51,7 @@ def _build(transform: Transform | Mapping[str, Any]) -> Transform:
     built = TRANSFORMS.build(transform) if isinstance(transform, Mapping) else transform
     if not callable(built):
         raise TypeError(
-            f"a transform must be a callable or a config that builds one, but got "
+            f"a transform must be a callable or a config that builds one, got "
             f"{type(built).__name__}: {built!r}"
         )
     return built

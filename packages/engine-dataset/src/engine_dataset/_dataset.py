@@ -1,9 +1,8 @@
-"""The data set that reads annotation files."""
+"""The base dataset: records of an annotation file, and a pipeline that makes samples."""
 
 import copy
 import os
 import random
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from torch.utils.data import Dataset
 
 from engine_dataset._compose import Compose
 from engine_dataset._errors import SampleError
-from engine_dataset._lazy import force_full_init
+from engine_dataset._lazy import force_full_init, load_with_warning
 from engine_dataset._records import RecordStore
 from engine_fileio import join_path, load
 from engine_registry import DATASETS
@@ -25,34 +24,34 @@ Indices = int | Sequence[int]
 
 @DATASETS.register_module()
 class BaseDataset(Dataset[Any]):
-    """A data set of records from an annotation file and a pipeline that turns them into samples.
+    """A dataset of records from an annotation file, and a pipeline that makes samples from them.
 
-    The file holds ``{"metainfo": {…}, "data_list": [{…}, …]}`` in any format that engine-fileio
+    The file contains ``{"metainfo": {…}, "data_list": [{…}, …]}`` in any format that engine-fileio
     reads. Subclasses override ``parse_data_info`` for other records, ``load_data_list`` for other
     files, ``filter_data`` and ``get_cat_ids``.
 
-    Creation has four steps: meta information, paths, pipeline, and ``full_init``, which reads the
-    records, filters them, takes the subset and moves them into memory that workers share.
+    Construction has four steps: meta information, paths, pipeline, and ``full_init``, which reads
+    the records, filters them, takes the subset and moves them to memory that workers share.
 
     Args:
-        ann_file: Annotation file, relative to ``data_root`` or absolute, local or remote.
-        metainfo: Meta information; it wins over ``METAINFO`` of the class, which wins over the
-            file's.
-        data_root: Where ``ann_file`` and the folders of ``data_prefix`` are.
+        ann_file: The annotation file, relative to ``data_root`` or absolute, local or remote.
+        metainfo: Meta information. It overrides ``METAINFO`` of the class, which overrides the
+            meta information of the file.
+        data_root: The folder of ``ann_file`` and of the folders in ``data_prefix``.
         data_prefix: For each path key of a record, the folder that its value is relative to.
-        filter_cfg: What ``filter_data`` goes by; kept as it is given.
-        indices: Records to keep: the first ``n``, the last ``n`` of a negative number, or a
+        filter_cfg: The settings of ``filter_data``, stored as given.
+        indices: The records to keep: the first ``n``, the last ``n`` of a negative number, or a
             sequence of positions. ``None`` keeps all.
-        serialize_data: Whether records are kept pickled, once for all workers; otherwise each
+        serialize_data: Whether records are stored pickled, once for all workers. Otherwise each
             worker has its own list.
         pipeline: Transforms, or their configs, applied to each record.
-        test_mode: Whether a sample that the pipeline rejects with ``None`` is an error; in training
-            another one takes its place.
-        lazy_init: Whether to put off ``full_init`` until records are needed.
-        max_refetch: Other samples to try in place of a rejected one.
-        backend_args: How to reach the annotation file, as for ``engine_fileio.load``.
-        trusted: Whether you trust who wrote the annotation file. A pickle of more than plain data,
-            such as arrays, is read only then, as reading it runs code that it names.
+        test_mode: Whether a sample for which the pipeline returns ``None`` is an error. In training
+            another sample replaces it.
+        lazy_init: Whether to run ``full_init`` only when records are needed.
+        max_refetch: The number of other samples to try for one that the pipeline rejects.
+        backend_args: The storage arguments of the annotation file, as for ``engine_fileio.load``.
+        trusted: Whether you trust the author of the annotation file. Only then is a pickle of more
+            than plain data, such as arrays, read, since reading it runs code.
 
     Example:
         >>> class Numbers(BaseDataset):
@@ -105,11 +104,11 @@ class BaseDataset(Dataset[Any]):
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """Meta information of the data set; a copy, which the caller may change."""
+        """A copy of the meta information, which the caller may change."""
         return copy.deepcopy(self._metainfo)
 
     def full_init(self) -> None:
-        """Reads, filters, subsets and stores the records; does nothing when that has been done."""
+        """Read, filter, subset and store the records, unless that has been done."""
         if self._fully_initialized:
             return
         self.data_list = self._list_from("load_data_list", self.load_data_list())
@@ -119,29 +118,32 @@ class BaseDataset(Dataset[Any]):
         self._records = self.data_list
         if self.serialize_data:
             self._records = RecordStore(self.data_list)
+            # Reading a list changes the reference counts of its objects, so each forked worker
+            # would soon have its own copy of its memory.
             self.data_list = []
         self._fully_initialized = True
 
     def _list_from(self, method: str, records: list[Record]) -> list[Record]:
         if not isinstance(records, Sequence) or isinstance(records, str | bytes):
             raise TypeError(
-                f"`{method}` of {type(self).__name__} must return a list of records, but returned "
+                f"`{method}` of {type(self).__name__} must return a list of records, got "
                 f"{type(records).__name__}: {records!r}"
             )
         return records
 
     def load_data_list(self) -> list[Record]:
-        """Reads ``ann_file`` and parses its records.
+        """Read ``ann_file`` and parse its records.
 
-        Meta information of the file is taken over where neither class nor argument gave it.
+        Meta information of the file is added if neither the class nor the argument has it.
 
         Returns:
-            One dict a sample.
+            One dict per sample.
 
         Raises:
-            ValueError: There is no annotation file, or it lacks ``metainfo`` or ``data_list``.
-            TypeError: The file, or what ``parse_data_info`` returned, has another shape.
-            UntrustedDataError: The file is a pickle of more than plain data, and not ``trusted``.
+            ValueError: If there is no annotation file, or it lacks ``metainfo`` or ``data_list``.
+            TypeError: If the file, or the result of ``parse_data_info``, has another structure.
+            UntrustedDataError: If the file is a pickle of more than plain data, and not
+                ``trusted``.
         """
         annotations = self._read_annotations()
         for key, value in annotations["metainfo"].items():
@@ -154,8 +156,7 @@ class BaseDataset(Dataset[Any]):
                 if not isinstance(sample, dict):
                     raise TypeError(
                         f"`parse_data_info` of {type(self).__name__} must return a dict or a list "
-                        f"of dicts, but for the record {raw!r} gave "
-                        f"{type(sample).__name__}: {sample!r}"
+                        f"of dicts, got {type(sample).__name__} {sample!r} for the record {raw!r}"
                     )
             data_list.extend(samples)
         return data_list
@@ -163,34 +164,34 @@ class BaseDataset(Dataset[Any]):
     def _read_annotations(self) -> Mapping[str, Any]:
         if not self.ann_file:
             raise ValueError(
-                f"{type(self).__name__} has no annotation file; give `ann_file`, or override "
-                f"`load_data_list` to bring the records from elsewhere"
+                f"ann_file of {type(self).__name__} must be given, got none; give it, or override "
+                f"`load_data_list` to load the records from elsewhere"
             )
         annotations = load(self.ann_file, backend_args=self.backend_args, trusted=self.trusted)
         if not isinstance(annotations, Mapping):
             raise TypeError(
-                f"annotation file {self.ann_file} must hold a dict with the keys 'metainfo' and "
-                f"'data_list', but holds a {type(annotations).__name__}"
+                f"annotation file {self.ann_file} must contain a dict with the keys 'metainfo' and "
+                f"'data_list', got {type(annotations).__name__}"
             )
         missing = [key for key in ("metainfo", "data_list") if key not in annotations]
         if missing:
             raise ValueError(
-                f"annotation file {self.ann_file} lacks {missing}; it has {sorted(annotations)}. "
-                f"Convert the file, or override `load_data_list`"
+                f"annotation file {self.ann_file} lacks {missing}; it has {sorted(annotations)}; "
+                f"convert the file, or override `load_data_list`"
             )
         metainfo, data_list = annotations["metainfo"], annotations["data_list"]
         if not isinstance(metainfo, Mapping) or not isinstance(data_list, list):
             raise TypeError(
-                f"annotation file {self.ann_file} must hold a dict 'metainfo' and a list "
-                f"'data_list', but they are a {type(metainfo).__name__} and a "
-                f"{type(data_list).__name__}"
+                f"annotation file {self.ann_file} must contain a dict 'metainfo' and a list "
+                f"'data_list', got {type(metainfo).__name__} and {type(data_list).__name__}"
             )
         return annotations
 
     def parse_data_info(self, raw_data_info: Record) -> Record | list[Record]:
-        """Turns one record of the file into one sample, or into several (frames of a video).
+        """Return the record or records that one record of the file stands for.
 
-        This one puts the folders of ``data_prefix`` before the paths that the record holds.
+        A subclass may return several, such as the frames of a video. By default the folders of
+        ``data_prefix`` are joined with the paths in the record.
         """
         joined = {
             key: _join(prefix, raw_data_info[key])
@@ -200,22 +201,22 @@ class BaseDataset(Dataset[Any]):
         return {**raw_data_info, **joined}
 
     def filter_data(self) -> list[Record]:
-        """Chooses the records of ``self.data_list`` to keep; this one keeps all.
+        """Return the records of ``self.data_list`` to keep, by default all.
 
         A subclass that filters reads ``self.filter_cfg``.
         """
         return self.data_list
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Tells the categories in a sample, for ``ClassBalancedDataset``; subclasses know them."""
+        """Return the categories in a sample, for ``ClassBalancedDataset``; override it."""
         raise NotImplementedError(
-            f"{type(self).__name__} does not say which categories a sample holds; override "
-            f"`get_cat_ids(idx)` to return them as a list of integers"
+            f"{type(self).__name__} must override `get_cat_ids(idx)` to return the categories in a "
+            f"sample as a list of integers"
         )
 
     @force_full_init
     def get_data_info(self, idx: int) -> Record:
-        """Gives the record of a sample; a copy, which the caller may change."""
+        """Return a copy of the record of a sample, which the caller may change."""
         record = self._records[idx]
         return record if self.serialize_data else copy.deepcopy(record)
 
@@ -225,14 +226,9 @@ class BaseDataset(Dataset[Any]):
 
     def __getitem__(self, idx: int) -> Any:
         if not self._fully_initialized:
-            warnings.warn(
-                f"{type(self).__name__} is read before it is loaded, and by each worker process "
-                f"again. Please call `full_init` method manually to accelerate the speed.",
-                stacklevel=2,
-            )
-            self.full_init()
+            load_with_warning(self)
         sample = self._prepared(idx)
-        return sample if sample is not None else self._stand_in(idx)
+        return sample if sample is not None else self._replacement(idx)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[idx] for idx in range(len(self)))
@@ -243,17 +239,19 @@ class BaseDataset(Dataset[Any]):
         except SampleError:
             raise
         except Exception as error:
+            # An IndexError of the sequence protocol is checked only here, off the fast path. One of
+            # the pipeline must not look like the end of the dataset.
             size = len(self)
             if not -size <= idx < size:
                 raise IndexError(f"sample {idx} of a {type(self).__name__} of {size}") from error
             problem = f"could not be prepared: {type(error).__name__}: {error}"
             raise self._sample_error(idx, problem) from error
 
-    def _stand_in(self, idx: int) -> Any:
-        """Finds a sample to take the place of one that the pipeline rejected."""
+    def _replacement(self, idx: int) -> Any:
+        """Return another sample for one that the pipeline rejected."""
         if self.test_mode:
             raise self._sample_error(idx, "was rejected: the pipeline returned None in test mode")
-        # The stand-ins depend on the index alone: a resumed run meets the same ones.
+        # The replacement depends on the index alone, so a resumed run gets the same one.
         chooser = random.Random(idx % len(self))
         for _ in range(self.max_refetch):
             sample = self._prepared(chooser.randrange(len(self)))
@@ -272,31 +270,31 @@ class BaseDataset(Dataset[Any]):
         return SampleError(f"sample {idx} ({where}) {problem}", index=idx, path=path)
 
     def prepare_data(self, idx: int) -> Any:
-        """Runs the pipeline on the record of a sample."""
+        """Run the pipeline on the record of a sample."""
         return self.pipeline(self.get_data_info(idx))
 
     @force_full_init
     def get_subset_(self, indices: Indices) -> None:
-        """Keeps only the chosen samples.
+        """Keep only the chosen samples.
 
         Args:
             indices: The first ``n``, the last ``n`` of a negative number, or positions.
 
         Raises:
-            TypeError: ``indices`` is neither a number nor a sequence of numbers.
-            IndexError: A position lies outside the data set.
+            TypeError: If ``indices`` is neither an integer nor a sequence of integers.
+            IndexError: If a position is outside the dataset.
         """
         self._take_records(self._chosen_records(indices))
 
     @force_full_init
     def get_subset(self, indices: Indices) -> "BaseDataset":
-        """Gives a new data set of the chosen samples; stored records are shared, not copied.
+        """Return a new dataset of the chosen samples, which shares the stored records.
 
         Args:
-            indices: As for ``get_subset_``.
+            indices: The samples, as for ``get_subset_``.
         """
         chosen = self._chosen_records(indices)
-        # The records are handed to the copy below: copying all of them here would be for nothing.
+        # The memo replaces the records by an empty list, since the copy gets only the chosen ones.
         subset = copy.deepcopy(self, {id(self._records): [], id(self.data_list): []})
         subset._take_records(copy.deepcopy(chosen))
         return subset
@@ -322,12 +320,14 @@ def _positions(indices: Indices, size: int) -> slice | list[int]:
     positions = np.asarray(indices)
     if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
         raise TypeError(
-            f"indices must be an integer or a sequence of integers, but got "
+            f"indices must be an integer or a sequence of integers, got "
             f"{type(indices).__name__}: {indices!r}"
         )
     outside = positions[(positions < -size) | (positions >= size)]
     if outside.size:
-        raise IndexError(f"indices holds {outside[0]}, but the data set has {size} samples")
+        raise IndexError(
+            f"indices must be within the {size} samples of the dataset, got {outside[0]}"
+        )
     return [int(position) for position in positions]
 
 
@@ -340,13 +340,14 @@ def _pick(records: list[Record], indices: Indices) -> list[Record]:
 
 def _merge_metainfo(of_class: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
     if given is not None and not isinstance(given, Mapping):
-        raise TypeError(f"metainfo must be a dict, but got {type(given).__name__}: {given!r}")
+        raise TypeError(f"metainfo must be a dict, got {type(given).__name__}: {given!r}")
     return copy.deepcopy({**of_class, **(given or {})})
 
 
 def _join(root: str, path: str) -> str:
     if not root or is_abs(path):
         return path
+    # os.path.join would put a backslash into an address on Windows.
     return join_path(root, path) if "://" in root else os.path.join(root, path)
 
 
@@ -354,14 +355,13 @@ def _join_prefixes(root: str, prefixes: Mapping[str, str] | None) -> dict[str, s
     for key, prefix in (prefixes or {}).items():
         if not isinstance(prefix, str):
             raise TypeError(
-                f"data_prefix must map path keys to folders, but data_prefix[{key!r}] is "
-                f"{type(prefix).__name__}: {prefix!r}"
+                f"data_prefix[{key!r}] must be a folder, got {type(prefix).__name__}: {prefix!r}"
             )
     return {key: _join(root, prefix) for key, prefix in (prefixes or {}).items()}
 
 
 def _path_in(record: Record) -> str | None:
-    """Finds the file that a record speaks of, by the names that such keys have."""
+    """Return the file of a record, by a key whose name contains "path" or "file"."""
     for key, value in record.items():
         if isinstance(value, str) and ("path" in key or "file" in key):
             return value

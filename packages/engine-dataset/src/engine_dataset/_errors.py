@@ -1,21 +1,39 @@
-"""What callers of this package may want to catch."""
+"""Errors of this package that callers may catch."""
 
 
 class DatasetError(RuntimeError):
-    """Base of this package's own errors."""
+    """The base class of the errors of this package.
+
+    Example:
+        >>> from engine_dataset import BaseDataset
+        >>> class Broken(BaseDataset):
+        ...     def load_data_list(self):
+        ...         return [{"value": 0}]
+        >>> dataset = Broken(pipeline=[lambda record: 1 / record["value"]])
+        >>> try:
+        ...     dataset[0]
+        ... except DatasetError as error:
+        ...     print(error)
+        sample 0 (Broken) could not be prepared: ZeroDivisionError: division by zero
+    """
 
 
 class SampleError(DatasetError):
     """A sample could not be read or processed; the message names its index and its file.
 
-    Args:
-        message: What is wrong.
-        index: Index of the sample in the data set that raised.
-        path: File the sample comes from, ``None`` when its record names none.
+    An error that is raised in a worker process keeps its type and message in the trainer. Its
+    ``index`` and ``path`` are ``None`` there, since torch rebuilds errors from their message alone.
 
-    An error that crosses from a worker process to the trainer keeps its type and its message, which
-    holds index and path; the two attributes are ``None`` there, as torch rebuilds errors from their
-    message alone.
+    Args:
+        message: The error.
+        index: The index of the sample in the dataset.
+        path: The file of the sample, or ``None`` if its record has none.
+
+    Example:
+        >>> raise SampleError("sample 3 (cat.jpg) could not be prepared", index=3, path="cat.jpg")
+        Traceback (most recent call last):
+            ...
+        engine_dataset._errors.SampleError: sample 3 (cat.jpg) could not be prepared
     """
 
     def __init__(self, message: str, *, index: int | None = None, path: str | None = None) -> None:

@@ -1,20 +1,25 @@
-"""Initialising a data set when it is first needed."""
+"""Initialize a dataset when it is first used."""
 
 import functools
+import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar
 
-_Method = TypeVar("_Method", bound=Callable[..., Any])
+_Self = TypeVar("_Self")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
-def force_full_init(old_func: _Method) -> _Method:
-    """Makes a method load the data set first, unless that has happened.
+def force_full_init(
+    old_func: Callable[Concatenate[_Self, _Arguments], _Result],
+) -> Callable[Concatenate[_Self, _Arguments], _Result]:
+    """Decorate a method so that it loads the dataset first, unless that has happened.
 
     Args:
-        old_func: Method of an object with ``full_init`` and the flag ``_fully_initialized``.
+        old_func: A method of an object with ``full_init`` and the flag ``_fully_initialized``.
 
     Returns:
-        The method, which raises ``AttributeError`` on an object without ``full_init``.
+        A method that raises ``AttributeError`` if the object lacks ``full_init``.
 
     Example:
         >>> class Squares:
@@ -29,19 +34,37 @@ def force_full_init(old_func: _Method) -> _Method:
     """
 
     @functools.wraps(old_func)
-    def initialized(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def initialized(self: _Self, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         if not getattr(self, "_fully_initialized", False):
             _initialize(self)
         return old_func(self, *args, **kwargs)
 
-    return cast(_Method, initialized)
+    return initialized
 
 
-def _initialize(dataset: Any) -> None:
-    if not hasattr(dataset, "full_init"):
+def load_with_warning(dataset: object, *, stacklevel: int = 3) -> None:
+    """Load a dataset whose samples are read before it is loaded, and warn.
+
+    Args:
+        dataset: An object with ``full_init``.
+        stacklevel: The frame that the warning names; by default the caller of the caller.
+    """
+    # Each worker process has a copy of the unloaded dataset, and loads all records again.
+    warnings.warn(
+        f"{type(dataset).__name__} is read before it is loaded, which each worker process repeats. "
+        f"Please call `full_init` method manually to accelerate the speed.",
+        stacklevel=stacklevel,
+    )
+    _initialize(dataset)
+
+
+def _initialize(dataset: object) -> None:
+    full_init = getattr(dataset, "full_init", None)
+    if full_init is None:
         raise AttributeError(
-            f"{type(dataset).__name__} has a method under `force_full_init`, which needs a method "
-            f"`full_init` to call"
+            f"{type(dataset).__name__} must have a method `full_init`, since a method of it is "
+            f"decorated with `force_full_init`"
         )
-    dataset.full_init()
-    dataset._fully_initialized = True
+    full_init()
+    # A user's own `full_init` may leave the flag as it was.
+    setattr(dataset, "_fully_initialized", True)  # noqa: B010  # mypy has no such attribute

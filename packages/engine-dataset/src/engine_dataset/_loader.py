@@ -1,4 +1,4 @@
-"""A data loader whose place in the epoch can be saved and entered again."""
+"""A data loader whose position in the epoch can be saved and restored."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -24,17 +24,17 @@ _TORCH_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 class ResumableDataLoader(DataLoader[_Batch]):
-    """A ``torch.utils.data.DataLoader`` that goes on at the very next batch after a restart.
+    """A ``torch.utils.data.DataLoader`` that resumes at the very next batch after a restart.
 
-    It takes the arguments of torch's loader and behaves like it. ``state_dict`` tells which batches
-    the trainer has received, whatever workers have prefetched; after ``load_state_dict`` the next
-    iteration yields the rest of that epoch, and loads nothing of what came before. The number of
-    workers may be another one.
+    It has the arguments and the behavior of torch's loader. ``state_dict`` counts the batches that
+    the trainer has received, not those that workers have prefetched. After ``load_state_dict`` the
+    next iteration yields the rest of that epoch, without loading past samples. The number of
+    workers may differ.
 
-    Samplers with ``start_at`` (``DefaultSampler``, ``InfiniteSampler``) are entered at once; others
-    are asked for their indices again, which must come in the same order. Torch's random samplers
-    without a generator are given one, whose state is saved. An ``IterableDataset`` has no indices:
-    its past batches are loaded and dropped.
+    Samplers with ``start_at`` (``DefaultSampler``, ``InfiniteSampler``) start there at once. Others
+    draw their past indices again, which must come in the same order. Torch's random samplers
+    without a generator get one, whose state is saved. An ``IterableDataset`` has no indices: its
+    past batches are loaded and dropped.
 
     Example:
         >>> loader = ResumableDataLoader(range(6), batch_size=2)
@@ -53,12 +53,13 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     @property
     def batches_consumed(self) -> int:
-        """Batches of the running epoch that the trainer has received.
+        """The number of batches of the current epoch that the trainer has received.
 
-        0 once an epoch has been read to its end. Over an endless sampler it counts on.
+        It is 0 after the end of an epoch. With an endless sampler it is never reset.
         """
         if self._resumed is not None:
-            # With another epoch set since, the caller has moved on.
+            # A loaded position belongs to the epoch it was saved in. If the caller has set another
+            # epoch since, that one begins at its first batch.
             return int(self._resumed["batches"]) if self._epoch == self._resumed["epoch"] else 0
         progress = self._progress
         if progress is None or progress.exhausted:
@@ -67,11 +68,11 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     @property
     def batch_indices(self) -> list[int | None] | None:
-        """Indices of the samples in the batch received last; ``None`` for padding.
+        """The indices of the samples in the batch received last; ``None`` for padding.
 
-        Padding are the repetitions at the end that a sampler with ``round_up`` adds to give all
-        ranks equally many samples. ``None`` as a whole before the first batch, and where the data
-        set has no indices.
+        Padding samples are repetitions that a sampler with ``round_up`` adds at the end, so that
+        all ranks have equally many. The value is ``None`` before the first batch, and if the
+        dataset has no indices.
         """
         progress = self._progress
         latest = None if progress is None else progress.latest
@@ -82,7 +83,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
         return [*current[: len(current) - padded], *[None] * padded]
 
     def _padding_in(self, batch: int, size: int) -> int:
-        """How many samples at the end of a batch are padding."""
+        """Return the number of padding samples at the end of a batch."""
         stream = self._stream
         padding = _padding_of(stream.sampler)
         if not padding or stream.batch_size is None:
@@ -90,19 +91,22 @@ class ResumableDataLoader(DataLoader[_Batch]):
         first_padding = len(stream.sampler) - padding  # type: ignore[arg-type]
         return max(0, min(size, batch * stream.batch_size + size - first_padding))
 
+    # One object for the life of the loader: torch draws from it in each iteration, and it carries
+    # the progress of the latest one.
     @cached_property
     def _stream(self) -> IndexStream:
         batches = super()._index_sampler
         if self.batch_sampler is None:
             return IndexStream(batches, batches, 1)
-        # A batch sampler of the caller may have no sampler below it, and an order of its own.
+        # A batch sampler of the caller may have no sampler below it, or reorder its samples. Only
+        # with torch's own does a batch start at a known sample.
         sampler = getattr(batches, "sampler", batches)
         plain = type(batches) is BatchSampler
         return IndexStream(batches, sampler, batches.batch_size if plain else None)
 
     @property
     def _index_sampler(self) -> Any:
-        # torch's iterators draw the indices from here.
+        # torch's iterators draw the indices from here. An IterableDataset has a sampler of torch.
         return super()._index_sampler if self._has_no_indices else self._stream
 
     @property
@@ -112,8 +116,10 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def __iter__(self) -> Iterator[_Batch]:  # type: ignore[override] # torch names its own class
         stream = self._stream
         start = self._take_start()
+        # As they were at the beginning of the epoch: the order is drawn from there again.
         self._random_states = {name: one.get_state() for name, one in self._generators.items()}
         stream.generator_state = self._random_states.get("sampler")
+        # torch keeps this many batches in its workers.
         window = self.num_workers * (self.prefetch_factor or 0)
         progress = self._progress = stream.progress = Progress(start, window)
         batches = _CountedBatches(super().__iter__(), progress)
@@ -123,7 +129,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
         return batches
 
     def _take_start(self) -> int:
-        """Tells the batch to begin at, and forgets a loaded state."""
+        """Return the number of the first batch, and drop a loaded state."""
         start, resumed = self.batches_consumed, self._resumed is not None
         self._resumed = None
         return start if resumed or self._stream.endless else 0
@@ -135,7 +141,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     @property
     def _generators(self) -> dict[str, torch.Generator]:
-        """Random generators behind the order, and behind the seeds of workers."""
+        """The random generators of the order, and of the seeds of workers."""
         found = {"sampler": _generator_of(self._stream.sampler), "workers": self.generator}
         return {name: one for name, one in found.items() if isinstance(one, torch.Generator)}
 
@@ -148,17 +154,20 @@ class ResumableDataLoader(DataLoader[_Batch]):
         return {name: part for name, part in parts.items() if hasattr(part, "load_state_dict")}
 
     def state_dict(self) -> dict[str, Any]:
-        """Gives the loader's place: which batch the trainer gets next, and of which order.
+        """Return the position of the loader: the next batch of the trainer, and the order.
 
-        All values are plain Python. Saved within an epoch, even after its last batch, the state
-        means the rest of that epoch; saved after the iteration has ended, it means the next one.
+        All values are plain Python. A state that is saved within an epoch, even after its last
+        batch, continues that epoch. A state that is saved after the end of the iteration starts the
+        next epoch.
 
         Raises:
-            ValueError: The loader was made with ``in_order=False``.
+            ValueError: If the loader was made with ``in_order=False``.
         """
         self._require_order()
         if self._resumed is not None:
             return dict(self._resumed)
+        # Between two epochs the generators are where the next epoch starts; within one they are
+        # already past its order.
         running = self._progress is not None and not self._progress.exhausted
         now = {name: one.get_state() for name, one in self._generators.items()}
         states = self._random_states if running else now
@@ -172,20 +181,23 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     @property
     def _layout(self) -> dict[str, Any]:
-        """What the number of batches is counted in."""
+        """The batch size and number of ranks for which the number of batches is right."""
         world_size = getattr(self._stream.sampler, "world_size", 1)
         return {"batch_size": self._stream.batch_size, "world_size": world_size}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Makes the next iteration go on from a place that ``state_dict`` gave.
+        """Continue the next iteration at the position of a state from ``state_dict``.
 
-        The number of workers may differ. With another batch size or number of ranks the place is
-        rounded down to a whole batch, and a warning tells when that repeats samples. Setting
-        another epoch on the sampler before the next iteration drops the place within the epoch.
+        The number of workers may differ. With another batch size or number of ranks, the position
+        is rounded down to a whole batch; if that repeats samples, a warning is logged. Setting
+        another epoch on the sampler before the next iteration drops the position within the epoch.
+
+        Args:
+            state_dict: The state.
 
         Raises:
-            ValueError: The loader was made with ``in_order=False``, or ``state_dict`` is not one of
-                a loader.
+            ValueError: If the loader was made with ``in_order=False``, or ``state_dict`` is not the
+                state of a loader.
         """
         self._require_order()
         missing = sorted(
@@ -193,7 +205,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
         )
         if missing:
             raise ValueError(
-                f"this is not the state of a data loader: it lacks {missing} and has "
+                f"state_dict must be the state of a data loader, but it lacks {missing} and has "
                 f"{sorted(state_dict)}"
             )
         for name, part in self._stateful_samplers.items():
@@ -201,13 +213,13 @@ class ResumableDataLoader(DataLoader[_Batch]):
                 part.load_state_dict(state_dict["samplers"][name])
         for name, generator in self._generators.items():
             if name in state_dict["generators"]:
-                state = bytearray(state_dict["generators"][name])
+                state = bytearray(state_dict["generators"][name])  # frombuffer needs it writable
                 generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
         translated = {"batches": self._translated(state_dict), **self._layout}
         self._resumed = {**state_dict, **translated}
 
     def _translated(self, state: Mapping[str, Any]) -> int:
-        """Converts the saved number of batches into batches of this loader."""
+        """Return the saved number of batches in batches of this loader."""
         batch_size, world_size = self._layout.values()
         if batch_size is None or state["batch_size"] is None:
             return int(state["batches"])
@@ -215,8 +227,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
         start, repeated = divmod(int(samples), int(batch_size * world_size))
         if repeated:
             _logger.warning(
-                "the place was saved with batches of %s on %s ranks; with %s on %s, the %s samples "
-                "before it are seen again",
+                "the position was saved with batches of %s on %s ranks, so with %s on %s "
+                "the %s samples before it are repeated",
                 *(state["batch_size"], state["world_size"], batch_size, world_size, repeated),
             )
         return start
@@ -224,14 +236,15 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def _require_order(self) -> None:
         if not getattr(self, "in_order", True):
             raise ValueError(
-                "a data loader with in_order=False has no place to save: batches overtake one "
-                "another; leave in_order at True"
+                "in_order must be True to save or load a position, got False; without it, batches "
+                "overtake one another"
             )
 
 
 class _CountedBatches(Iterator[_Batch]):
-    """Passes batches on and counts them; what costs time here costs it at every step."""
+    """An iterator that counts the batches it yields."""
 
+    # Every step of a training comes through here, so attribute access is worth its slots.
     __slots__ = ("_batches", "_progress")
 
     def __init__(self, batches: Iterator[_Batch], progress: Progress) -> None:
@@ -250,6 +263,7 @@ class _CountedBatches(Iterator[_Batch]):
                 f"in batch {progress.batches} of the epoch, which has the samples "
                 f"{progress.indices_of(progress.batches)}"
             )
+            # torch's iterator continues after the error with the next batch.
             progress.batches += 1
             raise
         progress.batches += 1
@@ -259,13 +273,15 @@ class _CountedBatches(Iterator[_Batch]):
         return len(self._batches)  # type: ignore[arg-type] # torch's iterators have a length
 
     def drop(self, count: int) -> None:
-        """Reads batches that the trainer has already seen, without counting them."""
+        """Load and drop batches that the trainer has received already, without counting them."""
         for _ in range(count):
             next(self._batches, None)
 
 
-def _generator_of(sampler: Any) -> torch.Generator | None:
-    """Gives the generator behind a sampler's order, and one of its own to a random one without."""
+def _generator_of(sampler: object) -> torch.Generator | None:
+    """Return the generator of a sampler's order; a random sampler without one gets one."""
+    # Without one, torch's samplers draw a seed from the global generator at each iteration, which
+    # could not be restored.
     if isinstance(sampler, _TORCH_RANDOM) and sampler.generator is None:
         seed = int(torch.empty((), dtype=torch.int64).random_())
         sampler.generator = torch.Generator().manual_seed(seed)
@@ -273,10 +289,11 @@ def _generator_of(sampler: Any) -> torch.Generator | None:
     return generator if isinstance(generator, torch.Generator) else None
 
 
-def _padding_of(sampler: Any) -> int:
-    """Tells how many samples at the end of a rank's share are repetitions."""
+def _padding_of(sampler: object) -> int:
+    """Return the number of repeated samples at the end of a rank's share."""
+    # torch's distributed sampler pads as well, but does not count it.
     if isinstance(sampler, DistributedSampler):
-        size = len(sampler.dataset)  # type: ignore[arg-type] # it has been measured by the sampler
+        size = len(sampler.dataset)  # type: ignore[arg-type] # the sampler has measured it
         real = len(range(sampler.rank, size, sampler.num_replicas))
         return max(0, sampler.num_samples - real)
     return int(getattr(sampler, "padding", 0))

@@ -1,4 +1,4 @@
-"""The place of a data loader in its stream of samples."""
+"""The position of a data loader in its stream of samples."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sized
@@ -9,39 +9,45 @@ import torch
 
 
 class Progress:
-    """How far one iteration over a loader has come.
+    """The progress of one iteration over a loader.
 
     Args:
-        batches: Batches handed to the trainer before the iteration.
-        window: Batches that workers may be at, at most.
+        batches: The number of batches that the trainer received before the iteration.
+        window: The number of batches that workers may fetch ahead.
+
+    Attributes:
+        batches: The number of batches of the epoch that the trainer has received.
+        drawn: The numbers and indices of the batches drawn last.
+        exhausted: Whether the iteration has ended.
     """
 
     __slots__ = ("batches", "drawn", "exhausted")
 
     def __init__(self, batches: int = 0, window: int = 0) -> None:
         self.batches = batches
-        # Number and indices of the batches drawn last; the trainer's latest is always among them.
+        # Workers draw indices up to ``window`` batches before the trainer receives the batch. With
+        # two more, the trainer's latest batch is always among them.
         self.drawn: deque[tuple[int, Any]] = deque(maxlen=window + 2)
         self.exhausted = False
 
     @property
     def latest(self) -> Any:
-        """Indices of the batch handed out last."""
+        """The indices of the batch that the trainer received last."""
         return self.indices_of(self.batches - 1)
 
     def indices_of(self, batch: int) -> Any:
-        """Indices of a batch among those drawn last; ``None`` when it is not."""
+        """Return the indices of a batch, or ``None`` if it is not among those drawn last."""
         return next((indices for number, indices in self.drawn if number == batch), None)
 
 
 class IndexStream:
-    """The index sampler of a loader: enters at any batch and notes what it hands to workers.
+    """The index sampler of a loader, which starts at any batch and records what it draws.
 
     Args:
-        batches: What the loader would iterate: a batch sampler, or a sampler without batching.
-        sampler: The sampler below it, the same object without batching.
-        batch_size: Samples of each batch where every batch is that many samples of ``sampler`` in a
-            row, ``None`` where only ``batches`` itself knows.
+        batches: The batch sampler of the loader, or its sampler without batching.
+        sampler: The sampler below it; the same object without batching.
+        batch_size: The number of samples per batch, if each batch is that many consecutive samples
+            of ``sampler``; otherwise ``None``.
     """
 
     def __init__(
@@ -55,18 +61,20 @@ class IndexStream:
 
     @property
     def endless(self) -> bool:
-        """Whether the sampler never ends: a new iteration then goes on where the last stopped."""
+        """Whether the sampler never ends. Then a new iteration continues where the last stopped."""
         return bool(getattr(self.sampler, "endless", False))
 
     def __len__(self) -> int:
         return len(cast(Sized, self.batches))
 
     def __iter__(self) -> Iterator[Any]:
+        # The values of now, as arguments: the body of a generator runs at its first `next`, when a
+        # later iteration may have replaced them.
         return self._draw(self.progress, self.generator_state)
 
     def _draw(self, progress: Progress, generator_state: torch.Tensor | None) -> Iterator[Any]:
-        # This runs from the first batch on, after torch has drawn its workers' seed, maybe from the
-        # sampler's generator: the order must not depend on how many draws that took.
+        # torch draws the seed of its workers first, perhaps from the sampler's generator. The order
+        # must not depend on the number of such draws, so the generator is set back here.
         if generator_state is not None:
             self.sampler.generator.set_state(generator_state)  # type: ignore[attr-defined] # has one
         start, drawn = progress.batches, progress.drawn
@@ -78,5 +86,5 @@ class IndexStream:
         if self.batch_size is not None and hasattr(self.sampler, "start_at"):
             self.sampler.start_at(start * self.batch_size)
             return iter(self.batches)
-        # Any other sampler is asked for the indices of the past, but no sample of it is loaded.
+        # Any other sampler must draw the past indices again, but no sample of them is loaded.
         return islice(iter(self.batches), start, None)

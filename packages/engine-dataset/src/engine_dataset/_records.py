@@ -1,4 +1,4 @@
-"""The records of a data set, pickled one by one into memory that worker processes share."""
+"""The records of a dataset, pickled one by one into memory that worker processes share."""
 
 import io
 import pickle
@@ -7,51 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from engine_dataset._buffer import SharedBuffer, SharedIntegers
+from engine_dist import TensorPickler
 
+# Pickles are written to the mapping in pieces of this many bytes: one write per record would cost
+# more than the pickling.
 _CHUNK = 1 << 24
-_NUMPY = {
-    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
-    *(torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128),
-}
-_NO_NUMPY = {
-    torch.bfloat16: torch.int16,
-    torch.float8_e4m3fn: torch.int8,
-    torch.float8_e5m2: torch.int8,
-}
-
-
-class _RecordPickler(pickle.Pickler):
-    """Pickles a tensor as its own elements: a view must not drag its whole storage along."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is not torch.Tensor or not _is_plain(obj):
-            return NotImplemented
-        if obj.dtype in _NO_NUMPY:
-            return _from_bits, (obj.view(_NO_NUMPY[obj.dtype]), obj.dtype)
-        return torch.from_numpy, (obj.numpy(),)
-
-
-def _from_bits(bits: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return bits.view(dtype)
-
-
-def _is_plain(tensor: torch.Tensor) -> bool:
-    """Tells whether a tensor's elements, as numpy or its bits, are all there is to it."""
-    return (
-        tensor.device.type == "cpu"
-        and tensor.layout == torch.strided
-        and (tensor.dtype in _NUMPY or tensor.dtype in _NO_NUMPY)
-        and not (tensor.requires_grad or tensor.is_conj() or tensor.is_neg())
-    )
 
 
 class RecordStore(Sequence[Any]):
     """A read-only sequence of records whose bytes exist once for all workers of a machine.
 
-    Reading a record unpickles it: each read gives a fresh object that the caller may change.
+    Reading a record unpickles it: each read returns a new object that the caller may change.
 
     Args:
         records: Any picklable objects; they are consumed one at a time.
@@ -67,19 +35,22 @@ class RecordStore(Sequence[Any]):
     def __init__(self, records: Iterable[Any]) -> None:
         ends = array("q", [0])
         content = SharedBuffer(_pickled(records, ends))
+        # Begin and end of each record are stored, not only the ends, so that a selection of records
+        # is a selection of rows.
         bounds = np.frombuffer(ends, dtype=np.int64)
         self._attach(content, SharedIntegers(np.stack([bounds[:-1], bounds[1:]], axis=1)))
 
     def _attach(self, content: SharedBuffer, spans: SharedIntegers) -> None:
-        """Takes the pickles, and where each begins and ends: ``(N, 2)``, flat."""
+        """Set the pickles, and their beginnings and ends, ``(N, 2)`` flattened."""
         self._content, self._spans = content, spans
+        # Reading a record must not cost two more attribute accesses.
         self._bytes, self._bounds = content.view, spans.view
         self._length = len(spans) // 2
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> Any:  # Any, as Sequence overloads it with a slice
         if index < 0:
             index += self._length
         if not 0 <= index < self._length:
@@ -89,14 +60,14 @@ class RecordStore(Sequence[Any]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the shared memory behind the store."""
+        """The size of the shared memory behind the store, in bytes."""
         return len(self._content) + len(self._spans.buffer)
 
     def select(self, indices: Sequence[int] | slice) -> "RecordStore":
-        """Gives a store of the chosen records over the same bytes.
+        """Return a store of the chosen records, which shares the bytes.
 
         Raises:
-            IndexError: An index lies outside the store.
+            IndexError: If an index is outside the store.
         """
         spans = np.frombuffer(self._spans.view, dtype=np.int64).reshape(-1, 2)
         chosen = indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
@@ -106,7 +77,7 @@ class RecordStore(Sequence[Any]):
         return _restore, (self._content, self._spans)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RecordStore":
-        return self
+        return self  # the bytes never change
 
 
 def _restore(content: SharedBuffer, spans: SharedIntegers) -> RecordStore:
@@ -116,12 +87,14 @@ def _restore(content: SharedBuffer, spans: SharedIntegers) -> RecordStore:
 
 
 def _pickled(records: Iterable[Any], ends: "array[int]") -> Iterator[bytes]:
-    """Yields the pickles of the records in large pieces and notes where each ends."""
+    """Yield the pickles of the records in large pieces, and append to ``ends`` where each ends."""
     stream = io.BytesIO()
-    pickler = _RecordPickler(stream, pickle.HIGHEST_PROTOCOL)
+    # A view of a tensor is pickled without the storage behind it, which torch would pickle whole.
+    pickler = TensorPickler(stream, keep_requires_grad=True)
     flushed = 0
     for record in records:
         pickler.dump(record)
+        # Each record is loaded alone, so it must not refer to objects of an earlier one.
         pickler.clear_memo()
         size = stream.tell()
         ends.append(flushed + size)

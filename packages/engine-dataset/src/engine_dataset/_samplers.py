@@ -1,4 +1,4 @@
-"""Which samples a rank reads, and in which order."""
+"""Samplers: which samples a rank reads, and in which order."""
 
 from collections.abc import Iterator, Sized
 from typing import Any
@@ -10,24 +10,27 @@ from engine_dist import get_dist_info, sync_random_seed
 from engine_registry import DATA_SAMPLERS
 
 
-def _permutation(size: int, seed: int) -> torch.Tensor:
+def _order(size: int, seed: int, *, shuffle: bool) -> torch.Tensor:
+    if not shuffle:
+        return torch.arange(size)
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
 
 
 @DATA_SAMPLERS.register_module()
 class DefaultSampler(Sampler[int]):
-    """Deals a data set out to the ranks, one sample to each in turn; works without ranks as well.
+    """Distribute a dataset across the ranks, one sample to each rank in turn.
 
     Rank ``r`` of ``w`` reads the positions ``r, r + w, r + 2w, …`` of the epoch's order. The order
-    follows from ``seed + epoch`` alone, so an epoch can be entered anywhere.
+    follows from ``seed + epoch`` alone, so an epoch can start at any position. Without ranks, all
+    samples are read.
 
     Args:
-        dataset: What to sample from; only its length counts.
-        shuffle: Whether each epoch has an order of its own.
-        seed: Seed of the order, the same on all ranks; ``None`` draws one and shares it, which is a
-            collective call.
-        round_up: Whether to repeat samples from the front of the order until every rank has equally
-            many; ``padding`` tells how many of this rank's samples are such repetitions.
+        dataset: The dataset; only its length is used.
+        shuffle: Whether each epoch has its own random order.
+        seed: The seed of the order, the same on all ranks. ``None`` draws one and broadcasts it,
+            which is a collective call.
+        round_up: Whether to repeat samples from the start of the order until all ranks have equally
+            many. ``padding`` is the number of such repetitions on this rank.
 
     Example:
         >>> sampler = DefaultSampler(range(5), shuffle=False)
@@ -52,7 +55,7 @@ class DefaultSampler(Sampler[int]):
 
     @property
     def padding(self) -> int:
-        """How many samples at the end of this rank's share are repetitions."""
+        """The number of repeated samples at the end of this rank's share."""
         return len(self) - self._real
 
     @property
@@ -61,11 +64,9 @@ class DefaultSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         start, self._start = self._start, 0
-        if self.shuffle:
-            order = _permutation(self.size, self.seed + self.epoch)
-        else:
-            order = torch.arange(self.size)
+        order = _order(self.size, self.seed + self.epoch, shuffle=self.shuffle)
         own = order[self.rank :: self.world_size].tolist()
+        # With fewer samples than ranks, the order is repeated more than once: hence the remainder.
         for position in range(self._real, len(self)):
             own.append(int(order[(self.rank + position * self.world_size) % self.size]))
         return iter(own[start:])
@@ -76,38 +77,38 @@ class DefaultSampler(Sampler[int]):
         return self._real
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the order of the next iteration."""
+        """Set the epoch, which the order of the next iteration follows from."""
         self.epoch = epoch
 
     def start_at(self, position: int) -> None:
-        """Makes the next iteration, and only it, begin at this rank's ``position``-th sample."""
+        """Start the next iteration, and only that one, at this rank's ``position``-th sample."""
         self._start = position
 
     def state_dict(self) -> dict[str, Any]:
-        """Gives what defines the order: seed and epoch."""
+        """Return the seed and epoch, which define the order."""
         return {"seed": self.seed, "epoch": self.epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over the order that ``state_dict`` describes."""
+        """Restore the order of a state from ``state_dict``."""
         self.seed, self.epoch = state_dict["seed"], state_dict["epoch"]
 
 
 @DATA_SAMPLERS.register_module()
 class InfiniteSampler(Sampler[int]):
-    """Yields samples without end, one permutation of the data set after the other.
+    """Yield samples without end, one permutation of the dataset after the other.
 
-    All ranks read one endless stream, each every ``w``-th sample of it. A new iteration goes on
-    where the last one stopped. The stream's ``k``-th permutation follows from ``seed + k``, so that
-    ``start_at`` reaches any position at once.
+    All ranks read one endless stream, each rank every ``w``-th sample. A new iteration continues
+    where the last one stopped. The ``k``-th permutation follows from ``seed + k``, so ``start_at``
+    reaches any position at once.
 
     Args:
-        dataset: What to sample from; only its length counts.
-        shuffle: Whether the permutations are random; otherwise the data set repeats in order.
-        seed: Seed of the stream, the same on all ranks; ``None`` draws one and shares it, which is
-            a collective call.
+        dataset: The dataset; only its length is used.
+        shuffle: Whether the permutations are random; otherwise the dataset repeats in order.
+        seed: The seed of the stream, the same on all ranks. ``None`` draws one and broadcasts it,
+            which is a collective call.
 
     Raises:
-        ValueError: The data set is empty.
+        ValueError: If the dataset is empty.
 
     Example:
         >>> stream = iter(InfiniteSampler(range(3), shuffle=False))
@@ -115,6 +116,7 @@ class InfiniteSampler(Sampler[int]):
         [0, 1, 2, 0, 1]
     """
 
+    # The loader reads this: it continues an endless stream instead of starting an epoch.
     endless = True
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -125,34 +127,35 @@ class InfiniteSampler(Sampler[int]):
         self.size = len(dataset)
         self._position = 0
         if not self.size:
-            raise ValueError("InfiniteSampler needs a data set with samples, but it is empty")
+            raise ValueError(
+                "dataset must have at least one sample for an InfiniteSampler, got an empty one"
+            )
 
     def __iter__(self) -> Iterator[int]:
         while True:
+            # From the position alone, so that a loaded state needs nothing else.
             turn, offset = divmod(self._position * self.world_size + self.rank, self.size)
-            if self.shuffle:
-                order = _permutation(self.size, self.seed + turn)
-            else:
-                order = torch.arange(self.size)
+            order = _order(self.size, self.seed + turn, shuffle=self.shuffle)
             for index in order[offset :: self.world_size].tolist():
+                # Before the yield: an iteration that is abandoned here has given out this sample.
                 self._position += 1
                 yield index
 
     def __len__(self) -> int:
-        """Length of the data set, as the stream has none."""
+        """Return the length of the dataset, since the stream has none."""
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
-        """Does nothing: an endless stream has no epochs."""
+        """Do nothing: an endless stream has no epochs."""
 
     def start_at(self, position: int) -> None:
-        """Makes the next iteration begin at this rank's ``position``-th sample of the stream."""
+        """Start the next iteration at this rank's ``position``-th sample of the stream."""
         self._position = position
 
     def state_dict(self) -> dict[str, Any]:
-        """Gives seed and position of the stream."""
+        """Return the seed and position of the stream."""
         return {"seed": self.seed, "position": self._position}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes to the place in the stream that ``state_dict`` describes."""
+        """Restore the position of a state from ``state_dict``."""
         self.seed, self._position = state_dict["seed"], state_dict["position"]

@@ -1,4 +1,4 @@
-"""Random seeds of worker processes."""
+"""Seed worker processes."""
 
 import random
 import warnings
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import get_worker_info
 
+# numpy accepts seeds of 32 bits only.
 _SEEDS = 1 << 32
 
 
@@ -17,22 +18,21 @@ def worker_init_fn(
     seed: int,
     disable_subprocess_warning: bool = False,
 ) -> None:
-    """Seeds ``random``, numpy and torch of a worker process: differently for every worker and rank.
+    """Seed ``random``, numpy and torch of a worker process differently for each worker and rank.
 
-    In a worker, the number that the data loader draws for each iteration is mixed in: workers that
-    are started anew each epoch do not repeat the augmentations of the last one. The whole follows
-    from ``seed`` and torch's seed in the trainer.
+    The seeds follow from ``seed`` and torch's seed in the trainer.
 
     Args:
-        worker_id: Worker, from 0 to ``num_workers - 1``.
-        num_workers: Workers of each rank.
-        rank: Rank of the process that owns the workers, 0 without ranks.
-        seed: Seed of the run.
-        disable_subprocess_warning: Whether all workers but the first keep their warnings to
-            themselves.
+        worker_id: The number of the worker, from 0 to ``num_workers - 1``.
+        num_workers: The number of workers per rank.
+        rank: The rank of the process that started the workers; 0 without ranks.
+        seed: The seed of the run.
+        disable_subprocess_warning: Whether all workers but the first ignore warnings.
     """
     number = num_workers * rank + worker_id + seed
     info = get_worker_info()
+    # The loader draws a base seed for each iteration and adds the number of the worker. Without the
+    # base, workers that are started anew each epoch would repeat their augmentations.
     if info is not None:
         number += info.seed - worker_id
     random.seed(number)

@@ -1,8 +1,7 @@
-"""Data sets made of other data sets."""
+"""Datasets that wrap other datasets: concatenated, repeated, balanced."""
 
 import copy
 import math
-import warnings
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import Counter
@@ -14,32 +13,40 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from engine_dataset._buffer import SharedIntegers
-from engine_dataset._lazy import force_full_init
+from engine_dataset._lazy import force_full_init, load_with_warning
 from engine_registry import DATASETS
 
 
 @runtime_checkable
 class LazyDataset(Protocol):
-    """What a wrapper needs of the data set in it: ``BaseDataset``, or another wrapper."""
+    """The interface of a dataset that a wrapper uses: a ``BaseDataset`` or another wrapper."""
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """Meta information."""
+        """The meta information."""
 
     def full_init(self) -> None:
-        """Loads the records."""
+        """Load the records."""
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Gives the record of a sample."""
+        """Return the record of a sample."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, idx: int) -> Any: ...
 
 
+class CategorizedDataset(LazyDataset, Protocol):
+    """A dataset whose samples have categories."""
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the categories in a sample."""
+
+
 def _build(dataset: LazyDataset | Mapping[str, Any]) -> LazyDataset:
     built = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
     if not isinstance(built, LazyDataset):
+        # The text is documented.
         raise TypeError(
             "elements in datasets sequence should be config or `BaseDataset` instance, but got "
             f"{type(built)}"
@@ -48,23 +55,49 @@ def _build(dataset: LazyDataset | Mapping[str, Any]) -> LazyDataset:
 
 
 class _Wrapper(Dataset[Any], ABC):
-    """What all wrappers share: laziness, meta information, and samples that lie elsewhere."""
+    """The base of the wrappers: loading, meta information, and samples of other datasets.
+
+    A subclass sets its attributes and then calls `_start`.
+    """
 
     _fully_initialized = False
     _metainfo: dict[str, Any]
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """Meta information of the wrapped data set, the first of several; a copy."""
+        """A copy of the meta information of the wrapped dataset, or of the first of several."""
         return copy.deepcopy(self._metainfo)
 
-    @abstractmethod
     def full_init(self) -> None:
-        """Loads what is wrapped."""
+        """Load the wrapped datasets, unless that has been done."""
+        if self._fully_initialized:
+            return
+        for dataset in self._wrapped():
+            dataset.full_init()
+        # Again: the annotation files may have added meta information.
+        self._take_metainfo()
+        self._prepare()
+        self._fully_initialized = True
+
+    def _start(self, lazy_init: bool) -> None:
+        self._take_metainfo()
+        if not lazy_init:
+            self.full_init()
+
+    def _take_metainfo(self) -> None:
+        self._metainfo = self._wrapped()[0].metainfo
+
+    def _prepare(self) -> None:
+        """Compute whatever depends on the records, once they are loaded."""
+        return
+
+    @abstractmethod
+    def _wrapped(self) -> Sequence[LazyDataset]:
+        """Return the wrapped datasets."""
 
     @abstractmethod
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:
-        """Finds the data set and the index there of sample ``idx``, which lies in the range."""
+        """Return the dataset of sample ``idx``, which is in range, and its index there."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -77,24 +110,19 @@ class _Wrapper(Dataset[Any], ABC):
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Gives the record of a sample."""
+        """Return the record of a sample."""
         dataset, inner = self._source_of(idx)
         return dataset.get_data_info(inner)
 
     @force_full_init
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Tells the categories in a sample, as the wrapped data set does."""
+        """Return the categories in a sample, as the wrapped dataset does."""
         dataset, inner = self._source_of(idx)
-        return cast(Any, dataset).get_cat_ids(inner)  # type: ignore[no-any-return] # theirs to say
+        return cast(CategorizedDataset, dataset).get_cat_ids(inner)
 
     def __getitem__(self, idx: int) -> Any:
         if not self._fully_initialized:
-            warnings.warn(
-                f"{type(self).__name__} is read before it is loaded. Please call `full_init` "
-                f"method manually to accelerate the speed.",
-                stacklevel=2,
-            )
-            self.full_init()
+            load_with_warning(self)
         dataset, inner = self._source_of(idx)
         return dataset[inner]
 
@@ -102,33 +130,33 @@ class _Wrapper(Dataset[Any], ABC):
         return (self[idx] for idx in range(len(self)))
 
     def get_subset_(self, indices: int | Sequence[int]) -> NoReturn:
-        """Raises ``NotImplementedError``: whether to subset before or after wrapping is open."""
-        self._refuse_subset()
+        """Raise ``NotImplementedError``: the subset of a wrapper is ambiguous."""
+        self._reject_subset()
 
     def get_subset(self, indices: int | Sequence[int]) -> NoReturn:
-        """Raises ``NotImplementedError``: whether to subset before or after wrapping is open."""
-        self._refuse_subset()
+        """Raise ``NotImplementedError``: the subset of a wrapper is ambiguous."""
+        self._reject_subset()
 
-    def _refuse_subset(self) -> NoReturn:
+    def _reject_subset(self) -> NoReturn:
         name = type(self).__name__
         raise NotImplementedError(
-            f"a subset of a {name} is ambiguous; give `indices` to the data set, or take its "
+            f"a subset of a {name} is ambiguous; give `indices` to the dataset, or take its "
             f"subset, before it is wrapped in {name}"
         )
 
 
 @DATASETS.register_module()
 class ConcatDataset(_Wrapper):
-    """Several data sets one after the other.
+    """Concatenate datasets.
 
     Args:
-        datasets: Data sets or their configs.
-        lazy_init: Whether to put off loading them until records are needed.
+        datasets: Datasets or their configs.
+        lazy_init: Whether to load them only when records are needed.
         ignore_keys: Keys of the meta information that may differ; all others must be equal.
 
     Raises:
-        TypeError: An element is neither a config nor a data set.
-        ValueError: There is none, or meta information differs.
+        TypeError: If an element is neither a config nor a dataset.
+        ValueError: If ``datasets`` is empty, or the meta information differs.
 
     Example:
         >>> from engine_dataset import BaseDataset
@@ -151,16 +179,17 @@ class ConcatDataset(_Wrapper):
     ) -> None:
         if not isinstance(datasets, list | tuple):
             raise TypeError(
-                f"ConcatDataset needs a list of data sets, but got {type(datasets).__name__}"
+                f"datasets must be a list of datasets or configs, got {type(datasets).__name__}"
             )
         self.datasets = [_build(dataset) for dataset in datasets]
         if not self.datasets:
-            raise ValueError("ConcatDataset needs at least one data set, but got none")
+            raise ValueError("datasets must have at least one element, got none")
         self.ignore_keys = [ignore_keys] if isinstance(ignore_keys, str) else [*(ignore_keys or ())]
         self.cumulative_sizes: list[int] = []
-        self._take_metainfo()
-        if not lazy_init:
-            self.full_init()
+        self._start(lazy_init)
+
+    def _wrapped(self) -> Sequence[LazyDataset]:
+        return self.datasets
 
     def _take_metainfo(self) -> None:
         first, *others = (dataset.metainfo for dataset in self.datasets)
@@ -168,21 +197,14 @@ class ConcatDataset(_Wrapper):
             for key in sorted({*first, *other} - {*self.ignore_keys}, key=str):
                 if key not in first or key not in other or not _equal(first[key], other[key]):
                     raise ValueError(
-                        f"the meta information of data set {number} does not match that of the "
-                        f"first: {key!r} is {other.get(key)!r} and {first.get(key)!r}. Make them "
-                        f"equal, or name the key in `ignore_keys`"
+                        f"the meta information of dataset {number} must be equal to that of the "
+                        f"first, but {key!r} is {other.get(key)!r} and {first.get(key)!r}; make "
+                        f"them equal, or name the key in `ignore_keys`"
                     )
         self._metainfo = first
 
-    def full_init(self) -> None:
-        """Loads every data set; does nothing when that has been done."""
-        if self._fully_initialized:
-            return
-        for dataset in self.datasets:
-            dataset.full_init()
-        self._take_metainfo()  # The annotation files may have brought more.
+    def _prepare(self) -> None:
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
-        self._fully_initialized = True
 
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:
         number = bisect_right(self.cumulative_sizes, idx)
@@ -194,6 +216,7 @@ class ConcatDataset(_Wrapper):
 
 
 def _equal(one: Any, other: Any) -> bool:
+    # == of arrays is an array, whose truth is an error.
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return np.array_equal(one, other)
     return bool(one == other)
@@ -201,16 +224,16 @@ def _equal(one: Any, other: Any) -> bool:
 
 @DATASETS.register_module()
 class RepeatDataset(_Wrapper):
-    """A data set several times over: epochs get longer, and the pauses between them rarer.
+    """Repeat a dataset, so that epochs are longer and the pauses between them fewer.
 
     Args:
-        dataset: The data set or its config.
-        times: How often each sample comes in an epoch.
-        lazy_init: Whether to put off loading it until records are needed.
+        dataset: The dataset or its config.
+        times: The number of times that each sample occurs in an epoch.
+        lazy_init: Whether to load it only when records are needed.
 
     Raises:
-        TypeError: ``dataset`` is neither a config nor a data set.
-        ValueError: ``times`` is less than 1.
+        TypeError: If ``dataset`` is neither a config nor a dataset.
+        ValueError: If ``times`` is less than 1.
 
     Example:
         >>> from engine_dataset import BaseDataset
@@ -225,22 +248,15 @@ class RepeatDataset(_Wrapper):
         self, dataset: LazyDataset | Mapping[str, Any], times: int, lazy_init: bool = False
     ) -> None:
         if not isinstance(times, int):
-            raise TypeError(f"times must be an integer, but got {type(times).__name__}: {times!r}")
+            raise TypeError(f"times must be an integer >= 1, got {type(times).__name__}: {times!r}")
         if times < 1:
-            raise ValueError(f"times must be at least 1, but got {times}")
+            raise ValueError(f"times must be an integer >= 1, got {times}")
         self.dataset = _build(dataset)
         self.times = times
-        self._metainfo = self.dataset.metainfo
-        if not lazy_init:
-            self.full_init()
+        self._start(lazy_init)
 
-    def full_init(self) -> None:
-        """Loads the data set; does nothing when that has been done."""
-        if self._fully_initialized:
-            return
-        self.dataset.full_init()
-        self._metainfo = self.dataset.metainfo
-        self._fully_initialized = True
+    def _wrapped(self) -> Sequence[LazyDataset]:
+        return [self.dataset]
 
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:
         return self.dataset, idx % len(self.dataset)
@@ -252,19 +268,19 @@ class RepeatDataset(_Wrapper):
 
 @DATASETS.register_module()
 class ClassBalancedDataset(_Wrapper):
-    """A data set in which samples of rare categories come several times an epoch.
+    """Repeat the samples of rare categories.
 
-    With ``f(c)`` the fraction of samples that hold category ``c``, a sample comes
+    Let ``f(c)`` be the fraction of samples with category ``c``. A sample is repeated
     ``ceil(max(1, sqrt(oversample_thr / f(c))))`` times, for the rarest of its categories (Gupta,
     Dollár and Girshick, "LVIS", CVPR 2019, section 5.1).
 
     Args:
-        dataset: The data set, which must have ``get_cat_ids``, or its config.
+        dataset: The dataset, which must have ``get_cat_ids``, or its config.
         oversample_thr: Categories in a larger fraction of the samples than this are not repeated.
-        lazy_init: Whether to put off loading it until records are needed.
+        lazy_init: Whether to load it only when records are needed.
 
     Raises:
-        TypeError: ``dataset`` is neither a config nor a data set.
+        TypeError: If ``dataset`` is neither a config nor a dataset.
 
     Example:
         >>> from engine_dataset import BaseDataset
@@ -285,29 +301,30 @@ class ClassBalancedDataset(_Wrapper):
     ) -> None:
         self.dataset = _build(dataset)
         self.oversample_thr = oversample_thr
-        self._metainfo = self.dataset.metainfo
-        if not lazy_init:
-            self.full_init()
+        self._start(lazy_init)
 
-    def full_init(self) -> None:
-        """Loads the data set and counts its categories; does nothing when that has been done."""
-        if self._fully_initialized:
-            return
-        self.dataset.full_init()
-        self._metainfo = self.dataset.metainfo
+    def _wrapped(self) -> Sequence[LazyDataset]:
+        return [self.dataset]
+
+    def _prepare(self) -> None:
+        # A large dataset has millions of indices, which workers need not copy.
         self._origins = SharedIntegers(self._repeated_indices())
-        self._fully_initialized = True
 
     def _repeated_indices(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Lists the index of each sample as often as it is to come."""
-        source = cast(Any, self.dataset)
+        """Return the index of each sample, repeated as often as the sample is."""
+        source = cast(CategorizedDataset, self.dataset)
+        # A category that a sample has twice counts once for that sample.
         categories = [frozenset(source.get_cat_ids(idx)) for idx in range(len(source))]
-        counts = Counter(category for held in categories for category in held)
+        counts = Counter(category for present in categories for category in present)
         factor = {
             category: max(1.0, math.sqrt(self.oversample_thr * len(categories) / count))
             for category, count in counts.items()
         }
-        times = [math.ceil(max((factor[one] for one in held), default=1.0)) for held in categories]
+        # A sample without categories occurs once.
+        times = [
+            math.ceil(max((factor[category] for category in present), default=1.0))
+            for present in categories
+        ]
         return np.repeat(np.arange(len(categories), dtype=np.int64), times)
 
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:

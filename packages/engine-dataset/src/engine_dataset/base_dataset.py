@@ -1,4 +1,4 @@
-"""The module that the documentation imports ``BaseDataset`` and ``Compose`` from."""
+"""The module from which the documentation imports ``BaseDataset`` and ``Compose``."""
 
 from engine_dataset._compose import Compose
 from engine_dataset._dataset import BaseDataset
