@@ -1,9 +1,10 @@
 """Models and stand-ins for their surroundings that several tests use."""
 
+import fcntl
 import logging
+import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from engine_model import BaseModel
+
+RankResults = dict[str, list[dict[str, Any]]]
+RANK_CASES = ("weights_ranks.py", "wrapper_ranks.py")
 
 
 class PlainUpdate:
@@ -70,27 +74,36 @@ def init_log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 
 @pytest.fixture(scope="session")
-def run_ranks() -> Callable[[str], list[dict[str, Any]]]:
-    """Return a function that runs the cases of a file in two processes, and gives their results."""
-    folder = Path(__file__).parent
+def rank_results(tmp_path_factory: pytest.TempPathFactory) -> RankResults:
+    """Run the cases of all files in two processes; return the results by file and rank."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "model_ranks"
+    folder.mkdir(exist_ok=True)
+    # Starting the processes takes most of the time, so the workers of pytest-xdist share one run.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all((folder / f"{rank}.pt").exists() for rank in range(2)):
+            _run_ranks(folder)
+    ranks = [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+    return {cases: [rank[cases] for rank in ranks] for cases in RANK_CASES}
 
-    def run(cases: str) -> list[dict[str, Any]]:
-        script = [sys.executable, "-W", "error", str(folder / "run_ranks.py"), str(folder / cases)]
-        with tempfile.TemporaryDirectory() as shared:
-            ranks = [
-                subprocess.Popen(
-                    [*script, str(rank), "2", shared], stderr=subprocess.PIPE, text=True
-                )
-                for rank in range(2)
-            ]
-            try:
-                for rank in ranks:
-                    _, errors = rank.communicate(timeout=600)
-                    assert rank.returncode == 0, errors
-            finally:
-                for rank in ranks:
-                    rank.kill()
-                    rank.communicate()
-            return [torch.load(f"{shared}/{rank}.pt", weights_only=False) for rank in range(2)]
 
-    return run
+def _run_ranks(folder: Path) -> None:
+    (folder / "store").unlink(missing_ok=True)  # of a run that failed
+    here = Path(__file__).parent
+    script = [sys.executable, "-W", "error", str(here / "run_ranks.py"), str(folder)]
+    files = [str(here / cases) for cases in RANK_CASES]
+    ranks = [
+        subprocess.Popen([*script, str(rank), "2", *files], stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    try:
+        for rank in ranks:
+            _, errors = rank.communicate(timeout=600)
+            assert rank.returncode == 0, errors
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.communicate()

@@ -1,7 +1,7 @@
-"""One of several processes of a group: run_ranks.py CASES RANK WORLD FOLDER.
+"""One of several processes of a group: run_ranks.py FOLDER RANK WORLD CASES...
 
-CASES is a file with a dict ``CASES`` of functions, each of which takes the rank and returns what a
-test looks at. The results of rank r go to FOLDER/r.pt; that of a case that failed is its traceback.
+Each file of CASES has a dict ``CASES`` of functions, which take the rank and return a dict of what
+a test looks at. FOLDER/RANK.pt gets the results by file and name; of a failed case, its traceback.
 """
 
 import copy
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, distributed
 
 
-def main(cases: str, rank: int, world: int, folder: Path) -> None:
+def main(folder: Path, rank: int, world: int, files: list[Path]) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo",
@@ -25,15 +25,20 @@ def main(cases: str, rank: int, world: int, folder: Path) -> None:
         world_size=world,
         timeout=timedelta(seconds=300),
     )
+    results = {file.name: _run(file, rank) for file in files}
+    torch.save(results, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def _run(file: Path, rank: int) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    for name, case in runpy.run_path(cases)["CASES"].items():
+    for name, case in runpy.run_path(str(file))["CASES"].items():
         try:
             results[name] = copy.deepcopy({key: _plain(value) for key, value in case(rank).items()})
         except Exception:
             results[name] = traceback.format_exc()
             print(name, results[name], file=sys.stderr)
-    torch.save(results, folder / f"{rank}.pt")
-    distributed.destroy_process_group()
+    return results
 
 
 def _plain(value: Any) -> Any:
@@ -41,4 +46,5 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    folder, rank, world, *files = sys.argv[1:]
+    main(Path(folder), int(rank), int(world), [Path(file) for file in files])

@@ -1,6 +1,5 @@
 """Weights of wrapped models in two real processes: trained by optimizer wrappers, out and in."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,9 +8,9 @@ import torch
 Results = list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def results(run_ranks: Callable[[str], Results]) -> Results:
-    return run_ranks("weights_ranks.py")
+@pytest.fixture
+def results(rank_results: dict[str, Results]) -> Results:
+    return rank_results["weights_ranks.py"]
 
 
 def case(results: Results, name: str) -> Results:

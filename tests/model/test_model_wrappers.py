@@ -25,10 +25,9 @@ from engine_registry import MODEL_WRAPPERS, Registry
 Results = list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def results(run_ranks: Callable[[str], Results]) -> Results:
-    """Run every case in two processes, once; return the results by rank."""
-    return run_ranks("wrapper_ranks.py")
+@pytest.fixture
+def results(rank_results: dict[str, Results]) -> Results:
+    return rank_results["wrapper_ranks.py"]
 
 
 def case(results: Results, name: str) -> Results:

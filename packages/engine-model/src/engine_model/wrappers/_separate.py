@@ -1,7 +1,7 @@
 """Data parallelism for models whose children are optimized separately."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
@@ -85,12 +85,15 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         """Call the model."""
         return self.module(*args, **kwargs)
 
-    def train_step(self, data: Any, optim_wrapper: OptimizerWrapper) -> dict[str, Tensor]:
+    def train_step(
+        self, data: Any, optim_wrapper: OptimizerWrapper | Mapping[str, OptimizerWrapper]
+    ) -> dict[str, Tensor]:
         """Train on one batch as the model does.
 
         Args:
             data: The batch that the data loader of this rank yielded.
-            optim_wrapper: The wrapper that updates the parameters, usually an ``OptimWrapperDict``.
+            optim_wrapper: The argument of the model's `train_step`, usually an
+                ``OptimWrapperDict``.
 
         Returns:
             The losses that the model's `train_step` returns.
