@@ -66,6 +66,7 @@ def _measure(
     inputs: Tensor | tuple[Any, ...] | dict[str, Any] | None,
 ) -> ModelCost:
     if input_shape is not None:
+        # With the device and data type of the model; one without parameters gets the defaults.
         like = next(model.parameters(), torch.empty(0))
         return measure_cost(model, like.new_zeros((1, *input_shape)))
     if isinstance(inputs, dict):

@@ -125,6 +125,7 @@ def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
         _counting_outputs(model) as (elements, calls),
         _unfused_kernels(),
         torch.no_grad(),
+        # The innermost: it counts every operation inside, and the others change how the model runs.
         counter,
     ):
         model(*args, **kwargs)
@@ -215,6 +216,7 @@ def _counting_outputs(model: nn.Module) -> Iterator[tuple[dict[str, int], dict[s
     def count_calls(name: str, module: nn.Module) -> None:
         def count(_module: nn.Module, _inputs: object, output: object) -> None:
             calls[name] = calls.get(name, 0) + 1
+            # An output may be any container; torch's own walk finds the tensors in it.
             tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
             elements[name] = elements.get(name, 0) + sum(tensor.numel() for tensor in tensors)
 

@@ -281,7 +281,7 @@ def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     seen: set[int] = set()
     result = {}
     for key, value in weights.items():
-        value = value.contiguous()
+        value = value.contiguous()  # safetensors stores plain rows
         storage = value.untyped_storage().data_ptr()
         result[key] = value.clone() if storage in seen else value
         seen.add(storage)
