@@ -181,7 +181,7 @@ def test_force_full_init_keeps_name_arguments_and_flag() -> None:
 
     found = With()
     assert [found.add(1, other=2), found.add(2, other=2), found.loads] == [3, 4, 1]
-    assert With.add.__doc__ == "Adds."
+    assert With.add.__doc__ == "Add a number."
 
 
 class EverySecond:
