@@ -1,4 +1,4 @@
-"""Schedules each for itself: conversion from epochs, resume, settings and ends."""
+"""Each schedule by itself: conversion from epochs, resume, settings and ends."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +24,7 @@ from engine_optim import (
 from engine_registry import PARAM_SCHEDULERS
 
 Make = Callable[..., Any]
+WRONG: Any = 3.5  # a value that type checkers would reject
 
 
 @pytest.mark.parametrize("stop", [1, 4, 8])
@@ -78,7 +79,7 @@ def test_state_of_plateau_is_plain_too(tmp_path: Path, sgd: Make) -> None:
     assert_plain(scheduler.state_dict(), tmp_path / "state.pth")
 
 
-def test_state_of_another_schedule_is_told(sgd: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_state_of_another_schedule_is_logged(sgd: Make, caplog: pytest.LogCaptureFixture) -> None:
     state = StepLR(sgd(), step_size=2).state_dict()
 
     CosineAnnealingLR(sgd(), T_max=5).load_state_dict(state)
@@ -93,12 +94,12 @@ def test_milestones_of_numpy_leave_a_plain_state(sgd: Make, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("interval", [{"begin": "0"}, {"end": None}], ids=["text", "none"])
-def test_interval_must_be_of_numbers(interval: dict[str, Any], sgd: Make) -> None:
-    with pytest.raises(TypeError, match="must be numbers"):
+def test_interval_that_is_not_of_numbers_raises(interval: dict[str, Any], sgd: Make) -> None:
+    with pytest.raises(TypeError, match="begin and end must be numbers"):
         StepLR(sgd(), 1, **interval)
 
 
-def test_resume_without_initial_values_is_an_error(sgd: Make) -> None:
+def test_resume_without_initial_values_raises(sgd: Make) -> None:
     with pytest.raises(KeyError, match="initial_lr"):
         LinearLR(sgd(), last_step=4)
 
@@ -148,14 +149,12 @@ def test_exponential_conversion_takes_gamma_by_position(sgd: Make, values: Make)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epoch_length": None}, "epoch_length=None"),
-        ({"epoch_length": 0}, "epoch_length=0"),
-        ({"epoch_length": 3, "by_epoch": False}, "by_epoch=False"),
+        ({"epoch_length": None}, "epoch_length must be a positive integer, got None"),
+        ({"epoch_length": 0}, "epoch_length must be a positive integer, got 0"),
+        ({"epoch_length": 3, "by_epoch": False}, "by_epoch must be True .* got False"),
     ],
 )
-def test_conversion_that_cannot_be_is_an_error(
-    options: dict[str, Any], message: str, sgd: Make
-) -> None:
+def test_impossible_conversion_raises(options: dict[str, Any], message: str, sgd: Make) -> None:
     with pytest.raises(ValueError, match=message):
         StepLR.build_iter_from_epoch(sgd(), step_size=1, **options)
 
@@ -173,30 +172,30 @@ def test_config_with_convert_to_iter_based_builds_from_epochs(sgd: Make) -> None
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda o: LinearLR(o, begin=3, end=3), "hold no step"),
-        (lambda o: LinearLR(o, start_factor=0), "start_factor=0"),
-        (lambda o: LinearLR(o, end_factor=2), "end_factor=2"),
-        (lambda o: ConstantLR(o, factor=1.5), "factor=1.5"),
-        (lambda o: StepLR(o, 0), "step_size=0"),
-        (lambda o: MultiStepLR(o, [2, 3.5]), "3.5\\] must be a list of whole numbers"),
-        (lambda o: MultiStepLR(o, 3), "milestones=3 must be a list"),
-        (lambda o: ExponentialLR(o, 0.9, decay_steps=0), "decay_steps=0"),
-        (lambda o: CosineAnnealingLR(o, T_max=0), "T_max=0"),
+        (lambda o: LinearLR(o, begin=3, end=3), "0 <= begin < end, got 3 and 3"),
+        (lambda o: LinearLR(o, start_factor=0), r"start_factor must be in \(0, 1\], got 0"),
+        (lambda o: LinearLR(o, end_factor=2), r"end_factor must be in \[0, 1\], got 2"),
+        (lambda o: ConstantLR(o, factor=1.5), "factor must be .* got 1.5"),
+        (lambda o: StepLR(o, 0), "step_size must be positive, got 0"),
+        (lambda o: MultiStepLR(o, [2, WRONG]), "milestones must be a list of integers, got"),
+        (lambda o: MultiStepLR(o, WRONG), "milestones must be a list of integers, got 3.5"),
+        (lambda o: ExponentialLR(o, 0.9, decay_steps=0), "decay_steps must be positive, got 0"),
+        (lambda o: CosineAnnealingLR(o, T_max=0), "T_max must be positive, got 0"),
         (lambda o: CosineAnnealingLR(o, 5, eta_min=0, eta_min_ratio=0.1), "give one"),
-        (lambda o: CosineRestartLR(o, []), "must be positive"),
+        (lambda o: CosineRestartLR(o, []), "periods must be positive"),
         (lambda o: CosineRestartLR(o, [1, 2, 3], [1, 2]), "2 restart_weights for 3 periods"),
         (lambda o: OneCycleLR(o, 1.0), "give total_steps"),
-        (lambda o: OneCycleLR(o, 1.0, total_steps=0), "total_steps=0"),
-        (lambda o: OneCycleLR(o, 1.0, 10, pct_start=2.0), "pct_start=2.0"),
-        (lambda o: OneCycleLR(o, 1.0, 10, anneal_strategy="exp"), "choose 'cos' or 'linear'"),
-        (lambda o: OneCycleLR(o, [1.0, 2.0], 10), "2 values of eta_max for 1"),
-        (lambda o: ReduceOnPlateauLR(o, factor=1.0), "factor=1.0"),
-        (lambda o: ReduceOnPlateauLR(o, rule="min"), "choose 'less' or 'greater'"),
-        (lambda o: ReduceOnPlateauLR(o, threshold_rule="x"), "choose 'rel' or 'abs'"),
-        (lambda o: ReduceOnPlateauLR(o, min_value=[0.0, 0.0]), "2 values of min_value for 1"),
+        (lambda o: OneCycleLR(o, 1.0, total_steps=0), "total_steps must be .* got 0"),
+        (lambda o: OneCycleLR(o, 1.0, 10, pct_start=2.0), "pct_start must be .* got 2.0"),
+        (lambda o: OneCycleLR(o, 1.0, 10, anneal_strategy=WRONG), "must be 'cos' or 'linear'"),
+        (lambda o: OneCycleLR(o, [1.0, 2.0], 10), "eta_max must have .* got 2 for 1"),
+        (lambda o: ReduceOnPlateauLR(o, factor=1.0), "factor must be below 1 .* got 1.0"),
+        (lambda o: ReduceOnPlateauLR(o, rule=WRONG), "must be 'less' or 'greater', got 3.5"),
+        (lambda o: ReduceOnPlateauLR(o, threshold_rule=WRONG), "must be 'rel' or 'abs', got 3.5"),
+        (lambda o: ReduceOnPlateauLR(o, min_value=[0.0, 0.0]), "min_value must .* got 2 for 1"),
     ],
 )
-def test_wrong_settings_are_errors(make: Callable[[SGD], Any], message: str, sgd: Make) -> None:
+def test_wrong_settings_raise(make: Callable[[SGD], Any], message: str, sgd: Make) -> None:
     with pytest.raises(ValueError, match=message):
         make(sgd())
 
@@ -239,7 +238,7 @@ def test_plateau_counts_training_steps_without_metrics(sgd: Make) -> None:
     assert scheduler.need_val_args
 
 
-def test_plateau_reads_the_metric_it_is_told(sgd: Make) -> None:
+def test_plateau_reads_the_monitored_metric(sgd: Make) -> None:
     scheduler = ReduceOnPlateauLR(sgd(), monitor="acc/top1", rule="greater", patience=0)
 
     scheduler.step({"acc/top1": torch.tensor(0.5), "loss": 3.0})

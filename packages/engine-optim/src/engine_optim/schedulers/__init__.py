@@ -1,11 +1,7 @@
-"""Schedules of hyper-parameters: each family once, with faces for learning rate and momentum."""
+"""Schedules of hyper-parameters: of any one, of the learning rate, and of the momentum."""
 
 from engine_optim.schedulers._base import _ParamScheduler
-from engine_optim.schedulers._constant import (
-    ConstantLR,
-    ConstantMomentum,
-    ConstantParamScheduler,
-)
+from engine_optim.schedulers._constant import ConstantLR, ConstantMomentum, ConstantParamScheduler
 from engine_optim.schedulers._cosine import (
     CosineAnnealingLR,
     CosineAnnealingMomentum,

@@ -1,8 +1,9 @@
-"""The base of all schedulers: which steps count, where values are read and written, state."""
+"""The base of all schedulers: the steps that count, the values in the groups, and the state."""
 
 import logging
 import math
-from typing import Any, Protocol, Self, TypeAlias
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from torch import Tensor
 
@@ -14,13 +15,12 @@ INF = 10**9
 #: A hyper-parameter: a number, or a zero-dimensional tensor (of ``capturable`` optimizers).
 Value: TypeAlias = "float | Tensor"
 
-
-# What belongs to the optimizer at hand, not to the state of a schedule.
+# Attributes that belong to the optimizer in use, not to the state of a schedule.
 _NOT_STATE = ("optimizer", "_source")
 
 
 class Schedulable(Protocol):
-    """What a scheduler needs of an optimizer: torch's own and our wrappers have it."""
+    """The part of an optimizer that a scheduler uses; torch's optimizers and our wrappers fit."""
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -28,33 +28,33 @@ class Schedulable(Protocol):
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The options of the optimizer, which tell what it has."""
+        """The options of the optimizer, by name."""
 
 
 class _ParamScheduler:
     """Base of the schedulers of one hyper-parameter of an optimizer.
 
-    Like a scheduler of torch it acts once when it is made (step 0) and once at every :meth:`step`.
-    It changes values only at the steps of ``[begin, end)``; ``last_step`` counts those, from 0.
-    Values are derived from the ones that the groups hold, so that schedulers chain and overlap:
-    each acts on what the one before it left.
+    Like a scheduler of torch, it acts once when it is built (step 0) and once at each `step`.
+    It changes values only at the steps in ``[begin, end)``; ``last_step`` counts those, from 0.
+    Values are derived from the ones in the groups, so schedulers chain and overlap: each acts on
+    the values that the one before it left.
 
-    A subclass implements :meth:`_get_value`.
+    A subclass implements `_get_value`.
 
     Args:
         optimizer: A torch optimizer or an ``OptimWrapper``.
         param_name: The key in ``param_groups``, such as ``lr``, ``momentum`` or ``weight_decay``.
-            Of ``betas`` the first is scheduled.
+            Of ``betas``, the first is scheduled.
         begin: The first step at which the scheduler acts. Fractions are allowed.
-        end: The first step at which it does not act any more.
-        last_step: The index of the last step taken within the interval, to go on without a state
+        end: The first step at which it stops acting.
+        last_step: The index of the last step taken within the interval, to resume without a state
             dict. The groups must then hold ``initial_<param_name>``. -1 starts anew.
-        by_epoch: Whether the owner steps it once an epoch or once an iteration.
+        by_epoch: Whether its owner steps it once per epoch or once per iteration.
         verbose: Log each new value.
 
     Raises:
-        TypeError: If ``optimizer`` has no list of parameter groups, or ``begin`` or ``end`` is no
-            number.
+        TypeError: If ``optimizer`` has no list of parameter groups, or ``begin`` or ``end`` is not
+            a number.
         ValueError: If the interval is empty.
         KeyError: If a group lacks the value, or its initial value when ``last_step`` is given.
 
@@ -71,6 +71,9 @@ class _ParamScheduler:
         0.25
     """
 
+    # The arguments that count steps, besides `begin` and `end`.
+    _step_arguments: ClassVar[tuple[str, ...]] = ()
+
     def __init__(
         self,
         optimizer: Schedulable,
@@ -81,20 +84,7 @@ class _ParamScheduler:
         by_epoch: bool = True,
         verbose: bool = False,
     ) -> None:
-        if not isinstance(getattr(optimizer, "param_groups", None), list):
-            raise TypeError(
-                f"optimizer is a {type(optimizer).__name__}, which has no list of parameter "
-                "groups; give a torch optimizer or an OptimWrapper (of an OptimWrapperDict, one "
-                "scheduler for each of its wrappers)"
-            )
-        if not isinstance(begin, int | float) or not isinstance(end, int | float):
-            raise TypeError(
-                f"begin={begin!r} and end={end!r} must be numbers; leave end out for no end"
-            )
-        if begin < 0 or begin >= end:
-            raise ValueError(
-                f"begin={begin} and end={end} hold no step; 0 <= begin < end is required"
-            )
+        _check(optimizer, begin, end)
         self.optimizer = optimizer
         # A wrapper may schedule one group more than the optimizer has: the one of base_lr.
         self._source = (
@@ -107,9 +97,15 @@ class _ParamScheduler:
         self.verbose = verbose
         self.base_values = self._initial_values(last_step)
         self.last_step = last_step
+        # `begin` may be a fraction: the first step that counts is the first integer from there.
         self._global_step = -1 if last_step == -1 else math.ceil(begin) + last_step
         self._last_value = self._current()
         self.step()
+
+    def __post_init__(self) -> None:
+        """Start a scheduler whose arguments are dataclass fields and therefore set already."""
+        interval = (self.begin, self.end, self.last_step, self.by_epoch, self.verbose)
+        _ParamScheduler.__init__(self, self.optimizer, self.param_name, *interval)
 
     def _initial_values(self, last_step: int) -> list[Value]:
         initial = f"initial_{self.param_name}"
@@ -121,10 +117,11 @@ class _ParamScheduler:
                     f"{choices}"
                 )
             if last_step == -1:
+                # Torch's schedulers share this key, and keep a value that is there already.
                 group.setdefault(initial, _copy(group[self.param_name]))
             elif initial not in group:
                 raise KeyError(
-                    f"last_step={last_step} goes on with a schedule, but parameter group {index} "
+                    f"last_step={last_step} resumes a schedule, but parameter group {index} "
                     f"has no {initial!r}; load the optimizer's state dict first, or leave "
                     "last_step at -1"
                 )
@@ -135,12 +132,13 @@ class _ParamScheduler:
         return groups
 
     def _current(self) -> list[Value]:
-        """The values that the groups hold now."""
+        """Return the values that the groups hold now."""
         name = self.param_name
+        # Floats, the usual case, are read without a call: this runs at each iteration.
         return [v if type(v := group[name]) is float else _copy(v) for group in self._groups()]
 
     def _get_value(self) -> list[Value]:
-        """The new value of each group at ``last_step``; a subclass says which."""
+        """Return the new value of each group at ``last_step``."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement _get_value(): a list with a value for each group"
         )
@@ -165,17 +163,11 @@ class _ParamScheduler:
             self._assign(self._get_value())
 
     def get_last_value(self) -> list[Value]:
-        """Return what this scheduler last computed, a value for each parameter group."""
+        """Return the values computed last, one for each parameter group."""
         return self._last_value
 
     def print_value(self, is_verbose: bool, group: int, value: float) -> None:
-        """Log the value of a parameter group.
-
-        Args:
-            is_verbose: Log it, or do nothing.
-            group: The index of the group.
-            value: Its new value.
-        """
+        """Log the new value of the group at index ``group`` if ``is_verbose``."""
         if is_verbose:
             logger.info("Adjusting %s of group %d to %.4e.", self.param_name, group, value)
 
@@ -184,11 +176,9 @@ class _ParamScheduler:
         return {key: value for key, value in self.__dict__.items() if key not in _NOT_STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned; the values in groups are the optimizer's.
+        """Restore what `state_dict` returned; the optimizer restores the values in its groups.
 
-        Args:
-            state_dict: The state of a scheduler of the same class; of what this one does not have
-                a warning is logged.
+        Keys that this scheduler does not have are logged as a warning.
         """
         if foreign := sorted(state_dict.keys() - self.__dict__.keys()):
             logger.warning(
@@ -208,24 +198,29 @@ class _ParamScheduler:
         epoch_length: int | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Make a scheduler that steps at each iteration from settings that count epochs.
+        """Build a scheduler that steps at each iteration from settings that count epochs.
 
         Args:
             *args: As for the class.
             begin: The first epoch at which it acts.
-            end: The first epoch at which it does not.
-            by_epoch: Must be true: the settings count epochs.
-            epoch_length: Iterations in an epoch.
-            **kwargs: As for the class.
+            end: The first epoch at which it stops acting.
+            by_epoch: Must be true.
+            epoch_length: Iterations per epoch.
+            **kwargs: As for the class. ``step_size``, ``milestones``, ``periods``, ``T_max`` and
+                ``total_steps`` count epochs, and must be given by keyword.
 
         Raises:
-            ValueError: If ``by_epoch`` is false or ``epoch_length`` is no positive integer.
+            ValueError: If ``by_epoch`` is false or ``epoch_length`` is not a positive integer.
         """
-        length = check_epoch_length(by_epoch, epoch_length)
-        kwargs["begin"] = in_iterations(begin, length)
-        kwargs["end"] = in_iterations(end, length)
-        kwargs["by_epoch"] = False
-        return cls(*args, **kwargs)
+        length = _checked_length(by_epoch, epoch_length)
+        for name in cls._step_arguments:
+            # A dataclass keeps the default of a field as an attribute of the class.
+            if name not in kwargs and not hasattr(cls, name):
+                raise TypeError(f"build_iter_from_epoch of {cls.__name__} needs {name}=…")
+            # An optional one is passed even when absent: an unconverted one in `args` then raises.
+            kwargs[name] = _in_iterations(kwargs.get(name), length)
+        kwargs |= {"begin": _in_iterations(begin, length), "end": _in_iterations(end, length)}
+        return cls(*args, **kwargs | {"by_epoch": False})
 
     def __repr__(self) -> str:
         return (
@@ -234,8 +229,23 @@ class _ParamScheduler:
         )
 
 
+def _check(optimizer: Schedulable, begin: float, end: float) -> None:
+    if not isinstance(getattr(optimizer, "param_groups", None), list):
+        raise TypeError(
+            f"optimizer must have a list of parameter groups, got a {type(optimizer).__name__}; "
+            "give a torch optimizer or an OptimWrapper (for an OptimWrapperDict, one scheduler "
+            "for each of its wrappers)"
+        )
+    if not isinstance(begin, int | float) or not isinstance(end, int | float):
+        raise TypeError(
+            f"begin and end must be numbers, got {begin!r} and {end!r}; leave end out for no end"
+        )
+    if not 0 <= begin < end:
+        raise ValueError(f"begin and end must satisfy 0 <= begin < end, got {begin} and {end}")
+
+
 def _copy(value: Any) -> Any:
-    """A value that later writes to the group cannot change; of ``betas`` the first."""
+    """Return a value that later writes to the group cannot change; of ``betas``, the first."""
     if isinstance(value, tuple):
         return value[0]
     return value.clone() if isinstance(value, Tensor) else value
@@ -246,31 +256,32 @@ def _replace(group: dict[str, Any], name: str, value: Value) -> None:
     if isinstance(current, tuple):
         group[name] = (value, *current[1:])
     elif isinstance(current, Tensor):
-        # In place: a captured graph or compiled step holds this very tensor.
+        # In place: a captured graph or a compiled step holds this very tensor.
         current.copy_(value) if isinstance(value, Tensor) else current.fill_(value)
     else:
         group[name] = value
 
 
 def count_steps(begin: float, end: float) -> int:
-    """How many whole steps lie in ``[begin, end)``."""
+    """Return how many integer steps lie in ``[begin, end)``."""
     return math.ceil(end) - math.ceil(begin)
 
 
-def check_epoch_length(by_epoch: bool, epoch_length: int | None) -> int:
-    """Return the length of an epoch, or tell why the settings cannot be turned to iterations."""
+def _checked_length(by_epoch: bool, epoch_length: int | None) -> int:
     if not by_epoch:
         raise ValueError(
-            "by_epoch=False: the settings count iterations already; only settings with "
-            "by_epoch=True are converted (leave convert_to_iter_based out)"
+            f"by_epoch must be True to convert epochs to iterations, got {by_epoch}; leave "
+            "convert_to_iter_based out where the settings count iterations already"
         )
     if not isinstance(epoch_length, int) or epoch_length <= 0:
-        raise ValueError(
-            f"epoch_length={epoch_length!r} must be a positive integer: the iterations of an epoch"
-        )
+        raise ValueError(f"epoch_length must be a positive integer, got {epoch_length!r}")
     return epoch_length
 
 
-def in_iterations(epochs: float, epoch_length: int) -> int:
-    """The iteration at which an epoch, or a fraction of one, begins; no end stays no end."""
+def _in_iterations(epochs: Any, epoch_length: int) -> Any:
+    """Return the iteration at which an epoch begins, or those of several; no end stays no end."""
+    if epochs is None:
+        return None
+    if isinstance(epochs, Iterable):
+        return [_in_iterations(epoch, epoch_length) for epoch in epochs]
     return INF if epochs >= INF else round(epochs * epoch_length)

@@ -1,54 +1,68 @@
-"""The two thin faces of a schedule: the learning rate, and the momentum."""
+"""Declare a schedule as a dataclass, and bind it to the learning rate or the momentum."""
 
 import inspect
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, dataclass_transform
 
 from engine_optim.schedulers._base import Schedulable, _ParamScheduler
+from engine_registry import PARAM_SCHEDULERS
+
+_Class = TypeVar("_Class", bound=_ParamScheduler)
 
 
-def _show_signature(face: type[_ParamScheduler]) -> None:
-    """Tell `inspect.signature` what a face takes: the arguments of its schedule, less the name.
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
+def schedule(cls: type[_Class]) -> type[_Class]:
+    """Register a scheduler, and build its constructor from its fields, in their order.
 
-    ``help``, an editor and the check of a config then know them. A subclass that has a constructor
-    of its own shows that one.
+    A class that binds a schedule to one hyper-parameter gets the documentation of the schedule
+    below its own, for ``help``.
+
+    Args:
+        cls: The fields, ``__post_init__`` for checks, and ``_get_value`` for the arithmetic.
     """
-    owner = next(base for base in face.__mro__ if "__init__" in vars(base) and base not in _FACES)
-    constructor = owner.__init__  # type: ignore[misc]  # only its signature is read
-    shown = [
-        parameter
-        for name, parameter in inspect.signature(constructor).parameters.items()
-        if name not in ("self", "param_name")
-    ]
-    face.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # read by inspect
+    # Not frozen, compared by identity: a scheduler has state, and `_ParamScheduler` shows it.
+    made = dataclass(eq=False, repr=False)(cls)
+    if len(cls.__bases__) == 2:
+        made.__doc__ = f"{inspect.getdoc(cls)}\n\n{inspect.getdoc(cls.__bases__[1])}"
+    return PARAM_SCHEDULERS.register_module(module=made)
 
 
-class LearningRateFace(_ParamScheduler):
-    """Mix-in that binds a schedule to ``lr``."""
+@dataclass(init=False, eq=False, repr=False)
+class LRSchedulerMixin(_ParamScheduler):
+    """Bind a schedule to ``lr``; it is named before the schedule among the bases."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        _show_signature(cls)
+    # The field of the schedule keeps its position, and leaves the constructor.
+    param_name: str = field(init=False)
 
+    # For schedules that are not declared with `schedule`: they have a constructor of their own.
     def __init__(self, optimizer: Schedulable, *args: Any, **kwargs: Any) -> None:
         super().__init__(optimizer, "lr", *args, **kwargs)
 
+    def __post_init__(self, *init_only: Any) -> None:
+        self.param_name = "lr"
+        super().__post_init__(*init_only)
 
-class MomentumFace(_ParamScheduler):
-    """Mix-in that binds a schedule to ``momentum``, or, as in Adam, to the first of ``betas``."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        _show_signature(cls)
+@dataclass(init=False, eq=False, repr=False)
+class MomentumSchedulerMixin(_ParamScheduler):
+    """Bind a schedule to ``momentum`` or, as in Adam, to the first of ``betas``."""
+
+    param_name: str = field(init=False)
 
     def __init__(self, optimizer: Schedulable, *args: Any, **kwargs: Any) -> None:
-        defaults = getattr(optimizer, "defaults", {})
-        name = next((key for key in ("momentum", "betas") if key in defaults), None)
-        if name is None:
-            raise ValueError(
-                f"{type(optimizer).__name__} has neither 'momentum' nor 'betas' to schedule; it "
-                f"has: {', '.join(defaults)}"
-            )
-        super().__init__(optimizer, name, *args, **kwargs)
+        super().__init__(optimizer, _momentum_key(optimizer), *args, **kwargs)
+
+    def __post_init__(self, *init_only: Any) -> None:
+        self.param_name = _momentum_key(self.optimizer)
+        super().__post_init__(*init_only)
 
 
-_FACES = (LearningRateFace, MomentumFace)
+def _momentum_key(optimizer: Schedulable) -> str:
+    defaults = getattr(optimizer, "defaults", {})
+    for key in ("momentum", "betas"):
+        if key in defaults:
+            return key
+    raise ValueError(
+        f"{type(optimizer).__name__} has neither 'momentum' nor 'betas' to schedule; it has: "
+        f"{', '.join(defaults)}"
+    )
