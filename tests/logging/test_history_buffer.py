@@ -70,9 +70,12 @@ def test_max_length_holds_for_any_number_of_updates(max_length: int) -> None:
 
 @pytest.mark.parametrize(
     ("args", "message"),
-    [(([1], []), "1 values and 0 counts"), (([], [], 0), "max_length is at least 1, not 0")],
+    [
+        (([1], []), "got 0 counts for 1 values"),
+        (([], [], 0), "max_length must be at least 1, got 0"),
+    ],
 )
-def test_construction_refuses_what_does_not_fit(args: Any, message: str) -> None:
+def test_construction_with_unequal_lengths_raises(args: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         HistoryBuffer(*args)
 
@@ -119,11 +122,11 @@ def test_statistics_of_nothing_raise(method: str) -> None:
 
 @pytest.mark.parametrize("window", [0, -1])
 def test_window_must_hold_something(window: int) -> None:
-    with pytest.raises(ValueError, match="window_size is at least 1"):
+    with pytest.raises(ValueError, match="window_size must be at least 1, got"):
         HistoryBuffer([1], [1]).mean(window)
 
 
-def test_statistics_refuse_other_names_and_arguments() -> None:
+def test_statistics_with_other_names_or_arguments_raise() -> None:
     buffer = HistoryBuffer([1], [1])
     with pytest.raises(KeyError, match="'data' is not a registered statistic; there are mean"):
         buffer.statistics("data")
@@ -182,16 +185,18 @@ def test_numbers_of_every_kind_are_taken(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ("1", TypeError, "not str: '1'"),
-        (None, TypeError, "not NoneType"),
-        ([1.0], TypeError, "not list"),
-        (np.zeros(2), ValueError, r"not of shape \(2,\): reduce it"),
-        (np.array(["1"]), TypeError, "not str: '1'"),
-        (np.array([None]), TypeError, "not NoneType"),
-        (1j, TypeError, "not complex"),
+        ("1", TypeError, "got str: '1'"),
+        (None, TypeError, "got NoneType"),
+        ([1.0], TypeError, "got list"),
+        (np.zeros(2), ValueError, r"got shape \(2,\); reduce it"),
+        (np.array(["1"]), TypeError, "got str: '1'"),
+        (np.array([None]), TypeError, "got NoneType"),
+        (1j, TypeError, "got complex"),
     ],
 )
-def test_what_is_no_number_is_refused(value: Any, error: type[Exception], message: str) -> None:
+def test_value_that_is_not_a_number_raises(
+    value: Any, error: type[Exception], message: str
+) -> None:
     buffer = HistoryBuffer()
     with pytest.raises(error, match=message):
         buffer.update(value)
@@ -201,13 +206,13 @@ def test_what_is_no_number_is_refused(value: Any, error: type[Exception], messag
 @pytest.mark.parametrize(
     ("count", "error", "message"),
     [
-        ("2", TypeError, "count: a scalar is a real number.* not str: '2'"),
-        (None, TypeError, "count: .* not NoneType"),
-        (np.ones(2), ValueError, r"count: .* not of shape \(2,\)"),
+        ("2", TypeError, "count: a scalar must be a real number.* got str: '2'"),
+        (None, TypeError, "count: .* got NoneType"),
+        (np.ones(2), ValueError, r"count: .* got shape \(2,\)"),
     ],
     ids=["text", "none", "array"],
 )
-def test_count_that_is_no_number_is_refused(
+def test_count_that_is_not_a_number_raises(
     count: Any, error: type[Exception], message: str
 ) -> None:
     buffer = HistoryBuffer()
@@ -217,14 +222,14 @@ def test_count_that_is_no_number_is_refused(
 
 
 def test_sizes_are_integers() -> None:
-    with pytest.raises(TypeError, match=r"max_length is an integer, not float: 2\.5"):
+    with pytest.raises(TypeError, match=r"max_length must be an integer, got 2\.5"):
         HistoryBuffer(max_length=2.5)  # type: ignore[arg-type]  # the mistake under test
-    with pytest.raises(TypeError, match="window_size is an integer, not str: '2'"):
+    with pytest.raises(TypeError, match="window_size must be an integer, got '2'"):
         HistoryBuffer([1], [1]).mean("2")  # type: ignore[arg-type]  # the mistake under test
 
 
 def test_statistic_is_a_function() -> None:
-    with pytest.raises(TypeError, match="a statistic is a function with a name, not 3"):
+    with pytest.raises(TypeError, match="a statistic must be a function with a name, got 3"):
         HistoryBuffer.register_statistics(3)  # type: ignore[type-var]  # the mistake under test
 
 

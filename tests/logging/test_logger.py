@@ -7,7 +7,6 @@ import logging
 import os
 import pickle
 import re
-import subprocess
 import sys
 import threading
 import weakref
@@ -59,7 +58,7 @@ def test_name_of_the_lines_is_the_loggers(capsys: pytest.CaptureFixture[str]) ->
     assert logger is not logging.getLogger("mydet")
 
 
-def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_color_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     logger = MMLogger.get_instance("engine")
     for name in ("NO_COLOR", "TERM"):
         os.environ.pop(name, None)
@@ -196,10 +195,10 @@ def test_warning_whose_arguments_do_not_fit_does_not_stop_the_program(
     assert "--- Logging error ---" in captured.err  # as logging itself does
 
 
-def test_unknown_level_and_mode_are_refused(tmp_path: Path) -> None:
+def test_unknown_level_or_mode_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no level 'LOUD'; there are CRITICAL, .*INFO"):
         MMLogger.get_instance("engine", log_level="LOUD")
-    with pytest.raises(ValueError, match=r"file_mode is .*, not 'r'"):
+    with pytest.raises(ValueError, match=r"file_mode must be .*, got 'r'"):
         MMLogger.get_instance("engine", log_file=tmp_path / "a.log", file_mode="r")
     assert not MMLogger.check_instance_created("engine")
     assert not (tmp_path / "a").exists()
@@ -273,39 +272,38 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
     assert all(re.fullmatch(rf"{STAMP} - engine - INFO - \d \d+ x{{200}}", line) for line in lines)
 
 
-def _run_rank(rank: int, folder: Path, level: str, distributed: str) -> str:
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(Path(__file__).with_name("rank_logger.py")),
-            str(folder / "tmp.log"),
-            level,
-            distributed,
-        ],
-        env={**os.environ, "RANK": str(rank)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=True,
-    )
-    return done.stdout
+def _log_as_rank(rank: int, file: Path, level: str, distributed: bool) -> None:
+    """Log three lines as a process that a launcher started with this rank."""
+    os.environ["RANK"] = str(rank)  # the guard around each test restores the environment
+    logger = MMLogger("run", log_file=file, log_level=level, distributed=distributed)
+    logger.info("hello")
+    logging.getLogger("engine.optim").error("from a library")
+    print_log("and this", logger=logger, level=logging.ERROR)
+    logger.close()
 
 
 @pytest.mark.parametrize(
     ("level", "distributed", "files"),
     [
-        ("INFO", "", ["tmp.log"]),
-        ("INFO", "distributed", ["tmp.log", "tmp_rank1.log"]),
-        ("DEBUG", "", ["tmp.log", "tmp_rank1.log"]),
+        ("INFO", False, ["tmp.log"]),
+        ("INFO", True, ["tmp.log", "tmp_rank1.log"]),
+        ("DEBUG", False, ["tmp.log", "tmp_rank1.log"]),
     ],
 )
 def test_ranks_write_errors_to_the_console_and_files_if_asked(
-    tmp_path: Path, level: str, distributed: str, files: list[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    level: str,
+    distributed: bool,
+    files: list[str],
 ) -> None:
-    first, second = (_run_rank(rank, tmp_path, level, distributed) for rank in (0, 1))
+    shown = []
+    for rank in (0, 1):
+        _log_as_rank(rank, tmp_path / "tmp.log", level, distributed)
+        shown.append([line.split(" - ")[2] for line in capsys.readouterr().out.splitlines()])
+
     assert sorted(os.listdir(tmp_path / "tmp")) == files
-    assert [line.split(" - ")[2] for line in first.splitlines()] == ["INFO", "ERROR", "ERROR"]
-    assert [line.split(" - ")[2] for line in second.splitlines()] == ["ERROR", "ERROR"]
+    assert shown == [["INFO", "ERROR", "ERROR"], ["ERROR", "ERROR"]]
     for file in files:
         assert len((tmp_path / "tmp" / file).read_text().splitlines()) == 3
 
@@ -326,10 +324,12 @@ def test_print_log_writes_to_a_logger(target: str, capsys: pytest.CaptureFixture
     assert line.endswith(" - hello\n")
 
 
-def test_print_log_refuses_other_loggers() -> None:
+def test_print_log_to_other_loggers_raises() -> None:
     with pytest.raises(ValueError, match="there is no MMLogger named 'nobody'"):
         print_log("hello", logger="nobody")
-    with pytest.raises(TypeError, match=r"logger is a logging\.Logger, a string or None, not int"):
+    with pytest.raises(
+        TypeError, match=r"logger must be a logging\.Logger, a string or None, got int"
+    ):
         print_log("hello", logger=3)  # type: ignore[arg-type]  # the mistake under test
 
 

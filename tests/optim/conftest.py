@@ -16,7 +16,7 @@ import engine_optim
 
 Batches = list[tuple[Tensor, Tensor]]
 
-# Settings for each schedule that wants no metric; all of them change the value within nine steps.
+# Settings for each schedule that needs no metric; all of them change the value within nine steps.
 FAMILIES: dict[str, dict[str, Any]] = {
     "Constant": {"factor": 0.5, "end": 6},
     "Linear": {"start_factor": 0.2, "end": 6},

@@ -185,9 +185,9 @@ def test_built_optimizer_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("cfg", "paramwise", "error", "message"),
     [
-        ([], None, TypeError, "give a dict"),
-        ({}, None, TypeError, "optimizer=None"),
-        ({"optimizer": "SGD"}, None, TypeError, "optimizer='SGD'"),
+        ([], None, TypeError, "must be a dict with the key .* got list"),
+        ({}, None, TypeError, "optimizer of .* must be .* got None"),
+        ({"optimizer": "SGD"}, None, TypeError, "optimizer of .* must be .* got 'SGD'"),
         ({"optimizer": {"type": "SGD"}}, {"custom_keys": ["a"]}, TypeError, "custom_keys"),
         ({"optimizer": {"type": "SGD"}}, {"custom_keys": {"a": 1}}, TypeError, "custom_keys"),
         ({"optimizer": {"type": "SGD"}}, {"norm_decay_mult": 0}, ValueError, "norm_decay_mult"),
@@ -199,7 +199,7 @@ def test_built_optimizer_is_taken_as_it_is() -> None:
         ),
     ],
 )
-def test_wrong_configs_are_errors(
+def test_wrong_configs_raise(
     cfg: Any, paramwise: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

@@ -203,15 +203,15 @@ def test_longest_custom_key_counts_then_the_alphabet() -> None:
     assert [lr for lr, _ in found.values()] == [6, 6]
 
 
-def test_settings_that_change_nothing_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_settings_that_change_nothing_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     custom = {"backbon": {"lr_mult": 2}, "0": {"lr_mult": 3}, "layer": {"lr_mult": 4}}
 
     options(ToyModel(), {"norm_decay_mul": 0, "layer_decay": 0.7, "custom_keys": custom})
 
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert told == [
-        "paramwise_cfg has 'layer_decay', which nothing reads; did you mean flat_decay_mult?",
-        "paramwise_cfg has 'norm_decay_mul', which nothing reads; did you mean norm_decay_mult?",
+        "paramwise_cfg has 'layer_decay', which nothing reads; did you mean 'flat_decay_mult'?",
+        "paramwise_cfg has 'norm_decay_mul', which nothing reads; did you mean 'norm_decay_mult'?",
     ]
 
 
@@ -222,7 +222,9 @@ def test_frozen_parameters_keep_the_base_options() -> None:
     assert options(model, {"norm_decay_mult": 0})["1.weight"] == (1, 0.1)
 
 
-def test_duplicate_parameters_are_passed_over_when_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_duplicate_parameters_are_skipped_with_bypass_duplicate(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2)))
     model[1][0].weight = model[0].weight  # type: ignore[index]  # Sequential of Sequential
     cfg: dict[str, Any] = {"optimizer": {"type": "SGD", "lr": 0.1}}
@@ -275,7 +277,7 @@ def test_merge_leaves_its_input_alone() -> None:
     assert groups == [{"params": [1], "lr": 1}, {"params": [2]}]
 
 
-def test_table_tells_which_parameter_got_what() -> None:
+def test_table_shows_the_options_of_each_parameter() -> None:
     model = ToyModel()
     wrapper = build_optim_wrapper(
         model.head,

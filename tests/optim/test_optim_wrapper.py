@@ -114,7 +114,7 @@ def test_accumulation_with_batch_norm_warns(caplog: pytest.LogCaptureFixture) ->
     assert "Batch norm" in caplog.text
 
 
-def test_context_blocks_synchronisation_inside_a_window() -> None:
+def test_context_blocks_synchronization_inside_a_window() -> None:
     entered: list[int] = []
 
     class Replicated(nn.Linear):
@@ -147,7 +147,7 @@ def test_fine_grained_calls_equal_update_params(make_model: MakeModel, batches: 
     assert_equal_parameters(ours, theirs)
 
 
-def test_update_hands_on_arguments_of_step_and_zero_grad(make_model: MakeModel) -> None:
+def test_update_passes_arguments_to_step_and_zero_grad(make_model: MakeModel) -> None:
     model = make_model()
     received: list[dict[str, Any]] = []
 
@@ -176,7 +176,9 @@ def test_update_hands_on_arguments_of_step_and_zero_grad(make_model: MakeModel) 
     ],
     ids=["plain", "momentum", "betas", "neither"],
 )
-def test_rates_are_told_for_each_group(kind: Any, options: dict[str, Any], momentum: float) -> None:
+def test_rates_are_returned_for_each_group(
+    kind: Any, options: dict[str, Any], momentum: float
+) -> None:
     groups = [{"params": nn.Linear(1, 1).parameters(), "lr": lr} for lr in (0.01, 0.02)]
 
     wrapper = OptimWrapper(kind(groups, **options))
@@ -185,7 +187,7 @@ def test_rates_are_told_for_each_group(kind: Any, options: dict[str, Any], momen
     assert wrapper.get_momentum() == {"momentum": [momentum, momentum]}
 
 
-def test_rates_in_tensors_are_told_as_numbers() -> None:
+def test_rates_in_tensors_are_returned_as_numbers() -> None:
     optimizer = torch.optim.Adam(nn.Linear(1, 1).parameters(), lr=torch.tensor(0.25))
 
     rates = OptimWrapper(optimizer).get_lr()
@@ -229,16 +231,20 @@ def test_wrapper_of_no_optimizer_says_what_to_give() -> None:
 
 
 @pytest.mark.parametrize("counts", [0, -2, 2.5, "2", None], ids=repr)
-def test_wrapper_wants_a_whole_window(counts: Any, make_model: MakeModel) -> None:
-    with pytest.raises(ValueError, match=f"accumulative_counts={counts!r} must be a whole number"):
+def test_window_that_is_not_a_positive_integer_raises(counts: Any, make_model: MakeModel) -> None:
+    with pytest.raises(
+        ValueError, match=f"accumulative_counts must be an integer >= 1, got {counts!r}"
+    ):
         OptimWrapper(sgd(make_model()), accumulative_counts=counts)
 
 
 @pytest.mark.parametrize("loss", [{"loss": torch.ones(())}, 1.0], ids=["dict", "number"])
-def test_update_wants_one_tensor(loss: Any, make_model: MakeModel) -> None:
+def test_update_with_anything_but_a_tensor_raises(loss: Any, make_model: MakeModel) -> None:
     wrapper = OptimWrapper(sgd(make_model()))
 
-    with pytest.raises(TypeError, match=rf"loss is a {type(loss).__name__}; .*parse_losses"):
+    with pytest.raises(
+        TypeError, match=rf"loss must be one tensor .* got {type(loss).__name__}; .*parse_losses"
+    ):
         wrapper.update_params(loss)
 
 

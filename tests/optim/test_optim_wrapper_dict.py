@@ -29,7 +29,7 @@ def test_dict_is_traversed_like_a_dict(both: OptimWrapperDict) -> None:
     assert "gen=OptimWrapper" in repr(both)
 
 
-def test_dict_tells_rates_by_name(both: OptimWrapperDict) -> None:
+def test_dict_returns_rates_by_name(both: OptimWrapperDict) -> None:
     assert both.get_lr() == {"gen.lr": [0.01], "disc.lr": [0.02]}
     assert both.get_momentum() == {"gen.momentum": [0], "disc.momentum": [0.9]}
 
@@ -80,7 +80,7 @@ def test_dict_clears_all_gradients(both: OptimWrapperDict) -> None:
         *("should_update", "should_sync", "scale_loss", "inner_count", "accumulative_counts"),
     ],
 )
-def test_dict_refuses_what_is_ambiguous(call: Any, both: OptimWrapperDict) -> None:
+def test_ambiguous_methods_of_a_dict_raise(call: Any, both: OptimWrapperDict) -> None:
     with pytest.raises(NotImplementedError, match=r"optim_wrapper\['gen'\]"):
         call(both)
 
@@ -94,7 +94,7 @@ def test_dict_count_status_changes_nothing(both: OptimWrapperDict) -> None:
 def test_dict_holds_wrappers_only() -> None:
     optimizer: Any = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
 
-    with pytest.raises(TypeError, match="gen is a SGD"):
+    with pytest.raises(TypeError, match="gen must be an OptimWrapper, got SGD"):
         OptimWrapperDict(gen=optimizer)
 
 

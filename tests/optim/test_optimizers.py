@@ -50,7 +50,7 @@ def test_optimizer_is_built_from_each_form_of_type(kind: Any) -> None:
     assert optimizer.defaults["lr"] == 0.5
 
 
-def test_every_library_optimizer_is_announced_and_found() -> None:
+def test_every_library_optimizer_has_an_entry_point() -> None:
     announced = {entry.name for entry in entry_points(group="engine.optimizer")}
 
     assert set(_libraries.LIBRARIES) <= announced
@@ -58,15 +58,22 @@ def test_every_library_optimizer_is_announced_and_found() -> None:
         assert OPTIMIZERS.get(name) is not None
 
 
-def test_unknown_library_optimizer_names_the_choices() -> None:
-    with pytest.raises(AttributeError, match="Prodigy"):
-        _libraries.Prodigious  # noqa: B018  # reading it is the test
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("Prodigyy", "did you mean 'Prodigy'"), ("Unlike", "there are: .*Lion, Prodigy")],
+)
+def test_unknown_library_optimizer_raises_with_the_choices(name: str, hint: str) -> None:
+    with pytest.raises(AttributeError, match=hint):
+        getattr(_libraries, name)
 
 
-def test_optimizer_of_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_optimizer_of_a_missing_library_names_the_package_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "prodigyopt", None)
 
-    with pytest.raises(ImportError, match="pip install prodigyopt"):
+    message = r'the optimizer Prodigy needs prodigyopt .*pip install "prodigyopt"'
+    with pytest.raises(ImportError, match=message):
         OPTIMIZERS.build({"type": "Prodigy"}, default_args=parameters())
 
 

@@ -72,7 +72,7 @@ def test_linear_ends_at_the_full_value(length: int, sgd: Make, values: Make) -> 
     ] == pytest.approx([0.1] * 4)
 
 
-def test_constant_gives_the_value_back(sgd: Make, values: Make) -> None:
+def test_constant_restores_the_value(sgd: Make, values: Make) -> None:
     assert values(ConstantLR(sgd(), factor=0.5, begin=1, end=4), 6) == pytest.approx(
         [0.1, 0.05, 0.05, 0.1, 0.1, 0.1]
     )
@@ -152,7 +152,7 @@ def test_momentum_of_adam_is_the_first_of_betas(values: Make) -> None:
     assert values(scheduler, 3, "betas") == [(0.4, 0.99), (pytest.approx(0.6), 0.99), (0.8, 0.99)]
 
 
-def test_momentum_of_neither_kind_is_an_error() -> None:
+def test_momentum_of_neither_kind_raises() -> None:
     optimizer = torch.optim.Adagrad(nn.Linear(1, 1).parameters())
 
     with pytest.raises(ValueError, match="neither 'momentum' nor 'betas'"):
@@ -219,7 +219,7 @@ def test_unknown_parameter_names_the_choices(sgd: Make) -> None:
         StepParamScheduler(sgd(), "decay", 1)
 
 
-def test_base_class_asks_for_the_schedule(sgd: Make) -> None:
+def test_base_class_without_a_schedule_raises(sgd: Make) -> None:
     with pytest.raises(NotImplementedError, match="_get_value"):
         _ParamScheduler(sgd(), "lr")
 

@@ -56,7 +56,7 @@ def test_fields_are_attributes_of_two_kinds() -> None:
     assert len(element.all_values()) == len(list(element.all_items())) == 4
 
 
-def test_membership_knows_both_kinds() -> None:
+def test_membership_covers_both_kinds() -> None:
     element = make()
 
     assert "img_id" in element
@@ -139,16 +139,20 @@ def test_get_has_a_default() -> None:
         (lambda e: setattr(e, "keys", 1), AttributeError, "choose another name"),
         (lambda e: setattr(e, "metainfo", {}), AttributeError, "metainfo"),
         (lambda e: delattr(e, "mask"), AttributeError, "mask"),
-        (lambda e: e.set_metainfo([1]), TypeError, "metainfo must be a dict, but got list"),
-        (lambda e: e.set_data([1]), TypeError, "data must be a dict, but got list"),
-        (lambda e: e.update({}), TypeError, "expected a data element, but got dict"),
-        (lambda e: e.set_field(1, "a", dtype=str), TypeError, "a of .* must be str, but got int"),
-        (lambda e: e.set_field(1, "a", field_type="x"), ValueError, "choose 'metainfo' or 'data'"),
-        (lambda e: e.pop(), TypeError, "a name and perhaps a default"),
+        (lambda e: e.set_metainfo([1]), TypeError, "metainfo must be a dict, got list"),
+        (lambda e: e.set_data([1]), TypeError, "data must be a dict, got list"),
+        (lambda e: e.update({}), TypeError, "instance must be a data element, got dict"),
+        (lambda e: e.set_field(1, "a", dtype=str), TypeError, "a of .* must be str, got int"),
+        (
+            lambda e: e.set_field(1, "a", field_type="x"),
+            ValueError,
+            "must be 'metainfo' or 'data', got 'x'",
+        ),
+        (lambda e: e.pop(), TypeError, "a name and optionally a default"),
     ],
     ids=lambda value: None,
 )
-def test_wrong_use_is_refused(act: Any, error: type[Exception], message: str) -> None:
+def test_wrong_use_raises(act: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         act(make())
 
@@ -182,7 +186,7 @@ def test_declared_fields_are_checked_at_each_assignment() -> None:
 
     with pytest.raises(TypeError, match="gt_instances of TypedSample must be InstanceData"):
         sample.gt_instances = torch.zeros(2)  # type: ignore[assignment]  # the mistake
-    with pytest.raises(TypeError, match="must be Tensor or NoneType, but got int"):
+    with pytest.raises(TypeError, match="must be Tensor or NoneType, got int"):
         sample.set_data({"scores": 3})
     with pytest.raises(TypeError, match="names of TypedSample must be list"):
         TypedSample(names="abc")

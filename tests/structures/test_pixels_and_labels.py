@@ -55,13 +55,13 @@ def test_flat_map_gets_a_channel() -> None:
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (torch.zeros(1, 3, 20, 40), ValueError, r"\(H, W\) or \(C, H, W\), but has \(1, 3,"),
-        (torch.zeros(3, 20, 41), ValueError, r"\(20, 41\), but the other maps have \(20, 40\)"),
-        ([[1]], TypeError, "a tensor or an array, but got list"),
+        (torch.zeros(1, 3, 20, 40), ValueError, r"\(H, W\) or \(C, H, W\), got \(1, 3,"),
+        (torch.zeros(3, 20, 41), ValueError, r"the other maps, \(20, 40\), got \(20, 41\)"),
+        ([[1]], TypeError, "a tensor or an array, got list"),
     ],
     ids=["dimensions", "size", "type"],
 )
-def test_unfit_map_is_refused(value: Any, error: type[Exception], message: str) -> None:
+def test_unfit_map_raises(value: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make().mask = value
     with pytest.raises(AssertionError):
@@ -80,7 +80,7 @@ def test_unfit_map_is_refused(value: Any, error: type[Exception], message: str) 
     ],
     ids=["int", "three", "float", "bool", "row", "column"],
 )
-def test_wrong_pixel_index_is_refused(index: Any, error: type[Exception]) -> None:
+def test_wrong_pixel_index_raises(index: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         make()[index]
 
@@ -112,8 +112,12 @@ def test_scalar_label_converts() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: LabelData.label_to_onehot(torch.tensor([4]), 4), ValueError, "classes are 0 to 3"),
-        (lambda: LabelData.label_to_onehot(torch.tensor([-1]), 4), ValueError, "classes are 0"),
+        (
+            lambda: LabelData.label_to_onehot(torch.tensor([4]), 4),
+            ValueError,
+            "classes from 0 to 3, got",
+        ),
+        (lambda: LabelData.label_to_onehot(torch.tensor([-1]), 4), ValueError, "classes from 0"),
         (lambda: LabelData.label_to_onehot(torch.zeros(1), 4), TypeError, "class indices"),
         (
             lambda: LabelData.label_to_onehot(torch.zeros(1, 1, dtype=torch.long), 4),
@@ -122,10 +126,10 @@ def test_scalar_label_converts() -> None:
         ),
         (lambda: LabelData.onehot_to_label(torch.tensor([0, 2])), ValueError, "zeros and ones"),
         (lambda: LabelData.onehot_to_label(torch.zeros(1, 2)), ValueError, "num_classes"),
-        (lambda: LabelData.onehot_to_label([0, 1]), TypeError, "but got list"),  # type: ignore[arg-type]  # the mistake
+        (lambda: LabelData.onehot_to_label([0, 1]), TypeError, "must be a tensor, got list"),  # type: ignore[arg-type]  # the mistake
     ],
     ids=["large", "negative", "float", "matrix", "values", "shape", "list"],
 )
-def test_wrong_labels_are_refused(call: Any, error: type[Exception], message: str) -> None:
+def test_wrong_labels_raise(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Loggers that know their rank, and a hub for the numbers of a run."""
+"""Loggers for one or many ranks, and a hub for the numbers of a run."""
 
 from engine_logging._history import HistoryBuffer
 from engine_logging._logger import MMLogger, print_log

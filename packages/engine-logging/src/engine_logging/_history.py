@@ -1,4 +1,4 @@
-"""The history of one number, and statistics over its last part."""
+"""The history of one number, and statistics over its last values."""
 
 import operator
 import sys
@@ -16,11 +16,13 @@ from engine_logging._tensors import read_tensors, scalar
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-# So many values wait in a list before they are moved into the array: it bounds how many tensors
-# are held, and spreads the cost of the move to some 50 ns a value.
+# The most values that wait in a list before they are moved into the array. It bounds the number of
+# tensors held, and spreads the cost of the move to some 50 ns per value.
 _WAITING = 1024
 
-# Moving is rare and short, and it may read the tensors of several buffers: one lock for all.
+# One lock for all buffers: moving is rare and short, and may read the tensors of several buffers.
+# With a lock per buffer, two threads could wait for each other's. Reentrant, because `data` moves
+# values while it holds the lock.
 _lock = threading.RLock()
 
 _PLAIN = {float, int}
@@ -38,18 +40,18 @@ class _Weighted:
 class HistoryBuffer:
     """The values a number had, each with a count that weighs it in the mean.
 
-    Adding a value costs a fraction of a microsecond. A tensor is kept as it is and read from its
-    device when a statistic is asked for, together with all others that wait: one transfer. A
-    tensor that is changed in place later must be added as a copy.
+    Adding a value costs a fraction of a microsecond. A tensor is kept unchanged. The next statistic
+    reads it from its device, together with all others that wait, in one transfer. A tensor that is
+    changed in place later must be added as a copy.
 
     Args:
         log_history: The first values.
-        count_history: Their counts, as many as there are values.
-        max_length: How many values are kept; the oldest go first.
+        count_history: Their counts, one per value.
+        max_length: The most values that are kept; the oldest are dropped first.
 
     Raises:
-        TypeError: a value or count is not a number, or ``max_length`` is not an integer.
-        ValueError: there are not as many counts as values, or ``max_length`` is less than 1.
+        TypeError: If a value or count is not a number, or ``max_length`` is not an integer.
+        ValueError: If there is not one count per value, or ``max_length`` is less than 1.
 
     Example:
         >>> loss = HistoryBuffer([3.0, 2.0], [1, 1])
@@ -68,19 +70,20 @@ class HistoryBuffer:
     ) -> None:
         if len(log_history) != len(count_history):
             raise ValueError(
-                f"there are {len(log_history)} values and {len(count_history)} counts: "
-                "give one count for each value"
+                "count_history must have one count per value, got "
+                f"{len(count_history)} counts for {len(log_history)} values"
             )
-        self._max_length = _whole("max_length", max_length)
+        self._max_length = _positive("max_length", max_length)
         if len(log_history) > self._max_length:
-            # Documented, and met once at construction: the caller gave more than is kept.
+            # Documented as printed, not logged.
             sys.stdout.write(
                 f"The length of history buffer({len(log_history)}) exceeds the "
                 f"max_length({self._max_length}), the first few elements will be ignored.\n"
             )
         self._values, self._counts = Column(self._max_length), Column(self._max_length)
         self._waiting: list[Any] = []
-        # The buffers of a message hub are read together.
+        # The buffers of a message hub, whose tensors are read together. A weak reference: a buffer
+        # that outlives its hub must not keep it.
         self._family: ReferenceType[OrderedDict[str, HistoryBuffer]] | None = None
         for value, count in zip(log_history, count_history, strict=True):
             self.update(value, count)
@@ -90,11 +93,11 @@ class HistoryBuffer:
 
         Args:
             log_val: A number, or a tensor or array of one element.
-            count: How much the value weighs in the mean; a sum over n samples has the count n.
+            count: The weight of the value in the mean; a sum over n samples has the count n.
 
         Raises:
-            TypeError: the value or the count is not a real number.
-            ValueError: a tensor or array has more than one element.
+            TypeError: If the value or the count is not a real number.
+            ValueError: If a tensor or array has more than one element.
         """
         if type(log_val) is not float:
             log_val = scalar(log_val)
@@ -102,13 +105,13 @@ class HistoryBuffer:
         if not (type(count) is int and count == 1):
             log_val = _Weighted(log_val, _checked_count(count))
         waiting = self._waiting
-        # One append for value and count: threads may add at once and never tear them apart.
+        # One append for value and count, which is atomic: threads that add at once cannot mix them.
         waiting.append(log_val)
         if len(waiting) >= _WAITING:
             self._settle()
 
     def _settle(self) -> None:
-        """Move what waits into the arrays, and read all tensors of the family in one transfer."""
+        """Move waiting values into the arrays, with those of the hub if there are tensors."""
         with _lock:
             entries = self._take()
             if not entries:
@@ -124,7 +127,7 @@ class HistoryBuffer:
 
     def _take(self) -> list[Any]:
         taken = self._waiting[:]
-        # Another thread may append meanwhile: only what was taken is removed.
+        # Another thread may append meanwhile: only the values taken are removed.
         del self._waiting[: len(taken)]
         return taken
 
@@ -148,7 +151,7 @@ class HistoryBuffer:
         """Return the value added last.
 
         Raises:
-            ValueError: there is none.
+            ValueError: If there is none.
         """
         return self._last(1)[0][-1]
 
@@ -156,10 +159,10 @@ class HistoryBuffer:
         """Return the sum of the last values divided by the sum of their counts.
 
         Args:
-            window_size: How many values; None or more than there are means all.
+            window_size: The number of values; all if None or more than there are.
 
         Raises:
-            ValueError: there are no values, or ``window_size`` is less than 1.
+            ValueError: If there are no values, or ``window_size`` is less than 1.
         """
         values, counts = self._last(window_size)
         return values.sum() / counts.sum()
@@ -178,28 +181,29 @@ class HistoryBuffer:
             raise ValueError("this history is empty: add a value with update() first")
         if window_size is None:
             return values, counts
-        size = _whole("window_size", window_size)
+        size = _positive("window_size", window_size)
         return values[-size:], counts[-size:]
 
     @classmethod
     def register_statistics(cls, method: _Method) -> _Method:
-        """Make a function known to ``statistics`` under its name; usable as a decorator.
+        """Register a function under its name for `statistics`; usable as a decorator.
 
         Args:
-            method: Called with the buffer and what ``statistics`` is given. It may read
+            method: Called with the buffer and the arguments of `statistics`. It may read
                 ``_log_history`` and ``_count_history``.
 
         Raises:
-            TypeError: ``method`` is not a function.
-            ValueError: another function has that name.
+            TypeError: If ``method`` is not a function.
+            ValueError: If another function has that name.
         """
         name = getattr(method, "__name__", None)
         if name is None or not callable(method):
-            raise TypeError(f"a statistic is a function with a name, not {method!r}")
-        known = cls._statistics_methods.get(name)
-        if known is not None and _origin(known) != _origin(method):
+            raise TypeError(f"a statistic must be a function with a name, got {method!r}")
+        other = cls._statistics_methods.get(name)
+        # A module that is imported or run again defines the same function anew.
+        if other is not None and _origin(other) != _origin(method):
             raise ValueError(
-                f"{name!r} is registered as a statistic already, by {known.__module__}: "
+                f"{name!r} is registered as a statistic already, by {other.__module__}; "
                 "give the function another name"
             )
         cls._statistics_methods[name] = method
@@ -209,7 +213,7 @@ class HistoryBuffer:
         """Call a registered statistic by its name: ``mean``, ``max``, ``min``, ``current`` or own.
 
         Raises:
-            KeyError: no statistic of that name is registered.
+            KeyError: If no statistic of that name is registered.
         """
         method = self._statistics_methods.get(method_name)
         if method is None:
@@ -222,12 +226,14 @@ class HistoryBuffer:
     def __len__(self) -> int:
         return min(len(self._values) + len(self._waiting), self._max_length)
 
+    # An empty history is an object nonetheless: callers ask `if buffer`.
     def __bool__(self) -> bool:
         return True
 
     def __repr__(self) -> str:
         return f"<HistoryBuffer of {len(self)} values>"
 
+    # A checkpoint or a copy holds arrays only: no tensors that wait, and no reference to the hub.
     def __getstate__(self) -> dict[str, Any]:
         values, counts = self.data
         return {
@@ -248,13 +254,13 @@ for _method in (HistoryBuffer.mean, HistoryBuffer.max, HistoryBuffer.min, Histor
     HistoryBuffer.register_statistics(_method)
 
 
-def _whole(name: str, value: Any) -> int:
+def _positive(name: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} is an integer, not {type(value).__name__}: {value!r}") from None
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
     if number < 1:
-        raise ValueError(f"{name} is at least 1, not {number}")
+        raise ValueError(f"{name} must be at least 1, got {number}")
     return number
 
 
@@ -266,7 +272,7 @@ def _checked_count(count: Any) -> Any:
     try:
         return scalar(count)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"count: {error}") from None
+        raise type(error)(f"count: {error}") from error
 
 
 def _store(taken: list[tuple[HistoryBuffer, list[Any]]]) -> None:

@@ -1,4 +1,4 @@
-"""Loggers with one format, that know their rank and are found by name."""
+"""Loggers with one format, aware of the rank, and found by name."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, TextIO
 
-from engine_utils import ManagerMixin
+from engine_utils import ManagerMixin, did_you_mean
 
 # Libraries log to children of this logger of the standard library: `engine.optim`, ...
 _TREE = "engine"
@@ -24,14 +24,14 @@ _COLORS = {
     logging.CRITICAL: "\x1b[1;31m",
 }
 
-# So many different warnings are remembered to be shown once.
-_REMEMBERED = 4096
+# The most different warnings that a filter stores: its memory is bounded in a run of any length.
+_STORED_WARNINGS = 4096
 
 
 class Formatter(logging.Formatter):
-    """Writes ``2026/01/31 12:00:00 - engine - INFO - message``.
+    """Format a record as ``2026/01/31 12:00:00 - engine - INFO - message``.
 
-    Errors also say file, function and line. Records of the ``engine.…`` loggers are shown as
+    Errors also show file, function and line. Records of the ``engine.…`` loggers are shown as
     ``engine``.
     """
 
@@ -39,11 +39,11 @@ class Formatter(logging.Formatter):
         super().__init__(datefmt="%Y/%m/%d %H:%M:%S")
 
     def usesTime(self) -> bool:  # noqa: N802 - the name is logging's
-        """Every line has a time."""
+        """Return true: every line has a time."""
         return True
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
-        """Put the parts of the line together."""
+        """Return the line without the traceback."""
         parts = [record.asctime, _shown_name(record), self.level(record)]
         if record.levelno >= logging.ERROR:
             parts += [record.pathname, record.funcName, str(record.lineno)]
@@ -55,18 +55,19 @@ class Formatter(logging.Formatter):
 
 
 class ColorFormatter(Formatter):
-    """The same line with the level in colour."""
+    """Format the same line with the level in color."""
 
     def level(self, record: logging.LogRecord) -> str:
-        """Return the name of the level between the codes of its colour."""
+        """Return the name of the level between the codes of its color."""
         color = _COLORS.get(record.levelno)
         return f"{color}{record.levelname}{_RESET}" if color else record.levelname
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stdout`` is at the moment, in colour if that is a terminal."""
+    """Write to the current ``sys.stdout``, in color if that is a terminal."""
 
     def __init__(self) -> None:
+        # Not the constructor of StreamHandler, which would set `stream` once and for all.
         logging.Handler.__init__(self)
         self._plain, self._color = Formatter(), ColorFormatter()
 
@@ -82,27 +83,27 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of the record."""
-        return (self._color if _wants_color(sys.stdout) else self._plain).format(record)
+        return (self._color if _has_color(sys.stdout) else self._plain).format(record)
 
 
 class RepeatedWarningFilter(logging.Filter):
-    """Lets a warning through once: a warning of each iteration would bury everything else."""
+    """Pass each warning once: a warning at each iteration would bury everything else."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: set[tuple[str, str]] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is shown."""
+        """Return whether the record is shown."""
         if record.levelno != logging.WARNING:
             return True
         try:
             message = (record.name, record.getMessage())
-        except Exception:  # arguments that do not fit the text: the handler says so as usual
+        except Exception:  # arguments that do not fit the text: the handler reports it as usual
             return True
         if message in self._seen:
             return False
-        if len(self._seen) < _REMEMBERED:
+        if len(self._seen) < _STORED_WARNINGS:
             self._seen.add(message)
         return True
 
@@ -110,9 +111,9 @@ class RepeatedWarningFilter(logging.Filter):
 class MMLogger(logging.Logger, ManagerMixin):
     """A logger with one format for console and files, found by name from anywhere.
 
-    It is not among the loggers of ``logging.getLogger``, so that nobody else's settings change
-    it. What the packages log to the standard library's loggers (``engine.optim``, …) arrives where
-    this logger writes, too; of several, the one created last gets it.
+    It is not among the loggers of ``logging.getLogger``, so settings of other libraries do not
+    change it. Records of the packages' loggers (``engine.optim``, …) are written by this logger
+    too; of several, by the one created last.
 
     Rank 0 writes to the console everything from ``log_level`` on, other ranks write errors. The
     same warning is shown once.
@@ -120,16 +121,16 @@ class MMLogger(logging.Logger, ManagerMixin):
     Args:
         name: The name of the instance.
         logger_name: The name in the lines.
-        log_file: Where to write, beside the console. A folder with the name of the file is
+        log_file: The file to write, besides the console. A folder with the name of the file is
             added if the file is not in one: ``work/run.log`` is written to ``work/run/run.log``.
             Rank n writes ``run_rank<n>.log``.
         log_level: A level of ``logging``, by name or number.
-        file_mode: ``"w"`` to begin the file anew, ``"a"`` to append.
-        distributed: Let all ranks write files; by default, rank 0 does, and with the level
-            ``DEBUG`` all do.
+        file_mode: ``"w"`` to overwrite the file, ``"a"`` to append to it.
+        distributed: Write files on all ranks; by default on rank 0 only, and on all ranks with the
+            level ``DEBUG``.
 
     Raises:
-        ValueError: there is no level of that name, or ``file_mode`` is something else.
+        ValueError: If there is no level of that name, or ``file_mode`` is another.
 
     Example:
         >>> logger = MMLogger.get_instance("example", log_level="INFO")
@@ -150,8 +151,10 @@ class MMLogger(logging.Logger, ManagerMixin):
         logging.Logger.__init__(self, logger_name)
         ManagerMixin.__init__(self, name)
         if file_mode not in ("w", "a"):
-            raise ValueError(f'file_mode is "w" to begin anew or "a" to append, not {file_mode!r}')
-        logging.Logger.setLevel(self, _known_level(log_level))
+            raise ValueError(
+                f'file_mode must be "w" to overwrite or "a" to append, got {file_mode!r}'
+            )
+        logging.Logger.setLevel(self, _checked_level(log_level))
         rank = _rank()
         console = ConsoleHandler()
         if rank > 0:
@@ -177,7 +180,7 @@ class MMLogger(logging.Logger, ManagerMixin):
 
     @contextmanager
     def as_current(self) -> Iterator[Self]:
-        """Make this the current logger in a block; libraries log to it there."""
+        """Make this the current logger in a block; it writes what libraries log there."""
         with super().as_current(), _tree_handler.admit(self):
             yield self
 
@@ -193,11 +196,9 @@ class MMLogger(logging.Logger, ManagerMixin):
                 handler.handle(record)
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's
-        """Tell whether records of a level are written.
-
-        The base class remembers its answers until some level is set or ``logging.disable`` is
-        called, which renews them for the loggers that ``logging`` knows; it does not know these.
-        """
+        """Return whether records of a level are written."""
+        # The base class caches its answers. `logging` clears the caches of the loggers in its own
+        # list when a level is set or `logging.disable` is called; this logger is not in that list.
         return not self.disabled and level >= self.level and level > self.manager.disable
 
     def setLevel(self, level: int | str) -> None:  # noqa: N802 - logging's
@@ -207,16 +208,16 @@ class MMLogger(logging.Logger, ManagerMixin):
             level: A level of ``logging``, by name or number.
 
         Raises:
-            ValueError: there is no level of that name.
+            ValueError: If there is no level of that name.
         """
-        super().setLevel(_known_level(level))
+        super().setLevel(_checked_level(level))
         _tree_handler.set_level()
 
     def close(self) -> None:
-        """Close the files, detach the handlers, and forget the instance.
+        """Close the files, detach the handlers, and release the instance.
 
-        What the libraries log goes to the logger created before, or, without one, to where the
-        standard library puts it.
+        Records of the packages' loggers then go to the logger created before, or without one to the
+        handlers of the standard library.
         """
         for handler in list(self.handlers):
             self.removeHandler(handler)
@@ -239,8 +240,12 @@ def _named(name: str) -> MMLogger:
 
 
 class _TreeHandler(logging.Handler):
-    """Hands what the libraries log to the handlers of the leading logger."""
+    """Pass records of the packages' loggers to the handlers of one `MMLogger`.
 
+    It is the logger of the open `as_current` block, or else the leader, created last.
+    """
+
+    # A weak reference: the handler lives as long as the process, and a logger may not.
     leader: "weakref.ref[MMLogger] | None" = None
 
     def __init__(self) -> None:
@@ -249,7 +254,8 @@ class _TreeHandler(logging.Handler):
         self.admitted: list[MMLogger] = []
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Hand a record on; no lock is needed, as the handlers it goes to have theirs."""
+        """Pass a record to a logger's handlers, which have locks of their own."""
+        # A logger that was closed inside its own block has no handlers: the leader writes then.
         active = MMLogger._find_active()
         logger = active if active is not None and active.handlers else self.leading()
         # The level of the tree may be that of a logger which is active in another thread.
@@ -259,7 +265,7 @@ class _TreeHandler(logging.Handler):
 
     @contextmanager
     def admit(self, logger: MMLogger) -> Iterator[None]:
-        """Let records of the level of a logger through inside a block."""
+        """Pass records from the level of a logger on, inside a block."""
         self.admitted.append(logger)
         self.set_level()
         try:
@@ -277,21 +283,21 @@ class _TreeHandler(logging.Handler):
                 tree.setLevel(min(levels))
 
     def leading(self) -> MMLogger | None:
-        """Return the logger that gets the records."""
+        """Return the logger that writes the records outside of blocks."""
         return self.leader() if self.leader is not None else None
 
     def follow(self, logger: MMLogger) -> None:
-        """Let a logger, and no other, get the records."""
+        """Make this logger the only leader."""
         self.leader = weakref.ref(logger)
         tree = logging.getLogger(_TREE)
         if self not in tree.handlers:
             tree.addHandler(self)
         self.set_level()
-        # The handlers of the root logger are somebody else's, and would write each line twice.
+        # The handlers of the root logger belong to others, and would write each line twice.
         tree.propagate = False
 
     def leave(self) -> None:
-        """Let the libraries log as if there were no MMLogger."""
+        """Restore the packages' loggers as they are without an `MMLogger`."""
         self.leader = None
         tree = logging.getLogger(_TREE)
         tree.removeHandler(self)
@@ -310,13 +316,13 @@ def print_log(
 
     Args:
         msg: The message.
-        logger: A logger; the name of an ``MMLogger`` instance; ``"current"`` for the one created
+        logger: A logger; the name of an `MMLogger` instance; ``"current"`` for the one created
             last; ``"silent"`` for nothing; None to print.
-        level: A level of ``logging``; a message that is printed has none.
+        level: A level of ``logging``; unused for a message that is printed.
 
     Raises:
-        ValueError: no ``MMLogger`` of that name was created.
-        TypeError: ``logger`` is something else.
+        ValueError: If no `MMLogger` of that name was created.
+        TypeError: If ``logger`` has another type.
 
     Example:
         >>> print_log("hello")
@@ -332,21 +338,22 @@ def print_log(
         MMLogger.get_current_instance().log(level, msg, stacklevel=2)
     elif not isinstance(logger, str):
         raise TypeError(
-            f"logger is a logging.Logger, a string or None, not {type(logger).__name__}"
+            f"logger must be a logging.Logger, a string or None, got {type(logger).__name__}"
         )
     elif MMLogger.check_instance_created(logger):
         MMLogger.get_instance(logger).log(level, msg, stacklevel=2)
     else:
         raise ValueError(
-            f"there is no MMLogger named {logger!r}: create it with "
+            f"there is no MMLogger named {logger!r}; create it with "
             f"MMLogger.get_instance({logger!r}), or use 'current', 'silent' or None"
         )
 
 
-def _known_level(level: int | str) -> int | str:
+def _checked_level(level: int | str) -> int | str:
     names = logging.getLevelNamesMapping()
     if isinstance(level, str) and level not in names:
-        raise ValueError(f"there is no level {level!r}; there are {', '.join(names)}")
+        hint = did_you_mean(level, names) or f"; there are {', '.join(names)}"
+        raise ValueError(f"there is no level {level!r}{hint}")
     return level
 
 
@@ -354,7 +361,7 @@ def _shown_name(record: logging.LogRecord) -> str:
     return _TREE if record.name.startswith(f"{_TREE}.") else record.name
 
 
-def _wants_color(stream: TextIO) -> bool:
+def _has_color(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return bool(getattr(stream, "isatty", bool)())
@@ -366,6 +373,7 @@ def _rank_file(path: Path, rank: int) -> Path:
 
 
 def _rank() -> int:
+    # Torch is loaded where there is a process group; a launcher sets RANK before that.
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank())

@@ -1,7 +1,6 @@
-"""The numbers and facts of a run, shared among its parts."""
+"""The scalars and facts of a run, shared among its parts."""
 
 import copy
-import difflib
 import logging
 import weakref
 from collections import OrderedDict
@@ -10,29 +9,30 @@ from typing import Any, Self
 
 from engine_logging._history import HistoryBuffer
 from engine_logging._plain import NotPlain, plain
-from engine_utils import ManagerMixin
+from engine_utils import ManagerMixin, did_you_mean
 
 _logger = logging.getLogger("engine.logging")
 
 _REQUIRED: Any = object()
 
-# A checkpoint holds so many of the last values of a scalar.
+# The most values of a scalar that a checkpoint holds.
 _SAVED_VALUES = 10_000
 
+# Values that need no copy.
 _ATOMS = (int, float, str, bool, type(None))
 
 
 class MessageHub(ManagerMixin):
-    """Collects the scalars of a run, with their history, and facts that any part may read.
+    """Collect the scalars of a run, with their history, and facts that any part may read.
 
-    Scalars (loss, learning rate, times) are kept as ``HistoryBuffer``; facts (iteration, epoch,
+    Scalars (loss, learning rate, times) are kept as `HistoryBuffer`; facts (iteration, epoch,
     meta data) are overwritten by each update. Threads may update at once.
 
     Args:
         name: The name of the instance.
         log_scalars: The first scalars.
         runtime_info: The first facts.
-        resumed_keys: For each key of both whether ``state_dict`` holds it; True if not given.
+        resumed_keys: For each key of both, whether `state_dict` holds it; True by default.
 
     Example:
         >>> hub = MessageHub.get_instance("example")
@@ -74,13 +74,13 @@ class MessageHub(ManagerMixin):
         unknown = set(resumed_keys) - set(log_scalars) - set(runtime_info)
         if unknown:
             raise ValueError(
-                f"resumed_keys names {', '.join(sorted(unknown))}, which is neither in "
-                "log_scalars nor in runtime_info"
+                "resumed_keys must hold keys of log_scalars or runtime_info, got "
+                f"{', '.join(sorted(unknown))}"
             )
         for key, buffer in log_scalars.items():
             if not isinstance(buffer, HistoryBuffer):
                 raise TypeError(
-                    f"log_scalars[{key!r}] is a HistoryBuffer, not {type(buffer).__name__}"
+                    f"log_scalars[{key!r}] must be a HistoryBuffer, got {type(buffer).__name__}"
                 )
             self._adopt(key, buffer)
         self._runtime_info.update(runtime_info)
@@ -103,13 +103,14 @@ class MessageHub(ManagerMixin):
         Args:
             key: Its name. Those that begin with ``train/``, ``val/`` or ``test/`` are logged.
             value: A number, or a tensor or array of one element. A tensor is read from its device
-                only when a statistic is asked for.
-            count: How much the value weighs in the mean.
-            resumed: Whether ``state_dict`` holds the scalar; the same at each call.
+                when a statistic is computed.
+            count: The weight of the value in the mean.
+            resumed: Whether `state_dict` holds the scalar; the same at each call.
 
         Raises:
-            ValueError: ``resumed`` is not what it was before for this key.
+            ValueError: If ``resumed`` differs from an earlier call for this key.
         """
+        # The path of every iteration: two look-ups and the append.
         buffer = self._log_scalars.get(key)
         if buffer is None or self._resumed_keys.get(key) is not resumed:
             buffer = self._scalar(key, resumed)
@@ -119,7 +120,7 @@ class MessageHub(ManagerMixin):
         self._set_resumed(key, resumed)
         buffer = self._log_scalars.get(key)
         if buffer is None:
-            # Two threads may come here at once: setdefault lets both use one buffer.
+            # Two threads may arrive here at once: setdefault gives both the same buffer.
             fresh = HistoryBuffer()
             fresh._family = weakref.ref(self._log_scalars)
             buffer = self._log_scalars.setdefault(key, fresh)
@@ -127,12 +128,11 @@ class MessageHub(ManagerMixin):
 
     def _set_resumed(self, key: str, resumed: bool) -> None:
         if not isinstance(key, str):
-            raise TypeError(f"a key is a string, not {type(key).__name__}: {key!r}")
+            raise TypeError(f"a key must be a string, got {type(key).__name__}: {key!r}")
         before = self._resumed_keys.setdefault(key, bool(resumed))
         if before != bool(resumed):
             raise ValueError(
-                f"{key} was given resumed={before} before and now resumed={resumed}: "
-                "it cannot be changed"
+                f"resumed of {key} must be the same at each call, got {resumed} after {before}"
             )
 
     def update_scalars(self, log_dict: Mapping[str, Any], resumed: bool = True) -> None:
@@ -140,39 +140,39 @@ class MessageHub(ManagerMixin):
 
         Args:
             log_dict: Values by key; a value may be ``{"value": …, "count": …}``.
-            resumed: Whether ``state_dict`` holds these scalars.
+            resumed: Whether `state_dict` holds these scalars.
 
         Raises:
-            ValueError: a mapping among the values has no ``value``, or other keys.
+            ValueError: If a mapping among the values has no ``value``, or other keys.
         """
         for key, entry in _mapping("log_dict", log_dict).items():
             if isinstance(entry, Mapping):
                 if "value" not in entry or len(entry) > 2 or set(entry) - {"value", "count"}:
                     raise ValueError(
-                        f"the entry of {key} has the keys {list(entry)}; "
-                        'it needs "value" and may have "count"'
+                        f'the entry of {key} must have the key "value" and may have "count", '
+                        f"got {list(entry)}"
                     )
                 self.update_scalar(key, entry["value"], entry.get("count", 1), resumed)
             else:
                 self.update_scalar(key, entry, 1, resumed)
 
     def update_info(self, key: str, value: Any, resumed: bool = True) -> None:
-        """Set a fact, over what it was before.
+        """Set or replace a fact.
 
         Args:
             key: Its name.
-            value: Anything.
-            resumed: Whether ``state_dict`` holds it, if it is plain data; the same at each call.
+            value: Any value.
+            resumed: Whether `state_dict` holds it, if it is plain data; the same at each call.
 
         Raises:
-            ValueError: ``resumed`` is not what it was before for this key.
+            ValueError: If ``resumed`` differs from an earlier call for this key.
         """
         if self._resumed_keys.get(key) is not resumed:
             self._set_resumed(key, resumed)
         self._runtime_info[key] = value
 
     def update_info_dict(self, info_dict: Mapping[str, Any], resumed: bool = True) -> None:
-        """Set several facts; see ``update_info``."""
+        """Set several facts; see `update_info`."""
         for key, value in _mapping("info_dict", info_dict).items():
             self.update_info(key, value, resumed)
 
@@ -191,7 +191,7 @@ class MessageHub(ManagerMixin):
         """Return the history of a scalar: the hub's own, not a copy.
 
         Raises:
-            KeyError: there is no such scalar.
+            KeyError: If there is no such scalar.
         """
         try:
             return self._log_scalars[key]
@@ -206,8 +206,8 @@ class MessageHub(ManagerMixin):
             default: Returned if there is no such fact.
 
         Raises:
-            KeyError: there is no such fact, and no default.
-            TypeError: it cannot be copied, such as a generator or an open file.
+            KeyError: If there is no such fact, and no default.
+            TypeError: If it cannot be copied, such as a generator or an open file.
         """
         value = self._runtime_info.get(key, _REQUIRED)
         if value is _REQUIRED:
@@ -222,11 +222,10 @@ class MessageHub(ManagerMixin):
             raise TypeError(f"the info {key!r} cannot be copied: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs, as plain Python values.
+        """Return the state that a resumed run needs, as plain Python values.
 
-        It holds the last 10,000 values of each scalar and those facts that are plain data, both
-        only where ``resumed`` is set. A fact that is something else is left out, with a warning
-        the first time.
+        It holds the last 10,000 values of each scalar and the facts that are plain data, if
+        ``resumed`` is set for them. Another fact is skipped, with a warning the first time.
 
         Returns:
             A dict with the keys ``log_scalars``, ``runtime_info`` and ``resumed_keys``.
@@ -260,14 +259,14 @@ class MessageHub(ManagerMixin):
             )
 
     def load_state_dict(self, state_dict: "Mapping[str, Any] | MessageHub") -> None:
-        """Take over scalars and facts; what the hub has under other keys stays.
+        """Load scalars and facts; those under other keys stay.
 
         Args:
-            state_dict: What ``state_dict`` returned, or a hub: then all it has is copied.
+            state_dict: The result of `state_dict`, or a hub, all of which is copied.
 
         Raises:
-            KeyError: one of the three keys is missing, or a scalar lacks a part.
-            TypeError: it is neither a mapping nor a hub, or what it holds is of another type.
+            KeyError: If one of the three keys is missing, or a scalar lacks a part.
+            TypeError: If it is neither a mapping nor a hub, or a part of it has another type.
         """
         if isinstance(state_dict, MessageHub):
             buffers = OrderedDict(list(state_dict._log_scalars.items()))
@@ -300,8 +299,8 @@ def _restored(key: str, entry: Any) -> HistoryBuffer:
         return copy.deepcopy(entry)
     if not isinstance(entry, Mapping):
         raise TypeError(
-            f"the state of the scalar {key} is a mapping or a HistoryBuffer, "
-            f"not {type(entry).__name__}"
+            f"the state of the scalar {key} must be a mapping or a HistoryBuffer, "
+            f"got {type(entry).__name__}"
         )
     missing = {"log_history", "count_history", "max_length"} - set(entry)
     if missing:
@@ -313,11 +312,10 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise TypeError(f"{name} is a mapping, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
     return value
 
 
-def _unknown(kind: str, key: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(str(key), known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
-    return f"there is no {kind} {key!r} in this message hub; {hint}"
+def _unknown(kind: str, key: str, keys: Mapping[str, Any]) -> str:
+    hint = did_you_mean(key, keys) or f"; there are: {', '.join(keys) or 'none'}"
+    return f"there is no {kind} {key!r} in this message hub{hint}"

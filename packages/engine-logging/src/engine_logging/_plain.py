@@ -1,4 +1,9 @@
-"""What a checkpoint may hold: numbers, strings, tensors, and lists, tuples and dicts of them."""
+"""Plain data for a checkpoint: numbers, strings, tensors, and lists, tuples and dicts of them.
+
+`engine_utils.plain_value` serves other ends. It turns tensors into lists, tuples into lists, and
+returns unknown values unchanged. A checkpoint keeps tensors and tuples, and takes nothing that
+``torch.load(weights_only=True)`` rejects.
+"""
 
 from typing import Any
 
@@ -8,15 +13,20 @@ from engine_logging._tensors import is_tensor
 
 
 class NotPlain(Exception):
-    """A value that is not plain data; its text says what was found, and where."""
+    """A value is not plain data; the message names its type and its place."""
 
 
 def plain(value: Any, where: str = "") -> Any:
     """Return a copy of plain data; numpy's numbers become Python's.
 
+    Args:
+        value: The data.
+        where: Its place, for the message.
+
     Raises:
-        NotPlain: something else is in it.
+        NotPlain: If it holds a value of another type.
     """
+    # By exact type: a subclass of a plain type would be pickled as a class.
     if value is None or type(value) in (bool, int, float, complex, str, bytes):
         return value
     if isinstance(value, np.generic):

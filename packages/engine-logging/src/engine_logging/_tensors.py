@@ -1,4 +1,4 @@
-"""Numbers that may still be on a device; torch is never imported here, only recognised."""
+"""Numbers that may still be on a device. Torch is never imported here."""
 
 import numbers
 import operator
@@ -12,24 +12,27 @@ _is_cpu = operator.attrgetter("is_cpu")
 
 
 def is_tensor(value: object) -> bool:
-    """Tell whether a value is a torch tensor, without importing torch."""
+    """Return whether a value is a torch tensor, without importing torch."""
     # Nothing is an instance of (): torch is absent, or another thread is still importing it.
     return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
 def scalar(value: Any) -> Any:
-    """Return a number as it is, and a tensor without its graph.
+    """Return a number unchanged, and a tensor without its graph.
+
+    Args:
+        value: A number, or a tensor or array of one element.
 
     Raises:
-        TypeError: the value is not a real number.
-        ValueError: a tensor or array has more than one element.
+        TypeError: If the value is not a real number.
+        ValueError: If a tensor or array has more than one element.
     """
-    # What is_tensor does, but without a call: this runs for every loss of every iteration.
+    # `is_tensor` without its call: this runs for every loss of every iteration.
     tensor: Any = getattr(sys.modules.get("torch"), "Tensor", ())
     if isinstance(value, tensor):
         if value.numel() != 1:
             raise ValueError(
-                f"a scalar is a tensor of one element, not of shape {tuple(value.shape)}: "
+                f"a scalar must be a tensor of one element, got shape {tuple(value.shape)}; "
                 "reduce it with mean() or sum() first"
             )
         return value.detach() if value.requires_grad else value
@@ -38,29 +41,30 @@ def scalar(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.size != 1:
             raise ValueError(
-                f"a scalar is an array of one element, not of shape {value.shape}: "
+                f"a scalar must be an array of one element, got shape {value.shape}; "
                 "reduce it with mean() or sum() first"
             )
         value = value.item()
     if isinstance(value, numbers.Real):
         return value
     raise TypeError(
-        f"a scalar is a real number, or an array or tensor of one, not {type(value).__name__}: "
-        f"{value!r:.200}"
+        "a scalar must be a real number, or an array or tensor of one element, got "
+        f"{type(value).__name__}: {value!r:.200}"
     )
 
 
 def read_tensors(values: Sequence[Any]) -> list[Any]:
     """Return the values with every tensor replaced by its number.
 
-    The tensors of an accelerator are stacked there and copied in one transfer.
+    The tensors of an accelerator are stacked there and copied in one transfer: each transfer waits
+    until the device has finished its queue.
     """
     if not any(map(is_tensor, values)):
         return list(values)
     torch = sys.modules["torch"]
     if set(map(type, values)) == {torch.Tensor} and all(map(_is_cpu, values)):
-        return list(map(torch.Tensor.item, values))  # the usual case, in half of the time
-    # By device, and on it by type: tensors of one type can be stacked.
+        return list(map(torch.Tensor.item, values))  # the usual case, in half the time
+    # By device, then by dtype: only tensors of one dtype can be stacked.
     found: dict[Any, dict[Any, list[int]]] = {}
     read = list(values)
     for index, value in enumerate(values):

@@ -1,13 +1,14 @@
 """Optimizers of other libraries under their names, imported when one is built.
 
-The entry points of this package name each of them, so that a look-up by name finds it here, and
-goes no further than this module until an optimizer is built.
+The entry points of this package name each of them. A look-up by name imports this module, and the
+library only when an optimizer is built.
 """
 
-import importlib
 from typing import Any
 
 import torch
+
+from engine_utils import did_you_mean, import_extra
 
 _BITSANDBYTES = (
     *("Adagrad8bit", "Adam8bit", "AdamW8bit", "AdEMAMix8bit", "LAMB8bit", "LARS8bit", "Lion8bit"),
@@ -16,7 +17,7 @@ _BITSANDBYTES = (
 _SCHEDULE_FREE = ("AdamWScheduleFree", "RAdamScheduleFree", "SGDScheduleFree")
 _DADAPTATION = ("DAdaptAdaGrad", "DAdaptAdam", "DAdaptAdan", "DAdaptLion", "DAdaptSGD")
 
-#: The name of an optimizer -> the module that has it, and the package that brings it.
+#: The name of an optimizer -> the module that has it, and the package to install.
 LIBRARIES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_BITSANDBYTES, ("bitsandbytes.optim", "bitsandbytes")),
     **dict.fromkeys(_SCHEDULE_FREE, ("schedulefree", "schedulefree")),
@@ -27,12 +28,12 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 
 
 class LibraryOptimizer:
-    """Builds an optimizer of a library that is imported when the first one is built.
+    """Build an optimizer of a library, which is imported when the first one is built.
 
     Args:
         name: The class.
         module: The module that has it.
-        package: What ``pip install`` must be given to bring it.
+        package: The requirement that installs it.
 
     Raises:
         ImportError: When called, if the library is not installed.
@@ -51,13 +52,8 @@ class LibraryOptimizer:
 
     def __call__(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
         """Import the library and build the optimizer."""
-        try:
-            module = importlib.import_module(self.module)
-        except ModuleNotFoundError as error:
-            raise ImportError(
-                f"the optimizer {self.__name__} is in {self.package}, which is not installed: "
-                f"pip install {self.package}"
-            ) from error
+        purpose = f"the optimizer {self.__name__}"
+        module = import_extra(self.module, install=self.package, purpose=purpose)
         optimizer: torch.optim.Optimizer = getattr(module, self.__name__)(*args, **kwargs)
         return optimizer
 
@@ -67,7 +63,6 @@ class LibraryOptimizer:
 
 def __getattr__(name: str) -> LibraryOptimizer:
     if name not in LIBRARIES:
-        raise AttributeError(
-            f"no optimizer {name!r} is known here; there are: {', '.join(LIBRARIES)}"
-        )
+        hint = did_you_mean(name, LIBRARIES) or f"; there are: {', '.join(LIBRARIES)}"
+        raise AttributeError(f"there is no optimizer {name!r} in {__name__}{hint}")
     return LibraryOptimizer(name, *LIBRARIES[name])

@@ -1,4 +1,4 @@
-"""Every optimizer of torch under its name."""
+"""Register every optimizer of torch under its name."""
 
 import torch
 
@@ -16,5 +16,5 @@ def _register() -> list[str]:
     return names
 
 
-#: The names of torch's optimizers, all of which are registered.
+#: The names of torch's optimizers, which are all registered.
 TORCH_OPTIMIZERS: list[str] = _register()

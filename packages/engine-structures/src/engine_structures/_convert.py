@@ -1,4 +1,4 @@
-"""Tensor-like conversions of whatever a field may hold."""
+"""Tensor-like conversions of the values that a field may hold."""
 
 import copy
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import torch
 
 
 def call_method(name: str, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-    """Make a function that calls a method of a value, or of the values in its containers.
+    """Return a function that calls a method of a value, or of the values in its containers.
 
-    Values without that method stay as they are.
+    Values without that method stay unchanged.
     """
 
     def convert(value: Any) -> Any:
@@ -22,16 +22,18 @@ def call_method(name: str, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
 
 
 def through_containers(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make a function reach into dicts, lists and tuples."""
+    """Return a function that applies ``convert`` inside dicts, lists and tuples too."""
 
     def walk(value: Any) -> Any:
+        # Tensors first: most fields are tensors, and need none of the other checks.
         if type(value) is torch.Tensor:
             return convert(value)
         if isinstance(value, dict):
-            made = copy.copy(value)  # keeps its class, and what else that class holds
+            made = copy.copy(value)  # keeps its class, and the attributes of its own
             for key, item in value.items():
                 made[key] = walk(item)
             return made
+        # A named tuple takes its items one by one, other tuples take an iterable.
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*(walk(item) for item in value))
         if isinstance(value, list | tuple):
@@ -42,14 +44,14 @@ def through_containers(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def to_numpy(value: Any) -> Any:
-    """Convert a tensor to an array on the CPU, without gradient; leave other values."""
+    """Convert a tensor to an array on the CPU, without gradient; return other values unchanged."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy()
     return value.numpy() if hasattr(value, "numpy") else value
 
 
 def to_tensor(value: Any) -> Any:
-    """Convert an array to a tensor that shares its memory; leave other values."""
+    """Convert an array to a tensor that shares its memory; return other values unchanged."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value)
     return value.to_tensor() if hasattr(value, "to_tensor") else value

@@ -1,4 +1,4 @@
-"""Fields that a subclass declares by annotating them: ``gt_instances: InstanceData``."""
+"""Read the fields that a subclass declares by annotations: ``gt_instances: InstanceData``."""
 
 import inspect
 import types
@@ -11,11 +11,11 @@ Accepted = tuple[type, ...]
 def accepted_types(cls: type) -> dict[str, Accepted]:
     """Return which classes each annotated field of a class accepts.
 
-    Names that begin with an underscore, ``ClassVar`` and what cannot be checked by class (``Any``,
-    type variables) are left out. ``list[int]`` accepts any list.
+    Skipped are names that begin with an underscore, ``ClassVar``, and annotations that cannot be
+    checked by class (``Any``, type variables). ``list[int]`` accepts any list.
 
     Raises:
-        TypeError: An annotation names something that does not exist at run time.
+        TypeError: If an annotation names something that does not exist at run time.
     """
     try:
         hints = typing.get_type_hints(cls)
@@ -34,6 +34,7 @@ def accepted_types(cls: type) -> dict[str, Accepted]:
 def _classes_of(hint: Any) -> Accepted | None:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
+        # One part that cannot be checked makes the whole union accept anything.
         parts = [_classes_of(part) for part in typing.get_args(hint)]
         return None if None in parts else tuple(kind for part in parts for kind in part or ())
     kind = origin or hint

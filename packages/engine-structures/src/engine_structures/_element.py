@@ -1,4 +1,4 @@
-"""The base of all data elements: named data with meta information, handled like one tensor."""
+"""The base of all data elements: named data with meta information, used like one tensor."""
 
 import copy
 import inspect
@@ -16,19 +16,20 @@ from engine_structures._declared import Accepted, accepted_types
 from engine_structures._errors import FieldTypeError
 from engine_structures._tree import register
 
-_BOOKS = ("_metainfo_fields", "_data_fields")
+# The attributes that list the fields of an element.
+_FIELD_LISTS = ("_metainfo_fields", "_data_fields")
 _METHODS = (type(lambda: None), staticmethod, classmethod)
 
 
 class BaseDataElement:
-    """Named data and meta information of one sample, handled like a tensor and like a dict.
+    """Named data and meta information of one sample, used like a tensor and like a dict.
 
-    Data fields hold annotations or predictions and take part in `to`, `detach` and their like; meta
-    information (file name, image size, …) is carried along. Both are read as attributes, and an
-    element may hold others. Torch's pytree functions, and with them `torch.compile`, see the data
-    fields as leaves.
+    Data fields hold annotations or predictions; `to`, `detach` and similar methods convert them.
+    Meta information (file name, image size, …) is kept unchanged. Both are read as attributes, and
+    an element may hold other elements. The data fields are leaves for torch's pytree functions, and
+    so for `torch.compile`.
 
-    A subclass declares typed fields once, by annotating them; each assignment is then checked:
+    A subclass declares typed fields once, by annotations; each assignment is then checked:
     ``gt_instances: InstanceData``.
 
     Args:
@@ -46,13 +47,13 @@ class BaseDataElement:
         (True, ['scores'], ['img_shape'])
     """
 
-    # What each class defines itself and no field may hide, and its properties, which are
-    # assigned through their own setters.
+    # The methods of each class, which a field must not hide, and its properties, which are assigned
+    # through their own setters.
     _methods: ClassVar[frozenset[str]] = frozenset()
     _properties: ClassVar[frozenset[str]] = frozenset()
     _accepted_types: ClassVar[dict[str, Accepted]]
 
-    # Which names are fields, in the order in which they were set; the values are attributes.
+    # The names of the fields, in the order in which they were set; the values are attributes.
     _metainfo_fields: dict[str, None]
     _data_fields: dict[str, None]
 
@@ -62,17 +63,18 @@ class BaseDataElement:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _learn_names(cls)
+        _collect_names(cls)
         register(cls)
 
     def __init__(self, *, metainfo: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        self._open_books()
+        self._begin()
         if metainfo is not None:
             self.set_metainfo(metainfo)
         if kwargs:
             self.set_data(kwargs)
 
-    def _open_books(self) -> None:
+    def _begin(self) -> None:
+        # Not by assignment, which `__setattr__` would take for a field.
         self.__dict__["_metainfo_fields"] = {}
         self.__dict__["_data_fields"] = {}
 
@@ -82,11 +84,11 @@ class BaseDataElement:
         """Set or change meta information; the values are copied deeply.
 
         Raises:
-            TypeError: `metainfo` is not a dict.
-            AttributeError: A key names a data field.
+            TypeError: If ``metainfo`` is not a dict.
+            AttributeError: If a key names a data field.
         """
         if not isinstance(metainfo, Mapping):
-            raise FieldTypeError(f"metainfo must be a dict, but got {type(metainfo).__name__}")
+            raise FieldTypeError(f"metainfo must be a dict, got {type(metainfo).__name__}")
         for name, value in metainfo.items():
             self.set_field(copy.deepcopy(value), name, field_type="metainfo")
 
@@ -94,11 +96,11 @@ class BaseDataElement:
         """Set or change data fields.
 
         Raises:
-            TypeError: `data` is not a dict, or a value has a type that its field does not take.
-            AttributeError: A key names meta information.
+            TypeError: If ``data`` is not a dict, or a field does not accept the type of its value.
+            AttributeError: If a key names meta information.
         """
         if not isinstance(data, Mapping):
-            raise FieldTypeError(f"data must be a dict, but got {type(data).__name__}")
+            raise FieldTypeError(f"data must be a dict, got {type(data).__name__}")
         for name, value in data.items():
             setattr(self, name, value)
 
@@ -109,22 +111,22 @@ class BaseDataElement:
         dtype: type | tuple[type, ...] | None = None,
         field_type: Literal["metainfo", "data"] = "data",
     ) -> None:
-        """Set one field; what setters of properties call.
+        """Set one field; setters of properties call it.
 
         Args:
             value: The new value.
-            name: The field's name; begins with an underscore where a property stands before it.
+            name: The field's name; with an underscore in front if a property has the name itself.
             dtype: The class or classes that the value must belong to.
-            field_type: Which kind of field.
+            field_type: The kind of field.
 
         Raises:
-            TypeError: The value belongs to another class than `dtype`, or than the field declares.
-            ValueError: `field_type` is another.
-            AttributeError: The name is one of the other kind, or one that the class needs itself.
+            TypeError: If the value does not belong to ``dtype``, or to the declared class.
+            ValueError: If ``field_type`` is another.
+            AttributeError: If the name is one of the other kind, or belongs to the class itself.
         """
         if field_type not in ("metainfo", "data"):
-            raise ValueError(f"field_type={field_type!r}; choose 'metainfo' or 'data'")
-        if name in _BOOKS or name in self._methods:
+            raise ValueError(f"field_type must be 'metainfo' or 'data', got {field_type!r}")
+        if name in _FIELD_LISTS or name in self._methods:
             raise AttributeError(
                 f"{name!r} belongs to {type(self).__name__} itself and cannot be a field; "
                 "choose another name"
@@ -134,7 +136,7 @@ class BaseDataElement:
         if dtype is not None and not isinstance(value, dtype):
             raise FieldTypeError(
                 f"{name.lstrip('_')} of {type(self).__name__} must be {_names_of(dtype)}, "
-                f"but got {type(value).__name__}"
+                f"got {type(value).__name__}"
             )
         state = self.__dict__
         own, other = ("_metainfo_fields", "_data_fields")[:: 1 if field_type == "metainfo" else -1]
@@ -147,14 +149,15 @@ class BaseDataElement:
 
     @classmethod
     def _accepted(cls) -> dict[str, Accepted]:
-        """Read the class's annotations on the first assignment, when all they name exists."""
+        """Return the declared fields, which the first assignment reads from the annotations."""
+        # Not when the class is defined: an annotation may name a class that is defined later.
         found: dict[str, Accepted] | None = cls.__dict__.get("_accepted_types")
         if found is None:
             found = cls._accepted_types = accepted_types(cls)
         return found
 
     def _fit(self, name: str, value: Any) -> Any:
-        """Check a value against the other data fields; subclasses say how, and may convert it."""
+        """Return a value that fits the other data fields; subclasses check or convert it."""
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -164,20 +167,20 @@ class BaseDataElement:
             self.set_field(value, name)
 
     def update(self, instance: "BaseDataElement") -> None:
-        """Take over meta information and data of another element; its values win.
+        """Set the meta information and data of another element; its values replace those here.
 
         Raises:
-            TypeError: `instance` is not a data element.
+            TypeError: If ``instance`` is not a data element.
         """
         if not isinstance(instance, BaseDataElement):
-            raise FieldTypeError(f"expected a data element, but got {type(instance).__name__}")
+            raise FieldTypeError(f"instance must be a data element, got {type(instance).__name__}")
         self.set_metainfo(instance.metainfo)
         self.set_data(dict(instance.items()))
 
     # ---- deleting ------------------------------------------------------------------------------
 
     def __delattr__(self, name: str) -> None:
-        if name in _BOOKS:
+        if name in _FIELD_LISTS:
             raise AttributeError(f"{name!r} belongs to {type(self).__name__} itself; keep it")
         super().__delattr__(name)
         self._metainfo_fields.pop(name, None)
@@ -187,11 +190,11 @@ class BaseDataElement:
         """Remove a field and return its value: ``pop(name)`` or ``pop(name, default)``.
 
         Raises:
-            KeyError: There is no such field and no default.
-            TypeError: There are more than two arguments, or none.
+            KeyError: If there is no such field and no default.
+            TypeError: If there are more than two arguments, or none.
         """
         if not 1 <= len(args) <= 2:
-            raise FieldTypeError(f"pop takes a name and perhaps a default, but got {len(args)}")
+            raise FieldTypeError(f"pop takes a name and optionally a default, got {len(args)}")
         name = args[0]
         if name in self:
             value = getattr(self, name)
@@ -204,7 +207,7 @@ class BaseDataElement:
     # ---- reading -------------------------------------------------------------------------------
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a field's value, or the default where there is no such field."""
+        """Return a field's value, or the default if there is no such field."""
         return getattr(self, key) if key in self else default
 
     def __contains__(self, name: object) -> bool:
@@ -260,14 +263,14 @@ class BaseDataElement:
     # ---- copies and conversions ----------------------------------------------------------------
 
     def new(self, *, metainfo: dict[str, Any] | None = None, **kwargs: Any) -> Self:
-        """Make an element of the same type.
+        """Build an element of the same type.
 
         Args:
-            metainfo: Its meta information; None for that of this element.
-            **kwargs: Its data fields; none for those of this element. Values are not copied.
+            metainfo: Its meta information; by default that of this element.
+            **kwargs: Its data fields; by default those of this element. Values are not copied.
         """
         made = object.__new__(type(self))
-        made._open_books()
+        made._begin()
         made.set_metainfo(self.metainfo if metainfo is None else metainfo)
         made.set_data(kwargs or dict(self.items()))
         return made
@@ -283,7 +286,7 @@ class BaseDataElement:
         return made
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Call `torch.Tensor.to` on all tensors; arguments as there."""
+        """Call `torch.Tensor.to` on all tensors, with its arguments."""
         return self._converted(call_method("to", *args, **kwargs))
 
     def cpu(self) -> Self:
@@ -307,7 +310,7 @@ class BaseDataElement:
         return self._converted(through_containers(to_numpy))
 
     def to_tensor(self) -> Self:
-        """Convert all arrays to tensors, which share their memory."""
+        """Convert all arrays to tensors that share their memory."""
         return self._converted(through_containers(to_tensor))
 
     def to_dict(self) -> dict[str, Any]:
@@ -318,7 +321,8 @@ class BaseDataElement:
         }
 
     def _converted(self, convert: Callable[[Any], Any]) -> Self:
-        """Make an element of the same type and meta information, each value converted."""
+        """Build an element of the same type and meta information, with each value converted."""
+        # Not through `set_field`, whose checks cost time: a conversion keeps lengths and shapes.
         made = self._without_data()
         state, mine = made.__dict__, self.__dict__
         for name in mine["_data_fields"]:
@@ -327,7 +331,7 @@ class BaseDataElement:
         return made
 
     def _with(self, data: Iterable[tuple[str, Any]]) -> Self:
-        """Make an element of the same type and meta information with data known to fit."""
+        """Build an element of the same type and meta information, with data that fits already."""
         made = self._without_data()
         for name, value in data:
             made._data_fields[name] = None
@@ -354,7 +358,8 @@ class BaseDataElement:
         return f"<{type(self).__name__}(\n{body}\n) at {hex(id(self))}>"
 
 
-def _learn_names(cls: type[BaseDataElement]) -> None:
+def _collect_names(cls: type[BaseDataElement]) -> None:
+    # Static: looking up a property must not run it.
     named = {name: inspect.getattr_static(cls, name) for name in dir(cls)}
     cls._methods = frozenset(name for name, value in named.items() if isinstance(value, _METHODS))
     cls._properties = frozenset(n for n, value in named.items() if isinstance(value, property))
@@ -365,11 +370,11 @@ def _names_of(classes: type | tuple[type, ...]) -> str:
     return " or ".join(kind.__name__ for kind in kinds)
 
 
-def _wrong_kind(name: str, wanted: str) -> str:
-    if wanted == "data":
+def _wrong_kind(name: str, field_type: str) -> str:
+    if field_type == "data":
         return f"{name!r} is meta information; change it with set_metainfo, or delete it first"
     return f"{name!r} is a data field and cannot be meta information; delete it first"
 
 
-_learn_names(BaseDataElement)
+_collect_names(BaseDataElement)
 register(BaseDataElement)

@@ -1,12 +1,12 @@
-"""What callers of engine-structures may catch.
+"""The errors of engine-structures that callers may catch.
 
-The manual's examples expect ``AssertionError`` for values that do not fit a field; these are the
-built-in errors for such misuse, and that one too.
+The documented examples expect ``AssertionError`` for values that do not fit a field. These classes
+are the built-in errors for such misuse, and ``AssertionError`` too.
 """
 
 
 class FieldTypeError(TypeError, AssertionError):
-    """A value has a type that its field does not take."""
+    """A value has a type that its field does not accept."""
 
 
 class FieldValueError(ValueError, AssertionError):

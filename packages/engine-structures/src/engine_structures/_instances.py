@@ -38,20 +38,20 @@ class InstanceData(BaseDataElement):
             length = len(value)
         except TypeError as error:
             raise FieldTypeError(
-                f"{name} must have a length, one item an instance, but got {value!r}"
+                f"{name} must have a length, one item per instance, got {value!r}"
             ) from error
         for other in self._data_fields:
             if other != name and len(self.__dict__[other]) != length:
                 raise FieldValueError(
-                    f"{name} has length {length}, but there are {len(self.__dict__[other])} "
-                    f"instances (by {other})"
+                    f"{name} must have one item per instance, got length {length} for "
+                    f"{len(self.__dict__[other])} instances (from {other})"
                 )
         return value
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Set a field by its name."""
         if not isinstance(name, str):
-            raise FieldTypeError(f"only fields can be assigned, by name; got {name!r}")
+            raise FieldTypeError(f"an assignment must name a field, got {name!r}")
         setattr(self, name, value)
 
     def __getitem__(self, item: Any) -> Any:
@@ -63,12 +63,12 @@ class InstanceData(BaseDataElement):
                 of field names.
 
         Raises:
-            KeyError: There is no such field.
-            IndexError: An integer or position is outside, or a mask has another length.
-            TypeError: `item` is something else.
+            KeyError: If there is no such field.
+            IndexError: If an integer or position is out of range, or a mask has another length.
+            TypeError: If ``item`` is something else.
         """
         if isinstance(item, slice):
-            if item.step is not None and item.step < 0:  # which tensors do not take
+            if item.step is not None and item.step < 0:  # tensors have no slices of negative step
                 return self[list(range(*item.indices(len(self))))]
             return self._converted(operator.itemgetter(item))
         if isinstance(item, str):
@@ -81,7 +81,7 @@ class InstanceData(BaseDataElement):
         try:
             return self._converted(positions.pick)
         except IndexError as error:
-            raise IndexError(f"a position is outside of {len(self)} instances") from error
+            raise IndexError(f"a position is out of range for {len(self)} instances") from error
 
     def _field(self, name: str) -> Any:
         if name not in self:
@@ -90,13 +90,15 @@ class InstanceData(BaseDataElement):
 
     def _stored(self, name: str) -> str:
         if name in self._metainfo_fields:
-            raise KeyError(f"{name!r} is meta information, which comes along by itself")
+            raise KeyError(
+                f"{name!r} is meta information, which every selection keeps; leave it out"
+            )
         return f"_{name}" if name in self._properties else name
 
     def _one(self, index: int) -> Self:
         length = len(self)
         if not -length <= index < length:
-            raise IndexError(f"index {index} is outside of {length} instances")
+            raise IndexError(f"index {index} is out of range for {length} instances")
         index %= length
         return self._converted(operator.itemgetter(slice(index, index + 1)))
 
@@ -106,16 +108,16 @@ class InstanceData(BaseDataElement):
 
         Args:
             instances_list: Elements with the same data fields; at least one. A single one is
-                returned as it is.
+                returned unchanged.
 
         Raises:
-            TypeError: One of them is not `InstanceData`, or a field's values are of kinds that
-                cannot be joined.
-            ValueError: There is none, or their fields or the shapes of a field's values differ.
+            TypeError: If one of them is not `InstanceData`, or the values of a field cannot be
+                joined.
+            ValueError: If there is none, or their fields or the shapes of a field's values differ.
         """
         for instances in instances_list:
             if not isinstance(instances, InstanceData):
-                raise FieldTypeError(f"cat joins InstanceData, but got {type(instances).__name__}")
+                raise FieldTypeError(f"cat joins InstanceData, got {type(instances).__name__}")
         if not instances_list:
             raise FieldValueError("cat needs at least one InstanceData")
         first, *others = instances_list
@@ -124,7 +126,8 @@ class InstanceData(BaseDataElement):
         for other in others:
             if other._data_fields.keys() != first._data_fields.keys():
                 raise FieldValueError(
-                    f"the fields differ: {sorted(first.keys())} and {sorted(other.keys())}"
+                    "instances_list must have equal fields, got "
+                    f"{sorted(first.keys())} and {sorted(other.keys())}"
                 )
         return first._with(
             (name, _join(name, [one.__dict__[name] for one in instances_list]))
@@ -133,21 +136,19 @@ class InstanceData(BaseDataElement):
 
 
 class _Positions:
-    """Positions of instances in the forms that values of different kinds want, each made once."""
+    """Positions of instances, in one form per kind of value; each form is made once."""
 
     def __init__(self, item: Any, length: int) -> None:
         index = _as_tensor(item)
         if index.dim() != 1:
-            raise IndexError(
-                f"instances are indexed along one dimension, but got shape {tuple(index.shape)}"
-            )
+            raise IndexError(f"an index must have one dimension, got shape {tuple(index.shape)}")
         if index.dtype is torch.bool:
             if len(index) != length:
-                raise IndexError(f"a mask of length {len(index)} for {length} instances")
+                raise IndexError(f"a mask must have length {length}, got {len(index)}")
             # The positions are looked up once here, not again for each field.
             index = index.nonzero().squeeze(1)
         else:
-            # As index_select wants them, which is twice as fast as advanced indexing.
+            # As index_select takes them: it is twice as fast as advanced indexing.
             index = index.long()
             index = torch.where(index < 0, index + length, index)
         self._by_device = {index.device: index}
@@ -170,7 +171,7 @@ class _Positions:
     def _on_host(self) -> np.ndarray[Any, Any]:
         if self._array is None:
             self._array = self._index.cpu().numpy()
-            # Tensors refuse them; arrays and lists would count them from the end once more.
+            # Tensors reject negative positions; arrays and lists would count from the end again.
             if self._array.size and self._array.min() < 0:
                 raise IndexError("a position is before the first instance")
         return self._array
@@ -191,8 +192,8 @@ def _as_tensor(item: Any) -> torch.Tensor:
     if isinstance(item, torch.Tensor) and item.dtype in integral:
         return item
     raise FieldTypeError(
-        "index with an integer, slice, mask, positions or field names, "
-        f"but got {type(item).__name__} {getattr(item, 'dtype', '')}"
+        "an index must be an integer, slice, mask, positions or field names, "
+        f"got {type(item).__name__} {getattr(item, 'dtype', '')}"
     )
 
 
@@ -201,6 +202,7 @@ def _pick_items(value: Any, positions: list[int]) -> Any:
         return "".join(value[index] for index in positions)
     if isinstance(value, list | tuple):
         return type(value)(value[index] for index in positions)
+    # A class of the user's: `cat` cannot join nothing, a slice can select nothing.
     if not positions:
         return value[len(value) :]
     return type(value).cat([value[index] for index in positions])
@@ -211,8 +213,8 @@ def _join(name: str, values: list[Any]) -> Any:
         return _concatenate(values)
     except (TypeError, ValueError, RuntimeError) as error:
         kinds = ", ".join(_describe(value) for value in values)
-        refusal = FieldTypeError if isinstance(error, TypeError) else FieldValueError
-        raise refusal(f"{name} cannot be joined from {kinds}: {error}") from error
+        kind = FieldTypeError if isinstance(error, TypeError) else FieldValueError
+        raise kind(f"{name} cannot be joined from {kinds}: {error}") from error
 
 
 def _concatenate(values: list[Any]) -> Any:

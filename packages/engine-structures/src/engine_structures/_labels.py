@@ -7,7 +7,7 @@ from engine_structures._errors import FieldTypeError, FieldValueError
 
 
 class LabelData(BaseDataElement):
-    """Annotations or predictions that belong to the sample as a whole, such as its classes.
+    """Annotations or predictions of the sample as a whole, such as its classes.
 
     Example:
         >>> data = LabelData(label=torch.tensor([0, 2]))
@@ -17,27 +17,27 @@ class LabelData(BaseDataElement):
 
     @staticmethod
     def label_to_onehot(label: torch.Tensor, num_classes: int) -> torch.Tensor:
-        """Convert class indices to a vector with ones at their places.
+        """Convert class indices to a vector with ones at these positions.
 
         Args:
             label: Indices of classes, shape ``(n,)`` or ``()``, of an integer dtype.
-            num_classes: How many classes there are.
+            num_classes: The number of classes.
 
         Returns:
             Zeros and ones of the same dtype, shape ``(num_classes,)``.
 
         Raises:
-            TypeError: `label` is not a tensor of integers.
-            ValueError: `label` has more dimensions, or an index is no class.
+            TypeError: If ``label`` is not a tensor of integers.
+            ValueError: If ``label`` has more dimensions, or an index is not a class.
         """
         if not isinstance(label, torch.Tensor) or label.is_floating_point():
-            raise FieldTypeError(f"label must be a tensor of class indices, but got {label!r}")
+            raise FieldTypeError(f"label must be a tensor of class indices, got {label!r}")
         if label.dim() > 1:
-            raise FieldValueError(f"label must have shape (n,), but has {tuple(label.shape)}")
+            raise FieldValueError(f"label must have shape (n,), got {tuple(label.shape)}")
         indices = label.reshape(-1).long()
         if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < num_classes:
             raise FieldValueError(
-                f"label holds {indices.tolist()}, but classes are 0 to {num_classes - 1}"
+                f"label must hold classes from 0 to {num_classes - 1}, got {indices.tolist()}"
             )
         onehot = label.new_zeros(num_classes)
         onehot[indices] = 1
@@ -54,14 +54,14 @@ class LabelData(BaseDataElement):
             Class indices, ascending, int64, shape ``(n,)``.
 
         Raises:
-            TypeError: `onehot` is not a tensor.
-            ValueError: It has another number of dimensions, or other values.
+            TypeError: If ``onehot`` is not a tensor.
+            ValueError: If it has another number of dimensions, or other values.
         """
         if not isinstance(onehot, torch.Tensor):
-            raise FieldTypeError(f"onehot must be a tensor, but got {type(onehot).__name__}")
+            raise FieldTypeError(f"onehot must be a tensor, got {type(onehot).__name__}")
         if onehot.dim() != 1:
             raise FieldValueError(
-                f"onehot must have shape (num_classes,), but has {tuple(onehot.shape)}"
+                f"onehot must have shape (num_classes,), got {tuple(onehot.shape)}"
             )
         if not bool(((onehot == 0) | (onehot == 1)).all()):
             raise FieldValueError("onehot must hold zeros and ones only")

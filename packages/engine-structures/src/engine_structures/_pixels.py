@@ -13,7 +13,7 @@ class PixelData(BaseDataElement):
     """Annotations or predictions for each pixel: maps of shape ``(C, H, W)`` with equal H and W.
 
     A map of shape ``(H, W)`` becomes ``(1, H, W)``. Two indices, for rows and columns, cut all maps
-    alike; an integer keeps its dimension.
+    in the same way; an integer keeps its dimension.
 
     Example:
         >>> data = PixelData(mask=torch.zeros(20, 40), depth=torch.zeros(3, 20, 40))
@@ -33,18 +33,16 @@ class PixelData(BaseDataElement):
 
     def _fit(self, name: str, value: Any) -> Any:
         if not isinstance(value, torch.Tensor | np.ndarray):
-            raise FieldTypeError(
-                f"{name} must be a tensor or an array, but got {type(value).__name__}"
-            )
+            raise FieldTypeError(f"{name} must be a tensor or an array, got {type(value).__name__}")
         if value.ndim not in (2, 3):
             raise FieldValueError(
-                f"{name} must have shape (H, W) or (C, H, W), but has {tuple(value.shape)}"
+                f"{name} must have shape (H, W) or (C, H, W), got {tuple(value.shape)}"
             )
         for other in self._data_fields:
             if other != name and (have := self.__dict__[other].shape[-2:]) != value.shape[-2:]:
                 raise FieldValueError(
-                    f"{name} has height and width {tuple(value.shape[-2:])}, "
-                    f"but the other maps have {tuple(have)}"
+                    f"{name} must have the height and width of the other maps, {tuple(have)}, "
+                    f"got {tuple(value.shape[-2:])}"
                 )
         return value if value.ndim == 3 else value[None]
 
@@ -55,11 +53,13 @@ class PixelData(BaseDataElement):
             item: Rows and columns, each an integer or a slice.
 
         Raises:
-            TypeError: `item` is not such a pair.
-            IndexError: An integer is outside the maps.
+            TypeError: If ``item`` is not such a pair.
+            IndexError: If an integer is outside the maps.
         """
         if not isinstance(item, tuple) or len(item) != 2:
-            raise FieldTypeError(f"give rows and columns, as in data[2:4, 5], but got {item!r}")
+            raise FieldTypeError(
+                f"an index must be rows and columns, as in data[2:4, 5], got {item!r}"
+            )
         shape = self.shape or (0, 0)
         rows, columns = (_as_slice(one, size) for one, size in zip(item, shape, strict=True))
         return self._converted(lambda value: value[:, rows, columns])
@@ -69,8 +69,8 @@ def _as_slice(item: int | slice, size: int) -> slice:
     if isinstance(item, slice):
         return item
     if isinstance(item, bool) or not isinstance(item, int | np.integer):
-        raise FieldTypeError(f"rows and columns are integers or slices, but got {item!r}")
+        raise FieldTypeError(f"rows and columns must be integers or slices, got {item!r}")
     if not -size <= item < size:
-        raise IndexError(f"index {item} is outside of {size} pixels")
+        raise IndexError(f"index {item} is out of range for {size} pixels")
     start = int(item) % size
     return slice(start, start + 1)

@@ -1,4 +1,4 @@
-"""Makes torch's pytree functions see the data fields of elements as leaves."""
+"""Register elements with torch's pytree functions; the data fields are the leaves."""
 
 from typing import Any
 
@@ -6,13 +6,15 @@ import torch.utils._pytree as pytree
 
 
 class _Frame:
-    """All of an element but its data: the constant part of its tree."""
+    """An element without its data: the constant part of its tree."""
 
     __slots__ = ("fields", "kind", "metainfo")
 
     def __init__(self, kind: type, fields: tuple[str, ...], metainfo: dict[str, Any]) -> None:
         self.kind, self.fields, self.metainfo = kind, fields, metainfo
 
+    # Trees have the same structure if fields and meta information are equal: `tree_map` over two
+    # elements and `torch.compile` compare this. Pytree compares the classes itself.
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Frame) or self.fields != other.fields:
             return False
@@ -38,7 +40,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def register(cls: type) -> None:
-    """Tell torch's pytree of a class of elements."""
+    """Register a class of elements with torch's pytree."""
     pytree.register_pytree_node(cls, _flatten, _unflatten, flatten_with_keys_fn=_flatten_with_keys)
 
 

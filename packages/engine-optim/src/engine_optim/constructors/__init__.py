@@ -1,4 +1,4 @@
-"""From configs to optimizer wrappers, with options for each parameter."""
+"""Build optimizer wrappers from configs, with options for each parameter."""
 
 from engine_optim.constructors._build import build_optim_wrapper
 from engine_optim.constructors._default import DefaultOptimWrapperConstructor

@@ -1,4 +1,4 @@
-"""From a model and a config to an optimizer wrapper."""
+"""Build an optimizer wrapper from a model and a config."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +14,13 @@ def build_optim_wrapper(model: nn.Module, cfg: Mapping[str, Any]) -> OptimWrappe
 
     Args:
         model: The model.
-        cfg: The wrapper's config: ``optimizer``, and if wanted ``type``, ``paramwise_cfg``,
+        cfg: The wrapper's config: ``optimizer``, and optionally ``type``, ``paramwise_cfg``,
             ``constructor`` (the name or class of the constructor,
-            ``DefaultOptimWrapperConstructor`` if left out) and arguments of the wrapper. It is not
+            `DefaultOptimWrapperConstructor` by default) and arguments of the wrapper. It is not
             changed.
 
     Returns:
-        What the constructor returns: an ``OptimWrapper``, or an ``OptimWrapperDict`` of several.
+        The result of the constructor: an `OptimWrapper`, or an `OptimWrapperDict` of several.
 
     Example:
         >>> from torch import nn
@@ -28,6 +28,7 @@ def build_optim_wrapper(model: nn.Module, cfg: Mapping[str, Any]) -> OptimWrappe
         >>> build_optim_wrapper(nn.Linear(2, 1), cfg).get_lr()
         {'lr': [0.1]}
     """
+    # By key, not by copying: a lazy config resolves a value when it is read.
     wrapper_cfg = {key: cfg[key] for key in cfg}
     constructor_cfg = {
         "type": wrapper_cfg.pop("constructor", "DefaultOptimWrapperConstructor"),

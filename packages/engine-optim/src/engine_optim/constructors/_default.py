@@ -1,6 +1,5 @@
-"""The default constructor: from configs to a wrapper, with options for each parameter."""
+"""Build a wrapper from configs, with options for each parameter: the default constructor."""
 
-import difflib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 from engine_optim.constructors._groups import is_listed, merge_equal_groups
 from engine_optim.wrappers import OptimWrapper
 from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from engine_utils import did_you_mean
 
 logger = logging.getLogger("engine.optim")
 
@@ -40,39 +40,38 @@ _DECAY_KEYS = (
 class DefaultOptimWrapperConstructor:
     """Build an optimizer wrapper for a model, with options that depend on the parameter.
 
-    ``paramwise_cfg`` may hold, each a factor of the optimizer's ``lr`` or ``weight_decay``:
+    ``paramwise_cfg`` may hold factors of the optimizer's ``lr`` or ``weight_decay``:
 
-    - ``lr_mult``, ``decay_mult``: of all parameters;
-    - ``bias_lr_mult``, ``bias_decay_mult``: of biases, but not those of norms and of the offsets of
-      deformable convolutions (and, for the decay, not those of depth-wise convolutions);
-    - ``norm_decay_mult``: of all parameters of normalisation layers;
-    - ``dwconv_decay_mult``: of all parameters of depth-wise convolutions;
-    - ``flat_decay_mult``: of one-dimensional parameters for which none of the above is given;
-    - ``dcn_offset_lr_mult``: of the offset layers of deformable convolutions;
+    - ``lr_mult``, ``decay_mult``: for all parameters;
+    - ``bias_lr_mult``, ``bias_decay_mult``: for biases, except those of norms and of the offsets of
+      deformable convolutions (and, for the decay, except those of depth-wise convolutions);
+    - ``norm_decay_mult``: for all parameters of normalization layers;
+    - ``dwconv_decay_mult``: for all parameters of depth-wise convolutions;
+    - ``flat_decay_mult``: for one-dimensional parameters for which none of the above is given;
+    - ``dcn_offset_lr_mult``: for the offset layers of deformable convolutions;
 
     and
 
     - ``custom_keys``: options by a part of the parameter's name, as in
       ``{"backbone": dict(lr_mult=0.1)}``. The longest key that the name holds applies, of equally
-      long ones the first in the alphabet, and none of the factors above does;
-    - ``bypass_duplicate``: leave out parameters met before (a warning is logged) instead of
-      failing;
+      long ones the first in the alphabet. None of the factors above applies then;
+    - ``bypass_duplicate``: skip parameters met before, with a warning, instead of raising;
     - ``merge_equal``: one group for all parameters with equal options instead of one for each, in
       the order of their first parameter. Optimizers that work on whole groups are then as fast as
       without options.
 
-    Keys that it does not know are left to subclasses; this class warns of them, and of
-    ``custom_keys`` that are in no parameter's name. A subclass overrides :meth:`add_params`; the
-    first call gets an empty list and the whole model.
+    Unused keys, and ``custom_keys`` that match no parameter's name, are logged as a warning; a
+    subclass may read keys of its own. A subclass overrides `add_params`; the first call gets an
+    empty list and the whole model.
 
     Args:
-        optim_wrapper_cfg: ``type`` (``OptimWrapper`` if left out), ``optimizer`` (a config, or an
+        optim_wrapper_cfg: ``type`` (``OptimWrapper`` by default), ``optimizer`` (a config, or an
             optimizer), and arguments of the wrapper.
         paramwise_cfg: Options by parameter, as above.
 
     Raises:
-        TypeError: If a config or ``custom_keys`` is no mapping, or there is no ``optimizer``.
-        ValueError: If a decay is to be multiplied, but the optimizer's config has no
+        TypeError: If a config or ``custom_keys`` is not a mapping, or ``optimizer`` is missing.
+        ValueError: If a factor of the decay is given, but the optimizer's config has no
             ``weight_decay``.
 
     Example:
@@ -93,16 +92,16 @@ class DefaultOptimWrapperConstructor:
     ) -> None:
         if not isinstance(optim_wrapper_cfg, Mapping):
             raise TypeError(
-                f"optim_wrapper_cfg is a {type(optim_wrapper_cfg).__name__}; give a dict with the "
-                "key 'optimizer'"
+                "optim_wrapper_cfg must be a dict with the key 'optimizer', got "
+                f"{type(optim_wrapper_cfg).__name__}"
             )
         # By key, not by copying: a lazy config resolves a value when it is read.
         self.optim_wrapper_cfg = {key: optim_wrapper_cfg[key] for key in optim_wrapper_cfg}
         optimizer = self.optim_wrapper_cfg.pop("optimizer", None)
         if not isinstance(optimizer, Mapping | Optimizer):
             raise TypeError(
-                f"optim_wrapper_cfg has optimizer={optimizer!r}; give a config such as "
-                "dict(type='SGD', lr=0.01), or an optimizer"
+                "optimizer of optim_wrapper_cfg must be an optimizer or a config such as "
+                f"dict(type='SGD', lr=0.01), got {optimizer!r}"
             )
         self.optimizer_cfg = optimizer
         given = paramwise_cfg or {}
@@ -124,16 +123,17 @@ class DefaultOptimWrapperConstructor:
             isinstance(value, Mapping) for value in custom.values()
         ):
             raise TypeError(
-                f"custom_keys={custom!r} must be a dict such as {{'backbone': dict(lr_mult=0.1)}}"
+                "custom_keys must be a dict such as {'backbone': dict(lr_mult=0.1)}, got "
+                f"{custom!r}"
             )
-        # The longest first; of equally long ones the first in the alphabet.
+        # The first match applies: the longest, and of equally long ones the first in the alphabet.
         ordered = sorted(custom, key=lambda key: (-len(key), key))
         self._custom_keys = {key: custom[key] for key in ordered}
         settings = [self.paramwise_cfg, *custom.values()]
-        wanted = sorted({key for each in settings for key in _DECAY_KEYS if key in each})
-        if wanted and self.base_wd is None:
+        factors = sorted({key for each in settings for key in _DECAY_KEYS if key in each})
+        if factors and self.base_wd is None:
             raise ValueError(
-                f"paramwise_cfg has {', '.join(wanted)}, but the optimizer's config has no "
+                f"paramwise_cfg has {', '.join(factors)}, but the optimizer's config has no "
                 "weight_decay to multiply; give it one"
             )
 
@@ -141,8 +141,8 @@ class DefaultOptimWrapperConstructor:
         """Build the wrapper.
 
         Args:
-            model: The model, or a wrapper of it (``DistributedDataParallel``, ...): parameters have
-                the names that they have in the model itself.
+            model: The model, or a wrapper of it such as ``DistributedDataParallel``. Names of
+                parameters are those in the model itself.
         """
         model = _unwrapped(model)
         cfg = {"type": "OptimWrapper", **self.optim_wrapper_cfg}
@@ -159,21 +159,21 @@ class DefaultOptimWrapperConstructor:
     def _params(self, model: nn.Module) -> list[Any]:
         if not self.paramwise_cfg:
             return list(model.parameters())
-        self._warn_of_idle_keys(model)
+        self._warn_of_unused_keys(model)
         params: list[dict[str, Any]] = []
         self.add_params(params, model)
         if not self.paramwise_cfg.get("merge_equal"):
             return params
         return merge_equal_groups(params, {"lr": self.base_lr, "weight_decay": self.base_wd})
 
-    def _warn_of_idle_keys(self, model: nn.Module) -> None:
-        """Tell of settings that change nothing: they are misspelt more often than not."""
-        known = [*_OTHER_KEYS, *_DECAY_KEYS]
+    def _warn_of_unused_keys(self, model: nn.Module) -> None:
+        """Log settings that change nothing: most of them are spelling mistakes."""
+        keys = [*_OTHER_KEYS, *_DECAY_KEYS]
+        # A subclass may read keys of its own.
         if type(self) is DefaultOptimWrapperConstructor:
-            for key in sorted(self.paramwise_cfg.keys() - set(known)):
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"it knows {', '.join(known)}"
-                logger.warning("paramwise_cfg has %r, which nothing reads; %s", key, hint)
+            for key in sorted(self.paramwise_cfg.keys() - set(keys)):
+                hint = did_you_mean(key, keys) or f"; it may hold {', '.join(keys)}"
+                logger.warning("paramwise_cfg has %r, which nothing reads%s", key, hint)
         names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
         for key in self._custom_keys:
             if not any(key in name for name in names):
@@ -192,7 +192,7 @@ class DefaultOptimWrapperConstructor:
             params: The groups so far; new ones are appended.
             module: The module.
             prefix: Its name in the model.
-            is_dcn_module: Whether it lies in a deformable convolution.
+            is_dcn_module: Whether it lies inside a deformable convolution.
         """
         in_dcn = bool(is_dcn_module)
         for name, param in module.named_parameters(recurse=False):
@@ -202,6 +202,8 @@ class DefaultOptimWrapperConstructor:
                 continue
             group: dict[str, Any] = {"params": [param]}
             params.append(group)
+            # A frozen parameter has a group too: freezing a layer must not change the groups of a
+            # saved state.
             if not param.requires_grad:
                 continue
             group.update(self._options(full_name, param, module, in_dcn))
@@ -216,7 +218,7 @@ class DefaultOptimWrapperConstructor:
     def _options(
         self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
     ) -> dict[str, Any]:
-        """The options in which a parameter differs from the optimizer's."""
+        """Return the options in which a parameter differs from the optimizer's."""
         for key, custom in self._custom_keys.items():
             if key in full_name:
                 return self._custom_options(custom)
@@ -238,7 +240,7 @@ class DefaultOptimWrapperConstructor:
         return {**options, **custom}
 
     def _lr_mult(self, full_name: str, module: nn.Module, in_dcn: bool) -> float | None:
-        """The factor of the learning rate; ``None`` where no rule is about this parameter."""
+        """Return the factor of the learning rate; ``None`` where no rule applies."""
         cfg = self.paramwise_cfg
         general: float | None = cfg.get("lr_mult")
         special: float | None = None
@@ -251,9 +253,10 @@ class DefaultOptimWrapperConstructor:
     def _decay_mult(
         self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
     ) -> float | None:
-        """The factor of the decay, of the most special rule that is given."""
+        """Return the factor of the decay, from the most special rule that is given."""
         cfg = self.paramwise_cfg
         general: float | None = cfg.get("decay_mult")
+        # From the most special to the most general: the first one given applies.
         rules = {
             "norm_decay_mult": isinstance(module, _NORMS),
             "dwconv_decay_mult": _is_depthwise(module),
@@ -261,9 +264,9 @@ class DefaultOptimWrapperConstructor:
             and not (in_dcn or isinstance(module, _NORMS) or _is_depthwise(module)),
             "flat_decay_mult": param.ndim == 1,
         }
-        about = [key for key, holds in rules.items() if holds]
-        special = next((float(cfg[key]) for key in about if key in cfg), None)
-        return _product(general, 1.0 if special is None and about else special)
+        applicable = [key for key, applies in rules.items() if applies]
+        special = next((float(cfg[key]) for key in applicable if key in cfg), None)
+        return _product(general, 1.0 if special is None and applicable else special)
 
 
 def _product(general: float | None, special: float | None) -> float | None:
@@ -291,6 +294,6 @@ def _is_depthwise(module: nn.Module) -> bool:
 
 
 def _is_deformable(module: nn.Module) -> bool:
-    """Known by name: the classes belong to libraries that need not be installed."""
+    # By name: the classes belong to libraries that need not be installed.
     names = {"DeformConv2d", "ModulatedDeformConv2d"}
     return any(kind.__name__ in names for kind in type(module).__mro__)

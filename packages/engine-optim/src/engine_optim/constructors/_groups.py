@@ -1,4 +1,4 @@
-"""Parameter groups: merging equal ones, and a table of which parameter got what."""
+"""Merge equal parameter groups, and show the options of each parameter in a table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,22 +10,23 @@ from engine_optim.wrappers import OptimWrapper
 
 
 def is_listed(param: nn.Parameter, groups: Iterable[dict[str, Any]]) -> bool:
-    """Tell whether a parameter is in one of the groups already."""
+    """Return whether a parameter is in one of the groups already."""
+    # By identity: `==` of tensors compares their values.
     return any(param is other for group in groups for other in group["params"])
 
 
 def merge_equal_groups(
     groups: list[dict[str, Any]], defaults: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Return groups in which parameters with equal options stand together.
+    """Return groups in which parameters with equal options are together.
 
     Groups keep the order of their first parameter, and parameters their order within a group. An
-    optimizer's saved state goes by position: merge before the first step of a run, and always or
-    never in one run.
+    optimizer's saved state goes by position: merge before the first step of a run, and in a
+    resumed run as in the first.
 
     Args:
         groups: Parameter groups; they are not changed.
-        defaults: The optimizer's options: a group without one equals a group that says it.
+        defaults: The optimizer's options: a group without one equals a group that sets it so.
 
     Example:
         >>> merged = merge_equal_groups(
@@ -37,7 +38,8 @@ def merge_equal_groups(
     merged: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for group in groups:
         options = {**(defaults or {}), **group, "params": None}
-        same = next((target for known, target in merged if known == options), None)
+        # Searched one by one: options may be lists, which no dict takes as a key.
+        same = next((target for other, target in merged if other == options), None)
         if same is None:
             merged.append((options, {**group, "params": list(group["params"])}))
         else:
@@ -47,7 +49,7 @@ def merge_equal_groups(
 
 @dataclass(frozen=True, kw_only=True)
 class ParamOptions:
-    """What one parameter got from its optimizer.
+    """The options of one parameter in its optimizer.
 
     Attributes:
         name: Its name in the model.
@@ -69,11 +71,11 @@ class ParamOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ParamTable:
-    """Which parameter got what; ``str`` of it is a table.
+    """The options of all parameters of a model; ``str`` of it is a table.
 
     Attributes:
         rows: A row for each parameter of the model that the optimizer holds.
-        left_out: The names of those that it does not.
+        left_out: The names of the parameters that it does not hold.
 
     Example:
         >>> row = ParamOptions(name="fc.bias", shape=(10,), group=1, options={"lr": 0.1})
@@ -100,7 +102,7 @@ class ParamTable:
 
 
 def param_table(model: nn.Module, optim_wrapper: OptimWrapper) -> ParamTable:
-    """Tell which parameter of a model is in which group, with which options.
+    """Return which parameter of a model is in which group, with which options.
 
     Args:
         model: The model that the wrapper was built for.

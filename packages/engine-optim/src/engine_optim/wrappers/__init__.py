@@ -1,4 +1,4 @@
-"""Optimizer wrappers: one in full precision, one in mixed precision, and several under names."""
+"""Optimizer wrappers: in full precision, in mixed precision, and several of them by name."""
 
 from engine_optim.wrappers._amp import AmpOptimWrapper
 from engine_optim.wrappers._dict import OptimWrapperDict

@@ -15,22 +15,22 @@ _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(OptimWrapper):
-    """An :class:`OptimWrapper` that trains in mixed precision, on the CPU and on accelerators.
+    """Update parameters in mixed precision, on the CPU and on accelerators.
 
-    Losses in float16 are scaled up before backward, so that small gradients do not vanish, and
-    gradients are scaled back before clipping and the step; a step whose gradients overflow is left
-    out. bfloat16 needs no scaler and has none.
+    Losses in float16 are scaled up before backward, so that small gradients do not vanish.
+    Gradients are scaled back before clipping and the step; a step whose gradients overflow is
+    skipped. bfloat16 needs no scaler and has none.
 
     Args:
         loss_scale: ``dynamic`` for the defaults of ``torch.amp.GradScaler``, a number for its
             ``init_scale``, or a dict of its arguments.
         dtype: ``float16`` or ``bfloat16``, or the torch dtype of that name.
-        device_type: The device of the forward pass. That of the first parameter if left out.
-        **kwargs: For :class:`OptimWrapper`.
+        device_type: The device of the forward pass. That of the first parameter by default.
+        **kwargs: For `OptimWrapper`.
 
     Raises:
         ValueError: If ``dtype`` is another one, or the scale is not positive.
-        TypeError: If ``loss_scale`` is none of these.
+        TypeError: If ``loss_scale`` is not one of these.
 
     Example:
         >>> import torch
@@ -55,7 +55,7 @@ class AmpOptimWrapper(OptimWrapper):
         super().__init__(**kwargs)
         self.dtype = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
         if self.dtype not in _DTYPES.values():
-            raise ValueError(f"dtype={dtype!r}; choose from: {', '.join(_DTYPES)}")
+            raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
         self._device_type = device_type
         self.loss_scaler: torch.amp.GradScaler | None = None
         if self.dtype is torch.float16:
@@ -64,6 +64,7 @@ class AmpOptimWrapper(OptimWrapper):
     @property
     def device_type(self) -> str:
         """The device of the forward pass, such as ``cuda``."""
+        # Read each time: the model may be moved after the wrapper is built.
         if self._device_type is not None:
             return self._device_type
         params = (param for group in self.optimizer.param_groups for param in group["params"])
@@ -71,14 +72,15 @@ class AmpOptimWrapper(OptimWrapper):
         return device.type
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Return the context of mixed precision, and that of :class:`OptimWrapper`.
+        """Return the context of mixed precision, and that of `OptimWrapper`.
 
         Args:
-            model: The model, or the wrapper that synchronises its gradients.
+            model: The model, or the wrapper that synchronizes its gradients.
         """
-        synchronisation = super().optim_context(model)
+        synchronization = super().optim_context(model)
         autocast = torch.autocast(self.device_type, dtype=self.dtype)
-        return autocast if synchronisation is NO_CONTEXT else _both(synchronisation, autocast)
+        # Two contexts cost more than one: outside of accumulation there is one only.
+        return autocast if synchronization is NO_CONTEXT else _both(synchronization, autocast)
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Compute gradients of the scaled loss and count the call.
@@ -92,7 +94,7 @@ class AmpOptimWrapper(OptimWrapper):
         super().backward(loss, **kwargs)
 
     def step(self, **kwargs: Any) -> None:
-        """Scale the gradients back, clip them if told so, and step unless they overflowed.
+        """Scale the gradients back, clip them if configured, and step unless they overflowed.
 
         Args:
             **kwargs: For the optimizer's ``step``.
@@ -106,10 +108,11 @@ class AmpOptimWrapper(OptimWrapper):
             return
         if kwargs.get("closure") is not None:
             raise ValueError(
-                "closures do not go with float16, whose loss scale changes between steps; use "
-                "dtype='bfloat16' or OptimWrapper"
+                "closure must be None with dtype='float16', whose loss scale changes between "
+                "steps; use dtype='bfloat16' or OptimWrapper"
             )
         if self.clip_func is not None:
+            # Unscaled first, so that the limit is one of the true gradients.
             scaler.unscale_(self.optimizer)
             self._clip_grad()
         scaler.step(self.optimizer, **kwargs)
@@ -123,7 +126,7 @@ class AmpOptimWrapper(OptimWrapper):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned; without ``loss_scaler``, the optimizer alone.
+        """Restore what `state_dict` returned; without ``loss_scaler``, the optimizer alone.
 
         Args:
             state_dict: The state; it is not changed.
@@ -142,11 +145,11 @@ def _scaler_args(loss_scale: str | float | Mapping[str, Any]) -> dict[str, Any]:
         return dict(loss_scale)
     if isinstance(loss_scale, int | float) and not isinstance(loss_scale, bool):
         if not loss_scale > 0:
-            raise ValueError(f"loss_scale={loss_scale} must be positive")
+            raise ValueError(f"loss_scale must be positive, got {loss_scale}")
         return {"init_scale": float(loss_scale)}
     raise TypeError(
-        f"loss_scale={loss_scale!r}; give 'dynamic', a number, or a dict of the arguments of "
-        "torch.amp.GradScaler"
+        "loss_scale must be 'dynamic', a number, or a dict of the arguments of "
+        f"torch.amp.GradScaler, got {loss_scale!r}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Several optimizers under names: their state and rates together, their updates one by one."""
+"""Several optimizers by name: their state and rates together, their updates one by one."""
 
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from contextlib import AbstractContextManager
@@ -14,14 +14,14 @@ from engine_registry import OPTIM_WRAPPERS
 class OptimWrapperDict(OptimWrapper):
     """A dict of optimizer wrappers, saved, loaded and reported together.
 
-    Updating all from one loss has no meaning: the model's ``train_step`` takes each wrapper by its
-    name. The methods that would, raise ``NotImplementedError``.
+    The model's ``train_step`` takes each wrapper by its name and updates it. Methods that would
+    update all of them from one loss raise ``NotImplementedError``.
 
     Args:
         **optim_wrapper_dict: The wrappers by name.
 
     Raises:
-        TypeError: If a value is no :class:`OptimWrapper`.
+        TypeError: If a value is not an `OptimWrapper`.
 
     Example:
         >>> import torch
@@ -39,14 +39,15 @@ class OptimWrapperDict(OptimWrapper):
         for name, wrapper in optim_wrapper_dict.items():
             if not isinstance(wrapper, OptimWrapper):
                 raise TypeError(
-                    f"{name} is a {type(wrapper).__name__}; wrap the optimizer in an OptimWrapper"
+                    f"{name} must be an OptimWrapper, got {type(wrapper).__name__}; wrap the "
+                    "optimizer in an OptimWrapper"
                 )
         self.optim_wrappers = optim_wrapper_dict
 
-    def _refuse(self, method: str) -> NoReturn:
+    def _raise(self, method: str) -> NoReturn:
         raise NotImplementedError(
-            f"OptimWrapperDict has no {method}: which optimizer it means is the model's to say; "
-            f"call {method} of one wrapper, such as optim_wrapper[{next(iter(self), 'name')!r}]"
+            f"OptimWrapperDict has no {method}, because it holds several optimizers; use "
+            f"{method} of one wrapper, such as optim_wrapper[{next(iter(self), 'name')!r}]"
         )
 
     def update_params(
@@ -55,42 +56,42 @@ class OptimWrapperDict(OptimWrapper):
         step_kwargs: dict[str, Any] | None = None,
         zero_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        """Refuse: each wrapper updates its own parameters."""
-        self._refuse("update_params")
+        """Raise: each wrapper updates its own parameters."""
+        self._raise("update_params")
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Refuse: each wrapper has a loss scale of its own."""
-        self._refuse("backward")
+        """Raise: each wrapper has a loss scale of its own."""
+        self._raise("backward")
 
     def step(self, **kwargs: Any) -> None:
-        """Refuse: each wrapper steps by itself."""
-        self._refuse("step")
+        """Raise: each wrapper steps by itself."""
+        self._raise("step")
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Refuse: each wrapper has a context of its own."""
-        self._refuse("optim_context")
+        """Raise: each wrapper has a context of its own."""
+        self._raise("optim_context")
 
     def should_update(self) -> bool:
-        """Refuse: each wrapper counts by itself."""
-        self._refuse("should_update")
+        """Raise: each wrapper counts by itself."""
+        self._raise("should_update")
 
     def should_sync(self) -> bool:
-        """Refuse: each wrapper counts by itself."""
-        self._refuse("should_sync")
+        """Raise: each wrapper counts by itself."""
+        self._raise("should_sync")
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """Refuse: each wrapper has windows of its own."""
-        self._refuse("scale_loss")
+        """Raise: each wrapper has windows of its own."""
+        self._raise("scale_loss")
 
     @property
     def accumulative_counts(self) -> int:
-        """Refused: each wrapper has windows of its own."""
-        self._refuse("accumulative_counts")
+        """Raises: each wrapper has windows of its own."""
+        self._raise("accumulative_counts")
 
     @property
     def inner_count(self) -> int:
-        """Refused: each wrapper counts by itself."""
-        self._refuse("inner_count")
+        """Raises: each wrapper counts by itself."""
+        self._raise("inner_count")
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear the gradients of all.
@@ -102,16 +103,16 @@ class OptimWrapperDict(OptimWrapper):
             wrapper.zero_grad(**kwargs)
 
     def initialize_count_status(self, model: nn.Module, cur_iter: int, max_iters: int) -> None:
-        """Do nothing: which wrapper updates how often in an iteration is the model's to know.
+        """Do nothing: the model decides how often a wrapper updates in an iteration.
 
         Args:
-            model: Not used.
-            cur_iter: Not used.
-            max_iters: Not used.
+            model: Unused.
+            cur_iter: Unused.
+            max_iters: Unused.
         """
 
     def train(self, mode: bool = True) -> None:
-        """Tell all optimizers that have modes whether training goes on.
+        """Switch all optimizers that have modes to training or to evaluation.
 
         Args:
             mode: Training, or evaluation.
@@ -152,7 +153,7 @@ class OptimWrapperDict(OptimWrapper):
         return {name: wrapper.state_dict() for name, wrapper in self.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned.
+        """Restore what `state_dict` returned.
 
         Args:
             state_dict: A state for each wrapper, by name.
@@ -162,27 +163,27 @@ class OptimWrapperDict(OptimWrapper):
         """
         if state_dict.keys() != self.optim_wrappers.keys():
             raise KeyError(
-                f"the state holds the optimizers {sorted(state_dict)}, but this dict holds "
-                f"{sorted(self.optim_wrappers)}; they must be the same"
+                f"the state must hold the optimizers of this OptimWrapperDict, got "
+                f"{sorted(state_dict)} for {sorted(self.optim_wrappers)}"
             )
         for name, state in state_dict.items():
             self.optim_wrappers[name].load_state_dict(state)
 
     def keys(self) -> KeysView[str]:
-        """The names."""
+        """Return the names."""
         return self.optim_wrappers.keys()
 
     def values(self) -> ValuesView[OptimWrapper]:
-        """The wrappers."""
+        """Return the wrappers."""
         return self.optim_wrappers.values()
 
     def items(self) -> ItemsView[str, OptimWrapper]:
-        """Pairs of name and wrapper."""
+        """Return the pairs of name and wrapper."""
         return self.optim_wrappers.items()
 
     def __getitem__(self, key: str) -> OptimWrapper:
         if key not in self.optim_wrappers:
-            raise KeyError(f"no optimizer wrapper {key!r}; there are: {', '.join(self)}")
+            raise KeyError(f"there is no optimizer wrapper {key!r}; there are: {', '.join(self)}")
         return self.optim_wrappers[key]
 
     def __contains__(self, key: str) -> bool:
@@ -194,6 +195,7 @@ class OptimWrapperDict(OptimWrapper):
     def __len__(self) -> int:
         return len(self.optim_wrappers)
 
+    # An empty one is an object nonetheless: callers ask `if optim_wrapper`.
     def __bool__(self) -> bool:
         return True
 

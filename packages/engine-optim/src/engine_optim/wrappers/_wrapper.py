@@ -1,9 +1,9 @@
 """The optimizer wrapper: backward, accumulation, clipping and step behind one call."""
 
-import inspect
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -12,10 +12,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from engine_registry import OPTIM_WRAPPERS
+from engine_utils import call_mistakes
 
 logger = logging.getLogger("engine.optim")
 
-#: The context of an iteration that needs none; one object serves all.
+#: The context of an iteration that needs none. One object: building one per iteration costs time.
 NO_CONTEXT: AbstractContextManager[None] = nullcontext()
 
 
@@ -24,15 +25,15 @@ class OptimWrapper:
     """Update parameters from a loss: ``update_params(loss)`` is backward, step and zero_grad.
 
     With ``accumulative_counts=n`` it steps at every n-th call, and at the last call of a run whose
-    length :meth:`initialize_count_status` told; each loss is divided by the size of its window.
+    length `initialize_count_status` sets. Each loss is divided by the size of its window.
 
     Args:
         optimizer: The optimizer that holds the parameters.
-        accumulative_counts: Calls of :meth:`update_params` for each step of the optimizer.
+        accumulative_counts: Calls of `update_params` per step of the optimizer.
         clip_grad: How gradients are clipped before each step, or ``None``. Arguments of
             ``torch.nn.utils.clip_grad_norm_`` (``max_norm``, ``norm_type``, ...), or
-            ``clip_value`` for ``torch.nn.utils.clip_grad_value_``; a key ``type`` (``norm`` or
-            ``value``) may say which.
+            ``clip_value`` for ``torch.nn.utils.clip_grad_value_``. A key ``type`` (``norm`` or
+            ``value``) may choose between them.
 
     Attributes:
         last_grad_norm: The total norm before the last clipping by norm, a tensor on the device of
@@ -40,7 +41,7 @@ class OptimWrapper:
         grad_norm_name: The name under which that norm is logged.
 
     Raises:
-        TypeError: If ``optimizer`` is no torch optimizer.
+        TypeError: If ``optimizer`` is not a torch optimizer.
         ValueError: If ``accumulative_counts`` or ``clip_grad`` is wrong.
 
     Example:
@@ -65,13 +66,13 @@ class OptimWrapper:
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
-                f"optimizer is a {type(optimizer).__name__}; give an instance of "
-                "torch.optim.Optimizer, "
-                "or build the wrapper from a config with build_optim_wrapper(model, cfg)"
+                "optimizer must be an instance of torch.optim.Optimizer, got "
+                f"{type(optimizer).__name__}; build the wrapper from a config with "
+                "build_optim_wrapper(model, cfg)"
             )
         if not isinstance(accumulative_counts, int) or accumulative_counts < 1:
             raise ValueError(
-                f"accumulative_counts={accumulative_counts!r} must be a whole number, at least 1"
+                f"accumulative_counts must be an integer >= 1, got {accumulative_counts!r}"
             )
         self.optimizer = optimizer
         self._accumulative_counts = accumulative_counts
@@ -96,12 +97,12 @@ class OptimWrapper:
             zero_kwargs: Arguments for its ``zero_grad``.
 
         Raises:
-            TypeError: If ``loss`` is no tensor.
+            TypeError: If ``loss`` is not a tensor.
         """
         if not isinstance(loss, Tensor):
             raise TypeError(
-                f"loss is a {type(loss).__name__}; give one tensor with a graph (of a dict of "
-                "losses their sum, which the model's parse_losses makes)"
+                f"loss must be one tensor with a graph, got {type(loss).__name__}; add up a dict "
+                "of losses with the model's parse_losses"
             )
         self.backward(self.scale_loss(loss))
         if self.should_update():
@@ -119,11 +120,11 @@ class OptimWrapper:
         self._inner_count += 1
 
     def step(self, **kwargs: Any) -> None:
-        """Clip the gradients if told so, then step the optimizer.
+        """Clip the gradients if configured, then step the optimizer.
 
         Args:
-            **kwargs: For the optimizer's ``step``. A ``closure`` may use :meth:`zero_grad` and
-                :meth:`backward` of this wrapper; gradients are clipped after each evaluation.
+            **kwargs: For the optimizer's ``step``. A ``closure`` may use `zero_grad` and
+                `backward` of this wrapper; gradients are clipped after each evaluation.
         """
         if kwargs.get("closure") is not None:
             self._step_closure(**kwargs)
@@ -135,11 +136,12 @@ class OptimWrapper:
     def _step_closure(self, closure: Callable[[], Any], **kwargs: Any) -> None:
         if self._accumulative_counts > 1:
             raise ValueError(
-                f"a closure computes the gradients of its step anew: accumulative_counts="
-                f"{self._accumulative_counts} has no meaning there; accumulate inside the closure"
+                "accumulative_counts must be 1 with a closure, which computes all gradients of its "
+                f"step, got {self._accumulative_counts}; accumulate inside the closure"
             )
 
         def evaluate() -> Any:
+            # LBFGS and its like call the closure under no_grad.
             with torch.enable_grad():
                 loss = closure()
             if self.clip_func is not None:
@@ -165,18 +167,19 @@ class OptimWrapper:
         if params and self.clip_func is not None:
             norm = self.clip_func(params, **self.clip_grad_kwargs)
             if norm is not None:
-                # Of sharded parameters, the norm over all shards: every rank is here now.
+                # The norm of sharded parameters is a DTensor: every rank must take part in
+                # gathering it, and every rank is here now.
                 whole: Callable[[], Tensor] | None = getattr(norm, "full_tensor", None)
                 self.last_grad_norm = norm.detach() if whole is None else whole().detach()
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Return the context for the forward pass and :meth:`update_params`.
+        """Return the context for the forward pass and `update_params`.
 
         Inside a window of accumulation it is the model's ``no_sync()``, if it has one: gradients
         are exchanged between processes only for the call that steps.
 
         Args:
-            model: The model, or the wrapper that synchronises its gradients.
+            model: The model, or the wrapper that synchronizes its gradients.
         """
         if self._accumulative_counts == 1 or self.should_sync():
             return NO_CONTEXT
@@ -184,11 +187,11 @@ class OptimWrapper:
         return NO_CONTEXT if no_sync is None else no_sync()
 
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
-        """Tell where the run begins and ends, so that the last window steps whatever its size.
+        """Set where the run begins and ends, so that the last window steps whatever its size.
 
         Args:
-            model: The model; with batch norm and accumulation a warning is logged.
-            init_counts: Calls of :meth:`update_params` made before, in a resumed run.
+            model: The model; batch norm together with accumulation is logged as a warning.
+            init_counts: Calls of `update_params` made before, in a resumed run.
             max_counts: Calls in the whole run; -1 if unknown.
         """
         self._inner_count = init_counts
@@ -199,7 +202,7 @@ class OptimWrapper:
             return
         if init_counts % counts:
             logger.warning(
-                "The run goes on at iteration %d, inside a window of accumulative_counts=%d: the "
+                "The run resumes at iteration %d, inside a window of accumulative_counts=%d: the "
                 "gradients of the window's first %d iterations are lost.",
                 init_counts,
                 counts,
@@ -213,12 +216,12 @@ class OptimWrapper:
             )
 
     def should_update(self) -> bool:
-        """Tell whether the call just counted completes a window."""
+        """Return whether the call just counted completes a window."""
         count = self._inner_count
         return count % self._accumulative_counts == 0 or count == self._max_counts
 
     def should_sync(self) -> bool:
-        """Tell whether the coming call completes a window, and must exchange gradients."""
+        """Return whether the next call completes a window, and must exchange gradients."""
         count = self._inner_count + 1
         return count % self._accumulative_counts == 0 or count == self._max_counts
 
@@ -226,7 +229,7 @@ class OptimWrapper:
         """Divide the loss by the size of its window, the last of which may be smaller.
 
         Args:
-            loss: The loss of the coming call.
+            loss: The loss of the next call.
         """
         size = self._accumulative_counts
         if size == 1:
@@ -238,12 +241,12 @@ class OptimWrapper:
 
     @property
     def accumulative_counts(self) -> int:
-        """Calls of :meth:`update_params` for each step of the optimizer."""
+        """Calls of `update_params` per step of the optimizer."""
         return self._accumulative_counts
 
     @property
     def inner_count(self) -> int:
-        """How often :meth:`backward` was called, from ``init_counts`` on."""
+        """The number of calls of `backward`, counted from ``init_counts``."""
         return self._inner_count
 
     @property
@@ -253,7 +256,7 @@ class OptimWrapper:
 
     @property
     def scheduled_groups(self) -> list[dict[str, Any]]:
-        """What schedulers act on: the optimizer's groups, and the one that tracks ``base_lr``."""
+        """The groups that schedulers act on: the optimizer's, and the one of ``base_lr``."""
         groups = self.optimizer.param_groups
         return groups if self._base_group is None else [*groups, self._base_group]
 
@@ -263,15 +266,15 @@ class OptimWrapper:
         return self.optimizer.defaults
 
     def track_base_lr(self) -> None:
-        """Let schedulers act on the optimizer's default options too, reported as ``base_lr``.
+        """Add a group with the optimizer's default options to the scheduled ones, as ``base_lr``.
 
-        Where groups have learning rates of their own, none of them need show the schedule.
+        It shows the schedule where all groups have learning rates of their own.
         """
         self._base_group = {"params": [], **self.optimizer.defaults}
 
     def get_lr(self) -> dict[str, list[float]]:
         """Return ``{"lr": [...]}``, a number for each group, and ``base_lr`` if it is tracked."""
-        # Asked for in every iteration: a check of the type is far cheaper than a call.
+        # Read at each iteration: a check of the type is far cheaper than a call.
         groups = self.optimizer.param_groups
         rates = {"lr": [v if type(v := group["lr"]) is float else _number(v) for group in groups]}
         if self._base_group is not None and "lr" in self._base_group:
@@ -283,7 +286,7 @@ class OptimWrapper:
         return {"momentum": [_momentum(group) for group in self.optimizer.param_groups]}
 
     def train(self, mode: bool = True) -> None:
-        """Tell an optimizer that has modes (schedule-free ones do) whether training goes on.
+        """Switch an optimizer that has modes (schedule-free ones do) to training or evaluation.
 
         Args:
             mode: Training, or evaluation of the averaged weights.
@@ -295,7 +298,7 @@ class OptimWrapper:
             switch()
 
     def eval(self) -> None:
-        """Tell an optimizer that has modes that evaluation begins."""
+        """Switch an optimizer that has modes to evaluation."""
         self.train(False)
 
     def state_dict(self) -> dict[str, Any]:
@@ -306,7 +309,7 @@ class OptimWrapper:
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned.
+        """Restore what `state_dict` returned.
 
         Args:
             state_dict: The state; it is not changed.
@@ -343,24 +346,21 @@ _CLIP: dict[str, Callable[..., Tensor | None]] = {
 def _clipping(
     clip_grad: Mapping[str, Any] | None,
 ) -> tuple[Callable[..., Tensor | None] | None, dict[str, Any]]:
-    """Return the function that clips and its arguments; no function if nothing clips."""
+    """Return the function that clips and its arguments; ``None`` and no arguments without one."""
     if clip_grad is None:
         return None, {}
     if not isinstance(clip_grad, Mapping) or not clip_grad:
         raise ValueError(
-            f"clip_grad={clip_grad!r} must be a dict such as dict(max_norm=1.0) or "
-            "dict(clip_value=0.2)"
+            "clip_grad must be a dict such as dict(max_norm=1.0) or dict(clip_value=0.2), got "
+            f"{clip_grad!r}"
         )
     arguments = dict(clip_grad)
     kind = arguments.pop("type", "value" if "clip_value" in arguments else "norm")
     if kind not in _CLIP:
-        raise ValueError(f"clip_grad has type={kind!r}; choose from: {', '.join(_CLIP)}")
-    _, needed, *known = inspect.signature(_CLIP[kind]).parameters
-    if needed not in arguments:
-        raise ValueError(f"clip_grad of type {kind!r} needs {needed!r}; it has: {arguments}")
-    if unknown := sorted(arguments.keys() - {needed, *known}):
-        raise ValueError(
-            f"clip_grad of type {kind!r} does not know {', '.join(unknown)}; it takes {needed}, "
-            f"{', '.join(known)}"
-        )
+        raise ValueError(f"type of clip_grad must be one of {', '.join(_CLIP)}, got {kind!r}")
+    # The first parameter of both functions is the parameters themselves.
+    for mistake in call_mistakes(partial(_CLIP[kind], ()), arguments):
+        # Torch accepts more types than its annotations list, such as a tensor for a number.
+        if mistake.kind != "wrong type":
+            raise ValueError(f"clip_grad of type {kind!r}: {mistake.message}")
     return _CLIP[kind], arguments
