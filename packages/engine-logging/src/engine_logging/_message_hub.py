@@ -58,6 +58,7 @@ class MessageHub(ManagerMixin):
         self._log_scalars: OrderedDict[str, HistoryBuffer] = OrderedDict()
         self._runtime_info: OrderedDict[str, Any] = OrderedDict()
         self._resumed_keys: dict[str, bool] = {}
+        # Facts whose absence from the state was logged already.
         self._dropped: set[str] = set()
         self._fill(
             _mapping("log_scalars", log_scalars),
@@ -88,6 +89,7 @@ class MessageHub(ManagerMixin):
             self._resumed_keys[key] = bool(resumed_keys.get(key, True))
 
     def _adopt(self, key: str, buffer: HistoryBuffer) -> None:
+        # The family first: another thread may read the buffer as soon as it is in the dict.
         buffer._family = weakref.ref(self._log_scalars)
         self._log_scalars[key] = buffer
 
@@ -167,6 +169,7 @@ class MessageHub(ManagerMixin):
         Raises:
             ValueError: If ``resumed`` differs from an earlier call for this key.
         """
+        # By identity: the usual bool of every iteration passes without a call.
         if self._resumed_keys.get(key) is not resumed:
             self._set_resumed(key, resumed)
         self._runtime_info[key] = value
@@ -231,6 +234,7 @@ class MessageHub(ManagerMixin):
             A dict with the keys ``log_scalars``, ``runtime_info`` and ``resumed_keys``.
         """
         scalars, facts = {}, {}
+        # Lists: other threads may add scalars and facts meanwhile.
         for key, buffer in list(self._log_scalars.items()):
             if self._resumed_keys.get(key, True):
                 values, counts = buffer.data
@@ -269,6 +273,7 @@ class MessageHub(ManagerMixin):
             TypeError: If it is neither a mapping nor a hub, or a part of it has another type.
         """
         if isinstance(state_dict, MessageHub):
+            # Deep copies hold arrays only: copying reads the tensors that wait.
             buffers = OrderedDict(list(state_dict._log_scalars.items()))
             scalars, facts = copy.deepcopy(buffers), state_dict.runtime_info
             resumed: Mapping[str, bool] = state_dict._resumed_keys

@@ -99,6 +99,7 @@ class InstanceData(BaseDataElement):
         length = len(self)
         if not -length <= index < length:
             raise IndexError(f"index {index} is out of range for {length} instances")
+        # As a slice of one, which keeps the dimension for every kind of value.
         index %= length
         return self._converted(operator.itemgetter(slice(index, index + 1)))
 
@@ -185,9 +186,11 @@ class _Positions:
 
 def _as_tensor(item: Any) -> torch.Tensor:
     if isinstance(item, list):
+        # NumPy would make an empty list an array of floats.
         item = np.array(item, dtype=None if item else np.int64)
     if isinstance(item, np.ndarray) and item.dtype.kind in "bi":
         item = torch.from_numpy(item)
+    # Without uint8: torch once took it for a mask, and what is meant cannot be seen.
     integral = (torch.bool, torch.int64, torch.int32, torch.int16, torch.int8)
     if isinstance(item, torch.Tensor) and item.dtype in integral:
         return item

@@ -39,6 +39,7 @@ class LabelData(BaseDataElement):
             raise FieldValueError(
                 f"label must hold classes from 0 to {num_classes - 1}, got {indices.tolist()}"
             )
+        # Of the label's dtype and device, and not `one_hot`, which always returns int64.
         onehot = label.new_zeros(num_classes)
         onehot[indices] = 1
         return onehot

@@ -26,6 +26,7 @@ class PixelData(BaseDataElement):
     @property
     def shape(self) -> tuple[int, int] | None:
         """Height and width of the maps in pixels; None where there is no map."""
+        # All maps agree, so the first one answers.
         for value in self.values():
             height, width = value.shape[-2:]
             return (int(height), int(width))
@@ -72,5 +73,6 @@ def _as_slice(item: int | slice, size: int) -> slice:
         raise FieldTypeError(f"rows and columns must be integers or slices, got {item!r}")
     if not -size <= item < size:
         raise IndexError(f"index {item} is out of range for {size} pixels")
+    # As a slice of one, which keeps the dimension.
     start = int(item) % size
     return slice(start, start + 1)

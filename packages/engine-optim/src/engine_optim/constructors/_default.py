@@ -152,6 +152,7 @@ class DefaultOptimWrapperConstructor:
             params = {"params": self._params(model)}
             optimizer = OPTIMIZERS.build(self.optimizer_cfg, default_args=params)
         wrapper: OptimWrapper = OPTIM_WRAPPERS.build({**cfg, "optimizer": optimizer})
+        # With rates of their own, no group may show the schedule of the optimizer's rate.
         if self.paramwise_cfg and "lr" in optimizer.defaults:
             wrapper.track_base_lr()
         return wrapper
@@ -219,6 +220,7 @@ class DefaultOptimWrapperConstructor:
         self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
     ) -> dict[str, Any]:
         """Return the options in which a parameter differs from the optimizer's."""
+        # A custom key replaces all other rules for its parameters.
         for key, custom in self._custom_keys.items():
             if key in full_name:
                 return self._custom_options(custom)
@@ -237,6 +239,7 @@ class DefaultOptimWrapperConstructor:
             options["lr"] = self.base_lr * custom.get("lr_mult", 1.0)
         if self.base_wd is not None:
             options["weight_decay"] = self.base_wd * custom.get("decay_mult", 1.0)
+        # The factors stay in the group, where tables and users read them.
         return {**options, **custom}
 
     def _lr_mult(self, full_name: str, module: nn.Module, in_dcn: bool) -> float | None:
@@ -244,6 +247,7 @@ class DefaultOptimWrapperConstructor:
         cfg = self.paramwise_cfg
         general: float | None = cfg.get("lr_mult")
         special: float | None = None
+        # Biases of norms follow the rules of norms.
         if in_dcn and "conv_offset" in full_name and isinstance(module, _ConvNd):
             special = cfg.get("dcn_offset_lr_mult", 1.0)
         elif _is_bias(full_name) and not isinstance(module, _NORMS):
@@ -276,6 +280,7 @@ def _product(general: float | None, special: float | None) -> float | None:
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
+    # Wrappers may be nested; classes registered as wrappers have the model as ``module`` too.
     wrappers = (DataParallel, DistributedDataParallel)
     while isinstance(model, wrappers) or type(model) in MODEL_WRAPPERS.module_dict.values():
         inner = getattr(model, "module", None)
@@ -290,6 +295,7 @@ def _is_bias(full_name: str) -> bool:
 
 
 def _is_depthwise(module: nn.Module) -> bool:
+    # A convolution of one channel has one group as well, and is an ordinary one.
     return isinstance(module, _ConvNd) and 1 < module.in_channels == module.groups
 
 

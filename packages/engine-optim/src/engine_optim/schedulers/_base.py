@@ -157,6 +157,7 @@ class _ParamScheduler:
 
     def step(self) -> None:
         """Count a step; if it lies in ``[begin, end)``, give each group its new value."""
+        # All steps are counted, also outside the interval, to find its begin.
         self._global_step = step = self._global_step + 1
         if self.begin <= step < self.end:
             self.last_step += 1

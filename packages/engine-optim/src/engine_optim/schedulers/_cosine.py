@@ -69,11 +69,13 @@ class CosineAnnealingParamScheduler(_ParamScheduler):
         period: float = self.T_max  # type: ignore[assignment]  # None until it was built only
         if step == 0:
             return values
+        # The phase of the step before, in half cosines; at 1 the value is at its lowest.
         phase = (step - 1) / period % 2
         if abs(phase - 1) < _TURN:
             return self._turned(values, period)
         ratio = (1 + math.cos(math.pi * step / period)) / (1 + math.cos(math.pi * phase))
         low = self.eta_min
+        # One lowest value for all groups, the usual case, needs no list of them.
         if low is not None:
             return [(value - low) * ratio + low for value in values]
         lows = lowest_values(self.base_values, None, self.eta_min_ratio)

@@ -62,6 +62,7 @@ class CosineRestartParamScheduler(_ParamScheduler):
         super().__post_init__()
 
     def _get_value(self) -> list[Value]:
+        # Steps past the last period stay at its end.
         index = min(bisect_right(self.starts, self.last_step), len(self.periods)) - 1
         done = min((self.last_step - self.starts[index]) / self.periods[index], 1.0)
         part = self.restart_weights[index] * (1 + math.cos(math.pi * done)) / 2

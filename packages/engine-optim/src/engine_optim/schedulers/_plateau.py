@@ -71,6 +71,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
         super().__post_init__()
+        # Checked last: the groups are read through the base.
         given, count = len(self.min_value), len(self._groups())
         if given not in (1, count):
             raise ValueError(
@@ -88,6 +89,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
             TypeError: If ``metrics`` is not a mapping.
             KeyError: If it lacks the monitored one.
         """
+        # The owner steps all schedulers of a run alike; only a validation passes metrics.
         if metrics is None:
             self._global_step += 1
             return
@@ -113,11 +115,13 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
             self.best, self.num_bad_epochs = metric, 0
         else:
             self.num_bad_epochs += 1
+        # As in torch, the counter falls in the evaluation after a reduction already.
         if self.cooldown_counter > 0:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
 
     def _is_better(self, metric: float) -> bool:
+        # Before the first metric ``best`` is infinite, and any number is better.
         sign = -1.0 if self.rule == "less" else 1.0
         if self.threshold_rule == "abs":
             bound = self.best + sign * self.threshold

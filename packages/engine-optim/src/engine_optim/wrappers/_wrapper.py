@@ -106,6 +106,7 @@ class OptimWrapper:
             )
         self.backward(self.scale_loss(loss))
         if self.should_update():
+            # Through the methods, which a subclass overrides; `**` of nothing would cost a dict.
             self.step(**step_kwargs) if step_kwargs else self.step()
             self.zero_grad(**zero_kwargs) if zero_kwargs else self.zero_grad()
 
@@ -116,6 +117,7 @@ class OptimWrapper:
             loss: A scalar with a graph.
             **kwargs: For ``torch.Tensor.backward``.
         """
+        # Counted here and not in `update_params`: models may call backward and step themselves.
         loss.backward(**kwargs)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._inner_count += 1
 
@@ -163,6 +165,7 @@ class OptimWrapper:
 
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups
+        # Torch skips parameters without gradients itself; without any gradient there is no norm.
         params = [p for group in groups for p in group["params"] if p.grad is not None]
         if params and self.clip_func is not None:
             norm = self.clip_func(params, **self.clip_grad_kwargs)
@@ -197,6 +200,7 @@ class OptimWrapper:
         self._inner_count = init_counts
         self._max_counts = max_counts
         counts = self._accumulative_counts
+        # The size of the last window where it is smaller; 0 where it is whole or unknown.
         self._remainder_counts = max_counts % counts if max_counts > 0 else 0
         if counts == 1:
             return
@@ -270,6 +274,7 @@ class OptimWrapper:
 
         It shows the schedule where all groups have learning rates of their own.
         """
+        # Without parameters, and not among the optimizer's groups: the optimizer never updates it.
         self._base_group = {"params": [], **self.optimizer.defaults}
 
     def get_lr(self) -> dict[str, list[float]]:
@@ -291,6 +296,7 @@ class OptimWrapper:
         Args:
             mode: Training, or evaluation of the averaged weights.
         """
+        # Optimizers of torch have no modes, and neither method.
         switch: Callable[[], Any] | None = getattr(
             self.optimizer, "train" if mode else "eval", None
         )
@@ -314,7 +320,7 @@ class OptimWrapper:
         Args:
             state_dict: The state; it is not changed.
         """
-        state = dict(state_dict)
+        state = dict(state_dict)  # `pop` must not change the caller's checkpoint
         base = state.pop("base_param_settings", None)
         if base is not None and self._base_group is not None:
             self._base_group = dict(base)
