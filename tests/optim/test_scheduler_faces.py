@@ -12,6 +12,7 @@ from engine_optim import _ParamScheduler
 from engine_optim.schedulers import LinearLR
 from engine_optim.schedulers._base import Value
 from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin
+from engine_utils import call_mistakes
 
 # The keys of a checkpoint that every schedule writes, and those of each: older files hold them.
 SHARED = {"param_name", "begin", "end", "by_epoch", "verbose"} | {
@@ -57,6 +58,27 @@ def test_state_holds_the_documented_keys(
     state = build(*family_and_face, sgd(momentum=0.9)).state_dict()
 
     assert state.keys() == SHARED | OWN[family_and_face[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "mistakes"),
+    [
+        ("StepLR", {"step_size": 0.5, "gamma": 0.1}, []),
+        ("StepLR", {"stepsize": 2}, ["no argument 'stepsize'", "needs the argument 'step_size'"]),
+        ("StepMomentum", {"step_size": "2"}, ["takes step_size as float"]),
+        ("MultiStepLR", {"milestones": [8.0, 11]}, []),
+        ("OneCycleLR", {"eta_max": [0.1, 0.2], "total_steps": 1.5, "three_phase": True}, []),
+        ("OneCycleLR", {"eta_max": "0.1"}, ["takes eta_max as"]),
+    ],
+)
+def test_arguments_of_a_face_can_be_checked(
+    name: str, arguments: dict[str, Any], mistakes: list[str]
+) -> None:
+    found = list(call_mistakes(getattr(engine_optim, name), {"optimizer": None, **arguments}))
+
+    assert len(found) == len(mistakes)
+    for mistake, text in zip(found, mistakes, strict=True):
+        assert text in mistake.message
 
 
 def test_subclass_of_a_face_shows_its_own_arguments() -> None:

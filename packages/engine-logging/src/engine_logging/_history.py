@@ -200,7 +200,7 @@ class HistoryBuffer:
         if name is None or not callable(method):
             raise TypeError(f"a statistic must be a function with a name, got {method!r}")
         other = cls._statistics_methods.get(name)
-        # A module that is imported or run again defines the same function anew.
+        # A module that is imported or run again defines the same function again.
         if other is not None and _origin(other) != _origin(method):
             raise ValueError(
                 f"{name!r} is registered as a statistic already, by {other.__module__}; "

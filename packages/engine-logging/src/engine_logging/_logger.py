@@ -72,7 +72,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         self._plain, self._color = Formatter(), ColorFormatter()
 
     @property
-    def stream(self) -> TextIO:  # type: ignore[override]  # looked up anew for each record
+    def stream(self) -> TextIO:  # type: ignore[override]  # looked up for each record
         """Where lines are written."""
         return sys.stdout
 

@@ -29,7 +29,7 @@ def through_containers(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
         if type(value) is torch.Tensor:
             return convert(value)
         if isinstance(value, dict):
-            made = copy.copy(value)  # keeps its class, and the attributes of its own
+            made = copy.copy(value)  # keeps its class and its other attributes
             for key, item in value.items():
                 made[key] = walk(item)
             return made

@@ -190,7 +190,7 @@ def _as_tensor(item: Any) -> torch.Tensor:
         item = np.array(item, dtype=None if item else np.int64)
     if isinstance(item, np.ndarray) and item.dtype.kind in "bi":
         item = torch.from_numpy(item)
-    # Without uint8: torch once took it for a mask, and what is meant cannot be seen.
+    # Without uint8, which is ambiguous: torch once used it for masks.
     integral = (torch.bool, torch.int64, torch.int32, torch.int16, torch.int8)
     if isinstance(item, torch.Tensor) and item.dtype in integral:
         return item

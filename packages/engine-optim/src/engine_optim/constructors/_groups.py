@@ -59,8 +59,11 @@ class ParamOptions:
             ``weight_decay`` always.
 
     Example:
-        >>> ParamOptions(name="fc.bias", shape=(10,), group=1, options={"lr": 0.1}).options["lr"]
-        0.1
+        >>> from torch import nn, optim
+        >>> model = nn.Linear(2, 1)
+        >>> table = param_table(model, OptimWrapper(optim.SGD(model.parameters(), lr=0.1)))
+        >>> [row.name for row in table.rows if row.options["lr"] > 0.01]
+        ['weight', 'bias']
     """
 
     name: str

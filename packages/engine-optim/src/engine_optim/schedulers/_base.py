@@ -48,7 +48,7 @@ class _ParamScheduler:
         begin: The first step at which the scheduler acts. Fractions are allowed.
         end: The first step at which it stops acting.
         last_step: The index of the last step taken within the interval, to resume without a state
-            dict. The groups must then hold ``initial_<param_name>``. -1 starts anew.
+            dict. The groups must then hold ``initial_<param_name>``. -1 starts a new schedule.
         by_epoch: Whether its owner steps it once per epoch or once per iteration.
         verbose: Log each new value.
 
@@ -71,7 +71,8 @@ class _ParamScheduler:
         0.25
     """
 
-    # The arguments that count steps, besides `begin` and `end`.
+    # The arguments that count steps, besides `begin` and `end`. They are annotated as float:
+    # settings that count epochs may hold fractions of an epoch.
     _step_arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -177,7 +178,7 @@ class _ParamScheduler:
         return {key: value for key, value in self.__dict__.items() if key not in _NOT_STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned; the optimizer restores the values in its groups.
+        """Restore the state that `state_dict` returned; the optimizer restores its own values.
 
         Keys that this scheduler does not have are logged as a warning.
         """

@@ -82,7 +82,7 @@ class CosineAnnealingParamScheduler(_ParamScheduler):
         return [(value - low) * ratio + low for value, low in zip(values, lows, strict=True)]
 
     def _turned(self, values: list[Value], period: float) -> list[Value]:
-        """Return the values one step after the turn: up by what the first step went down."""
+        """Return the values after the turn, raised as far as the first step lowered them."""
         # At the turn the distance to the lowest value is 0, which no factor can raise.
         rise = (1 - math.cos(math.pi / period)) / 2
         lows = lowest_values(self.base_values, self.eta_min, self.eta_min_ratio)

@@ -37,7 +37,7 @@ class CosineRestartParamScheduler(_ParamScheduler):
 
     optimizer: Schedulable
     param_name: str
-    periods: Sequence[int]
+    periods: Sequence[float]
     restart_weights: Sequence[float] = (1,)
     eta_min: float | None = None
     eta_min_ratio: float | None = None

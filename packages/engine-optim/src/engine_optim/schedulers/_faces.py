@@ -1,7 +1,7 @@
 """Declare a schedule as a dataclass, and bind it to the learning rate or the momentum."""
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, TypeVar, dataclass_transform
 
 from engine_optim.schedulers._base import Schedulable, _ParamScheduler
@@ -22,6 +22,9 @@ def schedule(cls: type[_Class]) -> type[_Class]:
     """
     # Not frozen, compared by identity: a scheduler has state, and `_ParamScheduler` shows it.
     made = dataclass(eq=False, repr=False)(cls)
+    # `help` and the check of a config read the types of arguments, not how they are stored.
+    hints: dict[str, Any] = vars(made)["__init__"].__annotations__
+    hints.update({name: hint.type for name, hint in hints.items() if isinstance(hint, InitVar)})
     if len(cls.__bases__) == 2:
         made.__doc__ = f"{inspect.getdoc(cls)}\n\n{inspect.getdoc(cls.__bases__[1])}"
     return PARAM_SCHEDULERS.register_module(module=made)

@@ -26,7 +26,7 @@ class MultiStepParamScheduler(_ParamScheduler):
 
     optimizer: Schedulable
     param_name: str
-    milestones: Iterable[int]
+    milestones: Iterable[float]
     gamma: float = 0.1
     last_step: int = -1
     begin: float = 0
@@ -47,7 +47,7 @@ class MultiStepParamScheduler(_ParamScheduler):
         return [value * factor for value in self._current()]
 
 
-def _integers(milestones: Iterable[int]) -> list[int]:
+def _integers(milestones: Iterable[float]) -> list[int]:
     # A fraction would never be reached, and a schedule that does nothing would go unnoticed.
     given = list(milestones) if isinstance(milestones, Iterable) else [0.5]
     if any(step != int(step) for step in given):

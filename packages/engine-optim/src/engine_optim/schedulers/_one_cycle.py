@@ -38,7 +38,7 @@ class OneCycleParamScheduler(_ParamScheduler):
     optimizer: Schedulable
     param_name: str
     eta_max: InitVar[float | Sequence[float]] = 0
-    total_steps: int | None = None
+    total_steps: float | None = None
     pct_start: InitVar[float] = 0.3
     anneal_strategy: Literal["cos", "linear"] = "cos"
     div_factor: InitVar[float] = 25.0

@@ -89,7 +89,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
             TypeError: If ``metrics`` is not a mapping.
             KeyError: If it lacks the monitored one.
         """
-        # The owner steps all schedulers of a run alike; only a validation passes metrics.
+        # The owner steps all schedulers in the same way; only a validation passes metrics.
         if metrics is None:
             self._global_step += 1
             return

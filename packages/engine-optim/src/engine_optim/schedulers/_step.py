@@ -23,7 +23,7 @@ class StepParamScheduler(_ParamScheduler):
 
     optimizer: Schedulable
     param_name: str
-    step_size: int
+    step_size: float
     gamma: float = 0.1
     begin: float = 0
     end: float = INF

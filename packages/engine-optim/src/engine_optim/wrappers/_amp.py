@@ -126,7 +126,7 @@ class AmpOptimWrapper(OptimWrapper):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned; without ``loss_scaler``, the optimizer alone.
+        """Restore the state that `state_dict` returned; ``loss_scaler`` may be missing.
 
         Args:
             state_dict: The state; it is not changed.

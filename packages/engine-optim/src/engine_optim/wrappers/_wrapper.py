@@ -315,7 +315,7 @@ class OptimWrapper:
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned.
+        """Restore the state that `state_dict` returned.
 
         Args:
             state_dict: The state; it is not changed.
