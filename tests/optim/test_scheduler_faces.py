@@ -64,21 +64,19 @@ def test_state_holds_the_documented_keys(
     ("name", "arguments", "mistakes"),
     [
         ("StepLR", {"step_size": 0.5, "gamma": 0.1}, []),
-        ("StepLR", {"stepsize": 2}, ["no argument 'stepsize'", "needs the argument 'step_size'"]),
-        ("StepMomentum", {"step_size": "2"}, ["takes step_size as float"]),
+        ("StepLR", {"stepsize": 2}, ["unknown argument stepsize", "missing argument step_size"]),
+        ("StepMomentum", {"step_size": "2"}, ["wrong type step_size"]),
         ("MultiStepLR", {"milestones": [8.0, 11]}, []),
         ("OneCycleLR", {"eta_max": [0.1, 0.2], "total_steps": 1.5, "three_phase": True}, []),
-        ("OneCycleLR", {"eta_max": "0.1"}, ["takes eta_max as"]),
+        ("OneCycleLR", {"eta_max": "0.1"}, ["wrong type eta_max"]),
     ],
 )
 def test_arguments_of_a_face_can_be_checked(
     name: str, arguments: dict[str, Any], mistakes: list[str]
 ) -> None:
-    found = list(call_mistakes(getattr(engine_optim, name), {"optimizer": None, **arguments}))
+    found = call_mistakes(getattr(engine_optim, name), {"optimizer": None, **arguments})
 
-    assert len(found) == len(mistakes)
-    for mistake, text in zip(found, mistakes, strict=True):
-        assert text in mistake.message
+    assert [f"{mistake.kind} {mistake.key}" for mistake in found] == mistakes
 
 
 def test_subclass_of_a_face_shows_its_own_arguments() -> None:

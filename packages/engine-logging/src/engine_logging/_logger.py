@@ -174,7 +174,10 @@ class MMLogger(logging.Logger, ManagerMixin):
 
     @classmethod
     def get_current_instance(cls) -> Self:
-        """Return the logger created last; the first call may create one named ``engine``."""
+        """Return the logger of the open `as_current` block, or the one created last.
+
+        Without any, create one named ``engine``.
+        """
         current = cls._find_current()
         return cls.get_instance("engine") if current is None else current
 
