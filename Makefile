@@ -1,8 +1,8 @@
-# make demo   trains the example and shows where its results lie
+# make demo   trains the example and prints where its results are
 # make test   runs the tests
 # make check  runs the whole gate: format and lint, types, architecture, tests, examples
 #
-# Each makes .venv first if it is missing, and installs again only when a requirement changed.
+# Each makes .venv first if it is missing, and installs again only when a requirement has changed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED := .venv/.installed
@@ -18,9 +18,8 @@ test: $(INSTALLED)
 check: $(INSTALLED)
 	scripts/check
 
-$(INSTALLED): requirements-dev.txt constraints.txt $(wildcard packages/*/pyproject.toml)
+$(INSTALLED): requirements-dev.txt constraints.txt scripts/install $(wildcard packages/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Engine needs Python 3.11 or later; this is " + sys.version)'
 	@echo "Setting up .venv with $$($(PYTHON) --version); the first time takes a few minutes."
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@scripts/install $(PYTHON) .venv requirements-dev.txt
 	@touch $@

@@ -1,18 +1,24 @@
-"""Guards around tests and doctests: what one changes in the process is put back, or it fails."""
+"""Guards around tests and doctests, and the programs and processes that several folders use.
 
+A guard restores what a test changed in the process, or fails the test.
+"""
+
+import json
 import logging
 import os
 import random
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# The same examples each time, however slow the machine: a gate that fails has found something.
-# New examples are tried with --hypothesis-profile=default.
+# The same examples each time, on slow machines too, so that a failure of the gate is never chance.
+# --hypothesis-profile=default searches for new examples.
 settings.register_profile(
     "gate",
     deadline=None,
@@ -28,7 +34,7 @@ TESTS = Path(__file__).parent / "tests"
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Keep the search for doctests from importing the programs that tests start."""
+    """Exclude the programs that tests start from the search for doctests, which imports them."""
     is_module = collection_path.suffix == ".py" and TESTS in collection_path.parents
     return True if is_module and not collection_path.name.startswith("test_") else None
 
@@ -71,7 +77,7 @@ def _restore_loggers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _restore_registries() -> Iterator[None]:
-    """Take out what the test registered in the root registries; what packages did stays."""
+    """Remove what the test registered in the root registries, but not what packages registered."""
     roots = sys.modules.get("engine_registry._roots")
     registries = roots.ROOTS.values() if roots else ()
     before = [
@@ -108,4 +114,98 @@ def _no_process_group_left() -> Iterator[None]:
     torch = sys.modules.get("torch")
     if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-        pytest.fail("the test left a process group behind; destroy it in the test")
+        pytest.fail("the test left a process group; destroy it in the test")
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Return a function from the name of a system program to its path.
+
+    Without the program the test skips. In CI it fails: .ci/run installs what the tests need.
+    """
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            message = f"{name} is not installed; run: apt-get install {name}"
+            if os.environ.get("CI") == "true":
+                pytest.fail(message)
+            pytest.skip(message)
+        return path
+
+    return find
+
+
+Ended = subprocess.CompletedProcess[str]
+
+
+class Scripts:
+    """Python scripts, each run in a process of its own that has torch loaded from the start.
+
+    For scripts that use torch, and tests for which it does not matter when torch is loaded. A
+    script gets the environment of the test. Its stderr is a part of ``stdout`` of the result. With
+    ``strict`` each warning is an error, otherwise only what its own code deprecates.
+    """
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+
+    def run(
+        self, script: str | Path, *arguments: object, folder: Path, strict: bool = False
+    ) -> Ended:
+        """Run a script in a folder."""
+        return self._run([(script, *arguments)], folder, strict)[0]
+
+    def run_ranks(
+        self,
+        script: str | Path,
+        *arguments: object,
+        folder: Path,
+        size: int = 2,
+        strict: bool = False,
+    ) -> list[Ended]:
+        """Run ``size`` copies of a script at once: ``script RANK SIZE ARGUMENTS``."""
+        commands = [(script, rank, size, *arguments) for rank in range(size)]
+        return self._run(commands, folder, strict)
+
+    def _run(
+        self, commands: Sequence[tuple[object, ...]], folder: Path, strict: bool
+    ) -> list[Ended]:
+        outputs = [self._folder / f"{number}.txt" for number in range(len(commands))]
+        requests = [
+            {
+                "script": str(script),
+                "arguments": [str(argument) for argument in arguments],
+                "folder": str(folder),
+                "environment": dict(os.environ),
+                "output": str(output),
+                "strict": strict,
+            }
+            for (script, *arguments), output in zip(commands, outputs, strict=True)
+        ]
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        self._process.stdin.write(json.dumps(requests) + "\n")
+        self._process.stdin.flush()
+        codes = json.loads(self._process.stdout.readline())
+        return [
+            subprocess.CompletedProcess(
+                [str(part) for part in command], code, output.read_text(errors="replace")
+            )
+            for command, code, output in zip(commands, codes, outputs, strict=True)
+        ]
+
+
+@pytest.fixture(scope="session")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripts]:
+    """Return what runs Python scripts in processes that have torch loaded."""
+    with subprocess.Popen(
+        [sys.executable, TESTS / "fork_scripts.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # read when torch is loaded
+        text=True,
+    ) as process:
+        yield Scripts(process, tmp_path_factory.mktemp("scripts"))
+        process.communicate(timeout=60)  # closes its input, with which it ends

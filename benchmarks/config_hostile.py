@@ -1,7 +1,7 @@
-"""How long configs that are meant to do harm keep the reader busy before they are refused.
+"""Measure how long configs that are written to do harm keep the reader busy before it rejects them.
 
-Budget: 10 s for the slowest. The baseline, measured in the same run, is reading an honest config of
-as many values as a config may have at most.
+Budget: 10 s for the slowest. The baseline, measured in the same run, reads a normal config with
+the largest number of values that a config may have.
 
     python benchmarks/config_hostile.py
 """

@@ -1,4 +1,4 @@
-"""How long printing a config of 4,500 lines takes, and reading the text again.
+"""Measure the time to print a config of 4,500 lines, and to read the text again.
 
 Budget: 100 ms to print. The baselines, measured in the same run, are `pprint` of the standard
 library and PyYAML writing the same values.
@@ -19,7 +19,7 @@ BUDGET_MS, LINES, ROUNDS = 100.0, 4500, 5
 
 
 def milliseconds(action: Callable[[], object]) -> float:
-    """Return the least processor time of an action: what is more comes from other programs."""
+    """Return the least processor time of an action: the rest comes from other programs."""
     times = []
     for _ in range(ROUNDS):
         start = time.process_time_ns()

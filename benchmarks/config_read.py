@@ -1,9 +1,9 @@
-"""How long reading a Python config takes: four bases and 100 keys.
+"""Measure the time to read a Python config with four bases and 100 keys.
 
-Budgets: 2 ms with bases that were read before, 4 ms without. The baseline, measured in the same
-run, is Python itself compiling and running the same five files, which is less than any reader can
-do: it merges and converts nothing. The first read of a process also imports the reader, which
-`import engine_config` leaves out; how long both take in a fresh interpreter stands last.
+Budgets: 2 ms when the bases were read before, 4 ms otherwise. The baseline, measured in the same
+run, is Python compiling and running the same five files. A reader cannot be faster, because it also
+merges and converts. The first read of a process also imports the reader, which
+`import engine_config` does not load; the last line shows both times in a fresh interpreter.
 
     python benchmarks/config_read.py
 """
@@ -34,7 +34,7 @@ print(imported - start, time.process_time() - imported)
 
 
 def milliseconds(action: Callable[[], object]) -> float:
-    """Return the least processor time of an action: what is more comes from other programs."""
+    """Return the least processor time of an action: the rest comes from other programs."""
     times = []
     for _ in range(ROUNDS):
         start = time.process_time_ns()

@@ -1,9 +1,9 @@
-"""How much memory the records of a data set take in worker processes.
+"""Measure the memory of the records of a dataset in worker processes.
 
-One million small records, eight workers that each read all of them, started by fork and by spawn.
-What is counted is unique memory: pages that only that worker has, beyond those of a worker with
-an empty data set. The baseline is the same data set with its records in a list, measured in one
-worker of the same run, since eight such lists may not fit.
+Eight workers, started by fork and by spawn, each read one million small records. The figure is
+unique memory: the pages that only that worker has, beyond those of a worker with an empty dataset.
+The baseline is the same dataset with its records in a list. It is measured in one worker of the
+same run, because eight such lists may not fit into memory.
 
     python benchmarks/dataset_memory.py [--records 1000000] [--workers 8]
 """
@@ -24,11 +24,11 @@ MB = 1 << 20
 
 
 class Records(BaseDataset):
-    """Small records; a sample is the unique memory of the worker that has read all of them.
+    """Store small records; a sample is the unique memory of the worker after reading all of them.
 
     Args:
         count: Number of records.
-        barrier: Where workers wait for one another, so that each measures while all are there.
+        barrier: Where the workers wait for each other, so that each measures while all are alive.
         serialize_data: Whether to store the records in shared memory.
     """
 
@@ -38,32 +38,32 @@ class Records(BaseDataset):
         super().__init__(serialize_data=serialize_data)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Makes the records."""
+        """Return the records."""
         return [
             {"img_path": f"train/{number:08d}.jpg", "height": 480, "width": 640, "label": number}
             for number in range(self.count)
         ]
 
     def __getitem__(self, idx: int) -> int:
-        """Reads every record, then measures."""
+        """Read every record, then measure."""
         for record in self._records:
             if "img_path" not in record:
                 raise ValueError(f"not a record: {record!r}")
         gc.collect()
         self.barrier.wait(timeout=600)
         measured = unique_memory()
-        self.barrier.wait(timeout=600)  # nobody leaves while others measure
+        self.barrier.wait(timeout=600)  # no worker ends while others measure
         return measured
 
 
 def unique_memory() -> int:
-    """Bytes in pages of this process that no other process has."""
+    """Return the bytes in pages that only this process has."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private_"))
 
 
 def in_workers(count: int, workers: int, method: str, *, serialize_data: bool) -> list[int]:
-    """Measures the unique memory of each worker."""
+    """Return the unique memory of each worker."""
     context = multiprocessing.get_context(method)
     dataset = Records(count, context.Barrier(workers), serialize_data=serialize_data)
     loader: DataLoader[Any] = DataLoader(
@@ -77,7 +77,7 @@ def in_workers(count: int, workers: int, method: str, *, serialize_data: bool) -
 
 
 def main() -> None:
-    """Measures both start methods and prints ratios."""
+    """Measure both start methods, and print the ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=8)

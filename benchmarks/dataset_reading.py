@@ -1,7 +1,7 @@
-"""What reading a record costs over unpickling it; the goal is at most 3 microseconds.
+"""Measure the cost of reading a record over unpickling it; the goal is at most 3 microseconds.
 
-Both read the same small records in the same order, in turns; each figure is the processor
-time of the best round.
+Both read the same small records in the same order, alternately. Each figure is the processor time
+of the best round.
 
     python benchmarks/dataset_reading.py [--records 20000] [--rounds 15]
 """
@@ -16,14 +16,14 @@ from engine_dataset import BaseDataset
 
 
 class Records(BaseDataset):
-    """Small records."""
+    """Store small records."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         super().__init__()
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Makes the records."""
+        """Return the records."""
         return [
             {"img_path": f"train/{number:08d}.jpg", "height": 480, "width": 640, "label": number}
             for number in range(self.count)
@@ -31,7 +31,7 @@ class Records(BaseDataset):
 
 
 def microseconds(read: Callable[[int], Any], count: int) -> float:
-    """Times one reading of all records, a record."""
+    """Return the time per record of reading all records."""
     began = time.process_time()
     for number in range(count):
         read(number)
@@ -39,7 +39,7 @@ def microseconds(read: Callable[[int], Any], count: int) -> float:
 
 
 def main() -> None:
-    """Measures and prints the differences."""
+    """Measure, and print the differences."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=15)

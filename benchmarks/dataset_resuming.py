@@ -1,9 +1,8 @@
-"""What a loader that can be resumed costs a batch, and how long it takes to resume.
+"""Measure the cost per batch of a loader that can be resumed, and its time to resume.
 
-A batch is compared with torch's `DataLoader` over the same samples, in turns: processor time, best
-of the rounds.
-Resuming deep in an epoch is compared with what torch leaves to the user: reading the past batches
-again.
+The baseline of a batch is torch's `DataLoader` over the same samples, measured alternately:
+processor time, best of the rounds. The baseline of resuming deep in an epoch is to read the past
+batches again, which is what torch leaves to the user.
 
     python benchmarks/dataset_resuming.py [--samples 200000] [--rounds 15]
 """
@@ -23,7 +22,7 @@ Loader = type[DataLoader[Any]]
 
 
 class Pictures(Dataset[torch.Tensor]):
-    """Small tensors that exist already."""
+    """Return small tensors that exist already."""
 
     def __init__(self, count: int) -> None:
         self.data = torch.arange(4.0 * count).view(count, 4)
@@ -36,25 +35,25 @@ class Pictures(Dataset[torch.Tensor]):
 
 
 def make(kind: Loader, dataset: Pictures) -> DataLoader[Any]:
-    """Makes a loader of batches of 8, which are not stacked: that would drown the difference."""
+    """Return a loader of batches of 8, not stacked: stacking would hide the difference."""
     return kind(dataset, 8, sampler=DefaultSampler(dataset, seed=0), collate_fn=list)
 
 
 def seconds(action: Callable[[], Any]) -> float:
-    """Times an action."""
+    """Return the time of an action."""
     began = time.process_time()
     action()
     return time.process_time() - began
 
 
 def consume(loader: DataLoader[Any]) -> None:
-    """Reads an epoch."""
+    """Read an epoch."""
     for _ in loader:
         pass
 
 
 def main() -> None:
-    """Measures and prints ratios."""
+    """Measure, and print the ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=15)

@@ -1,8 +1,8 @@
-"""What the collectives of engine-dist cost beside torch's own, and when there is no group.
+"""Measure the cost of engine-dist's collectives over torch's own, and without a process group.
 
-Two gloo processes on this machine; each line is a ratio against the same work done with
-torch.distributed directly, measured alternately in the same run. Without a group the baseline is
-torch's own question whether there is one, which any such function must ask.
+Two gloo processes run on this machine. Each line is a ratio to the same work with
+torch.distributed, measured alternately in the same run. Without a group the baseline is torch's
+check whether a group exists, which any such function needs.
 """
 
 import multiprocessing
@@ -21,7 +21,7 @@ ROUNDS = 9
 
 
 def seconds(call: Callable[[], object], calls: int) -> float:
-    """Time one call, averaged over several."""
+    """Return the time of one call, averaged over several."""
     begin = time.perf_counter()
     for _ in range(calls):
         call()
@@ -31,9 +31,11 @@ def seconds(call: Callable[[], object], calls: int) -> float:
 def compare(
     name: str, theirs: Callable[[], object], ours: Callable[[], object], calls: int
 ) -> None:
-    """Measure two calls alternately and print their ratio on the first rank."""
+    """Measure two calls alternately, and print their ratio on the first rank."""
     pairs = [(seconds(theirs, calls), seconds(ours, calls)) for _ in range(ROUNDS)]
-    base, cost = (min(times) for times in zip(*pairs, strict=True))  # least disturbed
+    base, cost = (
+        min(times) for times in zip(*pairs, strict=True)
+    )  # the rounds that other programs disturbed least
     if dist.is_main_process():
         print(
             f"{name:34s} torch {base * 1e6:9.2f} us  engine {cost * 1e6:9.2f} us  "
@@ -43,7 +45,7 @@ def compare(
 
 
 def compare_without_group() -> None:
-    """Measure what a single process pays for functions that have nothing to do."""
+    """Measure the cost in a single process, where the functions return at once."""
     data = torch.zeros(4)
 
     def ask() -> bool:
@@ -91,7 +93,7 @@ def compare_tensors(name: str, data: torch.Tensor, calls: int) -> None:
 
 
 def run_rank(rank: int, store: str) -> None:
-    """Be one of two ranks."""
+    """Run as one of two ranks."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
     dist.init_dist("pytorch", backend="gloo", init_method=f"file://{store}", timeout=120)

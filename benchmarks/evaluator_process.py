@@ -1,7 +1,7 @@
-"""What an evaluator adds to a metric: a batch, and the collection of results of one process.
+"""Measure the cost of an evaluator over its metric: per batch, and to collect results.
 
-The baseline is the same metric fed and computed by hand, in turns; processor time of
-the best round.
+The baseline is the same metric without an evaluator, measured alternately: processor time of the
+best round.
 
     python benchmarks/evaluator_process.py [--batches 2000] [--rounds 7]
 """
@@ -15,19 +15,19 @@ from engine_evaluator import BaseMetric, Evaluator
 
 
 class Accuracy(BaseMetric):
-    """Keeps one boolean a sample."""
+    """Keep one boolean per sample."""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Compares prediction and truth."""
+        """Compare prediction and truth."""
         self.results.extend(sample["pred"] == sample["label"] for sample in data_samples)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Averages."""
+        """Return the mean."""
         return {"accuracy": sum(results) / len(results)}
 
 
 def by_hand(batches: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """Feeds the metric without an evaluator."""
+    """Run the metric without an evaluator."""
     metric = Accuracy()
     for batch in batches:
         metric.process(None, batch)
@@ -35,7 +35,7 @@ def by_hand(batches: list[list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def evaluated(batches: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """Feeds an evaluator that knows each sample's index."""
+    """Run an evaluator that receives each sample's index."""
     evaluator = Evaluator(Accuracy())
     for number, batch in enumerate(batches):
         start = number * len(batch)
@@ -44,7 +44,7 @@ def evaluated(batches: list[list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures and prints the ratio."""
+    """Measure, and print the ratio."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--batches", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)

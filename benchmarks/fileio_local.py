@@ -1,7 +1,7 @@
-"""What a safe local file costs: engine-fileio against plain ``open``.
+"""Measure the cost of an atomic local file: engine-fileio against plain ``open``.
 
-Reading must cost no more than ``open`` and a dispatch; writing must cost what flushing a file to
-disk costs, however it is done. Prints ratios against baselines of the same run.
+Reading may cost ``open`` and a dispatch. Writing may cost what flushing a file to disk costs. Both
+baselines are measured in the same run.
 
     python benchmarks/fileio_local.py [--rounds 2000]
 """
@@ -22,13 +22,13 @@ WRITE_BUDGET = 3.0  # times a plain write with fsync, as the folder is flushed t
 
 
 def plain_read(path: str) -> bytes:
-    """Read a file as anybody would."""
+    """Read a file with ``open``."""
     with open(path, "rb") as file:
         return file.read()
 
 
 def plain_durable_write(path: str) -> None:
-    """Write a file over the old one and flush it: safe from power cuts, not from readers."""
+    """Overwrite a file in place and flush it; readers may see a part of it."""
     with open(path, "wb") as file:
         file.write(DATA)
         file.flush()
@@ -46,7 +46,7 @@ def typical(action: Callable[[], object], rounds: int) -> float:
 
 
 def main() -> None:
-    """Print a line for reading and one for writing."""
+    """Print one line for reading and one for writing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2000)
     rounds = parser.parse_args().rounds

@@ -1,7 +1,7 @@
-"""Memory that a copy of a large file takes, up and down, on each back end that streams.
+"""Measure the memory of copying a large file, up and down, on each backend that streams.
 
 Each copy runs in a fresh process, which first copies a small file, so that libraries are loaded.
-The baseline of the same run is reading the file at once, which takes its size.
+The baseline of the same run is reading the whole file at once.
 
     python benchmarks/fileio_memory.py [--megabytes 200]
 """
@@ -35,10 +35,10 @@ sys.stdin.read()
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    """Serve files without a line for each."""
+    """Serve files without logging each request."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -82,19 +82,19 @@ def s3_server() -> Iterator[dict[str, str]]:
 def peak() -> int:
     """Return the largest resident memory so far, in MB.
 
-    Not from ``getrusage``, whose figure a new process takes over from the one that started it.
+    ``getrusage`` does not serve: a new process inherits the figure of the process that started it.
     """
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def read_at_once(folder: Path, name: str) -> None:
-    """The baseline."""
+    """Read the whole file at once, as the baseline."""
     (folder / "copy").write_bytes((folder / name).read_bytes())
 
 
 def through(arguments: dict[str, Any], remote: str, folder: Path, name: str) -> None:
-    """Copy up, unless the server only reads, and down."""
+    """Copy up, unless the server is read-only, and down."""
     backend = get_file_backend(backend_args=arguments)
     if arguments["backend"] != "http":
         backend.copyfile_from_local(folder / name, f"{remote}/{name}")
@@ -110,7 +110,7 @@ def growth(copy: Callable[[str], None]) -> int:
 
 
 def main() -> None:
-    """Print a line for each back end."""
+    """Print one line per backend."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=200)
     size = parser.parse_args().megabytes * 1_000_000

@@ -1,7 +1,7 @@
-"""Trees of objects up and down: engine-fileio against boto3's own transfer manager.
+"""Measure folders of objects up and down: engine-fileio against boto3's own transfer manager.
 
-Both sides use the same moto server, in a process of its own, and the same number of threads, in
-turns. Prints the ratio of speeds for each task; the budget is 0.9.
+Both use the same moto server, in a process of its own, and the same number of threads, alternately.
+Prints the ratio of speeds for each task; the budget is 0.9.
 
     python benchmarks/fileio_s3_trees.py [--objects 2000] [--size 10000] [--rounds 2]
 """
@@ -56,7 +56,7 @@ def s3_server() -> Iterator[str]:
 
 
 class TransferManager:
-    """The baseline: one s3transfer manager for a whole tree, as ``aws s3 cp`` uses it."""
+    """Use one s3transfer manager for a whole tree, as ``aws s3 cp`` does: the baseline."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -94,14 +94,14 @@ class TransferManager:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Time one call."""
+    """Return the time of one call."""
     begin = time.perf_counter()
     action()
     return time.perf_counter() - begin
 
 
 def measure(rounds: int, theirs: Callable[[int], object], ours: Callable[[int], object]) -> float:
-    """Return how many times as fast as theirs ours is: the median over rounds of pairs."""
+    """Return our speed divided by theirs, as the median over rounds of pairs."""
     ratios = []
     for number in range(rounds):
         pair = [(theirs, "boto3"), (ours, "engine-fileio")]
@@ -160,7 +160,7 @@ def run(address: str, arguments: argparse.Namespace, folder: Path) -> dict[str, 
 
 
 def main() -> None:
-    """Print one line for each task."""
+    """Print one line per task."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=2000)
     parser.add_argument("--size", type=int, default=10_000, help="bytes of an object")

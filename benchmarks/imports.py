@@ -1,10 +1,10 @@
-"""How long importing a package takes, held against its budget.
+"""Measure the time to import a package, against its budget.
 
-Each figure is the median over ten fresh interpreters of the processor time that the import
-statement takes, measured inside the interpreter, so without its own start; the time on the clock
-stands beside it, and is longer where other programs run. One import before those warms the disk
-cache and the compiled files. `engine_runner` and `import torch` alone are measured in turns, so
-that both see the same machine.
+Each figure is the median over ten fresh interpreters of the processor time of the import
+statement. It is measured inside the interpreter and so excludes the interpreter's own start. The
+wall time is shown beside it, and is longer where other programs run. One import before the others
+warms the disk cache and the compiled files. `engine_runner` and `import torch` are measured
+alternately, so that both see the same load of the machine.
 
     python benchmarks/imports.py
 """
@@ -20,7 +20,7 @@ SMALL_BUDGET = 0.060  # seconds, for a package that loads neither numpy nor torc
 RUNNER_BUDGET = 0.300  # seconds over `import torch`
 SMALL = ("engine_registry", "engine_config", "engine_fileio")
 
-# What is measured is an installed package, whose modules are compiled once: by the warm-up.
+# The modules of an installed package are compiled once. Here the warm-up compiles them.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 SCRIPT = """
@@ -33,7 +33,7 @@ print(time.process_time() - processor, time.perf_counter() - clock, *sys.modules
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """What one import took, in seconds, and which modules it left."""
+    """The time of one import, in seconds, and the modules that it loaded."""
 
     processor: float
     clock: float
@@ -49,7 +49,7 @@ def import_once(module: str) -> Import:
 
 
 def measure(*modules: str) -> dict[str, Import]:
-    """Return the medians of each module's import, measured in turns."""
+    """Return the medians of each module's import, measured alternately."""
     seen = {module: import_once(module).modules for module in modules}
     rounds = [{module: import_once(module) for module in modules} for _ in range(ROUNDS)]
     return {
@@ -63,7 +63,7 @@ def measure(*modules: str) -> dict[str, Import]:
 
 
 def report(what: str, seconds: float, budget: float, clock: float) -> bool:
-    """Print one figure against its budget; return whether it keeps to it."""
+    """Print one figure with its budget, and return whether it is within."""
     verdict = "ok" if seconds <= budget else "OVER"
     figures = (
         f"{seconds * 1000:7.1f} ms of {budget * 1000:3.0f} ms ({clock * 1000:.0f} on the clock)"

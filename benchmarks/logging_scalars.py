@@ -1,9 +1,9 @@
-"""What an update of a scalar costs: at first, after a million, and with a tensor.
+"""Measure the cost of updating a scalar: at first, after a million updates, and with a tensor.
 
-The baseline is appending to a list in a dictionary, in turns with ours; processor time of the
-best round. The budget is 1 us for an update. Tensors are read when a statistic is asked for, here
-after every thousand; what that takes is shown beside the update. Where nobody asks, they are read
-when so many wait that they would fill the memory: both together stand in a line of their own.
+The baseline is appending to a list in a dict, measured alternately: processor time of the best
+round. The budget is 1 us per update. Tensors are read when a statistic is needed, here after every
+thousand updates; that time is shown beside the update. Without statistics they are read when so
+many wait that they would fill the memory; a line of its own shows both times together.
 
     python benchmarks/logging_scalars.py [--updates 100000] [--rounds 7]
 """
@@ -22,7 +22,7 @@ KEPT = 1000  # tensors that wait to be read
 
 
 def best(runs: dict[str, Callable[[int], Any]], updates: int, rounds: int) -> dict[str, float]:
-    """Return the microseconds an update takes in each, measured in turns."""
+    """Return the microseconds per update of each, measured alternately."""
     found = dict.fromkeys(runs, float("inf"))
     for _ in range(rounds):
         for name, run in runs.items():
@@ -33,7 +33,7 @@ def best(runs: dict[str, Callable[[int], Any]], updates: int, rounds: int) -> di
 
 
 def updater(hub: MessageHub, key: str, value: Any) -> Callable[[int], None]:
-    """Return a function that adds a value so many times."""
+    """Return a function that adds a value ``updates`` times."""
 
     def run(updates: int) -> None:
         for _ in range(updates):

@@ -1,9 +1,9 @@
-"""What the loop and its default hooks cost, against a loop written by hand.
+"""Measure the cost of the loop and its default hooks over a loop without Engine.
 
 A two-layer perceptron (16-32-2), batches of 8, SGD with momentum, a schedule stepped each iteration
 and the loss logged every 50: both loops do the same work on the same data in the same process, on
-one thread. What is compared is CPU time per iteration after a warm-up. Rounds alternate between
-the two, so that a change of the machine's pace meets both; the figure is the median of the rounds.
+one thread. The figure is CPU time per iteration after a warm-up. Rounds alternate between the two,
+so that a change in the load of the machine affects both; the result is the median of the rounds.
 
     python benchmarks/loop_overhead.py [--iterations 2000] [--rounds 9] [--profile]
 """
@@ -34,7 +34,7 @@ PEERS = "Ignite 1.4, Accelerate 2.0, MMEngine 2.2, Transformers' Trainer 3.3, Li
 
 
 class Points(Dataset[tuple[Tensor, Tensor]]):
-    """Random points of 16 coordinates and two classes, as many as a round needs."""
+    """Hold random points of 16 coordinates and two classes, as many as a round needs."""
 
     def __init__(self, iterations: int) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -55,7 +55,7 @@ def network() -> nn.Sequential:
 
 
 class Perceptron(BaseModel):
-    """The perceptron as the runner wants it."""
+    """The perceptron as a model of the runner."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Perceptron(BaseModel):
 
 
 class ByHand:
-    """The loop that somebody would write who needs nothing else."""
+    """The loop without Engine, with only what this training needs."""
 
     def __init__(self, iterations: int) -> None:
         self.model = network()
@@ -78,7 +78,7 @@ class ByHand:
         self.log = logging.getLogger("by_hand")
 
     def round(self) -> float:
-        """Train an epoch, and return the seconds of CPU time an iteration."""
+        """Train an epoch, and return the CPU seconds per iteration."""
         losses: list[Tensor] = []
         start = time.process_time()
         self.model.train()
@@ -99,7 +99,7 @@ class ByHand:
 
 
 class Rounds(Hook):
-    """Interleave rounds of the loop by hand between the epochs of the runner."""
+    """Run rounds of the loop without Engine between the epochs of the runner."""
 
     priority = "VERY_LOW"
 
@@ -109,13 +109,13 @@ class Rounds(Hook):
         self._start = 0.0
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Run the other loop, then start the clock."""
+        """Run the other loop, then start the timer."""
         reference = self.by_hand.round()
         self.pairs.append((reference, 0.0))
         self._start = time.process_time()
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Note what the epoch took."""
+        """Store the time of the epoch."""
         spent = (time.process_time() - self._start) / len(runner.train_dataloader)
         self.pairs[-1] = (self.pairs[-1][0], spent)
 
@@ -145,13 +145,13 @@ def build_runner(iterations: int, epochs: int, folder: str, hooks: list[Hook]) -
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what the run prints nowhere; formatting and writing it still cost their time."""
+    """Discard what the run prints; formatting and writing it still take their time."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
 
 
 def main() -> None:
-    """Measure, and print the ratio and where the rest of the time goes."""
+    """Measure, and print the ratio and the cost per hook."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=9)
@@ -173,8 +173,8 @@ def main() -> None:
     pairs = rounds.pairs[2:]  # the first rounds warm up caches and allocators
     ratio = statistics.median(ours / reference for reference, ours in pairs)
     reference, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"by hand {reference * 1e6:7.1f} us CPU an iteration")
-    print(f"runner  {ours * 1e6:7.1f} us CPU an iteration, all default hooks on")
+    print(f"by hand {reference * 1e6:7.1f} us CPU per iteration")
+    print(f"runner  {ours * 1e6:7.1f} us CPU per iteration, all default hooks on")
     print(f"ratio   {ratio:7.3f} (budget {BUDGET}; {PEERS})")
     if arguments.profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(40)
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def print_shares(iterations: int) -> None:
-    """Print what each hook costs: the CPU time of its calls, measured around each."""
+    """Print the CPU time of the calls of each hook."""
     costs: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder, quiet():
         runner = build_runner(iterations, 1, folder, [])
@@ -193,7 +193,7 @@ def print_shares(iterations: int) -> None:
                     _time_calls(hook, point, costs)
         runner.train()
     empty = _clock_cost()
-    print("where it goes (us an iteration; the clock's own time is taken off):")
+    print("cost per hook (us per iteration, without the cost of the timer):")
     for name, seconds in sorted(costs.items(), key=lambda item: -item[1]):
         print(f"  {name:<36}{(seconds / iterations - empty) * 1e6:6.2f}")
 

@@ -1,8 +1,8 @@
-"""What an update of an averaged model costs, against `torch.optim.swa_utils` with the same formula.
+"""Measure an update of an averaged model, against `torch.optim.swa_utils` with the same formula.
 
 The models have as many parameters as a small network (12 tensors), a ResNet-50 (161 tensors) and a
-transformer of 24 layers (292 tensors), the values of each scaled down so that the work per
-parameter, not the memory bandwidth, is what is compared; the last row has ResNet-50's full size.
+transformer of 24 layers (292 tensors). Each parameter is scaled down, so that the comparison shows
+the work per parameter and not the memory bandwidth. The last row has ResNet-50's full size.
 Rounds alternate between the two; the figure is the median of the rounds.
 
     python benchmarks/model_averaging.py [--rounds 15]
@@ -38,7 +38,7 @@ def seconds(update: Callable[[], None], repeats: int) -> float:
 def compare(
     model: nn.Module, ours: BaseAveragedModel, theirs: AveragedModel, rounds: int
 ) -> tuple[float, float]:
-    """Return the median seconds of an update, ours and torch's."""
+    """Return the median seconds per update, ours and torch's."""
     for average in (ours, theirs):
         average.update_parameters(model)
     repeats = max(1, int(0.02 / seconds(lambda: theirs.update_parameters(model), 3)))

@@ -1,9 +1,9 @@
-"""What `BaseModel.train_step` costs around forward and backward, against a step written by hand.
+"""Measure the cost of `BaseModel.train_step` around forward and backward.
 
-A two-layer perceptron (16-32-2), batches of 8, SGD, one thread, no loop and no hooks. The optimizer
-wrapper does the least that it can, so that only the model's part is measured: preprocessing data
-that is on the device, unpacking it, and parsing the losses. Rounds alternate between the two; the
-figures are the medians of the rounds.
+The baseline is the same step without Engine: a two-layer perceptron (16-32-2), batches of 8, SGD,
+one thread, no loop and no hooks. The optimizer wrapper does the minimum, so that only the model's
+part is measured: preprocessing data that is on the device, unpacking it, and parsing the losses.
+Rounds alternate between the two; the figures are the medians of the rounds.
 
     python benchmarks/model_step.py [--rounds 21] [--iterations 500]
 """
@@ -36,7 +36,7 @@ class Perceptron(BaseModel):
 
 
 class Update:
-    """The least that updates parameters."""
+    """The minimal wrapper that updates parameters."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = optimizer
@@ -47,7 +47,7 @@ class Update:
         return self.context
 
     def update_params(self, loss: Tensor) -> None:
-        """Go backward and step."""
+        """Run backward and step."""
         torch.autograd.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()

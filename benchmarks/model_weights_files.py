@@ -1,6 +1,6 @@
-"""What loading and saving weights costs over torch.load and torch.save alone.
+"""Measure the cost of loading and saving weights over `torch.load` and `torch.save`.
 
-Run: python benchmarks/model_weights_files.py
+python benchmarks/model_weights_files.py
 """
 
 import logging

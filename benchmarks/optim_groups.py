@@ -1,9 +1,9 @@
-"""What one group for each parameter costs a step, and what merging equal groups gives back.
+"""Measure the cost per step of one group per parameter, and the gain of merging equal groups.
 
 Options by parameter (here: no decay of norms) put each parameter in a group of its own, and a
 ``foreach`` or ``fused`` optimizer works on one group at a time.
 
-Run: python benchmarks/optim_groups.py
+    python benchmarks/optim_groups.py
 """
 
 import time

@@ -1,6 +1,6 @@
-"""What a step of each scheduler costs against the one of the same name in torch.
+"""Measure a step of each scheduler over torch's scheduler of the same name.
 
-Run: python benchmarks/optim_scheduler.py
+python benchmarks/optim_scheduler.py
 """
 
 import time

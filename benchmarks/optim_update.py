@@ -1,6 +1,6 @@
-"""What an optimizer wrapper costs over the three calls it stands for, on a 16-32-2 network.
+"""Measure an optimizer wrapper over the three calls that it replaces, on a 16-32-2 network.
 
-Run: python benchmarks/optim_update.py
+python benchmarks/optim_update.py
 """
 
 import time
@@ -88,7 +88,7 @@ def mixed() -> Callable[[], None]:
 def compare(name: str, baseline: Callable[[], None], ours: Callable[[], None]) -> None:
     """Print the least processor time of an iteration of each, and their ratio."""
     times: dict[int, list[float]] = {0: [], 1: []}
-    for _ in range(ROUNDS):  # in turns, so that both see the same machine
+    for _ in range(ROUNDS):  # alternately, so that both see the same load
         for index, iterate in enumerate((baseline, ours)):
             start = time.thread_time()
             for _ in range(ITERATIONS):

@@ -1,8 +1,8 @@
-"""What a look-up by name and a build from a config cost, over a dictionary and the constructor.
+"""Measure a lookup by name over a dict, and a build from a config over the constructor.
 
-The baselines are a look-up in a dictionary and the constructor called by hand, in turns with
-ours; processor time of the best round. The budgets are 2 us for a look-up and 10 us for a build
-over its constructor.
+The baselines are a lookup in a dict and a call of the constructor, measured alternately: processor
+time of the best round. The budgets are 2 us for a lookup and 10 us for a build over its
+constructor.
 
     python benchmarks/registry_lookup.py [--calls 20000] [--rounds 9]
 """
@@ -18,14 +18,14 @@ LOOKUP_BUDGET, BUILD_BUDGET = 2.0, 10.0  # microseconds
 
 
 class Net:
-    """What is built."""
+    """The class that is built."""
 
     def __init__(self, depth: int, stages: int = 4) -> None:
         self.depth, self.stages = depth, stages
 
 
 def best(runs: dict[str, Callable[[], Any]], calls: int, rounds: int) -> dict[str, float]:
-    """Return the microseconds a call of each takes, measured in turns."""
+    """Return the microseconds per call of each, measured alternately."""
     found = dict.fromkeys(runs, float("inf"))
     for _ in range(rounds):
         for name, run in runs.items():
@@ -37,7 +37,7 @@ def best(runs: dict[str, Callable[[], Any]], calls: int, rounds: int) -> dict[st
 
 
 def show(title: str, taken: float, baseline: float, budget: float) -> None:
-    """Print one figure beside its baseline and its budget."""
+    """Print one figure with its baseline and its budget."""
     verdict = "within" if taken <= budget else "OVER"
     print(f"{title:<36} {taken:6.2f} us, baseline {baseline:.2f} us, {verdict} {budget:g} us")
 

@@ -1,6 +1,6 @@
-"""What indexing 1,000 instances with 6 fields costs over indexing six tensors by hand.
+"""Measure indexing 1,000 instances with 6 fields over indexing six tensors.
 
-Prints one ratio a kind of index; the baseline is measured in the same run, alternating.
+Prints one ratio per kind of index; the baseline is measured alternately in the same run.
 """
 
 import time
@@ -15,7 +15,7 @@ INSTANCES, ROUNDS, CALLS = 1000, 15, 300
 
 
 def make_fields() -> dict[str, torch.Tensor]:
-    """Make what a detector returns for an image."""
+    """Return fields like those that a detector returns for an image."""
     return {
         "boxes": torch.rand(INSTANCES, 4),
         "scores": torch.rand(INSTANCES),
@@ -27,7 +27,7 @@ def make_fields() -> dict[str, torch.Tensor]:
 
 
 def seconds(call: Callable[[], Any]) -> float:
-    """Time one call, averaged over a few hundred."""
+    """Return the time of one call, averaged over a few hundred."""
     begin = time.perf_counter()
     for _ in range(CALLS):
         call()

@@ -1,4 +1,4 @@
-"""What the tests of the workspace read: the packages, their pyproject files and their sources."""
+"""The packages, with their pyproject files and sources, for the tests of the workspace."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Package:
-    """A package of the workspace, as it lies on disk."""
+    """A package of the workspace on disk."""
 
     short: str
 
@@ -38,19 +38,25 @@ class Package:
 
     @cached_property
     def project(self) -> dict[str, Any]:
-        """The table ``[project]`` of its pyproject file."""
+        """Return the table ``[project]`` of its pyproject file."""
         return tomllib.loads((self.folder / "pyproject.toml").read_text())["project"]  # type: ignore[no-any-return]  # TOML
 
     @property
     def extras(self) -> dict[str, list[str]]:
-        """Requirements by extra, without ``all``."""
+        """Return the requirements by extra, without ``all``."""
         extras = self.project.get("optional-dependencies", {})
         return {name: needs for name, needs in extras.items() if name != "all"}
 
     def trees(self) -> Iterator[tuple[Path, ast.Module]]:
-        """Each source file with its syntax tree."""
+        """Yield each source file with its syntax tree."""
         for file in sorted(self.source.rglob("*.py")):
-            yield file, ast.parse(file.read_text(), str(file))
+            yield file, tree_of(file)
+
+
+@cache  # many tests read all files, and parsing is most of their time
+def tree_of(file: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(file.read_text(), str(file))
 
 
 @cache
@@ -60,24 +66,24 @@ def all_packages() -> tuple[Package, ...]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a ``package`` once for each of them."""
+    """Run a test with an argument ``package`` once per package."""
     if "package" in metafunc.fixturenames:
         metafunc.parametrize("package", all_packages(), ids=lambda package: package.short)
 
 
 @pytest.fixture
 def root() -> Path:
-    """The folder of the workspace."""
+    """Return the folder of the workspace."""
     return ROOT
 
 
 @pytest.fixture
 def packages() -> tuple[Package, ...]:
-    """All packages, sorted by name."""
+    """Return all packages, sorted by name."""
     return all_packages()
 
 
 @pytest.fixture
 def requirement_name() -> Any:
-    """A function from a requirement, as in ``numpy>=1.26``, to its distribution's name."""
+    """Return a function from a requirement such as ``numpy>=1.26`` to its distribution's name."""
     return lambda requirement: re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower()  # type: ignore[index]  # a requirement begins with a name

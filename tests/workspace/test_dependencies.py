@@ -1,7 +1,8 @@
-"""What a package declares is what it imports, and siblings agree on their version."""
+"""A package declares what it imports, and siblings agree on their version."""
 
 import ast
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -22,15 +23,15 @@ USED_WITHOUT_IMPORT = {
 
 @pytest.fixture(scope="module")
 def distributions() -> dict[str, set[str]]:
-    """Names of the distributions that bring a module."""
+    """Return the names of the distributions that contain each module."""
     found = packages_distributions()
     return {module: {name.lower() for name in names} for module, names in found.items()}
 
 
 def brought_by(modules: set[str], distributions: dict[str, set[str]]) -> set[str]:
-    """Names of the distributions that bring modules; the standard library's bring none."""
+    """Return the names of the distributions that contain modules, without the standard library."""
     foreign = modules - set(sys.stdlib_module_names)
-    # A module that no distribution lists is ours, or one that is not installed here.
+    # A module that no distribution lists is ours, or is not installed on this machine.
     return set().union(*(distributions.get(m, {m.replace("_", "-")}) for m in foreign))
 
 
@@ -39,14 +40,14 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def imports(tree: ast.AST, *, lazily: bool) -> Iterator[str]:
-    """Top-level modules that a file imports when it is loaded, or (``lazily``) only later."""
+    """Yield the top-level modules that a file imports when it is loaded, or (``lazily``) later."""
 
     def visit(node: ast.AST, inside: bool) -> Iterator[str]:
         if is_type_checking(node):
             return
         if isinstance(node, ast.Import) and inside == lazily:
             yield from (alias.name.split(".")[0] for alias in node.names)
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level and inside == lazily:
+        if isinstance(node, ast.ImportFrom) and node.module and inside == lazily:
             yield node.module.split(".")[0]
         deeper = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for child in ast.iter_child_nodes(node):
@@ -56,7 +57,7 @@ def imports(tree: ast.AST, *, lazily: bool) -> Iterator[str]:
 
 
 def strings(tree: ast.AST) -> Iterator[str]:
-    """The first part of every string that could name a module."""
+    """Yield the first part of each string that could name a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value.split(".")[0].split(":")[0]
@@ -74,7 +75,9 @@ def collect(package: "Package", *, lazily: bool, skip: str | None = None) -> set
 def test_declared_dependencies_are_those_imported(
     package: "Package", distributions: dict[str, set[str]], requirement_name: Name
 ) -> None:
-    corner = "dl_utils" if package.short == "utils" else None  # needs torch, and is never loaded
+    corner = (
+        "dl_utils" if package.short == "utils" else None
+    )  # needs torch, and no module imports it
     loaded = brought_by(collect(package, lazily=False, skip=corner), distributions)
     later = brought_by(collect(package, lazily=True), distributions)
 
@@ -91,18 +94,18 @@ def test_extras_are_what_is_imported_at_first_use(
     hard = {requirement_name(need) for need in package.project["dependencies"]}
     later = collect(package, lazily=True)
     if package.short == "utils":
-        later |= collect(package, lazily=False)  # the corner that needs torch
+        later |= collect(package, lazily=False)  # the folder that needs torch
     named = {word for _, tree in package.trees() for word in strings(tree)}
     available = brought_by(later, distributions) | brought_by(
         named & set(distributions), distributions
     )
 
     assert brought_by(later, distributions) - hard - needs == set(), "imported late, not declared"
-    assert needs - available - set(USED_WITHOUT_IMPORT) == set(), "an extra that nothing uses"
+    assert needs - available - set(USED_WITHOUT_IMPORT) == set(), "an unused extra"
 
 
 def test_all_is_every_extra(package: "Package") -> None:
-    # engine-utils[torch] is for its one corner; whoever wants all of the rest wants no torch.
+    # engine-utils[torch] is for one folder; `all` is for the rest, without torch.
     extras = {name: needs for name, needs in package.extras.items() if name != "torch"}
     every = sorted({need for needs in extras.values() for need in needs})
 
@@ -126,8 +129,6 @@ def test_versions_are_equal_and_siblings_in_range(
 def test_siblings_are_uv_sources(
     package: "Package", packages: "tuple[Package, ...]", requirement_name: Name
 ) -> None:
-    import tomllib
-
     settings = tomllib.loads((package.folder / "pyproject.toml").read_text())["tool"]
     names = {other.name for other in packages}
     siblings = {requirement_name(need) for need in package.project["dependencies"]} & names
@@ -138,7 +139,7 @@ def test_siblings_are_uv_sources(
 
 
 @pytest.mark.parametrize("file", ["LICENSE", "README.md", "BUILD"])
-def test_package_has_its_papers(package: "Package", file: str, root: Path) -> None:
+def test_package_has_its_files(package: "Package", file: str, root: Path) -> None:
     assert (package.folder / file).stat().st_size > 0
     assert (package.source / "py.typed").is_file()
     assert (package.folder / "LICENSE").read_bytes() == (root / "LICENSE").read_bytes()

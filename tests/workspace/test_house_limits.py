@@ -1,4 +1,4 @@
-"""Files and functions of a size that a reader can hold."""
+"""Files and functions are short."""
 
 import ast
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ def python_files(root: Path, folders: list[str]) -> Iterator[Path]:
 
 
 def function_sizes(file: Path) -> Iterator[tuple[str, int]]:
-    """Each function of a file with its lines, without its docstring.
+    """Yield each function of a file with its number of lines, without its docstring.
 
-    A constructor is counted from its body on: its documented parameters stand one on each line.
+    A constructor counts from its body: each of its documented parameters has a line of its own.
     """
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -1,4 +1,4 @@
-"""The graph of the BUILD files is that of the pyproject files."""
+"""The BUILD files and the pyproject files describe the same graph."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ Targets = dict[str, list[dict[str, Any]]]
 
 
 def read_build(file: Path) -> Targets:
-    """The targets of a BUILD file by kind; such a file is a list of Python calls."""
+    """Return the targets of a BUILD file by kind; such a file is a list of Python calls."""
     targets: Targets = defaultdict(list)
 
     class Calls(dict[str, Any]):
@@ -87,7 +87,7 @@ def test_every_python_file_belongs_to_a_build_file(root: Path) -> None:
     assert missing == set()
 
 
-def test_pants_knows_where_sources_begin(root: Path) -> None:
+def test_pants_lists_the_roots_of_sources(root: Path) -> None:
     settings = tomllib.loads((root / "pants.toml").read_text())
 
     assert settings["source"]["root_patterns"] == ["/packages/*/src", "/"]

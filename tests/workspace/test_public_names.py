@@ -1,4 +1,4 @@
-"""Every package says what is public, sorted, and documents it."""
+"""Each package lists its public names, sorted, and documents them."""
 
 import ast
 import importlib
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def public_modules(package: "Package") -> Iterator[str]:
-    """The package and its folders that have no underscore."""
+    """Yield the package and its folders without an underscore."""
     for file in sorted(package.source.rglob("__init__.py")):
         parts = file.parent.relative_to(package.source.parent).parts
         if not any(part.startswith("_") for part in parts):
@@ -20,12 +20,10 @@ def public_modules(package: "Package") -> Iterator[str]:
 
 
 def imported_names(tree: ast.Module) -> set[str]:
-    """Public names that a module's top level imports from its own package or defines."""
+    """Return the public names that a module's top level imports from our packages or defines."""
     names = set()
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (
-            node.level or (node.module or "").startswith("engine_")
-        ):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine_"):
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
@@ -33,7 +31,7 @@ def imported_names(tree: ast.Module) -> set[str]:
 
 
 def sort_key(name: str) -> tuple[int, list[str | int]]:
-    """Constants, then classes, then the rest, each in natural order; ruff's RUF022 says so too."""
+    """Sort constants, then classes, then the rest, each in natural order, as ruff's RUF022 does."""
     kind = 0 if name.isupper() else 1 if name[0].isupper() else 2
     return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 

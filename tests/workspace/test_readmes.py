@@ -1,16 +1,20 @@
-"""What the pages show is run, and what they name exists."""
+"""The code on the pages runs, and the names on them exist. tests/e2e runs their commands."""
 
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from conftest import Scripts
+
 ROOT = Path(__file__).parents[2]
+WITHOUT_TORCH = {"config", "fileio", "logging", "registry", "utils"}  # tested not to load it
 FENCE = re.compile(r"^```(.*?)\n(.*?)^```$", flags=re.M | re.S)
 
 
@@ -39,8 +43,12 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+def is_without_torch(page: Path) -> bool:
+    return page.parent.name.removeprefix("engine-") in WITHOUT_TORCH
+
+
 def as_script(page: Path) -> str:
-    """The page's python blocks as one script, each on the lines it has in the page."""
+    """Return the page's python blocks as one script, each on its lines of the page."""
     lines: list[str] = []
     for block in blocks(page):
         if block.info == "python":
@@ -48,40 +56,47 @@ def as_script(page: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, (
-        f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    )
-
-
 PAGES_WITH_CODE = [page for page in pages() if as_script(page).strip()]
-COMMANDS = [
-    (page, block.text) for page in pages() for block in blocks(page) if block.info == "bash run"
-]
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)
-def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
-    script = tmp_path / f"{page.parent.name}_{page.stem}.py"
-    script.write_text(as_script(page))
+@pytest.fixture
+def script_of(tmp_path: Path) -> Callable[[Path], Path]:
+    """Return a function that writes the code of a page to a script, and returns its path."""
 
-    run([sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)], tmp_path)
+    def write(page: Path) -> Path:
+        script = tmp_path / f"{page.parent.name}_{page.stem}.py"
+        script.write_text(as_script(page))
+        return script
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("page", "commands"), COMMANDS, ids=lambda value: str(value)[-30:])
-def test_marked_commands_of_a_page_run_in_order(page: Path, commands: str, tmp_path: Path) -> None:
-    """A block fenced as ``bash run`` is run beside a copy of the examples."""
-    shutil.copytree(ROOT / "examples", tmp_path / "examples", dirs_exist_ok=True)
-    scripts = Path(sys.executable).parent
-
-    run(["bash", "-ec", f'PATH="{scripts}:$PATH"\n{commands}'], tmp_path)
+    return write
 
 
-def test_every_package_has_an_example_worth_installing_it_for() -> None:
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES_WITH_CODE if not is_without_torch(p)], ids=name_of
+)
+def test_python_blocks_of_a_page_run_in_order(
+    page: Path,
+    tmp_path: Path,
+    script_of: Callable[[Path], Path],
+    scripts: "Scripts",
+) -> None:
+    done = scripts.run(script_of(page), folder=tmp_path)
+
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES_WITH_CODE if is_without_torch(p)], ids=name_of)
+def test_python_blocks_of_a_page_run_in_order_without_torch(
+    page: Path, tmp_path: Path, script_of: Callable[[Path], Path]
+) -> None:
+    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(script_of(page))]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def test_every_package_has_an_example() -> None:
     bare = [name_of(p) for p in ROOT.glob("packages/*/README.md") if p not in PAGES_WITH_CODE]
 
     assert bare == []
@@ -100,7 +115,7 @@ def test_make_targets_named_in_a_page_exist(page: Path) -> None:
 def test_extras_named_in_a_page_exist(page: Path) -> None:
     named = re.findall(r"engine-([a-z]+)\[([\w,-]+)\]", page.read_text())
     for package, extras in named:
-        if package == "x":  # stands for any package
+        if package == "x":  # a placeholder for any package
             continue
         pyproject = (ROOT / f"packages/engine-{package}/pyproject.toml").read_text()
         for extra in extras.split(","):
@@ -108,7 +123,7 @@ def test_extras_named_in_a_page_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+def test_links_of_a_page_exist(page: Path) -> None:
     text = FENCE.sub("", page.read_text())
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
 

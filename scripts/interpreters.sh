@@ -1,0 +1,15 @@
+# Functions of scripts/test and scripts/check, which read this file; it is not a program.
+
+# Installs the environments of the later Pythons in the background, beside what needs no second core.
+prepare_interpreters() {
+  set -m # a process group of its own, so that pip ends with the script
+  scripts/test-interpreters --prepare >/dev/null 2>&1 &
+  preparation=$!
+  set +m
+  trap 'kill -- "-$preparation" 2>/dev/null || true' EXIT
+}
+
+test_interpreters() {
+  wait "$preparation" || true # if it failed, the next line fails in the same way, and prints why
+  scripts/test-interpreters
+}
