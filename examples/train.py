@@ -1,4 +1,4 @@
-"""A training script of one's own, for those who want one instead of ``engine train``.
+"""Train from a config with a script of your own, in place of ``engine train``.
 
 python examples/train.py examples/digits/config.py --cfg-options train_cfg.max_epochs=3
 python -m torch.distributed.launch --nproc_per_node=2 examples/train.py examples/digits/config.py \
@@ -19,16 +19,16 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the model of a config.")
     parser.add_argument("config", help="the config file")
     parser.add_argument("--work-dir", help="folder of logs and checkpoints")
-    parser.add_argument("--resume", action="store_true", help="continue the newest checkpoint")
+    parser.add_argument("--resume", action="store_true", help="resume the newest checkpoint")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="changes: key=value")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    # torch.distributed.launch passes it; torchrun sets the variable instead.
+    # torch.distributed.launch passes this argument; torchrun sets an environment variable instead.
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Read the config, apply what the command line says, train."""
+    """Read the config, apply the command line, train."""
     arguments = parse_arguments()
     os.environ.setdefault("LOCAL_RANK", str(arguments.local_rank))
     sys.path.append(str(Path(arguments.config).parent))  # for the config's custom_imports

@@ -1,5 +1,5 @@
-# What the examples share: hooks, randomness and the environment. A config takes it over by
-# `_base_` and overrides what it wants to have otherwise.
+# Settings that the examples share: hooks, randomness and the environment. A config inherits them
+# with `_base_` and overrides some of them.
 default_scope = "engine"
 
 default_hooks = dict(

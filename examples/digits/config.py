@@ -3,7 +3,7 @@
 #   engine train examples/digits/config.py
 _base_ = "../_base_/runtime.py"
 
-# digits.py lies beside this file; importing it registers data set, model, metric and hook.
+# digits.py is beside this file; importing it registers dataset, model, metric and hook.
 custom_imports = dict(imports=["digits"], allow_failed_imports=False)
 
 max_epochs = 15
@@ -54,5 +54,5 @@ test_evaluator = val_evaluator
 
 custom_hooks = [dict(type="MisreadDigits", most=16)]
 
-# The network is so small that sharing a step among threads takes longer than the step.
+# The network is so small that splitting a step between threads takes longer than the step.
 env_cfg = dict(torch_num_threads=1)

@@ -1,4 +1,4 @@
-"""Data set, preprocessor, model, metric and a hook of the digits example."""
+"""Dataset, preprocessor, model, metric and a hook of the digits example."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from engine_runner import Hook, Runner
 
 @DATASETS.register_module()
 class Digits(Dataset[tuple[Tensor, int]]):
-    """Scans of handwritten digits that scikit-learn ships, split by a fixed seed.
+    """Load the scans of handwritten digits that scikit-learn contains, split by a fixed seed.
 
     Args:
         split: ``"train"`` (four fifths) or ``"validation"`` (the rest).
@@ -26,7 +26,7 @@ class Digits(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, split: Literal["train", "validation"], seed: int = 0) -> None:
         if split not in ("train", "validation"):
-            raise ValueError(f"split is 'train' or 'validation', got {split!r}")
+            raise ValueError(f"split must be 'train' or 'validation', got {split!r}")
         data = load_digits()
         order = torch.randperm(len(data.target), generator=torch.Generator().manual_seed(seed))
         border = len(order) * 4 // 5
@@ -60,7 +60,7 @@ class DigitPreprocessor(BaseDataPreprocessor):
 
 @MODELS.register_module()
 class DigitClassifier(BaseModel):
-    """Two convolutions and a linear layer.
+    """Classify scans with two convolutions and a linear layer.
 
     Args:
         width: Channels of the first convolution; the second has twice as many.
@@ -94,10 +94,10 @@ class DigitClassifier(BaseModel):
 
 @METRICS.register_module()
 class DigitAccuracy(BaseMetric):
-    """Share of scans whose digit is recognised."""
+    """Measure the share of scans whose digit is recognized."""
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Keep which scans of a batch were right."""
+        """Store which scans of a batch were classified correctly."""
         predicted, labels = data_samples
         self.results += (predicted == labels).int().tolist()
 
@@ -108,10 +108,10 @@ class DigitAccuracy(BaseMetric):
 
 @HOOKS.register_module()
 class MisreadDigits(Hook):
-    """After each validation, keep a picture of the scans that were misread.
+    """After each validation, save a picture of the scans that were misread.
 
     Args:
-        most: Scans in the picture, at most.
+        most: Largest number of scans in the picture.
     """
 
     def __init__(self, most: int = 16) -> None:
@@ -119,7 +119,7 @@ class MisreadDigits(Hook):
         self.misread: list[Tensor] = []
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Forget the validation before."""
+        """Drop the scans of the previous validation."""
         self.misread.clear()
 
     def after_val_iter(
@@ -130,7 +130,7 @@ class MisreadDigits(Hook):
         self.misread += images[(predicted != labels).cpu()]
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
-        """Hand the picture, of shape (8, 8 n, 3), to the visualizer."""
+        """Pass the picture, of shape (8, 8 n, 3), to the visualizer."""
         if self.misread:
             row = torch.cat(self.misread[: self.most], dim=-1).repeat(3, 1, 1)
             picture = (row * 255 / 16).byte().permute(1, 2, 0).numpy()

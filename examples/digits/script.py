@@ -1,9 +1,9 @@
-"""The digits training as a script without a config file; parts are objects or dicts.
+"""Train the digits model without a config file; parts are objects or dicts.
 
 python examples/digits/script.py
 """
 
-from digits import (  # type: ignore[import-not-found]  # digits.py lies beside this script
+from digits import (  # type: ignore[import-not-found]  # digits.py is beside this script
     DigitAccuracy,
     DigitClassifier,
     DigitPreprocessor,
@@ -16,7 +16,7 @@ from engine_runner import Runner
 def main() -> None:
     """Train for five epochs, and print the accuracy."""
     runner = Runner(
-        # As a dict the model is built after the seed is set, and so the same each time.
+        # A dict is built after the seed is set, so the initial weights are the same each time.
         dict(type=DigitClassifier, width=32, data_preprocessor=dict(type=DigitPreprocessor)),
         work_dir="work_dirs/script",
         train_dataloader=dict(

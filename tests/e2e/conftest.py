@@ -1,4 +1,4 @@
-"""Run the commands that a page shows: once, for all tests and workers that read what they leave."""
+"""Run the commands of a page once, for all tests and workers that read their results."""
 
 import fcntl
 import json
@@ -29,13 +29,13 @@ class Ended:
 
 @dataclass(frozen=True)
 class PageRun:
-    """The folder in which the commands of a page ran, and how each of them ended."""
+    """The folder in which the commands of a page ran, and how each command ended."""
 
     folder: Path
     ended: list[Ended]
 
     def output(self, beginning: str, ending: str = "") -> str:
-        """Return what the one command printed that begins and ends so."""
+        """Return the output of the one command with this beginning and ending."""
         [found] = [
             ended.output
             for ended in self.ended
@@ -49,7 +49,7 @@ RunPage = Callable[[Path], PageRun]
 
 @pytest.fixture(scope="session")
 def run_page(tmp_path_factory: pytest.TempPathFactory) -> RunPage:
-    """Return a function that runs the commands of a page, or returns the run there was."""
+    """Return a function that runs the commands of a page the first time, and returns that run."""
     # The workers of pytest-xdist share one run: the first that needs it holds the lock meanwhile.
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own

@@ -2,14 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from conftest import Scripts
     from tests.e2e.conftest import PageRun, RunPage
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +19,7 @@ PAGES = [
     for page in sorted(ROOT.glob(place))
     if re.search(r"^```bash run$", page.read_text(), re.M)
 ]
-CONFIG = "examples/digits/config.py"
+EXAMPLES = ROOT / "examples"
 
 pytestmark = pytest.mark.slow
 
@@ -29,18 +28,6 @@ pytestmark = pytest.mark.slow
 def demo(run_page: "RunPage") -> "PageRun":
     """Return the run of README.md's commands: 3 epochs, a test, and the 12 epochs that remain."""
     return run_page(ROOT / "README.md")
-
-
-def _run_script(script: str, *arguments: str, folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, ROOT / "examples" / script, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -84,19 +71,15 @@ def test_hook_of_the_example_keeps_pictures_of_misread_digits(demo: "PageRun") -
     assert {picture.stem for picture in pictures} == {f"misread_{n}" for n in range(1, 16)}
 
 
-def test_script_with_a_config_resumes_and_trains(demo: "PageRun", tmp_path: Path) -> None:
+def test_script_with_a_config_resumes_and_trains(
+    demo: "PageRun", scripts: "Scripts", tmp_path: Path
+) -> None:
     checkpoint = demo.folder / "work_dirs" / "config" / "epoch_15.pth"
     options = ["--cfg-options", f"load_from={checkpoint}", "train_cfg.max_epochs=16"]
+    script, config = EXAMPLES / "train.py", EXAMPLES / "digits" / "config.py"
 
-    output = _run_script("train.py", str(ROOT / CONFIG), "--resume", *options, folder=tmp_path)
+    done = scripts.run(script, config, "--resume", *options, folder=tmp_path)
 
-    assert "resumed epoch: 15, iter: 675" in output
+    assert done.returncode == 0, done.stdout
+    assert "resumed epoch: 15, iter: 675" in done.stdout
     assert (tmp_path / "work_dirs" / "config" / "epoch_16.pth").is_file()
-
-
-def test_script_without_a_config_trains(tmp_path: Path) -> None:
-    output = _run_script("digits/script.py", folder=tmp_path)
-
-    [accuracy] = re.findall(r"^accuracy: (.+)$", output, re.M)
-    assert float(accuracy) > 0.9
-    assert (tmp_path / "work_dirs" / "script" / "epoch_5.pth").is_file()
