@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,13 +63,14 @@ def test_digit_version_of_a_number_raises() -> None:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> str:
+def repository(tmp_path: Path, program: Callable[[str], str]) -> str:
+    git = program("git")
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True, timeout=60)
+        subprocess.run([git, *command], cwd=tmp_path, check=True, timeout=60)
     os.chdir(tmp_path)
     done = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=60
+        [git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=60
     )
     return done.stdout.strip()
 
