@@ -32,6 +32,7 @@ from engine_fileio import (
     get_file_backend,
 )
 from engine_fileio.backends import _registry, _table
+from engine_fileio.backends._row import BackendRow
 
 HERE = Path(__file__).parent
 _numbers = itertools.count()
@@ -346,14 +347,14 @@ def _http(request: pytest.FixtureRequest) -> Storage:
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _table.BackendRow:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BackendRow:
     """A new backend, added as ours are: one file and one row."""
     (tmp_path / "source").mkdir()
     shutil.copy(HERE / "toy_backend.py", tmp_path / "source")
     monkeypatch.syspath_prepend(tmp_path / "source")
     monkeypatch.delitem(sys.modules, "toy_backend", raising=False)
-    row = _table.BackendRow("toy", "toy_backend:ToyBackend", ("toy",), extra="toy")
-    monkeypatch.setattr(_table, "ROWS", (*_table.ROWS, row))
+    row = BackendRow("toy", "toy_backend:ToyBackend", ("toy",))
+    monkeypatch.setattr(_registry, "ROWS", (*_table.ROWS, row))
     _registry.add_row(row)
     return row
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from engine_fileio import BaseStorageBackend
 from engine_fileio._paths import StrPath, resolve_dots, uri_of
 from engine_fileio.backends._keys import Entry, as_folder, entries_of
-from engine_fileio.backends._table import import_library
+from engine_fileio.backends._library import import_library
 
 FILES: dict[str, bytes] = {}
 

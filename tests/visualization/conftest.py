@@ -16,6 +16,7 @@ import torch
 from engine_registry import VISBACKENDS
 from engine_visualization import BaseVisBackend
 from engine_visualization.backends import _registry, _table
+from engine_visualization.backends._row import BackendRow
 
 HERE = Path(__file__).parent
 
@@ -147,14 +148,14 @@ def _read_toy(backend: Any, _: Path) -> Records:
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_table.BackendRow]:
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendRow]:
     """A new backend, added as ours are: one file and one row."""
     folder = tmp_path_factory.mktemp("source")
     shutil.copy(HERE / "toy_vis_backend.py", folder)
-    row = _table.BackendRow("ToyVisBackend", "toy_vis_backend:ToyVisBackend", extra="toy")
+    row = BackendRow("ToyVisBackend", "toy_vis_backend:ToyVisBackend")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        patch.setattr(_table, "ROWS", (*_table.ROWS, row))
+        patch.setattr(_registry, "ROWS", (*_table.ROWS, row))
         _registry.add_row(row)
         yield row
         VISBACKENDS.module_dict.pop(row.name, None)

@@ -9,7 +9,7 @@ import numpy as np
 from engine_utils import plain_value
 from engine_visualization import BaseVisBackend
 from engine_visualization.backends import ConfigLike
-from engine_visualization.backends._table import import_library
+from engine_visualization.backends._library import import_library
 from engine_visualization.drawing import to_image
 
 
@@ -41,7 +41,7 @@ class ToyVisBackend(BaseVisBackend):
 
     def connect(self) -> None:
         """Load a library that nobody has."""
-        import_library("ToyVisBackend", "no_such_library.client")
+        import_library("toy", "no_such_library.client")
 
     def _keep(self, name: str, value: Any) -> None:
         self.records[name] = value

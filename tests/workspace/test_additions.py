@@ -295,13 +295,13 @@ def test_storage_backend_takes_the_stated_places(
     fileio.add(f"{room}/_toy.py", (root / "tests/fileio/toy_backend.py").read_text())
     fileio.insert(
         f"{room}/_table.py",
-        '    BackendRow("toy", f"{_HERE}._toy:ToyBackend", ("toy",), extra="toy"),\n',
+        '    BackendRow("toy", f"{_HERE}._toy:ToyBackend", ("toy",)),\n',
         before='    BackendRow("fsspec", ',
     )
     fileio.insert(
-        f"{room}/_classes.py",
-        "from engine_fileio.backends._toy import ToyBackend as ToyBackend\n",
-        before="from engine_fileio.backends._s3 import",
+        f"{room}/_table.py",
+        "    from engine_fileio.backends._toy import ToyBackend as ToyBackend\n",
+        before="    from engine_fileio.backends._s3 import",
     )
     fileio.insert("pyproject.toml", 'toy = ["toy>=1.0"]\n', before="all = [")
 
@@ -321,13 +321,13 @@ def test_tracking_backend_takes_the_stated_places(
     visualization.add(f"{room}/_toy.py", toy)
     visualization.insert(
         f"{room}/_table.py",
-        '    BackendRow("ToyVisBackend", f"{_HERE}._toy:ToyVisBackend", extra="toy"),\n',
+        '    BackendRow("ToyVisBackend", f"{_HERE}._toy:ToyVisBackend"),\n',
         before='    BackendRow("WandbVisBackend", ',
     )
     visualization.insert(
-        f"{room}/_classes.py",
-        "from engine_visualization.backends._toy import ToyVisBackend as ToyVisBackend\n",
-        before="from engine_visualization.backends._wandb import",
+        f"{room}/_table.py",
+        "    from engine_visualization.backends._toy import ToyVisBackend as ToyVisBackend\n",
+        before="    from engine_visualization.backends._wandb import",
     )
     visualization.insert("pyproject.toml", 'toy = ["toy>=1.0"]\n', before="all = [")
 

@@ -40,8 +40,8 @@ from engine_fileio.backends import (
     get_file_backend,
     register_backend,
 )
-from engine_fileio.backends._table import class_named as _class_named
-from engine_fileio.backends._table import class_names as _class_names
+from engine_fileio.backends._registry import class_named as _class_named
+from engine_fileio.backends._registry import class_names as _class_names
 from engine_fileio.handlers import (
     BaseFileHandler,
     JsonHandler,
@@ -51,7 +51,7 @@ from engine_fileio.handlers import (
 )
 
 if TYPE_CHECKING:
-    from engine_fileio.backends._classes import *  # noqa: F403  # static names of the table's rows
+    from engine_fileio.backends._table import *  # noqa: F403  # static names of the table's rows
 
 __all__ = [
     "BaseFileHandler",

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._local import HardDiskBackend
+from engine_fileio.backends._registry import class_named as _class_named
+from engine_fileio.backends._registry import class_names as _class_names
 from engine_fileio.backends._registry import get_file_backend, register_backend
-from engine_fileio.backends._table import class_named as _class_named
-from engine_fileio.backends._table import class_names as _class_names
 
 if TYPE_CHECKING:
-    from engine_fileio.backends._classes import *  # noqa: F403  # static names of the table's rows
+    from engine_fileio.backends._table import *  # noqa: F403  # static names of the table's rows
 
 __all__ = ["BaseStorageBackend", "HardDiskBackend", "get_file_backend", "register_backend"]
 __all__ += _class_names()

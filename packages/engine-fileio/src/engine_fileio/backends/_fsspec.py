@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from engine_fileio._paths import StrPath, prefix_of, resolve_dots, shown, uri_of
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry, entries_of
-from engine_fileio.backends._table import import_library
+from engine_fileio.backends._library import import_library
 
 _CHUNK = 1 << 20
 

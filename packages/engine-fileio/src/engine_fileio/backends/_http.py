@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, base_name, shown, uri_of
 from engine_fileio.backends._base import BaseStorageBackend
+from engine_fileio.backends._library import import_library
 from engine_fileio.backends._per_process import PerProcess
-from engine_fileio.backends._table import import_library
 
 if TYPE_CHECKING:
     import requests

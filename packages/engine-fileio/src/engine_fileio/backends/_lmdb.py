@@ -11,7 +11,7 @@ from engine_fileio._errors import OperationNotSupported, StorageError
 from engine_fileio._paths import StrPath, uri_of
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry, as_folder, entries_of
-from engine_fileio.backends._table import import_library
+from engine_fileio.backends._library import import_library
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, uri_of
 from engine_fileio.backends._base import BaseStorageBackend
+from engine_fileio.backends._library import import_library
 from engine_fileio.backends._per_process import PerProcess
-from engine_fileio.backends._table import import_library
 
 _PORT = 11211
 _LONGEST_KEY = 250  # bytes, a limit of the protocol

@@ -7,7 +7,8 @@ from typing import Any, TypeVar, overload
 from engine_fileio._paths import StrPath, prefix_of, shown
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._local import LocalBackend
-from engine_fileio.backends._table import ROWS, BackendRow
+from engine_fileio.backends._row import BackendRow
+from engine_fileio.backends._table import ROWS
 from engine_utils import did_you_mean
 
 BackendT = TypeVar("BackendT", bound=type[BaseStorageBackend])
@@ -202,3 +203,20 @@ class _Same:
 
     def __hash__(self) -> int:
         return id(self._value)
+
+
+def class_names() -> list[str]:
+    """Return the names of the classes of all rows, sorted."""
+    return sorted({row.class_name for row in ROWS})
+
+
+def class_named(name: str, module: str) -> type[BaseStorageBackend]:
+    """Return the class of that name, for the ``__getattr__`` of ``module``.
+
+    Raises:
+        AttributeError: No row has a class of this name.
+    """
+    for row in ROWS:
+        if row.class_name == name:
+            return row.load()
+    raise AttributeError(f"module {module!r} has no attribute {name!r}")

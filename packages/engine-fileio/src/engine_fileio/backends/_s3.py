@@ -11,12 +11,12 @@ from engine_fileio._errors import StorageError
 from engine_fileio._paths import StrPath, shown
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry, as_folder
+from engine_fileio.backends._library import import_library
 from engine_fileio.backends._per_process import PerProcess
 from engine_fileio.backends._s3_address import S3Connection, S3Object, locate
 from engine_fileio.backends._s3_download import Download
 from engine_fileio.backends._s3_errors import storage_errors
 from engine_fileio.backends._s3_listing import all_keys, folder_entries, tree_entries
-from engine_fileio.backends._table import import_library
 from engine_fileio.backends._transfer import run_parallel
 
 _PART = 8 << 20  # bytes; larger objects are transferred in parts of this size

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
+from engine_fileio.backends._library import import_library
 from engine_fileio.backends._s3_address import S3Object
-from engine_fileio.backends._table import import_library
 from engine_fileio.backends._transfer import run_parallel
 
 _ATTEMPTS = 5

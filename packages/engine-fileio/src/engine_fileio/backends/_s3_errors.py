@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
-from engine_fileio.backends._table import import_library
+from engine_fileio.backends._library import import_library
 
 # HEAD requests have no body for an error code, so botocore reports their status as the code.
 _MISSING = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})

@@ -5,7 +5,8 @@ from typing import Any
 
 from engine_registry import VISBACKENDS
 from engine_visualization.backends._base import BaseVisBackend
-from engine_visualization.backends._table import ROWS, BackendRow
+from engine_visualization.backends._row import BackendRow
+from engine_visualization.backends._table import ROWS
 
 
 def add_row(row: BackendRow) -> None:
@@ -22,3 +23,20 @@ def build_backend(config: Mapping[str, Any]) -> BaseVisBackend:
     """Build a backend from its config, whose ``type`` is a class or a registered name."""
     backend: BaseVisBackend = VISBACKENDS.build(dict(config))
     return backend
+
+
+def class_names() -> list[str]:
+    """Return the names of the classes of all rows, sorted."""
+    return sorted({row.class_name for row in ROWS})
+
+
+def class_named(name: str, module: str) -> type[BaseVisBackend]:
+    """Return the class of that name, for the ``__getattr__`` of ``module``.
+
+    Raises:
+        AttributeError: No row has a class of this name.
+    """
+    for row in ROWS:
+        if row.class_name == name:
+            return row.load()
+    raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
-from engine_visualization.backends._table import import_library
+from engine_visualization.backends._library import import_library
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -43,9 +43,9 @@ class TensorboardVisBackend(BaseVisBackend):
             ImportError: TensorBoard is not installed.
         """
         if self._writer is None:
-            self._writer = import_library(
-                "TensorboardVisBackend", "torch.utils.tensorboard"
-            ).SummaryWriter(self.save_dir)
+            self._writer = import_library("tensorboard", "torch.utils.tensorboard").SummaryWriter(
+                self.save_dir
+            )
         return self._writer
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:

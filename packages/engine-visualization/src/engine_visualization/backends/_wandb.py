@@ -10,7 +10,7 @@ import torch
 
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
-from engine_visualization.backends._table import import_library
+from engine_visualization.backends._library import import_library
 from engine_visualization.drawing import to_image
 
 
@@ -98,7 +98,7 @@ class WandbVisBackend(BaseVisBackend):
             self._wandb = None
 
     def _start(self) -> Any:
-        wandb = import_library("WandbVisBackend", "wandb")
+        wandb = import_library("wandb", "wandb")
         # wandb falls back to the temporary folder if this one does not exist.
         os.makedirs(self.save_dir, exist_ok=True)
         run = wandb.init(**self._init_kwargs)
