@@ -1,4 +1,4 @@
-"""What ranks do where one of them goes missing, and the others must say who; see ranks.py."""
+"""Ranks of which one is lost, so that the others must name it; see ranks.py."""
 
 import itertools
 import os
@@ -60,7 +60,7 @@ Act = Callable[[], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Which rank goes missing and how, and what the others do meanwhile."""
+    """Which rank is lost and how, and what the others do meanwhile."""
 
     missing: int
     fail: Act
@@ -70,6 +70,7 @@ class Case:
     """Whether rank 0 holds the store, or a file."""
     joins: bool = True
     """Whether the missing rank joins the group first."""
+    heartbeat: bool = True
     message: int | None = None
     """The message of the collective at which it fails; None for between collectives."""
 
@@ -89,6 +90,10 @@ WAYS = {
     "absent": Case(missing=1, fail=be_late, joins=False),
     "absent-beside-store": Case(missing=2, fail=be_late, joins=False, tcp=True),
     "absent-with-store": Case(missing=0, fail=be_late, joins=False, tcp=True),
+    "silent-error": Case(missing=2, fail=die_of_error, heartbeat=False),
+    "silent-killed": Case(missing=1, fail=be_killed, work=collect, heartbeat=False),
+    "silent-absent": Case(missing=1, fail=be_late, joins=False, heartbeat=False),
+    "silent-store": Case(missing=0, fail=be_killed, tcp=True, heartbeat=False),
 }
 COLLECTIVES: dict[str, tuple[int, Act]] = {  # how many messages each sends, and the call
     "barrier": (1, dist.barrier),
@@ -133,15 +138,15 @@ def act(name: str, rank: int, store: Path, port: int) -> None:
     case = CASES[name]
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(case.size), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    goes = rank == case.missing
-    if goes and not case.joins:
+    is_lost = rank == case.missing
+    if is_lost and not case.joins:
         case.fail()
-    where = {} if case.tcp else {"init_method": f"file://{store}"}
-    dist.init_dist("pytorch", "gloo", timeout=TIMEOUT, **where)
+    options: dict[str, Any] = {} if case.tcp else {"init_method": f"file://{store}"}
+    dist.init_dist("pytorch", "gloo", heartbeat=case.heartbeat, timeout=TIMEOUT, **options)
     dist.all_reduce(torch.ones(1))
-    if goes and case.message is None:
+    if is_lost and case.message is None:
         case.fail()
-    elif goes:
+    elif is_lost:
         fail_at_message(case.message or 1, case.fail)
     for _ in range(3):  # who only sends may be through with the first before the other is missed
         case.work()

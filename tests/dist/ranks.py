@@ -1,8 +1,9 @@
 """Runs all process groups of the tests of engine-dist.
 
-``python ranks.py checks|failures|launches FOLDER``
+``python ranks.py groups|failures FOLDER``
 
-Torch is imported once; each rank is a process forked from this one, and reports through files.
+Torch is imported once. Each rank is a process that is forked from this one and reports through
+files. ``groups`` runs the checks in groups of each size and the launches, all at the same time.
 """
 
 import contextlib
@@ -79,21 +80,17 @@ def check(rank: int, size: int, folder: Path) -> None:
     importlib.import_module("torch").distributed.destroy_process_group()
 
 
-def run_checks(folder: Path) -> None:
+def start_checks(folder: Path) -> dict[str, int]:
     for module in CHECKS:  # once, before the ranks are forked
         importlib.import_module(module)
-    ended: dict[str, int | str] = {}
+    numbers = {}
     for size in (1, 2, 4):
         home = folder / str(size)
         home.mkdir()
-        numbers = {
-            f"{size}_{rank}": start(
-                folder / f"{size}_{rank}.out", functools.partial(check, rank, size, home)
-            )
-            for rank in range(size)
-        }
-        ended |= wait(numbers, 120)
-    write(folder, ended)
+        for rank in range(size):
+            run = functools.partial(check, rank, size, home)
+            numbers[f"{size}_{rank}"] = start(folder / f"{size}_{rank}.out", run)
+    return numbers
 
 
 def free_ports(count: int) -> list[int]:
@@ -119,16 +116,20 @@ def run_failures(folder: Path) -> None:
     write(folder, ended | wait(missing, 1))
 
 
-def run_launches(folder: Path) -> None:
+def start_launches(folder: Path) -> dict[str, int]:
     launches = importlib.import_module("launches")
     numbers = {}
     for name, places in launches.make_cases(free_ports(len(launches.NAMES))).items():
         for rank, (launcher, environ) in enumerate(places):
             run = functools.partial(launches.act, launcher, environ, folder / f"{name}_{rank}.json")
             numbers[f"{name}_{rank}"] = start(folder / f"{name}_{rank}.out", run)
-    write(folder, wait(numbers, 120))
+    return numbers
+
+
+def run_groups(folder: Path) -> None:
+    write(folder, wait(start_checks(folder) | start_launches(folder), 240))
 
 
 if __name__ == "__main__":
-    runs = {"checks": run_checks, "failures": run_failures, "launches": run_launches}
+    runs = {"groups": run_groups, "failures": run_failures}
     runs[sys.argv[1]](Path(sys.argv[2]))

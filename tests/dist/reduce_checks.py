@@ -14,7 +14,7 @@ import torch
 import torch.distributed as torch_dist
 
 import engine_dist as dist
-from engine_dist._guard import current_watch
+from engine_dist.watch._process import current_monitor
 
 
 def check_queries_agree_with_torch(rank: int, size: int, folder: Path) -> None:
@@ -53,11 +53,11 @@ def check_local_group_holds_the_ranks_of_a_machine(rank: int, size: int, folder:
 
 
 def check_forked_child_is_no_rank(rank: int, size: int, folder: Path) -> None:
-    """What dies in a worker process must not be told as the death of its rank."""
-    assert (current_watch() is None) is (size == 1)
+    """What dies in a worker process must not count as the death of its rank."""
+    assert (current_monitor() is None) is (size == 1)
     child = os.fork()
     if child == 0:
-        os._exit(0 if current_watch() is None else 1)
+        os._exit(0 if current_monitor() is None else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -1,4 +1,4 @@
-"""A rank goes missing: the others end within the timeout with an error that names it."""
+"""A rank is lost: the others end within the timeout with an error that names it."""
 
 import re
 from collections.abc import Callable
@@ -25,6 +25,10 @@ MESSAGES = {
     "absent": (1, "init_dist failed: rank 1 never joined: it did not call init_dist"),
     "absent-beside-store": (2, "init_dist failed: rank 2 never joined: it did not call init_dist"),
     "absent-with-store": (0, "init_dist failed: rank 0 is not there: the store at 127.0.0.1:"),
+    "silent-error": (2, "all_reduce failed: rank 2 died of ValueError: bad sample 7"),
+    "silent-killed": (1, "collect_results failed: rank 1 reported nothing: it was killed, is"),
+    "silent-absent": (1, "init_dist failed: rank 1 never joined: it did not call init_dist"),
+    "silent-store": (0, "rank 0 is gone, and the group's store with it"),
 }
 COLLECTIVES = (
     "all_gather",
@@ -75,7 +79,7 @@ def test_rank_killed_amid_a_collective_is_named(ranks: Ranks, collective: str) -
 
 
 @pytest.mark.slow
-def test_silent_rank_is_told_of_before_the_timeout(ranks: Ranks) -> None:
+def test_frozen_rank_is_logged_before_the_timeout(ranks: Ranks) -> None:
     _, ended = ranks("failures")
 
     for rank in (0, 2):

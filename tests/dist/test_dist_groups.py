@@ -20,7 +20,7 @@ NAMES = [
 def test_group_of_real_processes(
     ranks: Callable[[str], tuple[Path, dict[str, Any]]], size: int, name: str
 ) -> None:
-    folder, ended = ranks("checks")
+    folder, ended = ranks("groups")
     failures = {}
     for rank in range(size):
         process = ended[f"{size}_{rank}"]

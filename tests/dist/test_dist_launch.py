@@ -4,6 +4,7 @@ import os
 import socket
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch.distributed as torch_dist
 from torch.distributed.rendezvous import rendezvous
 
 import engine_dist as dist
-from engine_dist._launchers import first_host, read_launch
+from engine_dist._launchers import first_host, read_launch, writes_heartbeats
 
 LAUNCHERS = ("SLURM_", "OMPI_", "PMI", "MPI_", "MV2_", "TORCHELASTIC_")
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -43,8 +44,8 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
-def alone(clean: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """Be the one rank of a launch, and return where to meet."""
+def alone(clean: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Be the one rank of a launch, and return its rendezvous."""
     clean.setenv("RANK", "0")
     clean.setenv("WORLD_SIZE", "1")
     return {"init_method": f"file://{tmp_path / 'store'}"}
@@ -164,8 +165,14 @@ def test_missing_address_says_what_to_export(clean: pytest.MonkeyPatch) -> None:
         ({"WORLD_SIZE": ""}, "WORLD_SIZE='', which is no whole number"),
         ({"LOCAL_RANK": "-1"}, "LOCAL_RANK='-1', which is no whole number"),
         ({"RANK": "2"}, "rank 2 is not one of 2 ranks, which count from 0.*torchrun"),
-        ({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "http"}, "MASTER_PORT='http' is not a port"),
-        ({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "70000"}, "MASTER_PORT='70000' is not a port"),
+        (
+            {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "http"},
+            "MASTER_PORT must be a port below 65536, got 'http'",
+        ),
+        (
+            {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "70000"},
+            "MASTER_PORT must be a port below 65536, got '70000'",
+        ),
     ],
     ids=["word", "empty", "negative", "beyond", "port-word", "port-high"],
 )
@@ -190,13 +197,13 @@ def test_unusable_variables_are_named(
 )
 @pytest.mark.skipif(torch.xpu.is_available(), reason="has the device that is missing here")
 def test_unusable_backend_is_named(
-    alone: dict[str, str], backend: str, error: type[Exception], message: str
+    alone: dict[str, Any], backend: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         dist.init_dist("pytorch", backend, **alone)
 
 
-def test_second_group_beside_the_first_is_refused(alone: dict[str, str]) -> None:
+def test_second_group_beside_the_first_is_refused(alone: dict[str, Any]) -> None:
     dist.init_dist("pytorch", "GLOO", **alone)
     try:
         with pytest.raises(RuntimeError, match=r"exists already; call .*destroy"):
@@ -229,9 +236,42 @@ def test_rank_given_twice_is_refused(clean: pytest.MonkeyPatch, tmp_path: Path) 
         dist.init_dist("pytorch", "gloo", init_method=f"file://{tmp_path / 'store'}", timeout=5)
 
 
+@pytest.mark.parametrize(
+    ("asked", "launcher", "environ", "expected"),
+    [
+        (None, "pytorch", {}, True),
+        (None, "mpi", {}, True),
+        (None, "slurm", {}, False),
+        (None, "pytorch", {"TORCHELASTIC_RUN_ID": "1"}, False),
+        (None, "pytorch", {"SLURM_JOB_ID": "1"}, False),
+        (None, "slurm", {"ENGINE_DIST_HEARTBEAT": "1"}, True),
+        (None, "mpi", {"ENGINE_DIST_HEARTBEAT": "0"}, False),
+        (True, "slurm", {"ENGINE_DIST_HEARTBEAT": "0"}, True),
+        (False, "mpi", {"ENGINE_DIST_HEARTBEAT": "1"}, False),
+    ],
+    ids=[
+        *("pytorch", "mpi", "slurm", "torchrun", "pytorch-under-slurm"),
+        *("variable-on", "variable-off", "argument-on", "argument-off"),
+    ],
+)
+def test_heartbeats_are_off_under_a_supervisor_unless_asked_for(
+    asked: bool | None, launcher: str, environ: dict[str, str], expected: bool
+) -> None:
+    assert writes_heartbeats(asked, launcher, environ) is expected
+
+
+def test_heartbeat_variable_must_be_0_or_1(
+    alone: dict[str, Any], clean: pytest.MonkeyPatch
+) -> None:
+    clean.setenv("ENGINE_DIST_HEARTBEAT", "yes")
+
+    with pytest.raises(ValueError, match="ENGINE_DIST_HEARTBEAT must be 0 or 1, got 'yes'"):
+        dist.init_dist("pytorch", "gloo", **alone)
+
+
 @pytest.mark.parametrize("timeout", ["10 min", [10]], ids=["text", "list"])
-def test_timeout_must_be_a_number(alone: dict[str, str], timeout: object) -> None:
-    with pytest.raises(TypeError, match="neither a number of seconds nor a timedelta"):
+def test_timeout_must_be_a_number(alone: dict[str, Any], timeout: object) -> None:
+    with pytest.raises(TypeError, match="must be seconds or a timedelta, got"):
         dist.init_dist("pytorch", "gloo", **alone, timeout=timeout)
 
 
@@ -240,6 +280,6 @@ def test_timeout_must_be_a_number(alone: dict[str, str], timeout: object) -> Non
     [0, -1.5, timedelta(0), float("inf"), float("nan")],
     ids=["zero", "negative", "delta", "infinite", "nan"],
 )
-def test_timeout_must_be_positive(alone: dict[str, str], timeout: float | timedelta) -> None:
-    with pytest.raises(ValueError, match="must be positive"):
+def test_timeout_must_be_positive(alone: dict[str, Any], timeout: float | timedelta) -> None:
+    with pytest.raises(ValueError, match="must be a positive number"):
         dist.init_dist("pytorch", **alone, timeout=timeout)

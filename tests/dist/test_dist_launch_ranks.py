@@ -16,7 +16,7 @@ Ranks = Callable[[str], tuple[Path, dict[str, Any]]]
 
 def reports_of(ranks: Ranks, case: str, size: int) -> list[dict[str, Any]]:
     """Read what each rank of a case found, once all of them ended well."""
-    folder, ended = ranks("launches")
+    folder, ended = ranks("groups")
     for rank in range(size):
         process = ended[f"{case}_{rank}"]
         assert process.end == 0, f"rank {rank} ended by {process.end}:\n{process.output}"
@@ -58,14 +58,25 @@ def test_ranks_of_each_launcher_export_the_same_address(ranks: Ranks, case: str)
         assert [int(environ["LOCAL_RANK"]), int(environ["LOCAL_WORLD_SIZE"])] == report["local"]
 
 
-def test_torchrun_itself_starts_a_group(tmp_path: Path) -> None:
+SCRIPT = """
+import engine_dist as dist
+import torch
+from threading import enumerate
+
+dist.init_dist("pytorch", "gloo", timeout=60)
+gathered = dist.all_gather_object(dist.get_local_rank())
+names = [thread.name for thread in enumerate()]
+print(f"gathered {gathered} with {names}\\n", end="")  # in one piece: the ranks share the output
+dist.barrier()
+if dist.get_rank() == 1:
+    raise ValueError("bad sample 7")
+dist.all_reduce(torch.ones(1))
+"""
+
+
+def test_torchrun_starts_a_group_and_reports_the_rank_that_died(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
-    script.write_text(
-        "import engine_dist as dist\n"
-        "dist.init_dist('pytorch', 'gloo', timeout=60)\n"
-        "gathered = dist.all_gather_object(dist.get_local_rank())\n"
-        "print(f'gathered {gathered}\\n', end='')  # in one piece: the ranks share the output\n"
-    )
+    script.write_text(SCRIPT)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
     done = subprocess.run(
@@ -76,5 +87,13 @@ def test_torchrun_itself_starts_a_group(tmp_path: Path) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
 
-    assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"gathered \[0, 1\]", done.stdout)) == 2
+    assert done.returncode == 1
+    # The agent supervises the ranks, so they have no thread for heartbeats.
+    assert len(re.findall(r"gathered \[0, 1\] with \['MainThread'\]", done.stdout)) == 2
+    # The agent reads the reason in the error file of the rank.
+    root_cause = done.stderr[done.stderr.index("Root Cause") :]
+    assert re.search(r"rank +: 1 \(local_rank: 1\)", root_cause), done.stderr
+    assert "ValueError: bad sample 7" in root_cause
+    # The other rank reads it in the store, unless the agent ends it before.
+    if "RankLost" in done.stderr:
+        assert "all_reduce failed: rank 1 died of ValueError: bad sample 7" in done.stderr

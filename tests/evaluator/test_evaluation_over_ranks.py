@@ -1,6 +1,8 @@
 """Evaluation with real processes: every rank gets what one process would."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,16 +19,15 @@ NUMBERS = list(range(SIZE))
 
 def _run(world_size: int, folder: Path) -> list[dict[str, Any]]:
     script = Path(__file__).with_name("ranks_script.py")
-    processes = [
-        subprocess.Popen([sys.executable, script, str(rank), str(world_size), folder])
-        for rank in range(world_size)
-    ]
-    try:
-        codes = [process.wait(timeout=300) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert codes == [0] * world_size
+    environ = os.environ | {"OMP_NUM_THREADS": "1"}
+    # A group of its own, to end the ranks with the script that forks them.
+    command = [sys.executable, str(script), str(world_size), str(folder)]
+    with subprocess.Popen(command, env=environ, start_new_session=True) as process:
+        try:
+            assert process.wait(timeout=300) == 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world_size)]
 
 

@@ -28,7 +28,6 @@ from engine_dist._groups import (
     is_main_process,
     master_only,
 )
-from engine_dist._guard import guard_collective
 from engine_dist._launch import init_dist
 from engine_dist._merge import RankResults, merge_results
 from engine_dist._objects import (
@@ -39,6 +38,7 @@ from engine_dist._objects import (
 from engine_dist._pickling import TensorPickler, dumps_tensors
 from engine_dist._results import collect_results, collect_results_cpu, collect_results_gpu
 from engine_dist._tensors import cast_data_device, get_data_device, map_tensors
+from engine_dist.watch import guard_collective, record_failure
 
 __all__ = [
     "DistError",
@@ -80,5 +80,6 @@ __all__ = [
     "map_tensors",
     "master_only",
     "merge_results",
+    "record_failure",
     "sync_random_seed",
 ]

@@ -17,8 +17,8 @@ from engine_dist._groups import (
     get_comm_device,
     get_rank,
     get_world_size,
+    global_rank,
 )
-from engine_dist._guard import guard_collective
 from engine_dist._tensors import (
     Data,
     flatten,
@@ -27,6 +27,7 @@ from engine_dist._tensors import (
     unflatten_into,
     view_bytes,
 )
+from engine_dist.watch import guard_collective
 
 Op: TypeAlias = str | ReduceOp.RedOpType
 """The name of a reduction, or torch's constant for it."""
@@ -243,21 +244,6 @@ def sync_random_seed(group: Group = None) -> int:
     if get_world_size(group) > 1:
         broadcast(seed, group=group, group_src=0)
     return int(seed)
-
-
-def global_rank(rank: int, group_rank: int | None, group: Group) -> int:
-    """Resolve a source or destination to a global rank of the group."""
-    members = torch_dist.get_process_group_ranks(group)
-    if group_rank is not None:
-        if not 0 <= group_rank < len(members):
-            raise ValueError(f"rank {group_rank} is not one of the group's {len(members)} ranks")
-        return members[group_rank]
-    if rank not in members:
-        raise ValueError(
-            f"global rank {rank} is not in the group of ranks {members}; "
-            "give one of them, or the rank's number in the group as group_src or group_dst"
-        )
-    return rank
 
 
 def _resolve(op: Op) -> tuple[ReduceOp.RedOpType, bool]:

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 import torch
 import torch.distributed as torch_dist
 
-from engine_dist._guard import guard_collective
+from engine_dist.watch import guard_collective
 
 Group: TypeAlias = torch_dist.ProcessGroup | None
 """A process group; None stands for the default group of all ranks."""
@@ -119,7 +119,7 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
             _local[world] = weakref.ref(group)
 
 
-def remember_timeout(timeout: timedelta | None) -> None:
+def set_group_timeout(timeout: timedelta | None) -> None:
     """Keep how long collectives of the default group wait; None for torch's own choice."""
     global _timeout
     _timeout = timeout
@@ -135,6 +135,21 @@ def new_group(
             members, timeout=_timeout, backend=backend
         )
     return made
+
+
+def global_rank(rank: int, group_rank: int | None, group: Group) -> int:
+    """Resolve a source or destination to a global rank of the group."""
+    members = torch_dist.get_process_group_ranks(group)
+    if group_rank is not None:
+        if not 0 <= group_rank < len(members):
+            raise ValueError(f"rank {group_rank} is not one of the group's {len(members)} ranks")
+        return members[group_rank]
+    if rank not in members:
+        raise ValueError(
+            f"global rank {rank} is not in the group of ranks {members}; "
+            "give one of them, or the rank's number in the group as group_src or group_dst"
+        )
+    return rank
 
 
 def get_local_group() -> Group:

@@ -1,4 +1,4 @@
-"""Starting a process group from what a launcher left in the environment."""
+"""Start a process group from what a launcher left in the environment."""
 
 import logging
 import math
@@ -10,11 +10,16 @@ from typing import Any
 import torch
 import torch.distributed as torch_dist
 
-from engine_dist._groups import remember_timeout
-from engine_dist._guard import is_broken, start_watch, stop_watch
-from engine_dist._launchers import Launch, read_launch
-from engine_dist._rendezvous import Meeting, open_meeting
-from engine_dist._watch import Pace
+from engine_dist._groups import set_group_timeout
+from engine_dist._launchers import Launch, read_launch, writes_heartbeats
+from engine_dist._rendezvous import Rendezvous, open_rendezvous
+from engine_dist.watch._monitor import MonitorTiming, RankMonitor
+from engine_dist.watch._process import (
+    install_handlers,
+    is_broken,
+    start_monitor,
+    stop_monitor,
+)
 
 logger = logging.getLogger("engine.dist")
 
@@ -23,67 +28,81 @@ _DEFAULT_TIMEOUT = 1800.0  # torch's own for gloo; nccl's is shorter
 _DEVICE_OF_BACKEND = {"nccl": "cuda", "hccl": "npu", "cncl": "mlu", "xccl": "xpu"}
 
 
-def init_dist(launcher: str, backend: str = "nccl", **kwargs: Any) -> None:
-    """Join the process group of a launch, and watch over its ranks from then on.
+def init_dist(
+    launcher: str, backend: str = "nccl", *, heartbeat: bool | None = None, **kwargs: Any
+) -> None:
+    """Join the process group of a launch, and monitor its ranks from then on.
 
-    Reads the launcher's environment variables, picks this process's accelerator by its local rank,
-    sets ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``LOCAL_WORLD_SIZE``, ``MASTER_ADDR`` and
-    ``MASTER_PORT`` for those that read them, waits until all ranks are here, and makes the default
-    process group. ``MASTER_ADDR`` and ``MASTER_PORT`` are kept where they are set already.
+    Reads the launcher's environment variables and picks this process's accelerator by its local
+    rank. Sets ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``LOCAL_WORLD_SIZE``, ``MASTER_ADDR`` and
+    ``MASTER_PORT`` for code that reads them; the last two are kept where they are set already.
+    Then waits until all ranks have joined, and makes the default process group.
+
+    An unhandled exception is recorded from then on: in the group's store, from which the other
+    ranks report it, and in the error file of torchrun.
 
     Args:
         launcher: Who started the processes: ``pytorch`` (torchrun), ``slurm`` or ``mpi``.
-        backend: ``nccl``, ``gloo``, ``mpi`` or any other that torch knows. Where there is no CUDA
-            device, ``nccl`` stands for what torch uses on the devices that there are (``gloo`` on
+        backend: ``nccl``, ``gloo``, ``mpi`` or any other that torch supports. Where there is no
+            CUDA device, ``nccl`` stands for what torch uses on the available devices (``gloo`` on
             the CPU).
+        heartbeat: Whether each rank writes a heartbeat into the group's store, a few times per
+            minute or second, so that a killed or frozen rank is named. None for the value of
+            ``ENGINE_DIST_HEARTBEAT`` (``1`` or ``0``). If that is not set, heartbeats are written
+            unless torchrun or slurm supervises the ranks.
         **kwargs: Passed to `torch.distributed.init_process_group`. ``timeout`` may also be a number
             of seconds: within it, a collective that misses a rank ends with `RankLost`, which names
             the rank. With ``init_method`` no address is needed.
 
     Raises:
-        ValueError: The launcher or the backend is unknown, or a variable or the timeout is not
-            what it should be.
+        ValueError: The launcher or the backend is unknown, or a variable or the timeout has an
+            invalid value.
         RuntimeError: The launcher's variables are not set, a group exists already, or the backend
             has no device on this machine.
-        RankLost: A rank did not come within the timeout, or died on its way.
+        RankLost: A rank did not join within the timeout, or died before it did.
         DistError: Two processes were given the same rank, or the port is taken.
     """
     if torch_dist.is_initialized():
         raise RuntimeError(
             "a process group exists already; call torch.distributed.destroy_process_group first"
         )
+    install_handlers()
     launch = read_launch(launcher, os.environ)
+    beats = writes_heartbeats(heartbeat, launcher, os.environ)
     _export(launch, needs_address=_is_by_address(kwargs))
     backend = _available_backend(backend.lower())
     if (device := _take_device(backend, launch.local_rank)) is not None:
         kwargs.setdefault("device_id", device)
-    pace, limit = _time_limits(kwargs.pop("timeout", None))
+    timing, limit = _time_limits(kwargs.pop("timeout", None))
     rank = int(kwargs.pop("rank", launch.rank))
     world_size = int(kwargs.pop("world_size", launch.world_size))
-    meeting = _meet(kwargs, rank, world_size, timedelta(seconds=pace.wait))
+    rendezvous = _rendezvous_of(kwargs, rank, world_size, timedelta(seconds=timing.collective))
     arguments = {"rank": rank, "world_size": world_size, "timeout": limit} | kwargs
     if world_size == 1:
-        torch_dist.init_process_group(backend, store=meeting.store, **arguments)
+        torch_dist.init_process_group(backend, store=rendezvous.store, **arguments)
     else:
-        _join_watched(meeting, pace, backend, arguments)
-    remember_timeout(limit)
+        monitor = start_monitor(rendezvous, rank, world_size, timing, heartbeat=beats)
+        _join_group(monitor, rendezvous, backend, arguments)
+    set_group_timeout(limit)
 
 
-def _join_watched(meeting: Meeting, pace: Pace, backend: str, arguments: Mapping[str, Any]) -> None:
-    """Make the group of ranks that watch each other, from before it exists."""
-    world_size = arguments["world_size"]
-    watch = start_watch(meeting, arguments["rank"], world_size, pace)
+def _join_group(
+    monitor: RankMonitor, rendezvous: Rendezvous, backend: str, arguments: Mapping[str, Any]
+) -> None:
+    """Make the group of monitored ranks; a rank that is lost meanwhile is named."""
     try:
-        watch.enter("init_dist")
-        watch.roll_call()
-        torch_dist.init_process_group(backend, store=meeting.store, **arguments)
-        watch.attach()
-        watch.leave()
+        monitor.enter("init_dist")
+        # Before torch's own wait, which ends with an error that names no rank.
+        monitor.wait_for_all_ranks()
+        torch_dist.init_process_group(backend, store=rendezvous.store, **arguments)
+        monitor.attach()
+        monitor.leave()
     except Exception as error:
-        lost = watch.lost("init_dist", range(world_size)) if is_broken(error) else None
-        stop_watch(error)
+        ranks = range(monitor.world_size)
+        lost = monitor.find_lost("init_dist", ranks) if is_broken(error) else None
+        stop_monitor(error)
         if lost is None or not lost.ranks:
-            raise  # the back end's own trouble, such as two ranks on one device
+            raise  # the backend's own error, such as two ranks on one device
         raise lost from error
 
 
@@ -91,25 +110,27 @@ def _is_by_address(kwargs: Mapping[str, Any]) -> bool:
     return "store" not in kwargs and (kwargs.get("init_method") or "env://").startswith("env:")
 
 
-def _meet(kwargs: dict[str, Any], rank: int, world_size: int, timeout: timedelta) -> Meeting:
-    """Open the store that the arguments for torch name, and take its name out of them."""
+def _rendezvous_of(
+    kwargs: dict[str, Any], rank: int, world_size: int, timeout: timedelta
+) -> Rendezvous:
+    """Open the store that the arguments for torch name, and remove its name from them."""
     init_method = kwargs.pop("init_method", None)
     if (store := kwargs.pop("store", None)) is not None:
-        return Meeting(store=store, place="the given store")
-    return open_meeting(init_method, rank, world_size, timeout)
+        return Rendezvous(store=store, place="the given store")
+    return open_rendezvous(init_method, rank, world_size, timeout)
 
 
-def _time_limits(timeout: float | timedelta | None) -> tuple[Pace, timedelta | None]:
-    """Split the timeout into what the back end may wait and what finding the culprit may take."""
+def _time_limits(timeout: float | timedelta | None) -> tuple[MonitorTiming, timedelta | None]:
+    """Divide the timeout between the backend's wait and the search for the lost rank."""
     if timeout is None:
-        return Pace.for_timeout(_DEFAULT_TIMEOUT), None
+        return MonitorTiming.for_timeout(_DEFAULT_TIMEOUT), None
     if not isinstance(timeout, int | float | timedelta):
-        raise TypeError(f"timeout={timeout!r} is neither a number of seconds nor a timedelta")
+        raise TypeError(f"timeout must be seconds or a timedelta, got {timeout!r}")
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
     if not 0 < seconds < math.inf:
-        raise ValueError(f"timeout={timeout!r} must be positive and finite; it is in seconds")
-    pace = Pace.for_timeout(seconds)
-    return pace, timedelta(seconds=pace.wait)
+        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
+    timing = MonitorTiming.for_timeout(seconds)
+    return timing, timedelta(seconds=timing.collective)
 
 
 def _available_backend(backend: str) -> str:

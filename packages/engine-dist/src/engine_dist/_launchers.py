@@ -40,6 +40,36 @@ def read_launch(launcher: str, environ: Mapping[str, str]) -> Launch:
     return launch
 
 
+def writes_heartbeats(heartbeat: bool | None, launcher: str, environ: Mapping[str, str]) -> bool:
+    """Return whether ranks write heartbeats: as asked for, or as the launcher needs.
+
+    Args:
+        heartbeat: The choice of the caller; None to use ``ENGINE_DIST_HEARTBEAT`` and, where that
+            is not set, the launcher's need.
+        launcher: The name of the launcher.
+        environ: The environment variables.
+
+    Raises:
+        ValueError: ``ENGINE_DIST_HEARTBEAT`` is neither 0 nor 1.
+    """
+    if heartbeat is not None:
+        return heartbeat
+    choice = environ.get("ENGINE_DIST_HEARTBEAT")
+    if choice not in (None, "0", "1"):
+        raise ValueError(f"ENGINE_DIST_HEARTBEAT must be 0 or 1, got {choice!r}")
+    return not _is_supervised(launcher, environ) if choice is None else choice == "1"
+
+
+def _is_supervised(launcher: str, environ: Mapping[str, str]) -> bool:
+    """Return whether the launcher notices a rank that dies, reports it and ends the others.
+
+    The agent of torchrun does, and slurm. It depends on kind and settings of ``mpirun``.
+    """
+    # Also by the variables: a script may start under slurm with the launcher "pytorch".
+    variables = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID")
+    return launcher == "slurm" or any(name in environ for name in variables)
+
+
 def _read_torchrun(environ: Mapping[str, str]) -> Launch:
     rank = _number(environ, "RANK", launcher="pytorch")
     return Launch(

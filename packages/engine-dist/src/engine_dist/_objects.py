@@ -7,10 +7,9 @@ import torch
 import torch.distributed as torch_dist
 
 from engine_dist import _wire
-from engine_dist._collectives import global_rank
-from engine_dist._groups import Group, get_comm_device, get_world_size
-from engine_dist._guard import guard_collective
+from engine_dist._groups import Group, get_comm_device, get_world_size, global_rank
 from engine_dist._pickling import dumps_tensors
+from engine_dist.watch import guard_collective
 
 
 def all_gather_object(data: Any, group: Group = None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Where the ranks of a process group meet: a key-value store that all of them reach."""
+"""Rendezvous: open the key-value store through which the ranks of a group find each other."""
 
 import os
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import torch.distributed as torch_dist
-from torch.distributed import (  # type: ignore[attr-defined]  # torch exports them unsaid
+from torch.distributed import (  # type: ignore[attr-defined]  # torch exports them without stating it
     TCPStore,
     rendezvous,
 )
@@ -16,18 +16,23 @@ from engine_dist._errors import DistError, RankLost
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meeting:
-    """The store of a group that is being made, and what to say about it in messages."""
+class Rendezvous:
+    """The store through which the ranks of a new group find each other.
+
+    Attributes:
+        store: The store of torch.
+        place: Where it is, as part of an error message.
+        store_rank: The rank whose process holds it; None if a file or the launcher does.
+    """
 
     store: Any
     place: str
-    host: int | None = None
-    """The rank whose process holds the store; None if it lies elsewhere (a file, the launcher)."""
+    store_rank: int | None = None
 
 
-def open_meeting(
+def open_rendezvous(
     init_method: str | None, rank: int, world_size: int, timeout: timedelta
-) -> Meeting:
+) -> Rendezvous:
     """Open the store that an ``init_method`` of torch names, without waiting for the other ranks.
 
     Args:
@@ -39,6 +44,7 @@ def open_meeting(
 
     Raises:
         ValueError: The address is not usable.
+        RuntimeError: ``MASTER_ADDR`` is not set.
         RankLost: The process that should hold the store does not answer.
         DistError: This process should hold it, but the port is taken.
     """
@@ -47,12 +53,13 @@ def open_meeting(
         address = _address_of_environment()
     elif url.scheme == "tcp":
         if url.hostname is None or url.port is None:
-            raise ValueError(f"init_method={init_method!r}; it should be tcp://host:port")
+            raise ValueError(f"init_method must be tcp://host:port, got {init_method!r}")
         address = (url.hostname, url.port)
     else:
+        # Of torch's rendezvous only the store: its own wait cannot name the ranks that are missing.
         (store, _, _) = next(rendezvous(str(init_method), rank, world_size))
         store.set_timeout(timeout)
-        return Meeting(store=store, place=str(init_method))
+        return Rendezvous(store=store, place=str(init_method))
     return _open_tcp(address, rank, world_size, timeout)
 
 
@@ -63,13 +70,15 @@ def _address_of_environment() -> tuple[str, int]:
             "MASTER_ADDR is not set: export the host name or address of rank 0's machine"
         )
     if not port.isdecimal() or int(port) >= 2**16:
-        raise ValueError(f"MASTER_PORT={port!r} is not a port; export a number below 65536")
+        raise ValueError(f"MASTER_PORT must be a port below 65536, got {port!r}; export another")
     return host, int(port)
 
 
-def _open_tcp(address: tuple[str, int], rank: int, world_size: int, timeout: timedelta) -> Meeting:
+def _open_tcp(
+    address: tuple[str, int], rank: int, world_size: int, timeout: timedelta
+) -> Rendezvous:
     host, port = address
-    # torchrun's agent holds the store itself, and says so by this variable.
+    # The agent of torchrun holds the store itself, and sets this variable.
     agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     holds = rank == 0 and not agent
     place = f"the store at {host}:{port}"
@@ -80,8 +89,8 @@ def _open_tcp(address: tuple[str, int], rank: int, world_size: int, timeout: tim
             world_size,
             is_master=holds,
             timeout=timeout,
-            wait_for_workers=False,  # it could only say how many are missing, not which
-            multi_tenant=True,
+            wait_for_workers=False,  # its error would count the missing ranks, not name them
+            multi_tenant=True,  # stores of one process at one port share the server
             use_libuv=os.environ.get("USE_LIBUV", "1") == "1",
         )
     except torch_dist.DistError as error:
@@ -91,4 +100,4 @@ def _open_tcp(address: tuple[str, int], rank: int, world_size: int, timeout: tim
             ) from error
         hint = f"{place} never opened; check MASTER_ADDR and MASTER_PORT"
         raise RankLost("init_dist", {} if agent else {0: f"is not there: {hint}"}, hint) from error
-    return Meeting(store=store, place=place, host=None if agent else 0)
+    return Rendezvous(store=store, place=place, store_rank=None if agent else 0)

@@ -18,9 +18,9 @@ from engine_dist._groups import (
     get_world_size,
     new_group,
 )
-from engine_dist._guard import guard_collective
 from engine_dist._merge import RankResults, check_indices, merge_results
 from engine_dist._pickling import dumps_tensors
+from engine_dist.watch import guard_collective
 
 # A gloo group beside a default group that cannot send from the CPU, with that default group.
 # Weak, so that they go when destroyed.

@@ -1,0 +1,6 @@
+"""Name the rank that is lost when a collective fails."""
+
+from engine_dist.watch._collective import guard_collective
+from engine_dist.watch._process import record_failure
+
+__all__ = ["guard_collective", "record_failure"]

@@ -1,0 +1,314 @@
+"""Find out which rank is missing when a collective fails.
+
+A backend that loses its peer reports an address and a socket error at best. So each rank that
+`init_dist` starts records in the group's store that it has joined, and at its end that it exits or
+fails, and why. When a collective breaks, the survivors read these records and name the rank.
+
+With heartbeats, each rank also writes once per interval how many collectives it has entered and in
+which one it is. That names ranks that were killed, are frozen or wait elsewhere. Without them, each
+survivor writes one such line when a collective fails: ranks that write none are missing.
+"""
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch.distributed as torch_dist
+from torch.distributed.distributed_c10d import _get_default_group, _get_default_store
+
+from engine_dist._errors import DistError, RankLost
+from engine_dist._rendezvous import Rendezvous
+from engine_dist.watch._status import Failure, Heartbeat, StatusStore, call_with_timeout
+
+logger = logging.getLogger("engine.dist")
+
+_SILENT_INTERVALS = 10
+_STORE_ERRORS = (RuntimeError, OSError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorTiming:
+    """How a group's timeout is divided, in seconds.
+
+    Attributes:
+        interval: Seconds between two heartbeats of a rank.
+        search: Seconds to wait for records of a failure before ranks are judged by heartbeats.
+        collective: What is left of the timeout for a collective to wait.
+    """
+
+    interval: float
+    search: float
+    collective: float
+
+    @classmethod
+    def for_timeout(cls, timeout: float) -> "MonitorTiming":
+        """Plan twenty heartbeats within the timeout, at most ten per second."""
+        interval = min(max(timeout / 20, 0.1), 1.0)
+        search = min(max(4 * interval, 1.0), timeout / 4)
+        # Twice: where the store is frozen, a search that times out takes as long again.
+        return cls(interval=interval, search=search, collective=timeout - 2 * search)
+
+
+class RankMonitor:
+    """Record this rank's status, and find out about that of the others.
+
+    Args:
+        rendezvous: The store that every rank reaches.
+        rank: This process's rank.
+        world_size: The number of ranks.
+        timing: How often to write, how long to search.
+        number: The number of groups that these processes tried to make before.
+        heartbeat: Whether to write heartbeats from a thread.
+    """
+
+    def __init__(
+        self,
+        rendezvous: Rendezvous,
+        rank: int,
+        world_size: int,
+        *,
+        timing: MonitorTiming,
+        number: int = 0,
+        heartbeat: bool = True,
+    ) -> None:
+        self.world_size = world_size
+        self._rank, self._timing = rank, timing
+        self._place, self._store_rank = rendezvous.place, rendezvous.store_rank
+        self._group: weakref.ref[torch_dist.ProcessGroup] | None = None
+        timeout = max(timing.search, 1.0) if heartbeat else None
+        self._status = StatusStore(rendezvous.store, rank, number=number, timeout=timeout)
+        self._pid = os.getpid()
+        self._stop = threading.Event()
+        self._ended = self._failed = False
+        self._depth = 0
+        self._operation = ""
+        self._entered = 0
+        self._thread: threading.Thread | None = None
+        if heartbeat:
+            self._thread = threading.Thread(target=self._run, name="engine-dist-watch", daemon=True)
+
+    def attach(self) -> None:
+        """Bind the monitor to the default group, now that it is made."""
+        # The one way to the group's own objects; torch's own tools use it as well.
+        self._group = weakref.ref(_get_default_group())
+        self._status.share(_get_default_store())
+
+    def is_current(self) -> bool:
+        """Return whether the monitored group is the default one, or is still being made.
+
+        Never in a forked child, which is not a rank: it has neither the thread nor the connection.
+        """
+        if os.getpid() != self._pid:
+            return False
+        if self._group is None:
+            return True
+        group = self._group()
+        return group is not None and torch_dist.is_initialized() and group is torch_dist.group.WORLD
+
+    def start(self) -> None:
+        """Write the first heartbeat and start the thread that writes the others."""
+        if self._thread is not None:
+            self._write_heartbeat(0)
+            self._thread.start()
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """Stop the heartbeat and record how this rank ended; safe to call twice."""
+        if os.getpid() != self._pid:
+            return
+        if self.is_current():  # after destroy_process_group nobody waits for this rank
+            self.record_end(error)
+            if self._failed and self._rank == self._store_rank:
+                self._keep_store_for_readers()
+        self._stop.set()
+        thread = self._thread
+        if thread and thread.is_alive() and threading.current_thread() is not thread:
+            thread.join(timeout=2 * self._timing.interval)
+
+    def record_end(self, error: BaseException | None = None) -> None:
+        """Record that this rank ends, by itself or by an error; only the first call counts."""
+        if error is None:
+            self._record(None)
+        else:
+            self._record({self._rank: f"died of {type(error).__name__}: {error}"})
+
+    def _record(self, reasons: dict[int, str] | None) -> None:
+        if self._ended:
+            return
+        self._ended, self._failed = True, reasons is not None
+        status = self._status
+        try:
+            call_with_timeout(
+                self._timing.search,
+                status.record_exit if reasons is None else lambda: status.record_failure(reasons),
+            )
+        except _STORE_ERRORS as failure:
+            logger.debug("rank %d could not record its end: %s", self._rank, failure)
+
+    def _keep_store_for_readers(self) -> None:
+        """Wait until all ranks have read why this one ends: the store ends with this process."""
+        others = [rank for rank in range(self.world_size) if rank != self._rank]
+        seconds = max(3 * self._timing.interval, 1.0)
+        try:
+            call_with_timeout(2 * seconds, lambda: self._status.wait_for_readers(others, seconds))
+        except _STORE_ERRORS as failure:
+            logger.debug("rank %d could not wait for readers: %s", self._rank, failure)
+
+    def wait_for_all_ranks(self) -> None:
+        """Wait until every rank has joined.
+
+        Raises:
+            RankLost: A rank did not join within the timeout, or one that did has failed.
+            DistError: Another process has this rank, or the store has the status of an earlier run.
+        """
+        if not self._status.join(self.world_size):
+            raise DistError(
+                f"rank {self._rank} has joined at {self._place} before: two processes were given "
+                "the same rank, or it is left over from an earlier run; give each process a rank "
+                "of its own, and each run a new file or port"
+            )
+        deadline, pause = time.monotonic() + self._timing.collective, 0.005
+        # Polling, because a wait for the key would not end when another rank fails.
+        while not self._status.all_joined():
+            if self._status.failures() or time.monotonic() > deadline:
+                raise self.find_lost("init_dist", range(self.world_size))
+            time.sleep(pause)
+            pause = min(1.5 * pause, 0.5)
+
+    def enter(self, operation: str) -> None:
+        """Count that this rank enters a collective."""
+        # Plain attributes: this is on the path of every collective. The thread only reads them.
+        if not self._depth:
+            self._operation = operation
+            self._entered += 1
+        self._depth += 1
+
+    def leave(self) -> None:
+        """Count that this rank leaves the collective."""
+        self._depth -= 1
+
+    def find_lost(self, operation: str, ranks: Sequence[int]) -> RankLost:
+        """Find out which of the ranks are to blame for a failed operation.
+
+        Waits for a few heartbeats where no rank recorded a failure. The result is recorded for the
+        other ranks: those that fail next name the first cause and not this rank.
+        """
+        others = [rank for rank in ranks if rank != self._rank]
+        hint = "every rank still answers; check the network"
+        try:
+            reasons = call_with_timeout(2 * self._timing.search, lambda: self._find(others))
+        except _STORE_ERRORS as error:  # the process that held the store is gone
+            reasons, hint = self._blame_store(error, others)
+        lost = RankLost(operation, reasons, hint)
+        self._record(reasons)
+        return lost
+
+    def _blame_store(self, error: Exception, others: Sequence[int]) -> tuple[dict[int, str], str]:
+        if recorded := self._blamed(self._status.failures_read(), others):
+            return recorded, ""
+        holder = self._store_rank
+        if holder is None:
+            return {}, f"{self._place} no longer answers ({error}), so no rank can be named"
+        if isinstance(error, TimeoutError):
+            return {holder: "no longer answers, nor does the group's store, which it holds"}, ""
+        return {holder: "is gone, and the group's store with it"}, ""
+
+    def _find(self, others: Sequence[int]) -> dict[int, str]:
+        if self._thread is None:
+            self._write_heartbeat(1)  # the only one: the others see that this rank still lives
+        before = self._status.heartbeats(others)
+        deadline = time.monotonic() + self._timing.search
+        while True:
+            if recorded := self._recorded(others):
+                return recorded
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(self._timing.interval / 4)
+        after = self._status.heartbeats(others)
+        absent = set(self._status.not_joined(others))
+        if self._thread is None:
+            silent = {rank for rank, heartbeat in after.items() if heartbeat is None}
+        else:
+            silent = {rank for rank, heartbeat in after.items() if heartbeat == before[rank]}
+        reasons = {rank: self._silence(after[rank], rank in absent) for rank in silent | absent}
+        # A rank that failed while the heartbeats were read has left its collective, and looks late.
+        return self._recorded(others) or self._late(after) | reasons
+
+    def _recorded(self, others: Sequence[int]) -> dict[int, str]:
+        """Read what ranks recorded at their end: their own reasons, or the ranks they blamed."""
+        if recorded := self._blamed(self._status.failures(), others):
+            return recorded
+        return dict.fromkeys(self._status.exited(others), "left: it ended early")
+
+    def _blamed(self, failures: Sequence[Failure], others: Sequence[int]) -> dict[int, str]:
+        blamed: dict[int, str] = {}
+        for failure in failures:
+            if failure.reported_by in others:
+                # The first report is nearest to the cause.
+                blamed = failure.reasons | blamed
+        # This rank is late at most, not lost: others stopped waiting for it.
+        blamed.pop(self._rank, None)
+        return blamed
+
+    def _late(self, heartbeats: dict[int, Heartbeat | None]) -> dict[int, str]:
+        """Name the ranks that are in no collective or in another one; those behind come first.
+
+        Counts alone do not show who is late: ranks of other groups enter more or fewer collectives.
+        """
+        behind: dict[int, str] = {}
+        ahead: dict[int, str] = {}
+        for rank, heartbeat in heartbeats.items():
+            if heartbeat is None or heartbeat.operation == self._operation:
+                continue
+            place = f"in {heartbeat.operation}" if heartbeat.operation else "in no collective"
+            is_through = not heartbeat.operation and heartbeat.entered >= self._entered
+            reason = f"did not arrive: it is {place} after entering {heartbeat.entered}"
+            (ahead if is_through else behind)[rank] = reason
+        return behind or ahead
+
+    def _silence(self, heartbeat: Heartbeat | None, absent: bool) -> str:
+        if absent:
+            return f"never joined: it did not call init_dist, or cannot reach {self._place}"
+        if self._thread is None:
+            return "reported nothing: it was killed, is frozen, or still computes"
+        if heartbeat is None:
+            return "no longer answers"
+        return f"no longer answers: last heard of {heartbeat.describe()}"
+
+    def _write_heartbeat(self, number: int) -> None:
+        inside = self._operation if self._depth else ""
+        self._status.write_heartbeat(
+            Heartbeat(number=number, entered=self._entered, operation=inside)
+        )
+
+    def _run(self) -> None:
+        number, neighbor = 0, (self._rank + 1) % self.world_size
+        last, since, reported = None, time.monotonic(), False
+        while not self._stop.wait(self._timing.interval):
+            if not self.is_current():
+                self._status.close()
+                return
+            try:
+                number += 1
+                self._write_heartbeat(number)
+                self._status.failures()  # kept, in case the store ends with the rank that failed
+                heartbeat = self._status.heartbeats([neighbor])[neighbor]
+                silence = self._status.reported_silence()
+                if heartbeat != last:
+                    last, since = heartbeat, time.monotonic()
+                elif self._group is not None and self._is_long_ago(since) and not silence:
+                    silence = f"rank {neighbor} {self._silence(heartbeat, absent=False)}"
+                    self._status.report_silence(silence)
+            except _STORE_ERRORS as error:
+                logger.debug("the group's store no longer answers rank %d: %s", self._rank, error)
+                return
+            if silence and not reported:
+                # Only a message: nccl ends the process by itself, without naming the rank.
+                logger.error("%s; collectives that wait for it will time out", silence)
+                reported = True
+
+    def _is_long_ago(self, since: float) -> bool:
+        return time.monotonic() - since > _SILENT_INTERVALS * self._timing.interval
