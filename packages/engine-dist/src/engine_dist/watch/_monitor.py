@@ -11,7 +11,6 @@ survivor writes one such line when a collective fails: ranks that write none are
 
 import logging
 import os
-import threading
 import time
 import weakref
 from collections.abc import Sequence
@@ -22,12 +21,16 @@ from torch.distributed.distributed_c10d import _get_default_group, _get_default_
 
 from engine_dist._errors import DistError, RankLost
 from engine_dist._rendezvous import Rendezvous
-from engine_dist.watch._status import Failure, Heartbeat, StatusStore, call_with_timeout
+from engine_dist.watch._heartbeats import STORE_ERRORS, Heartbeats
+from engine_dist.watch._status import (
+    Failure,
+    Heartbeat,
+    StatusStore,
+    call_with_timeout,
+    describe_silence,
+)
 
 logger = logging.getLogger("engine.dist")
-
-_SILENT_INTERVALS = 10
-_STORE_ERRORS = (RuntimeError, OSError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +85,21 @@ class RankMonitor:
         timeout = max(timing.search, 1.0) if heartbeat else None
         self._status = StatusStore(rendezvous.store, rank, number=number, timeout=timeout)
         self._pid = os.getpid()
-        self._stop = threading.Event()
         self._ended = self._failed = False
         self._depth = 0
         self._operation = ""
         self._entered = 0
-        self._thread: threading.Thread | None = None
-        if heartbeat:
-            self._thread = threading.Thread(target=self._run, name="engine-dist-watch", daemon=True)
+        self._heartbeats = self._make_heartbeats() if heartbeat else None
+
+    def _make_heartbeats(self) -> Heartbeats:
+        return Heartbeats(
+            self._status,
+            self._rank,
+            self.world_size,
+            interval=self._timing.interval,
+            position=self._position,
+            is_current=self.is_current,
+        )
 
     def attach(self) -> None:
         """Bind the monitor to the default group, now that it is made."""
@@ -111,9 +121,8 @@ class RankMonitor:
 
     def start(self) -> None:
         """Write the first heartbeat and start the thread that writes the others."""
-        if self._thread is not None:
-            self._write_heartbeat(0)
-            self._thread.start()
+        if self._heartbeats is not None:
+            self._heartbeats.start()
 
     def stop(self, error: BaseException | None = None) -> None:
         """Stop the heartbeat and record how this rank ended; safe to call twice."""
@@ -123,10 +132,8 @@ class RankMonitor:
             self.record_end(error)
             if self._failed and self._rank == self._store_rank:
                 self._keep_store_for_readers()
-        self._stop.set()
-        thread = self._thread
-        if thread and thread.is_alive() and threading.current_thread() is not thread:
-            thread.join(timeout=2 * self._timing.interval)
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
 
     def record_end(self, error: BaseException | None = None) -> None:
         """Record that this rank ends, by itself or by an error; only the first call counts."""
@@ -145,7 +152,7 @@ class RankMonitor:
                 self._timing.search,
                 status.record_exit if reasons is None else lambda: status.record_failure(reasons),
             )
-        except _STORE_ERRORS as failure:
+        except STORE_ERRORS as failure:
             logger.debug("rank %d could not record its end: %s", self._rank, failure)
 
     def _keep_store_for_readers(self) -> None:
@@ -154,7 +161,7 @@ class RankMonitor:
         seconds = max(3 * self._timing.interval, 1.0)
         try:
             call_with_timeout(2 * seconds, lambda: self._status.wait_for_readers(others, seconds))
-        except _STORE_ERRORS as failure:
+        except STORE_ERRORS as failure:
             logger.debug("rank %d could not wait for readers: %s", self._rank, failure)
 
     def wait_for_all_ranks(self) -> None:
@@ -200,7 +207,7 @@ class RankMonitor:
         hint = "every rank still answers; check the network"
         try:
             reasons = call_with_timeout(2 * self._timing.search, lambda: self._find(others))
-        except _STORE_ERRORS as error:  # the process that held the store is gone
+        except STORE_ERRORS as error:  # the process that held the store is gone
             reasons, hint = self._blame_store(error, others)
         lost = RankLost(operation, reasons, hint)
         self._record(reasons)
@@ -217,8 +224,11 @@ class RankMonitor:
         return {holder: "is gone, and the group's store with it"}, ""
 
     def _find(self, others: Sequence[int]) -> dict[int, str]:
-        if self._thread is None:
-            self._write_heartbeat(1)  # the only one: the others see that this rank still lives
+        if self._heartbeats is None:
+            # The only one: it shows the others, which fail as well, that this rank still lives.
+            entered, operation = self._position()
+            heartbeat = Heartbeat(number=0, entered=entered, operation=operation)
+            self._status.write_heartbeat(heartbeat)
         before = self._status.heartbeats(others)
         deadline = time.monotonic() + self._timing.search
         while True:
@@ -228,14 +238,27 @@ class RankMonitor:
                 break
             time.sleep(self._timing.interval / 4)
         after = self._status.heartbeats(others)
-        absent = set(self._status.not_joined(others))
-        if self._thread is None:
-            silent = {rank for rank, heartbeat in after.items() if heartbeat is None}
-        else:
-            silent = {rank for rank, heartbeat in after.items() if heartbeat == before[rank]}
-        reasons = {rank: self._silence(after[rank], rank in absent) for rank in silent | absent}
+        silent = self._absent(others) | self._silent(before, after)
         # A rank that failed while the heartbeats were read has left its collective, and looks late.
-        return self._recorded(others) or self._late(after) | reasons
+        return self._recorded(others) or self._late(after) | silent
+
+    def _absent(self, others: Sequence[int]) -> dict[int, str]:
+        reason = f"never joined: it did not call init_dist, or cannot reach {self._place}"
+        return dict.fromkeys(self._status.not_joined(others), reason)
+
+    def _silent(
+        self, before: dict[int, Heartbeat | None], after: dict[int, Heartbeat | None]
+    ) -> dict[int, str]:
+        if self._heartbeats is not None:
+            return {
+                rank: describe_silence(heartbeat)
+                for rank, heartbeat in after.items()
+                if heartbeat is not None and heartbeat == before[rank]
+            }
+        if self._group is None:
+            return {}  # ranks that have joined wait for the others, and write nothing yet
+        reason = "reported nothing: it was killed, is frozen, or still computes"
+        return {rank: reason for rank, heartbeat in after.items() if heartbeat is None}
 
     def _recorded(self, others: Sequence[int]) -> dict[int, str]:
         """Read what ranks recorded at their end: their own reasons, or the ranks they blamed."""
@@ -269,46 +292,6 @@ class RankMonitor:
             (ahead if is_through else behind)[rank] = reason
         return behind or ahead
 
-    def _silence(self, heartbeat: Heartbeat | None, absent: bool) -> str:
-        if absent:
-            return f"never joined: it did not call init_dist, or cannot reach {self._place}"
-        if self._thread is None:
-            return "reported nothing: it was killed, is frozen, or still computes"
-        if heartbeat is None:
-            return "no longer answers"
-        return f"no longer answers: last heard of {heartbeat.describe()}"
-
-    def _write_heartbeat(self, number: int) -> None:
-        inside = self._operation if self._depth else ""
-        self._status.write_heartbeat(
-            Heartbeat(number=number, entered=self._entered, operation=inside)
-        )
-
-    def _run(self) -> None:
-        number, neighbor = 0, (self._rank + 1) % self.world_size
-        last, since, reported = None, time.monotonic(), False
-        while not self._stop.wait(self._timing.interval):
-            if not self.is_current():
-                self._status.close()
-                return
-            try:
-                number += 1
-                self._write_heartbeat(number)
-                self._status.failures()  # kept, in case the store ends with the rank that failed
-                heartbeat = self._status.heartbeats([neighbor])[neighbor]
-                silence = self._status.reported_silence()
-                if heartbeat != last:
-                    last, since = heartbeat, time.monotonic()
-                elif self._group is not None and self._is_long_ago(since) and not silence:
-                    silence = f"rank {neighbor} {self._silence(heartbeat, absent=False)}"
-                    self._status.report_silence(silence)
-            except _STORE_ERRORS as error:
-                logger.debug("the group's store no longer answers rank %d: %s", self._rank, error)
-                return
-            if silence and not reported:
-                # Only a message: nccl ends the process by itself, without naming the rank.
-                logger.error("%s; collectives that wait for it will time out", silence)
-                reported = True
-
-    def _is_long_ago(self, since: float) -> bool:
-        return time.monotonic() - since > _SILENT_INTERVALS * self._timing.interval
+    def _position(self) -> tuple[int, str]:
+        """Return the collectives entered so far, and the current one."""
+        return self._entered, self._operation if self._depth else ""

@@ -45,6 +45,12 @@ class Heartbeat:
         return f"{where}, after entering {self.entered}"
 
 
+def describe_silence(heartbeat: Heartbeat | None) -> str:
+    """Return what became of a rank whose last heartbeat is this one, as part of a sentence."""
+    heard = "" if heartbeat is None else f": last heard of {heartbeat.describe()}"
+    return f"no longer answers{heard}"
+
+
 class StatusStore:
     """Read and write the status of ranks. Each method may raise RuntimeError or OSError.
 
@@ -65,6 +71,7 @@ class StatusStore:
         self._held: Any = store
         self._shared: Callable[[], Any] = lambda: None
         self._connection = None if timeout is None else _connect(store, timedelta(seconds=timeout))
+        self._present: set[str] = set()
         self._failures: list[Failure] = []
         self._reading = threading.Lock()
 
@@ -168,8 +175,15 @@ class StatusStore:
             time.sleep(_POLL_SECONDS)
 
     def _read(self, key: str) -> str | None:
-        # `get` alone would wait for a missing key until the store's timeout.
-        return self._store.get(key).decode() if self._store.check([key]) else None
+        store = self._store
+        # `get` alone would wait for a missing key until the store's timeout. Keys are never
+        # deleted, so that one check per key is enough.
+        if key not in self._present:
+            if not store.check([key]):
+                return None
+            self._present.add(key)
+        value: bytes = store.get(key)
+        return value.decode()
 
 
 def _heartbeat(line: str | None) -> Heartbeat | None:
