@@ -53,15 +53,15 @@ def nested(of: int) -> OrderedDict[str, Any]:
 
 
 def assert_nested(data: OrderedDict[str, Any], of: int) -> None:
-    want = nested(of)
+    expected = nested(of)
     assert type(data) is OrderedDict
-    assert torch.equal(data["boxes"], want["boxes"])
-    assert data["names"] == want["names"]
+    assert torch.equal(data["boxes"], expected["boxes"])
+    assert data["names"] == expected["names"]
     pair = data["deep"]
     assert type(pair) is Pair
-    assert torch.equal(pair.first["mask"], want["deep"].first["mask"])
+    assert torch.equal(pair.first["mask"], expected["deep"].first["mask"])
     assert pair.second == (of, torch.tensor(of))
-    assert np.array_equal(data["array"], want["array"])
+    assert np.array_equal(data["array"], expected["array"])
 
 
 def check_all_gather_gives_nested_containers(rank: int, size: int, folder: Path) -> None:
@@ -156,7 +156,7 @@ def check_long_and_short_contributions_mix(rank: int, size: int, folder: Path) -
                 assert other["text"] == make(of, long)["text"]
 
 
-def check_unusual_tensors_arrive_whole(rank: int, size: int, folder: Path) -> None:
+def check_unusual_tensors_keep_their_values(rank: int, size: int, folder: Path) -> None:
     data = {
         "conjugate": torch.tensor([1j + rank]).conj(),
         "sparse": torch.eye(2).to_sparse(),
@@ -200,7 +200,7 @@ pytree.register_pytree_node(
 )
 
 
-def check_classes_known_to_pytree_are_opened(rank: int, size: int, folder: Path) -> None:
+def check_classes_registered_with_pytree_are_opened(rank: int, size: int, folder: Path) -> None:
     box = Box(torch.tensor([1.0, rank]), f"box {rank}")
     every = dist.all_gather({"box": box})
     assert [data["box"].name for data in every] == [f"box {of}" for of in range(size)]

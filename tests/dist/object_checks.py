@@ -55,11 +55,11 @@ def check_object_lists_are_broadcast_in_place(rank: int, size: int, folder: Path
         same = data
         dist.broadcast_object_list(data, src)
         assert same == ["foo", src, {1: [torch.tensor(src)]}]
-    with pytest.raises(TypeError, match=re.escape("fills a list in place")):
+    with pytest.raises(TypeError, match=re.escape("data must be a list, which is filled in place")):
         dist.broadcast_object_list(("a",))  # type: ignore[arg-type]  # the mistake
 
 
-def check_object_lists_of_other_lengths_are_refused(rank: int, size: int, folder: Path) -> None:
+def check_object_lists_of_other_lengths_raise(rank: int, size: int, folder: Path) -> None:
     if rank == 0:
         dist.broadcast_object_list([1, 2])
     else:
@@ -70,13 +70,13 @@ def check_object_lists_of_other_lengths_are_refused(rank: int, size: int, folder
 def check_results_come_in_sampler_order(rank: int, size: int, folder: Path) -> None:
     total = 4 * size - 1  # the last rank's last sample is padding
     mine = [(index % total, "x" * index) for index in range(rank, 4 * size, size)]
-    want = [(index, "x" * index) for index in range(total)]
+    expected = [(index, "x" * index) for index in range(total)]
     for kwargs in ({}, {"device": "gpu"}, {"tmpdir": str(folder / "results")}):
         collected = dist.collect_results(mine, total, **kwargs)  # type: ignore[arg-type]  # by row
-        assert collected == (want if rank == 0 else None), kwargs
+        assert collected == (expected if rank == 0 else None), kwargs
     assert list(folder.glob("results/*.pkl")) == [] or rank > 0
-    assert dist.collect_results_cpu(mine, total) == (want if rank == 0 else None)
-    assert dist.collect_results_gpu(mine, total) == (want if rank == 0 else None)
+    assert dist.collect_results_cpu(mine, total) == (expected if rank == 0 else None)
+    assert dist.collect_results_gpu(mine, total) == (expected if rank == 0 else None)
 
 
 def check_results_collected_again_do_not_mix(rank: int, size: int, folder: Path) -> None:

@@ -52,7 +52,7 @@ def check_local_group_holds_the_ranks_of_a_machine(rank: int, size: int, folder:
         dist.init_local_group(99, per_node)
 
 
-def check_forked_child_is_no_rank(rank: int, size: int, folder: Path) -> None:
+def check_forked_child_is_not_a_rank(rank: int, size: int, folder: Path) -> None:
     """What dies in a worker process must not count as the death of its rank."""
     assert (current_monitor() is None) is (size == 1)
     child = os.fork()
@@ -103,7 +103,7 @@ def check_all_reduce_equals_each_definition(rank: int, size: int, folder: Path) 
             assert data.data_ptr() == before
 
 
-def check_all_reduce_takes_torch_constants_and_refuses_others(
+def check_all_reduce_takes_torch_constants_and_no_others(
     rank: int, size: int, folder: Path
 ) -> None:
     data = torch.tensor([float(rank)])
@@ -146,7 +146,7 @@ def check_all_reduce_dict_matches_by_key(rank: int, size: int, folder: Path) -> 
     assert data["c"].item() == 1.5
 
 
-def check_all_reduce_dict_refuses_other_keys_on_every_rank(
+def check_all_reduce_dict_with_other_keys_raises_on_every_rank(
     rank: int, size: int, folder: Path
 ) -> None:
     if size == 1:

@@ -40,7 +40,7 @@ def test_device_follows_the_local_rank(backend: str, tmp_path: Path) -> None:
         torch_dist.destroy_process_group()
 
 
-def test_device_of_communication_is_the_back_ends(group: str) -> None:
+def test_device_of_communication_is_that_of_the_backend(group: str) -> None:
     assert dist.get_comm_device().type == ("cpu" if group == "gloo" else "cuda")
 
 

@@ -1,4 +1,4 @@
-"""One process without a group: every function works and says what one process would say."""
+"""One process without a group: every function works as with a single rank."""
 
 from collections.abc import Callable
 from typing import Any
@@ -111,24 +111,24 @@ def test_results_are_cut_to_size_and_ordered_by_index() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"device": "tpu"}, "choose 'cpu' or 'gpu'"),
-        ({"device": "gpu", "tmpdir": "x"}, "has no use with device='gpu'"),
-        ({"indices": [0]}, "1 indices for 2 results"),
+        ({"device": "tpu"}, "must be 'cpu' or 'gpu', got 'tpu'"),
+        ({"device": "gpu", "tmpdir": "x"}, "tmpdir must be None with device='gpu'"),
+        ({"indices": [0]}, "as many as results, got 1 for 2"),
         ({"indices": [0, 3]}, r"missing \[1\], beyond the end \[3\]"),
     ],
     ids=["device", "tmpdir", "length", "indices"],
 )
-def test_collecting_wrongly_is_refused(arguments: dict[str, Any], message: str) -> None:
+def test_collecting_with_wrong_arguments_raises(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dist.collect_results([1, 2], 2, **arguments)
 
 
-def test_guard_lets_other_errors_pass() -> None:
+def test_guard_without_a_group_passes_errors() -> None:
     with pytest.raises(RuntimeError, match=r"^connection closed$"), dist.guard_collective("step"):
         raise RuntimeError("connection closed")
 
 
-def test_rank_lost_without_culprit_gives_a_hint() -> None:
+def test_rank_lost_without_a_rank_gives_a_hint() -> None:
     error = dist.RankLost("barrier", {}, "every rank still answers")
 
     assert str(error) == "barrier failed: every rank still answers"
@@ -145,7 +145,7 @@ def test_device_is_what_torch_reports() -> None:
     assert device.is_mlu_available() is (name == "mlu")
 
 
-def test_cuda_memory_is_whole_megabytes() -> None:
+def test_cuda_memory_is_in_megabytes() -> None:
     memory = device.get_max_cuda_memory()
 
     assert isinstance(memory, int)

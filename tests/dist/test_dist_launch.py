@@ -1,4 +1,4 @@
-"""What each launcher leaves in the environment, and the groups made of it in this process."""
+"""The environment of each launcher, and the groups that this process makes of it."""
 
 import os
 import socket
@@ -52,7 +52,7 @@ def alone(clean: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 
 
 def join(launcher: str, folder: Path) -> dict[str, str]:
-    """Make a group of one, and return what it left in the environment."""
+    """Make a group of one, and return the variables that it set."""
     dist.init_dist(launcher, init_method=f"file://{folder / 'store'}", timeout=20)
     try:
         assert dist.is_distributed()
@@ -82,7 +82,7 @@ def test_init_dist_reads_torchrun(clean: pytest.MonkeyPatch, tmp_path: Path) -> 
     ],
     ids=["slurm", "open-mpi", "mpich", "mvapich"],
 )
-def test_init_dist_exports_what_the_launcher_says(
+def test_init_dist_exports_the_values_of_the_launcher(
     clean: pytest.MonkeyPatch,
     tmp_path: Path,
     launcher: str,
@@ -138,7 +138,7 @@ def test_first_host_of_slurm_notation(nodes: str, host: str) -> None:
     ],
     ids=["pytorch", "slurm", "mpi"],
 )
-def test_missing_variables_tell_how_to_start(
+def test_missing_variables_raise_and_name_the_command(
     clean: pytest.MonkeyPatch, launcher: str, message: str
 ) -> None:
     with pytest.raises(RuntimeError, match=message):
@@ -150,7 +150,7 @@ def test_unknown_launcher_names_the_choices() -> None:
         dist.init_dist("ssh")
 
 
-def test_missing_address_says_what_to_export(clean: pytest.MonkeyPatch) -> None:
+def test_missing_address_raises_and_names_the_variable(clean: pytest.MonkeyPatch) -> None:
     clean.setenv("RANK", "0")
     clean.setenv("WORLD_SIZE", "2")
 
@@ -161,9 +161,9 @@ def test_missing_address_says_what_to_export(clean: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"RANK": "first"}, "RANK='first', which is no whole number"),
-        ({"WORLD_SIZE": ""}, "WORLD_SIZE='', which is no whole number"),
-        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK='-1', which is no whole number"),
+        ({"RANK": "first"}, "RANK must be an integer >= 0, got 'first'"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE must be an integer >= 0, got ''"),
+        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK must be an integer >= 0, got '-1'"),
         ({"RANK": "2"}, "rank 2 is not one of 2 ranks, which count from 0.*torchrun"),
         (
             {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "http"},
@@ -203,7 +203,7 @@ def test_unusable_backend_is_named(
         dist.init_dist("pytorch", backend, **alone)
 
 
-def test_second_group_beside_the_first_is_refused(alone: dict[str, Any]) -> None:
+def test_second_group_beside_the_first_raises(alone: dict[str, Any]) -> None:
     dist.init_dist("pytorch", "GLOO", **alone)
     try:
         with pytest.raises(RuntimeError, match=r"exists already; call .*destroy"):
@@ -225,7 +225,7 @@ def test_taken_port_asks_for_another(clean: pytest.MonkeyPatch) -> None:
             dist.init_dist("pytorch", "gloo", timeout=5)
 
 
-def test_rank_given_twice_is_refused(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_rank_given_twice_raises(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clean.setenv("RANK", "0")
     clean.setenv("WORLD_SIZE", "2")
     left_over, _, _ = next(rendezvous(f"file://{tmp_path / 'store'}", 0, 2))

@@ -35,7 +35,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("case", PLACES)
-def test_ranks_of_each_launcher_meet(ranks: Ranks, case: str) -> None:
+def test_ranks_of_each_launcher_join_one_group(ranks: Ranks, case: str) -> None:
     size = len(PLACES[case])
 
     reports = reports_of(ranks, case, size)

@@ -1,4 +1,4 @@
-"""Metrics to try things on."""
+"""Metrics for the tests."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from engine_evaluator import BaseMetric
 
 
 class Keep(BaseMetric):
-    """Keeps predictions and batches as they come; its value is all of them."""
+    """Keep predictions and batches unchanged; the value is all of them."""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         self.results.append((data_batch, data_samples))
@@ -19,7 +19,7 @@ class Keep(BaseMetric):
 
 
 class Samples(BaseMetric):
-    """Keeps one result a sample."""
+    """Keep one result per sample."""
 
     default_prefix = "samples"
 

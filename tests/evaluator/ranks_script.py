@@ -20,59 +20,59 @@ SIZE = 11
 
 
 class Samples(BaseMetric):
-    """One result a sample: its number."""
+    """Keep one result per sample: its number."""
 
     default_prefix = "samples"
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keeps the numbers."""
+        """Keep the numbers."""
         self.results.extend(sample["number"] for sample in data_samples)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Gives them back."""
+        """Return them."""
         return {"numbers": [int(number) for number in results]}
 
 
 class Batches(Samples):
-    """One result a batch: how many samples, and their sum."""
+    """Keep one result per batch: its number of samples, and their sum."""
 
     default_prefix = "batches"
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Sums up predictions and data."""
+        """Sum up predictions and data."""
         numbers = [sample["number"] for sample in data_samples]
         self.results.append((len(numbers), sum(numbers), int(data_batch["image"].sum())))
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Sums up the batches."""
+        """Sum up the batches."""
         return {"sums": [int(sum(column)) for column in zip(*results, strict=True)]}
 
 
 class Parts(Samples):
-    """Two results a sample."""
+    """Keep two results per sample."""
 
     default_prefix = "parts"
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keeps the numbers twice."""
+        """Keep the numbers twice."""
         self.results.extend(sample["number"] for sample in data_samples for _ in range(2))
 
 
 class Failing(Samples):
-    """Cannot be computed."""
+    """Raise where it is computed."""
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Fails."""
+        """Raise."""
         raise ZeroDivisionError("no positives")
 
 
 def predict(batch: Any) -> list[dict[str, Any]]:
-    """Predicts, for each sample, its number."""
+    """Predict the number of each sample."""
     return [{"number": number, "score": number / SIZE} for number in batch["image"][:, 0]]
 
 
 def make_loader(*, shuffle: bool, round_up: bool = True) -> ResumableDataLoader[Any]:
-    """Makes a loader over samples that know their number."""
+    """Make a loader of samples that hold their number."""
     data = [{"image": torch.full((2,), number)} for number in range(SIZE)]
     sampler = DefaultSampler(data, shuffle=shuffle, seed=4, round_up=round_up)
     return ResumableDataLoader(data, 2, sampler=sampler)  # type: ignore[arg-type] # a list will do
@@ -81,7 +81,7 @@ def make_loader(*, shuffle: bool, round_up: bool = True) -> ResumableDataLoader[
 def evaluate(
     evaluator: Evaluator, *, indices: bool = True, shuffle: bool = False, round_up: bool = True
 ) -> dict[str, Any]:
-    """Runs a whole evaluation."""
+    """Run a whole evaluation."""
     loader = make_loader(shuffle=shuffle, round_up=round_up)
     for batch in loader:
         known = loader.batch_indices if indices else None
@@ -90,7 +90,7 @@ def evaluate(
 
 
 def failure(folder: Path) -> str:
-    """Tells how a metric's failure reaches this rank."""
+    """Return how a metric's failure reaches this rank."""
     try:
         evaluate(Evaluator(Failing()))
     except (ZeroDivisionError, MetricError) as error:
@@ -99,7 +99,7 @@ def failure(folder: Path) -> str:
 
 
 def few(folder: Path) -> dict[str, Any]:
-    """Evaluates fewer samples than there are ranks."""
+    """Evaluate fewer samples than there are ranks."""
     evaluator = Evaluator([Samples(), Batches()])
     data = [{"image": torch.full((2,), 5)}]
     loader: ResumableDataLoader[Any] = ResumableDataLoader(
@@ -113,19 +113,19 @@ def few(folder: Path) -> dict[str, Any]:
 
 
 def dumped(folder: Path) -> dict[str, Any]:
-    """Dumps predictions."""
+    """Dump predictions."""
     return evaluate(Evaluator(DumpResults(str(folder / "predictions.pkl"))), shuffle=True)
 
 
 def offline(folder: Path) -> dict[str, Any]:
-    """Evaluates stored predictions."""
+    """Evaluate stored predictions."""
     data = [{"image": torch.full((2,), number)} for number in range(SIZE)]
     samples = [{"number": number} for number in range(SIZE)]
     return Evaluator([Samples(), Parts()]).offline_evaluate(samples, data, chunk_size=3)
 
 
 def all_metrics() -> Evaluator:
-    """Makes an evaluator of the three kinds of metrics."""
+    """Make an evaluator of the three kinds of metrics."""
     return Evaluator([Samples(), Batches(), Parts()])
 
 
@@ -142,7 +142,7 @@ CASES: dict[str, Callable[[Path], Any]] = {
 
 
 def main(rank: int, world_size: int, folder: Path) -> None:
-    """Runs all cases in one process group."""
+    """Run all cases in one process group."""
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/group", rank=rank, world_size=world_size
     )

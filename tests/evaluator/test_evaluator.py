@@ -1,4 +1,4 @@
-"""Evaluator: feeding metrics, padding, offline evaluation."""
+"""Evaluator: metrics, padding, offline evaluation."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -75,13 +75,13 @@ class _Named(BaseMetric):
         return {"one": results[0]}
 
 
-def test_evaluator_refuses_what_is_no_metric() -> None:
+def test_evaluator_without_a_metric_raises() -> None:
     with pytest.raises(TypeError, match="must be a BaseMetric or a config"):
         Evaluator([len])  # type: ignore[list-item] # the mistake under test
 
 
 def test_evaluator_names_a_metric_given_by_name_alone() -> None:
-    with pytest.raises(TypeError, match=r"such as \{'type': .* but got str: 'Accuracy'"):
+    with pytest.raises(TypeError, match=r"such as \{'type': .* got str: 'Accuracy'"):
         Evaluator("Accuracy")  # type: ignore[arg-type]  # wrong on purpose
 
 
@@ -111,10 +111,10 @@ def test_evaluator_passes_meta_information_on(samples: Make) -> None:
     assert evaluator.dataset_meta == {"classes": 2}
 
 
-def test_evaluator_refuses_values_of_one_name(samples: Make) -> None:
+def test_values_of_one_name_raise(samples: Make) -> None:
     evaluator = Evaluator([samples(), samples()])
     evaluator.process([1])
-    with pytest.raises(ValueError, match=r"'samples/kept'.*different prefixes"):
+    with pytest.raises(ValueError, match=r"'samples/kept'.*set a different prefix"):
         evaluator.evaluate(1)
 
 
@@ -175,12 +175,14 @@ def test_padding_must_be_at_the_end(keep: Make) -> None:
         Evaluator(keep()).process(["a", "b"], indices=[None, 0])
 
 
-def test_padding_that_cannot_be_found_is_told(keep: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_padding_that_cannot_be_found_is_logged(
+    keep: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     assert _fed(keep, {"loss": 0.5}, indices=[0, None]) == [(None, {"loss": 0.5})]
     assert "the last 1 of 2 samples are padding" in caplog.text
 
 
-def test_results_come_in_the_order_of_the_data_set(samples: Make) -> None:
+def test_results_come_in_the_order_of_the_dataset(samples: Make) -> None:
     evaluator = Evaluator(samples())
     evaluator.process(["c", "a"], indices=[2, 0])
     evaluator.process(["b"], indices=[1])
@@ -217,7 +219,7 @@ def test_offline_evaluation_goes_through_all(keep: Make, chunk_size: int) -> Non
     assert max(map(len, predictions)) == min(chunk_size, 5)
 
 
-def test_offline_evaluation_takes_a_data_set(keep: Make) -> None:
+def test_offline_evaluation_takes_a_dataset(keep: Make) -> None:
     class Data(Dataset[str]):
         def __len__(self) -> int:
             return 3
@@ -238,7 +240,7 @@ def test_offline_evaluation_needs_no_data(samples: Make) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(([1, 2], [1]), "1 samples and 2 predictions"), (([1], None, 0), "chunk_size must be")],
+    [(([1, 2], [1]), "one sample per prediction, got 1 and 2"), (([1], None, 0), "chunk_size must be")],
     ids=["lengths", "chunk"],
 )
 def test_offline_evaluation_explains_wrong_arguments(

@@ -29,7 +29,7 @@ def test_metric_without_prefix_has_plain_names(keep: Make) -> None:
     assert metric.evaluate(size=1) == {"kept": [("batch", [{}])]}
 
 
-def test_metric_forgets_results_after_evaluation(samples: Make) -> None:
+def test_results_are_dropped_after_evaluation(samples: Make) -> None:
     metric = samples()
     metric.process(None, [{}, {}])
     metric.evaluate(2)
@@ -53,8 +53,8 @@ def test_metric_moves_results_to_the_cpu_detached(samples: Make) -> None:
     assert result["c"] == "x"
 
 
-def test_metric_refuses_other_devices(samples: Make) -> None:
-    with pytest.raises(ValueError, match="'cpu' or 'gpu', but got 'tpu'"):
+def test_other_devices_raise(samples: Make) -> None:
+    with pytest.raises(ValueError, match="'cpu' or 'gpu', got 'tpu'"):
         samples(collect_device="tpu")
 
 
@@ -83,8 +83,8 @@ def test_dump_writes_predictions(tmp_path: Path, ending: str) -> None:
     assert not found[0]["score"].requires_grad
 
 
-def test_dump_refuses_other_files() -> None:
-    with pytest.raises(ValueError, match=r"must end with \.pkl or \.pickle, but is out\.json"):
+def test_dump_to_other_files_raises() -> None:
+    with pytest.raises(ValueError, match=r"must end with \.pkl or \.pickle, got 'out\.json'"):
         DumpResults("out.json")
 
 
@@ -104,7 +104,7 @@ def test_metric_value_is_found_by_name(indicator: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("indicator", "message"),
     [
-        ("AR", r"'AR' is ambiguous; name one of \['coco/AR', 'voc/AR'\]"),
+        ("AR", r"'AR' is ambiguous; give one of \['coco/AR', 'voc/AR'\]"),
         ("F1", "no metric 'F1'"),
         ("voc/AP", "no metric 'voc/AP'"),
     ],

@@ -34,16 +34,16 @@ def test_metric_by_name_gives_the_value_of_torchmetrics(name: str) -> None:
         theirs.reset()
 
 
-def test_forget_drops_what_was_processed() -> None:
-    forgetful, fresh = TorchMetric("Accuracy", **CLASSES), TorchMetric("Accuracy", **CLASSES)
+def test_discarded_results_do_not_count() -> None:
+    discarding, fresh = TorchMetric("Accuracy", **CLASSES), TorchMetric("Accuracy", **CLASSES)
     first, second, _ = _batches()
 
-    forgetful.process(None, first)
-    forgetful.forget()
-    forgetful.process(None, second)
+    discarding.process(None, first)
+    discarding.discard_results()
+    discarding.process(None, second)
     fresh.process(None, second)
 
-    assert forgetful.evaluate() == fresh.evaluate()
+    assert discarding.evaluate() == fresh.evaluate()
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4], ids=lambda ranks: f"{ranks}-ranks")
@@ -145,7 +145,7 @@ def test_metric_is_built_by_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["Acuracy", "text.Acuracy"])
-def test_unknown_metric_is_told(name: str) -> None:
+def test_unknown_metric_raises_and_names_it(name: str) -> None:
     with pytest.raises(ValueError, match=f"no metric '{name}'"):
         TorchMetric(name)
 

@@ -1,4 +1,4 @@
-"""Collectives on tensors and on containers of tensors, with one process or many."""
+"""Run collectives on tensors and on containers of tensors, with one process or many."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -44,15 +44,15 @@ _OPS = {
     "bxor": ReduceOp.BXOR,
 }
 _MEGABYTE = 1024 * 1024
-# No back end reduces these; the wider type gives the same bits after the way back.
+# No backend reduces these. The wider type gives the same bits after the conversion back.
 _WIDER = {torch.int16: torch.int32}
 
 
 def barrier(group: Group = None) -> None:
-    """Wait until every rank of the group is here; does nothing when not distributed.
+    """Wait until every rank of the group has arrived; do nothing when not distributed.
 
     Raises:
-        RankLost: A rank died or did not come within the group's timeout.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     if get_world_size(group) > 1:
         with guard_collective("barrier", group):
@@ -60,7 +60,7 @@ def barrier(group: Group = None) -> None:
 
 
 def all_reduce(data: Data, op: Op = "sum", group: Group = None) -> None:
-    """Reduce tensors over the ranks, in place: all ranks then hold the same bits.
+    """Reduce tensors over the ranks, in place: all ranks then have the same bits.
 
     Does nothing when not distributed.
 
@@ -73,9 +73,9 @@ def all_reduce(data: Data, op: Op = "sum", group: Group = None) -> None:
         group: The process group; None for all ranks.
 
     Raises:
-        TypeError: There is no tensor in `data`.
-        ValueError: `op` is none of these.
-        RankLost: A rank died or did not come within the group's timeout.
+        TypeError: ``data`` contains no tensor.
+        ValueError: ``op`` is none of these.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     reduction, mean = _resolve(op)
     if get_world_size(group) <= 1:
@@ -98,15 +98,15 @@ def all_reduce_dict(data: dict[str, torch.Tensor], op: Op = "sum", group: Group 
 
     Raises:
         TypeError: A value is not a tensor.
-        RanksDisagree: On every rank, if one has other keys, shapes or dtypes than the first.
-        RankLost: A rank died or did not come within the group's timeout.
+        RanksDisagree: One rank has other keys, shapes or dtypes than the first; on every rank.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     reduction, mean = _resolve(op)
     if get_world_size(group) <= 1:
         return
     for key, value in data.items():
         if not isinstance(value, torch.Tensor):
-            raise TypeError(f"all_reduce_dict reduces tensors, but {key!r} is {value!r}")
+            raise TypeError(f"data[{key!r}] must be a tensor, got {value!r}")
     with guard_collective("all_reduce_dict", group):
         keys = sorted(data)
         _agree([(key, tuple(data[key].shape), data[key].dtype) for key in keys], group)
@@ -131,7 +131,7 @@ def all_reduce_params(
         group: The process group; None for all ranks.
 
     Raises:
-        RankLost: A rank died or did not come within the group's timeout.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     reduction, mean = _resolve(op)
     if get_world_size(group) <= 1:
@@ -150,15 +150,15 @@ def all_gather(data: Data, group: Group = None, *, same_shape: bool = False) -> 
         data: A tensor of any shape, or nested containers that hold tensors among other picklable
             values. Shapes, dtypes and structure may differ from rank to rank.
         group: The process group; None for all ranks.
-        same_shape: State that `data` is one tensor of equal shape and dtype on all ranks: saves
+        same_shape: Whether ``data`` is one tensor of equal shape and dtype on all ranks. This saves
             the exchange of shapes, and with it a wait for the device.
 
     Returns:
-        One item a rank, on the device of this rank's data, without gradients. Just ``[data]``
-        when not distributed, and an empty list outside the group.
+        One item per rank, on the device of this rank's data, without gradients. ``[data]`` when not
+            distributed, and an empty list outside the group.
 
     Raises:
-        RankLost: A rank died or did not come within the group's timeout.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     world_size = get_world_size(group)
     if world_size == 1:
@@ -174,20 +174,20 @@ def all_gather(data: Data, group: Group = None, *, same_shape: bool = False) -> 
 def gather(
     data: Data, dst: int = 0, group: Group = None, *, group_dst: int | None = None
 ) -> list[Data]:
-    """Give one rank the data of all ranks, in the order of the ranks; any back end.
+    """Give one rank the data of all ranks, in the order of the ranks; any backend.
 
     Args:
         data: As in `all_gather`.
         dst: The receiving rank, by its global number as in torch.
         group: The process group; None for all ranks.
-        group_dst: The receiving rank by its number in the group, instead of `dst`.
+        group_dst: The receiving rank by its number in the group, instead of ``dst``.
 
     Returns:
-        One item a rank on `dst`, an empty list elsewhere; ``[data]`` when not distributed.
+        One item per rank on ``dst``, an empty list elsewhere; ``[data]`` when not distributed.
 
     Raises:
-        ValueError: `dst` is not in the group.
-        RankLost: A rank died or did not come within the group's timeout.
+        ValueError: ``dst`` is not in the group.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     world_size = get_world_size(group)
     if world_size == 1:
@@ -210,12 +210,12 @@ def broadcast(
         data: A tensor, or nested containers of tensors, equal in structure and shape on all ranks.
         src: The sending rank, by its global number as in torch.
         group: The process group; None for all ranks.
-        group_src: The sending rank by its number in the group, instead of `src`.
+        group_src: The sending rank by its number in the group, instead of ``src``.
 
     Raises:
-        TypeError: There is no tensor in `data`.
-        ValueError: `src` is not in the group.
-        RankLost: A rank died or did not come within the group's timeout.
+        TypeError: ``data`` contains no tensor.
+        ValueError: ``src`` is not in the group.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     if get_world_size(group) <= 1:
         return
@@ -225,17 +225,17 @@ def broadcast(
             device = _comm_device_of(tensors[0], group)
             direct = _is_direct(tensors, device)
             flat = tensors[0].detach().view(-1) if direct else flatten(tensors, device)
-            # Bytes, because back ends know fewer dtypes than torch has.
+            # As bytes, because backends support fewer dtypes than torch.
             torch_dist.broadcast(view_bytes(flat), root, group)
             if not direct and root != torch_dist.get_rank():
                 unflatten_into(tensors, flat)
 
 
 def sync_random_seed(group: Group = None) -> int:
-    """Return one random number that is the same on all ranks, to shuffle alike everywhere.
+    """Return a random number that is the same on all ranks, to shuffle alike everywhere.
 
-    Drawn by the group's first rank from numpy's global generator: reproducible where that was
-    seeded.
+    The group's first rank draws it from numpy's global generator, so that it is reproducible
+    where that was seeded.
 
     Returns:
         An integer in ``[0, 2**31)``.
@@ -257,19 +257,19 @@ def _resolve(op: Op) -> tuple[ReduceOp.RedOpType, bool]:
 def _tensors_of(data: Data) -> list[torch.Tensor]:
     tensors = list_tensors(data)
     if not tensors:
-        raise TypeError(f"expected tensors, but there is none in this {type(data).__name__}")
+        raise TypeError(f"data must contain a tensor, got {type(data).__name__} without one")
     return tensors
 
 
 def _comm_device_of(tensor: torch.Tensor, group: Group) -> torch.device:
-    """Return where to send a tensor from: where it is, if the group has a back end for that."""
+    """Return the device to send a tensor from: its own, if the group has a backend for it."""
     if tensor.device.type in comm_device_types(group):
         return tensor.device
     return get_comm_device(group)
 
 
 def _is_direct(tensors: Sequence[torch.Tensor], device: torch.device) -> bool:
-    """Tell whether the back end can work on the memory of a lone tensor as it is."""
+    """Return whether the backend can work on the memory of a single tensor directly."""
     return (
         len(tensors) == 1
         and tensors[0].device == device
@@ -288,7 +288,7 @@ def _reduce_together(
     flat = tensors[0].detach() if direct else flatten(tensors, device)
     flat = flat.to(_WIDER.get(dtype, dtype))
     if mean and dtype is torch.bool:
-        raise TypeError("a bool tensor has no mean; convert it to a number first")
+        raise TypeError("op must not be mean for a bool tensor; convert it to a number first")
     torch_dist.all_reduce(flat, op, group)
     if mean:
         exact = dtype.is_floating_point or dtype.is_complex
@@ -314,7 +314,7 @@ def _buckets(tensors: Sequence[torch.Tensor], limit: float) -> Iterable[list[tor
 
 def _gather_alike(data: Data, group: Group) -> list[torch.Tensor]:
     if not isinstance(data, torch.Tensor):
-        raise TypeError(f"same_shape wants a tensor, but got {type(data).__name__}")
+        raise TypeError(f"data must be a tensor with same_shape=True, got {type(data).__name__}")
     sent = data.detach().to(_comm_device_of(data, group)).contiguous()
     flat = view_bytes(sent)
     parts = [torch.empty_like(flat) for _ in range(get_world_size(group))]
@@ -323,8 +323,9 @@ def _gather_alike(data: Data, group: Group) -> list[torch.Tensor]:
 
 
 def _agree(facts: object, group: Group) -> None:
-    """Raise on every rank if one rank states other facts than the first."""
+    """Raise on every rank if the facts of one rank differ from those of the first."""
     digest = hashlib.blake2b(repr(facts).encode(), digest_size=8).digest()
+    # A digest of fixed length: the facts themselves may differ in length between ranks.
     mine = torch.frombuffer(bytearray(digest), dtype=torch.int64)
     every = [int(other) for other in _gather_alike(mine, group)]
     odd = [rank for rank, other in enumerate(every) if other != every[0]]

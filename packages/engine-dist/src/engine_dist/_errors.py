@@ -1,19 +1,19 @@
-"""What callers of engine-dist may catch."""
+"""The errors that callers of engine-dist may catch."""
 
 from collections.abc import Mapping
 
 
 class DistError(RuntimeError):
-    """The base of the errors that this package raises of its own accord."""
+    """The base of the errors that this package defines."""
 
 
 class RankLost(DistError):
     """A collective failed because other ranks died, left, or never arrived.
 
     Attributes:
-        operation: What this rank was doing, such as ``"all_reduce"``.
-        reasons: For each rank to blame (its global number), what became of it. Empty when every
-            rank still answers, which points at the network between them.
+        operation: The operation of this rank that failed, such as ``"all_reduce"``.
+        reasons: What happened to each rank to blame, by its global number. Empty when every rank
+            still answers, which points at the network between them.
 
     Example:
         >>> error = RankLost("all_reduce", {2: "died of ValueError: bad sample"})
@@ -26,8 +26,8 @@ class RankLost(DistError):
     def __init__(self, operation: str, reasons: Mapping[int, str], hint: str = "") -> None:
         self.operation = operation
         self.reasons = dict(reasons)
-        told = "; ".join(f"rank {rank} {reason}" for rank, reason in sorted(self.reasons.items()))
-        super().__init__(f"{operation} failed: {told or hint}")
+        blamed = "; ".join(f"rank {rank} {reason}" for rank, reason in sorted(self.reasons.items()))
+        super().__init__(f"{operation} failed: {blamed or hint}")
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -36,4 +36,4 @@ class RankLost(DistError):
 
 
 class RanksDisagree(DistError, ValueError):
-    """Ranks entered the same collective with arguments that do not fit together."""
+    """Ranks entered the same collective with arguments that do not match."""

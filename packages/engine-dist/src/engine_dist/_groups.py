@@ -1,4 +1,4 @@
-"""Who am I, who else is there: questions about process groups, with answers for one process too."""
+"""Query process groups: rank, size, backend and device, also with a single process."""
 
 import functools
 import os
@@ -15,21 +15,21 @@ from engine_dist.watch import guard_collective
 Group: TypeAlias = torch_dist.ProcessGroup | None
 """A process group; None stands for the default group of all ranks."""
 
-# What init_dist was told about waiting, so that groups made later wait no longer than the first.
+# The timeout that was passed to init_dist, so that groups made later have the same.
 _timeout: timedelta | None = None
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What init_local_group made: the group of this machine's ranks, with the default group it belongs
-# to. Weak, because a destroyed group must go: with it goes the server of its store, which would
-# answer the next group with addresses of the one before.
+# The group of this machine's ranks that init_local_group made, by its default group. Weak, because
+# a destroyed group must go: the server of its store would answer the next group with addresses of
+# the one before.
 _local: "weakref.WeakKeyDictionary[torch_dist.ProcessGroup, weakref.ref[torch_dist.ProcessGroup]]"
 _local = weakref.WeakKeyDictionary()
 
 
 def is_distributed() -> bool:
-    """Tell whether a default process group exists in this process."""
+    """Return whether a default process group exists in this process."""
     return torch_dist.is_available() and torch_dist.is_initialized()
 
 
@@ -59,15 +59,15 @@ def get_dist_info(group: Group = None) -> tuple[int, int]:
 
 
 def is_main_process(group: Group = None) -> bool:
-    """Tell whether this process is rank 0 of the group; always true when not distributed."""
+    """Return whether this process is rank 0 of the group; always true when not distributed."""
     return get_rank(group) == 0
 
 
 def master_only(func: Callable[P, T]) -> Callable[P, T | None]:
-    """Make a function act on rank 0 only; on every other rank it does nothing and returns None.
+    """Run a function on rank 0 only; on every other rank, do nothing and return None.
 
     Args:
-        func: The function or method. It must not hold a collective, which the other ranks would
+        func: The function or method. It must not call a collective, which the other ranks would
             never enter.
 
     Example:
@@ -88,15 +88,15 @@ def master_only(func: Callable[P, T]) -> Callable[P, T | None]:
 def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
     """Create the group of the ranks on this machine; every rank must call it.
 
-    Ranks are taken to be numbered machine by machine, as all launchers do.
+    Ranks must be numbered machine by machine, as all launchers do.
 
     Args:
         node_rank: The number of this machine, from 0.
-        num_gpus_per_node: How many ranks run on each machine.
+        num_gpus_per_node: The number of ranks on each machine.
 
     Raises:
         RuntimeError: No default process group exists.
-        ValueError: The world does not divide into such machines, or this rank is on another one.
+        ValueError: The number of ranks is not a multiple of it, or this rank is on another machine.
     """
     world = get_default_group()
     if world is None:
@@ -105,12 +105,12 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
     if num_gpus_per_node < 1 or world_size % num_gpus_per_node:
         raise ValueError(
             f"num_gpus_per_node={num_gpus_per_node} does not divide the {world_size} ranks; "
-            "give the number of ranks that each machine runs"
+            "give the number of ranks on each machine"
         )
     if rank // num_gpus_per_node != node_rank:
         raise ValueError(
             f"rank {rank} is on node {rank // num_gpus_per_node} with {num_gpus_per_node} ranks "
-            f"a node, but node_rank={node_rank} was given"
+            f"per node, got node_rank={node_rank}"
         )
     # new_group is a collective of the whole world: every rank creates every group.
     for first in range(0, world_size, num_gpus_per_node):
@@ -120,7 +120,7 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
 
 
 def set_group_timeout(timeout: timedelta | None) -> None:
-    """Keep how long collectives of the default group wait; None for torch's own choice."""
+    """Set the timeout of the groups that `new_group` makes; None for torch's default."""
     global _timeout
     _timeout = timeout
 
@@ -128,7 +128,7 @@ def set_group_timeout(timeout: timedelta | None) -> None:
 def new_group(
     ranks: Sequence[int] | None = None, backend: str | None = None
 ) -> torch_dist.ProcessGroup:
-    """Make a group, as a collective of all ranks, that waits as long as the default group does."""
+    """Make a group with the timeout of the default group; every rank must call it."""
     members = None if ranks is None else list(ranks)
     with guard_collective("new_group"):
         made: torch_dist.ProcessGroup = torch_dist.new_group(
@@ -162,8 +162,8 @@ def get_local_group() -> Group:
 def get_local_size() -> int:
     """Return the number of ranks on this machine; 1 when not distributed.
 
-    Known from `init_local_group`, else from ``LOCAL_WORLD_SIZE``, which launchers set; without
-    either, all ranks are taken to be on one machine.
+    Found by `init_local_group`, else by ``LOCAL_WORLD_SIZE``, which launchers set. Without either,
+    all ranks count as those of one machine.
     """
     return _on_this_machine("LOCAL_WORLD_SIZE", get_world_size)
 
@@ -171,8 +171,8 @@ def get_local_size() -> int:
 def get_local_rank() -> int:
     """Return this process's rank among those on this machine; 0 when not distributed.
 
-    Known from `init_local_group`, else from ``LOCAL_RANK``, which launchers set; without either,
-    all ranks are taken to be on one machine.
+    Found by `init_local_group`, else by ``LOCAL_RANK``, which launchers set. Without either, all
+    ranks count as those of one machine.
     """
     return _on_this_machine("LOCAL_RANK", get_rank)
 
@@ -185,10 +185,10 @@ def _on_this_machine(variable: str, ask: Callable[[Group], int]) -> int:
 
 
 def get_comm_device(group: Group = None) -> torch.device:
-    """Return the device on which the group's backend wants its tensors.
+    """Return the device on which the group's backend expects tensors.
 
-    The CPU when not distributed. A group with a backend for the CPU and one for an accelerator
-    (``cpu:gloo,cuda:nccl``) answers with the accelerator.
+    It is the CPU when not distributed, and the accelerator for a group with a backend for each
+    (``cpu:gloo,cuda:nccl``).
     """
     if not is_distributed():
         return torch.device("cpu")
@@ -208,6 +208,6 @@ def comm_device_types(group: Group = None) -> tuple[str, ...]:
 @functools.cache
 def _device_types(config: str) -> tuple[str, ...]:
     pairs = [entry.split(":", 1) for entry in config.split(",")]
-    # gloo and mpi list every device type torch knows, but move accelerator memory through the CPU.
+    # gloo and mpi list every device type of torch, but copy accelerator memory through the CPU.
     kinds = {kind for kind, backend in pairs if kind == "cpu" or backend not in ("gloo", "mpi")}
     return tuple(sorted(kinds, key=lambda kind: kind != "cpu"))

@@ -24,7 +24,7 @@ from engine_dist.watch._process import (
 logger = logging.getLogger("engine.dist")
 
 _DEFAULT_PORT = 29500
-_DEFAULT_TIMEOUT = 1800.0  # torch's own for gloo; nccl's is shorter
+_DEFAULT_TIMEOUT = 1800.0  # that of torch for gloo; for nccl it is shorter
 _DEVICE_OF_BACKEND = {"nccl": "cuda", "hccl": "npu", "cncl": "mlu", "xccl": "xpu"}
 
 
@@ -150,9 +150,7 @@ def _available_backend(backend: str) -> str:
 
 
 def _take_device(backend: str, local_rank: int) -> torch.device | None:
-    """Make an accelerator this process's own, by its local rank.
-
-    Where each process sees one device only, as slurm can have it, all take the device 0 they see.
+    """Select the accelerator of this process by its local rank.
 
     Returns:
         The device to bind the group to; None unless the backend is the device's own.
@@ -170,6 +168,7 @@ def _take_device(backend: str, local_rank: int) -> torch.device | None:
     if not found:
         return None
     module = torch.get_device_module(found)
+    # The remainder: slurm can show each process one device only, which then is number 0 for all.
     index = local_rank % max(module.device_count(), 1)
     if hasattr(module, "set_device"):  # Apple's has one device only
         module.set_device(index)

@@ -1,4 +1,4 @@
-"""What each launcher leaves in the environment of the processes that it starts."""
+"""Read the environment that a launcher sets up for the processes that it starts."""
 
 import re
 import zlib
@@ -9,9 +9,9 @@ from typing import overload
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """This process's place among those that were launched together.
+    """This process's position among those that were launched together.
 
-    `address` and `port` say where rank 0 can be reached, as far as the launcher tells.
+    ``address`` and ``port`` are those of rank 0, where the launcher sets them.
     """
 
     rank: int
@@ -23,10 +23,10 @@ class Launch:
 
 
 def read_launch(launcher: str, environ: Mapping[str, str]) -> Launch:
-    """Read this process's place from what a launcher left in the environment.
+    """Read this process's position from the environment of a launcher.
 
     Raises:
-        ValueError: The launcher is unknown, or a variable holds what it cannot.
+        ValueError: The launcher is unknown, or a variable has an invalid value.
         RuntimeError: A variable that the launcher sets is missing.
     """
     if launcher not in _LAUNCHERS:
@@ -81,7 +81,7 @@ def _read_torchrun(environ: Mapping[str, str]) -> Launch:
 
 
 def _read_slurm(environ: Mapping[str, str]) -> Launch:
-    """Read what srun tells each task; the first node of the list is rank 0's."""
+    """Read the variables of srun; the first node of the list is that of rank 0."""
     nodes = _first(environ, "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
     tasks = _first(environ, "SLURM_STEP_NUM_TASKS")  # those of the job may be more
     return Launch(
@@ -99,16 +99,16 @@ def _first(environ: Mapping[str, str], *names: str) -> str | None:
 
 
 def _port_of_job(environ: Mapping[str, str]) -> int | None:
-    """Choose a port by job and step: those that share a node must not share a port."""
+    """Choose a port by job and step: steps that share a node must not share a port."""
     job, step = environ.get("SLURM_JOB_ID", ""), environ.get("SLURM_STEP_ID", "")
     if not job.isdecimal():
         return None
-    # Below the range that systems hand out themselves.
+    # Below the range from which systems choose ports themselves.
     return 20000 + (int(job) + 1000 * int(step if step.isdecimal() else 0)) % 10000
 
 
 def _tasks_of_node(environ: Mapping[str, str]) -> int | None:
-    """Read how many tasks this node runs from slurm's list for all nodes, such as ``2(x3),1``."""
+    """Return the number of tasks on this node, from slurm's list such as ``2(x3),1``."""
     tasks = _first(environ, "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
     node = _optional(environ, "SLURM_NODEID")
     if tasks is None or node is None:
@@ -130,7 +130,7 @@ def first_host(nodes: str) -> str:
     return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
 
 
-# How Open MPI, MVAPICH2, MPICH and Intel MPI name rank, size, local rank and local size.
+# Rank, size, local rank and local size by Open MPI, MVAPICH2, and MPICH or Intel MPI.
 _OPEN_MPI = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
 _MPI_VARIABLES = (
     tuple(f"OMPI_COMM_WORLD_{name}" for name in _OPEN_MPI),
@@ -140,11 +140,11 @@ _MPI_VARIABLES = (
 
 
 def _read_mpi(environ: Mapping[str, str]) -> Launch:
-    """Read what the mpirun of Open MPI, MVAPICH2, MPICH or Intel MPI tells each process."""
+    """Read the variables of the mpirun of Open MPI, MVAPICH2, MPICH or Intel MPI."""
     names = next((names for names in _MPI_VARIABLES if names[0] in environ), _MPI_VARIABLES[0])
     rank, world_size = (_number(environ, name, launcher="mpi") for name in names[:2])
     local_size = _optional(environ, names[3])
-    job = environ.get("PMIX_NAMESPACE")  # Open MPI's name for the launch; others give none
+    job = environ.get("PMIX_NAMESPACE")  # Open MPI's name of the launch; the others set none
     return Launch(
         rank=rank,
         world_size=world_size,
@@ -158,10 +158,10 @@ def _read_mpi(environ: Mapping[str, str]) -> Launch:
 def _number(environ: Mapping[str, str], name: str, *, launcher: str) -> int:
     if name not in environ:
         raise RuntimeError(
-            f"{name} is not set, though the launcher {launcher!r} sets it: "
+            f"{name} is not set, but the launcher {launcher!r} sets it: "
             f"start with {_COMMANDS[launcher]}"
         )
-    return _whole(name, environ[name])
+    return _integer(name, environ[name])
 
 
 @overload
@@ -169,12 +169,12 @@ def _optional(environ: Mapping[str, str], name: str) -> int | None: ...
 @overload
 def _optional(environ: Mapping[str, str], name: str, default: int) -> int: ...
 def _optional(environ: Mapping[str, str], name: str, default: int | None = None) -> int | None:
-    return _whole(name, environ[name]) if name in environ else default
+    return _integer(name, environ[name]) if name in environ else default
 
 
-def _whole(name: str, value: str) -> int:
+def _integer(name: str, value: str) -> int:
     if not value.isdecimal():
-        raise ValueError(f"the environment has {name}={value!r}, which is no whole number")
+        raise ValueError(f"{name} must be an integer >= 0, got {value!r} in the environment")
     return int(value)
 
 

@@ -1,4 +1,4 @@
-"""Collectives on picklable objects."""
+"""Run collectives on picklable objects."""
 
 import pickle
 from typing import Any
@@ -21,10 +21,10 @@ def all_gather_object(data: Any, group: Group = None) -> list[Any]:
         group: The process group; None for all ranks.
 
     Returns:
-        One object a rank; ``[data]`` when not distributed, an empty list outside the group.
+        One object per rank; ``[data]`` when not distributed, an empty list outside the group.
 
     Raises:
-        RankLost: A rank died or did not come within the group's timeout.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     world_size = get_world_size(group)
     if world_size == 1:
@@ -38,20 +38,20 @@ def all_gather_object(data: Any, group: Group = None) -> list[Any]:
 def gather_object(
     data: Any, dst: int = 0, group: Group = None, *, group_dst: int | None = None
 ) -> list[Any] | None:
-    """Give one rank the objects of all ranks, in the order of the ranks; any back end.
+    """Give one rank the objects of all ranks, in the order of the ranks; any backend.
 
     Args:
         data: As in `all_gather_object`.
         dst: The receiving rank, by its global number as in torch.
         group: The process group; None for all ranks.
-        group_dst: The receiving rank by its number in the group, instead of `dst`.
+        group_dst: The receiving rank by its number in the group, instead of ``dst``.
 
     Returns:
-        One object a rank on `dst`, None elsewhere; ``[data]`` when not distributed.
+        One object per rank on ``dst``, None elsewhere; ``[data]`` when not distributed.
 
     Raises:
-        ValueError: `dst` is not in the group.
-        RankLost: A rank died or did not come within the group's timeout.
+        ValueError: ``dst`` is not in the group.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     world_size = get_world_size(group)
     if world_size == 1:
@@ -72,22 +72,22 @@ def broadcast_object_list(
     group_src: int | None = None,
     device: torch.device | None = None,
 ) -> None:
-    """Replace the items of a list, in place, by those of one rank; nothing when not distributed.
+    """Replace the items of a list, in place, by those of one rank; do nothing if not distributed.
 
     Args:
-        data: A list of picklable objects on `src`; on the others a list of the same length.
+        data: A list of picklable objects on ``src``; on the others a list of the same length.
         src: The sending rank, by its global number as in torch.
         group: The process group; None for all ranks.
-        group_src: The sending rank by its number in the group, instead of `src`.
-        device: Where the bytes lie while they travel; None for the group's own device.
+        group_src: The sending rank by its number in the group, instead of ``src``.
+        device: The device of the bytes while they travel; None for the group's own.
 
     Raises:
-        TypeError: `data` is not a list.
-        ValueError: `src` is not in the group, or the list has another length there.
-        RankLost: A rank died or did not come within the group's timeout.
+        TypeError: ``data`` is not a list.
+        ValueError: ``src`` is not in the group, or the list has another length there.
+        RankLost: A rank died or did not arrive within the group's timeout.
     """
     if not isinstance(data, list):
-        raise TypeError(f"broadcast_object_list fills a list in place, but got {data!r}")
+        raise TypeError(f"data must be a list, which is filled in place, got {data!r}")
     if get_world_size(group) <= 1:
         return
     root = global_rank(src, group_src, group)
@@ -104,5 +104,8 @@ def broadcast_object_list(
         return
     received = pickle.loads(_wire.to_bytes(content))
     if len(received) != len(data):
-        raise ValueError(f"rank {root} sent {len(received)} objects, this list has {len(data)}")
+        raise ValueError(
+            f"data must be as long as on rank {root}, which sent {len(received)} objects, "
+            f"got {len(data)}"
+        )
     data[:] = received

@@ -37,7 +37,7 @@ def open_rendezvous(
 
     Args:
         init_method: ``env://`` (also if None: the address is in ``MASTER_ADDR`` and
-            ``MASTER_PORT``), ``tcp://host:port``, ``file://path`` or another that torch knows.
+            ``MASTER_PORT``), ``tcp://host:port``, ``file://path`` or another that torch supports.
         rank: This process's rank.
         world_size: The number of ranks.
         timeout: How long to try to reach a store of another process.

@@ -22,8 +22,8 @@ from engine_dist._merge import RankResults, check_indices, merge_results
 from engine_dist._pickling import dumps_tensors
 from engine_dist.watch import guard_collective
 
-# A gloo group beside a default group that cannot send from the CPU, with that default group.
-# Weak, so that they go when destroyed.
+# A gloo group for each default group that cannot send from the CPU. Weak, so that both go when
+# destroyed.
 _cpu: "weakref.WeakKeyDictionary[torch_dist.ProcessGroup, weakref.ref[torch_dist.ProcessGroup]]"
 _cpu = weakref.WeakKeyDictionary()
 
@@ -39,23 +39,24 @@ def collect_results(
     """Bring the results of all ranks to rank 0, in order and without the padding.
 
     Samplers give rank ``r`` of ``n`` the samples ``r``, ``r + n``, …, and repeat a few at the end
-    so that all ranks get as many. Interleaving undoes the first and cutting at `size` the second.
-    With `indices` any other order is exact too: each sample comes out once, at its place.
+    so that all ranks have as many. Interleaving undoes the first, cutting to ``size`` the second.
+    With ``indices`` any other order is exact too: each sample is returned once, at its position.
 
     Args:
         results: This rank's results, picklable.
-        size: How many results there are over all ranks, without repeated ones.
-        device: What carries them: ``cpu`` (in memory, over a group that can send from the CPU) or
+        size: The number of results over all ranks, without repeated ones.
+        device: How they travel: ``cpu`` (in memory, over a group that can send from the CPU) or
             ``gpu`` (over the default group's device).
-        tmpdir: A folder that all ranks reach, to go through files instead; only with ``cpu``.
-        indices: The sample that each of `results` belongs to, as long as `results`.
+        tmpdir: A folder that all ranks reach, to use files instead; only with ``cpu``.
+        indices: The sample that each of ``results`` belongs to; as long as ``results``.
 
     Returns:
         The results on rank 0, None elsewhere.
 
     Raises:
-        ValueError: `device` is another, `tmpdir` is given with ``gpu``, or `indices` do not fit.
-        RankLost: A rank died or did not come within the group's timeout.
+        ValueError: ``device`` is another, ``tmpdir`` is given with ``gpu``, or ``indices`` are not
+            those of ``size`` samples.
+        RankLost: A rank died or did not arrive within the group's timeout.
 
     Example:
         >>> collect_results(["cat", "dog", "cat"], 2)
@@ -64,11 +65,13 @@ def collect_results(
         ['cat', 'dog']
     """
     if device not in ("cpu", "gpu"):
-        raise ValueError(f"device={device!r}; choose 'cpu' or 'gpu'")
+        raise ValueError(f"device must be 'cpu' or 'gpu', got {device!r}")
     if device == "gpu" and tmpdir is not None:
-        raise ValueError(f"tmpdir={tmpdir!r} has no use with device='gpu'; leave it out")
+        raise ValueError(f"tmpdir must be None with device='gpu', got {tmpdir!r}; leave it out")
     if indices is not None and len(indices) != len(results):
-        raise ValueError(f"{len(indices)} indices for {len(results)} results; give one each")
+        raise ValueError(
+            f"indices must be as many as results, got {len(indices)} for {len(results)} results"
+        )
     samples = None if indices is None else [int(index) for index in indices]
     part = RankResults(results=results, indices=samples)
     parts = _gather_parts(part, device, tmpdir)
@@ -113,7 +116,7 @@ def _gather_through_files(part: RankResults, folder: Path) -> list[RankResults] 
     parts = None
     if get_rank() == 0:
         parts = [_take_part(folder / f"part_{rank}.pkl") for rank in range(get_world_size())]
-    torch_dist.barrier()  # or the next results would overwrite these before they are read
+    torch_dist.barrier()  # otherwise the next results could overwrite these before they are read
     return parts
 
 

@@ -123,8 +123,8 @@ def _like_mapping(original: Mapping[Any, Any], items: dict[Any, Any], copy: bool
     changed = [key for key, value in original.items() if items[key] is not value]
     if not changed and not copy:
         return original
-    # A copy keeps the factory of a defaultdict and whatever else a subclass holds. A class that
-    # is no dict and does not say how to copy itself would share its content with a shallow copy.
+    # A copy keeps the factory of a defaultdict and whatever else a subclass holds. A shallow copy
+    # of another mapping would share its content, unless the class defines how to copy it.
     if isinstance(original, dict) or (
         isinstance(original, MutableMapping) and hasattr(original, "__copy__")
     ):
@@ -243,7 +243,7 @@ def _items(data: Data) -> dict[Any, Any]:
 def view_bytes(tensor: torch.Tensor) -> torch.Tensor:
     """View the memory of a contiguous tensor as uint8, shape ``(n,)``."""
     flat = tensor.view(-1)
-    # With at most one element any stride counts as contiguous, but `view` of a dtype asks for 1.
+    # With one element at most any stride counts as contiguous, but `view` of a dtype requires 1.
     if flat.stride(0) != 1:
         flat = flat.as_strided(flat.shape, (1,))
     return flat.view(torch.uint8)

@@ -1,8 +1,7 @@
-"""How any data travels: a pickled header that says what there is, and one run of tensor bytes.
+"""Gather any data: a pickled header that describes it, and the bytes of all tensors in one run.
 
-Each rank sends a frame of fixed length first: how long header and bytes are, and both of them where
-they fit, which ends it. Otherwise one more collective carries all tensors, however many, padded to
-the longest.
+Each rank first sends a frame of fixed length: the lengths of header and bytes, and both of them if
+they fit. Otherwise one more collective sends all tensors together, padded to the longest.
 """
 
 import pickle
@@ -16,13 +15,13 @@ from engine_dist._groups import Group, get_comm_device, get_world_size
 from engine_dist._pickling import bytes_of, dumps_tensors, is_plain
 from engine_dist._tensors import Data, list_tensors, map_tensors
 
-_ALIGNMENT = 16  # no dtype is longer, so that each tensor may be viewed in place
+_ALIGNMENT = 16  # no dtype is longer, so that each tensor can be viewed in place
 _FRAME = 1024
 _LENGTHS = 16  # two int64 at the start of a frame
 
 
 class _Slot:
-    """Stands in a header where a tensor's bytes belong."""
+    """The position of a tensor's bytes in a header."""
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self.shape, self.dtype = shape, dtype
@@ -35,13 +34,14 @@ def gather_data(data: Data, group: Group, *, root: int | None = None) -> list[Da
     """Gather nested containers from all ranks, for all ranks or for one.
 
     Returns:
-        Each rank's data, its tensors on this rank's device; an empty list away from `root`.
+        Each rank's data, its tensors on this rank's device; an empty list on other ranks than
+            ``root``.
     """
     tensors: list[torch.Tensor] = []
 
     def take(tensor: torch.Tensor) -> _Slot | torch.Tensor:
         if not is_plain(tensor):
-            return tensor  # travels in the header, as torch pickles it
+            return tensor  # in the header, as torch pickles it
         tensors.append(bytes_of(tensor))
         return _Slot(tuple(tensor.shape), tensor.dtype)
 
@@ -74,8 +74,8 @@ def gather_objects(
     Args:
         value: This rank's object.
         group: The process group.
-        root: The one global rank to receive; None for all.
-        device: Where the bytes lie while they travel; None for the group's own device.
+        root: The one global rank that receives; None for all.
+        device: The device of the bytes while they travel; None for the group's own.
     """
     nothing = torch.empty(0, dtype=torch.uint8, device=device or get_comm_device(group))
     parts = exchange(dumps_tensors(value), nothing, group, root=root)
@@ -88,7 +88,8 @@ def exchange(
     """Send a header and a byte tensor of any length to all ranks, or to one.
 
     Returns:
-        Each rank's header and bytes in the order of the ranks; an empty list away from `root`.
+        Each rank's header and bytes in the order of the ranks; an empty list on other ranks than
+            ``root``.
     """
     mine = _frame(header, body)
     frames = [torch.empty_like(mine) for _ in range(get_world_size(group))]
@@ -110,7 +111,7 @@ def exchange(
         long = _gather_bytes(to_tensor(header, body.device), heads, group, root=root)
         headers = [to_bytes(head) for head in long]
     parts = _gather_bytes(body, bodies, group, root=root)
-    return list(zip(headers, parts, strict=False))  # away from the root there are no parts
+    return list(zip(headers, parts, strict=False))  # only the root has parts
 
 
 def _frame(header: bytes, body: torch.Tensor) -> torch.Tensor:

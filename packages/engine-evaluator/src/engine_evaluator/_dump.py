@@ -1,4 +1,4 @@
-"""Keeping predictions for later."""
+"""Keep predictions for later."""
 
 import logging
 from typing import Any, Literal
@@ -13,10 +13,10 @@ _logger = logging.getLogger("engine.evaluator")
 
 @METRICS.register_module()
 class DumpResults(BaseMetric):
-    """Writes the predictions of all ranks to a pickle file, for ``Evaluator.offline_evaluate``.
+    """Write the predictions of all ranks to a pickle file, for `Evaluator.offline_evaluate`.
 
     Args:
-        out_file_path: File to write, local or remote; ends with ``.pkl`` or ``.pickle``.
+        out_file_path: The file to write, local or remote. It ends with ``.pkl`` or ``.pickle``.
         collect_device: How predictions travel between ranks: ``"cpu"`` or ``"gpu"``.
 
     Raises:
@@ -37,26 +37,26 @@ class DumpResults(BaseMetric):
         super().__init__(collect_device=collect_device)
         if not str(out_file_path).endswith((".pkl", ".pickle")):
             raise ValueError(
-                f"predictions are dumped as pickle: out_file_path must end with .pkl or .pickle, "
-                f"but is {out_file_path}"
+                f"out_file_path must end with .pkl or .pickle, got {out_file_path!r}; "
+                "predictions are dumped as a pickle"
             )
         self.out_file_path = out_file_path
 
     def process(self, data_batch: Any, predictions: Any) -> None:
-        """Keeps the predictions of one batch on the CPU.
+        """Keep the predictions of one batch, on the CPU.
 
         Args:
-            data_batch: Not used.
-            predictions: A list of samples; anything else is kept as one result a batch.
+            data_batch: Unused.
+            predictions: A list of samples. Anything else is kept as one result per batch.
         """
         kept = to_cpu(predictions)
         self.results.extend(kept if isinstance(kept, list) else [kept])
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Writes the file; there are no values.
+        """Write the file; there are no values.
 
         Args:
-            results: Predictions of all ranks.
+            results: The predictions of all ranks.
         """
         dump(results, self.out_file_path)
         _logger.info("predictions of %d samples are in %s", len(results), self.out_file_path)

@@ -1,5 +1,5 @@
-"""What callers of this package may want to catch."""
+"""The errors that callers of this package may catch."""
 
 
 class MetricError(RuntimeError):
-    """A metric failed on the main rank; raised on the other ranks, so that none waits for it."""
+    """A metric failed on the main rank. The other ranks raise this, so that none waits for it."""

@@ -1,4 +1,4 @@
-"""Several metrics over one evaluation."""
+"""Evaluate several metrics together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +14,13 @@ MetricLike = BaseMetric | Mapping[str, Any]
 
 @EVALUATOR.register_module()
 class Evaluator:
-    """Feeds every batch to several metrics and puts their values together.
+    """Pass every batch to several metrics, and return their values together.
 
     Args:
         metrics: A metric, the config of one, or a sequence of these.
 
     Raises:
-        TypeError: An element is no ``BaseMetric`` and builds none.
+        TypeError: An element is neither a `BaseMetric` nor a config that builds one.
 
     Example:
         >>> class Count(BaseMetric):
@@ -42,7 +42,7 @@ class Evaluator:
 
     @property
     def dataset_meta(self) -> Mapping[str, Any] | None:
-        """Meta information of the data set; setting it sets it in every metric."""
+        """Meta information of the dataset; setting it sets it in every metric."""
         return self._dataset_meta
 
     @dataset_meta.setter
@@ -58,15 +58,15 @@ class Evaluator:
         *,
         indices: Sequence[int | None] | None = None,
     ) -> None:
-        """Feeds one batch to the metrics.
+        """Pass one batch to the metrics.
 
         Args:
-            data_samples: Predictions of the model; data elements in it are given on as dicts,
-                everything else as it is.
-            data_batch: What the data loader gave, before preprocessing.
-            indices: Index of each sample in the data set, ``None`` at the end for padding
-                (``ResumableDataLoader.batch_indices``). Padding is dropped here, so that metrics
-                which sum up a batch are exact as well.
+            data_samples: The model's predictions. Metrics receive data elements in a list as
+                dicts, and everything else unchanged.
+            data_batch: The batch of the data loader, before preprocessing.
+            indices: The index of each sample in the dataset, ``None`` at the end for padding
+                (`ResumableDataLoader.batch_indices`). Padding is dropped here, so that metrics
+                that sum up a batch are exact as well.
         """
         real: list[int] | None = None
         if indices is not None:
@@ -78,23 +78,24 @@ class Evaluator:
             metric.process_identified(data_batch, samples, real)
 
     def evaluate(self, size: int | None = None) -> dict[str, Any]:
-        """Computes all metrics over all ranks; a collective call.
+        """Compute all metrics over all ranks; every rank must call it.
 
         Args:
-            size: Samples in the whole data set, ``None`` to keep all results.
+            size: The number of samples in the whole dataset; ``None`` to keep all results.
 
         Returns:
             Values by name, in the order of the metrics; the same on every rank.
 
         Raises:
             ValueError: Two metrics give a value of the same name.
+            MetricError: A metric failed on the main rank.
         """
         try:
             return self._values(size)
         except BaseException:
-            # What is left of this evaluation must not go into the next one.
+            # Results of this evaluation must not count in the next one.
             for metric in self.metrics:
-                metric.forget()
+                metric.discard_results()
             raise
 
     def _values(self, size: int | None) -> dict[str, Any]:
@@ -105,7 +106,7 @@ class Evaluator:
             if repeated:
                 raise ValueError(
                     f"several metrics give a value named {repeated[0]!r}, one of them "
-                    f"{type(metric).__name__}; give them different prefixes"
+                    f"{type(metric).__name__}; set a different prefix for each"
                 )
             values.update(found)
         return values
@@ -113,17 +114,17 @@ class Evaluator:
     def offline_evaluate(
         self, data_samples: Sequence[Any], data: Sequence[Any] | None = None, chunk_size: int = 1
     ) -> dict[str, Any]:
-        """Evaluates predictions that were stored, such as ``DumpResults`` writes.
+        """Evaluate stored predictions, such as those that `DumpResults` writes.
 
-        With several ranks all are given the whole and each evaluates its share of the chunks.
+        With several ranks, pass all predictions to each: every rank evaluates its share of chunks.
 
         Args:
-            data_samples: Predictions, one a sample.
-            data: The samples themselves, equally many.
-            chunk_size: Samples to process at a time.
+            data_samples: One prediction per sample.
+            data: The samples themselves, as many.
+            chunk_size: The number of samples to process at a time.
 
         Returns:
-            As ``evaluate``.
+            As `evaluate`.
 
         Raises:
             ValueError: ``data`` has another length, or ``chunk_size`` is less than 1.
@@ -131,15 +132,14 @@ class Evaluator:
         size = len(data_samples)
         if data is not None and len(data) != size:
             raise ValueError(
-                f"data and data_samples must match, but there are {len(data)} samples and {size} "
-                f"predictions"
+                f"data must have one sample per prediction, got {len(data)} and {size}"
             )
         if chunk_size < 1:
-            raise ValueError(f"chunk_size must be at least 1, but got {chunk_size}")
+            raise ValueError(f"chunk_size must be >= 1, got {chunk_size}")
         rank, world_size = get_dist_info()
         for start in range(rank * chunk_size, size, world_size * chunk_size):
             chunk = range(start, min(start + chunk_size, size))
-            # One by one: a data set cannot be sliced.
+            # One by one, because a dataset cannot be sliced.
             batch = None if data is None else [data[index] for index in chunk]
             self.process([data_samples[index] for index in chunk], batch, indices=chunk)
         return self.evaluate(size)
@@ -150,13 +150,13 @@ def _build(metric: MetricLike) -> BaseMetric:
     if not isinstance(built, BaseMetric):
         raise TypeError(
             f"a metric must be a BaseMetric or a config that builds one, such as "
-            f"{{'type': 'DumpResults'}}, but got {type(built).__name__}: {built!r}"
+            f"{{'type': 'DumpResults'}}, got {type(built).__name__}: {built!r}"
         )
     return built
 
 
 def _as_dicts(data_samples: Any) -> Any:
-    """Turns the data elements of a list or tuple into dicts."""
+    """Convert the data elements of a list or tuple to dicts."""
     if not isinstance(data_samples, list | tuple):
         return data_samples
     if not any(isinstance(sample, BaseDataElement) for sample in data_samples):

@@ -20,18 +20,21 @@ _logger = logging.getLogger("engine.evaluator")
 
 
 class BaseMetric(ABC):
-    """A metric: keeps what it needs of each batch, then computes its values over all ranks.
+    """Keep what a metric needs of each batch, and compute its values over all ranks.
 
-    A subclass appends to ``self.results`` in ``process`` and computes from them in
-    ``compute_metrics``, which runs on the main rank with the results of all ranks. With one result
-    a sample, they come in the order of the data set and each sample counts once, whatever the
+    A subclass appends to `results` in `process`, and computes its values from them in
+    `compute_metrics`, which runs on the main rank with the results of all ranks. With one result
+    per sample, they are in the order of the dataset and each sample counts once, whatever the
     sampler did.
 
     Args:
         collect_device: How results travel between ranks: ``"cpu"`` or ``"gpu"``. They arrive on the
             CPU either way.
-        prefix: Put before the names of the values, with a slash; ``None`` means ``default_prefix``
+        prefix: Put before the names of the values, with a slash. ``None`` for ``default_prefix``
             of the class.
+
+    Attributes:
+        results: The results of this rank that have not been evaluated.
 
     Raises:
         ValueError: ``collect_device`` is neither of the two.
@@ -55,16 +58,16 @@ class BaseMetric(ABC):
         self, collect_device: Literal["cpu", "gpu"] = "cpu", prefix: str | None = None
     ) -> None:
         if collect_device not in ("cpu", "gpu"):
-            raise ValueError(f"collect_device must be 'cpu' or 'gpu', but got {collect_device!r}")
+            raise ValueError(f"collect_device must be 'cpu' or 'gpu', got {collect_device!r}")
         self.collect_device = collect_device
         self.prefix = prefix or self.default_prefix
         self.results: list[Any] = []
         self._dataset_meta: Mapping[str, Any] | None = None
-        self._forget_origins()
+        self._reset_origins()
 
     @property
     def dataset_meta(self) -> Mapping[str, Any] | None:
-        """Meta information of the data set under evaluation, ``None`` until it is set."""
+        """Meta information of the evaluated dataset; ``None`` until it is set."""
         return self._dataset_meta
 
     @dataset_meta.setter
@@ -73,19 +76,19 @@ class BaseMetric(ABC):
 
     @abstractmethod
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Appends what is needed of one batch to ``self.results``.
+        """Append what is needed of one batch to `results`.
 
         Args:
-            data_batch: What the data loader gave, before preprocessing.
-            data_samples: What the model predicted for it, data elements as dicts.
+            data_batch: The batch of the data loader, before preprocessing.
+            data_samples: The model's predictions for it, data elements as dicts.
         """
 
     @abstractmethod
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Computes the values from the results of all ranks; runs on the main rank only.
+        """Compute the values from the results of all ranks, on the main rank only.
 
         Args:
-            results: Everything that ``process`` appended, on the CPU.
+            results: Everything that `process` appended, on the CPU.
 
         Returns:
             Values by name.
@@ -94,56 +97,57 @@ class BaseMetric(ABC):
     def process_identified(
         self, data_batch: Any, data_samples: Any, indices: Sequence[int] | None
     ) -> None:
-        """Runs ``process`` and notes which samples its results belong to.
+        """Run `process` and record which samples its results belong to.
 
         Args:
-            data_batch: As for ``process``.
-            data_samples: As for ``process``; without padding.
-            indices: Index of each sample in the data set; ``None`` when it is not known, or padding
-                may be among them.
+            data_batch: As for `process`.
+            data_samples: As for `process`, without padding.
+            indices: The index of each sample in the dataset. ``None`` if there are none, or if the
+                samples may include padding.
         """
         before = len(self.results)
         self.process(data_batch, data_samples)
         found = len(self.results) - before
         if indices is not None:
             self._clean += found
+            # Any other number of results cannot be assigned to the samples of the batch.
             if found == len(indices):
                 self._indices.extend(indices)
 
-    def forget(self) -> None:
-        """Drops all results that have not been evaluated."""
+    def discard_results(self) -> None:
+        """Drop all results that have not been evaluated."""
         self.results.clear()
-        self._forget_origins()
+        self._reset_origins()
 
-    def _forget_origins(self) -> None:
-        self._indices: list[int] = []  # the sample of each result, as far as there is one
-        self._clean = 0  # results that no padding went into
+    def _reset_origins(self) -> None:
+        self._indices: list[int] = []  # the sample of each result, if each has one
+        self._clean = 0  # results without padding
 
     def _contribution(self) -> Any:
-        """Gives what this rank sends to the main rank, and forgets it."""
+        """Return what this rank sends to the main rank, and drop it here."""
         if not self.results:
             _logger.warning(
                 "%s has no results; does `process` append to `self.results`?", type(self).__name__
             )
-        one_a_sample = len(self._indices) == len(self.results)
+        one_per_sample = len(self._indices) == len(self.results)
         contribution = RankResults(
             results=to_cpu(self.results),
-            indices=self._indices if one_a_sample else None,
+            indices=self._indices if one_per_sample else None,
             free_of_padding=self._clean == len(self.results),
         )
-        self.forget()
+        self.discard_results()
         return contribution
 
     def _compute(self, contributions: list[Any], size: int | None) -> dict[str, Any]:
-        """Computes the values on the main rank from what the ranks sent."""
+        """Compute the values on the main rank from what the ranks sent."""
         return self.compute_metrics(merge_results(contributions, size))
 
     def evaluate(self, size: int | None = None) -> dict[str, Any]:
-        """Computes the metric over all ranks and forgets the results; a collective call.
+        """Compute the metric over all ranks and drop the results; every rank must call it.
 
         Args:
-            size: Samples in the data set. More results than that hold padding, which is dropped;
-                ``None`` keeps all.
+            size: The number of samples in the dataset. More results than that include padding,
+                which is dropped. ``None`` to keep all.
 
         Returns:
             Values by name, prefix included; the same on every rank.
@@ -153,16 +157,17 @@ class BaseMetric(ABC):
         """
         parts = collect_results([self._contribution()], get_world_size(), self.collect_device)
         if parts is None or not is_main_process():
-            return self._await_metrics()
+            return self._receive_metrics()
         try:
             metrics = self._named(self._compute(parts, size))
         except Exception as error:
+            # The other ranks wait in the broadcast: without an answer they would time out.
             broadcast_object_list([None, f"{type(error).__name__}: {error}"])
             raise
         broadcast_object_list([metrics, None])
         return metrics
 
-    def _await_metrics(self) -> dict[str, Any]:
+    def _receive_metrics(self) -> dict[str, Any]:
         message: list[Any] = [None, None]
         broadcast_object_list(message)
         metrics, problem = message
@@ -174,7 +179,7 @@ class BaseMetric(ABC):
         if not isinstance(metrics, Mapping):
             raise TypeError(
                 f"`compute_metrics` of {type(self).__name__} must return a dict of values by name, "
-                f"but returned {type(metrics).__name__}: {metrics!r}"
+                f"got {type(metrics).__name__}: {metrics!r}"
             )
         if not self.prefix:
             return dict(metrics)

@@ -1,4 +1,4 @@
-"""Taking the samples out of a batch that a sampler repeated to give all ranks equally many."""
+"""Remove padding: the samples that a sampler repeated to give all ranks equally many."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ _logger = logging.getLogger("engine.evaluator")
 
 
 class PaddingCut:
-    """Shortens what holds one entry a sample from ``size`` entries to the first ``keep``.
+    """Cut containers with one entry per sample from ``size`` entries to the first ``keep``.
 
-    Predictions and batches come in many shapes: a list of samples, a tensor ``(N, …)``, a tuple,
-    list or dict of such fields. What has no entry a sample stays as it is.
+    Predictions and batches have many forms: a list of samples, a tensor ``(N, …)``, a tuple, list
+    or dict of such fields. Containers without one entry per sample stay as they are.
 
     Args:
-        size: Samples in the batch.
-        keep: Samples at its front that are no padding.
+        size: The number of samples in the batch.
+        keep: The number of samples at its front that are not padding.
     """
 
     def __init__(self, size: int, keep: int) -> None:
@@ -29,13 +29,13 @@ class PaddingCut:
         self.found = False
 
     def samples(self, value: Any) -> Any:
-        """Shortens predictions: a list of the right length is a list of samples."""
+        """Cut predictions: a list of the right length is a list of samples."""
         if isinstance(value, list) and len(value) == self.size:
             return self._shorten(value)
         return self.fields(value)
 
     def fields(self, value: Any) -> Any:
-        """Shortens collated data: a sequence of fields before a sequence of samples."""
+        """Cut collated data: rather a sequence of fields than a sequence of samples."""
         if isinstance(value, torch.Tensor | np.ndarray):
             return self._shorten(value) if _entries(value) == self.size else value
         if isinstance(value, BaseDataElement | str | bytes):
@@ -47,6 +47,8 @@ class PaddingCut:
         return value
 
     def _sequence(self, value: Any) -> Any:
+        # Two fields of a batch of two look like two samples: they are fields if each has one entry
+        # per sample itself.
         holds_fields = bool(value) and all(_entries(one) == self.size for one in value)
         if len(value) == self.size and not holds_fields:
             return self._shorten(value)
@@ -67,16 +69,16 @@ def _entries(value: Any) -> int | None:
 def drop_padding(
     data_batch: Any, data_samples: Any, indices: Sequence[int | None]
 ) -> tuple[Any, Any, list[int] | None]:
-    """Takes padding out of a batch and its predictions.
+    """Remove padding from a batch and its predictions.
 
     Args:
-        data_batch: What the data loader gave.
-        data_samples: What the model made of it.
-        indices: Index of each sample in the data set; ``None``, at the end only, marks padding.
+        data_batch: The batch of the data loader.
+        data_samples: The model's predictions for it.
+        indices: The index of each sample in the dataset. ``None``, at the end only, marks padding.
 
     Returns:
-        Batch, predictions and indices without padding. The indices are ``None`` when nothing in the
-        predictions has one entry a sample, so that the padding is still among them.
+        Batch, predictions and indices without padding. The indices are ``None`` if nothing in
+            the predictions has one entry per sample, so that the padding is still among them.
 
     Raises:
         ValueError: A sample follows padding.
@@ -85,13 +87,13 @@ def drop_padding(
     if len(real) == len(indices):
         return data_batch, data_samples, real
     if list(indices[: len(real)]) != real:
-        raise ValueError(f"padding must be at the end of a batch, but its indices are {indices}")
+        raise ValueError(f"padding must be at the end of a batch, got the indices {indices}")
     cut = PaddingCut(len(indices), len(real))
     shortened = cut.samples(data_samples)
     if not cut.found:
         _logger.warning(
-            "the last %d of %d samples are padding, but the predictions hold nothing with one "
-            "entry a sample; metrics count the padding. Let the model return a list of samples",
+            "the last %d of %d samples are padding, but the predictions have no entry per sample: "
+            "metrics count the padding; let the model return a list of samples",
             *(len(indices) - len(real), len(indices)),
         )
         return data_batch, data_samples, None

@@ -1,4 +1,4 @@
-"""Metrics of the torchmetrics library as metrics of an evaluator."""
+"""Use metrics of the torchmetrics library in an evaluator."""
 
 import importlib
 import pkgutil
@@ -11,6 +11,7 @@ import torch
 from engine_evaluator._device import to_cpu
 from engine_evaluator._metric import BaseMetric
 from engine_registry import METRICS
+from engine_utils import did_you_mean, import_extra
 
 # The states of a metric and of the metrics in it, in the order of `modules()`.
 _States = list[dict[str, Any]]
@@ -18,25 +19,25 @@ _States = list[dict[str, Any]]
 
 @METRICS.register_module()
 class TorchMetric(BaseMetric):
-    """Any metric of torchmetrics, updated batch by batch and merged over the ranks.
+    """Update any metric of torchmetrics batch by batch, and merge it over the ranks.
 
-    Each rank keeps only the metric's state. At the end the main rank puts the states together by
-    the metric's own reductions; unlike torchmetrics' own synchronisation, that does not need
-    equally many batches on every rank.
+    Each rank keeps only the metric's state. At the end the main rank merges the states by the
+    metric's own reductions. Unlike the synchronization of torchmetrics, that does not require the
+    same number of batches on every rank.
 
     Args:
-        metric: Name in torchmetrics, such as ``"Accuracy"`` or ``"text.WordErrorRate"``, or a
+        metric: The name in torchmetrics, such as ``"Accuracy"`` or ``"text.WordErrorRate"``, or a
             metric or collection that is already made.
-        keys: Fields of each predicted sample that make up the arguments of ``update``, in order;
-            dots go into nested fields: ``("pred_label.score", "gt_label.item")``. Without them,
-            predictions are the arguments themselves: a tuple or list by position, a dict by name.
+        keys: The fields of each predicted sample that are the arguments of ``update``, in order.
+            Dots separate nested fields: ``("pred_label.score", "gt_label.item")``. Without
+            ``keys`` the predictions are the arguments: a tuple or list by position, a dict by name.
         collect_device: How states travel between ranks: ``"cpu"`` or ``"gpu"``.
         prefix: Put before the names of the values.
-        **arguments: Passed on to the metric of that name.
+        **arguments: Passed to the metric of that name.
 
     Raises:
-        ImportError: torchmetrics, or what it needs for this metric, is not installed.
-        ValueError: It has no metric of that name.
+        ImportError: The package torchmetrics is not installed.
+        ValueError: No installed metric has that name.
 
     Example:
         >>> metric = TorchMetric("Accuracy", task="multiclass", num_classes=3)
@@ -61,11 +62,11 @@ class TorchMetric(BaseMetric):
         self._placed = False
 
     def process(self, data_batch: Any, data_samples: Any) -> None:
-        """Updates the metric with one batch.
+        """Update the metric with one batch.
 
         Args:
-            data_batch: Passed to ``arguments_of``.
-            data_samples: Predictions of the model.
+            data_batch: Passed to `arguments_of`.
+            data_samples: The model's predictions.
         """
         positional, named = self.arguments_of(data_batch, data_samples)
         if not self._placed:
@@ -75,11 +76,11 @@ class TorchMetric(BaseMetric):
     def arguments_of(
         self, data_batch: Any, data_samples: Any
     ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        """Gives the arguments of ``update`` for one batch; override it for other predictions.
+        """Return the arguments of ``update`` for one batch; override it for other predictions.
 
         Args:
-            data_batch: What the data loader gave; not used here.
-            data_samples: Predictions of the model.
+            data_batch: The batch of the data loader; unused here.
+            data_samples: The model's predictions.
 
         Returns:
             Positional and named arguments.
@@ -92,16 +93,16 @@ class TorchMetric(BaseMetric):
         return data_samples, {}
 
     def _place(self, positional: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Moves the metric's state to where the predictions are."""
+        """Move the metric's state to the device of the predictions."""
         found = (one for one in chain(positional, named.values()) if isinstance(one, torch.Tensor))
         tensor = next(found, None)
         if tensor is not None:
             self.metric.to(tensor.device)
             self._placed = True
 
-    def forget(self) -> None:
-        """Drops what has been processed and not evaluated."""
-        super().forget()
+    def discard_results(self) -> None:
+        """Drop what has been processed and not evaluated."""
+        super().discard_results()
         self.metric.reset()
 
     def _contribution(self) -> _States:
@@ -116,14 +117,14 @@ class TorchMetric(BaseMetric):
         return self.compute_metrics(contributions)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Merges the states of all ranks and computes the metric from them.
+        """Merge the states of all ranks and compute the metric from them.
 
         Args:
             results: The states that the ranks sent.
 
         Returns:
-            Numbers, or tensors on the CPU where a value is not a single number; under the metric's
-            name, or under the names it gives itself.
+            Values by the metric's name, or by the names that it gives itself. They are numbers,
+                or tensors on the CPU where a value is not a single number.
         """
         self.metric.to("cpu")
         self._placed = False
@@ -136,14 +137,10 @@ class TorchMetric(BaseMetric):
 
 
 def _find(name: str) -> Any:
-    """Finds a metric class in torchmetrics or one of its domains."""
-    try:
-        library = importlib.import_module("torchmetrics")
-    except ImportError as error:
-        raise ImportError(
-            "TorchMetric needs the package torchmetrics: "
-            'pip install "engine-evaluator[torchmetrics]"'
-        ) from error
+    """Return a metric class of torchmetrics or of one of its domains."""
+    library = import_extra(
+        "torchmetrics", install="engine-evaluator[torchmetrics]", purpose="TorchMetric"
+    )
     domain, _, plain = name.rpartition(".")
     domains = [domain] if domain else ["", *_domains(library)]
     for one in domains:
@@ -151,8 +148,8 @@ def _find(name: str) -> Any:
         if isinstance(found := getattr(module, plain, None), type):
             return found
     raise ValueError(
-        f"torchmetrics has no metric {name!r}, or lacks a package that this metric needs; metrics "
-        f"are looked for in {domain or 'torchmetrics and its domains'}"
+        f"no metric {name!r} in {domain or 'torchmetrics and its domains'}"
+        f"{did_you_mean(plain, dir(library))}; some metrics need further packages"
     )
 
 
@@ -163,28 +160,30 @@ def _domains(library: Any) -> list[str]:
 
 
 def _parts(metric: Any) -> list[Any]:
-    """Lists a metric and the metrics inside it, as collections and wrappers have."""
+    """Return a metric and the metrics inside it, as collections and wrappers have."""
     return [part for part in metric.modules() if hasattr(part, "update_count")]
 
 
 def _restore(metric: Any, states: Sequence[dict[str, Any]]) -> None:
-    """Sets a metric's state to that of all ranks together."""
+    """Set a metric's state to that of all ranks together."""
     for name, reduction in metric._reductions.items():
         values = [state[name] for state in states]
         if len(values) == 1:
             merged: Any = values[0]
         elif isinstance(values[0], list):
             merged = list(chain.from_iterable(values))
-            # Concatenation is left to the metric, which does it over a list in any case.
+            # The metric concatenates lists itself when it computes.
             if callable(reduction) and reduction.__name__ != "dim_zero_cat":
                 merged = reduction(merged)
         else:
             merged = torch.stack(values)
             merged = reduction(merged) if callable(reduction) else merged
         setattr(metric, name, merged)
+    # `compute` warns of a metric that was never updated.
     metric._update_count = sum(state["update_count"] for state in states)
+    # Otherwise `compute` would gather the states, which are merged, from all ranks.
     metric._to_sync = False
-    metric._computed = None
+    metric._computed = None  # or `compute` returns its value of an earlier evaluation
 
 
 def _field(sample: Any, key: str) -> Any:
@@ -194,7 +193,7 @@ def _field(sample: Any, key: str) -> Any:
 
 
 def _batched(values: list[Any]) -> Any:
-    """Stacks tensors of one shape and numbers; anything else stays a list, one entry a sample."""
+    """Stack numbers, and tensors of one shape; anything else stays a list of one per sample."""
     if all(isinstance(value, bool | int | float) for value in values):
         return torch.tensor(values)
     tensors = [value for value in values if isinstance(value, torch.Tensor)]

@@ -1,15 +1,15 @@
-"""Finding one value among the results of an evaluation."""
+"""Find one value among the results of an evaluation."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def get_metric_value(indicator: str, metrics: Mapping[str, Any]) -> Any:
-    """Finds a value by its full name, or by its name without prefix if that is unambiguous.
+    """Return a value by its full name, or by its name without prefix if that is unambiguous.
 
     Args:
-        indicator: Such as ``"coco/AP"`` or ``"AP"``.
-        metrics: What an evaluator returned.
+        indicator: The name, such as ``"coco/AP"`` or ``"AP"``.
+        metrics: The values that an evaluator returned.
 
     Raises:
         ValueError: There is no such value, or several have that name under different prefixes.
@@ -22,7 +22,7 @@ def get_metric_value(indicator: str, metrics: Mapping[str, Any]) -> Any:
         return metrics[indicator]
     matches = [] if "/" in indicator else [n for n in metrics if n.split("/")[-1] == indicator]
     if not matches:
-        raise ValueError(f"there is no metric {indicator!r}; the evaluation gave {list(metrics)}")
+        raise ValueError(f"no metric {indicator!r}; the evaluation returned {list(metrics)}")
     if len(matches) > 1:
-        raise ValueError(f"{indicator!r} is ambiguous; name one of {matches} in full")
+        raise ValueError(f"{indicator!r} is ambiguous; give one of {matches} in full")
     return metrics[matches[0]]

@@ -1,4 +1,4 @@
-"""Which device there is to compute on, asked of torch in one place."""
+"""Find the device to compute on."""
 
 from engine_dist.device._devices import (
     get_device,

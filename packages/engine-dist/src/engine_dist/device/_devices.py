@@ -1,4 +1,4 @@
-"""Questions about the accelerator of this machine."""
+"""Query the accelerator of this machine."""
 
 import torch
 
@@ -19,16 +19,15 @@ def get_device() -> str:
 
 
 def get_max_cuda_memory(device: torch.device | None = None) -> int:
-    """Return the peak memory that tensors took on a CUDA device, in megabytes.
+    """Return the peak memory of the tensors on a CUDA device, in megabytes.
 
-    Counted from the start of the program or the last
-    `torch.cuda.reset_peak_memory_stats`, which the caller decides upon.
+    It counts from the start of the program or the last `torch.cuda.reset_peak_memory_stats`.
 
     Args:
         device: The device; None for the current one.
 
     Returns:
-        Whole megabytes (2**20 bytes), rounded down; 0 without CUDA.
+        Megabytes (2**20 bytes), rounded down; 0 without CUDA.
     """
     if not torch.cuda.is_available():
         return 0
@@ -36,20 +35,20 @@ def get_max_cuda_memory(device: torch.device | None = None) -> int:
 
 
 def is_cuda_available() -> bool:
-    """Tell whether a CUDA device can be used."""
+    """Return whether a CUDA device can be used."""
     return torch.cuda.is_available()
 
 
 def is_npu_available() -> bool:
-    """Tell whether torch reports an Ascend device."""
+    """Return whether torch reports an Ascend device."""
     return get_device() == "npu"
 
 
 def is_mlu_available() -> bool:
-    """Tell whether torch reports a Cambricon device."""
+    """Return whether torch reports a Cambricon device."""
     return get_device() == "mlu"
 
 
 def is_mps_available() -> bool:
-    """Tell whether an Apple GPU can be used."""
+    """Return whether an Apple GPU can be used."""
     return torch.backends.mps.is_available()

@@ -1,4 +1,4 @@
-"""The monitor of this process: started with its group, told of its end by nobody but Python."""
+"""The monitor of this process, from the making of its group to the end of the process."""
 
 import atexit
 import logging
