@@ -111,6 +111,11 @@ def check_single_element_of_a_strided_view_travels(rank: int, size: int, folder:
     assert data.tolist() == [size - 1]
 
 
+def check_conjugate_views_of_one_shape_are_gathered(rank: int, size: int, folder: Path) -> None:
+    gathered = dist.all_gather(torch.tensor([1j + rank]).conj(), same_shape=True)
+    assert [tensor.tolist() for tensor in gathered] == [[of - 1j] for of in range(size)]
+
+
 def check_subgroups_work_by_global_and_group_rank(rank: int, size: int, folder: Path) -> None:
     if size < 4:
         return

@@ -19,6 +19,7 @@ from engine_dist._groups import (
     get_world_size,
     global_rank,
 )
+from engine_dist._pickling import bytes_of
 from engine_dist._tensors import (
     Data,
     flatten,
@@ -136,6 +137,7 @@ def all_reduce_params(
     reduction, mean = _resolve(op)
     if get_world_size(group) <= 1:
         return
+    # Without `data`, writing in place into a leaf that requires a gradient raises.
     tensors = [param.data if isinstance(param, torch.nn.Parameter) else param for param in params]
     limit = bucket_size_mb * _MEGABYTE if bucket_size_mb > 0 else float("inf")
     with guard_collective("all_reduce_params", group):
@@ -285,12 +287,14 @@ def _reduce_together(
     device = _comm_device_of(tensors[0], group)
     direct = _is_direct(tensors, device)
     dtype = tensors[0].dtype
+    # In the memory of the tensor where possible: for large gradients a copy costs as much again.
     flat = tensors[0].detach() if direct else flatten(tensors, device)
     flat = flat.to(_WIDER.get(dtype, dtype))
     if mean and dtype is torch.bool:
         raise TypeError("op must not be mean for a bool tensor; convert it to a number first")
     torch_dist.all_reduce(flat, op, group)
     if mean:
+        # Divided after the sum, on the reduced values: each rank then has the same bits.
         exact = dtype.is_floating_point or dtype.is_complex
         rounding = None if exact else "trunc"
         world_size = get_world_size(group)
@@ -304,6 +308,7 @@ def _buckets(tensors: Sequence[torch.Tensor], limit: float) -> Iterable[list[tor
         bucket: list[torch.Tensor] = []
         size = 0
         for tensor in alike:
+            # A tensor above the limit gets a bucket of its own: it cannot be sent in parts.
             if bucket and size + tensor.nbytes > limit:
                 yield bucket
                 bucket, size = [], 0
@@ -315,8 +320,7 @@ def _buckets(tensors: Sequence[torch.Tensor], limit: float) -> Iterable[list[tor
 def _gather_alike(data: Data, group: Group) -> list[torch.Tensor]:
     if not isinstance(data, torch.Tensor):
         raise TypeError(f"data must be a tensor with same_shape=True, got {type(data).__name__}")
-    sent = data.detach().to(_comm_device_of(data, group)).contiguous()
-    flat = view_bytes(sent)
+    flat = bytes_of(data).to(_comm_device_of(data, group))
     parts = [torch.empty_like(flat) for _ in range(get_world_size(group))]
     torch_dist.all_gather(parts, flat, group)
     return [part.view(data.dtype).view(data.shape).to(data.device) for part in parts]

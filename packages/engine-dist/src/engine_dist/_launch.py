@@ -66,7 +66,7 @@ def init_dist(
         raise RuntimeError(
             "a process group exists already; call torch.distributed.destroy_process_group first"
         )
-    install_handlers()
+    install_handlers()  # first, so that a rank that fails below is reported as well
     launch = read_launch(launcher, os.environ)
     beats = writes_heartbeats(heartbeat, launcher, os.environ)
     _export(launch, needs_address=_is_by_address(kwargs))
@@ -78,7 +78,7 @@ def init_dist(
     world_size = int(kwargs.pop("world_size", launch.world_size))
     rendezvous = _rendezvous_of(kwargs, rank, world_size, timedelta(seconds=timing.collective))
     arguments = {"rank": rank, "world_size": world_size, "timeout": limit} | kwargs
-    if world_size == 1:
+    if world_size == 1:  # nobody else can be lost
         torch_dist.init_process_group(backend, store=rendezvous.store, **arguments)
     else:
         monitor = start_monitor(rendezvous, rank, world_size, timing, heartbeat=beats)
@@ -100,6 +100,7 @@ def _join_group(
     except Exception as error:
         ranks = range(monitor.world_size)
         lost = monitor.find_lost("init_dist", ranks) if is_broken(error) else None
+        # Before raising: the other ranks wait for this one, and read the record meanwhile.
         stop_monitor(error)
         if lost is None or not lost.ranks:
             raise  # the backend's own error, such as two ranks on one device
@@ -184,5 +185,6 @@ def _export(launch: Launch, *, needs_address: bool) -> None:
     if not needs_address:
         return
     if launch.address is not None:
+        # An address that the user exports wins over the one that is derived from the launcher.
         os.environ.setdefault("MASTER_ADDR", launch.address)
     os.environ.setdefault("MASTER_PORT", str(launch.port or _DEFAULT_PORT))

@@ -126,6 +126,7 @@ def first_host(nodes: str) -> str:
         >>> first_host("gpu[07-09,12],login1")
         'gpu07'
     """
+    # At commas outside brackets only: those inside separate numbers of one prefix.
     first = re.split(r",(?![^\[]*\])", nodes)[0]
     return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
 
@@ -145,6 +146,8 @@ def _read_mpi(environ: Mapping[str, str]) -> Launch:
     rank, world_size = (_number(environ, name, launcher="mpi") for name in names[:2])
     local_size = _optional(environ, names[3])
     job = environ.get("PMIX_NAMESPACE")  # Open MPI's name of the launch; the others set none
+    # With all ranks on one machine no address has to be set, and a checksum of the launch gives a
+    # port that all ranks agree on and other launches hardly use.
     return Launch(
         rank=rank,
         world_size=world_size,

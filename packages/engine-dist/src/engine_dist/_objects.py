@@ -95,6 +95,7 @@ def broadcast_object_list(
     sends = torch_dist.get_rank() == root
     with guard_collective("broadcast_object_list", group):
         content = _wire.to_tensor(dumps_tensors(data) if sends else b"", where)
+        # The length first: the receivers must make a tensor for the bytes.
         length = torch.tensor([len(content)], device=where)
         torch_dist.broadcast(length, root, group)
         if not sends:
@@ -102,6 +103,7 @@ def broadcast_object_list(
         torch_dist.broadcast(content, root, group)
     if sends:
         return
+    # Outside the monitored part: an object that cannot be loaded is not a lost rank.
     received = pickle.loads(_wire.to_bytes(content))
     if len(received) != len(data):
         raise ValueError(

@@ -100,11 +100,13 @@ def _gather_parts(part: RankResults, device: str, tmpdir: str | None) -> list[Ra
     with guard_collective("collect_results"):
         if tmpdir is not None:
             return _gather_through_files(part, Path(tmpdir))
+        # nccl sends from its devices only: without "gpu" a gloo group carries the bytes.
         if device == "gpu":
             parts = _wire.gather_objects(part, None, root=0)
         else:
             cpu = torch.device("cpu")
             parts = _wire.gather_objects(part, _cpu_group(), root=0, device=cpu)
+    # On the other ranks the list is empty.
     return parts if get_rank() == 0 else None
 
 

@@ -16,6 +16,8 @@ from engine_dist._pickling import bytes_of, dumps_tensors, is_plain
 from engine_dist._tensors import Data, list_tensors, map_tensors
 
 _ALIGNMENT = 16  # no dtype is longer, so that each tensor can be viewed in place
+# Large enough for the header of usual data, small enough that a second message is cheaper than
+# sending it always.
 _FRAME = 1024
 _LENGTHS = 16  # two int64 at the start of a frame
 
@@ -59,6 +61,7 @@ def _rebuild(frame: Data, payload: torch.Tensor, home: torch.device) -> Data:
     def fill(slot: _Slot) -> torch.Tensor:
         nonlocal at
         count = torch.Size(slot.shape).numel() * slot.dtype.itemsize
+        # A copy, so that one kept tensor does not keep the bytes of all others.
         part = payload[at : at + count].clone()
         at += _padded(count)
         return part.view(slot.dtype).view(slot.shape).to(home)
@@ -92,8 +95,10 @@ def exchange(
             ``root``.
     """
     mine = _frame(header, body)
+    # Also for one root: every rank must learn from the lengths whether another message follows.
     frames = [torch.empty_like(mine) for _ in range(get_world_size(group))]
     torch_dist.all_gather(frames, mine, group)
+    # Stacked, because each copy from an accelerator waits for the device.
     texts = [bytes(text) for text in torch.stack(frames).cpu().numpy()]
     heads = [int.from_bytes(text[:8], "little") for text in texts]
     bodies = [int.from_bytes(text[8:_LENGTHS], "little") for text in texts]
@@ -135,6 +140,7 @@ def _gather_bytes(
     longest = max(lengths)
     if longest == 0:
         return [mine for _ in lengths] if receives else []
+    # `all_gather` and `gather` of torch need tensors of one shape.
     padded = mine
     if len(mine) < longest:
         padded = mine.new_zeros(longest)
@@ -151,6 +157,7 @@ def to_tensor(data: bytes | bytearray, device: torch.device) -> torch.Tensor:
     """Copy bytes into a uint8 tensor of shape ``(len(data),)``."""
     if not data:
         return torch.empty(0, dtype=torch.uint8, device=device)
+    # Through a bytearray: `frombuffer` warns of memory that cannot be written.
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).to(device)
 
 

@@ -71,6 +71,7 @@ class Evaluator:
         real: list[int] | None = None
         if indices is not None:
             data_batch, data_samples, real = drop_padding(data_batch, data_samples, indices)
+            # A batch of padding only, as the last rank may have.
             if real == []:
                 return
         samples = _as_dicts(data_samples)

@@ -131,6 +131,7 @@ class BaseMetric(ABC):
             )
         one_per_sample = len(self._indices) == len(self.results)
         contribution = RankResults(
+            # New lists: `discard_results` clears those of this rank, also where nothing is sent.
             results=to_cpu(self.results),
             indices=self._indices if one_per_sample else None,
             free_of_padding=self._clean == len(self.results),
@@ -155,6 +156,7 @@ class BaseMetric(ABC):
         Raises:
             MetricError: The computation failed on the main rank, which raises its own error.
         """
+        # One contribution per rank and not one per result: the ranks are merged with their samples.
         parts = collect_results([self._contribution()], get_world_size(), self.collect_device)
         if parts is None or not is_main_process():
             return self._receive_metrics()
