@@ -2,9 +2,9 @@
 
 A real TCPStore on loopback serves the monitors of 256 simulated ranks, which a few processes play:
 each rank has its own connection, and does once per second what the thread of a rank does. Measured
-in turns, with and without the heartbeats: the processor time of the store, its requests, and the
-time that another client waits for an ordinary operation. The clients share the machine with the
-store, so that the waiting times are an upper bound.
+without the heartbeats, with them and again without: the processor time of the store, its requests,
+and the time that another client waits for an ordinary operation. The clients share the machine with
+the store, so that the waiting times are an upper bound.
 
     python benchmarks/dist_heartbeats.py [--ranks 256] [--processes 4] [--seconds 10] [--rounds 3]
 """
@@ -82,21 +82,24 @@ def count_heartbeats(status: StatusStore, world_size: int) -> int:
 
 
 def compare(store: TCPStore, pipe: Connection, beats: Event, arguments: argparse.Namespace) -> None:
-    """Measure in turns, and print the costs."""
+    """Measure without, with and again without the heartbeats, and print the costs."""
     quiet: list[tuple[float, float]] = []
     busy: list[tuple[float, float]] = []
     status = StatusStore(store, 0, number=0, timeout=60)
-    count, elapsed = 0, 0.0
     for _ in range(arguments.rounds):
-        beats.clear()
-        time.sleep(TIMING.interval)
         quiet.append(measure(store, pipe, arguments.seconds))
-        beats.set()
-        time.sleep(2 * TIMING.interval)
-        before, begin = count_heartbeats(status, arguments.ranks), time.monotonic()
+    # Without a pause in between, which each rank would report as the silence of another.
+    beats.set()
+    time.sleep(2 * TIMING.interval)
+    before, begin = count_heartbeats(status, arguments.ranks), time.monotonic()
+    for _ in range(arguments.rounds):
         busy.append(measure(store, pipe, arguments.seconds))
-        elapsed += time.monotonic() - begin
-        count += count_heartbeats(status, arguments.ranks) - before
+    elapsed = time.monotonic() - begin
+    count = count_heartbeats(status, arguments.ranks) - before
+    beats.clear()
+    time.sleep(TIMING.interval)
+    for _ in range(arguments.rounds):
+        quiet.append(measure(store, pipe, arguments.seconds))
     report(quiet, busy, count / elapsed)
 
 
