@@ -240,7 +240,10 @@ def test_offline_evaluation_needs_no_data(samples: Make) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(([1, 2], [1]), "one sample per prediction, got 1 and 2"), (([1], None, 0), "chunk_size must be")],
+    [
+        (([1, 2], [1]), "one sample per prediction, got 1 and 2"),
+        (([1], None, 0), "chunk_size must be"),
+    ],
     ids=["lengths", "chunk"],
 )
 def test_offline_evaluation_explains_wrong_arguments(
