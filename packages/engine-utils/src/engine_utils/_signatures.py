@@ -180,7 +180,8 @@ def fits_annotation(value: Any, annotation: Any, *, opaque: tuple[type, ...] = (
     """
     if annotation is Any or isinstance(value, opaque):
         return True
-    if value is not None and not isinstance(value, _PLAIN):
+    # Objects may convert themselves; a class is in no case a number or a string.
+    if value is not None and not isinstance(value, (*_PLAIN, type)):
         return True
     if annotation is None or annotation is type(None):
         return value is None
