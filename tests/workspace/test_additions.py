@@ -45,6 +45,34 @@ class ToyStrategy(SingleDeviceStrategy):
         return super().wrap(model)
 '''
 
+TOY_SCHEDULE = """
+from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
+from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+
+
+@schedule
+class ToyParamScheduler(_ParamScheduler):
+    optimizer: Schedulable
+    param_name: str
+    share: float = 0.5
+    begin: float = 0
+    end: float = INF
+    last_step: int = -1
+    by_epoch: bool = True
+    verbose: bool = False
+
+    def _get_value(self) -> list[Value]:
+        return [base * self.share**self.last_step for base in self.base_values]
+
+
+@schedule
+class ToyLR(LRSchedulerMixin, ToyParamScheduler): ...
+
+
+@schedule
+class ToyMomentum(MomentumSchedulerMixin, ToyParamScheduler): ...
+"""
+
 TOY_COMMAND = '''
 import click
 
@@ -82,6 +110,19 @@ def train(**settings):
     )
     runner.train()
     return runner
+"""
+
+USE_THE_SCHEDULE = """
+import torch
+from engine_optim import ToyLR, ToyMomentum, ToyParamScheduler
+from engine_registry import PARAM_SCHEDULERS
+
+optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=8.0, momentum=0.5)
+config = {"type": "ToyLR", "optimizer": optimizer, "share": 0.5}
+scheduler = PARAM_SCHEDULERS.build(config)
+optimizer.step()
+scheduler.step()
+print(optimizer.param_groups[0]["lr"])
 """
 
 RUN_THE_COMMAND = """
@@ -237,6 +278,23 @@ def test_strategy_takes_the_stated_places(
 
     assert "wrap Model" in runner.run(f"{TRAIN}\ntrain(strategy='ToyStrategy')")
     assert len(runner.touched) == stated_places("strategy")
+
+
+def test_schedule_takes_the_stated_places(
+    copy_of: Callable[[str], Copy], stated_places: Callable[[str], int]
+) -> None:
+    optim = copy_of("optim")
+    names = "ToyLR, ToyMomentum, ToyParamScheduler"
+    exports = "".join(f'    "{name}",\n' for name in names.split(", "))
+
+    optim.add("src/engine_optim/schedulers/_toy.py", TOY_SCHEDULE)
+    for room, home in (("schedulers/", "schedulers._toy"), ("", "schedulers")):
+        init = f"src/engine_optim/{room}__init__.py"
+        optim.insert(init, f"from engine_optim.{home} import {names}\n", before="\n__all__ = [")
+        optim.insert(init, exports, before="]\n" if room else '    "build_optim_wrapper",\n')
+
+    assert optim.run(USE_THE_SCHEDULE) == "4.0\n"
+    assert len(optim.touched) == stated_places("schedule")
 
 
 def test_command_takes_the_stated_places(

@@ -56,6 +56,7 @@ def main() -> None:
         code = 130
     except Exception as error:
         code = 1
+        _record_failure(error)
         text = None if debug else mistake(error)
         if text is None:
             traceback.print_exc()
@@ -63,3 +64,11 @@ def main() -> None:
             click.echo(f"Error: {text}", err=True)
             click.echo("(--debug shows the traceback)", err=True)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _record_failure(error: Exception) -> None:
+    """Give the other ranks, and torchrun, the reason of a failure that ends this process."""
+    from engine_dist import is_distributed, record_failure
+
+    if is_distributed():  # the exception hook of engine-dist does not run: main handles the error
+        record_failure(error)
