@@ -8,7 +8,16 @@ from torch import Tensor, nn
 
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel
-from engine_registry import DATASETS, FUNCTIONS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
+from engine_registry import (
+    DATASETS,
+    FUNCTIONS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    TRANSFORMS,
+    Registry,
+)
 from engine_runner import EpochBasedTrainLoop, Hook
 
 built: list[str] = []
@@ -33,7 +42,7 @@ class Hills(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 class Shift:
     """A transform with one argument."""
 
-    def __init__(self, by: float) -> None:
+    def __init__(self, by: float = 1.0) -> None:
         self.by = by
 
     def __call__(self, sample: Any) -> Any:
@@ -89,6 +98,14 @@ class Bell(Hook):
 @LOOPS.register_module()
 class GentleLoop(EpochBasedTrainLoop):
     """A loop of the user's own."""
+
+
+HILLS = Registry("model", parent=MODELS, scope="hills")
+
+
+@HILLS.register_module()
+class Ridge(Slope):
+    """A model of a scope of its own."""
 
 
 @FUNCTIONS.register_module()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from engine_dist.device import get_max_cuda_memory, is_cuda_available
 from engine_logging import HistoryBuffer
 from engine_registry import LOG_PROCESSORS
+from engine_runner._integer import integer
 from engine_runner._protocols import Run
 
 Mode = Literal["train", "val", "test"]
@@ -31,8 +32,9 @@ class LogProcessor:
         num_digits: Digits after the decimal point.
 
     Raises:
-        ValueError: An entry of ``custom_cfg`` lacks a key, two replace the same scalar or share
-            a ``log_name``, or an entry asks for ``"epoch"`` while ``by_epoch`` is false.
+        ValueError: A number is not an integer or too small, an entry of ``custom_cfg`` lacks a
+            key, two replace the same scalar or share a ``log_name``, or an entry asks for
+            ``"epoch"`` while ``by_epoch`` is false.
 
     Example:
         >>> smooth = dict(data_src="loss", log_name="loss_all", method_name="mean",
@@ -47,10 +49,10 @@ class LogProcessor:
         custom_cfg: Sequence[Mapping[str, Any]] | None = None,
         num_digits: int = 4,
     ) -> None:
-        self.window_size = window_size
+        self.window_size = integer("window_size", window_size, at_least=1)
         self.by_epoch = by_epoch
         self.custom_cfg = [dict(entry) for entry in custom_cfg or ()]
-        self.num_digits = num_digits
+        self.num_digits = integer("num_digits", num_digits, at_least=0)
         self._check_custom_cfg()
 
     def get_log_after_iter(

@@ -4,13 +4,32 @@ Each rule yields the key path and the message of every mistake. `Settings` and t
 the first one, the check reports all of them with file and line.
 """
 
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from logging import getLevelNamesMapping
+from multiprocessing import get_all_start_methods
 from typing import Any
 
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from engine_runner._integer import integer
+from engine_runner._priority import get_priority
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+
+# The arguments of a data loader that are plain values, which PyTorch checks.
+_LOADER_NUMBERS = (
+    "batch_size",
+    "drop_last",
+    "multiprocessing_context",
+    "num_workers",
+    "persistent_workers",
+    "pin_memory",
+    "prefetch_factor",
+    "timeout",
+)
 
 Mistakes = Iterator[tuple[str, str]]
 
@@ -31,6 +50,14 @@ def dataloader_rule(key: str, value: Any) -> Mistakes:
             "a dataloader config needs a 'sampler', such as "
             "sampler=dict(type='DefaultSampler', shuffle=False)",
         )
+    numbers = {name: value[name] for name in _LOADER_NUMBERS if name in value}
+    if value.get("batch_sampler") is not None:
+        numbers.pop("batch_size", None)  # the batch sampler takes it
+    try:
+        DataLoader([0], **numbers)  # type: ignore[arg-type]  # a list is a dataset, too
+    except (TypeError, ValueError) as error:
+        word = next((word for word in re.findall(r"\w+", str(error)) if word in numbers), "")
+        yield f"{key}.{word}".rstrip("."), f"{key}: {error}"
 
 
 def train_cfg_rule(key: str, value: Any) -> Mistakes:
@@ -49,10 +76,30 @@ def train_cfg_rule(key: str, value: Any) -> Mistakes:
 
 def auto_scale_lr_rule(key: str, value: Any) -> Mistakes:
     """Yield a scaling that is enabled without the batch size to scale from."""
-    if isinstance(value, Mapping) and value.get("enable") and "base_batch_size" not in value:
+    if not isinstance(value, Mapping) or not value.get("enable"):
+        return
+    base = value.get("base_batch_size")
+    if base is None:
         yield (
             key,
             f"{key} needs base_batch_size: the number of samples per update that lr is chosen for",
+        )
+    else:
+        yield from _integers(key, value, base_batch_size=1)
+
+
+def env_cfg_rule(key: str, value: Any) -> Mistakes:
+    """Yield limits that are not positive, and a start method that this system does not have."""
+    if not isinstance(value, Mapping):
+        return
+    yield from _integers(key, value, torch_num_threads=1, resource_limit=1)
+    workers = value.get("mp_cfg")
+    method = workers.get("mp_start_method", "fork") if isinstance(workers, Mapping) else "fork"
+    choices = get_all_start_methods()
+    if method not in choices and sys.platform != "win32":  # there the setting is ignored
+        yield (
+            f"{key}.mp_cfg.mp_start_method",
+            f"mp_start_method must be one of {', '.join(choices)}, got {method!r}",
         )
 
 
@@ -79,6 +126,11 @@ def hooks_rule(key: str, value: Any) -> Mistakes:
     """Yield entries that are neither a hook nor the config of one."""
     entries = value.items() if key == "default_hooks" else enumerate(_listed(value))
     for name, hook in entries:
+        if isinstance(hook, Mapping) and hook.get("priority") is not None:
+            try:
+                get_priority(hook["priority"])
+            except (TypeError, ValueError) as error:
+                yield f"{key}.{name}.priority", str(error)
         plain = isinstance(hook, str | int | float | Sequence)
         if plain or (isinstance(hook, Mapping) and "type" not in hook):
             yield (
@@ -115,6 +167,16 @@ def compile_rule(key: str, value: Any) -> Mistakes:
             key,
             f"{key} must be True, False or options such as dict(mode='default'), got {value!r}",
         )
+
+
+def _integers(key: str, value: Mapping[str, Any], **least: int) -> Mistakes:
+    """Yield the entries that are set, and are not integers from their least value on."""
+    for name, bound in least.items():
+        if value.get(name) is not None:
+            try:
+                integer(f"{key}.{name}", value[name], at_least=bound)
+            except ValueError as error:
+                yield f"{key}.{name}", str(error)
 
 
 def _listed(value: Any) -> Sequence[Any]:

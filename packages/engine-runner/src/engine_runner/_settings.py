@@ -26,6 +26,7 @@ from engine_registry import (
     VISUALIZERS,
 )
 from engine_runner import _rules as rules
+from engine_runner import _stand_ins as stand_ins
 from engine_runner._errors import SettingsError
 from engine_runner._table import READ_BEFORE, Row, setting
 from engine_runner._types import Config
@@ -133,6 +134,7 @@ class Settings:
         takes=("by_epoch",),
         group="training",
         rule=rules.train_cfg_rule,
+        trial=stand_ins.for_loop,
     )
     val_cfg: Any = setting(
         None, registries=(LOOPS,), implied="ValLoop", adds=_EVALUATION, group="validation"
@@ -154,9 +156,15 @@ class Settings:
         takes=("constructor", "paramwise_cfg"),
         group="training",
         rule=rules.optim_wrapper_rule,
+        trial=stand_ins.for_optim_wrapper,
     )
     param_scheduler: Any = setting(
-        None, registries=(PARAM_SCHEDULERS,), adds=("optimizer",), takes=_SCHEDULE_KEYS, many=True
+        None,
+        registries=(PARAM_SCHEDULERS,),
+        adds=("optimizer",),
+        takes=_SCHEDULE_KEYS,
+        many=True,
+        trial=stand_ins.for_schedule,
     )
     val_evaluator: Any = setting(
         None, registries=(EVALUATOR, METRICS), implied=_evaluator, group="validation", many=True
@@ -172,9 +180,15 @@ class Settings:
         shape="mapping",
         example="dict(timer=dict(type='IterTimerHook'))",
         rule=rules.hooks_rule,
+        trial=stand_ins.for_nothing,
     )
     custom_hooks: Sequence[Any] | Config | None = setting(
-        None, registries=(HOOKS,), takes=("priority",), many=True, rule=rules.hooks_rule
+        None,
+        registries=(HOOKS,),
+        takes=("priority",),
+        many=True,
+        rule=rules.hooks_rule,
+        trial=stand_ins.for_nothing,
     )
     data_preprocessor: Any = setting(None, registries=(MODELS,))
     load_from: str | None = setting(None, shape="value")
@@ -185,9 +199,15 @@ class Settings:
         target=prepare_process,
         adds=("launcher",),
         shape="mapping",
+        rule=rules.env_cfg_rule,
         example="dict(cudnn_benchmark=False)",
     )
-    log_processor: Any = setting(None, registries=(LOG_PROCESSORS,), implied="LogProcessor")
+    log_processor: Any = setting(
+        None,
+        registries=(LOG_PROCESSORS,),
+        implied="LogProcessor",
+        trial=stand_ins.for_nothing,
+    )
     log_level: int | str = setting("INFO", shape="value", rule=rules.log_level_rule)
     visualizer: Any = setting(None, registries=(VISUALIZERS,))
     default_scope: str = setting("engine", shape="value")
@@ -200,13 +220,19 @@ class Settings:
     )
     experiment_name: str | None = setting(None, shape="value")
     strategy: Any = setting(
-        None, registries=(STRATEGIES,), adds=("device",), example="'DDPStrategy'"
+        None,
+        registries=(STRATEGIES,),
+        adds=("device",),
+        example="'DDPStrategy'",
+        by_name=True,
+        trial=stand_ins.for_strategy,
     )
     model_wrapper_cfg: Any = setting(
         None,
         registries=(MODEL_WRAPPERS,),
         implied="MMDistributedDataParallel",
         adds=("module", "device_ids"),
+        by_name=True,
         example="dict(type='MMDistributedDataParallel')",
     )
     sync_bn: str | None = setting(None, shape="value")
@@ -307,8 +333,8 @@ def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
 def _shape_mistakes(name: str, row: Row, value: Any) -> Mistakes:
     if row.shape == "mapping" and not isinstance(value, Mapping):
         yield name, f"{name} must be a mapping such as {row.example}, got {value!r}"
-    by_name = name in ("strategy", "model_wrapper_cfg") and isinstance(value, str)
-    if row.shape == "part" and isinstance(value, str | int | float) and not by_name:
+    named = row.by_name and isinstance(value, str)
+    if row.shape == "part" and isinstance(value, str | int | float) and not named:
         yield name, f"{name} must be an object or a config such as {row.example}, got {value!r}"
 
 

@@ -25,6 +25,7 @@ from engine_registry import (
     WEIGHT_INITIALIZERS,
     Registry,
 )
+from engine_runner import _stand_ins as stand_ins
 from engine_runner._types import Config
 from engine_utils import call_mistakes
 from engine_utils.dl_utils import set_multi_processing
@@ -48,7 +49,10 @@ class Row:
         group: The purpose whose settings are given together: training, validation or test.
         shape: A ``part`` is an object or its config, a ``mapping`` is a dict, a ``value`` is plain.
         example: A right value, for messages.
+        by_name: Whether a name may stand for a config.
         rule: Yields the mistakes that a signature cannot show.
+        trial: Returns stand-ins for ``adds``, with which the check constructs a class of this
+            project on trial; see `trial_mistake`.
 
     Example:
         >>> Row(registries=(DATA_SAMPLERS,), adds=("dataset", "seed")).shape
@@ -65,7 +69,9 @@ class Row:
     group: str = ""
     shape: Literal["part", "mapping", "value"] = "part"
     example: str = "dict(type='...')"
+    by_name: bool = False
     rule: Rule | None = None
+    trial: stand_ins.StandIns | None = None
 
     def implied_type(self, config: Config) -> str | None:
         """Return the ``type`` of a config that names none, or None if it must name one."""
@@ -114,7 +120,7 @@ NESTED: Mapping[str, Row] = {
     "dataset": Row(registries=(DATASETS,)),
     "init_cfg": Row(registries=(WEIGHT_INITIALIZERS,)),
     "mp_cfg": Row(target=set_multi_processing, adds=("distributed",), shape="mapping"),
-    "optimizer": Row(registries=(OPTIMIZERS,), adds=("params",)),
+    "optimizer": Row(registries=(OPTIMIZERS,), adds=("params",), trial=stand_ins.for_optimizer),
     "pipeline": Row(registries=(TRANSFORMS,)),
     "runner_type": Row(registries=(RUNNERS,)),
     "sampler": Row(registries=(DATA_SAMPLERS,), adds=("dataset", "seed")),

@@ -9,7 +9,7 @@ from engine_runner._hook import Hook
 from engine_runner._rules import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
-from engine_runner.cli._train import choose_launcher, set_work_dir
+from engine_runner.cli._train import set_launcher, set_work_dir
 
 if TYPE_CHECKING:
     from engine_runner.runner import Runner
@@ -60,7 +60,7 @@ def test(
     if "://" not in checkpoint and not Path(checkpoint).is_file():
         raise click.UsageError(f"no such checkpoint: {checkpoint}")
     set_work_dir(config, config_file, work_dir)
-    config.launcher = choose_launcher(launcher, config)
+    set_launcher(config, launcher)
     config.load_from = checkpoint
     config.resume = False
 

@@ -58,7 +58,7 @@ def train(
     """Train the model that CONFIG describes."""
     config = read_config(config_file, cfg_options)
     set_work_dir(config, config_file, work_dir)
-    config.launcher = choose_launcher(launcher, config)
+    set_launcher(config, launcher)
     if local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(local_rank))
     if resume is not None:
@@ -93,8 +93,8 @@ def set_work_dir(config: "Config", config_file: Path, work_dir: Path | None) -> 
         config.work_dir = str(Path("work_dirs") / config_file.stem)
 
 
-def choose_launcher(option: str | None, config: "Config") -> str:
-    """Return the option, ``pytorch`` in a process that torchrun started, or what the config says.
+def set_launcher(config: "Config", option: str | None) -> None:
+    """Set the launcher: the option, ``pytorch`` in a process of torchrun, or what the config says.
 
     Raises:
         click.UsageError: It is ``pytorch``, and torchrun has not started this process.
@@ -106,7 +106,8 @@ def choose_launcher(option: str | None, config: "Config") -> str:
             "the launcher pytorch needs torchrun to start the processes: "
             "torchrun --nproc-per-node 2 -m engine_runner.cli train CONFIG"
         )
-    return str(launcher)
+    if launcher != config.get("launcher", "none"):  # else the line of the config stays its origin
+        config.launcher = launcher
 
 
 def use_amp(config: "Config") -> None:

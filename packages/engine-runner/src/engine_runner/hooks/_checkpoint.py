@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from engine_dist import all_reduce_params, is_main_process
 from engine_fileio import get_file_backend, join_path, remove
@@ -71,6 +71,7 @@ class CheckpointHook(Hook):
     """
 
     priority = "VERY_LOW"
+    kwargs_of: ClassVar[str] = "save_checkpoint"  # the check of a config reads it
 
     def __init__(
         self,

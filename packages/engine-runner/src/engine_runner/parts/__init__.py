@@ -1,6 +1,6 @@
 """The parts of a run: their builders, the lazy parts, and the check of a config."""
 
-from engine_runner.parts._check import check_config, runner_resolver
+from engine_runner.parts._check import check_config
 from engine_runner.parts._data import build_dataloader
 from engine_runner.parts._evaluation import build_evaluator
 from engine_runner.parts._hooks import build_hook, default_hooks
@@ -31,6 +31,5 @@ __all__ = [
     "build_visualizer",
     "check_config",
     "default_hooks",
-    "runner_resolver",
     "scale_learning_rate",
 ]

@@ -9,9 +9,10 @@ from torch.utils.data import DataLoader
 
 from engine_dataset import ResumableDataLoader, worker_init_fn
 from engine_dist import get_rank
-from engine_registry import COLLATE_FUNCTIONS, DATA_SAMPLERS, DATASETS
+from engine_registry import DATA_SAMPLERS, DATASETS
 from engine_runner._errors import SettingsError
 from engine_runner._settings import TABLE
+from engine_runner._table import NESTED
 from engine_runner._types import Config
 
 
@@ -77,11 +78,11 @@ def _build_function(function: Any) -> Any:
         return function
     arguments = dict(function)
     kind = arguments.pop("type")
-    found = kind if callable(kind) else COLLATE_FUNCTIONS.get(kind)
+    registries = NESTED["collate_fn"].registries
+    found = kind if callable(kind) else next(filter(None, (r.get(kind) for r in registries)), None)
     if found is None:
-        raise KeyError(
-            f"{kind!r} is not among the collate functions: {sorted(COLLATE_FUNCTIONS.module_dict)}"
-        )
+        names = sorted(name for registry in registries for name in registry.module_dict)
+        raise KeyError(f"{kind!r} is not among the functions: {', '.join(names)}")
     return partial(found, **arguments) if arguments else found
 
 

@@ -1,6 +1,6 @@
 """Build the hooks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine_registry import HOOKS
@@ -30,14 +30,21 @@ def default_hooks(given: Config | None = None) -> dict[str, Any]:
     Raises:
         SettingsError: A hook is dropped that is not a default one.
     """
-    for name, hook in (given or {}).items():
-        if hook is None and name not in _DEFAULT:
-            raise SettingsError(
-                f"default_hooks drops {name!r}, which is not a default hook"
-                f"{did_you_mean(name, _DEFAULT)}; the default hooks are {', '.join(_DEFAULT)}"
-            )
+    for _, message in dropped_mistakes(given or {}):
+        raise SettingsError(message)
     hooks = {**_DEFAULT, **(given or {})}
     return {name: hook for name, hook in hooks.items() if hook is not None}
+
+
+def dropped_mistakes(given: Config) -> Iterator[tuple[str, str]]:
+    """Yield the key path and the message of each hook that is dropped but not a default one."""
+    for name, hook in given.items():
+        if hook is None and name not in _DEFAULT:
+            yield (
+                f"default_hooks.{name}",
+                f"default_hooks drops {name!r}, which is not a default hook"
+                f"{did_you_mean(name, _DEFAULT)}; the default hooks are {', '.join(_DEFAULT)}",
+            )
 
 
 def build_hook(hook: Any) -> tuple[Any, int | str | None]:
