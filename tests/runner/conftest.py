@@ -1,11 +1,12 @@
 """A model, data and a metric that are small enough to follow by hand."""
 
+import fcntl
+import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import pytest
 import torch
@@ -17,6 +18,19 @@ from engine_logging import MessageHub, MMLogger
 from engine_model import BaseModel
 from engine_runner import Runner
 from engine_visualization import Visualizer
+
+RANK_CASES = ("rank_cases.py", "strategy_cases.py")
+
+
+class Scripts(Protocol):
+    """The fixture ``scripts`` of the conftest.py above, as far as these tests use it."""
+
+    def run(
+        self, script: str | Path, *arguments: object, folder: Path
+    ) -> subprocess.CompletedProcess[str]: ...
+    def run_ranks(
+        self, script: str | Path, *arguments: object, folder: Path
+    ) -> list[subprocess.CompletedProcess[str]]: ...
 
 
 class Line(Dataset[tuple[Tensor, Tensor]]):
@@ -108,23 +122,22 @@ def make_runner(settings: Callable[..., dict[str, Any]]) -> Callable[..., Runner
     return lambda **changes: Runner(**settings(**changes))
 
 
-@pytest.fixture
-def on_two_ranks(tmp_path: Path) -> Callable[[str], str]:
-    """Runs a script of this folder in two processes, and returns what they printed."""
-
-    def run(script: str) -> str:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-                *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
-                *(Path(__file__).with_name(script), tmp_path),
-            ],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return run
+@pytest.fixture(scope="session")
+def rank_results(
+    tmp_path_factory: pytest.TempPathFactory, scripts: Scripts
+) -> dict[str, list[dict[str, Any]]]:
+    """Run the cases of all files in two processes; return the results by file and rank."""
+    # The workers of pytest-xdist share one run: the first that needs it holds the lock meanwhile.
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "runner_ranks"
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{rank}.json" for rank in range(2)]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all(file.exists() for file in files):
+            here = Path(__file__).parent
+            cases = [here / name for name in RANK_CASES]
+            for done in scripts.run_ranks(here / "run_ranks.py", folder, *cases, folder=folder):
+                assert done.returncode == 0, done.stdout
+    ranks = [json.loads(file.read_text()) for file in files]
+    return {name: [results[name] for results in ranks] for name in RANK_CASES}

@@ -1,0 +1,131 @@
+"""Runs of two ranks: what they save, validate, and resume."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine_dist import get_rank
+from engine_evaluator import BaseMetric
+from engine_model import BaseModel, get_state_dict, weights_to_cpu
+from engine_runner import Runner
+
+LOADER = {
+    "sampler": {"type": "DefaultSampler", "shuffle": False},
+    "collate_fn": {"type": "default_collate"},
+    "batch_size": 2,
+}
+
+
+class Statistics(BaseModel):
+    """Each rank sees values of its own: rank 0 sees zeros, rank 1 tens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(1, momentum=1.0)
+
+    def forward(self, x: torch.Tensor, mode: str = "tensor") -> Any:
+        return {"loss": self.norm(x * 0 + 10.0 * get_rank()).sum()}
+
+
+def save(rank: int, folder: Path) -> Any:
+    """Train, and return the statistics of the checkpoint."""
+    runner = Runner(
+        Statistics(),
+        folder,
+        train_dataloader={**LOADER, "dataset": [(torch.ones(1),) for _ in range(8)]},
+        train_cfg={"by_epoch": True, "max_epochs": 1},
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.0}},
+        launcher="pytorch",
+    )
+    runner.train()
+    state = torch.load(f"{runner.work_dir}/epoch_1.pth", weights_only=True)["state_dict"]
+    return state["norm.running_mean"].item(), state["norm.num_batches_tracked"].item()
+
+
+class Echo(BaseModel):
+    """Predicts what it is given."""
+
+    def forward(self, x: torch.Tensor, mode: str = "tensor") -> Any:
+        return list(x)
+
+
+class Seen(BaseMetric):
+    """Collects which samples were evaluated."""
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        self.results += [int(sample) for sample in data_samples]
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        return {"seen": results}
+
+
+def validate(rank: int, folder: Path) -> Any:
+    """Validate 11 samples, and return those that the metric got."""
+    runner = Runner(
+        Echo(),
+        folder,
+        val_dataloader={**LOADER, "dataset": [(index,) for index in range(11)]},
+        val_cfg={},
+        val_evaluator=Seen(),
+        launcher="pytorch",
+    )
+    return runner.val()["seen"]
+
+
+class Curve(BaseModel):
+    """Two layers, so that there are several units of which each rank holds a part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Linear(3, 8)
+        self.second = torch.nn.Linear(8, 1)
+
+    def forward(self, x: torch.Tensor, mode: str = "tensor") -> Any:
+        outputs = self.second(self.first(x).relu())
+        return {"loss": (outputs - x.square().sum(1, keepdim=True)).square().mean()}
+
+
+def _weights_after(folder: Path, *epochs: int) -> dict[str, torch.Tensor]:
+    """Train up to each of the numbers of epochs, with a runner of its own."""
+    draw = torch.Generator().manual_seed(0)
+    data = [(torch.randn(3, generator=draw),) for _ in range(16)]
+    for count in epochs:
+        torch.manual_seed(0)
+        runner = Runner(
+            Curve(),
+            folder,
+            train_dataloader={
+                **LOADER,
+                "dataset": data,
+                "sampler": {"type": "DefaultSampler", "shuffle": True},
+                "batch_size": 4,
+            },
+            train_cfg={"by_epoch": True, "max_epochs": count},
+            optim_wrapper={"optimizer": {"type": "Adam", "lr": 0.01}},
+            randomness={"seed": 3},
+            launcher="pytorch",
+            resume=True,
+            model_wrapper_cfg={
+                "type": "MMFullyShardedDataParallel",
+                "cpu_offload": True,
+                "fsdp_auto_wrap_policy": "always_wrap_policy",
+            },
+        )
+        runner.train()
+    return weights_to_cpu(get_state_dict(runner.model))
+
+
+def shard(rank: int, folder: Path) -> Any:
+    """Train a sharded model in one go and with a break, and return how the two compare."""
+    once = _weights_after(folder / "once", 3)
+    twice = _weights_after(folder / "twice", 2, 3)
+    saved = torch.load(folder / "twice" / "epoch_3.pth", weights_only=True)
+    return {
+        "resumed": all(torch.equal(once[name], twice[name]) for name in once),
+        "saved": all(torch.equal(twice[name], saved["state_dict"][name]) for name in once),
+        "moments": [list(state["exp_avg"].shape) for state in saved["optimizer"]["state"].values()],
+    }
+
+
+CASES = {"save": save, "validate": validate, "shard": shard}

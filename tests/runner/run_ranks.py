@@ -1,0 +1,47 @@
+"""One of several processes of a group: run_ranks.py RANK WORLD FOLDER CASES...
+
+Each file of CASES has a dict ``CASES`` of functions of the rank and a folder that the ranks share.
+FOLDER/RANK.json gets, by the name of the file and the case, what each case returned, as JSON. Of a
+failed case it gets the traceback.
+"""
+
+import json
+import runpy
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+
+def main(rank: int, world: int, folder: Path, files: list[Path]) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/store",
+        rank=rank,
+        world_size=world,
+        timeout=timedelta(seconds=300),
+    )
+    results = {file.name: _run(file, rank, folder) for file in files}
+    (folder / f"{rank}.json").write_text(json.dumps(results))
+    distributed.destroy_process_group()
+
+
+def _run(file: Path, rank: int, folder: Path) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    for name, case in runpy.run_path(str(file))["CASES"].items():
+        try:
+            results[name] = case(rank, folder / name)
+        except Exception:
+            results[name] = traceback.format_exc()
+            print(name, results[name])
+    return results
+
+
+if __name__ == "__main__":
+    first, second, third, *others = sys.argv[1:]
+    main(int(first), int(second), Path(third), [Path(file) for file in others])

@@ -1,0 +1,132 @@
+"""Each strategy keeps the contract of strategy_cases.py, and is reached by name, dict or object."""
+
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from engine_registry import STRATEGIES
+from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrategy, Strategy
+from engine_runner._errors import SettingsError
+
+CPU = torch.device("cpu")
+CASES_FILE = Path(__file__).with_name("strategy_cases.py")
+CHECKS = re.findall(r"^def check_(\w+)", CASES_FILE.read_text(), flags=re.M)
+
+MakeRunner = Callable[..., Runner]
+RankResults = dict[str, list[dict[str, Any]]]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_single_device_strategy_keeps_the_contract(check: str) -> None:
+    run = runpy.run_path(str(CASES_FILE))["CHECKS"][check]
+
+    run(lambda **options: SingleDeviceStrategy(CPU, **options))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("kind", ["ddp", "fsdp", "user"])
+def test_strategy_of_two_ranks_keeps_the_contract(
+    rank_results: RankResults, kind: str, check: str
+) -> None:
+    for results in rank_results["strategy_cases.py"]:
+        assert results[f"{kind} {check}"] == "passed"
+
+
+def test_ranks_choose_the_strategy_that_is_given(rank_results: RankResults) -> None:
+    for results in rank_results["strategy_cases.py"]:
+        assert results["choose"] == {
+            "none": "DDPStrategy MMDistributedDataParallel",
+            "name": "FSDPStrategy MMFullyShardedDataParallel",
+            "config": "DDPStrategy MMSeparateDistributedDataParallel",
+            "object": "DDPStrategy MMDistributedDataParallel",
+            "user": "ScaledDDP MMDistributedDataParallel",
+        }
+
+
+def test_single_device_strategy_raises_on_several_ranks(rank_results: RankResults) -> None:
+    for results in rank_results["strategy_cases.py"]:
+        assert "is for one process, got 2; use DDPStrategy or FSDP" in results["single_device"]
+
+
+@pytest.mark.parametrize("kind", [DDPStrategy, FSDPStrategy])
+def test_strategy_for_ranks_raises_without_a_process_group(
+    kind: Callable[[torch.device], Strategy],
+) -> None:
+    with pytest.raises(SettingsError, match=r"needs a process group; .*torchrun"):
+        kind(CPU).prepare(nn.Linear(1, 1))
+
+
+class Recorded(SingleDeviceStrategy):
+    """A strategy that counts its work."""
+
+    def __init__(self, device: torch.device, *, note: str = "", **options: Any) -> None:
+        super().__init__(device, **options)
+        self.note = note
+        self.calls: list[str] = []
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        self.calls.append("wrap")
+        return super().wrap(model)
+
+    def model_state(self, model: nn.Module) -> dict[str, Any]:
+        self.calls.append("save")
+        return super().model_state(model)
+
+
+@pytest.mark.parametrize("given", ["Recorded", {"type": "Recorded", "note": "kept"}], ids=str)
+@pytest.mark.parametrize("in_config", [False, True], ids=["argument", "config"])
+def test_strategy_of_the_user_places_and_saves(
+    settings: Callable[..., dict[str, Any]], given: Any, in_config: bool
+) -> None:
+    STRATEGIES.register_module(module=Recorded)
+    arguments = settings(strategy=given)
+
+    runner = Runner.from_cfg(arguments) if in_config else Runner(**arguments)
+    runner.train()
+
+    strategy = runner.strategy
+    assert isinstance(strategy, Recorded)
+    assert strategy.note == ("kept" if isinstance(given, dict) else "")
+    assert strategy.calls == ["wrap", "save", "save", "save"]
+    assert strategy.device.type == runner.model.linear.weight.device.type
+
+
+def test_strategy_object_is_used_as_it_is(make_runner: MakeRunner) -> None:
+    strategy = SingleDeviceStrategy(CPU, compile={"backend": "eager"})
+
+    runner = make_runner(strategy=strategy)
+
+    assert runner.strategy is strategy
+    assert runner.model._compiled_call_impl is not None
+
+
+def test_compile_reaches_a_strategy_given_by_name(make_runner: MakeRunner) -> None:
+    runner = make_runner(strategy="SingleDeviceStrategy", compile={"backend": "eager"})
+
+    assert runner.strategy.compile_options == {"backend": "eager"}
+
+
+@pytest.mark.parametrize(
+    "other", [{"model_wrapper_cfg": {"type": "MMDistributedDataParallel"}}, {"sync_bn": "torch"}]
+)
+def test_strategy_beside_a_setting_of_its_own_raises(
+    make_runner: MakeRunner, other: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsError, match=r"are both set; give the strategy its own"):
+        make_runner(strategy="DDPStrategy", **other)
+
+
+def test_strategy_object_beside_a_setting_that_it_ignores_raises(make_runner: MakeRunner) -> None:
+    with pytest.raises(SettingsError, match=r"are both set"):
+        make_runner(strategy=SingleDeviceStrategy(CPU), sync_bn="torch")
+
+
+def test_strategy_object_beside_compile_raises(make_runner: MakeRunner) -> None:
+    with pytest.raises(SettingsError, match="compile and strategy are both set"):
+        make_runner(strategy=SingleDeviceStrategy(CPU), compile=True)
