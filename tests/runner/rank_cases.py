@@ -9,6 +9,7 @@ from engine_dist import get_rank
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel, get_state_dict, weights_to_cpu
 from engine_runner import Runner
+from engine_runner.checkpoint.writers import PlainWriter, Writer
 
 LOADER = {
     "sampler": {"type": "DefaultSampler", "shuffle": False},
@@ -128,4 +129,16 @@ def shard(rank: int, folder: Path) -> Any:
     }
 
 
-CASES = {"save": save, "validate": validate, "shard": shard}
+def write(rank: int, folder: Path) -> dict[str, float]:
+    """Write a checkpoint with each writer, and return what the file has for this rank."""
+    found = {}
+    for name, make in {"plain": PlainWriter}.items():
+        writer: Writer = make()
+        path = folder / f"{name}.pth"
+        writer.write({"state_dict": {"weight": torch.tensor(float(rank))}}, str(path))
+        writer.finish()
+        found[name] = torch.load(path, weights_only=True)["state_dict"]["weight"].item()
+    return found
+
+
+CASES = {"save": save, "validate": validate, "shard": shard, "write": write}

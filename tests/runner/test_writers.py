@@ -1,0 +1,201 @@
+"""Each writer of checkpoints keeps one contract: a reader sees a complete checkpoint, or none."""
+
+import errno
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine_fileio import exists
+from engine_model.weights import CheckpointLoader
+from engine_runner import Runner
+from engine_runner.checkpoint.writers import PlainWriter, Writer
+
+WRITERS: dict[str, Callable[[], Writer]] = {"plain": PlainWriter}
+MEMORY = {"backend": "fsspec"}
+
+RankResults = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(params=list(WRITERS.values()), ids=list(WRITERS))
+def writer(request: pytest.FixtureRequest) -> Writer:
+    made: Writer = request.param()
+    return made
+
+
+def _checkpoint(value: float, size: int = 10) -> dict[str, Any]:
+    return {
+        "meta": {"epoch": 1, "iter": 4, "cfg": "lr = 0.1"},
+        "state_dict": {"weight": torch.full((size,), value)},
+        "optimizer": {"state": {0: {"step": torch.tensor(4.0)}}, "param_groups": [{"lr": 0.1}]},
+    }
+
+
+def _write(writer: Writer, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Write a checkpoint, and wait until it is complete: either of the two may raise."""
+    writer.write(checkpoint, str(path))
+    writer.finish()
+
+
+def _value(path: str | Path) -> float:
+    read = CheckpointLoader.load_checkpoint(str(path), map_location="cpu")
+    weight = read["state_dict"]["weight"]
+    assert torch.equal(weight, weight[0].expand(len(weight)))  # of one checkpoint, not of two
+    return float(weight[0])
+
+
+@contextmanager
+def _disk_with_room_for(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_checkpoint_is_read_as_it_was_written(writer: Writer, tmp_path: Path) -> None:
+    _write(writer, _checkpoint(3), tmp_path / "epoch_1.pth")
+
+    read = torch.load(tmp_path / "epoch_1.pth", weights_only=True)
+    assert read["meta"] == {"epoch": 1, "iter": 4, "cfg": "lr = 0.1"}
+    assert torch.equal(read["state_dict"]["weight"], torch.full((10,), 3.0))
+    assert read["optimizer"]["state"][0]["step"] == 4
+    assert [file.name for file in tmp_path.iterdir()] == ["epoch_1.pth"]
+
+
+def test_training_that_continues_does_not_change_what_is_written(
+    writer: Writer, tmp_path: Path
+) -> None:
+    checkpoint = _checkpoint(1)
+
+    writer.write(checkpoint, str(tmp_path / "epoch_1.pth"))
+    checkpoint["state_dict"]["weight"].fill_(2)
+    writer.finish()
+
+    assert _value(tmp_path / "epoch_1.pth") == 1
+
+
+def test_checkpoint_replaces_an_older_one_of_its_name(writer: Writer, tmp_path: Path) -> None:
+    for value in (1, 2):
+        _write(writer, _checkpoint(value), tmp_path / "latest.pth")
+
+    assert _value(tmp_path / "latest.pth") == 2
+
+
+def test_folder_is_created(writer: Writer, tmp_path: Path) -> None:
+    _write(writer, _checkpoint(1), tmp_path / "a" / "b" / "epoch_1.pth")
+
+    assert _value(tmp_path / "a" / "b" / "epoch_1.pth") == 1
+
+
+def test_checkpoint_goes_to_a_uri(writer: Writer, tmp_path: Path) -> None:
+    _write(writer, _checkpoint(1), f"file://{tmp_path}/epoch_1.pth")
+
+    assert _value(tmp_path / "epoch_1.pth") == 1
+
+
+def test_checkpoint_goes_to_another_storage(writer: Writer, tmp_path: Path) -> None:
+    path = f"memory://{tmp_path.name}/epoch_1.pth"
+    for value in (1, 2):
+        writer.write(_checkpoint(value), path, backend_args=MEMORY)
+    writer.finish()
+
+    assert _value(path) == 2
+    assert exists(path, backend_args=MEMORY)
+
+
+@pytest.mark.parametrize("room", [1000, 100_000], ids=["for-nothing", "for-a-part"])
+@pytest.mark.parametrize("older", [True, False], ids=["older-file", "no-file"])
+def test_full_disk_leaves_the_older_file_or_none(
+    writer: Writer, tmp_path: Path, older: bool, room: int
+) -> None:
+    path = tmp_path / "latest.pth"
+    if older:
+        _write(writer, _checkpoint(1, size=100_000), path)
+
+    with _disk_with_room_for(room), pytest.raises(OSError, match=r"latest\.pth") as raised:
+        _write(writer, _checkpoint(2, size=100_000), path)
+
+    assert raised.value.errno == errno.EFBIG
+    assert [file.name for file in tmp_path.iterdir()] == ["latest.pth"] * older
+    assert not older or _value(path) == 1
+
+
+def test_writer_writes_again_after_a_failure(writer: Writer, tmp_path: Path) -> None:
+    path = str(tmp_path / "latest.pth")
+    with _disk_with_room_for(1000), pytest.raises(OSError, match=r"latest\.pth"):
+        _write(writer, _checkpoint(1, size=100_000), path)
+
+    _write(writer, _checkpoint(2), path)
+
+    assert _value(path) == 2
+
+
+def test_folder_that_is_a_file_raises_with_its_name(writer: Writer, tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("")
+
+    with pytest.raises(OSError, match="work"):
+        _write(writer, _checkpoint(1), tmp_path / "work" / "epoch_1.pth")
+
+
+def test_reader_never_sees_a_part(writer: Writer, tmp_path: Path) -> None:
+    path = tmp_path / "latest.pth"
+    _write(writer, _checkpoint(0, size=100_000), path)
+    seen: list[float] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            seen.append(_value(path))  # raises for a part of a file, and for two mixed ones
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 20):
+        _write(writer, _checkpoint(number, size=100_000), path)
+    ended.set()
+    reader.join()
+
+    assert seen == sorted(seen)
+    assert seen[0] < 20
+
+
+def test_finish_may_be_called_at_any_time(writer: Writer, tmp_path: Path) -> None:
+    writer.finish()
+    _write(writer, _checkpoint(1), tmp_path / "epoch_1.pth")
+    writer.finish()
+
+    assert _value(tmp_path / "epoch_1.pth") == 1
+
+
+def test_checkpoint_is_there_for_all_ranks(rank_results: RankResults) -> None:
+    for results in rank_results["rank_cases.py"]:
+        assert results["write"] == dict.fromkeys(WRITERS, 0.0)  # the main rank's
+
+
+def test_run_finishes_its_writer(make_runner: Callable[..., Runner]) -> None:
+    class Slow(PlainWriter):
+        """Writes what it was given when it is finished."""
+
+        def __init__(self) -> None:
+            self.waiting: list[tuple[dict[str, Any], str]] = []
+
+        def write(self, checkpoint: dict[str, Any], path: str, **options: Any) -> None:
+            self.waiting.append((checkpoint, path))
+
+        def finish(self) -> None:
+            for checkpoint, path in self.waiting:
+                super().write(checkpoint, path)
+
+    runner = make_runner()
+    runner.checkpointer.writer = Slow()
+
+    runner.train()
+
+    assert len(list(Path(runner.work_dir).glob("epoch_*.pth"))) == 3
