@@ -129,16 +129,6 @@ class CheckpointHook(Hook):
             if item.key in state_dict["best"]:
                 item.load_state_dict(state_dict["best"][item.key])
 
-    def after_load_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
-        """Find the state in a checkpoint of a former version, which had it in the message hub."""
-        infos = checkpoint.get("message_hub", {}).get("runtime_info", {})
-        if "hooks" in checkpoint or "kept_checkpoints" not in infos:
-            return
-        self.retention.names = [str(name) for name in infos["kept_checkpoints"]]
-        for item in self.best:
-            item.score = infos.get(self._info("score", item))
-            item.path = infos.get(self._info("ckpt", item))
-
     def before_train(self, runner: Run) -> None:
         """Find the folder, and log it, so that a wrong one fails before the first epoch.
 
@@ -146,6 +136,7 @@ class CheckpointHook(Hook):
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take.
         """
         self._check_arguments(runner)
+        self._take_over_former_state(runner)
         if self.by_epoch and not runner.trains_by_epoch and self.interval > 0:
             runner.logger.warning(
                 "train_cfg counts iterations and CheckpointHook epochs: a checkpoint is saved at "
@@ -200,6 +191,16 @@ class CheckpointHook(Hook):
                 raise SettingsError(
                     f"neither CheckpointHook nor Runner.save_checkpoint takes {name!r}{hint}"
                 )
+
+    def _take_over_former_state(self, runner: Run) -> None:
+        """Take over the state of a resumed run of a former version, which the message hub has."""
+        kept = runner.message_hub.get_info("kept_checkpoints", default=[])
+        if self.retention.names or not kept:
+            return
+        self.retention.names = [str(name) for name in kept]
+        for item in self.best:
+            item.score = runner.message_hub.get_info(self._info("score", item), default=None)
+            item.path = runner.message_hub.get_info(self._info("ckpt", item), default=None)
 
     def _warn_of_earlier_run(self, runner: Run) -> None:
         earlier = Path(runner.work_dir, MARKER)
