@@ -1,12 +1,15 @@
 """The named instances of a run, current while the run builds its parts and works."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from engine_utils import ManagerMixin
 
 Instance = TypeVar("Instance")
+Result = TypeVar("Result")
+P = ParamSpec("P")
 
 
 class RunInstances:
@@ -44,3 +47,23 @@ class RunInstances:
             for member in self._members:
                 stack.enter_context(member.as_current())
             yield
+
+
+class _HasInstances(Protocol):
+    _instances: RunInstances
+
+
+Owner = TypeVar("Owner", bound=_HasInstances)
+
+
+def with_instances(
+    method: Callable[Concatenate[Owner, P], Result],
+) -> Callable[Concatenate[Owner, P], Result]:
+    """Make the instances of a run the current ones within a method of its runner."""
+
+    @wraps(method)
+    def within(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        with self._instances.current():
+            return method(self, *args, **kwargs)
+
+    return within

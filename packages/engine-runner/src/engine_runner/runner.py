@@ -19,7 +19,7 @@ from engine_runner import environment, parts
 from engine_runner._forward import Forward
 from engine_runner._hook import Hook
 from engine_runner._hook_list import HookList
-from engine_runner._instances import RunInstances
+from engine_runner._instances import RunInstances, with_instances
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop
 from engine_runner._settings import Settings
@@ -74,9 +74,7 @@ class Runner:
         load_from: str | None = None,
         resume: bool = False,
         launcher: str = "none",
-        env_cfg: Mapping[str, Any] = {
-            "dist_cfg": {"backend": "nccl"}
-        },  # documented default, never changed
+        env_cfg: Mapping[str, Any] = {"dist_cfg": {"backend": "nccl"}},  # documented default
         log_processor: Any = None,
         log_level: int | str = "INFO",
         visualizer: Visualizer | Mapping[str, Any] | None = None,
@@ -125,32 +123,32 @@ class Runner:
         """Return a runner built from a config whose keys are the constructor's arguments."""
         return cls(**Settings.arguments_of(cfg))
 
+    @with_instances
     def train(self) -> Model:
         """Train, with validation if it is configured, and return the model."""
-        with self._instances.current():
-            loop = self.train_loop
-            check_steps(self.model, "train", *([] if self.val_loop is None else ["val"]))
-            self.scale_lr(self.optim_wrapper, self._settings.auto_scale_lr)
-            if self._settings.param_scheduler is not None:
-                self.param_schedulers = self.build_param_scheduler(self._settings.param_scheduler)
-            self.strategy.initialize(self.model)
-            self._execute(loop)
+        loop = self.train_loop
+        check_steps(self.model, "train", *([] if self.val_loop is None else ["val"]))
+        self.scale_lr(self.optim_wrapper, self._settings.auto_scale_lr)
+        if self._settings.param_scheduler is not None:
+            self.param_schedulers = self.build_param_scheduler(self._settings.param_scheduler)
+        self.strategy.initialize(self.model)
+        self._execute(loop)
         return self.model
 
+    @with_instances
     def val(self) -> dict[str, Any]:
         """Validate, and return the metrics by name."""
-        with self._instances.current():
-            loop = self._val_loop
-            check_steps(self.model, "val")
-            metrics: dict[str, Any] = self._execute(loop)
+        loop = self._val_loop
+        check_steps(self.model, "val")
+        metrics: dict[str, Any] = self._execute(loop)
         return metrics
 
+    @with_instances
     def test(self) -> dict[str, Any]:
         """Test, and return the metrics by name; weights come from ``load_from`` alone."""
-        with self._instances.current():
-            loop = self.test_loop
-            check_steps(self.model, "test")
-            metrics: dict[str, Any] = self._execute(loop)
+        loop = self.test_loop
+        check_steps(self.model, "test")
+        metrics: dict[str, Any] = self._execute(loop)
         return metrics
 
     def _execute(self, loop: Loop) -> Any:
@@ -312,6 +310,7 @@ class Runner:
             load: Callable[[str], Any] = self.resume if resumes else self.load_checkpoint
             load(source)
 
+    @with_instances
     def load_checkpoint(
         self,
         filename: str,
@@ -324,6 +323,7 @@ class Runner:
             self, filename, map_location, strict=strict, revise_keys=revise_keys
         )
 
+    @with_instances
     def resume(
         self,
         filename: str,
@@ -344,6 +344,7 @@ class Runner:
         states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=False)
         self.checkpointer.resume(self, checkpoint, states)
 
+    @with_instances
     def save_checkpoint(
         self,
         out_dir: str,
