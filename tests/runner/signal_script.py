@@ -1,0 +1,157 @@
+"""Scripts that call `Runner.train` and get signals: signal_script.py FOLDER, or FOLDER terminate.
+
+The first prints as JSON what each case found; the second is ended by SIGTERM. A hook sends the
+signals, so that they arrive at a known iteration.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine_model import BaseModel
+from engine_runner import Hook, Runner
+
+Handlers = list[Any]
+
+
+class Line(BaseModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1)
+
+    def forward(self, x: torch.Tensor, mode: str = "tensor") -> Any:
+        return {"loss": self.linear(x).square().mean()}
+
+
+class Send(Hook):
+    """Sends signals to this process in the middle of an iteration."""
+
+    def __init__(self, *signals: int, at: int = 3) -> None:
+        self.signals = signals
+        self.at = at
+        self.handlers: Handlers = []
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter + 1 == self.at:
+            self.handlers = _handlers()
+            for number in self.signals:
+                os.kill(os.getpid(), number)
+
+
+def _handlers() -> Handlers:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
+
+
+def _run(folder: Path, *hooks: Hook, **changes: Any) -> Runner:
+    return Runner(
+        Line(),
+        folder,
+        train_dataloader={
+            "dataset": [(torch.ones(1),) for _ in range(8)],
+            "sampler": {"type": "DefaultSampler"},
+            "collate_fn": {"type": "default_collate"},
+            "batch_size": 2,
+        },
+        train_cfg={"by_epoch": True, "max_epochs": 2},
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1}},
+        custom_hooks=hooks,
+        log_level="ERROR",
+        **changes,
+    )
+
+
+def _end(action: Callable[[], object]) -> str:
+    """Return how an action ended: ``done``, or the exception with its arguments."""
+    try:
+        action()
+    except BaseException as error:
+        return repr(error)
+    return "done"
+
+
+def stopped(folder: Path, number: int) -> dict[str, Any]:
+    before, run = _handlers(), _run(folder, Send(number))
+    end = _end(run.train)
+    saved = torch.load(folder / "interrupted.pth", weights_only=True)
+    latest = (folder / "last_checkpoint").read_text().rpartition("/")[2]
+    resumed = _run(folder, resume=True)
+    resumed.train()
+    return {
+        "end": end,
+        "saved": saved["meta"]["iter"],
+        "latest": latest,
+        "handlers as before": _handlers() == before,
+        "resumed": resumed.iter,
+    }
+
+
+def twice(folder: Path) -> dict[str, Any]:
+    before = _handlers()
+    end = _end(_run(folder, Send(signal.SIGINT, signal.SIGINT)).train)
+    return {"end": end, "files": _files(folder), "handlers as before": _handlers() == before}
+
+
+def own_handler(folder: Path) -> dict[str, Any]:
+    caught: list[int] = []
+    former = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+    try:
+        run = _run(folder, Send(signal.SIGTERM))
+        end = _end(run.train)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    return {"end": end, "caught": caught == [signal.SIGTERM], "iterations": run.iter}
+
+
+def thread(folder: Path) -> dict[str, Any]:
+    before, send = _handlers(), Send()
+    worker = threading.Thread(target=_run(folder, send).train)
+    worker.start()
+    worker.join()
+    return {"handlers as before": send.handlers == before, "files": _files(folder)}
+
+
+def left_out(folder: Path) -> dict[str, Any]:
+    before, send = _handlers(), Send(signal.SIGINT)
+    end = _end(_run(folder, send, default_hooks={"save_on_interrupt": None}).train)
+    return {"end": end, "files": _files(folder), "handlers as before": send.handlers == before}
+
+
+def failure(folder: Path) -> dict[str, Any]:
+    class Fail(Hook):
+        def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+            raise ZeroDivisionError
+
+    before = _handlers()
+    end = _end(_run(folder, Fail()).train)
+    return {"end": end, "files": _files(folder), "handlers as before": _handlers() == before}
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.pth"))
+
+
+def main(folder: Path) -> None:
+    cases: dict[str, Callable[[], dict[str, Any]]] = {
+        "SIGINT": lambda: stopped(folder / "int", signal.SIGINT),
+        "SIGTERM": lambda: stopped(folder / "term", signal.SIGTERM),
+        "twice": lambda: twice(folder / "twice"),
+        "own handler": lambda: own_handler(folder / "own"),
+        "thread": lambda: thread(folder / "thread"),
+        "left out": lambda: left_out(folder / "left_out"),
+        "failure": lambda: failure(folder / "failure"),
+    }
+    print(json.dumps({name: case() for name, case in cases.items()}))
+
+
+if __name__ == "__main__":
+    if sys.argv[2:]:
+        _run(Path(sys.argv[1]), Send(signal.SIGTERM)).train()
+    else:
+        main(Path(sys.argv[1]))
