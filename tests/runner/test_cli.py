@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, real files."""
+"""The command line as a user meets it: in this process, or in one of its own that gets signals."""
 
 import json
 import os
@@ -7,21 +7,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import torch
 
+from engine_runner import cli
 from engine_runner.cli import main
 
-ENGINE = Path(sys.executable).with_name("engine")
+if TYPE_CHECKING:
+    from tests.runner.conftest import Scripts
+
+COMMAND = Path(cli.__file__).with_name("__main__.py")
 
 TASK = """
+import os
 import torch
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel
-from engine_registry import DATASETS, METRICS, MODELS
+from engine_registry import DATASETS, HOOKS, METRICS, MODELS
+from engine_runner import Hook
 
 
 @DATASETS.register_module()
@@ -58,6 +65,29 @@ class MeanError(BaseMetric):
 
     def compute_metrics(self, results):
         return {"error": sum(results) / len(results)}
+
+
+@HOOKS.register_module()
+class Send(Hook):
+    def __init__(self, number, point, at, group=False):
+        self.number, self.point, self.at, self.group = number, point, at, group
+
+    def _reached(self, point, count):
+        if (point, count) == (self.point, self.at):
+            os.kill(0 if self.group else os.getpid(), self.number)
+
+    def before_run(self, runner):
+        if self.group:
+            os.setsid()  # the signal is for this process and its workers
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self._reached("train", runner.iter + 1)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        self._reached("val", batch_idx + 1)
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        self._reached("save", checkpoint["progress"]["epoch"])
 """
 
 CONFIG = """
@@ -91,6 +121,9 @@ def project(tmp_path: Path) -> Path:
     """Return a folder with a config and the module it imports."""
     (tmp_path / "task.py").write_text(TASK)
     (tmp_path / "cfg.py").write_text(CONFIG)
+    (tmp_path / "send.py").write_text(
+        '_base_ = "cfg.py"\ncustom_hooks = [dict(type="Send", number=15, point="train", at=6)]\n'
+    )
     return tmp_path
 
 
@@ -110,10 +143,11 @@ def command(
 ) -> Command:
     """Return a function that runs the command in this process, where nothing needs another."""
 
+    monkeypatch.delitem(sys.modules, "task", raising=False)  # each project has its own
+
     def run(*arguments: str, code: int = 0) -> Done:
         monkeypatch.chdir(project)
         monkeypatch.setattr(sys, "argv", ["engine", *arguments])
-        monkeypatch.delitem(sys.modules, "task", raising=False)  # each project has its own
         with pytest.raises(SystemExit) as exit_:
             main()
         done = Done(*capsys.readouterr())
@@ -123,13 +157,10 @@ def command(
     return run
 
 
-def engine(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder, and check its exit code."""
-    done = subprocess.run(
-        [ENGINE, *arguments], cwd=folder, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+def test_engine_is_a_command() -> None:
+    [command] = entry_points(group="console_scripts", name="engine")
+
+    assert command.load() is main
 
 
 def test_help_shows_commands_and_examples(command: Command) -> None:
@@ -139,97 +170,82 @@ def test_help_shows_commands_and_examples(command: Command) -> None:
     assert "engine train config.py --resume" in text
 
 
-def test_train_test_and_resume(project: Path) -> None:
-    trained = engine(project, "train", "cfg.py", "--cfg-options", "train_cfg.max_epochs=2")
+def test_train_test_and_resume(project: Path, command: Command) -> None:
+    trained = command("train", "cfg.py", "--cfg-options", "train_cfg.max_epochs=2")
     work = project / "work_dirs" / "cfg"
     assert (work / "epoch_2.pth").is_file()
     assert "curves.png" in trained.stdout
     assert "\r" not in trained.stdout  # no progress bar in a pipe
 
-    tested = engine(project, "test", "cfg.py", "work_dirs/cfg/epoch_2.pth").stdout
+    tested = command("test", "cfg.py", "work_dirs/cfg/epoch_2.pth").stdout
     validated = re.findall(r"Epoch\(val\) \[2\]\[4/4\]  error: (\d\.\d{4})", trained.stdout)
     assert f"{float(re.findall(r'^error: (.*)$', tested, re.M)[0]):.4f}" == validated[0]
 
-    resumed = engine(project, "train", "cfg.py", "--resume").stdout
+    resumed = command("train", "cfg.py", "--resume").stdout
     assert "resumed epoch: 2, iter: 8" in resumed
     assert (work / "epoch_3.pth").is_file()
 
 
-def _training_until(line: str, folder: Path, option: str) -> subprocess.Popen[str]:
-    """Start a training, and return its process when it has printed ``line``."""
-    command = [str(ENGINE), "train", "cfg.py", "--cfg-options", option]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    next(printed for printed in process.stdout if line in printed)
-    return process
+def _sent(project: Path, scripts: "Scripts", code: int, *options: str) -> str:
+    """Train in a process that sends itself a signal, and return what it printed."""
+    command = ("train", "send.py", "--work-dir", "work", "--cfg-options", *options)
+    done = scripts.run(COMMAND, *command, folder=project)
+    assert done.returncode == code, done.stdout
+    return done.stdout
 
 
-def test_interrupted_training_saves_and_resumes(project: Path) -> None:
-    process = _training_until("Epoch(val) [1]", project, "train_dataloader.dataset.slow=0.1")
-    assert process.stdout is not None
-    process.send_signal(signal.SIGTERM)
-    rest = process.stdout.read()
-    process.stdout.close()
-    assert process.wait(60) == 128 + signal.SIGTERM
-    assert "stopped by SIGTERM" in rest
-
-    stopped_at = int(re.findall(r"after iteration (\d+)", rest)[0])
-    resumed = engine(project, "train", "cfg.py", "--resume").stdout
-    assert f"iter: {stopped_at}" in resumed
-    assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()
+def _resumed(command: Command) -> str:
+    return command("train", "cfg.py", "--work-dir", "work", "--resume").stdout
 
 
-@pytest.mark.slow
-def test_signal_to_the_whole_process_group_saves_although_workers_end(project: Path) -> None:
-    slow = ["train_dataloader.dataset.slow=0.1", "train_dataloader.num_workers=1"]
-    process = subprocess.Popen(
-        [ENGINE, "train", "cfg.py", "--cfg-options", *slow],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Epoch(val) [1]" in line:
-            break
-    os.killpg(process.pid, signal.SIGTERM)
-    rest = process.stdout.read()
-    process.stdout.close()
+def test_interrupted_training_saves_and_resumes(
+    project: Path, command: Command, scripts: "Scripts"
+) -> None:
+    printed = _sent(project, scripts, 128 + signal.SIGTERM, "custom_hooks.0.at=6")
+    assert "stopped by SIGTERM after iteration 6" in printed
 
-    assert process.wait(60) == 128 + signal.SIGTERM, rest
-    assert rest.count("finishing this iteration") == 1
-    [stopped_at] = map(int, re.findall(r"after iteration (\d+)", rest))
-    saved = torch.load(project / "work_dirs" / "cfg" / "interrupted.pth", weights_only=True)
-    assert saved["meta"]["iter"] == stopped_at >= 4
+    assert "iter: 6" in _resumed(command)
+    assert (project / "work" / "epoch_3.pth").is_file()
 
 
-def test_signal_in_a_validation_exits_where_nothing_is_lost(project: Path) -> None:
-    slow = "val_dataloader.dataset.slow=0.1"
-    process = _training_until("Saving checkpoint at 1 epochs", project, slow)
-    assert process.stdout is not None
-    process.send_signal(signal.SIGTERM)
-    rest = process.stdout.read()
-    process.stdout.close()
+def test_ctrl_c_exits_with_130(project: Path, scripts: "Scripts") -> None:
+    printed = _sent(project, scripts, 130, "custom_hooks.0.number=2")
 
-    assert process.wait(60) == 128 + signal.SIGTERM, rest
-    assert "stopped by SIGTERM while validating" in rest
-    assert "Epoch(val) [1][4/4]" not in rest
+    assert "stopped by SIGINT after iteration 6" in printed
+    assert "Traceback" not in printed
 
 
-def test_killed_training_resumes_from_a_whole_checkpoint(project: Path) -> None:
-    process = _training_until(
-        "Saving checkpoint at 2 epochs", project, "train_dataloader.dataset.slow=0.02"
-    )
-    assert process.stdout is not None
-    process.kill()
-    process.stdout.close()
-    process.wait(60)
+def test_signal_to_the_whole_process_group_saves_although_workers_end(
+    project: Path, scripts: "Scripts"
+) -> None:
+    slow = ("train_dataloader.dataset.slow=0.05", "train_dataloader.num_workers=1")
+    printed = _sent(project, scripts, 128 + signal.SIGTERM, "custom_hooks.0.group=True", *slow)
 
-    resumed = engine(project, "train", "cfg.py", "--resume").stdout
-    assert re.search(r"resumed epoch: [12], iter: [48]", resumed)
-    assert (project / "work_dirs" / "cfg" / "epoch_3.pth").is_file()
+    assert printed.count("finishing this iteration") == 1
+    [stopped_at] = map(int, re.findall(r"after iteration (\d+)", printed))
+    saved = torch.load(project / "work" / "interrupted.pth", weights_only=True)
+    assert saved["meta"]["iter"] == stopped_at >= 5
+
+
+def test_signal_in_a_validation_exits_where_nothing_is_lost(
+    project: Path, scripts: "Scripts"
+) -> None:
+    options = ("custom_hooks.0.point=val", "custom_hooks.0.at=1")
+    printed = _sent(project, scripts, 128 + signal.SIGTERM, *options)
+
+    assert "stopped by SIGTERM while validating" in printed
+    assert "Epoch(val) [1][4/4]" not in printed
+
+
+def test_killed_training_resumes_from_a_whole_checkpoint(
+    project: Path, command: Command, scripts: "Scripts"
+) -> None:
+    options = ("custom_hooks.0.point=save", "custom_hooks.0.at=2", "custom_hooks.0.number=9")
+    printed = _sent(project, scripts, -signal.SIGKILL, *options)
+    assert "Saving checkpoint at 2 epochs" in printed
+
+    assert "resumed epoch: 1, iter: 4" in _resumed(command)
+    assert (project / "work" / "epoch_3.pth").is_file()
 
 
 def test_config_prints_the_merged_config(project: Path, command: Command) -> None:
@@ -365,10 +381,10 @@ def test_debug_shows_the_traceback(project: Path, command: Command) -> None:
     assert "Traceback" in done.stderr
 
 
-def test_error_of_the_users_own_code_shows_its_traceback(project: Path) -> None:
+def test_error_of_the_users_own_code_shows_its_traceback(project: Path, command: Command) -> None:
     (project / "task.py").write_text(TASK.replace("return len(self.x)", "return 1 // 0"))
 
-    done = engine(project, "train", "cfg.py", code=1)
+    done = command("train", "cfg.py", code=1)
 
     assert "ZeroDivisionError" in done.stderr
 
