@@ -4,9 +4,10 @@ import fcntl
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import pytest
 import torch
@@ -17,9 +18,104 @@ from engine_evaluator import BaseMetric
 from engine_logging import MessageHub, MMLogger
 from engine_model import BaseModel
 from engine_runner import Runner
+from engine_runner.cli import main
 from engine_visualization import Visualizer
 
 RANK_CASES = ("rank_cases.py", "strategy_cases.py")
+
+
+TASK = """
+import os
+import torch
+from engine_evaluator import BaseMetric
+from engine_model import BaseModel
+from engine_registry import DATASETS, HOOKS, METRICS, MODELS
+from engine_runner import Hook
+
+
+@DATASETS.register_module()
+class Points(torch.utils.data.Dataset):
+    def __init__(self, size=32, slow=0.0):
+        self.x, self.slow = torch.linspace(-1, 1, size)[:, None], slow
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        if self.slow:
+            import time
+            time.sleep(self.slow)
+        return self.x[index], 3 * self.x[index] + 1
+
+
+@MODELS.register_module()
+class Line(BaseModel):
+    def __init__(self, bias=True):
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1, bias=bias)
+
+    def forward(self, x, y, mode="tensor"):
+        out = self.linear(x)
+        return {"loss": (out - y).square().mean()} if mode == "loss" else (out, y)
+
+
+@METRICS.register_module()
+class MeanError(BaseMetric):
+    def process(self, data_batch, data_samples):
+        out, y = data_samples
+        self.results += (out - y).abs().flatten().tolist()
+
+    def compute_metrics(self, results):
+        return {"error": sum(results) / len(results)}
+
+
+@HOOKS.register_module()
+class Send(Hook):
+    def __init__(self, number, point, at, group=False):
+        self.number, self.point, self.at, self.group = number, point, at, group
+
+    def _reached(self, point, count):
+        if (point, count) == (self.point, self.at):
+            os.kill(0 if self.group else os.getpid(), self.number)
+
+    def before_run(self, runner):
+        if self.group:
+            os.setsid()  # the signal is for this process and its workers
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self._reached("train", runner.iter + 1)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        self._reached("val", batch_idx + 1)
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        self._reached("save", checkpoint["progress"]["epoch"])
+"""
+
+CONFIG = """
+custom_imports = dict(imports=["task"], allow_failed_imports=False)
+model = dict(type="Line")
+train_dataloader = dict(
+    dataset=dict(type="Points"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+    batch_size=8,
+)
+val_dataloader = dict(
+    dataset=dict(type="Points"),
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    collate_fn=dict(type="default_collate"),
+    batch_size=8,
+)
+test_dataloader = val_dataloader
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
+train_cfg = dict(by_epoch=True, max_epochs=3)
+val_cfg = dict()
+test_cfg = dict()
+val_evaluator = dict(type="MeanError")
+test_evaluator = val_evaluator
+randomness = dict(seed=0)
+"""
 
 
 class Scripts(Protocol):
@@ -141,3 +237,44 @@ def rank_results(
                 assert done.returncode == 0, done.stdout
     ranks = [json.loads(file.read_text()) for file in files]
     return {name: [results[name] for results in ranks] for name in RANK_CASES}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with a config and the module it imports."""
+    (tmp_path / "task.py").write_text(TASK)
+    (tmp_path / "cfg.py").write_text(CONFIG)
+    (tmp_path / "send.py").write_text(
+        '_base_ = "cfg.py"\ncustom_hooks = [dict(type="Send", number=15, point="train", at=6)]\n'
+    )
+    return tmp_path
+
+
+class Done(NamedTuple):
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Return a function that runs the command in this process, where nothing needs another."""
+
+    monkeypatch.delitem(sys.modules, "task", raising=False)  # each project has its own
+
+    def run(*arguments: str, code: int = 0) -> Done:
+        monkeypatch.chdir(project)
+        monkeypatch.setattr(sys, "argv", ["engine", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        done = Done(*capsys.readouterr())
+        assert exit_.value.code == code, done
+        return done
+
+    return run
