@@ -63,6 +63,7 @@ class HookList:
         """
         if not isinstance(hook, Hook):
             raise TypeError(f"a hook must be a Hook, got {type(hook).__name__}: {hook!r}")
+        # The number of earlier hooks keeps equal priorities in the order of their addition.
         rank = get_priority(hook.priority if priority is None else priority)
         insort(self._entries, (rank, len(self._entries), hook), key=lambda entry: entry[:2])
         self._named[self._free(name or type(hook).__name__)] = hook
@@ -74,6 +75,7 @@ class HookList:
 
     def methods(self, point: str) -> tuple[Method, ...]:
         """Return the methods to call at a point, in order: those that hooks override."""
+        # Found once and kept until a hook is added: a point without methods costs one look-up.
         try:
             return self._methods[point]
         except KeyError:
@@ -130,6 +132,7 @@ class HookList:
         found = []
         for hook in self:
             method = getattr(hook, point, None)
+            # Functions are compared, as a bound method is a new object at each access.
             if method is not None and getattr(method, "__func__", method) is not base:
                 found.append(method)
         return tuple(found)

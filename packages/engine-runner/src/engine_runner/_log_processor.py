@@ -140,7 +140,8 @@ class LogProcessor:
         size = len(_dataloader(runner, mode))
         if self.by_epoch:
             epoch = "" if mode == "test" else f"[{self._epoch(runner, mode)}]"
-            within = (batch - 1) % size + 1  # a loop of iterations counts on over its epochs
+            # A loop of iterations counts its batches across epochs.
+            within = (batch - 1) % size + 1
             return f"Epoch({mode}) {epoch}[{within}/{size}]"
         if mode == "train":
             return f"Iter(train) [{runner.iter + 1}/{runner.max_iters}]"

@@ -88,6 +88,7 @@ class Runner:
         sync_bn: str | None = None,
         compile: bool | Mapping[str, Any] = False,
     ) -> None:
+        # Before any other local variable: the parameters have the names of the settings.
         given = {name: value for name, value in locals().items() if name in Settings.__slots__}
         self._settings = settings = Settings(**given)
         self.cfg = settings.config()

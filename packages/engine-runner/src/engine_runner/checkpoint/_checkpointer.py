@@ -71,6 +71,7 @@ class Checkpointer:
             progress: The counters to save.
             meta: Plain facts about the run, added to the checkpoint's ``meta``.
         """
+        # The order is the same on all ranks, as several states are gathered by collectives.
         saved = time.strftime("%Y%m%d_%H%M%S")
         return {
             "meta": {"epoch": progress.epoch, "iter": progress.iter, "time": saved, **(meta or {})},
@@ -245,6 +246,7 @@ class Checkpointer:
             work_dir: The folder whose latest checkpoint is resumed otherwise.
             resumes: Whether the run is to be resumed.
         """
+        # Once per run: ``test()`` after ``train()`` must not load the checkpoint of the start.
         if self._started:
             return None
         self._started = True

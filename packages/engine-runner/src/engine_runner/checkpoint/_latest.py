@@ -31,6 +31,7 @@ def find_latest_checkpoint(path: str | Path) -> str | None:
     """
     marker = Path(path) / MARKER
     noted = marker.read_text(encoding="utf-8").strip() if marker.is_file() else ""
+    # A checkpoint in another storage is not looked up: that may need arguments of its backend.
     if "://" in noted or (noted and Path(noted).is_file()):
         return noted
     if noted and (beside := marker.with_name(Path(noted).name)).is_file():

@@ -33,6 +33,7 @@ class OptimizerStates:
     def load_state_dict(self, state_dict: Any) -> None:
         """Take over a whole state; each rank keeps what its shards need."""
         self._optim_wrapper.load_state_dict(state_dict)
+        # torch takes over whole tensors as they are; sharded parameters need shards of them.
         several = hasattr(self._optim_wrapper, "values")
         for wrapper in self._optim_wrapper.values() if several else [self._optim_wrapper]:
             spread_optimizer_state(wrapper.optimizer)

@@ -82,6 +82,7 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
     if overrides:
         _check_spelling(overrides, config)
         config.merge_from_dict(overrides, origin=_FLAG)
+    # Reading the file has imported only the modules that the file names.
     if any(key.partition(".")[0] == "custom_imports" for key in overrides):
         import_modules_from_strings(**config.custom_imports)
     return config

@@ -19,6 +19,7 @@ def create_log_dir(work_dir: Path) -> Path:
     Raises:
         SettingsError: ``work_dir`` cannot be created or written to.
     """
+    # One rank chooses, since clocks and seconds differ among ranks.
     shared: list[Any] = [None]
     if get_rank() == 0:
         shared[0] = str(_claim_folder(work_dir, datetime.now().strftime("%Y%m%d_%H%M%S")))
@@ -38,6 +39,7 @@ def _claim_folder(work_dir: Path, timestamp: str) -> Path:
 def _new_folder(work_dir: Path, timestamp: str) -> Path:
     for number in range(1000):
         folder = work_dir / (f"{timestamp}_{number}" if number else timestamp)
+        # Creating the folder claims the name: no other process can have created it, too.
         try:
             folder.mkdir()
         except FileExistsError:

@@ -135,6 +135,7 @@ class CheckpointHook(Hook):
         Raises:
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take.
         """
+        # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
         self._take_over_former_state(runner)
         if self.by_epoch and not runner.trains_by_epoch and self.interval > 0:
@@ -174,6 +175,7 @@ class CheckpointHook(Hook):
 
     def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Save the model if it is the best so far."""
+        # Without a folder this is ``runner.val()``, which trains nothing to save.
         if not self.best or not metrics or not self.folder:
             return
         for best in self.best:
@@ -183,7 +185,7 @@ class CheckpointHook(Hook):
                 self._save_best(runner, best, name, score)
 
     def _check_arguments(self, runner: Run) -> None:
-        """Raise for a misspelt argument now, not at the first checkpoint."""
+        """Raise for a misspelled argument now, not at the first checkpoint."""
         taken = signature(runner.save_checkpoint).parameters
         for name in self._kwargs:
             if name not in taken:
@@ -216,6 +218,8 @@ class CheckpointHook(Hook):
             statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
             all_reduce_params(statistics, op="mean")
         filename = self.filename_tmpl.format(count)
+        # Before saving: the list in the checkpoint then has the checkpoint itself, so that a
+        # resumed run deletes it in its turn.
         self.retention.add(filename)
         path = runner.save_checkpoint(
             self.folder,

@@ -53,6 +53,7 @@ class SaveOnInterrupt(Hook):
         if runner.world_size > 1 or threading.current_thread() is not threading.main_thread():
             yield
             return
+        # Anew for each run: a hook object may serve several runs, one after the other.
         self._signal, self._runner, self._saved_at = 0, None, -1
         former = {number: signal.getsignal(number) for number in _SIGNALS}
         ours = [number for number in _SIGNALS if former[number] in _DEFAULT_HANDLERS]
@@ -80,6 +81,7 @@ class SaveOnInterrupt(Hook):
 
     def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Mark the state as that of an unfinished iteration."""
+        # Weights and optimizer change one after the other within the step.
         self._runner = None
 
     def after_train_iter(

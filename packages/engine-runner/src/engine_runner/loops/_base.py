@@ -29,6 +29,7 @@ class BaseLoop(ABC):
     def __init__(self, runner: Run, dataloader: "DataLoader[Any] | Mapping[str, Any]") -> None:
         self._runner = runner
         self.dataloader: DataLoader[Any]
+        # Built here, as documented: a loop of the user's receives the config, too.
         if isinstance(dataloader, Mapping):
             self.dataloader = runner.build_dataloader(
                 dataloader, seed=runner.seed, diff_rank_seed=runner.diff_rank_seed
@@ -113,6 +114,7 @@ class TrainLoop(BaseLoop):
 
     def _validate_if_due(self, count: int, last: int) -> None:
         """Validate if the interval is due, or at the last epoch or iteration."""
+        # From the start each time, so that a resumed run finds the interval of its counter.
         for milestone, interval in self._intervals:
             if count >= milestone:
                 self.val_interval = interval
@@ -125,6 +127,7 @@ class TrainLoop(BaseLoop):
     def _validate(self, loop: Loop) -> None:
         """Validate, and return to training; some optimizers have a mode for each, too."""
         runner = self._runner
+        # Schedule-free optimizers keep two sets of weights: evaluations use the averaged one.
         runner.optim_wrapper.eval()
         loop.run()
         runner.model.train()

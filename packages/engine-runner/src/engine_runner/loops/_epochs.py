@@ -70,6 +70,8 @@ class EpochBasedTrainLoop(TrainLoop):
         The length differs where the batch size or the number of ranks has changed.
         """
         size = len(self.dataloader)
+        # With the same length, ``iter`` equals the batches of all epochs so far. Otherwise the
+        # total is that of the past iterations and of the batches that are left.
         done = self.epoch * size + self._consumed_of_this_epoch()
         if self.iter != done:
             self._max_iters = self.iter + self._max_epochs * size - done
@@ -77,8 +79,10 @@ class EpochBasedTrainLoop(TrainLoop):
     def _consumed_of_this_epoch(self) -> int:
         """Return the batches of the epoch that a resumed data loader skips."""
         sampler = getattr(self.dataloader, "sampler", None)
+        # A checkpoint at the end of an epoch has the position of that epoch, and the counter of
+        # the next one: its batches are counted already.
         if getattr(sampler, "epoch", self.epoch) != self.epoch:
-            return 0  # the loader was saved at the end of the epoch before
+            return 0
         return int(getattr(self.dataloader, "batches_consumed", 0))
 
     def run(self) -> Model:
@@ -109,6 +113,7 @@ class EpochBasedTrainLoop(TrainLoop):
         runner.call_hook("before_train_epoch")
         runner.model.train()
         runner.optim_wrapper.train()
+        # A loader saved after its last batch has consumed all of them, and starts at 0 again.
         start = getattr(self.dataloader, "batches_consumed", 0)
         for idx, data_batch in enumerate(self.dataloader, start % max(1, len(self.dataloader))):
             self.run_iter(idx, data_batch)
@@ -126,4 +131,5 @@ class EpochBasedTrainLoop(TrainLoop):
         runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
         outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
         runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        # After the hooks, as documented: in them ``runner.iter`` is the index of this iteration.
         runner.progress.iter += 1

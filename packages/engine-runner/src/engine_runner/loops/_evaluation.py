@@ -62,7 +62,7 @@ class _EvaluationLoop(BaseLoop):
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Batch) -> None:
-        """Predict one batch, and hand predictions and batch to the evaluator.
+        """Predict one batch, and pass predictions and batch to the evaluator.
 
         Args:
             idx: Index of the batch, from 0.
@@ -70,6 +70,7 @@ class _EvaluationLoop(BaseLoop):
         """
         runner, mode = self._runner, self._mode
         runner.call_hook(f"before_{mode}_iter", batch_idx=idx, data_batch=data_batch)
+        # By name at each batch: a hook may exchange the model for the time of an evaluation.
         step = getattr(runner.model, f"{mode}_step")
         with autocast(enabled=self.fp16):
             outputs = step(data_batch)

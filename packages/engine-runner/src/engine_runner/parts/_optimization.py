@@ -143,6 +143,7 @@ def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, datalo
         return
     for _, message in auto_scale_lr_rule("auto_scale_lr", auto_scale_lr):
         raise SettingsError(message)
+    # With a batch sampler the loader has no batch size; the batch sampler has.
     batches = dataloader if dataloader.batch_size is not None else dataloader.batch_sampler
     real = batches.batch_size * get_world_size()
     ratio = real / float(auto_scale_lr["base_batch_size"])
@@ -150,6 +151,7 @@ def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, datalo
     for wrapper in optim_wrapper.values() if several else [optim_wrapper]:
         for group in wrapper.scheduled_groups:
             group["lr"] *= ratio
+            # Schedules start from ``initial_lr`` where an optimizer has it already.
             if "initial_lr" in group:
                 group["initial_lr"] *= ratio
     _log.info("the learning rates were scaled by %g for %d samples per update", ratio, real)
