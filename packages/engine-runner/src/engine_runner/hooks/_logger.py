@@ -9,6 +9,7 @@ from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
+from engine_utils import plain_value
 
 
 @HOOKS.register_module()
@@ -147,7 +148,8 @@ class LoggerHook(Hook):
 
 
 def _plain(tag: dict[str, Any]) -> dict[str, Any]:
+    """Return the metrics as values of JSON; of any other, such as a table, its text."""
     return {
-        name: value if isinstance(value, int | float | str | bool | list | dict) else str(value)
-        for name, value in tag.items()
+        name: value if isinstance(value, int | float | str | list | dict) else str(value)
+        for name, value in plain_value(tag, scalars=True).items()
     }

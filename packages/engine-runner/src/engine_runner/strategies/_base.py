@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine_dist import broadcast
+from engine_dist import broadcast, is_distributed
 from engine_model import convert_sync_batchnorm, is_model_wrapper, is_sharded
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
+from engine_runner._errors import SettingsError
 
 
 class Strategy(ABC):
@@ -102,3 +103,27 @@ class Strategy(ABC):
         """Return the model inside its wrapper, or a model without an inner one as it is."""
         module = getattr(model, "module", model)
         return module if is_model_wrapper(model) and isinstance(module, nn.Module) else model
+
+
+def wrapper_config(model_wrapper: Mapping[str, Any] | str | None, default: str) -> dict[str, Any]:
+    """Return the config of a model wrapper, given by name, as a config, or not at all.
+
+    Args:
+        model_wrapper: The setting.
+        default: The ``type`` where the setting has none.
+    """
+    given = {"type": model_wrapper} if isinstance(model_wrapper, str) else model_wrapper or {}
+    return {"type": default, **given}
+
+
+def require_process_group(strategy: Strategy) -> None:
+    """Raise if there is no process group, over which the strategy distributes the model.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    if not is_distributed():
+        raise SettingsError(
+            f"{type(strategy).__name__} needs a process group; start the processes with torchrun "
+            "and set launcher='pytorch'"
+        )

@@ -6,11 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine_dist import is_distributed
 from engine_model import is_model_wrapper
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
-from engine_runner._errors import SettingsError
-from engine_runner.strategies._base import Strategy
+from engine_runner.strategies._base import Strategy, require_process_group, wrapper_config
 
 _DEFAULT = "MMDistributedDataParallel"
 
@@ -42,19 +40,14 @@ class DDPStrategy(Strategy):
         compile: bool | Mapping[str, Any] = False,
     ) -> None:
         super().__init__(device, sync_bn=sync_bn, compile=compile)
-        given = {"type": model_wrapper} if isinstance(model_wrapper, str) else model_wrapper or {}
-        self.model_wrapper = {"type": _DEFAULT, **given}
+        self.model_wrapper = wrapper_config(model_wrapper, _DEFAULT)
         if self.model_wrapper["type"] == _DEFAULT:
             # Buffers are averaged when a checkpoint is saved, not sent in each forward pass.
             self.model_wrapper.setdefault("broadcast_buffers", False)
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the model inside the wrapper; one without parameters to train stays as it is."""
-        if not is_distributed():
-            raise SettingsError(
-                "DDPStrategy needs a process group; start the processes with torchrun and set "
-                "launcher='pytorch'"
-            )
+        require_process_group(self)
         learns = any(parameter.requires_grad for parameter in model.parameters())
         if is_model_wrapper(model) or not learns:  # DDP raises where no gradient is averaged
             return model

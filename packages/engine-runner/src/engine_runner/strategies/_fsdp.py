@@ -6,11 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine_dist import is_distributed
 from engine_model import is_model_wrapper
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
-from engine_runner._errors import SettingsError
-from engine_runner.strategies._base import Strategy
+from engine_runner.strategies._base import Strategy, require_process_group, wrapper_config
 
 _DEFAULT = "MMFullyShardedDataParallel"
 
@@ -44,16 +42,11 @@ class FSDPStrategy(Strategy):
         compile: bool | Mapping[str, Any] = False,
     ) -> None:
         super().__init__(device, sync_bn=sync_bn, compile=compile)
-        given = {"type": model_wrapper} if isinstance(model_wrapper, str) else model_wrapper or {}
-        self.model_wrapper = {"type": _DEFAULT, **given}
+        self.model_wrapper = wrapper_config(model_wrapper, _DEFAULT)
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the model with its parameters sharded over the process group."""
-        if not is_distributed():
-            raise SettingsError(
-                "FSDPStrategy needs a process group; start the processes with torchrun and set "
-                "launcher='pytorch'"
-            )
+        require_process_group(self)
         if is_model_wrapper(model):
             return model
         # Unlike DDP it takes no device_ids: fully_shard gets its devices from the process group.
