@@ -29,16 +29,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "OneCycle": {"eta_max": 0.5, "total_steps": 9},
 }
 FACES = [
-    (family, face)
+    (family, suffix)
     for family in FAMILIES
-    for face in ("LR", "Momentum", "ParamScheduler")
-    if (family, face) != ("OneCycle", "Momentum")  # there is none
+    for suffix in ("LR", "Momentum", "ParamScheduler")
+    if (family, suffix) != ("OneCycle", "Momentum")  # not implemented
 ]
 
 
 @pytest.fixture
 def make_model() -> Callable[[], nn.Sequential]:
-    """Return a function that makes the same small network each time."""
+    """Return a function that builds the same small network each time."""
 
     def make() -> nn.Sequential:
         torch.manual_seed(3)
@@ -91,10 +91,10 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=FACES, ids="".join)
-def family_and_face(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Run the test for each face of each schedule."""
-    family, face = request.param
-    return family, face
+def family_and_suffix(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Run the test for each class of each schedule."""
+    family, suffix = request.param
+    return family, suffix
 
 
 # For the session, because tests over random settings call these many times.
@@ -120,11 +120,11 @@ def values() -> Callable[..., list[Any]]:
 
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Any]:
-    """Return a function that builds a face of a family; the generic one acts on weight decay."""
+    """Return a function that builds a class of a family; the generic one sets weight decay."""
 
-    def make(family: str, face: str, optimizer: Any, **more: Any) -> Any:
-        kind = getattr(engine_optim, family + face)
-        name = ("weight_decay",) if face == "ParamScheduler" else ()
+    def make(family: str, suffix: str, optimizer: Any, **more: Any) -> Any:
+        kind = getattr(engine_optim, family + suffix)
+        name = ("weight_decay",) if suffix == "ParamScheduler" else ()
         return kind(optimizer, *name, **FAMILIES[family], **more)
 
     return make

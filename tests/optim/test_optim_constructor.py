@@ -98,7 +98,7 @@ def test_base_lr_follows_the_schedule_beside_the_groups() -> None:
     assert len(restored.param_groups) == 8
 
 
-def test_base_lr_goes_with_schedules_that_do_not_chain() -> None:
+def test_base_lr_follows_schedules_that_ignore_current_values() -> None:
     cfg = {"optimizer": {"type": "SGD", "lr": 0.1}, "paramwise_cfg": {"bias_lr_mult": 2}}
     wrapper = build_optim_wrapper(nn.Linear(1, 1), cfg)
 
@@ -171,7 +171,7 @@ def test_constructor_of_several_optimizers_is_found_by_name() -> None:
     assert wrapper.get_lr() == {"backbone.lr": [0.1], "head.lr": [0.2]}
 
 
-def test_built_optimizer_is_taken_as_it_is() -> None:
+def test_built_optimizer_is_used_unchanged() -> None:
     model = ToyModel()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 

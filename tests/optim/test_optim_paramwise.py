@@ -185,7 +185,7 @@ def test_custom_keys_give_the_documented_groups(caplog: pytest.LogCaptureFixture
         *("dcn offset", "custom key"),
     ],
 )
-def test_factor_applies_to_what_it_is_about(
+def test_factor_applies_to_its_kind_of_parameter(
     paramwise: dict[str, Any], expected: dict[str, tuple[float, float]]
 ) -> None:
     found = options(Everything(), paramwise)
@@ -194,7 +194,7 @@ def test_factor_applies_to_what_it_is_about(
         assert found[name] == (pytest.approx(lr), pytest.approx(decay)), name
 
 
-def test_longest_custom_key_counts_then_the_alphabet() -> None:
+def test_longest_custom_key_applies_then_alphabetical_order() -> None:
     model = nn.ModuleDict({"abc": nn.Linear(1, 1, bias=False), "xbc": nn.Linear(1, 1, bias=False)})
     keys = {"bc": 2, "abc": 3, "xb": 4, "c.": 5, "bc.w": 6, "c.we": 7}
 
@@ -203,15 +203,15 @@ def test_longest_custom_key_counts_then_the_alphabet() -> None:
     assert [lr for lr, _ in found.values()] == [6, 6]
 
 
-def test_settings_that_change_nothing_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_unused_settings_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     custom = {"backbon": {"lr_mult": 2}, "0": {"lr_mult": 3}, "layer": {"lr_mult": 4}}
 
     options(ToyModel(), {"norm_decay_mul": 0, "layer_decay": 0.7, "custom_keys": custom})
 
-    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert told == [
-        "paramwise_cfg has 'layer_decay', which nothing reads; did you mean 'flat_decay_mult'?",
-        "paramwise_cfg has 'norm_decay_mul', which nothing reads; did you mean 'norm_decay_mult'?",
+    logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert logged == [
+        "paramwise_cfg has the unused key 'layer_decay'; did you mean 'flat_decay_mult'?",
+        "paramwise_cfg has the unused key 'norm_decay_mul'; did you mean 'norm_decay_mult'?",
     ]
 
 
@@ -270,7 +270,7 @@ def test_merged_groups_train_like_single_ones(make_model: Callable[[], nn.Sequen
         torch.testing.assert_close(first, second)
 
 
-def test_merge_leaves_its_input_alone() -> None:
+def test_merge_does_not_change_its_input() -> None:
     groups: list[dict[str, Any]] = [{"params": [1], "lr": 1}, {"params": [2]}]
 
     assert merge_equal_groups(groups, {"lr": 1}) == [{"params": [1, 2], "lr": 1}]

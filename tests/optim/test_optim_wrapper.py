@@ -1,4 +1,4 @@
-"""The wrapper against loops written by hand."""
+"""OptimWrapper: compared with plain training loops."""
 
 import logging
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_accumulation_without_a_known_end_leaves_the_last_window(
     assert [index for index, updated in enumerate(updates) if updated] == [2, 5, 8]
 
 
-def test_resumed_window_is_where_it_would_be(make_model: MakeModel) -> None:
+def test_resumed_run_has_the_same_windows(make_model: MakeModel) -> None:
     wrapper = OptimWrapper(sgd(make_model()), accumulative_counts=4)
     wrapper.initialize_count_status(make_model(), 8, 11)
 
@@ -114,7 +114,7 @@ def test_accumulation_with_batch_norm_warns(caplog: pytest.LogCaptureFixture) ->
     assert "Batch norm" in caplog.text
 
 
-def test_context_blocks_synchronization_inside_a_window() -> None:
+def test_context_disables_synchronization_inside_a_window() -> None:
     entered: list[int] = []
 
     class Replicated(nn.Linear):
@@ -214,7 +214,7 @@ def test_state_dict_is_that_of_the_optimizer(make_model: MakeModel, batches: Bat
     )
 
 
-def test_wrapper_shows_what_the_optimizer_has(make_model: MakeModel) -> None:
+def test_wrapper_exposes_groups_and_defaults_of_the_optimizer(make_model: MakeModel) -> None:
     optimizer = sgd(make_model())
 
     wrapper = OptimWrapper(optimizer)
@@ -225,7 +225,7 @@ def test_wrapper_shows_what_the_optimizer_has(make_model: MakeModel) -> None:
     assert "SGD" in repr(wrapper)
 
 
-def test_wrapper_of_no_optimizer_says_what_to_give() -> None:
+def test_wrapper_without_an_optimizer_raises_and_names_the_builder() -> None:
     with pytest.raises(TypeError, match="build_optim_wrapper"):
         OptimWrapper({"type": "SGD"})  # type: ignore[arg-type]
 
@@ -248,7 +248,7 @@ def test_update_with_anything_but_a_tensor_raises(loss: Any, make_model: MakeMod
         wrapper.update_params(loss)
 
 
-def test_subclass_hooks_are_used(make_model: MakeModel) -> None:
+def test_overridden_methods_are_called(make_model: MakeModel) -> None:
     calls: list[str] = []
 
     class Recording(OptimWrapper):

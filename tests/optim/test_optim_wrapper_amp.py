@@ -66,7 +66,7 @@ def test_amp_without_lower_precision_equals_full_precision(
         torch.testing.assert_close(amp.last_grad_norm, plain.last_grad_norm)
 
 
-def test_amp_leaves_out_a_step_that_overflows(make_model: MakeModel) -> None:
+def test_amp_skips_a_step_that_overflows(make_model: MakeModel) -> None:
     model = make_model()
     wrapper = AmpOptimWrapper(loss_scale=1024.0, optimizer=sgd(model))
     before = [parameter.detach().clone() for parameter in model.parameters()]
@@ -142,7 +142,7 @@ def test_amp_with_a_closure_raises_in_float16_only(make_model: MakeModel) -> Non
     bfloat16.step(closure=lambda: 0.0)
 
 
-def test_amp_context_blocks_synchronization_too() -> None:
+def test_amp_context_disables_synchronization_too() -> None:
     entered = []
 
     class Replicated(nn.Linear):

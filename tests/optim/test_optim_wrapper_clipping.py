@@ -108,7 +108,7 @@ def test_wrong_clipping_raises(clip: Any, message: str, make_model: MakeModel) -
         OptimWrapper(sgd(make_model()), clip_grad=clip)
 
 
-def test_clipping_leaves_the_config_as_it_was(make_model: MakeModel) -> None:
+def test_clipping_does_not_change_its_config(make_model: MakeModel) -> None:
     clip = {"type": "norm", "max_norm": 1}
 
     OptimWrapper(sgd(make_model()), clip_grad=clip)

@@ -47,7 +47,7 @@ def test_dict_saves_and_restores_all(both: OptimWrapperDict) -> None:
     assert other.get_lr() == both.get_lr()
 
 
-def test_dict_state_must_have_the_same_names(both: OptimWrapperDict) -> None:
+def test_dict_raises_for_a_state_with_other_names(both: OptimWrapperDict) -> None:
     with pytest.raises(KeyError, match=r"\['gen'\].*\['disc', 'gen'\]"):
         both.load_state_dict({"gen": both["gen"].state_dict()})
 
@@ -91,14 +91,14 @@ def test_dict_count_status_changes_nothing(both: OptimWrapperDict) -> None:
     assert [each.inner_count for each in both.values()] == [0, 0]
 
 
-def test_dict_holds_wrappers_only() -> None:
+def test_dict_raises_for_values_that_are_not_wrappers() -> None:
     optimizer: Any = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
 
     with pytest.raises(TypeError, match="gen must be an OptimWrapper, got SGD"):
         OptimWrapperDict(gen=optimizer)
 
 
-def test_dict_names_the_choices(both: OptimWrapperDict) -> None:
+def test_dict_raises_for_an_unknown_name_and_lists_the_names(both: OptimWrapperDict) -> None:
     with pytest.raises(KeyError, match="gen, disc"):
         both["generator"]
 
@@ -111,6 +111,6 @@ def test_dict_tracks_base_lr_and_modes_of_all(both: OptimWrapperDict) -> None:
     assert len(both.scheduled_groups["gen"]) == 2
 
 
-def test_scheduler_of_a_dict_says_to_make_one_for_each(both: OptimWrapperDict) -> None:
+def test_scheduler_of_a_dict_raises_and_suggests_one_per_wrapper(both: OptimWrapperDict) -> None:
     with pytest.raises(TypeError, match="one scheduler for each"):
         LinearLR(both)  # type: ignore[arg-type]

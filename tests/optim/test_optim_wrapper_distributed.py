@@ -6,5 +6,5 @@ import pytest
 
 
 @pytest.mark.slow
-def test_accumulation_exchanges_gradients_once_a_window(run_ranks: Callable[..., None]) -> None:
+def test_accumulation_exchanges_gradients_once_per_window(run_ranks: Callable[..., None]) -> None:
     run_ranks("ranks_accumulation.py", world_size=2)

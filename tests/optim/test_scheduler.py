@@ -1,4 +1,4 @@
-"""What all schedulers have in common: intervals, chaining, faces, conversion and resume."""
+"""Behavior of all schedulers: intervals, chaining, classes of a schedule and logs."""
 
 import logging
 from collections.abc import Callable
@@ -32,15 +32,15 @@ from engine_registry import PARAM_SCHEDULERS
 Make = Callable[..., Any]
 
 
-def test_faces_have_the_same_arithmetic(
-    family_and_face: tuple[str, str], sgd: Make, values: Make, build: Make
+def test_classes_of_a_schedule_have_the_same_arithmetic(
+    family_and_suffix: tuple[str, str], sgd: Make, values: Make, build: Make
 ) -> None:
-    family, face = family_and_face
+    family, suffix = family_and_suffix
     optimizer = sgd(lr=0.4, momentum=0.4, weight_decay=0.4)
-    key = {"LR": "lr", "Momentum": "momentum"}.get(face, "weight_decay")
+    key = {"LR": "lr", "Momentum": "momentum"}.get(suffix, "weight_decay")
     reference = build(family, "LR", sgd(lr=0.4))
 
-    scheduler = build(family, face, optimizer)
+    scheduler = build(family, suffix, optimizer)
 
     assert scheduler.param_name == key
     assert values(scheduler, 9, key) == values(reference, 9)
@@ -48,8 +48,8 @@ def test_faces_have_the_same_arithmetic(
     assert all(optimizer.param_groups[0][other] == 0.4 for other in others)
 
 
-def test_faces_are_registered(family_and_face: tuple[str, str]) -> None:
-    name = "".join(family_and_face)
+def test_classes_of_a_schedule_are_registered(family_and_suffix: tuple[str, str]) -> None:
+    name = "".join(family_and_suffix)
 
     assert PARAM_SCHEDULERS.get(name) is getattr(engine_optim, name)
     assert hasattr(engine_optim.scheduler, name)
@@ -152,7 +152,7 @@ def test_momentum_of_adam_is_the_first_of_betas(values: Make) -> None:
     assert values(scheduler, 3, "betas") == [(0.4, 0.99), (pytest.approx(0.6), 0.99), (0.8, 0.99)]
 
 
-def test_momentum_of_neither_kind_raises() -> None:
+def test_optimizer_without_momentum_raises() -> None:
     optimizer = torch.optim.Adagrad(nn.Linear(1, 1).parameters())
 
     with pytest.raises(ValueError, match="neither 'momentum' nor 'betas'"):
@@ -175,7 +175,7 @@ def test_tensor_values_are_changed_in_place() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_every_group_follows_from_its_own_value(count: int) -> None:
+def test_each_group_is_scheduled_from_its_own_value(count: int) -> None:
     groups = [{"params": nn.Linear(1, 1).parameters(), "lr": 0.1 * (i + 1)} for i in range(count)]
     optimizer = SGD(groups)
     scheduler = StepLR(optimizer, 1, gamma=0.5)
@@ -214,7 +214,7 @@ def test_verbose_logs_each_value(caplog: pytest.LogCaptureFixture, sgd: Make) ->
     ]
 
 
-def test_unknown_parameter_names_the_choices(sgd: Make) -> None:
+def test_unknown_parameter_raises_and_lists_the_choices(sgd: Make) -> None:
     with pytest.raises(KeyError, match="weight_decay"):
         StepParamScheduler(sgd(), "decay", 1)
 

@@ -84,7 +84,7 @@ def test_state_of_another_schedule_is_logged(sgd: Make, caplog: pytest.LogCaptur
 
     CosineAnnealingLR(sgd(), T_max=5).load_state_dict(state)
 
-    assert "holds gamma, step_size, which CosineAnnealingLR does not have" in caplog.text
+    assert "has gamma, step_size, which CosineAnnealingLR lacks" in caplog.text
 
 
 def test_milestones_of_numpy_leave_a_plain_state(sgd: Make, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_milestones_of_numpy_leave_a_plain_state(sgd: Make, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("interval", [{"begin": "0"}, {"end": None}], ids=["text", "none"])
-def test_interval_that_is_not_of_numbers_raises(interval: dict[str, Any], sgd: Make) -> None:
+def test_interval_of_another_type_raises(interval: dict[str, Any], sgd: Make) -> None:
     with pytest.raises(TypeError, match="begin and end must be numbers"):
         StepLR(sgd(), 1, **interval)
 
@@ -181,10 +181,13 @@ def test_config_with_convert_to_iter_based_builds_from_epochs(sgd: Make) -> None
         (lambda o: MultiStepLR(o, WRONG), "milestones must be a list of integers, got 3.5"),
         (lambda o: ExponentialLR(o, 0.9, decay_steps=0), "decay_steps must be positive, got 0"),
         (lambda o: CosineAnnealingLR(o, T_max=0), "T_max must be positive, got 0"),
-        (lambda o: CosineAnnealingLR(o, 5, eta_min=0, eta_min_ratio=0.1), "give one"),
+        (
+            lambda o: CosineAnnealingLR(o, 5, eta_min=0, eta_min_ratio=0.1),
+            "at most one of eta_min and eta_min_ratio",
+        ),
         (lambda o: CosineRestartLR(o, []), "periods must be positive"),
         (lambda o: CosineRestartLR(o, [1, 2, 3], [1, 2]), "2 restart_weights for 3 periods"),
-        (lambda o: OneCycleLR(o, 1.0), "give total_steps"),
+        (lambda o: OneCycleLR(o, 1.0), "total_steps or end must be given, got neither"),
         (lambda o: OneCycleLR(o, 1.0, total_steps=0), "total_steps must be .* got 0"),
         (lambda o: OneCycleLR(o, 1.0, 10, pct_start=2.0), "pct_start must be .* got 2.0"),
         (lambda o: OneCycleLR(o, 1.0, 10, anneal_strategy=WRONG), "must be 'cos' or 'linear'"),
@@ -247,7 +250,7 @@ def test_plateau_reads_the_monitored_metric(sgd: Make) -> None:
     assert scheduler.get_last_value() == pytest.approx([0.01])
 
 
-def test_plateau_names_the_metrics_there_are(sgd: Make) -> None:
+def test_plateau_without_its_metric_raises_and_lists_the_metrics(sgd: Make) -> None:
     scheduler = ReduceOnPlateauLR(sgd(), monitor="acc")
 
     with pytest.raises(KeyError, match="bleu, loss"):

@@ -1,7 +1,7 @@
-"""Optimizers of other libraries under their names, imported when one is built.
+"""Build optimizers of other libraries by name, and import a library when one is built.
 
-The entry points of this package name each of them. A look-up by name imports this module, and the
-library only when an optimizer is built.
+The entry points of this package list each optimizer. A lookup by name imports this module; building
+the optimizer imports its library.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 
 
 class LibraryOptimizer:
-    """Build an optimizer of a library, which is imported when the first one is built.
+    """Import a library and build one of its optimizers.
 
     Args:
         name: The class.
@@ -36,7 +36,7 @@ class LibraryOptimizer:
         package: The requirement that installs it.
 
     Raises:
-        ImportError: When called, if the library is not installed.
+        ImportError: The library is not installed; raised by the call that builds the optimizer.
 
     Example:
         >>> import torch

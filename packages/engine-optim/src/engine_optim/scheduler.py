@@ -1,4 +1,4 @@
-"""The schedulers under their documented path, ``engine_optim.scheduler``."""
+"""Export the schedulers under their documented path, ``engine_optim.scheduler``."""
 
 from engine_optim.schedulers import *  # noqa: F403  # one list of names, kept in schedulers
 from engine_optim.schedulers import __all__

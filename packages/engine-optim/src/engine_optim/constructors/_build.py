@@ -28,7 +28,7 @@ def build_optim_wrapper(model: nn.Module, cfg: Mapping[str, Any]) -> OptimWrappe
         >>> build_optim_wrapper(nn.Linear(2, 1), cfg).get_lr()
         {'lr': [0.1]}
     """
-    # By key, not by copying: a lazy config resolves a value when it is read.
+    # Read key by key: a lazy config resolves a value when it is read, and a copy does not read.
     wrapper_cfg = {key: cfg[key] for key in cfg}
     constructor_cfg = {
         "type": wrapper_cfg.pop("constructor", "DefaultOptimWrapperConstructor"),

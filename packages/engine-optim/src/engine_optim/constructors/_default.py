@@ -1,4 +1,4 @@
-"""Build a wrapper from configs, with options for each parameter: the default constructor."""
+"""The default constructor: build a wrapper from configs, with options per parameter."""
 
 import logging
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _DECAY_KEYS = (
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DefaultOptimWrapperConstructor:
-    """Build an optimizer wrapper for a model, with options that depend on the parameter.
+    """Build an optimizer wrapper for a model, with options per parameter.
 
     ``paramwise_cfg`` may hold factors of the optimizer's ``lr`` or ``weight_decay``:
 
@@ -53,25 +53,24 @@ class DefaultOptimWrapperConstructor:
     and
 
     - ``custom_keys``: options by a part of the parameter's name, as in
-      ``{"backbone": dict(lr_mult=0.1)}``. The longest key that the name holds applies, of equally
-      long ones the first in the alphabet. None of the factors above applies then;
-    - ``bypass_duplicate``: skip parameters met before, with a warning, instead of raising;
-    - ``merge_equal``: one group for all parameters with equal options instead of one for each, in
-      the order of their first parameter. Optimizers that work on whole groups are then as fast as
-      without options.
+      ``{"backbone": dict(lr_mult=0.1)}``. The longest key that occurs in the name applies; of
+      equally long keys, the first in alphabetical order. The factors above are then ignored;
+    - ``bypass_duplicate``: skip repeated parameters with a warning, instead of raising an error;
+    - ``merge_equal``: put parameters with equal options into one group, instead of one group per
+      parameter. Optimizers that update whole groups are then as fast as without options.
 
-    Unused keys, and ``custom_keys`` that match no parameter's name, are logged as a warning; a
-    subclass may read keys of its own. A subclass overrides `add_params`; the first call gets an
-    empty list and the whole model.
+    Unused keys, and ``custom_keys`` that match no parameter, are logged as warnings. A subclass
+    overrides `add_params`, and may read its own keys. The first call gets an empty list and the
+    whole model.
 
     Args:
-        optim_wrapper_cfg: ``type`` (``OptimWrapper`` by default), ``optimizer`` (a config, or an
+        optim_wrapper_cfg: ``type`` (`OptimWrapper` by default), ``optimizer`` (a config, or an
             optimizer), and arguments of the wrapper.
         paramwise_cfg: Options by parameter, as above.
 
     Raises:
-        TypeError: If a config or ``custom_keys`` is not a mapping, or ``optimizer`` is missing.
-        ValueError: If a factor of the decay is given, but the optimizer's config has no
+        TypeError: A config or ``custom_keys`` is not a mapping, or ``optimizer`` is missing.
+        ValueError: A factor of the decay is given, but the optimizer's config has no
             ``weight_decay``.
 
     Example:
@@ -95,7 +94,7 @@ class DefaultOptimWrapperConstructor:
                 "optim_wrapper_cfg must be a dict with the key 'optimizer', got "
                 f"{type(optim_wrapper_cfg).__name__}"
             )
-        # By key, not by copying: a lazy config resolves a value when it is read.
+        # Read key by key: a lazy config resolves a value when it is read, and a copy does not read.
         self.optim_wrapper_cfg = {key: optim_wrapper_cfg[key] for key in optim_wrapper_cfg}
         optimizer = self.optim_wrapper_cfg.pop("optimizer", None)
         if not isinstance(optimizer, Mapping | Optimizer):
@@ -115,7 +114,7 @@ class DefaultOptimWrapperConstructor:
     def _check(self) -> None:
         if self.paramwise_cfg and isinstance(self.optimizer_cfg, Optimizer):
             raise ValueError(
-                "paramwise_cfg cannot change an optimizer that is built already; give the "
+                "paramwise_cfg must be empty for an optimizer that is built already; give the "
                 "optimizer as a config"
             )
         custom = self.paramwise_cfg.get("custom_keys", {})
@@ -126,7 +125,7 @@ class DefaultOptimWrapperConstructor:
                 "custom_keys must be a dict such as {'backbone': dict(lr_mult=0.1)}, got "
                 f"{custom!r}"
             )
-        # The first match applies: the longest, and of equally long ones the first in the alphabet.
+        # The first match applies: the longest key, then the first in alphabetical order.
         ordered = sorted(custom, key=lambda key: (-len(key), key))
         self._custom_keys = {key: custom[key] for key in ordered}
         settings = [self.paramwise_cfg, *custom.values()]
@@ -141,7 +140,7 @@ class DefaultOptimWrapperConstructor:
         """Build the wrapper.
 
         Args:
-            model: The model, or a wrapper of it such as ``DistributedDataParallel``. Names of
+            model: The model, or a wrapper of it such as `DistributedDataParallel`. Names of
                 parameters are those in the model itself.
         """
         model = _unwrapped(model)
@@ -152,7 +151,7 @@ class DefaultOptimWrapperConstructor:
             params = {"params": self._params(model)}
             optimizer = OPTIMIZERS.build(self.optimizer_cfg, default_args=params)
         wrapper: OptimWrapper = OPTIM_WRAPPERS.build({**cfg, "optimizer": optimizer})
-        # With rates of their own, no group may show the schedule of the optimizer's rate.
+        # If all groups have their own rates, none shows the schedule of the default rate.
         if self.paramwise_cfg and "lr" in optimizer.defaults:
             wrapper.track_base_lr()
         return wrapper
@@ -168,17 +167,17 @@ class DefaultOptimWrapperConstructor:
         return merge_equal_groups(params, {"lr": self.base_lr, "weight_decay": self.base_wd})
 
     def _warn_of_unused_keys(self, model: nn.Module) -> None:
-        """Log settings that change nothing: most of them are spelling mistakes."""
+        """Log unused settings: most of them are spelling mistakes."""
         keys = [*_OTHER_KEYS, *_DECAY_KEYS]
-        # A subclass may read keys of its own.
+        # A subclass may read its own keys.
         if type(self) is DefaultOptimWrapperConstructor:
             for key in sorted(self.paramwise_cfg.keys() - set(keys)):
                 hint = did_you_mean(key, keys) or f"; it may hold {', '.join(keys)}"
-                logger.warning("paramwise_cfg has %r, which nothing reads%s", key, hint)
+                logger.warning("paramwise_cfg has the unused key %r%s", key, hint)
         names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
         for key in self._custom_keys:
             if not any(key in name for name in names):
-                logger.warning("custom_keys has %r, which is in no parameter's name", key)
+                logger.warning("custom_keys has %r, which matches no parameter", key)
 
     def add_params(
         self,
@@ -187,7 +186,7 @@ class DefaultOptimWrapperConstructor:
         prefix: str = "",
         is_dcn_module: bool | float | None = None,
     ) -> None:
-        """Add a group for each parameter of a module and of those inside it.
+        """Add one group per parameter of a module and its sub-modules.
 
         Args:
             params: The groups so far; new ones are appended.
@@ -219,7 +218,7 @@ class DefaultOptimWrapperConstructor:
     def _options(
         self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
     ) -> dict[str, Any]:
-        """Return the options in which a parameter differs from the optimizer's."""
+        """Return the options of a parameter that differ from those of the optimizer."""
         # A custom key replaces all other rules for its parameters.
         for key, custom in self._custom_keys.items():
             if key in full_name:
@@ -257,10 +256,10 @@ class DefaultOptimWrapperConstructor:
     def _decay_mult(
         self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
     ) -> float | None:
-        """Return the factor of the decay, from the most special rule that is given."""
+        """Return the factor of the weight decay, from the most specific configured rule."""
         cfg = self.paramwise_cfg
         general: float | None = cfg.get("decay_mult")
-        # From the most special to the most general: the first one given applies.
+        # From the most specific to the most general rule: the first configured one applies.
         rules = {
             "norm_decay_mult": isinstance(module, _NORMS),
             "dwconv_decay_mult": _is_depthwise(module),
@@ -270,6 +269,7 @@ class DefaultOptimWrapperConstructor:
         }
         applicable = [key for key, applies in rules.items() if applies]
         special = next((float(cfg[key]) for key in applicable if key in cfg), None)
+        # If rules apply and none is configured, the factor is 1: the group lists its decay.
         return _product(general, 1.0 if special is None and applicable else special)
 
 
@@ -280,7 +280,7 @@ def _product(general: float | None, special: float | None) -> float | None:
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    # Wrappers may be nested; classes registered as wrappers have the model as ``module`` too.
+    # Wrappers may be nested. Registered wrapper classes store the model as `module` too.
     wrappers = (DataParallel, DistributedDataParallel)
     while isinstance(model, wrappers) or type(model) in MODEL_WRAPPERS.module_dict.values():
         inner = getattr(model, "module", None)
@@ -295,11 +295,11 @@ def _is_bias(full_name: str) -> bool:
 
 
 def _is_depthwise(module: nn.Module) -> bool:
-    # A convolution of one channel has one group as well, and is an ordinary one.
+    # A convolution with one input channel also has as many groups as channels, but is ordinary.
     return isinstance(module, _ConvNd) and 1 < module.in_channels == module.groups
 
 
 def _is_deformable(module: nn.Module) -> bool:
-    # By name: the classes belong to libraries that need not be installed.
+    # Compare names: the classes are in libraries that may not be installed.
     names = {"DeformConv2d", "ModulatedDeformConv2d"}
     return any(kind.__name__ in names for kind in type(module).__mro__)

@@ -18,15 +18,15 @@ def is_listed(param: nn.Parameter, groups: Iterable[dict[str, Any]]) -> bool:
 def merge_equal_groups(
     groups: list[dict[str, Any]], defaults: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Return groups in which parameters with equal options are together.
+    """Merge parameter groups with equal options.
 
-    Groups keep the order of their first parameter, and parameters their order within a group. An
-    optimizer's saved state goes by position: merge before the first step of a run, and in a
-    resumed run as in the first.
+    Merged groups are in the order of their first parameter, and parameters keep their order. An
+    optimizer restores its state by position. Therefore merge before the first step, and merge a
+    resumed run in the same way.
 
     Args:
         groups: Parameter groups; they are not changed.
-        defaults: The optimizer's options: a group without one equals a group that sets it so.
+        defaults: The optimizer's default options, for groups that lack an option.
 
     Example:
         >>> merged = merge_equal_groups(
@@ -38,7 +38,7 @@ def merge_equal_groups(
     merged: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for group in groups:
         options = {**(defaults or {}), **group, "params": None}
-        # Searched one by one: options may be lists, which no dict takes as a key.
+        # Search one by one: options may be lists, which cannot be keys of a dict.
         same = next((target for other, target in merged if other == options), None)
         if same is None:
             merged.append((options, {**group, "params": list(group["params"])}))
@@ -55,8 +55,7 @@ class ParamOptions:
         name: Its name in the model.
         shape: Its shape.
         group: The index of its group.
-        options: The group's options in which groups differ from each other, and ``lr`` and
-            ``weight_decay`` always.
+        options: ``lr``, ``weight_decay``, and all other options in which groups differ.
 
     Example:
         >>> from torch import nn, optim
@@ -74,11 +73,11 @@ class ParamOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ParamTable:
-    """The options of all parameters of a model; ``str`` of it is a table.
+    """The options of all parameters of a model; `str` formats them as a table.
 
     Attributes:
-        rows: A row for each parameter of the model that the optimizer holds.
-        left_out: The names of the parameters that it does not hold.
+        rows: A row per parameter of the model that the optimizer updates.
+        left_out: The names of the parameters that it does not update.
 
     Example:
         >>> row = ParamOptions(name="fc.bias", shape=(10,), group=1, options={"lr": 0.1})
@@ -105,7 +104,7 @@ class ParamTable:
 
 
 def param_table(model: nn.Module, optim_wrapper: OptimWrapper) -> ParamTable:
-    """Return which parameter of a model is in which group, with which options.
+    """Return the group and the options of each parameter of a model.
 
     Args:
         model: The model that the wrapper was built for.

@@ -1,4 +1,4 @@
-"""Schedules of hyper-parameters: of any one, of the learning rate, and of the momentum."""
+"""Schedule the learning rate, the momentum or any other hyper-parameter of an optimizer."""
 
 from engine_optim.schedulers._base import _ParamScheduler
 from engine_optim.schedulers._constant import ConstantLR, ConstantMomentum, ConstantParamScheduler

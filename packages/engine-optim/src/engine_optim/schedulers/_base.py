@@ -1,4 +1,4 @@
-"""The base of all schedulers: the steps that count, the values in the groups, and the state."""
+"""The base class of schedulers: count steps, set the values of groups, and save the state."""
 
 import logging
 import math
@@ -9,18 +9,18 @@ from torch import Tensor
 
 logger = logging.getLogger("engine.optim")
 
-#: The end of a scheduler without one: more steps than any run takes.
+#: The default ``end``: more steps than any run takes.
 INF = 10**9
 
 #: A hyper-parameter: a number, or a zero-dimensional tensor (of ``capturable`` optimizers).
 Value: TypeAlias = "float | Tensor"
 
-# Attributes that belong to the optimizer in use, not to the state of a schedule.
+# These attributes depend on the optimizer in use, so the state dict leaves them out.
 _NOT_STATE = ("optimizer", "_source")
 
 
 class Schedulable(Protocol):
-    """The part of an optimizer that a scheduler uses; torch's optimizers and our wrappers fit."""
+    """The interface that a scheduler needs; torch optimizers and `OptimWrapper` implement it."""
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -32,31 +32,31 @@ class Schedulable(Protocol):
 
 
 class _ParamScheduler:
-    """Base of the schedulers of one hyper-parameter of an optimizer.
+    """Schedule one hyper-parameter of an optimizer; the base class of all schedulers.
 
-    Like a scheduler of torch, it acts once when it is built (step 0) and once at each `step`.
-    It changes values only at the steps in ``[begin, end)``; ``last_step`` counts those, from 0.
-    Values are derived from the ones in the groups, so schedulers chain and overlap: each acts on
-    the values that the one before it left.
+    Like a torch scheduler, it takes step 0 when it is built, and one step per call of `step`. It
+    changes values only at the steps in ``[begin, end)``, which ``last_step`` counts from 0. It
+    computes new values from the current values of the groups. Therefore several schedulers can
+    follow each other or overlap.
 
     A subclass implements `_get_value`.
 
     Args:
-        optimizer: A torch optimizer or an ``OptimWrapper``.
+        optimizer: A torch optimizer or an `OptimWrapper`.
         param_name: The key in ``param_groups``, such as ``lr``, ``momentum`` or ``weight_decay``.
-            Of ``betas``, the first is scheduled.
+            For ``betas``, it is the first value.
         begin: The first step at which the scheduler acts. Fractions are allowed.
         end: The first step at which it stops acting.
         last_step: The index of the last step taken within the interval, to resume without a state
             dict. The groups must then hold ``initial_<param_name>``. -1 starts a new schedule.
-        by_epoch: Whether its owner steps it once per epoch or once per iteration.
+        by_epoch: Whether the caller steps it once per epoch; otherwise once per iteration.
         verbose: Log each new value.
 
     Raises:
-        TypeError: If ``optimizer`` has no list of parameter groups, or ``begin`` or ``end`` is not
+        TypeError: ``optimizer`` has no list of parameter groups, or ``begin`` or ``end`` is not
             a number.
-        ValueError: If the interval is empty.
-        KeyError: If a group lacks the value, or its initial value when ``last_step`` is given.
+        ValueError: The interval is empty.
+        KeyError: A group lacks the value, or its initial value when ``last_step`` is given.
 
     Example:
         >>> from torch import nn, optim
@@ -87,7 +87,7 @@ class _ParamScheduler:
     ) -> None:
         _check(optimizer, begin, end)
         self.optimizer = optimizer
-        # A wrapper may schedule one group more than the optimizer has: the one of base_lr.
+        # A wrapper that tracks base_lr has one more group than its optimizer.
         self._source = (
             "scheduled_groups" if hasattr(optimizer, "scheduled_groups") else "param_groups"
         )
@@ -98,13 +98,13 @@ class _ParamScheduler:
         self.verbose = verbose
         self.base_values = self._initial_values(last_step)
         self.last_step = last_step
-        # `begin` may be a fraction: the first step that counts is the first integer from there.
+        # `begin` may be a fraction: the schedule starts at the next integer step.
         self._global_step = -1 if last_step == -1 else math.ceil(begin) + last_step
         self._last_value = self._current()
         self.step()
 
     def __post_init__(self) -> None:
-        """Start a scheduler whose arguments are dataclass fields and therefore set already."""
+        """Start a scheduler whose arguments are dataclass fields, which are set already."""
         interval = (self.begin, self.end, self.last_step, self.by_epoch, self.verbose)
         _ParamScheduler.__init__(self, self.optimizer, self.param_name, *interval)
 
@@ -118,7 +118,7 @@ class _ParamScheduler:
                     f"{choices}"
                 )
             if last_step == -1:
-                # Torch's schedulers share this key, and keep a value that is there already.
+                # torch's schedulers use the same key. The first scheduler sets it, others keep it.
                 group.setdefault(initial, _copy(group[self.param_name]))
             elif initial not in group:
                 raise KeyError(
@@ -141,7 +141,7 @@ class _ParamScheduler:
     def _get_value(self) -> list[Value]:
         """Return the new value of each group at ``last_step``."""
         raise NotImplementedError(
-            f"{type(self).__name__} must implement _get_value(): a list with a value for each group"
+            f"{type(self).__name__} must implement _get_value() and return one value per group"
         )
 
     def _assign(self, values: list[Value]) -> None:
@@ -157,15 +157,15 @@ class _ParamScheduler:
                 self.print_value(self.verbose, index, float(value))
 
     def step(self) -> None:
-        """Count a step; if it lies in ``[begin, end)``, give each group its new value."""
-        # All steps are counted, also outside the interval, to find its begin.
+        """Count a step, and set new values if it lies in ``[begin, end)``."""
+        # Count all steps: `begin` and `end` are numbers of these steps.
         self._global_step = step = self._global_step + 1
         if self.begin <= step < self.end:
             self.last_step += 1
             self._assign(self._get_value())
 
     def get_last_value(self) -> list[Value]:
-        """Return the values computed last, one for each parameter group."""
+        """Return the last computed values, one per parameter group."""
         return self._last_value
 
     def print_value(self, is_verbose: bool, group: int, value: float) -> None:
@@ -174,7 +174,7 @@ class _ParamScheduler:
             logger.info("Adjusting %s of group %d to %.4e.", self.param_name, group, value)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all attributes but the optimizer: plain values, ready for a checkpoint."""
+        """Return all attributes except the optimizer, as plain values for a checkpoint."""
         return {key: value for key, value in self.__dict__.items() if key not in _NOT_STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -184,7 +184,7 @@ class _ParamScheduler:
         """
         if foreign := sorted(state_dict.keys() - self.__dict__.keys()):
             logger.warning(
-                "The state of a scheduler holds %s, which %s does not have; is it another one's?",
+                "The state of a scheduler has %s, which %s lacks; it may be of another scheduler.",
                 ", ".join(foreign),
                 type(self).__name__,
             )
@@ -200,7 +200,7 @@ class _ParamScheduler:
         epoch_length: int | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Build a scheduler that steps at each iteration from settings that count epochs.
+        """Convert settings in epochs to iterations, and build a scheduler that steps per iteration.
 
         Args:
             *args: As for the class.
@@ -212,14 +212,14 @@ class _ParamScheduler:
                 ``total_steps`` count epochs, and must be given by keyword.
 
         Raises:
-            ValueError: If ``by_epoch`` is false or ``epoch_length`` is not a positive integer.
+            ValueError: ``by_epoch`` is false or ``epoch_length`` is not a positive integer.
         """
         length = _checked_length(by_epoch, epoch_length)
         for name in cls._step_arguments:
             # A dataclass keeps the default of a field as an attribute of the class.
             if name not in kwargs and not hasattr(cls, name):
                 raise TypeError(f"build_iter_from_epoch of {cls.__name__} needs {name}=…")
-            # An optional one is passed even when absent: an unconverted one in `args` then raises.
+            # Pass an absent optional argument too: if `args` has it unconverted, Python raises.
             kwargs[name] = _in_iterations(kwargs.get(name), length)
         kwargs |= {"begin": _in_iterations(begin, length), "end": _in_iterations(end, length)}
         return cls(*args, **kwargs | {"by_epoch": False})
@@ -247,7 +247,7 @@ def _check(optimizer: Schedulable, begin: float, end: float) -> None:
 
 
 def _copy(value: Any) -> Any:
-    """Return a value that later writes to the group cannot change; of ``betas``, the first."""
+    """Return a copy that later writes to the group do not change; of ``betas``, the first value."""
     if isinstance(value, tuple):
         return value[0]
     return value.clone() if isinstance(value, Tensor) else value
@@ -258,7 +258,7 @@ def _replace(group: dict[str, Any], name: str, value: Value) -> None:
     if isinstance(current, tuple):
         group[name] = (value, *current[1:])
     elif isinstance(current, Tensor):
-        # In place: a captured graph or a compiled step holds this very tensor.
+        # Write in place: a captured CUDA graph or a compiled step reads this tensor object.
         current.copy_(value) if isinstance(value, Tensor) else current.fill_(value)
     else:
         group[name] = value
@@ -272,8 +272,8 @@ def count_steps(begin: float, end: float) -> int:
 def _checked_length(by_epoch: bool, epoch_length: int | None) -> int:
     if not by_epoch:
         raise ValueError(
-            f"by_epoch must be True to convert epochs to iterations, got {by_epoch}; leave "
-            "convert_to_iter_based out where the settings count iterations already"
+            f"by_epoch must be True to convert epochs to iterations, got {by_epoch}; omit "
+            "convert_to_iter_based if the settings count iterations already"
         )
     if not isinstance(epoch_length, int) or epoch_length <= 0:
         raise ValueError(f"epoch_length must be a positive integer, got {epoch_length!r}")
@@ -281,7 +281,7 @@ def _checked_length(by_epoch: bool, epoch_length: int | None) -> int:
 
 
 def _in_iterations(epochs: Any, epoch_length: int) -> Any:
-    """Return the iteration at which an epoch begins, or those of several; no end stays no end."""
+    """Convert one or several epochs to iterations; ``None`` and ``INF`` are returned unchanged."""
     if epochs is None:
         return None
     if isinstance(epochs, Iterable):

@@ -1,14 +1,14 @@
-"""A factor that holds until the interval ends."""
+"""Multiply by a constant factor until the interval ends."""
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler, count_steps
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule
 class ConstantParamScheduler(_ParamScheduler):
     """Multiply the value by ``factor`` at ``begin``; restore it at the last step before ``end``.
 
-    Equals ``torch.optim.lr_scheduler.ConstantLR`` with ``total_iters = end - begin - 1``.
+    Equals `torch.optim.lr_scheduler.ConstantLR` with ``total_iters = end - begin - 1``.
 
     Args:
         factor: The factor, in [0, 1].

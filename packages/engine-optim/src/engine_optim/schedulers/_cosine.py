@@ -1,19 +1,19 @@
-"""A half cosine from the initial value to the lowest."""
+"""Follow a half cosine from the initial value to the lowest."""
 
 import math
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
-# How near to the turn (in periods) counts as the turn: a fractional T_max hits it inexactly.
+# The distance to the turn, in periods, that counts as the turn. A step may miss it by rounding.
 _TURN = 1e-7
 
 
 def lowest_value(eta_min: float | None, ratio: float | None) -> float | None:
-    """Return the lowest value: 0 if neither is given, ``None`` if it follows from the ratio."""
+    """Return the lowest value: 0 if neither is given, ``None`` if only the ratio is given."""
     if eta_min is not None and ratio is not None:
         raise ValueError(
-            f"give one of eta_min and eta_min_ratio, got eta_min={eta_min}, eta_min_ratio={ratio}"
+            f"at most one of eta_min and eta_min_ratio must be given, got {eta_min} and {ratio}"
         )
     return 0.0 if eta_min is None and ratio is None else eta_min
 
@@ -27,14 +27,15 @@ def lowest_values(bases: list[Value], eta_min: float | None, ratio: float | None
 class CosineAnnealingParamScheduler(_ParamScheduler):
     """Follow a half cosine to the lowest value in ``T_max`` steps, and back in the next ``T_max``.
 
-    Equals ``torch.optim.lr_scheduler.CosineAnnealingLR``. Each value is derived from the one
-    before, so it chains; on its own it is ``low + (initial - low) * (1 + cos(pi * step / T_max))
-    / 2`` (SGDR, https://arxiv.org/abs/1608.03983, without the restarts).
+    Equals `torch.optim.lr_scheduler.CosineAnnealingLR`. It computes each value from the current
+    one, so it works with other schedulers. Alone, the value is
+    ``low + (initial - low) * (1 + cos(pi * step / T_max)) / 2`` (SGDR without restarts,
+    https://arxiv.org/abs/1608.03983).
 
     Args:
         T_max: Steps from the highest value to the lowest. ``end - begin`` if omitted.
         eta_min: The lowest value; 0 if omitted.
-        eta_min_ratio: The lowest value as a part of the initial one, instead of ``eta_min``.
+        eta_min_ratio: The lowest value as a fraction of the initial one, instead of ``eta_min``.
         optimizer, param_name, begin, end, last_step, by_epoch, verbose: See `_ParamScheduler`.
 
     Example:
@@ -66,10 +67,10 @@ class CosineAnnealingParamScheduler(_ParamScheduler):
 
     def _get_value(self) -> list[Value]:
         step, values = self.last_step, self._current()
-        period: float = self.T_max  # type: ignore[assignment]  # None until it was built only
+        period: float = self.T_max  # type: ignore[assignment]  # not None after init
         if step == 0:
             return values
-        # The phase of the step before, in half cosines; at 1 the value is at its lowest.
+        # The phase of the previous step, in half cosines. At 1 the value is at its lowest.
         phase = (step - 1) / period % 2
         if abs(phase - 1) < _TURN:
             return self._turned(values, period)

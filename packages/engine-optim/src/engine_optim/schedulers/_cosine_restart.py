@@ -1,4 +1,4 @@
-"""Half cosines one after another, each from the top."""
+"""Anneal by a half cosine in each period, and restart."""
 
 import math
 from bisect import bisect_right
@@ -7,24 +7,24 @@ from itertools import accumulate
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
 from engine_optim.schedulers._cosine import lowest_value, lowest_values
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule
 class CosineRestartParamScheduler(_ParamScheduler):
-    """Follow a half cosine to the lowest value in each period, and restart from the top.
+    """Follow a half cosine to the lowest value in each period, then restart.
 
-    After the last period the value stays at the lowest. Values do not depend on the values in the
-    groups, so it does not chain. With equal weights it equals
-    ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`` of the same periods
+    After the last period the value stays at the lowest. New values do not depend on the current
+    ones, so it overwrites the result of other schedulers. With equal weights it equals
+    `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts` of the same periods
     (SGDR, https://arxiv.org/abs/1608.03983).
 
     Args:
         periods: The steps of each period.
-        restart_weights: How high each period starts, as a part of the way from the lowest to the
-            initial value; one weight serves all periods.
+        restart_weights: The start of each period, from 0 (the lowest value) to 1 (the initial
+            value). A single weight applies to all periods.
         eta_min: The lowest value; 0 if omitted.
-        eta_min_ratio: The lowest value as a part of the initial one, instead of ``eta_min``.
+        eta_min_ratio: The lowest value as a fraction of the initial one, instead of ``eta_min``.
         optimizer, param_name, begin, end, last_step, by_epoch, verbose: See `_ParamScheduler`.
 
     Example:

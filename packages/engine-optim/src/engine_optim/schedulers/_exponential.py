@@ -1,19 +1,19 @@
-"""The same factor at every step."""
+"""Multiply by the same factor at every step."""
 
 from dataclasses import InitVar, field
 from typing import Any, Self
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule
 class ExponentialParamScheduler(_ParamScheduler):
-    """Multiply the value by ``gamma`` at every step, as ``torch.optim.lr_scheduler.ExponentialLR``.
+    """Multiply the value by ``gamma`` at every step, as `torch.optim.lr_scheduler.ExponentialLR`.
 
     Args:
         gamma: The factor of each step.
-        decay_steps: The steps over which ``gamma`` is spread: each multiplies by its root.
+        decay_steps: The number of steps that multiply by ``gamma`` together; each applies its root.
         optimizer, param_name, begin, end, last_step, by_epoch, verbose: See `_ParamScheduler`.
 
     Example:

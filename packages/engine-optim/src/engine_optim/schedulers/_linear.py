@@ -1,15 +1,15 @@
-"""A factor that changes linearly over the interval."""
+"""Multiply by a factor that changes linearly over the interval."""
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler, count_steps
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule
 class LinearParamScheduler(_ParamScheduler):
-    """Multiply the value by a factor that goes linearly from ``start_factor`` to ``end_factor``.
+    """Multiply the value by a factor that changes from ``start_factor`` to ``end_factor`` linearly.
 
     ``end_factor`` is reached at the last step of ``[begin, end)``: after a warm-up over
-    ``[0, 100)``, step 99 has the full value. Equals ``torch.optim.lr_scheduler.LinearLR`` with
+    ``[0, 100)``, step 99 has the full value. Equals `torch.optim.lr_scheduler.LinearLR` with
     ``total_iters = end - begin - 1``.
 
     Args:
@@ -48,7 +48,7 @@ class LinearParamScheduler(_ParamScheduler):
         elif step == 0:
             factor = start
         else:
-            # The line's value at this step over its value one step before.
+            # The factor at this step, divided by the factor at the previous step.
             change = self.end_factor - start
             factor = 1.0 + change / (total * start + (step - 1) * change)
         return [value * factor for value in self._current()]

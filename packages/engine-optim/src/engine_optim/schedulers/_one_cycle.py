@@ -1,4 +1,4 @@
-"""The 1cycle policy: up to a maximum, then down to far below the start."""
+"""Follow the 1cycle policy: rise to a maximum, then fall far below the start."""
 
 import math
 from collections.abc import Sequence
@@ -6,25 +6,26 @@ from dataclasses import InitVar
 from typing import Literal
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler, count_steps
-from engine_optim.schedulers._faces import LRSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, schedule
 
 
 @schedule
 class OneCycleParamScheduler(_ParamScheduler):
-    """Raise the value to a maximum, then lower it to far below where it began (1cycle policy).
+    """Raise the value to a maximum, then lower it far below its start (1cycle policy).
 
-    Equals ``torch.optim.lr_scheduler.OneCycleLR`` with ``cycle_momentum=False``
-    (https://arxiv.org/abs/1708.07120). Values do not depend on the values in the groups, so it does
-    not chain. The step after the last of the cycle keeps the lowest value; a later one raises.
+    Equals `torch.optim.lr_scheduler.OneCycleLR` with ``cycle_momentum=False``
+    (https://arxiv.org/abs/1708.07120). New values do not depend on the current ones, so it
+    overwrites the result of other schedulers. The first step after the cycle keeps the lowest
+    value. Later steps raise `ValueError`.
 
     Args:
-        eta_max: The highest value, one for all groups or one for each.
+        eta_max: The highest value: one value, or one per group.
         total_steps: Steps of the cycle. ``end - begin`` if omitted.
-        pct_start: The part of the cycle that rises, in [0, 1].
+        pct_start: The fraction of the cycle in which the value rises, in [0, 1].
         anneal_strategy: ``cos`` or ``linear``.
         div_factor: The cycle starts at ``eta_max / div_factor``.
-        final_div_factor: It ends at the start value over this.
-        three_phase: Fall to the start value first, as fast as it rose, and then to the lowest.
+        final_div_factor: The cycle ends at ``eta_max / div_factor / final_div_factor``.
+        three_phase: Whether the value first falls to its start, as fast as it rose.
         optimizer, param_name, begin, end, last_step, by_epoch, verbose: See `_ParamScheduler`.
 
     Example:
@@ -59,7 +60,9 @@ class OneCycleParamScheduler(_ParamScheduler):
         three_phase: bool,
     ) -> None:
         if self.total_steps is None and self.end >= INF:
-            raise ValueError("give total_steps or end: the cycle must have a length")
+            raise ValueError(
+                "total_steps or end must be given, got neither; the cycle needs a length"
+            )
         total = count_steps(self.begin, self.end) if self.total_steps is None else self.total_steps
         if not isinstance(total, int) or total <= 0:
             raise ValueError(f"total_steps must be a positive integer, got {total}")
@@ -74,7 +77,7 @@ class OneCycleParamScheduler(_ParamScheduler):
         starts = [high / div_factor for high in highs]
         lows = [start / final_div_factor for start in starts]
         rise = float(pct_start * total) - 1
-        # Each phase: its last step, and the values of each group at its begin and end.
+        # Each phase has its last step, and the values of each group at its begin and end.
         self.phases: list[tuple[float, list[float], list[float]]] = [(rise, starts, highs)]
         if three_phase:
             self.phases += [(2 * rise, highs, starts), (total - 1, starts, lows)]
@@ -84,9 +87,10 @@ class OneCycleParamScheduler(_ParamScheduler):
 
     def _get_value(self) -> list[Value]:
         step = self.last_step
-        if step > self.total_steps:  # type: ignore[operator]  # None until it was built only
+        if step > self.total_steps:  # type: ignore[operator]  # not None after init
             raise ValueError(
-                f"step {step} of a cycle of total_steps={self.total_steps}; raise it, or set end"
+                f"step must be at most total_steps={self.total_steps}, got {step}; increase "
+                "total_steps, or set end"
             )
         first = 0.0
         last, starts, ends = self.phases[0]
@@ -94,7 +98,7 @@ class OneCycleParamScheduler(_ParamScheduler):
             if step <= last:
                 break
             first, (last, starts, ends) = last, following
-        # A phase of no length (pct_start=0) is at its end; so is the step after the cycle.
+        # A phase without length (pct_start=0) is at its end, and so is the step after the cycle.
         done = min((step - first) / (last - first), 1.0) if last != first else 1.0
         part = (1 - math.cos(math.pi * done)) / 2 if self.anneal_strategy == "cos" else done
         values: list[Value] = [

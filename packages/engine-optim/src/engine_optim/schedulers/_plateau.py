@@ -1,10 +1,10 @@
-"""A factor each time a metric has stopped improving."""
+"""Multiply by a factor each time a metric stops improving."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule
@@ -13,7 +13,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
 
     ``step()`` without metrics counts a step of training. ``step(metrics)`` after a validation reads
     the metric, if the counted steps lie in ``[begin, end)``; ``last_step`` counts these
-    evaluations. The rules are those of ``torch.optim.lr_scheduler.ReduceLROnPlateau``.
+    evaluations. The rules are those of `torch.optim.lr_scheduler.ReduceLROnPlateau`.
 
     Args:
         monitor: The key of the metric in the validation results.
@@ -21,11 +21,11 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         factor: The factor of a reduction, below 1.
         patience: The evaluations without improvement before a reduction.
         threshold: The least improvement that counts.
-        threshold_rule: Whether ``threshold`` is a part of the best value (``rel``) or a difference
-            (``abs``).
-        cooldown: Evaluations after a reduction in which none is counted as bad.
-        min_value: The lower bound, one for all groups or one for each.
-        eps: The least reduction; a smaller one is skipped.
+        threshold_rule: Whether ``threshold`` is relative to the best value (``rel``) or a
+            difference (``abs``).
+        cooldown: The number of evaluations after a reduction that never count as bad.
+        min_value: The lower bound: one value, or one per group.
+        eps: The smallest reduction; a smaller one is skipped.
         optimizer, param_name, begin, end, last_step, by_epoch, verbose: See `_ParamScheduler`.
 
     Example:
@@ -38,7 +38,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         0.1
     """
 
-    #: The owner calls ``step(metrics)`` after each validation.
+    #: The caller passes the metrics of each validation to `step`.
     need_val_args: ClassVar[bool] = True
 
     optimizer: Schedulable
@@ -71,7 +71,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
         super().__post_init__()
-        # Checked last: the groups are read through the base.
+        # Check this last: the base class sets the attributes that `_groups` reads.
         given, count = len(self.min_value), len(self._groups())
         if given not in (1, count):
             raise ValueError(
@@ -86,10 +86,10 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
             metrics: The validation results; a tensor among them is read as a number.
 
         Raises:
-            TypeError: If ``metrics`` is not a mapping.
-            KeyError: If it lacks the monitored one.
+            TypeError: ``metrics`` is not a mapping.
+            KeyError: ``metrics`` lacks the monitored metric.
         """
-        # The owner steps all schedulers in the same way; only a validation passes metrics.
+        # The caller steps all schedulers in the same way; only a validation passes metrics.
         if metrics is None:
             self._global_step += 1
             return
@@ -115,7 +115,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
             self.best, self.num_bad_epochs = metric, 0
         else:
             self.num_bad_epochs += 1
-        # As in torch, the counter falls in the evaluation after a reduction already.
+        # As in torch, the first evaluation after a reduction already counts as cooldown.
         if self.cooldown_counter > 0:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
@@ -131,7 +131,7 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
 
     def _get_value(self) -> list[Value]:
         values = self._current()
-        bounds: list[float] = self.min_value  # type: ignore[assignment]  # a list, since it was built
+        bounds: list[float] = self.min_value  # type: ignore[assignment]  # a list after init
         lows = bounds if len(bounds) > 1 else bounds * len(values)
         reduced = [max(v * self.factor, low) for v, low in zip(values, lows, strict=True)]
         return [

@@ -1,15 +1,15 @@
-"""A polynomial decay over the interval."""
+"""Decay by a polynomial over the interval."""
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler, count_steps
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule
 class PolyParamScheduler(_ParamScheduler):
-    """Decay the value to ``eta_min`` as a power of the part of the interval that is left.
+    """Decay the value to ``eta_min`` by a power of the remaining fraction of the interval.
 
     ``eta_min`` is reached at the last step of ``[begin, end)``. With ``eta_min=0``, it equals
-    ``torch.optim.lr_scheduler.PolynomialLR`` with ``total_iters = end - begin - 1``.
+    `torch.optim.lr_scheduler.PolynomialLR` with ``total_iters = end - begin - 1``.
 
     Args:
         eta_min: The value at the last step.
@@ -40,7 +40,7 @@ class PolyParamScheduler(_ParamScheduler):
         step, total, low = self.last_step, self.total_iters, self.eta_min
         if step == 0:
             return self._current()
-        # The part left now over the part left one step before.
+        # The remaining fraction now, divided by that of the previous step.
         decay = ((total - step) / (total - step + 1)) ** self.power
         return [(value - low) * decay + low for value in self._current()]
 

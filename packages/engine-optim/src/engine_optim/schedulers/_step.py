@@ -1,12 +1,12 @@
-"""A factor every few steps."""
+"""Multiply by a factor every few steps."""
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule
 class StepParamScheduler(_ParamScheduler):
-    """Multiply the value by ``gamma`` every ``step_size`` steps, as torch's ``StepLR``.
+    """Multiply the value by ``gamma`` every ``step_size`` steps, as torch's `StepLR`.
 
     Args:
         step_size: Steps between two changes.

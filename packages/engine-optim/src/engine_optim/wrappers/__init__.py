@@ -1,4 +1,4 @@
-"""Optimizer wrappers: in full precision, in mixed precision, and several of them by name."""
+"""Optimizer wrappers for full precision, mixed precision, and several optimizers."""
 
 from engine_optim.wrappers._amp import AmpOptimWrapper
 from engine_optim.wrappers._dict import OptimWrapperDict

@@ -1,4 +1,4 @@
-"""Mixed precision: autocast around the forward pass, and a loss scaler where float16 needs one."""
+"""Mixed precision: run the forward pass under autocast, and scale the loss in float16."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -19,18 +19,18 @@ class AmpOptimWrapper(OptimWrapper):
 
     Losses in float16 are scaled up before backward, so that small gradients do not vanish.
     Gradients are scaled back before clipping and the step; a step whose gradients overflow is
-    skipped. bfloat16 needs no scaler and has none.
+    skipped. bfloat16 needs no scaler.
 
     Args:
-        loss_scale: ``dynamic`` for the defaults of ``torch.amp.GradScaler``, a number for its
+        loss_scale: ``dynamic`` for the defaults of `torch.amp.GradScaler`, a number for its
             ``init_scale``, or a dict of its arguments.
         dtype: ``float16`` or ``bfloat16``, or the torch dtype of that name.
-        device_type: The device of the forward pass. That of the first parameter by default.
+        device_type: The device type of the forward pass; by default that of the first parameter.
         **kwargs: For `OptimWrapper`.
 
     Raises:
-        ValueError: If ``dtype`` is another one, or the scale is not positive.
-        TypeError: If ``loss_scale`` is not one of these.
+        ValueError: ``dtype`` is not one of these, or ``loss_scale`` is not positive.
+        TypeError: ``loss_scale`` has another type.
 
     Example:
         >>> import torch
@@ -63,7 +63,7 @@ class AmpOptimWrapper(OptimWrapper):
 
     @property
     def device_type(self) -> str:
-        """The device of the forward pass, such as ``cuda``."""
+        """The device type of the forward pass, such as ``cuda``."""
         # Read each time: the model may be moved after the wrapper is built.
         if self._device_type is not None:
             return self._device_type
@@ -79,7 +79,7 @@ class AmpOptimWrapper(OptimWrapper):
         """
         synchronization = super().optim_context(model)
         autocast = torch.autocast(self.device_type, dtype=self.dtype)
-        # Two contexts cost more than one: outside of accumulation there is one only.
+        # Outside of accumulation return autocast alone: two contexts take more time than one.
         return autocast if synchronization is NO_CONTEXT else _both(synchronization, autocast)
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
@@ -87,7 +87,7 @@ class AmpOptimWrapper(OptimWrapper):
 
         Args:
             loss: A scalar with a graph.
-            **kwargs: For ``torch.Tensor.backward``.
+            **kwargs: For `torch.Tensor.backward`.
         """
         if self.loss_scaler is not None:
             loss = self.loss_scaler.scale(loss)
@@ -100,7 +100,7 @@ class AmpOptimWrapper(OptimWrapper):
             **kwargs: For the optimizer's ``step``.
 
         Raises:
-            ValueError: If a ``closure`` is given in float16: its gradients would be scaled.
+            ValueError: A ``closure`` is given in float16: its gradients would be scaled.
         """
         scaler = self.loss_scaler
         if scaler is None:
@@ -112,7 +112,7 @@ class AmpOptimWrapper(OptimWrapper):
                 "steps; use dtype='bfloat16' or OptimWrapper"
             )
         if self.clip_func is not None:
-            # Unscaled first, so that the limit is one of the true gradients.
+            # Unscale first, so that the limit applies to the true gradients.
             scaler.unscale_(self.optimizer)
             self._clip_grad()
         scaler.step(self.optimizer, **kwargs)

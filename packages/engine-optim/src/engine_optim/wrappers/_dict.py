@@ -1,4 +1,4 @@
-"""Several optimizers by name: their state and rates together, their updates one by one."""
+"""Hold several optimizer wrappers by name, and save and report them together."""
 
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from contextlib import AbstractContextManager
@@ -12,16 +12,16 @@ from engine_registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class OptimWrapperDict(OptimWrapper):
-    """A dict of optimizer wrappers, saved, loaded and reported together.
+    """Hold several optimizer wrappers by name, and save, load and report them together.
 
-    The model's ``train_step`` takes each wrapper by its name and updates it. Methods that would
-    update all of them from one loss raise ``NotImplementedError``.
+    The model's `train_step` takes each wrapper by its name and updates it. Methods that would
+    update all of them from one loss raise `NotImplementedError`.
 
     Args:
         **optim_wrapper_dict: The wrappers by name.
 
     Raises:
-        TypeError: If a value is not an `OptimWrapper`.
+        TypeError: A value is not an `OptimWrapper`.
 
     Example:
         >>> import torch
@@ -60,7 +60,7 @@ class OptimWrapperDict(OptimWrapper):
         self._raise("update_params")
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Raise: each wrapper has a loss scale of its own."""
+        """Raise: each wrapper has its own loss scale."""
         self._raise("backward")
 
     def step(self, **kwargs: Any) -> None:
@@ -68,7 +68,7 @@ class OptimWrapperDict(OptimWrapper):
         self._raise("step")
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Raise: each wrapper has a context of its own."""
+        """Raise: each wrapper has its own context."""
         self._raise("optim_context")
 
     def should_update(self) -> bool:
@@ -80,12 +80,12 @@ class OptimWrapperDict(OptimWrapper):
         self._raise("should_sync")
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """Raise: each wrapper has windows of its own."""
+        """Raise: each wrapper has its own windows."""
         self._raise("scale_loss")
 
     @property
     def accumulative_counts(self) -> int:
-        """Raises: each wrapper has windows of its own."""
+        """Raises: each wrapper has its own windows."""
         self._raise("accumulative_counts")
 
     @property
@@ -94,10 +94,10 @@ class OptimWrapperDict(OptimWrapper):
         self._raise("inner_count")
 
     def zero_grad(self, **kwargs: Any) -> None:
-        """Clear the gradients of all.
+        """Clear the gradients of all wrappers.
 
         Args:
-            **kwargs: For each optimizer's ``zero_grad``.
+            **kwargs: For each optimizer's `zero_grad`.
         """
         for wrapper in self.values():
             wrapper.zero_grad(**kwargs)
@@ -115,7 +115,7 @@ class OptimWrapperDict(OptimWrapper):
         """Switch all optimizers that have modes to training or to evaluation.
 
         Args:
-            mode: Training, or evaluation.
+            mode: Whether to train; otherwise evaluate.
         """
         for wrapper in self.values():
             wrapper.train(mode)
@@ -136,7 +136,7 @@ class OptimWrapperDict(OptimWrapper):
         return {name: wrapper.defaults for name, wrapper in self.items()}
 
     def track_base_lr(self) -> None:
-        """Track ``base_lr`` in each."""
+        """Track ``base_lr`` in each wrapper."""
         for wrapper in self.values():
             wrapper.track_base_lr()
 
@@ -159,7 +159,7 @@ class OptimWrapperDict(OptimWrapper):
             state_dict: A state for each wrapper, by name.
 
         Raises:
-            KeyError: If a name has no wrapper, or a wrapper no state.
+            KeyError: A name has no wrapper, or a wrapper has no state.
         """
         if state_dict.keys() != self.optim_wrappers.keys():
             raise KeyError(
@@ -195,7 +195,7 @@ class OptimWrapperDict(OptimWrapper):
     def __len__(self) -> int:
         return len(self.optim_wrappers)
 
-    # An empty one is an object nonetheless: callers ask `if optim_wrapper`.
+    # Without wrappers too, `if optim_wrapper` must be true, as for any other wrapper.
     def __bool__(self) -> bool:
         return True
 

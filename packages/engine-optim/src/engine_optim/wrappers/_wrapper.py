@@ -1,4 +1,4 @@
-"""The optimizer wrapper: backward, accumulation, clipping and step behind one call."""
+"""The optimizer wrapper: run backward, accumulation, clipping and step in one call."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -16,23 +16,24 @@ from engine_utils import call_mistakes
 
 logger = logging.getLogger("engine.optim")
 
-#: The context of an iteration that needs none. One object: building one per iteration costs time.
+#: An empty context. One object for all iterations, because building one takes time.
 NO_CONTEXT: AbstractContextManager[None] = nullcontext()
 
 
 @OPTIM_WRAPPERS.register_module()
 class OptimWrapper:
-    """Update parameters from a loss: ``update_params(loss)`` is backward, step and zero_grad.
+    """Update parameters from a loss: `update_params` runs backward, step and zero_grad.
 
-    With ``accumulative_counts=n`` it steps at every n-th call, and at the last call of a run whose
-    length `initialize_count_status` sets. Each loss is divided by the size of its window.
+    With ``accumulative_counts=n`` the optimizer steps at every n-th call. These n calls are one
+    accumulation window. Each loss is divided by the size of its window. The last call of a run
+    steps too, if `initialize_count_status` has set the length of the run.
 
     Args:
         optimizer: The optimizer that holds the parameters.
         accumulative_counts: Calls of `update_params` per step of the optimizer.
-        clip_grad: How gradients are clipped before each step, or ``None``. Arguments of
-            ``torch.nn.utils.clip_grad_norm_`` (``max_norm``, ``norm_type``, ...), or
-            ``clip_value`` for ``torch.nn.utils.clip_grad_value_``. A key ``type`` (``norm`` or
+        clip_grad: How to clip gradients before each step, or ``None``: arguments of
+            `torch.nn.utils.clip_grad_norm_` (``max_norm``, ``norm_type``, ...), or
+            ``clip_value`` for `torch.nn.utils.clip_grad_value_`. A key ``type`` (``norm`` or
             ``value``) may choose between them.
 
     Attributes:
@@ -41,8 +42,8 @@ class OptimWrapper:
         grad_norm_name: The name under which that norm is logged.
 
     Raises:
-        TypeError: If ``optimizer`` is not a torch optimizer.
-        ValueError: If ``accumulative_counts`` or ``clip_grad`` is wrong.
+        TypeError: ``optimizer`` is not a torch optimizer.
+        ValueError: ``accumulative_counts`` or ``clip_grad`` is invalid.
 
     Example:
         >>> import torch
@@ -89,15 +90,15 @@ class OptimWrapper:
         step_kwargs: dict[str, Any] | None = None,
         zero_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        """Add the loss's gradients; at the end of a window, step and clear them.
+        """Add the gradients of a loss; at the end of a window, step and clear them.
 
         Args:
             loss: A scalar with a graph.
             step_kwargs: Arguments for the optimizer's ``step``.
-            zero_kwargs: Arguments for its ``zero_grad``.
+            zero_kwargs: Arguments for its `zero_grad`.
 
         Raises:
-            TypeError: If ``loss`` is not a tensor.
+            TypeError: ``loss`` is not a tensor.
         """
         if not isinstance(loss, Tensor):
             raise TypeError(
@@ -106,7 +107,7 @@ class OptimWrapper:
             )
         self.backward(self.scale_loss(loss))
         if self.should_update():
-            # Through the methods, which a subclass overrides; `**` of nothing would cost a dict.
+            # Call the methods, which a subclass may override. `**` would build a dict each time.
             self.step(**step_kwargs) if step_kwargs else self.step()
             self.zero_grad(**zero_kwargs) if zero_kwargs else self.zero_grad()
 
@@ -115,9 +116,9 @@ class OptimWrapper:
 
         Args:
             loss: A scalar with a graph.
-            **kwargs: For ``torch.Tensor.backward``.
+            **kwargs: For `torch.Tensor.backward`.
         """
-        # Counted here and not in `update_params`: models may call backward and step themselves.
+        # Count here: a model may call `backward` and `step` itself, without `update_params`.
         loss.backward(**kwargs)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._inner_count += 1
 
@@ -143,7 +144,7 @@ class OptimWrapper:
             )
 
         def evaluate() -> Any:
-            # LBFGS and its like call the closure under no_grad.
+            # Optimizers such as LBFGS call the closure under no_grad.
             with torch.enable_grad():
                 loss = closure()
             if self.clip_func is not None:
@@ -152,34 +153,34 @@ class OptimWrapper:
 
         count = self._inner_count
         self.optimizer.step(closure=evaluate, **kwargs)
-        # However often the closure ran, it was one update.
+        # One step is one update, however often the optimizer called the closure.
         self._inner_count = count
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear the gradients.
 
         Args:
-            **kwargs: For the optimizer's ``zero_grad``.
+            **kwargs: For the optimizer's `zero_grad`.
         """
         self.optimizer.zero_grad(**kwargs)
 
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups
-        # Torch skips parameters without gradients itself; without any gradient there is no norm.
+        # torch skips parameters without gradients too. An empty list shows that there is no norm.
         params = [p for group in groups for p in group["params"] if p.grad is not None]
         if params and self.clip_func is not None:
             norm = self.clip_func(params, **self.clip_grad_kwargs)
             if norm is not None:
-                # The norm of sharded parameters is a DTensor: every rank must take part in
-                # gathering it, and every rank is here now.
+                # The norm of sharded parameters is a DTensor. Gathering it is a collective, and all
+                # ranks are here now.
                 whole: Callable[[], Tensor] | None = getattr(norm, "full_tensor", None)
                 self.last_grad_norm = norm.detach() if whole is None else whole().detach()
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
         """Return the context for the forward pass and `update_params`.
 
-        Inside a window of accumulation it is the model's ``no_sync()``, if it has one: gradients
-        are exchanged between processes only for the call that steps.
+        Inside an accumulation window it is the model's `no_sync`, if it has one. So the ranks
+        exchange gradients only in the call that steps.
 
         Args:
             model: The model, or the wrapper that synchronizes its gradients.
@@ -190,17 +191,17 @@ class OptimWrapper:
         return NO_CONTEXT if no_sync is None else no_sync()
 
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
-        """Set where the run begins and ends, so that the last window steps whatever its size.
+        """Set the begin and end of the run, so that a smaller last window steps too.
 
         Args:
             model: The model; batch norm together with accumulation is logged as a warning.
-            init_counts: Calls of `update_params` made before, in a resumed run.
-            max_counts: Calls in the whole run; -1 if unknown.
+            init_counts: The number of earlier calls of `update_params`, in a resumed run.
+            max_counts: The number of calls in the whole run; -1 if unknown.
         """
         self._inner_count = init_counts
         self._max_counts = max_counts
         counts = self._accumulative_counts
-        # The size of the last window where it is smaller; 0 where it is whole or unknown.
+        # The size of the last window if it is smaller than the others, otherwise 0.
         self._remainder_counts = max_counts % counts if max_counts > 0 else 0
         if counts == 1:
             return
@@ -214,13 +215,13 @@ class OptimWrapper:
             )
         if any(isinstance(module, _BatchNorm) for module in model.modules()):
             logger.warning(
-                "Batch norm sees single batches, not the windows of accumulative_counts=%d; its "
-                "statistics are those of the smaller batch.",
+                "Batch norm computes its statistics per batch; accumulative_counts=%d does not "
+                "change that.",
                 counts,
             )
 
     def should_update(self) -> bool:
-        """Return whether the call just counted completes a window."""
+        """Return whether the last counted call completes a window."""
         count = self._inner_count
         return count % self._accumulative_counts == 0 or count == self._max_counts
 
@@ -230,7 +231,7 @@ class OptimWrapper:
         return count % self._accumulative_counts == 0 or count == self._max_counts
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        """Divide the loss by the size of its window, the last of which may be smaller.
+        """Divide the loss by the size of its window; the last window may be smaller.
 
         Args:
             loss: The loss of the next call.
@@ -260,7 +261,7 @@ class OptimWrapper:
 
     @property
     def scheduled_groups(self) -> list[dict[str, Any]]:
-        """The groups that schedulers act on: the optimizer's, and the one of ``base_lr``."""
+        """The groups that schedulers change: the optimizer's groups, and the one of ``base_lr``."""
         groups = self.optimizer.param_groups
         return groups if self._base_group is None else [*groups, self._base_group]
 
@@ -270,15 +271,15 @@ class OptimWrapper:
         return self.optimizer.defaults
 
     def track_base_lr(self) -> None:
-        """Add a group with the optimizer's default options to the scheduled ones, as ``base_lr``.
+        """Schedule the optimizer's default learning rate too, and report it as ``base_lr``.
 
-        It shows the schedule where all groups have learning rates of their own.
+        It shows the schedule if all groups have their own learning rates.
         """
-        # Without parameters, and not among the optimizer's groups: the optimizer never updates it.
+        # This group has no parameters and is not in the optimizer, which never updates it.
         self._base_group = {"params": [], **self.optimizer.defaults}
 
     def get_lr(self) -> dict[str, list[float]]:
-        """Return ``{"lr": [...]}``, a number for each group, and ``base_lr`` if it is tracked."""
+        """Return ``{"lr": [...]}`` with a number per group, and ``base_lr`` if it is tracked."""
         # Read at each iteration: a check of the type is far cheaper than a call.
         groups = self.optimizer.param_groups
         rates = {"lr": [v if type(v := group["lr"]) is float else _number(v) for group in groups]}
@@ -287,16 +288,16 @@ class OptimWrapper:
         return rates
 
     def get_momentum(self) -> dict[str, list[float]]:
-        """Return ``{"momentum": [...]}``: for each group momentum, the first of betas, or 0."""
+        """Return ``{"momentum": [...]}``: per group the momentum, the first of ``betas``, or 0."""
         return {"momentum": [_momentum(group) for group in self.optimizer.param_groups]}
 
     def train(self, mode: bool = True) -> None:
-        """Switch an optimizer that has modes (schedule-free ones do) to training or evaluation.
+        """Switch an optimizer with modes, such as a schedule-free one, to training or evaluation.
 
         Args:
-            mode: Training, or evaluation of the averaged weights.
+            mode: Whether to train; otherwise evaluate the averaged weights.
         """
-        # Optimizers of torch have no modes, and neither method.
+        # torch's own optimizers have neither `train` nor `eval`.
         switch: Callable[[], Any] | None = getattr(
             self.optimizer, "train" if mode else "eval", None
         )
@@ -352,7 +353,7 @@ _CLIP: dict[str, Callable[..., Tensor | None]] = {
 def _clipping(
     clip_grad: Mapping[str, Any] | None,
 ) -> tuple[Callable[..., Tensor | None] | None, dict[str, Any]]:
-    """Return the function that clips and its arguments; ``None`` and no arguments without one."""
+    """Return the function that clips, or ``None``, and its arguments."""
     if clip_grad is None:
         return None, {}
     if not isinstance(clip_grad, Mapping) or not clip_grad:

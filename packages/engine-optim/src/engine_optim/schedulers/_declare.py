@@ -14,15 +14,16 @@ _Class = TypeVar("_Class", bound=_ParamScheduler)
 def schedule(cls: type[_Class]) -> type[_Class]:
     """Register a scheduler, and build its constructor from its fields, in their order.
 
-    A class that binds a schedule to one hyper-parameter gets the documentation of the schedule
-    below its own, for ``help``.
+    For a class that binds a schedule to one hyper-parameter, `help` also shows the docstring of the
+    schedule.
 
     Args:
-        cls: The fields, ``__post_init__`` for checks, and ``_get_value`` for the arithmetic.
+        cls: A class with fields, `__post_init__` for checks, and `_get_value` for the arithmetic.
     """
-    # Not frozen, compared by identity: a scheduler has state, and `_ParamScheduler` shows it.
+    # eq=False: a scheduler has state, so two of them are never equal. repr=False keeps the repr of
+    # `_ParamScheduler`.
     made = dataclass(eq=False, repr=False)(cls)
-    # `help` and the check of a config read the types of arguments, not how they are stored.
+    # Replace `InitVar[T]` by `T`: `help` and the check of a config read these annotations.
     hints: dict[str, Any] = vars(made)["__init__"].__annotations__
     hints.update({name: hint.type for name, hint in hints.items() if isinstance(hint, InitVar)})
     if len(cls.__bases__) == 2:
@@ -32,12 +33,12 @@ def schedule(cls: type[_Class]) -> type[_Class]:
 
 @dataclass(init=False, eq=False, repr=False)
 class LRSchedulerMixin(_ParamScheduler):
-    """Bind a schedule to ``lr``; it is named before the schedule among the bases."""
+    """Bind a schedule to ``lr``; list this class before the schedule in the bases."""
 
-    # The field of the schedule keeps its position, and leaves the constructor.
+    # init=False removes the parameter from the constructor, and keeps the order of the others.
     param_name: str = field(init=False)
 
-    # For schedules that are not declared with `schedule`: they have a constructor of their own.
+    # Used by a schedule with its own constructor, which is not declared with `schedule`.
     def __init__(self, optimizer: Schedulable, *args: Any, **kwargs: Any) -> None:
         super().__init__(optimizer, "lr", *args, **kwargs)
 

@@ -11,7 +11,7 @@ import engine_optim
 from engine_optim import _ParamScheduler
 from engine_optim.schedulers import LinearLR
 from engine_optim.schedulers._base import Value
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin
 from engine_utils import call_mistakes
 
 # The keys of a checkpoint that every schedule writes, and those of each: older files hold them.
@@ -34,30 +34,30 @@ OWN = {
 }
 
 
-def test_face_shows_the_arguments_of_its_schedule(family_and_face: tuple[str, str]) -> None:
-    family, face = family_and_face
+def test_face_shows_the_arguments_of_its_schedule(family_and_suffix: tuple[str, str]) -> None:
+    family, suffix = family_and_suffix
     generic = inspect.signature(getattr(engine_optim, f"{family}ParamScheduler")).parameters
 
-    shown = inspect.signature(getattr(engine_optim, family + face)).parameters
+    shown = inspect.signature(getattr(engine_optim, family + suffix)).parameters
 
-    bound = {"param_name"} if face != "ParamScheduler" else set()
+    bound = {"param_name"} if suffix != "ParamScheduler" else set()
     assert list(shown) == [name for name in generic if name not in bound]
     assert all(shown[name].default == generic[name].default for name in shown)
 
 
-def test_face_documents_the_arguments_of_its_schedule(family_and_face: tuple[str, str]) -> None:
-    text = inspect.getdoc(getattr(engine_optim, "".join(family_and_face))) or ""
+def test_face_documents_the_arguments_of_its_schedule(family_and_suffix: tuple[str, str]) -> None:
+    text = inspect.getdoc(getattr(engine_optim, "".join(family_and_suffix))) or ""
 
     assert "Args:" in text
     assert "Example:" in text
 
 
 def test_state_holds_the_documented_keys(
-    family_and_face: tuple[str, str], sgd: Callable[..., Any], build: Callable[..., Any]
+    family_and_suffix: tuple[str, str], sgd: Callable[..., Any], build: Callable[..., Any]
 ) -> None:
-    state = build(*family_and_face, sgd(momentum=0.9)).state_dict()
+    state = build(*family_and_suffix, sgd(momentum=0.9)).state_dict()
 
-    assert state.keys() == SHARED | OWN[family_and_face[0]]
+    assert state.keys() == SHARED | OWN[family_and_suffix[0]]
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ class HalvedParamScheduler(_ParamScheduler):
     ("mixin", "key"), [(LRSchedulerMixin, "lr"), (MomentumSchedulerMixin, "betas")]
 )
 def test_mixin_binds_a_schedule_that_is_not_a_dataclass(mixin: type, key: str) -> None:
-    face: Any = type("Halved", (mixin, HalvedParamScheduler), {})
+    suffix: Any = type("Halved", (mixin, HalvedParamScheduler), {})
     optimizer = optim.Adam(nn.Linear(1, 1).parameters(), lr=0.4, betas=(0.8, 0.9))
 
-    scheduler = face(optimizer, factor=0.25, begin=0, end=1)
+    scheduler = suffix(optimizer, factor=0.25, begin=0, end=1)
 
     assert scheduler.param_name == key
     assert scheduler.get_last_value() == [{"lr": 0.1, "betas": 0.2}[key]]
