@@ -203,15 +203,13 @@ def test_subset_is_independent(numbers: type[BaseDataset], serialize_data: bool)
 
 
 @pytest.mark.parametrize("indices", ["3", 1.5, {1}], ids=["text", "float", "set"])
-def test_subset_raises_for_other_indices(numbers: type[BaseDataset], indices: Any) -> None:
+def test_subset_raises_for_invalid_indices(numbers: type[BaseDataset], indices: Any) -> None:
     with pytest.raises(TypeError, match="integer or a sequence of integers"):
         numbers().get_subset(indices)
 
 
 @Serialized
-def test_dataset_bounds_are_those_of_a_list(
-    numbers: type[BaseDataset], serialize_data: bool
-) -> None:
+def test_dataset_has_the_bounds_of_a_list(numbers: type[BaseDataset], serialize_data: bool) -> None:
     dataset = numbers(serialize_data=serialize_data)
     assert dataset[-1]["value"] == 9
     assert dataset.get_data_info(-10)["value"] == 0
@@ -273,7 +271,7 @@ def test_lazy_dataset_warns_when_samples_are_read_first(numbers: type[BaseDatase
     ],
     ids=["list", "no-data", "no-metainfo", "metainfo", "data"],
 )
-def test_dataset_explains_a_wrong_annotation_file(
+def test_invalid_annotation_file_raises_and_names_the_file(
     tmp_path: Path, content: str, error: type[Exception], message: str
 ) -> None:
     path = tmp_path / "train.json"
@@ -302,14 +300,14 @@ def test_dataset_raises_for_records_that_are_not_dicts(write_annotations: Annota
     ],
     ids=["nothing", "metainfo", "data_prefix", "pipeline"],
 )
-def test_dataset_explains_wrong_arguments(
+def test_dataset_raises_for_invalid_arguments(
     arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         BaseDataset(**arguments)
 
 
-def test_dataset_without_categories_names_the_method_to_override() -> None:
+def test_dataset_without_categories_raises_and_names_the_method_to_override() -> None:
     with pytest.raises(NotImplementedError, match="get_cat_ids"):
         BaseDataset(lazy_init=True).get_cat_ids(0)
 
@@ -356,7 +354,7 @@ def test_rejected_sample_is_replaced_in_training_the_same_each_time(
     ],
     ids=["test", "train"],
 )
-def test_sample_that_stays_rejected_is_an_error(
+def test_sample_without_a_replacement_raises(
     numbers: type[BaseDataset], arguments: dict[str, Any], message: str
 ) -> None:
     dataset = numbers(pipeline=[lambda record: None], **arguments)

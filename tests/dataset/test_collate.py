@@ -53,7 +53,7 @@ def test_pseudo_collate_keeps_leaves_as_they_are() -> None:
     assert found["n"][0] is array
 
 
-def test_pseudo_collate_names_sequences_that_differ() -> None:
+def test_pseudo_collate_raises_for_sequences_of_different_length() -> None:
     with pytest.raises(RuntimeError, match=r"lengths \[1, 2\]"):
         pseudo_collate([{"boxes": [1]}, {"boxes": [1, 2]}])
 
@@ -72,7 +72,7 @@ def test_pseudo_collate_names_sequences_that_differ() -> None:
     ],
     ids=["int", "float", "str", "dict", "tuple", "array", "namedtuple", "list"],
 )
-def test_default_collate_is_that_of_torch(batch: list[Any]) -> None:
+def test_default_collate_equals_torch(batch: list[Any]) -> None:
     assert str(default_collate(batch)) == str(torch_default_collate(batch))
 
 

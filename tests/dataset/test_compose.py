@@ -43,7 +43,7 @@ def test_compose_of_nothing_changes_nothing(transforms: Any) -> None:
 
 
 @pytest.mark.usefixtures("_registered")
-def test_compose_builds_configs_and_leaves_them_alone() -> None:
+def test_compose_builds_configs_without_changing_them() -> None:
     config = {"type": "DatasetTestAdd", "number": 5}
     assert Compose([config, {"type": Add, "number": 1}])(0) == 6
     assert config == {"type": "DatasetTestAdd", "number": 5}
@@ -57,7 +57,7 @@ def test_compose_stops_at_none() -> None:
 
 @pytest.mark.usefixtures("_registered")
 @pytest.mark.parametrize("transform", [3, {"type": "dataset_test_zero"}], ids=["number", "config"])
-def test_compose_raises_for_what_is_not_callable(transform: Any) -> None:
+def test_compose_raises_for_objects_that_are_not_callable(transform: Any) -> None:
     with pytest.raises(TypeError, match="a transform must be a callable"):
         Compose([transform])
 

@@ -91,7 +91,7 @@ def test_wrapper_metainfo_is_a_copy(numbers: type[BaseDataset], wrap: Make) -> N
 
 
 @Wrappers
-def test_wrapper_raises_for_what_is_not_a_dataset(wrap: Make) -> None:
+def test_wrapper_raises_for_other_objects(wrap: Make) -> None:
     with pytest.raises(TypeError, match="should be config or `BaseDataset` instance, but got"):
         wrap([1, 2])
 
@@ -157,7 +157,7 @@ def test_class_balance_follows_the_formula(categories: list[list[int]], threshol
     assert [sample["number"] for sample in found] == expected
 
 
-def test_force_full_init_needs_a_method_to_call() -> None:
+def test_force_full_init_raises_without_full_init() -> None:
     class Without:
         @force_full_init
         def __len__(self) -> int:
@@ -215,7 +215,7 @@ class EverySecond:
         return len(self.dataset) // 2
 
 
-def test_wrapper_written_as_documented_works_within_others(numbers: type[BaseDataset]) -> None:
+def test_documented_custom_wrapper_works_inside_other_wrappers(numbers: type[BaseDataset]) -> None:
     lazy = EverySecond({"type": numbers, "lazy_init": True}, lazy_init=True)
     assert lazy.get_data_info(2)["value"] == 4
     dataset = RepeatDataset(lazy, 2)

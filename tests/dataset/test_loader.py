@@ -29,7 +29,7 @@ SIZE = 23
 
 
 class Indices(Dataset[int]):
-    """A dataset whose samples are their indices, and that records which were read."""
+    """A dataset whose samples are their indices, and that records the indices that were read."""
 
     def __init__(self, size: int = SIZE) -> None:
         self.size = size
@@ -99,7 +99,7 @@ Kinds = pytest.mark.parametrize("kind", MAKERS)
 
 
 @Kinds
-def test_loader_resumes_with_the_very_next_batch(kind: str) -> None:
+def test_loader_resumes_at_the_next_batch(kind: str) -> None:
     loader = MAKERS[kind]()
     batches = iter(loader)
     past = _values(islice(batches, 3))
@@ -167,7 +167,7 @@ def test_resuming_does_not_load_past_samples() -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 5))
-def test_interrupted_infinite_run_is_the_uninterrupted_one(legs: list[int], size: int) -> None:
+def test_interrupted_infinite_run_equals_an_uninterrupted_one(legs: list[int], size: int) -> None:
     def make() -> Loader:
         dataset = Indices(7)
         return ResumableDataLoader(dataset, size, sampler=InfiniteSampler(dataset, seed=3))
@@ -214,7 +214,7 @@ def test_iterator_has_the_length_of_the_epoch() -> None:
     assert len(iter(loader)) == len(loader) == 6  # type: ignore[arg-type] # torch's have one
 
 
-def test_state_saved_at_the_last_batch_leaves_nothing_of_the_epoch() -> None:
+def test_state_saved_at_the_last_batch_resumes_with_an_empty_epoch() -> None:
     loader = MAKERS["default"]()
     states = [loader.state_dict() for _ in loader]
     resumed = MAKERS["default"]()
@@ -240,7 +240,7 @@ def test_state_loaded_but_not_used_is_saved_again() -> None:
     assert resumed.state_dict() == state
 
 
-def test_another_epoch_drops_the_place() -> None:
+def test_another_epoch_drops_the_position() -> None:
     loader = MAKERS["default"]()
     list(islice(loader, 2))
     resumed = MAKERS["default"]()
@@ -263,7 +263,7 @@ def _assert_plain(value: Any) -> None:
             _assert_plain(one)
 
 
-def test_state_carries_over_the_seed() -> None:
+def test_state_restores_the_seed() -> None:
     loader: Loader = ResumableDataLoader(Indices(), 4, sampler=DefaultSampler(Indices(), seed=1))
     list(islice(loader, 2))
     other: Loader = ResumableDataLoader(Indices(), 4, sampler=DefaultSampler(Indices(), seed=2))
@@ -276,7 +276,7 @@ def test_state_carries_over_the_seed() -> None:
     [(2, 1, 8, 0), (4, 2, 2, 0), (8, 1, 2, 0), (5, 1, 3, 1)],
     ids=["smaller", "ranks", "larger", "uneven"],
 )
-def test_place_is_translated_to_another_batch_size(
+def test_position_is_converted_to_another_batch_size(
     caplog: pytest.LogCaptureFixture, batch_size: int, world_size: int, start: int, repeated: int
 ) -> None:
     loader = MAKERS["default"]()
@@ -287,11 +287,11 @@ def test_place_is_translated_to_another_batch_size(
     with caplog.at_level(logging.WARNING, "engine.dataset"):
         other.load_state_dict(loader.state_dict())
     assert other.batches_consumed == start
-    assert (f"the {repeated} samples" in caplog.text) == bool(repeated)
+    assert (f"the last {repeated} samples" in caplog.text) == bool(repeated)
 
 
 @Kinds
-def test_loader_yields_what_torch_does(kind: str) -> None:
+def test_loader_yields_the_batches_of_torch(kind: str) -> None:
     loader = MAKERS[kind]()
     if kind not in ("default", "in-order", "drop-last", "batch-sampler", "single", "iterable"):
         assert len(_values(loader)) == len(loader)  # random, by a generator of its own
@@ -305,7 +305,7 @@ def test_loader_yields_what_torch_does(kind: str) -> None:
     assert _values(loader) == _values(plain)
 
 
-def test_shuffled_order_does_not_hang_on_the_global_generator() -> None:
+def test_shuffled_order_does_not_depend_on_the_global_generator() -> None:
     loader = MAKERS["shuffle"]()
     batches = iter(loader)
     next(batches)
@@ -317,7 +317,7 @@ def test_shuffled_order_does_not_hang_on_the_global_generator() -> None:
     assert _values(batches) == found
 
 
-def test_loader_without_order_raises_for_its_position() -> None:
+def test_loader_with_in_order_false_raises_for_its_position() -> None:
     loader: Loader = ResumableDataLoader(Indices(), in_order=False)
     assert len(list(loader)) == SIZE
     with pytest.raises(ValueError, match=r"in_order must be True .* got False"):
@@ -326,7 +326,7 @@ def test_loader_without_order_raises_for_its_position() -> None:
         loader.load_state_dict({})
 
 
-def test_iterable_is_read_again_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_iterable_dataset_is_read_again_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     loader = MAKERS["iterable"]()
     list(islice(loader, 2))
     resumed = MAKERS["iterable"]()
@@ -337,7 +337,7 @@ def test_iterable_is_read_again_with_a_warning(caplog: pytest.LogCaptureFixture)
     assert resumed.batches_consumed == 3
 
 
-def test_torch_still_draws_indices_where_we_hand_them_out() -> None:
-    # `_index_sampler` is torch's name; this test tells when it changes.
+def test_torch_draws_indices_from_the_index_sampler() -> None:
+    # `_index_sampler` is torch's name; this test fails when it changes.
     plain: DataLoader[Any] = DataLoader(Indices(), sampler=SequentialSampler(Indices()))
     assert plain._index_sampler is plain.batch_sampler

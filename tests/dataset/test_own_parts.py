@@ -62,7 +62,7 @@ def test_own_parts_make_a_loader_that_resumes() -> None:
 
     def make() -> ResumableDataLoader[Any]:
         return ResumableDataLoader(
-            data,  # type: ignore[arg-type] # a list will do
+            data,  # type: ignore[arg-type] # any sized object works
             2,
             sampler=DATA_SAMPLERS.build(
                 {"type": "OwnPartsBackwards"}, default_args={"dataset": data}
@@ -79,7 +79,7 @@ def test_own_parts_make_a_loader_that_resumes() -> None:
 
 
 @pytest.mark.usefixtures("_registered")
-def test_dataset_of_a_builder_function_takes_transforms_from_configs() -> None:
+def test_dataset_of_a_builder_function_builds_transforms_from_configs() -> None:
     transform = [{"type": "OwnPartsText"}, lambda text: text + "!"]
     config = {"type": "OwnPartsPictures", "transform": transform, "size": 2}
     assert DATASETS.build(config) == ["0!", "1!"]

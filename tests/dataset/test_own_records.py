@@ -17,16 +17,16 @@ class Five(BaseDataset):
         return [{"v": number} for number in range(5)]
 
 
-class Forgetful(Five):
+class WithoutResult(Five):
     """A dataset whose filter does not return the remaining records."""
 
     def filter_data(self) -> Any:
         return None
 
 
-def test_filter_data_without_a_result_is_named() -> None:
-    with pytest.raises(TypeError, match="`filter_data` of Forgetful must return a list"):
-        Forgetful()
+def test_filter_data_without_a_result_raises_and_names_the_method() -> None:
+    with pytest.raises(TypeError, match="`filter_data` of WithoutResult must return a list"):
+        WithoutResult()
 
 
 @Serialized
@@ -55,7 +55,7 @@ def test_subset_without_indices_is_empty() -> None:
 
 
 @pytest.mark.parametrize("times", ["2", 2.5])
-def test_times_must_be_whole(times: Any) -> None:
+def test_times_must_be_an_integer(times: Any) -> None:
     with pytest.raises(TypeError, match="times must be an integer"):
         RepeatDataset(Five(), times)
 
@@ -65,7 +65,7 @@ def test_concat_dataset_raises_without_a_list() -> None:
         ConcatDataset(Five())  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_loading_what_is_not_the_state_of_a_loader_raises() -> None:
+def test_loading_another_state_raises() -> None:
     loader: ResumableDataLoader[Any] = ResumableDataLoader(Five(), batch_size=2)
 
     with pytest.raises(ValueError, match="must be the state of a data loader, but it lacks"):

@@ -27,14 +27,14 @@ _Record = st.recursive(
 
 @settings(max_examples=25)
 @given(st.lists(_Record, max_size=8))
-def test_store_is_a_list_of_its_records(records: list[Any]) -> None:
+def test_store_reads_like_a_list_of_its_records(records: list[Any]) -> None:
     store = RecordStore(records)
     assert list(store) == records
     assert len(store) == len(records)
 
 
 @given(st.lists(st.integers(), min_size=1, max_size=8), st.data())
-def test_selection_is_that_of_a_list(records: list[int], data: st.DataObject) -> None:
+def test_selection_equals_that_of_a_list(records: list[int], data: st.DataObject) -> None:
     positions = data.draw(st.lists(st.integers(-len(records), len(records) - 1)))
     store = RecordStore(records).select(positions)
     assert list(store) == [records[position] for position in positions]
@@ -70,7 +70,7 @@ def test_store_keeps_tensors(dtype: torch.dtype) -> None:
     (found,) = RecordStore([tensor])
     assert found.dtype == dtype
     assert torch.equal(found.to(torch.complex64), tensor.to(torch.complex64))
-    found[0] = 0  # it is the reader's own
+    found[0] = 0  # each read returns a new object
 
 
 def test_store_keeps_a_view_without_its_storage() -> None:
@@ -80,14 +80,14 @@ def test_store_keeps_a_view_without_its_storage() -> None:
     assert [tensor.tolist() for tensor in store] == [[0, 1, 2], [0, 500_000], [0, 1]]
 
 
-def test_store_keeps_what_is_more_than_its_elements() -> None:
+def test_store_keeps_flags_of_tensors() -> None:
     weight = torch.nn.Parameter(torch.ones(2))
     grown, conjugate = RecordStore([weight, torch.tensor([1j]).conj()])
     assert grown.requires_grad
     assert conjugate.tolist() == [-1j]
 
 
-def test_store_travels_by_value_in_a_plain_pickle() -> None:
+def test_store_in_a_plain_pickle_contains_its_bytes() -> None:
     store = RecordStore([{"a": 1}, {"b": 2}]).select([1])
     assert list(pickle.loads(pickle.dumps(store))) == [{"b": 2}]
 

@@ -44,7 +44,7 @@ def test_round_up_repeats_only_marked_samples(size: int, world_size: int, shuffl
 
 
 @given(st.integers(1, 40), _World)
-def test_order_without_shuffling_is_that_of_torch(size: int, world_size: int) -> None:
+def test_order_without_shuffling_equals_torch(size: int, world_size: int) -> None:
     for rank, sampler in enumerate(_of_ranks(size, world_size, shuffle=False)):
         torch_sampler: DistributedSampler[int] = DistributedSampler(
             range(size),  # type: ignore[arg-type] # a range has length and items
@@ -56,7 +56,7 @@ def test_order_without_shuffling_is_that_of_torch(size: int, world_size: int) ->
 
 
 @given(_Size, _World, st.integers(0, 50))
-def test_sampler_starts_anywhere_once(size: int, world_size: int, start: int) -> None:
+def test_sampler_starts_at_any_position_once(size: int, world_size: int, start: int) -> None:
     for sampler in _of_ranks(size, world_size):
         whole = list(sampler)
         sampler.start_at(start)
@@ -64,7 +64,7 @@ def test_sampler_starts_anywhere_once(size: int, world_size: int, start: int) ->
         assert list(sampler) == whole
 
 
-def test_epochs_have_orders_of_their_own() -> None:
+def test_each_epoch_has_its_own_order() -> None:
     sampler = DefaultSampler(range(50), seed=1)
     first = list(sampler)
     sampler.set_epoch(1)
@@ -73,7 +73,7 @@ def test_epochs_have_orders_of_their_own() -> None:
     assert list(sampler) == first
 
 
-def test_sampler_state_carries_the_order_over() -> None:
+def test_sampler_state_restores_the_order() -> None:
     sampler = DefaultSampler(range(50), seed=1)
     sampler.set_epoch(3)
     other = DefaultSampler(range(50), seed=2)
@@ -97,7 +97,7 @@ def test_samplers_are_built_from_configs(name: str) -> None:
     assert list(islice(iter(sampler), 3)) == [0, 1, 2]
 
 
-def test_orders_leave_the_global_generator_alone() -> None:
+def test_orders_do_not_change_the_global_generator() -> None:
     before = torch.random.get_rng_state()
     list(DefaultSampler(range(9), seed=0))
     next(iter(InfiniteSampler(range(9), seed=0)))
@@ -112,7 +112,7 @@ def _stream(size: int, world_size: int, rank: int, start: int, count: int) -> li
 
 
 @given(st.integers(1, 12), _World, st.integers(0, 40))
-def test_infinite_stream_is_entered_anywhere(size: int, world_size: int, start: int) -> None:
+def test_infinite_stream_starts_at_any_position(size: int, world_size: int, start: int) -> None:
     for rank in range(world_size):
         whole = _stream(size, world_size, rank, 0, start + 20)
         assert _stream(size, world_size, rank, start, 20) == whole[start:]

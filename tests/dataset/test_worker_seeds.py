@@ -30,12 +30,12 @@ def test_seeds_repeat_and_differ_between_workers_ranks_and_runs() -> None:
         assert len(set(generator)) == len(draws)
 
 
-def test_seeds_larger_than_numpy_takes_are_fine() -> None:
+def test_seeds_above_the_limit_of_numpy_are_accepted() -> None:
     worker_init_fn(1, 2, 3, seed=2**32 - 1)
 
 
 @pytest.mark.parametrize(("worker", "silent"), [(0, False), (1, True)])
-def test_warnings_are_kept_to_the_first_worker(worker: int, silent: bool) -> None:
+def test_warnings_are_shown_by_the_first_worker_only(worker: int, silent: bool) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         worker_init_fn(worker, 2, 0, 0, disable_subprocess_warning=True)

@@ -1,4 +1,4 @@
-"""Datasets in shared memory, samplers, and a data loader that resumes exactly."""
+"""Datasets in shared memory, samplers, and a data loader that resumes at the next batch."""
 
 from engine_dataset._collate import default_collate, pseudo_collate
 from engine_dataset._compose import Compose

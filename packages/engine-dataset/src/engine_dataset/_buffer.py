@@ -1,4 +1,4 @@
-"""Read-only bytes in memory that all worker processes of a machine share."""
+"""Store read-only bytes in memory that all workers of a machine share."""
 
 import contextlib
 import mmap
@@ -12,11 +12,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-# Windows cannot pass a descriptor to a child process; there the bytes are copied.
+# Windows cannot pass a descriptor to a child process, so the bytes are copied there.
 _PASSES_DESCRIPTORS = os.name == "posix"
 
-# Each mapping needs a file descriptor, of which a process may have about a thousand. Below this
-# size, in bytes, a copy per worker is cheaper.
+# Each mapping needs a file descriptor, and a process may have about a thousand of them. Below this
+# size in bytes, a copy per worker is cheaper.
 _WORTH_SHARING = 1 << 16
 
 
@@ -27,8 +27,8 @@ class _Handle(Protocol):
 def _open_anonymous() -> int:
     """Open a file without a name, which the system removes however the process ends."""
     if hasattr(os, "memfd_create"):
-        # Not a file in /dev/shm, which containers often limit to 64 MB. Some sandboxes forbid the
-        # call; then a temporary file takes its place.
+        # Containers often limit /dev/shm to 64 MB, and memfd_create does not use it. Some sandboxes
+        # forbid the call. Then a temporary file is used.
         with contextlib.suppress(OSError):
             return os.memfd_create("engine-dataset", os.MFD_CLOEXEC)
     with tempfile.TemporaryFile() as file:
@@ -45,15 +45,15 @@ def _write(head: bytearray, rest: Iterable[bytes | memoryview]) -> int:
 
 
 class SharedBuffer:
-    """Bytes in one memory mapping that worker processes share.
+    """Store bytes in one memory mapping that workers share.
 
     Workers started by ``fork`` inherit the mapping. Workers started by ``spawn`` or ``forkserver``
     receive the file descriptor behind it and map the same pages. Any other pickle, to a file, a
     queue or another machine, contains the bytes. So does a pickle of less than 64 KiB.
 
     Args:
-        chunks: The content in pieces, which are written one by one, so that it is not in memory
-            twice.
+        chunks: The content in pieces. They are written one by one, so that the content is never in
+            memory twice.
 
     Example:
         >>> buffer = SharedBuffer([b"ab", b"c"])
@@ -64,7 +64,7 @@ class SharedBuffer:
     def __init__(self, chunks: Iterable[bytes | memoryview]) -> None:
         rest = iter(chunks)
         head = bytearray()
-        # The size is not known in advance: collect pieces until the content is worth a descriptor.
+        # The total size is unknown: collect pieces until the content is worth a descriptor.
         for chunk in rest:
             head += chunk
             if len(head) >= _WORTH_SHARING:
@@ -94,14 +94,14 @@ class SharedBuffer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         descriptor = self._descriptor if _PASSES_DESCRIPTORS else None
-        # Only while a process is being spawned can a descriptor be passed to it.
+        # A descriptor can be passed only while a process is being spawned.
         if descriptor is not None and get_spawning_popen() is not None:
             return type(self)._from_handle, (DupFd(descriptor),)
         return type(self), ([bytes(self.view)],)
 
 
 class SharedIntegers:
-    """Integers of 64 bits that worker processes share, as in a `SharedBuffer`.
+    """Store 64-bit integers in a `SharedBuffer`, so that workers share them.
 
     Args:
         values: Integers of any shape; ``view`` has them flattened.

@@ -13,8 +13,8 @@ def _keep(batch: Sequence[Any], *, collate_fn_map: object = None) -> list[Any]:
     return list(batch)
 
 
-# torch looks up the type of a sample in this table first. So data elements, which it would reject,
-# stay whole.
+# torch looks up the type of a sample in this table first. Without this entry it would raise an
+# error for data elements.
 _COLLATE_TABLE = {BaseDataElement: _keep, **torch_collate.default_collate_fn_map}
 
 
@@ -33,7 +33,7 @@ def pseudo_collate(data_batch: Sequence[Any]) -> Any:
         The structure of one sample, with a list of ``len(data_batch)`` entries for each leaf.
 
     Raises:
-        RuntimeError: If sequences at the same place differ in length.
+        RuntimeError: Sequences at the same place differ in length.
 
     Example:
         >>> pseudo_collate([{"image": "a", "size": (1, 2)}, {"image": "b", "size": (3, 4)}])
@@ -87,8 +87,8 @@ def default_collate(data_batch: Sequence[Any]) -> Any:
         The structure of one sample, with a batch in place of each leaf.
 
     Raises:
-        RuntimeError: If tensors or sequences at the same place differ in size.
-        TypeError: If a leaf has a type that cannot be batched, such as ``None``.
+        RuntimeError: Tensors or sequences at the same place differ in size.
+        TypeError: A leaf has a type that cannot be batched, such as ``None``.
 
     Example:
         >>> default_collate([{"x": 1, "name": "a"}, {"x": 2, "name": "b"}])

@@ -9,17 +9,17 @@ Transform = Callable[[Any], Any]
 
 
 class Compose:
-    """Apply transforms in order, each to the result of the one before.
+    """Apply transforms in order, each to the result of the previous one.
 
-    A sample is usually a dict, but may be any object that the transforms accept. If a transform
-    returns ``None``, the sample is unusable and the pipeline returns ``None``.
+    A sample is usually a dict. It may be any object that the transforms accept. If a transform
+    rejects the sample by returning ``None``, the pipeline returns ``None``.
 
     Args:
-        transforms: Callables, or configs that are built from ``TRANSFORMS``. ``None`` is an empty
+        transforms: Callables, or configs that are built from `TRANSFORMS`. ``None`` is an empty
             pipeline.
 
     Raises:
-        TypeError: If an element is neither a callable nor the config of one.
+        TypeError: An element is neither a callable nor the config of one.
 
     Example:
         >>> double = lambda results: {**results, "x": 2 * results["x"]}

@@ -1,4 +1,4 @@
-"""The base dataset: records of an annotation file, and a pipeline that makes samples."""
+"""The base dataset: read records from an annotation file, and make samples by a pipeline."""
 
 import copy
 import os
@@ -24,13 +24,13 @@ Indices = int | Sequence[int]
 
 @DATASETS.register_module()
 class BaseDataset(Dataset[Any]):
-    """A dataset of records from an annotation file, and a pipeline that makes samples from them.
+    """Read records from an annotation file, and turn them into samples by a pipeline.
 
     The file contains ``{"metainfo": {…}, "data_list": [{…}, …]}`` in any format that engine-fileio
-    reads. Subclasses override ``parse_data_info`` for other records, ``load_data_list`` for other
-    files, ``filter_data`` and ``get_cat_ids``.
+    reads. Subclasses override `parse_data_info` for other records, `load_data_list` for other
+    files, `filter_data` and `get_cat_ids`.
 
-    Construction has four steps: meta information, paths, pipeline, and ``full_init``, which reads
+    Construction has four steps: meta information, paths, pipeline, and `full_init`, which reads
     the records, filters them, takes the subset and moves them to memory that workers share.
 
     Args:
@@ -39,19 +39,19 @@ class BaseDataset(Dataset[Any]):
             meta information of the file.
         data_root: The folder of ``ann_file`` and of the folders in ``data_prefix``.
         data_prefix: For each path key of a record, the folder that its value is relative to.
-        filter_cfg: The settings of ``filter_data``, stored as given.
-        indices: The records to keep: the first ``n``, the last ``n`` of a negative number, or a
+        filter_cfg: The settings of `filter_data`, stored as given.
+        indices: The records to keep: ``n`` for the first ``n``, ``-n`` for the last ``n``, or a
             sequence of positions. ``None`` keeps all.
-        serialize_data: Whether records are stored pickled, once for all workers. Otherwise each
+        serialize_data: Whether to pickle the records and share them between workers. Otherwise each
             worker has its own list.
         pipeline: Transforms, or their configs, applied to each record.
-        test_mode: Whether a sample for which the pipeline returns ``None`` is an error. In training
-            another sample replaces it.
-        lazy_init: Whether to run ``full_init`` only when records are needed.
+        test_mode: Whether to raise an error if the pipeline rejects a sample by returning ``None``.
+            Otherwise another sample replaces it.
+        lazy_init: Whether to run `full_init` only when records are needed.
         max_refetch: The number of other samples to try for one that the pipeline rejects.
-        backend_args: The storage arguments of the annotation file, as for ``engine_fileio.load``.
-        trusted: Whether you trust the author of the annotation file. Only then is a pickle of more
-            than plain data, such as arrays, read, since reading it runs code.
+        backend_args: The storage arguments of the annotation file, as for `engine_fileio.load`.
+        trusted: Whether you trust the author of the annotation file. Reading a pickle of arrays or
+            other objects runs code, so it raises an error otherwise.
 
     Example:
         >>> class Numbers(BaseDataset):
@@ -108,7 +108,7 @@ class BaseDataset(Dataset[Any]):
         return copy.deepcopy(self._metainfo)
 
     def full_init(self) -> None:
-        """Read, filter, subset and store the records, unless that has been done."""
+        """Read, filter, subset and store the records. A second call does nothing."""
         if self._fully_initialized:
             return
         self.data_list = self._list_from("load_data_list", self.load_data_list())
@@ -118,8 +118,8 @@ class BaseDataset(Dataset[Any]):
         self._records = self.data_list
         if self.serialize_data:
             self._records = RecordStore(self.data_list)
-            # Reading a list changes the reference counts of its objects, so each forked worker
-            # would soon have its own copy of its memory.
+            # Drop the list: reading it changes the reference counts of its objects, so each forked
+            # worker would soon copy all of its memory.
             self.data_list = []
         self._fully_initialized = True
 
@@ -140,10 +140,10 @@ class BaseDataset(Dataset[Any]):
             One dict per sample.
 
         Raises:
-            ValueError: If there is no annotation file, or it lacks ``metainfo`` or ``data_list``.
-            TypeError: If the file, or the result of ``parse_data_info``, has another structure.
-            UntrustedDataError: If the file is a pickle of more than plain data, and not
-                ``trusted``.
+            ValueError: There is no annotation file, or it lacks ``metainfo`` or ``data_list``.
+            TypeError: The file, or the result of `parse_data_info`, has another structure.
+            UntrustedDataError: The file is a pickle of more than plain data, and ``trusted`` is
+                false.
         """
         annotations = self._read_annotations()
         for key, value in annotations["metainfo"].items():
@@ -188,10 +188,10 @@ class BaseDataset(Dataset[Any]):
         return annotations
 
     def parse_data_info(self, raw_data_info: Record) -> Record | list[Record]:
-        """Return the record or records that one record of the file stands for.
+        """Convert one record of the file to a record of the dataset, or to a list of them.
 
-        A subclass may return several, such as the frames of a video. By default the folders of
-        ``data_prefix`` are joined with the paths in the record.
+        By default the folders of ``data_prefix`` are joined with the paths in the record. A
+        subclass may return several records, such as the frames of a video.
         """
         joined = {
             key: _join(prefix, raw_data_info[key])
@@ -208,7 +208,7 @@ class BaseDataset(Dataset[Any]):
         return self.data_list
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the categories in a sample, for ``ClassBalancedDataset``; override it."""
+        """Return the categories in a sample, for `ClassBalancedDataset`; override it."""
         raise NotImplementedError(
             f"{type(self).__name__} must override `get_cat_ids(idx)` to return the categories in a "
             f"sample as a list of integers"
@@ -239,8 +239,8 @@ class BaseDataset(Dataset[Any]):
         except SampleError:
             raise
         except Exception as error:
-            # An IndexError of the sequence protocol is checked only here, off the fast path. One of
-            # the pipeline must not look like the end of the dataset.
+            # Check the index only after an error, to keep the usual path fast. An IndexError ends
+            # iteration, so one that the pipeline raises must become a SampleError.
             size = len(self)
             if not -size <= idx < size:
                 raise IndexError(f"sample {idx} of a {type(self).__name__} of {size}") from error
@@ -248,10 +248,10 @@ class BaseDataset(Dataset[Any]):
             raise self._sample_error(idx, problem) from error
 
     def _replacement(self, idx: int) -> Any:
-        """Return another sample for one that the pipeline rejected."""
+        """Return another sample in place of one that the pipeline rejected."""
         if self.test_mode:
             raise self._sample_error(idx, "was rejected: the pipeline returned None in test mode")
-        # The replacement depends on the index alone, so a resumed run gets the same one.
+        # Seed by the index alone: a resumed run gets the same replacement.
         chooser = random.Random(idx % len(self))
         for _ in range(self.max_refetch):
             sample = self._prepared(chooser.randrange(len(self)))
@@ -278,11 +278,12 @@ class BaseDataset(Dataset[Any]):
         """Keep only the chosen samples.
 
         Args:
-            indices: The first ``n``, the last ``n`` of a negative number, or positions.
+            indices: ``n`` for the first ``n``, ``-n`` for the last ``n``, or a sequence of
+                positions.
 
         Raises:
-            TypeError: If ``indices`` is neither an integer nor a sequence of integers.
-            IndexError: If a position is outside the dataset.
+            TypeError: ``indices`` is neither an integer nor a sequence of integers.
+            IndexError: A position is outside the dataset.
         """
         self._take_records(self._chosen_records(indices))
 
@@ -291,10 +292,11 @@ class BaseDataset(Dataset[Any]):
         """Return a new dataset of the chosen samples, which shares the stored records.
 
         Args:
-            indices: The samples, as for ``get_subset_``.
+            indices: The samples, as for `get_subset_`.
         """
         chosen = self._chosen_records(indices)
-        # The memo replaces the records by an empty list, since the copy gets only the chosen ones.
+        # The memo makes deepcopy replace all records by an empty list. The copy gets only the
+        # chosen ones.
         subset = copy.deepcopy(self, {id(self._records): [], id(self.data_list): []})
         subset._take_records(copy.deepcopy(chosen))
         return subset

@@ -21,8 +21,8 @@ class DatasetError(RuntimeError):
 class SampleError(DatasetError):
     """A sample could not be read or processed; the message names its index and its file.
 
-    An error that is raised in a worker process keeps its type and message in the trainer. Its
-    ``index`` and ``path`` are ``None`` there, since torch rebuilds errors from their message alone.
+    torch rebuilds the error of a worker in the trainer from its message alone. So it keeps its type
+    and message there, but ``index`` and ``path`` are ``None``.
 
     Args:
         message: The error.

@@ -13,13 +13,13 @@ _Result = TypeVar("_Result")
 def force_full_init(
     old_func: Callable[Concatenate[_Self, _Arguments], _Result],
 ) -> Callable[Concatenate[_Self, _Arguments], _Result]:
-    """Decorate a method so that it loads the dataset first, unless that has happened.
+    """Decorate a method so that it loads the dataset first, if it is not loaded.
 
     Args:
-        old_func: A method of an object with ``full_init`` and the flag ``_fully_initialized``.
+        old_func: A method of an object with `full_init` and the flag ``_fully_initialized``.
 
     Returns:
-        A method that raises ``AttributeError`` if the object lacks ``full_init``.
+        A method that raises `AttributeError` if the object lacks `full_init`.
 
     Example:
         >>> class Squares:
@@ -43,13 +43,13 @@ def force_full_init(
 
 
 def load_with_warning(dataset: object, *, stacklevel: int = 3) -> None:
-    """Load a dataset whose samples are read before it is loaded, and warn.
+    """Load a dataset, and warn that a sample was read before.
 
     Args:
-        dataset: An object with ``full_init``.
+        dataset: An object with `full_init`.
         stacklevel: The frame that the warning names; by default the caller of the caller.
     """
-    # Each worker process has a copy of the unloaded dataset, and loads all records again.
+    # Each worker has a copy of the unloaded dataset, and loads all records again.
     warnings.warn(
         f"{type(dataset).__name__} is read before it is loaded, which each worker process repeats. "
         f"Please call `full_init` method manually to accelerate the speed.",
@@ -66,5 +66,5 @@ def _initialize(dataset: object) -> None:
             f"decorated with `force_full_init`"
         )
     full_init()
-    # A user's own `full_init` may leave the flag as it was.
+    # A `full_init` that a user wrote may not set the flag.
     setattr(dataset, "_fully_initialized", True)  # noqa: B010  # mypy has no such attribute

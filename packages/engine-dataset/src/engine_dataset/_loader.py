@@ -1,4 +1,4 @@
-"""A data loader whose position in the epoch can be saved and restored."""
+"""Load batches, and save and restore the position in the epoch."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -24,17 +24,17 @@ _TORCH_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 class ResumableDataLoader(DataLoader[_Batch]):
-    """A ``torch.utils.data.DataLoader`` that resumes at the very next batch after a restart.
+    """Load batches as `torch.utils.data.DataLoader` does, and resume at the next batch.
 
-    It has the arguments and the behavior of torch's loader. ``state_dict`` counts the batches that
-    the trainer has received, not those that workers have prefetched. After ``load_state_dict`` the
-    next iteration yields the rest of that epoch, without loading past samples. The number of
-    workers may differ.
+    It has the arguments and the behavior of torch's loader. `state_dict` counts the batches that
+    the trainer has received. Batches that workers have prefetched do not count. After
+    `load_state_dict` the next iteration yields the rest of that epoch, without loading past
+    samples. The number of workers may differ.
 
-    Samplers with ``start_at`` (``DefaultSampler``, ``InfiniteSampler``) start there at once. Others
-    draw their past indices again, which must come in the same order. Torch's random samplers
-    without a generator get one, whose state is saved. An ``IterableDataset`` has no indices: its
-    past batches are loaded and dropped.
+    Samplers with `start_at` (`DefaultSampler`, `InfiniteSampler`) start there directly. Other
+    samplers draw their past indices again, which must have the same order. A random sampler of
+    torch without a generator gets one, whose state is saved. An `IterableDataset` has no indices:
+    its past batches are loaded and dropped.
 
     Example:
         >>> loader = ResumableDataLoader(range(6), batch_size=2)
@@ -58,8 +58,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
         It is 0 after the end of an epoch. With an endless sampler it is never reset.
         """
         if self._resumed is not None:
-            # A loaded position belongs to the epoch it was saved in. If the caller has set another
-            # epoch since, that one begins at its first batch.
+            # A loaded position is valid in its own epoch. If the caller has set another epoch, that
+            # epoch begins at its first batch.
             return int(self._resumed["batches"]) if self._epoch == self._resumed["epoch"] else 0
         progress = self._progress
         if progress is None or progress.exhausted:
@@ -68,10 +68,10 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     @property
     def batch_indices(self) -> list[int | None] | None:
-        """The indices of the samples in the batch received last; ``None`` for padding.
+        """The indices of the samples in the last received batch; ``None`` for padding.
 
-        Padding samples are repetitions that a sampler with ``round_up`` adds at the end, so that
-        all ranks have equally many. The value is ``None`` before the first batch, and if the
+        Padding is the samples that a sampler with ``round_up`` repeats at the end, so that all
+        ranks have equally many. The whole value is ``None`` before the first batch, and if the
         dataset has no indices.
         """
         progress = self._progress
@@ -91,22 +91,23 @@ class ResumableDataLoader(DataLoader[_Batch]):
         first_padding = len(stream.sampler) - padding  # type: ignore[arg-type]
         return max(0, min(size, batch * stream.batch_size + size - first_padding))
 
-    # One object for the life of the loader: torch draws from it in each iteration, and it carries
-    # the progress of the latest one.
+    # One object for all iterations: torch draws indices from it, and it stores the progress of the
+    # latest iteration.
     @cached_property
     def _stream(self) -> IndexStream:
         batches = super()._index_sampler
         if self.batch_sampler is None:
             return IndexStream(batches, batches, 1)
-        # A batch sampler of the caller may have no sampler below it, or reorder its samples. Only
-        # with torch's own does a batch start at a known sample.
+        # A batch sampler of the caller may have no `sampler`, or reorder its samples. The first
+        # sample of a batch is known only for torch's `BatchSampler`.
         sampler = getattr(batches, "sampler", batches)
         plain = type(batches) is BatchSampler
         return IndexStream(batches, sampler, batches.batch_size if plain else None)
 
     @property
     def _index_sampler(self) -> Any:
-        # torch's iterators draw the indices from here. An IterableDataset has a sampler of torch.
+        # torch's iterators draw the indices from here. For an IterableDataset, torch needs its own
+        # sampler.
         return super()._index_sampler if self._has_no_indices else self._stream
 
     @property
@@ -116,7 +117,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def __iter__(self) -> Iterator[_Batch]:  # type: ignore[override] # torch names its own class
         stream = self._stream
         start = self._take_start()
-        # As they were at the beginning of the epoch: the order is drawn from there again.
+        # Save the states at the begin of the epoch: a resumed run draws the order from there.
         self._random_states = {name: one.get_state() for name, one in self._generators.items()}
         stream.generator_state = self._random_states.get("sampler")
         # torch keeps this many batches in its workers.
@@ -129,7 +130,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
         return batches
 
     def _take_start(self) -> int:
-        """Return the number of the first batch, and drop a loaded state."""
+        """Return the number of the first batch, and drop the loaded state."""
         start, resumed = self.batches_consumed, self._resumed is not None
         self._resumed = None
         return start if resumed or self._stream.endless else 0
@@ -141,7 +142,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     @property
     def _generators(self) -> dict[str, torch.Generator]:
-        """The random generators of the order, and of the seeds of workers."""
+        """The random generators of the order and of the seeds of workers."""
         found = {"sampler": _generator_of(self._stream.sampler), "workers": self.generator}
         return {name: one for name, one in found.items() if isinstance(one, torch.Generator)}
 
@@ -154,20 +155,19 @@ class ResumableDataLoader(DataLoader[_Batch]):
         return {name: part for name, part in parts.items() if hasattr(part, "load_state_dict")}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position of the loader: the next batch of the trainer, and the order.
+        """Return the position of the loader: the number of received batches, and the order.
 
-        All values are plain Python. A state that is saved within an epoch, even after its last
-        batch, continues that epoch. A state that is saved after the end of the iteration starts the
-        next epoch.
+        All values are plain Python. A state that is saved before the iterator is exhausted, even
+        after the last batch, continues its epoch. A state that is saved later starts the next one.
 
         Raises:
-            ValueError: If the loader was made with ``in_order=False``.
+            ValueError: ``in_order`` is false.
         """
         self._require_order()
         if self._resumed is not None:
             return dict(self._resumed)
-        # Between two epochs the generators are where the next epoch starts; within one they are
-        # already past its order.
+        # Between two epochs, save the current states: the next epoch starts from them. Within an
+        # epoch the order has been drawn already, so save the states from before.
         running = self._progress is not None and not self._progress.exhausted
         now = {name: one.get_state() for name, one in self._generators.items()}
         states = self._random_states if running else now
@@ -181,12 +181,12 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     @property
     def _layout(self) -> dict[str, Any]:
-        """The batch size and number of ranks for which the number of batches is right."""
+        """The batch size and the number of ranks, which give the number of batches its meaning."""
         world_size = getattr(self._stream.sampler, "world_size", 1)
         return {"batch_size": self._stream.batch_size, "world_size": world_size}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue the next iteration at the position of a state from ``state_dict``.
+        """Start the next iteration at the position that `state_dict` returned.
 
         The number of workers may differ. With another batch size or number of ranks, the position
         is rounded down to a whole batch; if that repeats samples, a warning is logged. Setting
@@ -196,8 +196,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
             state_dict: The state.
 
         Raises:
-            ValueError: If the loader was made with ``in_order=False``, or ``state_dict`` is not the
-                state of a loader.
+            ValueError: ``in_order`` is false, or ``state_dict`` is not the state of a loader.
         """
         self._require_order()
         missing = sorted(
@@ -205,7 +204,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
         )
         if missing:
             raise ValueError(
-                f"state_dict must be the state of a data loader, but it lacks {missing} and has "
+                f"state_dict must be the state of a data loader, but it lacks {missing}; it has "
                 f"{sorted(state_dict)}"
             )
         for name, part in self._stateful_samplers.items():
@@ -219,7 +218,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
         self._resumed = {**state_dict, **translated}
 
     def _translated(self, state: Mapping[str, Any]) -> int:
-        """Return the saved number of batches in batches of this loader."""
+        """Convert the saved number of batches to batches of this loader."""
         batch_size, world_size = self._layout.values()
         if batch_size is None or state["batch_size"] is None:
             return int(state["batches"])
@@ -227,8 +226,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
         start, repeated = divmod(int(samples), int(batch_size * world_size))
         if repeated:
             _logger.warning(
-                "the position was saved with batches of %s on %s ranks, so with %s on %s "
-                "the %s samples before it are repeated",
+                "the position was saved with batch size %s on %s ranks; with batch size %s on %s "
+                "ranks, the last %s samples are repeated",
                 *(state["batch_size"], state["world_size"], batch_size, world_size, repeated),
             )
         return start
@@ -236,15 +235,15 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def _require_order(self) -> None:
         if not getattr(self, "in_order", True):
             raise ValueError(
-                "in_order must be True to save or load a position, got False; without it, batches "
-                "overtake one another"
+                "in_order must be True to save or load a position, got False; otherwise the order "
+                "of batches is not defined"
             )
 
 
 class _CountedBatches(Iterator[_Batch]):
-    """An iterator that counts the batches it yields."""
+    """Count the batches that an iterator yields."""
 
-    # Every step of a training comes through here, so attribute access is worth its slots.
+    # Each training step calls this iterator, and slots make attribute access faster.
     __slots__ = ("_batches", "_progress")
 
     def __init__(self, batches: Iterator[_Batch], progress: Progress) -> None:
@@ -263,7 +262,7 @@ class _CountedBatches(Iterator[_Batch]):
                 f"in batch {progress.batches} of the epoch, which has the samples "
                 f"{progress.indices_of(progress.batches)}"
             )
-            # torch's iterator continues after the error with the next batch.
+            # After the error, torch's iterator continues with the next batch.
             progress.batches += 1
             raise
         progress.batches += 1
@@ -273,15 +272,15 @@ class _CountedBatches(Iterator[_Batch]):
         return len(self._batches)  # type: ignore[arg-type] # torch's iterators have a length
 
     def drop(self, count: int) -> None:
-        """Load and drop batches that the trainer has received already, without counting them."""
+        """Load and drop batches without counting them."""
         for _ in range(count):
             next(self._batches, None)
 
 
 def _generator_of(sampler: object) -> torch.Generator | None:
-    """Return the generator of a sampler's order; a random sampler without one gets one."""
-    # Without one, torch's samplers draw a seed from the global generator at each iteration, which
-    # could not be restored.
+    """Return the generator of a sampler, and give one to a random sampler that has none."""
+    # A random sampler without a generator draws a seed from the global generator in each iteration,
+    # which cannot be restored.
     if isinstance(sampler, _TORCH_RANDOM) and sampler.generator is None:
         seed = int(torch.empty((), dtype=torch.int64).random_())
         sampler.generator = torch.Generator().manual_seed(seed)
@@ -291,7 +290,7 @@ def _generator_of(sampler: object) -> torch.Generator | None:
 
 def _padding_of(sampler: object) -> int:
     """Return the number of repeated samples at the end of a rank's share."""
-    # torch's distributed sampler pads as well, but does not count it.
+    # torch's distributed sampler pads too, but has no number of it.
     if isinstance(sampler, DistributedSampler):
         size = len(sampler.dataset)  # type: ignore[arg-type] # the sampler has measured it
         real = len(range(sampler.rank, size, sampler.num_replicas))

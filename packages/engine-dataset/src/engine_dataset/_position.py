@@ -1,4 +1,4 @@
-"""The position of a data loader in its stream of samples."""
+"""Track the position of a data loader in its stream of samples."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sized
@@ -9,7 +9,7 @@ import torch
 
 
 class Progress:
-    """The progress of one iteration over a loader.
+    """Store the progress of one iteration over a loader.
 
     Args:
         batches: The number of batches that the trainer received before the iteration.
@@ -17,7 +17,7 @@ class Progress:
 
     Attributes:
         batches: The number of batches of the epoch that the trainer has received.
-        drawn: The numbers and indices of the batches drawn last.
+        drawn: The numbers and indices of the last drawn batches.
         exhausted: Whether the iteration has ended.
     """
 
@@ -32,16 +32,16 @@ class Progress:
 
     @property
     def latest(self) -> Any:
-        """The indices of the batch that the trainer received last."""
+        """The indices of the last received batch."""
         return self.indices_of(self.batches - 1)
 
     def indices_of(self, batch: int) -> Any:
-        """Return the indices of a batch, or ``None`` if it is not among those drawn last."""
+        """Return the indices of a batch, or ``None`` if it is not among the last drawn ones."""
         return next((indices for number, indices in self.drawn if number == batch), None)
 
 
 class IndexStream:
-    """The index sampler of a loader, which starts at any batch and records what it draws.
+    """Draw the indices of batches from any start, and record the drawn indices.
 
     Args:
         batches: The batch sampler of the loader, or its sampler without batching.
@@ -61,20 +61,20 @@ class IndexStream:
 
     @property
     def endless(self) -> bool:
-        """Whether the sampler never ends. Then a new iteration continues where the last stopped."""
+        """Whether the sampler never ends. Then a new iteration continues after the last one."""
         return bool(getattr(self.sampler, "endless", False))
 
     def __len__(self) -> int:
         return len(cast(Sized, self.batches))
 
     def __iter__(self) -> Iterator[Any]:
-        # The values of now, as arguments: the body of a generator runs at its first `next`, when a
-        # later iteration may have replaced them.
+        # Pass the current values as arguments: the body of a generator starts at its first `next`,
+        # and another iteration may have replaced them by then.
         return self._draw(self.progress, self.generator_state)
 
     def _draw(self, progress: Progress, generator_state: torch.Tensor | None) -> Iterator[Any]:
-        # torch draws the seed of its workers first, perhaps from the sampler's generator. The order
-        # must not depend on the number of such draws, so the generator is set back here.
+        # torch first draws the seed of its workers, perhaps from the sampler's generator. The order
+        # must not depend on such draws, so the state is restored here.
         if generator_state is not None:
             self.sampler.generator.set_state(generator_state)  # type: ignore[attr-defined] # has one
         start, drawn = progress.batches, progress.drawn
@@ -86,5 +86,5 @@ class IndexStream:
         if self.batch_size is not None and hasattr(self.sampler, "start_at"):
             self.sampler.start_at(start * self.batch_size)
             return iter(self.batches)
-        # Any other sampler must draw the past indices again, but no sample of them is loaded.
+        # Other samplers draw the past indices again. No past sample is loaded.
         return islice(iter(self.batches), start, None)

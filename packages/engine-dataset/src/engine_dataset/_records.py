@@ -1,4 +1,4 @@
-"""The records of a dataset, pickled one by one into memory that worker processes share."""
+"""Store the records of a dataset, pickled one by one, in memory that workers share."""
 
 import io
 import pickle
@@ -11,15 +11,15 @@ import numpy as np
 from engine_dataset._buffer import SharedBuffer, SharedIntegers
 from engine_dist import TensorPickler
 
-# Pickles are written to the mapping in pieces of this many bytes: one write per record would cost
-# more than the pickling.
+# Write pickles to the mapping in pieces of this many bytes: one write per record would take longer
+# than the pickling.
 _CHUNK = 1 << 24
 
 
 class RecordStore(Sequence[Any]):
-    """A read-only sequence of records whose bytes exist once for all workers of a machine.
+    """Store records in memory that all workers of a machine share, as a read-only sequence.
 
-    Reading a record unpickles it: each read returns a new object that the caller may change.
+    Reading a record unpickles it. Each read returns a new object, which the caller may change.
 
     Args:
         records: Any picklable objects; they are consumed one at a time.
@@ -35,15 +35,14 @@ class RecordStore(Sequence[Any]):
     def __init__(self, records: Iterable[Any]) -> None:
         ends = array("q", [0])
         content = SharedBuffer(_pickled(records, ends))
-        # Begin and end of each record are stored, not only the ends, so that a selection of records
-        # is a selection of rows.
+        # Store both begin and end of each record, so that `select` can choose any rows.
         bounds = np.frombuffer(ends, dtype=np.int64)
         self._attach(content, SharedIntegers(np.stack([bounds[:-1], bounds[1:]], axis=1)))
 
     def _attach(self, content: SharedBuffer, spans: SharedIntegers) -> None:
         """Set the pickles, and their beginnings and ends, ``(N, 2)`` flattened."""
         self._content, self._spans = content, spans
-        # Reading a record must not cost two more attribute accesses.
+        # Copy the views: two attribute accesses less per record.
         self._bytes, self._bounds = content.view, spans.view
         self._length = len(spans) // 2
 
@@ -67,7 +66,7 @@ class RecordStore(Sequence[Any]):
         """Return a store of the chosen records, which shares the bytes.
 
         Raises:
-            IndexError: If an index is outside the store.
+            IndexError: An index is outside the store.
         """
         spans = np.frombuffer(self._spans.view, dtype=np.int64).reshape(-1, 2)
         chosen = indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
@@ -87,14 +86,14 @@ def _restore(content: SharedBuffer, spans: SharedIntegers) -> RecordStore:
 
 
 def _pickled(records: Iterable[Any], ends: "array[int]") -> Iterator[bytes]:
-    """Yield the pickles of the records in large pieces, and append to ``ends`` where each ends."""
+    """Yield the pickles of the records in large pieces, and append the end of each to ``ends``."""
     stream = io.BytesIO()
-    # A view of a tensor is pickled without the storage behind it, which torch would pickle whole.
+    # For a view of a tensor, torch would pickle the whole storage. TensorPickler pickles the view.
     pickler = TensorPickler(stream, keep_requires_grad=True)
     flushed = 0
     for record in records:
         pickler.dump(record)
-        # Each record is loaded alone, so it must not refer to objects of an earlier one.
+        # Each record is unpickled alone, so it must not refer to objects of an earlier record.
         pickler.clear_memo()
         size = stream.tell()
         ends.append(flushed + size)

@@ -1,4 +1,4 @@
-"""Samplers: which samples a rank reads, and in which order."""
+"""Choose the samples that a rank reads, and their order."""
 
 from collections.abc import Iterator, Sized
 from typing import Any
@@ -21,14 +21,14 @@ class DefaultSampler(Sampler[int]):
     """Distribute a dataset across the ranks, one sample to each rank in turn.
 
     Rank ``r`` of ``w`` reads the positions ``r, r + w, r + 2w, …`` of the epoch's order. The order
-    follows from ``seed + epoch`` alone, so an epoch can start at any position. Without ranks, all
-    samples are read.
+    depends only on ``seed + epoch``, so an epoch can start at any position. A single process reads
+    all samples.
 
     Args:
         dataset: The dataset; only its length is used.
         shuffle: Whether each epoch has its own random order.
-        seed: The seed of the order, the same on all ranks. ``None`` draws one and broadcasts it,
-            which is a collective call.
+        seed: The seed of the order, the same on all ranks. ``None`` draws a seed and broadcasts it,
+            so all ranks must construct the sampler.
         round_up: Whether to repeat samples from the start of the order until all ranks have equally
             many. ``padding`` is the number of such repetitions on this rank.
 
@@ -66,7 +66,7 @@ class DefaultSampler(Sampler[int]):
         start, self._start = self._start, 0
         order = _order(self.size, self.seed + self.epoch, shuffle=self.shuffle)
         own = order[self.rank :: self.world_size].tolist()
-        # With fewer samples than ranks, the order is repeated more than once: hence the remainder.
+        # With fewer samples than ranks, the order repeats more than once, hence the remainder.
         for position in range(self._real, len(self)):
             own.append(int(order[(self.rank + position * self.world_size) % self.size]))
         return iter(own[start:])
@@ -77,7 +77,7 @@ class DefaultSampler(Sampler[int]):
         return self._real
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, which the order of the next iteration follows from."""
+        """Set the epoch, which determines the order of the next iteration."""
         self.epoch = epoch
 
     def start_at(self, position: int) -> None:
@@ -85,11 +85,11 @@ class DefaultSampler(Sampler[int]):
         self._start = position
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the seed and epoch, which define the order."""
+        """Return the seed and the epoch, which determine the order."""
         return {"seed": self.seed, "epoch": self.epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the order of a state from ``state_dict``."""
+        """Restore the order that `state_dict` returned."""
         self.seed, self.epoch = state_dict["seed"], state_dict["epoch"]
 
 
@@ -97,18 +97,18 @@ class DefaultSampler(Sampler[int]):
 class InfiniteSampler(Sampler[int]):
     """Yield samples without end, one permutation of the dataset after the other.
 
-    All ranks read one endless stream, each rank every ``w``-th sample. A new iteration continues
-    where the last one stopped. The ``k``-th permutation follows from ``seed + k``, so ``start_at``
-    reaches any position at once.
+    All ``w`` ranks read one endless stream, and each rank reads every ``w``-th sample. A new
+    iteration continues after the last one. The ``k``-th permutation depends only on ``seed + k``,
+    so `start_at` reaches any position directly.
 
     Args:
         dataset: The dataset; only its length is used.
         shuffle: Whether the permutations are random; otherwise the dataset repeats in order.
-        seed: The seed of the stream, the same on all ranks. ``None`` draws one and broadcasts it,
-            which is a collective call.
+        seed: The seed of the stream, the same on all ranks. ``None`` draws a seed and broadcasts
+            it, so all ranks must construct the sampler.
 
     Raises:
-        ValueError: If the dataset is empty.
+        ValueError: The dataset is empty.
 
     Example:
         >>> stream = iter(InfiniteSampler(range(3), shuffle=False))
@@ -116,7 +116,7 @@ class InfiniteSampler(Sampler[int]):
         [0, 1, 2, 0, 1]
     """
 
-    # The loader reads this: it continues an endless stream instead of starting an epoch.
+    # `ResumableDataLoader` reads this attribute, and continues the stream in a new iteration.
     endless = True
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -133,16 +133,16 @@ class InfiniteSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         while True:
-            # From the position alone, so that a loaded state needs nothing else.
+            # Compute the turn from the position alone: a loaded state has nothing else.
             turn, offset = divmod(self._position * self.world_size + self.rank, self.size)
             order = _order(self.size, self.seed + turn, shuffle=self.shuffle)
             for index in order[offset :: self.world_size].tolist():
-                # Before the yield: an iteration that is abandoned here has given out this sample.
+                # Count before the yield: a caller that stops here has received this sample.
                 self._position += 1
                 yield index
 
     def __len__(self) -> int:
-        """Return the length of the dataset, since the stream has none."""
+        """Return the length of the dataset, since the stream has no end."""
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
@@ -157,5 +157,5 @@ class InfiniteSampler(Sampler[int]):
         return {"seed": self.seed, "position": self._position}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the position of a state from ``state_dict``."""
+        """Restore the position that `state_dict` returned."""
         self.seed, self._position = state_dict["seed"], state_dict["position"]

@@ -1,4 +1,4 @@
-"""Datasets that wrap other datasets: concatenated, repeated, balanced."""
+"""Wrap datasets: concatenate, repeat or balance them."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ from engine_registry import DATASETS
 
 @runtime_checkable
 class LazyDataset(Protocol):
-    """The interface of a dataset that a wrapper uses: a ``BaseDataset`` or another wrapper."""
+    """The interface of a dataset that a wrapper uses: a `BaseDataset` or another wrapper."""
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -69,12 +69,12 @@ class _Wrapper(Dataset[Any], ABC):
         return copy.deepcopy(self._metainfo)
 
     def full_init(self) -> None:
-        """Load the wrapped datasets, unless that has been done."""
+        """Load the wrapped datasets. A second call does nothing."""
         if self._fully_initialized:
             return
         for dataset in self._wrapped():
             dataset.full_init()
-        # Again: the annotation files may have added meta information.
+        # Read it again: the annotation files may have added meta information.
         self._take_metainfo()
         self._prepare()
         self._fully_initialized = True
@@ -88,7 +88,7 @@ class _Wrapper(Dataset[Any], ABC):
         self._metainfo = self._wrapped()[0].metainfo
 
     def _prepare(self) -> None:
-        """Compute whatever depends on the records, once they are loaded."""
+        """Compute the attributes that depend on the loaded records."""
         return
 
     @abstractmethod
@@ -97,7 +97,7 @@ class _Wrapper(Dataset[Any], ABC):
 
     @abstractmethod
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:
-        """Return the dataset of sample ``idx``, which is in range, and its index there."""
+        """Return the dataset of sample ``idx``, and its index there. ``idx`` is in range."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -130,11 +130,11 @@ class _Wrapper(Dataset[Any], ABC):
         return (self[idx] for idx in range(len(self)))
 
     def get_subset_(self, indices: int | Sequence[int]) -> NoReturn:
-        """Raise ``NotImplementedError``: the subset of a wrapper is ambiguous."""
+        """Raise `NotImplementedError`: the subset of a wrapper is ambiguous."""
         self._reject_subset()
 
     def get_subset(self, indices: int | Sequence[int]) -> NoReturn:
-        """Raise ``NotImplementedError``: the subset of a wrapper is ambiguous."""
+        """Raise `NotImplementedError`: the subset of a wrapper is ambiguous."""
         self._reject_subset()
 
     def _reject_subset(self) -> NoReturn:
@@ -155,8 +155,8 @@ class ConcatDataset(_Wrapper):
         ignore_keys: Keys of the meta information that may differ; all others must be equal.
 
     Raises:
-        TypeError: If an element is neither a config nor a dataset.
-        ValueError: If ``datasets`` is empty, or the meta information differs.
+        TypeError: An element is neither a config nor a dataset.
+        ValueError: ``datasets`` is empty, or the meta information differs.
 
     Example:
         >>> from engine_dataset import BaseDataset
@@ -216,7 +216,7 @@ class ConcatDataset(_Wrapper):
 
 
 def _equal(one: Any, other: Any) -> bool:
-    # == of arrays is an array, whose truth is an error.
+    # == of arrays is an array, and `bool` of an array raises an error.
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return np.array_equal(one, other)
     return bool(one == other)
@@ -224,7 +224,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 @DATASETS.register_module()
 class RepeatDataset(_Wrapper):
-    """Repeat a dataset, so that epochs are longer and the pauses between them fewer.
+    """Repeat a dataset, for longer epochs with fewer pauses between them.
 
     Args:
         dataset: The dataset or its config.
@@ -232,8 +232,8 @@ class RepeatDataset(_Wrapper):
         lazy_init: Whether to load it only when records are needed.
 
     Raises:
-        TypeError: If ``dataset`` is neither a config nor a dataset.
-        ValueError: If ``times`` is less than 1.
+        TypeError: ``dataset`` is neither a config nor a dataset.
+        ValueError: ``times`` is less than 1.
 
     Example:
         >>> from engine_dataset import BaseDataset
@@ -275,12 +275,12 @@ class ClassBalancedDataset(_Wrapper):
     Dollár and Girshick, "LVIS", CVPR 2019, section 5.1).
 
     Args:
-        dataset: The dataset, which must have ``get_cat_ids``, or its config.
-        oversample_thr: Categories in a larger fraction of the samples than this are not repeated.
+        dataset: The dataset, which must have `get_cat_ids`, or its config.
+        oversample_thr: The fraction of samples above which a category is not repeated.
         lazy_init: Whether to load it only when records are needed.
 
     Raises:
-        TypeError: If ``dataset`` is neither a config nor a dataset.
+        TypeError: ``dataset`` is neither a config nor a dataset.
 
     Example:
         >>> from engine_dataset import BaseDataset
@@ -307,13 +307,13 @@ class ClassBalancedDataset(_Wrapper):
         return [self.dataset]
 
     def _prepare(self) -> None:
-        # A large dataset has millions of indices, which workers need not copy.
+        # Share them: a large dataset has millions of indices, which each worker would copy.
         self._origins = SharedIntegers(self._repeated_indices())
 
     def _repeated_indices(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the index of each sample, repeated as often as the sample is."""
         source = cast(CategorizedDataset, self.dataset)
-        # A category that a sample has twice counts once for that sample.
+        # A category counts once per sample, even if the sample lists it twice.
         categories = [frozenset(source.get_cat_ids(idx)) for idx in range(len(source))]
         counts = Counter(category for present in categories for category in present)
         factor = {

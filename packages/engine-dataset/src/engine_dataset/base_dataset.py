@@ -1,4 +1,4 @@
-"""The module from which the documentation imports ``BaseDataset`` and ``Compose``."""
+"""Export `BaseDataset` and `Compose` under the path that the documentation uses."""
 
 from engine_dataset._compose import Compose
 from engine_dataset._dataset import BaseDataset
