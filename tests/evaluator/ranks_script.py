@@ -1,4 +1,4 @@
-"""The ranks of an evaluation: each runs every case and writes what it got as JSON.
+"""The ranks of an evaluation: each runs every case and writes the results as JSON.
 
 Usage: ranks_script.py WORLD_SIZE FOLDER. Modules are imported once; each rank is a fork.
 """
@@ -54,12 +54,12 @@ class Parts(Samples):
     default_prefix = "parts"
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep the numbers twice."""
+        """Append each number twice."""
         self.results.extend(sample["number"] for sample in data_samples for _ in range(2))
 
 
 class Failing(Samples):
-    """Raise where it is computed."""
+    """Raise an error in compute_metrics."""
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
         """Raise."""
@@ -75,7 +75,7 @@ def make_loader(*, shuffle: bool, round_up: bool = True) -> ResumableDataLoader[
     """Make a loader of samples that hold their number."""
     data = [{"image": torch.full((2,), number)} for number in range(SIZE)]
     sampler = DefaultSampler(data, shuffle=shuffle, seed=4, round_up=round_up)
-    return ResumableDataLoader(data, 2, sampler=sampler)  # type: ignore[arg-type] # a list will do
+    return ResumableDataLoader(data, 2, sampler=sampler)  # type: ignore[arg-type] # any sized object works
 
 
 def evaluate(
@@ -90,7 +90,7 @@ def evaluate(
 
 
 def failure(folder: Path) -> str:
-    """Return how a metric's failure reaches this rank."""
+    """Return the error that this rank raises if a metric fails."""
     try:
         evaluate(Evaluator(Failing()))
     except (ZeroDivisionError, MetricError) as error:
@@ -103,7 +103,7 @@ def few(folder: Path) -> dict[str, Any]:
     evaluator = Evaluator([Samples(), Batches()])
     data = [{"image": torch.full((2,), 5)}]
     loader: ResumableDataLoader[Any] = ResumableDataLoader(
-        data,  # type: ignore[arg-type] # a list will do
+        data,  # type: ignore[arg-type] # any sized object works
         2,
         sampler=DefaultSampler(data, shuffle=False),
     )

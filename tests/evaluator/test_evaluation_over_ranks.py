@@ -1,4 +1,4 @@
-"""Evaluation with real processes: every rank gets what one process would."""
+"""Evaluation in real processes: every rank returns the values of a single process."""
 
 import json
 import os

@@ -30,7 +30,7 @@ def _fed(make: Make, predictions: Any, batch: Any = None, **options: Any) -> lis
     return kept
 
 
-def test_evaluator_hands_predictions_on_unchanged(keep: Make) -> None:
+def test_evaluator_passes_predictions_unchanged(keep: Make) -> None:
     score, label = torch.zeros(2, 3), torch.zeros(2)
     ((batch, predictions),) = _fed(keep, (score, label), ["images", "labels"])
     assert batch == ["images", "labels"]
@@ -38,7 +38,7 @@ def test_evaluator_hands_predictions_on_unchanged(keep: Make) -> None:
     assert [one.shape for one in predictions] == [(2, 3), (2,)]
 
 
-def test_evaluator_turns_data_elements_into_dicts(keep: Make) -> None:
+def test_evaluator_converts_data_elements_to_dicts(keep: Make) -> None:
     element = BaseDataElement(metainfo={"id": 4}, label=LabelData(item=torch.tensor(1)))
     ((_, predictions),) = _fed(keep, [element, {"id": 5}])
     assert predictions[1] == {"id": 5}
@@ -80,12 +80,12 @@ def test_evaluator_without_a_metric_raises() -> None:
         Evaluator([len])  # type: ignore[list-item] # the mistake under test
 
 
-def test_evaluator_names_a_metric_given_by_name_alone() -> None:
+def test_evaluator_raises_for_a_metric_given_by_name_alone() -> None:
     with pytest.raises(TypeError, match=r"such as \{'type': .* got str: 'Accuracy'"):
         Evaluator("Accuracy")  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_a_failed_evaluation_leaves_nothing_for_the_next(samples: Make) -> None:
+def test_failed_evaluation_drops_its_results(samples: Make) -> None:
     class Failing(BaseMetric):
         def process(self, data_batch: Any, data_samples: Any) -> None:
             self.results.extend(data_samples)
@@ -103,7 +103,7 @@ def test_a_failed_evaluation_leaves_nothing_for_the_next(samples: Make) -> None:
     assert last.results == []
 
 
-def test_evaluator_passes_meta_information_on(samples: Make) -> None:
+def test_evaluator_passes_meta_information_to_its_metrics(samples: Make) -> None:
     evaluator = Evaluator([samples(), samples()])
     assert evaluator.dataset_meta is None
     evaluator.dataset_meta = {"classes": 2}
@@ -111,7 +111,7 @@ def test_evaluator_passes_meta_information_on(samples: Make) -> None:
     assert evaluator.dataset_meta == {"classes": 2}
 
 
-def test_values_of_one_name_raise(samples: Make) -> None:
+def test_values_of_the_same_name_raise(samples: Make) -> None:
     evaluator = Evaluator([samples(), samples()])
     evaluator.process([1])
     with pytest.raises(ValueError, match=r"'samples/kept'.*set a different prefix"):
@@ -163,7 +163,7 @@ def test_padding_is_dropped_from_the_batch(keep: Make, batch: Any, expected: Any
         assert found == expected
 
 
-def test_batch_of_padding_alone_reaches_no_metric(keep: Make) -> None:
+def test_batch_of_padding_only_is_skipped(keep: Make) -> None:
     evaluator = Evaluator(keep())
     evaluator.process(["a"], indices=[0])
     evaluator.process(["b"], indices=[None])
@@ -175,7 +175,7 @@ def test_padding_must_be_at_the_end(keep: Make) -> None:
         Evaluator(keep()).process(["a", "b"], indices=[None, 0])
 
 
-def test_padding_that_cannot_be_found_is_logged(
+def test_padding_in_predictions_without_entries_is_logged(
     keep: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert _fed(keep, {"loss": 0.5}, indices=[0, None]) == [(None, {"loss": 0.5})]
@@ -196,13 +196,13 @@ def test_repeated_samples_count_once_when_there_are_too_many(samples: Make) -> N
         assert evaluator.evaluate(size) == {"samples/kept": expected}
 
 
-def test_size_cuts_results_of_unknown_origin(samples: Make) -> None:
+def test_size_cuts_results_without_indices(samples: Make) -> None:
     evaluator = Evaluator(samples())
     evaluator.process(["a", "b", "a"])
     assert evaluator.evaluate(2) == {"samples/kept": ["a", "b"]}
 
 
-def test_evaluation_starts_afresh_each_time(samples: Make) -> None:
+def test_each_evaluation_starts_without_results(samples: Make) -> None:
     evaluator = Evaluator(samples())
     for value in ("a", "b"):
         evaluator.process([value], indices=[0])
@@ -210,7 +210,7 @@ def test_evaluation_starts_afresh_each_time(samples: Make) -> None:
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5, 9])
-def test_offline_evaluation_goes_through_all(keep: Make, chunk_size: int) -> None:
+def test_offline_evaluation_processes_all_predictions(keep: Make, chunk_size: int) -> None:
     data = list("abcde")
     values = Evaluator(keep()).offline_evaluate(list(range(5)), data, chunk_size=chunk_size)
     batches, predictions = zip(*values["kept"], strict=True)
@@ -246,7 +246,7 @@ def test_offline_evaluation_needs_no_data(samples: Make) -> None:
     ],
     ids=["lengths", "chunk"],
 )
-def test_offline_evaluation_explains_wrong_arguments(
+def test_offline_evaluation_raises_for_invalid_arguments(
     samples: Make, arguments: tuple[Any, ...], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

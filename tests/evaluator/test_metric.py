@@ -36,7 +36,9 @@ def test_results_are_dropped_after_evaluation(samples: Make) -> None:
     assert metric.results == []
 
 
-def test_metric_without_results_says_so(samples: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_metric_without_results_logs_a_warning(
+    samples: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING, "engine.evaluator"):
         assert samples().evaluate(3) == {"samples/kept": []}
     assert "Samples has no results" in caplog.text
@@ -53,12 +55,12 @@ def test_metric_moves_results_to_the_cpu_detached(samples: Make) -> None:
     assert result["c"] == "x"
 
 
-def test_other_devices_raise(samples: Make) -> None:
+def test_unknown_collect_device_raises(samples: Make) -> None:
     with pytest.raises(ValueError, match="'cpu' or 'gpu', got 'tpu'"):
         samples(collect_device="tpu")
 
 
-def test_metric_failure_is_raised_as_it_is() -> None:
+def test_metric_failure_is_raised_unchanged() -> None:
     class Failing(BaseMetric):
         def process(self, data_batch: Any, data_samples: Any) -> None:
             self.results.append(1)
@@ -83,7 +85,7 @@ def test_dump_writes_predictions(tmp_path: Path, ending: str) -> None:
     assert not found[0]["score"].requires_grad
 
 
-def test_dump_to_other_files_raises() -> None:
+def test_dump_to_another_extension_raises() -> None:
     with pytest.raises(ValueError, match=r"must end with \.pkl or \.pickle, got 'out\.json'"):
         DumpResults("out.json")
 
@@ -104,11 +106,11 @@ def test_metric_value_is_found_by_name(indicator: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("indicator", "message"),
     [
-        ("AR", r"'AR' is ambiguous; give one of \['coco/AR', 'voc/AR'\]"),
+        ("AR", r"'AR' is ambiguous; use one of the full names \['coco/AR', 'voc/AR'\]"),
         ("F1", "no metric 'F1'"),
         ("voc/AP", "no metric 'voc/AP'"),
     ],
 )
-def test_metric_value_that_is_not_there_is_an_error(indicator: str, message: str) -> None:
+def test_unknown_metric_value_raises(indicator: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         get_metric_value(indicator, {"coco/AR": 2, "voc/AR": 3})

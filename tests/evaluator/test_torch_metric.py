@@ -25,7 +25,7 @@ def _batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
 @pytest.mark.parametrize("name", ["Accuracy", "F1Score", "AUROC", "ConfusionMatrix", "CohenKappa"])
 def test_metric_by_name_gives_the_value_of_torchmetrics(name: str) -> None:
     ours, theirs = TorchMetric(name, **CLASSES), getattr(torchmetrics, name)(**CLASSES)
-    for _ in range(2):  # a second evaluation starts afresh
+    for _ in range(2):  # the second evaluation starts without results
         for batch in _batches():
             ours.process(None, batch)
             theirs.update(*batch)
@@ -60,7 +60,7 @@ def test_discarded_results_do_not_count() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Metric .* will save all:UserWarning")
-def test_states_of_ranks_make_the_value_of_the_whole(
+def test_states_of_all_ranks_are_merged_to_one_value(
     name: str, arguments: dict[str, Any], ranks: int
 ) -> None:
     batches = [_arguments_for(name, *batch) for batch in _batches()]
@@ -150,7 +150,7 @@ def test_unknown_metric_raises_and_names_it(name: str) -> None:
         TorchMetric(name)
 
 
-def test_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_raises_and_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     with pytest.raises(ImportError, match=r'"engine-evaluator\[torchmetrics\]"'):
         TorchMetric("Accuracy")

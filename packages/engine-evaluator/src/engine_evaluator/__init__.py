@@ -1,4 +1,4 @@
-"""Metrics over all ranks, exact in number and order."""
+"""Compute metrics over all ranks; each sample counts once, in the order of the dataset."""
 
 from engine_evaluator._dump import DumpResults
 from engine_evaluator._errors import MetricError

@@ -11,9 +11,9 @@ _LEAVES = (Tensor, BaseDataElement)
 
 
 def to_cpu(value: Any) -> Any:
-    """Return nested containers with every tensor and data element on the CPU, detached.
+    """Return nested containers with every tensor and data element detached and on the CPU.
 
-    Dicts and lists are always new: metrics keep them while the caller may change the given ones.
+    Dicts and lists are always copied, because metrics keep them and the caller may change its own.
     """
     return map_tensors(_detach_to_cpu, value, leaves=_LEAVES, copy=True)
 

@@ -1,4 +1,4 @@
-"""Keep predictions for later."""
+"""Write predictions to a file."""
 
 import logging
 from typing import Any, Literal
@@ -17,10 +17,10 @@ class DumpResults(BaseMetric):
 
     Args:
         out_file_path: The file to write, local or remote. It ends with ``.pkl`` or ``.pickle``.
-        collect_device: How predictions travel between ranks: ``"cpu"`` or ``"gpu"``.
+        collect_device: The device over which ranks exchange predictions: ``"cpu"`` or ``"gpu"``.
 
     Raises:
-        ValueError: The file has another ending.
+        ValueError: ``out_file_path`` has another extension.
 
     Example:
         >>> import tempfile
@@ -38,26 +38,26 @@ class DumpResults(BaseMetric):
         if not str(out_file_path).endswith((".pkl", ".pickle")):
             raise ValueError(
                 f"out_file_path must end with .pkl or .pickle, got {out_file_path!r}; "
-                "predictions are dumped as a pickle"
+                "predictions are written as a pickle"
             )
         self.out_file_path = out_file_path
 
     def process(self, data_batch: Any, predictions: Any) -> None:
-        """Keep the predictions of one batch, on the CPU.
+        """Store the predictions of one batch on the CPU.
 
         Args:
             data_batch: Unused.
-            predictions: A list of samples. Anything else is kept as one result per batch.
+            predictions: A list of samples. Any other value is stored as one result per batch.
         """
         kept = to_cpu(predictions)
         self.results.extend(kept if isinstance(kept, list) else [kept])
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Write the file; there are no values.
+        """Write the predictions to the file, and return an empty dict.
 
         Args:
             results: The predictions of all ranks.
         """
         dump(results, self.out_file_path)
-        _logger.info("predictions of %d samples are in %s", len(results), self.out_file_path)
+        _logger.info("wrote the predictions of %d samples to %s", len(results), self.out_file_path)
         return {}

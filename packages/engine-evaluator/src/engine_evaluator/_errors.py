@@ -2,4 +2,4 @@
 
 
 class MetricError(RuntimeError):
-    """A metric failed on the main rank. The other ranks raise this, so that none waits for it."""
+    """A metric failed on the main rank; the other ranks raise this error and do not wait."""

@@ -20,7 +20,7 @@ class Evaluator:
         metrics: A metric, the config of one, or a sequence of these.
 
     Raises:
-        TypeError: An element is neither a `BaseMetric` nor a config that builds one.
+        TypeError: An element is neither a `BaseMetric` nor the config of one.
 
     Example:
         >>> class Count(BaseMetric):
@@ -61,17 +61,17 @@ class Evaluator:
         """Pass one batch to the metrics.
 
         Args:
-            data_samples: The model's predictions. Metrics receive data elements in a list as
-                dicts, and everything else unchanged.
+            data_samples: The model's predictions. Data elements in a list are converted to dicts,
+                and everything else is passed unchanged.
             data_batch: The batch of the data loader, before preprocessing.
-            indices: The index of each sample in the dataset, ``None`` at the end for padding
+            indices: The index of each sample in the dataset, and ``None`` for padding at the end
                 (`ResumableDataLoader.batch_indices`). Padding is dropped here, so that metrics
-                that sum up a batch are exact as well.
+                that sum up a batch are exact too.
         """
         real: list[int] | None = None
         if indices is not None:
             data_batch, data_samples, real = drop_padding(data_batch, data_samples, indices)
-            # A batch of padding only, as the last rank may have.
+            # The batch is padding only, as the last batch of a rank may be.
             if real == []:
                 return
         samples = _as_dicts(data_samples)
@@ -85,10 +85,10 @@ class Evaluator:
             size: The number of samples in the whole dataset; ``None`` to keep all results.
 
         Returns:
-            Values by name, in the order of the metrics; the same on every rank.
+            The values by name, in the order of the metrics. They are the same on every rank.
 
         Raises:
-            ValueError: Two metrics give a value of the same name.
+            ValueError: Two metrics return a value of the same name.
             MetricError: A metric failed on the main rank.
         """
         try:
@@ -106,8 +106,8 @@ class Evaluator:
             repeated = sorted(values.keys() & found.keys())
             if repeated:
                 raise ValueError(
-                    f"several metrics give a value named {repeated[0]!r}, one of them "
-                    f"{type(metric).__name__}; set a different prefix for each"
+                    f"names of values must differ, got {repeated[0]!r} of several metrics, one of "
+                    f"them {type(metric).__name__}; set a different prefix for each"
                 )
             values.update(found)
         return values
@@ -117,15 +117,15 @@ class Evaluator:
     ) -> dict[str, Any]:
         """Evaluate stored predictions, such as those that `DumpResults` writes.
 
-        With several ranks, pass all predictions to each: every rank evaluates its share of chunks.
+        Pass all predictions on every rank: each rank evaluates its share of the chunks.
 
         Args:
             data_samples: One prediction per sample.
-            data: The samples themselves, as many.
-            chunk_size: The number of samples to process at a time.
+            data: The samples, one per prediction.
+            chunk_size: The number of samples per call of `process`.
 
         Returns:
-            As `evaluate`.
+            The values, as `evaluate` returns them.
 
         Raises:
             ValueError: ``data`` has another length, or ``chunk_size`` is less than 1.
@@ -140,7 +140,7 @@ class Evaluator:
         rank, world_size = get_dist_info()
         for start in range(rank * chunk_size, size, world_size * chunk_size):
             chunk = range(start, min(start + chunk_size, size))
-            # One by one, because a dataset cannot be sliced.
+            # Read samples one by one, because a dataset cannot be sliced.
             batch = None if data is None else [data[index] for index in chunk]
             self.process([data_samples[index] for index in chunk], batch, indices=chunk)
         return self.evaluate(size)

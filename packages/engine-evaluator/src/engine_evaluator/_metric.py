@@ -20,24 +20,23 @@ _logger = logging.getLogger("engine.evaluator")
 
 
 class BaseMetric(ABC):
-    """Keep what a metric needs of each batch, and compute its values over all ranks.
+    """Store results per batch, and compute the values of a metric over all ranks.
 
-    A subclass appends to `results` in `process`, and computes its values from them in
-    `compute_metrics`, which runs on the main rank with the results of all ranks. With one result
-    per sample, they are in the order of the dataset and each sample counts once, whatever the
-    sampler did.
+    A subclass appends to `results` in `process`, and computes its values in `compute_metrics`. That
+    method runs on the main rank with the results of all ranks. With one result per sample, the
+    results are in the order of the dataset, and each sample counts once.
 
     Args:
-        collect_device: How results travel between ranks: ``"cpu"`` or ``"gpu"``. They arrive on the
-            CPU either way.
-        prefix: Put before the names of the values, with a slash. ``None`` for ``default_prefix``
-            of the class.
+        collect_device: The device over which ranks exchange results: ``"cpu"`` or ``"gpu"``. The
+            main rank receives them on the CPU.
+        prefix: The text before the names of the values, followed by a slash. ``None`` uses the
+            ``default_prefix`` of the class.
 
     Attributes:
         results: The results of this rank that have not been evaluated.
 
     Raises:
-        ValueError: ``collect_device`` is neither of the two.
+        ValueError: ``collect_device`` is neither ``"cpu"`` nor ``"gpu"``.
 
     Example:
         >>> class Accuracy(BaseMetric):
@@ -76,41 +75,41 @@ class BaseMetric(ABC):
 
     @abstractmethod
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Append what is needed of one batch to `results`.
+        """Append the results of one batch to `results`.
 
         Args:
             data_batch: The batch of the data loader, before preprocessing.
-            data_samples: The model's predictions for it, data elements as dicts.
+            data_samples: The model's predictions for the batch, with data elements as dicts.
         """
 
     @abstractmethod
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Compute the values from the results of all ranks, on the main rank only.
+        """Compute the values from the results of all ranks; runs on the main rank only.
 
         Args:
-            results: Everything that `process` appended, on the CPU.
+            results: All results that `process` appended, on the CPU.
 
         Returns:
-            Values by name.
+            The values by name.
         """
 
     def process_identified(
         self, data_batch: Any, data_samples: Any, indices: Sequence[int] | None
     ) -> None:
-        """Run `process` and record which samples its results belong to.
+        """Run `process` and record the samples of its results.
 
         Args:
             data_batch: As for `process`.
             data_samples: As for `process`, without padding.
-            indices: The index of each sample in the dataset. ``None`` if there are none, or if the
-                samples may include padding.
+            indices: The index of each sample in the dataset. ``None`` if indices are unknown, or if
+                the samples may include padding.
         """
         before = len(self.results)
         self.process(data_batch, data_samples)
         found = len(self.results) - before
         if indices is not None:
             self._clean += found
-            # Any other number of results cannot be assigned to the samples of the batch.
+            # With any other number, the sample of a result is unknown.
             if found == len(indices):
                 self._indices.extend(indices)
 
@@ -124,14 +123,16 @@ class BaseMetric(ABC):
         self._clean = 0  # results without padding
 
     def _contribution(self) -> Any:
-        """Return what this rank sends to the main rank, and drop it here."""
+        """Return the data that this rank sends to the main rank, and drop its results."""
         if not self.results:
             _logger.warning(
-                "%s has no results; does `process` append to `self.results`?", type(self).__name__
+                "%s has no results; check that `process` appends to `self.results`",
+                type(self).__name__,
             )
         one_per_sample = len(self._indices) == len(self.results)
         contribution = RankResults(
-            # New lists: `discard_results` clears those of this rank, also where nothing is sent.
+            # `to_cpu` copies the list: with one rank nothing is sent, and `discard_results` would
+            # clear the list that is evaluated.
             results=to_cpu(self.results),
             indices=self._indices if one_per_sample else None,
             free_of_padding=self._clean == len(self.results),
@@ -140,30 +141,30 @@ class BaseMetric(ABC):
         return contribution
 
     def _compute(self, contributions: list[Any], size: int | None) -> dict[str, Any]:
-        """Compute the values on the main rank from what the ranks sent."""
+        """Compute the values on the main rank from the contributions of all ranks."""
         return self.compute_metrics(merge_results(contributions, size))
 
     def evaluate(self, size: int | None = None) -> dict[str, Any]:
         """Compute the metric over all ranks and drop the results; every rank must call it.
 
         Args:
-            size: The number of samples in the dataset. More results than that include padding,
-                which is dropped. ``None`` to keep all.
+            size: The number of samples in the dataset. Results beyond this number are padding and
+                are dropped. ``None`` keeps all results.
 
         Returns:
-            Values by name, prefix included; the same on every rank.
+            The values by name, with the prefix. They are the same on every rank.
 
         Raises:
             MetricError: The computation failed on the main rank, which raises its own error.
         """
-        # One contribution per rank and not one per result: the ranks are merged with their samples.
+        # Collect one object per rank: merging needs the results of a rank with their indices.
         parts = collect_results([self._contribution()], get_world_size(), self.collect_device)
         if parts is None or not is_main_process():
             return self._receive_metrics()
         try:
             metrics = self._named(self._compute(parts, size))
         except Exception as error:
-            # The other ranks wait in the broadcast: without an answer they would time out.
+            # The other ranks wait in the broadcast. Without this message they would time out.
             broadcast_object_list([None, f"{type(error).__name__}: {error}"])
             raise
         broadcast_object_list([metrics, None])

@@ -1,4 +1,4 @@
-"""Remove padding: the samples that a sampler repeated to give all ranks equally many."""
+"""Remove padding: samples that a sampler repeats to give all ranks equally many."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ _logger = logging.getLogger("engine.evaluator")
 
 
 class PaddingCut:
-    """Cut containers with one entry per sample from ``size`` entries to the first ``keep``.
+    """Cut containers of ``size`` samples to the first ``keep`` samples.
 
-    Predictions and batches have many forms: a list of samples, a tensor ``(N, …)``, a tuple, list
-    or dict of such fields. Containers without one entry per sample stay as they are.
+    Predictions and batches have many forms: a list of samples, a tensor ``(N, …)``, or a tuple,
+    list or dict of such fields. Containers without one entry per sample are returned unchanged.
 
     Args:
         size: The number of samples in the batch.
-        keep: The number of samples at its front that are not padding.
+        keep: The number of samples before the padding.
     """
 
     def __init__(self, size: int, keep: int) -> None:
@@ -29,13 +29,13 @@ class PaddingCut:
         self.found = False
 
     def samples(self, value: Any) -> Any:
-        """Cut predictions: a list of the right length is a list of samples."""
+        """Cut predictions: a list of ``size`` entries is a list of samples."""
         if isinstance(value, list) and len(value) == self.size:
             return self._shorten(value)
         return self.fields(value)
 
     def fields(self, value: Any) -> Any:
-        """Cut collated data: rather a sequence of fields than a sequence of samples."""
+        """Cut collated data, which is usually a sequence of fields, or a field."""
         if isinstance(value, torch.Tensor | np.ndarray):
             return self._shorten(value) if _entries(value) == self.size else value
         if isinstance(value, BaseDataElement | str | bytes):
@@ -47,8 +47,8 @@ class PaddingCut:
         return value
 
     def _sequence(self, value: Any) -> Any:
-        # Two fields of a batch of two look like two samples: they are fields if each has one entry
-        # per sample itself.
+        # In a batch of two, a list of two fields looks like a list of two samples. It is a list of
+        # fields if each of its entries has one entry per sample.
         holds_fields = bool(value) and all(_entries(one) == self.size for one in value)
         if len(value) == self.size and not holds_fields:
             return self._shorten(value)
@@ -74,11 +74,11 @@ def drop_padding(
     Args:
         data_batch: The batch of the data loader.
         data_samples: The model's predictions for it.
-        indices: The index of each sample in the dataset. ``None``, at the end only, marks padding.
+        indices: The index of each sample in the dataset, and ``None`` for padding at the end.
 
     Returns:
-        Batch, predictions and indices without padding. The indices are ``None`` if nothing in
-            the predictions has one entry per sample, so that the padding is still among them.
+        The batch, the predictions and the indices without padding. If the predictions have no
+            entry per sample, they still include padding, and the indices are ``None``.
 
     Raises:
         ValueError: A sample follows padding.
@@ -92,8 +92,8 @@ def drop_padding(
     shortened = cut.samples(data_samples)
     if not cut.found:
         _logger.warning(
-            "the last %d of %d samples are padding, but the predictions have no entry per sample: "
-            "metrics count the padding; let the model return a list of samples",
+            "the last %d of %d samples are padding, but the predictions have no entry per sample; "
+            "metrics count the padding; return a list of samples from the model",
             *(len(indices) - len(real), len(indices)),
         )
         return data_batch, data_samples, None

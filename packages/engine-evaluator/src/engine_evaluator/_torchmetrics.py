@@ -19,21 +19,21 @@ _States = list[dict[str, Any]]
 
 @METRICS.register_module()
 class TorchMetric(BaseMetric):
-    """Update any metric of torchmetrics batch by batch, and merge it over the ranks.
+    """Update a metric of torchmetrics batch by batch, and merge its states over the ranks.
 
-    Each rank keeps only the metric's state. At the end the main rank merges the states by the
-    metric's own reductions. Unlike the synchronization of torchmetrics, that does not require the
-    same number of batches on every rank.
+    Each rank stores only the state of the metric. At the end the main rank merges the states by the
+    reductions of the metric. The ranks may have different numbers of batches, which the
+    synchronization of torchmetrics does not allow.
 
     Args:
-        metric: The name in torchmetrics, such as ``"Accuracy"`` or ``"text.WordErrorRate"``, or a
-            metric or collection that is already made.
-        keys: The fields of each predicted sample that are the arguments of ``update``, in order.
+        metric: A name in torchmetrics, such as ``"Accuracy"`` or ``"text.WordErrorRate"``, or a
+            metric or collection object.
+        keys: The fields of each predicted sample that are the arguments of `update`, in order.
             Dots separate nested fields: ``("pred_label.score", "gt_label.item")``. Without
             ``keys`` the predictions are the arguments: a tuple or list by position, a dict by name.
-        collect_device: How states travel between ranks: ``"cpu"`` or ``"gpu"``.
-        prefix: Put before the names of the values.
-        **arguments: Passed to the metric of that name.
+        collect_device: The device over which ranks exchange states: ``"cpu"`` or ``"gpu"``.
+        prefix: The text before the names of the values, followed by a slash.
+        **arguments: The arguments of the metric, if ``metric`` is a name.
 
     Raises:
         ImportError: The package torchmetrics is not installed.
@@ -76,7 +76,7 @@ class TorchMetric(BaseMetric):
     def arguments_of(
         self, data_batch: Any, data_samples: Any
     ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        """Return the arguments of ``update`` for one batch; override it for other predictions.
+        """Return the arguments of `update` for one batch; override it for other predictions.
 
         Args:
             data_batch: The batch of the data loader; unused here.
@@ -101,7 +101,7 @@ class TorchMetric(BaseMetric):
             self._placed = True
 
     def discard_results(self) -> None:
-        """Drop what has been processed and not evaluated."""
+        """Drop all results that have not been evaluated."""
         super().discard_results()
         self.metric.reset()
 
@@ -123,8 +123,8 @@ class TorchMetric(BaseMetric):
             results: The states that the ranks sent.
 
         Returns:
-            Values by the metric's name, or by the names that it gives itself. They are numbers,
-                or tensors on the CPU where a value is not a single number.
+            The values by the name of the metric, or by the names in the dict that it returns. A
+                single number is returned as a number, other values as tensors on the CPU.
         """
         self.metric.to("cpu")
         self._placed = False
@@ -160,30 +160,31 @@ def _domains(library: Any) -> list[str]:
 
 
 def _parts(metric: Any) -> list[Any]:
-    """Return a metric and the metrics inside it, as collections and wrappers have."""
+    """Return a metric and all metrics inside it; collections and wrappers contain some."""
     return [part for part in metric.modules() if hasattr(part, "update_count")]
 
 
 def _restore(metric: Any, states: Sequence[dict[str, Any]]) -> None:
-    """Set a metric's state to that of all ranks together."""
+    """Set the state of a metric to the merged states of all ranks."""
     for name, reduction in metric._reductions.items():
         values = [state[name] for state in states]
         if len(values) == 1:
             merged: Any = values[0]
         elif isinstance(values[0], list):
             merged = list(chain.from_iterable(values))
-            # The metric concatenates lists itself when it computes.
+            # `compute` concatenates the list itself, so dim_zero_cat is not applied here.
             if callable(reduction) and reduction.__name__ != "dim_zero_cat":
                 merged = reduction(merged)
         else:
             merged = torch.stack(values)
             merged = reduction(merged) if callable(reduction) else merged
         setattr(metric, name, merged)
-    # `compute` warns of a metric that was never updated.
+    # Without an update count, `compute` would log a warning.
     metric._update_count = sum(state["update_count"] for state in states)
-    # Otherwise `compute` would gather the states, which are merged, from all ranks.
+    # Otherwise `compute` would merge the states of all ranks a second time.
     metric._to_sync = False
-    metric._computed = None  # or `compute` returns its value of an earlier evaluation
+    # Otherwise `compute` would return the cached value of an earlier evaluation.
+    metric._computed = None
 
 
 def _field(sample: Any, key: str) -> Any:
@@ -193,7 +194,7 @@ def _field(sample: Any, key: str) -> Any:
 
 
 def _batched(values: list[Any]) -> Any:
-    """Stack numbers, and tensors of one shape; anything else stays a list of one per sample."""
+    """Stack numbers or tensors of one shape; return other values as a list, one per sample."""
     if all(isinstance(value, bool | int | float) for value in values):
         return torch.tensor(values)
     tensors = [value for value in values if isinstance(value, torch.Tensor)]

@@ -5,14 +5,14 @@ from typing import Any
 
 
 def get_metric_value(indicator: str, metrics: Mapping[str, Any]) -> Any:
-    """Return a value by its full name, or by its name without prefix if that is unambiguous.
+    """Return a value by its full name, or by its name without prefix if only one has that name.
 
     Args:
         indicator: The name, such as ``"coco/AP"`` or ``"AP"``.
         metrics: The values that an evaluator returned.
 
     Raises:
-        ValueError: There is no such value, or several have that name under different prefixes.
+        ValueError: No value has that name, or several values with different prefixes have it.
 
     Example:
         >>> get_metric_value("AP", {"coco/AP": 0.4, "coco/AR": 0.6})
@@ -24,5 +24,5 @@ def get_metric_value(indicator: str, metrics: Mapping[str, Any]) -> Any:
     if not matches:
         raise ValueError(f"no metric {indicator!r}; the evaluation returned {list(metrics)}")
     if len(matches) > 1:
-        raise ValueError(f"{indicator!r} is ambiguous; give one of {matches} in full")
+        raise ValueError(f"{indicator!r} is ambiguous; use one of the full names {matches}")
     return metrics[matches[0]]
