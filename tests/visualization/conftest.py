@@ -1,4 +1,4 @@
-"""One form for all tracking backends under test, and a config as they see one."""
+"""Run all tracking backends in the same way, and give them a config."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def blank() -> np.ndarray:
 
 @dataclass
 class Records:
-    """What a service holds at one time.
+    """The records of a service at one time.
 
     Attributes:
         scalars: The last number of each name.
@@ -164,15 +164,15 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendRow]:
 
 @dataclass
 class Recording:
-    """One backend that was fed with everything, and what came of it.
+    """The records of one backend after all methods have been called.
 
     Attributes:
         tracker: How the suite uses the backend.
         backend: The backend, closed twice.
         touched: Whether it wrote to its folder before the first record.
         given: The dict of scalars, after the backend got it.
-        records: What the service held before the backend was closed.
-        later: What it held after it was closed and used again.
+        records: The records of the service before the backend was closed.
+        later: The records after the backend was closed and used again.
     """
 
     tracker: Tracker
@@ -187,7 +187,7 @@ class Recording:
 def recording(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Recording]:
-    """Each tracking backend; recorded once for all tests, as a service takes seconds to begin."""
+    """Run each tracking backend once for all tests, because a service takes seconds to start."""
     name, tracker = request.param, _TRACKERS[request.param]
     if name == "ToyVisBackend":
         request.getfixturevalue("toy")
@@ -206,7 +206,7 @@ def recording(
     backend.close()
     yield Recording(tracker, backend, touched, given, records, later)
     if tracker.library == "wandb":
-        sys.modules["wandb"].teardown()  # ends its service, which would outlive the test
+        sys.modules["wandb"].teardown()  # ends the service process of wandb
     os.environ.clear()
     os.environ.update(environment)
 

@@ -1,4 +1,4 @@
-"""The one contract of all tracking backends, each with its real service."""
+"""The tests that all tracking backends must pass, each with its real service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_scalars_of_every_kind_are_recorded_as_numbers(recording: Recording) -> 
     assert recording.records.scalars == {"count": 3, "loss": 0.5, "acc": 0.75}
 
 
-def test_dict_of_scalars_stays_the_callers(recording: Recording) -> None:
+def test_dict_of_scalars_is_not_changed(recording: Recording) -> None:
     assert list(recording.given) == ["loss", "acc"]
 
 

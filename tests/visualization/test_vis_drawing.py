@@ -38,7 +38,7 @@ def changed(canvas: Canvas) -> np.ndarray:
     ],
     ids=str,
 )
-def test_color_is_read_in_every_documented_form(color: object, expected: object) -> None:
+def test_color_is_parsed_in_every_documented_format(color: object, expected: object) -> None:
     assert parse_color(color) == expected  # type: ignore[arg-type]  # the forms are the test's subject
 
 
@@ -48,7 +48,7 @@ def test_unknown_color_raises_with_the_choices(color: object) -> None:
         parse_color(color)  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_bbox_edge_lies_on_its_coordinates_and_nowhere_else() -> None:
+def test_bbox_edge_is_drawn_on_its_coordinates_only() -> None:
     canvas = Canvas(blank()).draw_bboxes(
         np.array([10, 5, 30, 20]), edge_colors=RED, line_widths=1, alpha=1
     )
@@ -65,7 +65,7 @@ def test_bbox_edge_lies_on_its_coordinates_and_nowhere_else() -> None:
     [torch.tensor([10, 5, 30, 20]), torch.tensor([[10.0, 5, 30, 20], [1, 1, 50, 30]]).bfloat16()],
     ids=["one", "several"],
 )
-def test_bboxes_are_taken_as_tensors(boxes: torch.Tensor) -> None:
+def test_bboxes_may_be_tensors(boxes: torch.Tensor) -> None:
     assert changed(Canvas(blank()).draw_bboxes(boxes)).any()
 
 
@@ -77,7 +77,7 @@ def test_bbox_face_is_blended_by_alpha() -> None:
     assert np.allclose(canvas.get_image()[12, 20], (127, 0, 0), atol=1)
 
 
-def test_bboxes_take_one_style_each() -> None:
+def test_bboxes_may_have_one_style_per_box() -> None:
     boxes = np.array([[2, 2, 12, 12], [20, 2, 40, 22]])
 
     image = (
@@ -88,7 +88,7 @@ def test_bboxes_take_one_style_each() -> None:
     assert tuple(image[2, 30]) == (0, 0, 255)
 
 
-def test_bbox_that_ends_before_it_begins_raises() -> None:
+def test_bbox_with_swapped_corners_raises() -> None:
     with pytest.raises(ValueError, match="x1 <= x2"):
         Canvas(blank()).draw_bboxes(np.array([30, 5, 10, 20]))
 
@@ -102,7 +102,7 @@ def test_no_boxes_draw_nothing() -> None:
     assert not changed(Canvas(blank()).draw_bboxes(np.zeros((0, 4)))).any()
 
 
-def test_shapes_outside_are_cut() -> None:
+def test_shapes_outside_the_image_are_clipped() -> None:
     canvas = Canvas(blank())
 
     canvas.draw_bboxes(np.array([-1000, -1000, -900, -900]))
@@ -124,12 +124,12 @@ def test_line_style_leaves_gaps(style: str) -> None:
     assert 0.2 < dashed.mean() < 0.95
 
 
-def test_unknown_line_style_names_the_choices() -> None:
+def test_unknown_line_style_raises_and_lists_the_choices() -> None:
     with pytest.raises(ValueError, match=re.escape("'-', '--'")):
         Canvas(blank()).draw_lines(np.array([0, 1]), np.array([0, 1]), line_styles="~")
 
 
-def test_circle_has_its_radius() -> None:
+def test_circle_is_drawn_with_its_radius() -> None:
     canvas = Canvas(blank()).draw_circles(
         torch.tensor([30, 20]), torch.tensor([10]), edge_colors="none", face_colors="r", alpha=1
     )
@@ -183,7 +183,7 @@ def test_text_is_aligned_to_its_position() -> None:
     assert abs(columns("center").mean() - 30) < 4
 
 
-def test_text_stands_on_its_box() -> None:
+def test_text_is_drawn_on_top_of_its_box() -> None:
     canvas = Canvas(blank()).draw_texts(
         ["a", "b"],
         np.array([[5, 5], [40, 5]]),
@@ -202,7 +202,7 @@ def test_text_box_with_an_unknown_key_raises() -> None:
         Canvas(blank()).draw_texts("a", np.array([1, 1]), bboxes={"facecolr": "r"})
 
 
-def test_masks_tint_what_they_cover() -> None:
+def test_masks_color_their_pixels_only() -> None:
     masks = torch.zeros(2, 40, 60, dtype=torch.bool)
     masks[0, :10, :10] = True
     masks[1, 20:, 30:] = True
@@ -229,7 +229,7 @@ def test_calls_chain_and_overlay() -> None:
     assert result is canvas
 
 
-def test_gray_image_becomes_rgb_and_the_caller_keeps_its_own() -> None:
+def test_gray_image_is_converted_to_rgb_without_changing_the_argument() -> None:
     gray = np.full((10, 12), 300.0)
     canvas = Canvas(gray).draw_bboxes(np.array([0, 0, 5, 5]), edge_colors="k")
 
@@ -243,7 +243,7 @@ def test_canvas_without_an_image_raises() -> None:
 
 
 @pytest.mark.parametrize("reduction", ["squeeze_mean", "select_max"])
-def test_featmap_is_reduced_and_laid_over_the_image(reduction: str) -> None:
+def test_featmap_is_reduced_and_blended_with_the_image(reduction: str) -> None:
     featmap = torch.rand(8, 5, 7)
 
     picture = draw_featmap(featmap, blank(), channel_reduction=reduction)  # type: ignore[arg-type]  # parametrized by name
@@ -295,7 +295,7 @@ def test_featmap_of_three_channels_is_an_image() -> None:
     ],
     ids=["dimensions", "channels", "grid", "reduction"],
 )
-def test_featmap_misuse_raises(
+def test_featmap_with_invalid_arguments_raises(
     featmap: torch.Tensor, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

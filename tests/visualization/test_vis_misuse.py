@@ -56,7 +56,7 @@ def canvas() -> Canvas:
         "numbers",
     ],
 )
-def test_canvas_misuse_raises_and_draws_nothing(
+def test_canvas_with_invalid_arguments_raises_and_draws_nothing(
     draw: Callable[[Any], Any], error: type[Exception], message: str
 ) -> None:
     target = canvas()
@@ -67,17 +67,17 @@ def test_canvas_misuse_raises_and_draws_nothing(
     assert not target.get_image().any()
 
 
-def test_texts_come_as_a_tuple_too() -> None:
+def test_texts_may_be_a_tuple() -> None:
     assert canvas().draw_texts(("a", "b"), np.array([[0, 0], [15, 5]])).get_image().any()
 
 
-def test_circle_that_is_larger_than_any_image_is_drawn() -> None:
+def test_huge_circle_is_drawn() -> None:
     image = canvas().draw_circles(np.array([15 - 1e9, 10]), np.array([1e9])).get_image()
 
     assert image.shape == (20, 30, 3)
 
 
-def test_featmap_is_taken_as_an_array() -> None:
+def test_featmap_may_be_an_array() -> None:
     maps = np.random.default_rng(0).random((3, 4, 5)).astype(np.float32)
 
     np.testing.assert_array_equal(draw_featmap(maps), draw_featmap(torch.from_numpy(maps)))
@@ -88,9 +88,7 @@ def test_featmap_is_taken_as_an_array() -> None:
     [((0, 4, 4), 0.5, "without zeros"), ((3, 0, 4), 0.5, "without"), ((1, 4, 4), 2, "alpha must")],
     ids=["no channels", "no rows", "opaque"],
 )
-def test_featmap_that_shows_nothing_raises(
-    shape: tuple[int, ...], alpha: float, message: str
-) -> None:
+def test_empty_featmap_raises(shape: tuple[int, ...], alpha: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         draw_featmap(torch.zeros(shape), alpha=alpha)
 
@@ -105,12 +103,12 @@ def test_featmap_that_shows_nothing_raises(
     ],
     ids=["dict", "name", "names", "number"],
 )
-def test_backends_of_another_form_raise(backends: Any, message: str, tmp_path: Path) -> None:
+def test_backends_of_another_type_raise(backends: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=message):
         Visualizer(vis_backends=backends, save_dir=tmp_path)
 
 
-def test_backend_of_a_scope_is_named_without_it(tmp_path: Path) -> None:
+def test_backend_name_has_no_scope(tmp_path: Path) -> None:
     visualizer = Visualizer(vis_backends=[{"type": "engine.LocalVisBackend"}], save_dir=tmp_path)
 
     assert isinstance(visualizer.get_backend("LocalVisBackend"), LocalVisBackend)
@@ -140,13 +138,13 @@ def test_backend_gets_every_argument_by_keyword(tmp_path: Path) -> None:
     ]
 
 
-def test_local_backend_clips_values_that_no_pixel_has(tmp_path: Path) -> None:
+def test_local_backend_clips_values_outside_the_range_of_pixels(tmp_path: Path) -> None:
     LocalVisBackend(tmp_path).add_image("a", np.full((2, 2, 3), 300.0))
 
     assert np.asarray(Image.open(tmp_path / "vis_image/a_0.png")).min() == 255
 
 
-def test_local_backend_names_the_scalar_that_it_cannot_write(tmp_path: Path) -> None:
+def test_local_backend_raises_and_names_the_scalar_that_it_cannot_write(tmp_path: Path) -> None:
     backend = LocalVisBackend(tmp_path)
 
     with pytest.raises(TypeError, match="'best' is a object"):

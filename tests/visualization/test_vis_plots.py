@@ -21,7 +21,7 @@ def write_run(file: Path, *, epochs: int = 3) -> Path:
     return file
 
 
-def test_scalars_are_sorted_into_curves(tmp_path: Path) -> None:
+def test_scalars_are_read_as_curves(tmp_path: Path) -> None:
     scalars = read_scalars(write_run(tmp_path / "scalars.json"))
 
     assert sorted(scalars.losses) == ["loss", "loss_cls"]
@@ -32,14 +32,14 @@ def test_scalars_are_sorted_into_curves(tmp_path: Path) -> None:
     assert scalars.metric_unit == "epoch"
 
 
-def test_metrics_of_an_iteration_based_run_are_over_iterations(tmp_path: Path) -> None:
+def test_metrics_of_an_iteration_based_run_have_iterations_as_steps(tmp_path: Path) -> None:
     file = tmp_path / "scalars.json"
     file.write_text('{"lr": 0.1, "iter": 100, "step": 100}\n{"mAP": 0.5, "step": 100}\n')
 
     assert read_scalars(file).metric_unit == "iteration"
 
 
-def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_skipped(tmp_path: Path) -> None:
     file = tmp_path / "scalars.json"
     file.write_text('{"lr": 0.1, "loss": NaN, "iter": 1}\n\n{"a": "high", "f1": 0.5, "ok": true}\n')
 
@@ -51,7 +51,11 @@ def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", ":1 must be JSON"), ("[1]", "must be an object"), ('{"step": 1}', "holds no losses")],
+    [
+        ("{", ":1 must be JSON"),
+        ("[1]", "must be an object"),
+        ('{"step": 1}', "must contain losses"),
+    ],
     ids=["malformed", "list", "empty"],
 )
 def test_malformed_scalars_raise_with_their_line(tmp_path: Path, text: str, message: str) -> None:
@@ -62,7 +66,7 @@ def test_malformed_scalars_raise_with_their_line(tmp_path: Path, text: str, mess
         read_scalars(file)
 
 
-def test_plot_draws_a_picture_without_touching_pyplot(tmp_path: Path) -> None:
+def test_plot_writes_an_image_without_pyplot(tmp_path: Path) -> None:
     before = "matplotlib.pyplot" in sys.modules
 
     path = plot_curves(write_run(tmp_path / "scalars.json", epochs=30), tmp_path / "curves.png")
@@ -74,7 +78,7 @@ def test_plot_draws_a_picture_without_touching_pyplot(tmp_path: Path) -> None:
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
-def test_plot_without_matplotlib_names_the_extra(
+def test_plot_without_matplotlib_raises_and_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:

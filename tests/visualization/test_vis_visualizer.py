@@ -40,7 +40,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_visualizer_writes_scalars_as_one_line_a_call(tmp_path: Path) -> None:
+def test_visualizer_writes_one_line_of_scalars_per_call(tmp_path: Path) -> None:
     visualizer = Visualizer(vis_backends=[LOCAL], save_dir=tmp_path)
 
     visualizer.add_scalar("loss", torch.tensor(0.5), step=0)
@@ -52,7 +52,7 @@ def test_visualizer_writes_scalars_as_one_line_a_call(tmp_path: Path) -> None:
     ]
 
 
-def test_local_backend_keeps_the_callers_dict_and_its_step(tmp_path: Path) -> None:
+def test_local_backend_uses_the_step_of_the_dict_and_does_not_change_it(tmp_path: Path) -> None:
     backend, values = LocalVisBackend(tmp_path), {"loss": 1.0, "step": 7}
 
     backend.add_scalars(values, step=2)
@@ -97,7 +97,7 @@ def test_local_backend_opens_its_file_once(tmp_path: Path) -> None:
     assert opened.count(str(tmp_path / "scalars.json")) == 1
 
 
-def test_backends_touch_no_disk_before_the_first_record(tmp_path: Path) -> None:
+def test_backends_write_nothing_before_the_first_record(tmp_path: Path) -> None:
     backends = [LOCAL, {"type": "TensorboardVisBackend"}, {"type": "WandbVisBackend"}]
 
     Visualizer(vis_backends=backends, save_dir=tmp_path / "run").close()
@@ -136,7 +136,7 @@ def test_visualizer_without_save_dir_records_nothing_and_warns(
     assert not list(tmp_path.iterdir())
 
 
-def test_backend_config_with_its_own_save_dir_is_kept(tmp_path: Path) -> None:
+def test_backend_with_its_own_save_dir_records(tmp_path: Path) -> None:
     backends: list[dict[str, Any]] = [
         {"type": "LocalVisBackend", "name": "one", "save_dir": str(tmp_path / "a")},
         {"type": LocalVisBackend, "name": "two", "save_dir": str(tmp_path / "b")},
@@ -150,12 +150,12 @@ def test_backend_config_with_its_own_save_dir_is_kept(tmp_path: Path) -> None:
     assert "name" in backends[0]
 
 
-def test_two_backends_of_one_name_raise(tmp_path: Path) -> None:
+def test_two_backends_with_the_same_name_raise(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must differ"):
         Visualizer(vis_backends=[LOCAL, LOCAL], save_dir=tmp_path)
 
 
-def test_get_backend_names_those_there_are(tmp_path: Path) -> None:
+def test_get_backend_raises_for_an_unknown_name_and_lists_the_names(tmp_path: Path) -> None:
     visualizer = Visualizer(vis_backends=[LocalVisBackend(tmp_path)])
 
     assert visualizer.get_backend("LocalVisBackend").experiment is not None
@@ -163,7 +163,7 @@ def test_get_backend_names_those_there_are(tmp_path: Path) -> None:
         visualizer.get_backend("WandbVisBackend")
 
 
-def test_custom_backend_implements_what_it_can(tmp_path: Path, blank: np.ndarray) -> None:
+def test_custom_backend_may_implement_some_methods_only(tmp_path: Path, blank: np.ndarray) -> None:
     class DemoVisBackend(BaseVisBackend):
         seen: dict[str, Any] = {}  # noqa: RUF012 - read after the call
 
@@ -183,7 +183,7 @@ def test_custom_backend_implements_what_it_can(tmp_path: Path, blank: np.ndarray
     assert DemoVisBackend.seen["step"] == 2
 
 
-def test_visualizer_is_found_again(tmp_path: Path) -> None:
+def test_get_current_instance_returns_the_visualizer(tmp_path: Path) -> None:
     visualizer = Visualizer.get_instance("vis", vis_backends=[LOCAL], save_dir=tmp_path)
 
     assert Visualizer.get_current_instance() is visualizer
@@ -268,7 +268,7 @@ def test_datasample_is_drawn_and_recorded(tmp_path: Path, blank: np.ndarray) -> 
     assert (tmp_path / "vis_data/vis_image/img_1.png").is_file()
 
 
-def test_datasample_without_a_sample_is_the_image(tmp_path: Path, blank: np.ndarray) -> None:
+def test_datasample_without_a_sample_records_the_image(tmp_path: Path, blank: np.ndarray) -> None:
     visualizer = Visualizer(vis_backends=[LOCAL], save_dir=tmp_path)
 
     visualizer.add_datasample("img", blank)

@@ -1,4 +1,4 @@
-"""Records in lists: all that a new tracking backend takes, in one file. Not a test module."""
+"""Record to lists: a complete tracking backend in one file. Not a test module."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +40,7 @@ class ToyVisBackend(BaseVisBackend):
             self.add_scalar(name, value, step)
 
     def connect(self) -> None:
-        """Load a library that nobody has."""
+        """Import a library that does not exist."""
         import_library("toy", "no_such_library.client")
 
     def _keep(self, name: str, value: Any) -> None:

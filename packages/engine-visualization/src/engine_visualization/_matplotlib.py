@@ -1,4 +1,4 @@
-"""Import matplotlib, which only plots and windows need."""
+"""Import matplotlib, which is needed by plots and windows only."""
 
 from types import ModuleType
 

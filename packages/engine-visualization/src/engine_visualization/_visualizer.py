@@ -1,4 +1,4 @@
-"""The visualizer, which draws on images and records a run in tracking backends."""
+"""The visualizer: draw on images, and record a run in tracking backends."""
 
 import logging
 import os
@@ -24,19 +24,19 @@ _logger = logging.getLogger("engine.visualization")
 
 @VISUALIZERS.register_module()
 class Visualizer(Canvas, ManagerMixin):
-    """A canvas that also records images, scalars, the config and the model of a run.
+    """Draw on an image, and record images, scalars, the config and the model of a run.
 
-    Each ``add_…`` method calls all backends, on the main process only. A visualizer from
-    `get_instance` is returned by `get_current_instance` anywhere in the process.
+    Each ``add_…`` method calls all backends, on the main process only. After `get_instance` has
+    built a visualizer, `get_current_instance` returns it anywhere in the process.
 
     Args:
         name: Name of the instance.
         image: RGB image to draw on, ``(H, W, 3)``, values 0-255.
-        vis_backends: Backends or configs of backends. A config may have a ``save_dir`` of its own,
-            and a ``name``, which is required if two backends have the same type.
-        save_dir: Backends write to ``<save_dir>/vis_data``. If it is None, backends without a
-            ``save_dir`` of their own are left out.
-        fig_save_cfg: Accepted for older configs, without effect: images are saved pixel by pixel.
+        vis_backends: Backends or configs of backends. A config may have its own ``save_dir``, and a
+            ``name``, which is required if two backends have the same type.
+        save_dir: Backends write to ``<save_dir>/vis_data``. If it is ``None``, backends without
+            their own ``save_dir`` are skipped.
+        fig_save_cfg: Accepted for older configs and unused: images are saved pixel by pixel.
         fig_show_cfg: Arguments of the matplotlib figure that shows an image in a window.
 
     Raises:
@@ -76,10 +76,10 @@ class Visualizer(Canvas, ManagerMixin):
 
     @classmethod
     def get_instance(cls, name: str, **kwargs: Any) -> Self:
-        """Return the instance of that name, built with ``kwargs`` if it does not exist.
+        """Return the instance of that name, or build it with ``kwargs``.
 
-        An instance of a subclass is also an instance of ``Visualizer``, so that code that does not
-        import the subclass can get the current visualizer.
+        An instance of a subclass is also registered for `Visualizer`. So code that does not import
+        the subclass can get the current visualizer.
         """
         is_new = not cls.check_instance_created(name)
         instance = super().get_instance(name, **kwargs)
@@ -89,13 +89,13 @@ class Visualizer(Canvas, ManagerMixin):
 
     @contextmanager
     def as_current(self) -> Iterator[Self]:
-        """Make this the current instance in a block, also the one of ``Visualizer``."""
+        """Make this the current instance inside the context, for `Visualizer` too."""
         with super().as_current(), self._as_current_of(Visualizer):
             yield self
 
     @classmethod
     def release_instance(cls, name: str) -> bool:
-        """Release the instance of that name, also as an instance of ``Visualizer``."""
+        """Remove the instance of that name, for `Visualizer` too."""
         released = super().release_instance(name)
         if released and cls is not Visualizer:
             Visualizer._remove(name)
@@ -117,10 +117,10 @@ class Visualizer(Canvas, ManagerMixin):
         wait_time: int = 0,
         continue_key: str = " ",
     ) -> None:
-        """Show an image in a window, or write it to a file, named in the log, without a display.
+        """Show an image in a window. Without a display, write it to a file and log the path.
 
         Args:
-            drawn_img: RGB image. By default the image of the canvas.
+            drawn_img: RGB image; by default the image of the canvas.
             win_name: The title of the window and the name of the file.
             wait_time: Time in milliseconds after which the window closes; never if 0.
             continue_key: The key that closes the window.
@@ -139,16 +139,16 @@ class Visualizer(Canvas, ManagerMixin):
         os.makedirs(folder, exist_ok=True)
         target = os.path.join(folder, f"{win_name.replace(os.sep, '_')}.png")
         Image.fromarray(image).save(target)
-        _logger.info("no window can be opened; the image is written to %s", target)
+        _logger.info("no window can be opened; wrote the image to %s", target)
 
     def get_backend(self, name: str) -> BaseVisBackend:
-        """Return a backend by name: the ``name`` of its config, or else the name of its class.
+        """Return a backend by name: the ``name`` of its config, or the name of its class.
 
         Raises:
             KeyError: No backend has the name; the message lists the names.
         """
         if name not in self._backends:
-            choices = ", ".join(self._backends) or "none; was save_dir given?"
+            choices = ", ".join(self._backends) or "none; check that save_dir is given"
             raise KeyError(f"{self.instance_name!r} has no backend {name!r}; it has: {choices}")
         return self._backends[name]
 
@@ -158,7 +158,7 @@ class Visualizer(Canvas, ManagerMixin):
             backend.add_config(config=config, **kwargs)
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
-        """Record the model in all backends, which may call it with ``data_batch``."""
+        """Record the model in all backends. A backend may call it with ``data_batch``."""
         for backend in self._recording():
             backend.add_graph(model=model, data_batch=data_batch, **kwargs)
 
@@ -204,12 +204,12 @@ class Visualizer(Canvas, ManagerMixin):
         """Draw a sample on its image, record it in all backends, and show it if ``show`` is set.
 
         The labels, boxes and masks of classification and detection samples are drawn. Libraries
-        override this method for samples of their own.
+        override this method for other kinds of samples.
 
         Args:
             name: Name of the recorded image.
             image: RGB image ``(H, W, 3)``, values 0-255.
-            data_sample: The annotations and predictions; None records the image alone.
+            data_sample: The annotations and predictions; ``None`` records the image alone.
             draw_gt: Whether to draw the ground truth.
             draw_pred: Whether to draw the predictions.
             show: Whether to show the drawn image.
@@ -239,7 +239,7 @@ class Visualizer(Canvas, ManagerMixin):
             return
         if not isinstance(backend, Mapping):
             raise TypeError(
-                f"vis_backends must hold backends or configs such as dict(type='LocalVisBackend'), "
+                f"vis_backends must be backends or configs such as dict(type='LocalVisBackend'), "
                 f"got {backend!r}"
             )
         settings = dict(backend)
@@ -258,7 +258,7 @@ class Visualizer(Canvas, ManagerMixin):
     def _keep(self, name: str, backend: BaseVisBackend) -> None:
         if name in self._backends:
             raise ValueError(
-                f"the names of vis_backends must differ, got {name!r} twice; add a name, as in "
+                f"names of vis_backends must differ, got {name!r} twice; add a name, as in "
                 f"dict(type=..., name='second')"
             )
         self._backends[name] = backend

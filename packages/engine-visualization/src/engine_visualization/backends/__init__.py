@@ -1,4 +1,4 @@
-"""Tracking backends: where the numbers, images and config of a run are recorded."""
+"""Record the numbers, images and config of a run in tracking backends."""
 
 from typing import TYPE_CHECKING, Any
 

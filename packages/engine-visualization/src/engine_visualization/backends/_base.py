@@ -9,7 +9,7 @@ import torch
 
 
 class ConfigLike(Protocol):
-    """The part of a config that backends use, such as a ``Config`` of engine-config."""
+    """The interface that backends need of a config, such as `Config` of engine-config."""
 
     @property
     def pretty_text(self) -> str:
@@ -20,11 +20,11 @@ class ConfigLike(Protocol):
 
 
 class BaseVisBackend:
-    """Base class of tracking backends: a subclass overrides the records its service supports.
+    """Record a run in a service; a subclass overrides the methods that its service supports.
 
-    The other methods do nothing, so that one visualizer can use services that differ. The
-    visualizer passes each argument by keyword. Files and connections are opened at the first
-    record, never at construction.
+    The other methods do nothing, so one visualizer can use services that differ. The visualizer
+    passes each argument by keyword. Open files and connections at the first record, because a
+    visualizer without records must not write.
 
     Args:
         save_dir: Folder for the files of the backend.
@@ -47,14 +47,14 @@ class BaseVisBackend:
 
     @property
     def experiment(self) -> Any:
-        """The service's own object, for records that this interface lacks; here the backend."""
+        """The object of the service, for records that this interface lacks; here the backend."""
         return self
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the config."""
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
-        """Record the structure of the model, which may be called with ``data_batch``."""
+        """Record the structure of the model. It may be called with ``data_batch``."""
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Record an RGB image ``(H, W, 3)``."""

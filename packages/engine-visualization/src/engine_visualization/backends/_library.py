@@ -1,4 +1,4 @@
-"""Import the library of a backend, or raise an error with the line that installs it."""
+"""Import the library of a backend, or raise an error with the command that installs it."""
 
 from types import ModuleType
 
@@ -13,7 +13,7 @@ def import_library(extra: str, module: str) -> ModuleType:
         module: The module, such as ``"torch.utils.tensorboard"``.
 
     Raises:
-        ImportError: It cannot be imported; the message holds the line that installs it.
+        ImportError: The module cannot be imported; the message has the command that installs it.
     """
     install = f"engine-visualization[{extra}]"
     return import_extra(module, install=install, purpose=f"the tracking backend {extra}")

@@ -51,8 +51,8 @@ class LocalVisBackend(BaseVisBackend):
         self._config = Path(save_dir, config_save_file)
         self._scalars = _check_json(Path(save_dir, scalar_save_file))
         self._streams: dict[Path, TextIO] = {}
-        # Lines are flushed when they are written. This closes the files of a backend that was
-        # deleted without close(), which would raise a ResourceWarning.
+        # Close the files of a backend that is deleted without close(). They contain all lines
+        # already, but Python would issue a ResourceWarning.
         weakref.finalize(self, _close_all, self._streams)
 
     @property
@@ -90,11 +90,11 @@ class LocalVisBackend(BaseVisBackend):
         """Append values and their step as one line to the file of scalars.
 
         Args:
-            scalar_dict: Numbers, tensors or arrays by name. A ``step`` among them has priority
-                over the argument.
+            scalar_dict: Numbers, tensors or arrays by name. The key ``step`` overrides the
+                argument.
             step: The step.
             file_path: An additional file for the line, below ``save_dir``, ending in ``.json``.
-            **kwargs: Not used here.
+            **kwargs: Unused.
 
         Raises:
             TypeError: JSON cannot represent a value.
@@ -114,14 +114,14 @@ class LocalVisBackend(BaseVisBackend):
         stream = self._streams.get(file)
         if stream is None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            # Line buffering passes each line to the operating system: a killed run loses none.
+            # Line buffering: each line is passed to the system, so a killed run loses no line.
             stream = self._streams[file] = file.open("a", buffering=1, encoding="utf-8")
         stream.write(line)
 
     def _extra_file(self, file_path: str) -> Path:
         file = _check_json(Path(self.save_dir, file_path))
         if file == self._scalars:
-            raise ValueError(f"file_path must not be the file of all scalars, got {file_path!r}")
+            raise ValueError(f"file_path must differ from scalar_save_file, got {file_path!r}")
         return file
 
 
@@ -130,7 +130,7 @@ def _as_line(values: dict[str, Any]) -> str:
         return json.dumps(values) + "\n"
     except TypeError as error:
         kinds = ", ".join(f"{name!r} is a {type(value).__name__}" for name, value in values.items())
-        raise TypeError(f"scalars must be JSON values ({error}), got: {kinds}") from error
+        raise TypeError(f"scalars must be JSON values ({error}), got {kinds}") from error
 
 
 def _close_all(streams: dict[Path, TextIO]) -> None:
@@ -140,5 +140,5 @@ def _close_all(streams: dict[Path, TextIO]) -> None:
 
 def _check_json(file: Path) -> Path:
     if file.suffix != ".json":
-        raise ValueError(f"a file of scalars must end in .json, got {file.name!r}")
+        raise ValueError(f"names of scalar files must end in .json, got {file.name!r}")
     return file

@@ -1,4 +1,4 @@
-"""Which tracking backend a config means: ours are in the table, users register their own."""
+"""Register the tracking backends of the table, and build a backend from its config."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ def add_row(row: BackendRow) -> None:
     VISBACKENDS.register_module(row.name, module=row.load())
 
 
-# This imports the files of all rows. Their libraries are imported at the first record.
+# This imports the files of all rows, but not their libraries, which load at the first record.
 for _row in ROWS:
     add_row(_row)
 
@@ -31,7 +31,7 @@ def class_names() -> list[str]:
 
 
 def class_named(name: str, module: str) -> type[BaseVisBackend]:
-    """Return the class of that name, for the ``__getattr__`` of ``module``.
+    """Return the class of that name, for the `__getattr__` of ``module``.
 
     Raises:
         AttributeError: No row has a class of this name.

@@ -1,4 +1,4 @@
-"""A row of the table of tracking backends."""
+"""Define a row of the table of tracking backends."""
 
 from importlib import import_module
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class BackendRow(NamedTuple):
         return self.backend.partition(":")[2]
 
     def load(self) -> type[BaseVisBackend]:
-        """Return the class, imported if needed."""
+        """Import the class and return it."""
         module, _, name = self.backend.partition(":")
         loaded: type[BaseVisBackend] = getattr(import_module(module), name)
         return loaded

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine_visualization.backends._row import BackendRow
 
-if TYPE_CHECKING:  # static names; at run time the rows import the classes on first use
+if TYPE_CHECKING:  # names for type checkers; at run time `_registry` loads the rows
     from engine_visualization.backends._local import LocalVisBackend as LocalVisBackend
     from engine_visualization.backends._tensorboard import (
         TensorboardVisBackend as TensorboardVisBackend,

@@ -1,4 +1,4 @@
-"""The tracking backend that writes event files of TensorBoard."""
+"""The tracking backend that writes TensorBoard event files."""
 
 import logging
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class TensorboardVisBackend(BaseVisBackend):
 
     @property
     def experiment(self) -> Any:
-        """The ``torch.utils.tensorboard.SummaryWriter``, built on first use.
+        """The `torch.utils.tensorboard.SummaryWriter`, which the first use creates.
 
         Raises:
             ImportError: TensorBoard is not installed.
@@ -49,7 +49,7 @@ class TensorboardVisBackend(BaseVisBackend):
         return self._writer
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
-        """Record the config as a text."""
+        """Record the config as text."""
         # TensorBoard renders text as Markdown, where indented lines are code.
         indented = config.pretty_text.replace("\n", "\n    ")
         self.experiment.add_text("config", f"    {indented}")
@@ -59,7 +59,7 @@ class TensorboardVisBackend(BaseVisBackend):
         self.experiment.add_image(name, to_image(image), step, dataformats="HWC")
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a single number; other values are skipped with a warning in the log."""
+        """Record a single number. Other values are skipped, with a warning in the log."""
         number = plain_value(value, scalars=True)
         if isinstance(number, int | float):
             self.experiment.add_scalar(name, number, step)
@@ -75,14 +75,14 @@ class TensorboardVisBackend(BaseVisBackend):
         file_path: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record each scalar under its name; ``file_path`` is not used here."""
+        """Record each scalar under its name; ``file_path`` is unused."""
         at = int(scalar_dict.get("step", step))
         for name, value in scalar_dict.items():
             if name != "step":
                 self.add_scalar(name, value, at)
 
     def close(self) -> None:
-        """Flush and close the event file; the next record opens another one."""
+        """Flush and close the event file; the next record opens a new file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

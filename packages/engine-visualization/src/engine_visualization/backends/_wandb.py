@@ -22,12 +22,12 @@ class WandbVisBackend(BaseVisBackend):
 
     Args:
         save_dir: Folder for the local files of wandb.
-        init_kwargs: Arguments of ``wandb.init``. By default its ``dir`` is ``save_dir``.
+        init_kwargs: Arguments of `wandb.init`. By default its ``dir`` is ``save_dir``.
         define_metric_cfg: Summary of each metric, as in ``{"accuracy": "max"}``.
-        commit: Whether each record ends a step of wandb. If False, records are collected until a
-            step is committed through ``experiment``.
+        commit: Whether each record ends a step of wandb. If it is false, wandb collects records
+            until you commit a step through ``experiment``.
         log_code_name: Name of the code artifact. By default wandb chooses it.
-        watch_kwargs: Arguments of ``wandb.watch``, which `add_graph` calls.
+        watch_kwargs: Arguments of `wandb.watch`, which `add_graph` calls.
 
     Example:
         >>> WandbVisBackend("logs", init_kwargs={"mode": "offline"}).save_dir
@@ -53,7 +53,7 @@ class WandbVisBackend(BaseVisBackend):
 
     @property
     def experiment(self) -> Any:
-        """The module ``wandb``, whose run is started on first use.
+        """The module ``wandb``; the first use starts a run.
 
         Raises:
             ImportError: The library is not installed.
@@ -87,19 +87,19 @@ class WandbVisBackend(BaseVisBackend):
         file_path: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record the scalars of one step; ``step`` and ``file_path`` are not used here."""
+        """Record the scalars of one step; ``step`` and ``file_path`` are unused."""
         values = plain_value(dict(scalar_dict), scalars=True)
         self.experiment.log(values, commit=self._commit)
 
     def close(self) -> None:
-        """End the run; the next record starts another one."""
+        """End the run; the next record starts a new run."""
         if self._wandb is not None:
             self._wandb.finish()
             self._wandb = None
 
     def _start(self) -> Any:
         wandb = import_library("wandb", "wandb")
-        # wandb falls back to the temporary folder if this one does not exist.
+        # Create the folder, because wandb writes to a temporary one if it does not exist.
         os.makedirs(self.save_dir, exist_ok=True)
         run = wandb.init(**self._init_kwargs)
         for name, summary in self._metrics.items():

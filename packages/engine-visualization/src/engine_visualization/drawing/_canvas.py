@@ -1,4 +1,4 @@
-"""An RGB image to draw on."""
+"""Draw on an RGB image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeAlias
@@ -34,12 +34,12 @@ _DEFAULT_POINT_SIZE = 36.0
 
 
 class Canvas:
-    """An image and the methods that draw on it; each returns the canvas, so calls can be chained.
+    """Draw on an image; each method returns the canvas, so calls can be chained.
 
-    Coordinates are ``(x, y)`` in pixels, and pixel ``i`` has its center at ``i``. Parts outside the
-    image are clipped. Each method takes NumPy arrays, or tensors on any device, of one shape or
-    several. A list of colors, styles or widths has one value per shape; any other value applies to
-    all. Colors are letters such as ``"g"``, CSS names, ``"#rrggbb"``, ``"C0"`` to ``"C9"``, grays
+    Coordinates are ``(x, y)`` in pixels, and the center of pixel ``i`` is at ``i``. Parts outside
+    the image are clipped. Each method takes NumPy arrays or tensors, with one or several shapes. A
+    list of colors, styles or widths has one value per shape; any other value applies to all.
+    Colors are letters such as ``"g"``, CSS names, ``"#rrggbb"``, ``"C0"`` to ``"C9"``, grays
     ``"0"`` to ``"1"``, tuples of integers 0-255 or of floats 0-1, and ``"none"``. Line styles are
     ``"-"``, ``"--"``, ``":"`` and ``"-."``. Widths are in pixels.
 
@@ -62,7 +62,7 @@ class Canvas:
             self.set_image(image)
 
     def set_image(self, image: np.ndarray) -> None:
-        """Replace the image by another one: RGB ``(H, W, 3)`` or gray ``(H, W)``, values 0-255."""
+        """Set the image to a copy of ``image``: RGB ``(H, W, 3)`` or gray ``(H, W)``, 0-255."""
         self._picture = Image.fromarray(to_image(image).copy())
 
     def get_image(self) -> np.ndarray:
@@ -85,11 +85,14 @@ class Canvas:
         """Draw boxes ``(4,)`` or ``(N, 4)`` as ``(x1, y1, x2, y2)``.
 
         Raises:
-            ValueError: A box ends before it begins, or the length of a list is not N.
+            ValueError: ``x1 > x2`` or ``y1 > y2`` in a box, or the length of a list is not N.
         """
         rows = to_rows(bboxes, 4, "bboxes")
         if (rows[:, :2] > rows[:, 2:]).any():
-            raise ValueError("bboxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
+            wrong = rows[(rows[:, :2] > rows[:, 2:]).any(axis=1)][0].tolist()
+            raise ValueError(
+                f"bboxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {wrong}"
+            )
         outlines = list(rows[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
         return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
 
@@ -136,11 +139,11 @@ class Canvas:
         line_styles: str | list[str] = "-",
         line_widths: Number | list[Number] = 2,
     ) -> Self:
-        """Draw lines; ``x_datas`` and ``y_datas`` ``(2,)`` or ``(N, 2)`` hold start and end."""
+        """Draw lines from start to end: ``x_datas`` and ``y_datas`` are ``(2,)`` or ``(N, 2)``."""
         x, y = to_rows(x_datas, 2, "x_datas"), to_rows(y_datas, 2, "y_datas")
         if x.shape != y.shape:
             raise ValueError(
-                f"x_datas and y_datas must have one shape, got {x.shape} and {y.shape}"
+                f"x_datas and y_datas must have the same shape, got {x.shape} and {y.shape}"
             )
         styles = _styles(len(x), colors, line_styles, line_widths, "none", 1.0)
         return self._paint(list(np.stack([x, y], axis=2)), styles, closed=False)
@@ -195,7 +198,7 @@ class Canvas:
 
         Args:
             texts: One text, or one per position.
-            positions: The position of the aligned point of each text.
+            positions: The point of each text that the alignments choose, such as its top left.
             font_sizes: Sizes in pixels. By default the size depends on that of the image.
             colors: Colors of the letters.
             vertical_alignments: ``"top"``, ``"center"``, ``"bottom"`` or ``"baseline"``.
@@ -240,10 +243,10 @@ class Canvas:
         colors: Colors = "g",
         alphas: Number | list[Number] = 0.8,
     ) -> Self:
-        """Tint the pixels of masks ``(H, W)`` or ``(N, H, W)`` of zeros and ones, or booleans.
+        """Color the pixels of masks ``(H, W)`` or ``(N, H, W)`` of zeros and ones, or booleans.
 
         Raises:
-            ValueError: The masks have another size than the image, or other values.
+            ValueError: The size of the masks is not that of the image, or they have other values.
         """
         image = self._target()
         masks = to_numpy(binary_masks)
@@ -254,7 +257,10 @@ class Canvas:
                 f"got {masks.shape}"
             )
         if not np.isin(masks, (0, 1)).all():
-            raise ValueError("masks must hold zeros and ones only; convert them with mask > 0")
+            raise ValueError(
+                f"masks must contain only zeros and ones, got {np.unique(masks)[:5].tolist()}; "
+                "convert them with mask > 0"
+            )
         tints = _colors(colors, len(masks), "colors")
         for mask, tint, alpha in zip(
             masks, tints, spread(alphas, len(masks), "alphas"), strict=True
@@ -271,7 +277,7 @@ class Canvas:
         return self._picture
 
     def _outline(self, outlines: Sequence[np.ndarray], *look: Any) -> Self:
-        """Draw closed shapes; ``look`` is what `_styles` takes after the number of shapes."""
+        """Draw closed shapes; ``look`` are the arguments of `_styles` after ``count``."""
         return self._paint(outlines, _styles(len(outlines), *look))
 
     def _paint(
@@ -301,7 +307,7 @@ def _styles(
 
 
 def _colors(value: Any, count: int, name: str) -> list[RGBA | None]:
-    # An array of rows is a color per shape; an array of one dimension is one color.
+    # A 2d array has one color per row; a 1d array is one color.
     if isinstance(value, np.ndarray) and value.ndim == 2:
         value = list(value)
     parse: Callable[[ColorSpec], RGBA | None] = parse_color

@@ -1,4 +1,4 @@
-"""Parse colors, in all forms that matplotlib and CSS use, to red, green, blue and opacity."""
+"""Parse the color formats of matplotlib and CSS to red, green, blue and opacity."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -38,12 +38,12 @@ _NAMES = _LETTERS | _CYCLE | {f"C{i}": color for i, color in enumerate(_CYCLE.va
 
 
 def parse_color(color: ColorSpec) -> RGBA | None:
-    """Return a color as four integers from 0 to 255, or None for ``"none"``.
+    """Return a color as four integers from 0 to 255, or ``None`` for ``"none"``.
 
-    Three or four integers are on the scale 0-255, three or four floats on the scale 0-1.
+    Integers are on the scale 0-255, floats on the scale 0-1.
 
     Raises:
-        ValueError: The color is not in one of the accepted forms.
+        ValueError: The color has an unknown format.
     """
     if isinstance(color, str):
         return None if color.lower() == "none" else _parse_text(color)
@@ -51,7 +51,7 @@ def parse_color(color: ColorSpec) -> RGBA | None:
 
 
 def _parse_text(text: str) -> RGBA:
-    # Matplotlib's form of gray. "0.5" is not a color for Pillow.
+    # Pillow does not parse matplotlib's format for gray, such as "0.5".
     if text.replace(".", "", 1).isdigit() and 0 <= float(text) <= 1:
         gray = round(float(text) * 255)
         return gray, gray, gray, 255
@@ -59,8 +59,8 @@ def _parse_text(text: str) -> RGBA:
         red, green, blue, *opacity = ImageColor.getrgb(_NAMES.get(text, text))
     except ValueError as error:
         raise ValueError(
-            f"unknown color {text!r}; use one of the letters {''.join(_LETTERS)}, a CSS name such "
-            f"as 'orange', '#rrggbb', a gray from '0' to '1', 'C0' to 'C9', or 'none'"
+            f"color must be one of the letters {''.join(_LETTERS)}, a CSS name such as 'orange', "
+            f"'#rrggbb', a gray from '0' to '1', 'C0' to 'C9', or 'none', got {text!r}"
         ) from error
     return red, green, blue, opacity[0] if opacity else 255
 
@@ -71,7 +71,7 @@ def _parse_numbers(values: np.ndarray) -> RGBA:
     numeric = np.issubdtype(values.dtype, np.number)
     if not numeric or values.shape not in {(3,), (4,)} or values.min() < 0 or values.max() > scale:
         raise ValueError(
-            f"a color of numbers must be three or four integers 0-255 or floats 0-1, "
+            f"color must be a string, or three or four integers 0-255 or floats 0-1, "
             f"got {values.tolist()}"
         )
     red, green, blue, *opacity = (round(float(value) * 255 / scale) for value in values)

@@ -10,7 +10,7 @@ from engine_visualization.drawing._values import Array, check_opacity, to_image
 
 Reduction: TypeAlias = Literal["squeeze_mean", "select_max"]
 
-# From low to high: dark blue, green, yellow. Equal steps look equal, also when printed in gray.
+# From low to high: dark blue, green, yellow. Equal steps look equal, in gray scale too.
 _HEAT = np.array(
     [
         [68, 1, 84],
@@ -44,7 +44,7 @@ def draw_featmap(
         overlaid_image: RGB image below the map. Unless ``resize_shape`` is given, the map is
             resized to the image.
         channel_reduction: ``"squeeze_mean"`` for the mean over channels, ``"select_max"`` for the
-            channel with the largest sum, None for the channels themselves.
+            channel with the largest sum, ``None`` for a grid of channels.
         topk: Without reduction, the number of channels to show, by decreasing sum. If <= 0, a map
             of one or three channels is shown as an image.
         arrangement: Rows and columns of the grid of the ``topk`` channels.
@@ -55,13 +55,13 @@ def draw_featmap(
         An RGB image of type uint8, or a grid of such images in one.
 
     Raises:
-        ValueError: The map is not ``(C, H, W)``, an argument is not one of its choices, or the
-            grid is too small for ``topk``.
+        ValueError: The shape is not ``(C, H, W)``, an argument has an unknown value, or the grid is
+            too small for ``topk``.
     """
     check_opacity(alpha, "alpha")
     if featmap.ndim != 3 or 0 in featmap.shape:
         raise ValueError(
-            f"a feature map must have shape (C, H, W) without zeros, got {tuple(featmap.shape)}"
+            f"featmap must have shape (C, H, W) without zeros, got {tuple(featmap.shape)}"
         )
     maps = torch.as_tensor(featmap).detach().float().cpu()
     image = None if overlaid_image is None else to_image(overlaid_image)
@@ -83,14 +83,14 @@ def _reduce(maps: torch.Tensor, reduction: str) -> torch.Tensor:
     if reduction == "select_max":
         return maps[maps.sum(dim=(1, 2)).argmax()][None]
     raise ValueError(
-        f"unknown channel_reduction {reduction!r}; use 'squeeze_mean', 'select_max' or None"
+        f"channel_reduction must be 'squeeze_mean', 'select_max' or None, got {reduction!r}"
     )
 
 
 def _check_image_channels(maps: torch.Tensor) -> torch.Tensor:
     if len(maps) not in {1, 3}:
         raise ValueError(
-            f"a map must have 1 or 3 channels for topk <= 0, got {len(maps)}; "
+            f"featmap must have 1 or 3 channels for topk <= 0, got {len(maps)}; "
             "pass channel_reduction or a positive topk"
         )
     return maps
@@ -121,7 +121,7 @@ def _grid(
 
 def _overlay(maps: torch.Tensor, image: np.ndarray | None, alpha: float) -> np.ndarray:
     span = maps.max() - maps.min()
-    # A constant map has no span to divide by, and is shown as the lowest level.
+    # The span of a constant map is 0. Such a map is shown as the lowest level.
     levels = ((maps - maps.min()) / span if span > 0 else torch.zeros_like(maps)).numpy()
     if len(levels) == 3:
         picture = levels.transpose(1, 2, 0) * 255
@@ -140,6 +140,6 @@ def _resize(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def _resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    # The copy makes a writable array with positive strides, which from_numpy asks for.
+    # Copy: from_numpy raises an error for negative strides, and warns about read-only arrays.
     resized = _resize(torch.from_numpy(image.copy()).permute(2, 0, 1).float(), shape)
     return to_image(resized.permute(1, 2, 0).round())

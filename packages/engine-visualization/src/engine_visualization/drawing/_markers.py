@@ -1,10 +1,10 @@
-"""The shapes of markers of points."""
+"""Define the shapes of point markers."""
 
 import numpy as np
 
 from engine_visualization.drawing._shapes import circle_points
 
-# Points for the radius 1; y points down.
+# Outlines for the radius 1. The y axis points down.
 _OUTLINES: dict[str, list[tuple[float, float]]] = {
     "s": [(-1, -1), (1, -1), (1, 1), (-1, 1)],
     "^": [(0, -1), (1, 1), (-1, 1)],
@@ -21,7 +21,7 @@ _ROUND = {"o": 1.0, ".": 0.5}
 
 
 def marker_outline(marker: str, x: float, y: float, radius: float) -> np.ndarray | None:
-    """Return the outline (N, 2) of a filled marker, or None for a marker of strokes.
+    """Return the outline ``(N, 2)`` of a filled marker, or ``None`` for a marker made of lines.
 
     Raises:
         ValueError: The marker is unknown.
@@ -33,9 +33,9 @@ def marker_outline(marker: str, x: float, y: float, radius: float) -> np.ndarray
     if marker in _STROKES:
         return None
     choices = " ".join([*_ROUND, *_OUTLINES, *_STROKES])
-    raise ValueError(f"unknown marker {marker!r}; use one of {choices}")
+    raise ValueError(f"marker must be one of {choices}, got {marker!r}")
 
 
 def marker_strokes(marker: str, x: float, y: float, radius: float) -> list[np.ndarray]:
-    """Return the lines (2, 2) of a marker of strokes."""
+    """Return the lines ``(2, 2)`` of a marker made of lines."""
     return [np.array(line) * radius + (x, y) for line in _STROKES[marker]]

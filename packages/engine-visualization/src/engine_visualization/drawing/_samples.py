@@ -20,10 +20,10 @@ def draw_sample(
     draw_pred: bool = True,
     classes: Sequence[str] | None = None,
 ) -> None:
-    """Draw labels, boxes and masks of a sample, ground truth in green, predictions in red.
+    """Draw labels, boxes and masks of a sample: ground truth in green, predictions in red.
 
     The fields are ``label`` of ``gt_label`` and ``pred_label``, and ``bboxes``, ``labels``,
-    ``scores`` and ``masks`` of ``gt_instances`` and ``pred_instances``. Others are ignored.
+    ``scores`` and ``masks`` of ``gt_instances`` and ``pred_instances``. Other fields are ignored.
 
     Args:
         canvas: The canvas with the image of the sample.
@@ -47,7 +47,7 @@ def _draw_instances(
     canvas: Canvas, instances: Any, color: str, classes: Sequence[str] | None
 ) -> None:
     masks, boxes = instances.get("masks"), instances.get("bboxes")
-    # Masks first, so that they do not cover boxes and texts.
+    # Draw masks first, so that they do not cover boxes and texts.
     if masks is not None and len(masks):
         canvas.draw_binary_masks(masks, colors=color, alphas=0.4)
     if boxes is None or not len(boxes):

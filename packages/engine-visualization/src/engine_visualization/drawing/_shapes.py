@@ -1,6 +1,6 @@
-"""Paint shapes: mark the coverage on a mask of higher resolution, then blend once.
+"""Paint shapes: draw the coverage on a mask of higher resolution, then blend once.
 
-Blending once per shape keeps its opacity even where its strokes overlap.
+One blend per shape gives it the same opacity everywhere, even if its strokes overlap.
 """
 
 import math
@@ -19,13 +19,14 @@ _PATTERNS: dict[str, tuple[float, ...]] = {
     ":": (1.0, 1.65),
     "-.": (6.4, 1.6, 1.0, 1.6),
 }
-_CIRCLE_POINTS = 1 << 16  # maximum: of a larger circle an image shows an arc only
+# The maximum. An image shows only an arc of a circle that would need more points.
+_CIRCLE_POINTS = 1 << 16
 _PATTERN_NAMES = {"solid": "-", "dashed": "--", "dotted": ":", "dashdot": "-."}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """The look of a shape: colors (None paints nothing), line width in pixels, opacity 0-1."""
+    """The colors (``None`` paints nothing), line width in pixels and opacity 0-1 of a shape."""
 
     edge: RGBA | None = None
     face: RGBA | None = None
@@ -36,21 +37,21 @@ class Style:
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
-    """A part of an image, at ``scale`` times its resolution, on which a pen marks a shape."""
+    """A mask of a part of an image, at ``scale`` times its resolution, and a pen to draw on it."""
 
     pen: ImageDraw.ImageDraw
     origin: tuple[int, int]
     scale: int
 
     def place(self, points: np.ndarray) -> list[tuple[float, float]]:
-        """Return image coordinates (N, 2) as coordinates of the mask."""
-        # Pixel i has its center at i in both, so its edge, at i - 0.5, is the fixed point.
+        """Convert image coordinates ``(N, 2)`` to coordinates of the mask."""
+        # In both, the center of pixel i is at i. So scale about its edge, at i - 0.5.
         moved = (points - self.origin + 0.5) * self.scale - 0.5
         return [(float(x), float(y)) for x, y in moved]
 
 
 def paint_path(image: Image.Image, points: np.ndarray, style: Style, *, closed: bool) -> None:
-    """Paint the polygon or line through ``points`` (N, 2) on ``image``, in place."""
+    """Paint the polygon or line through ``points`` ``(N, 2)`` on ``image``, in place."""
     if closed and style.face is not None:
 
         def fill(mask: Mask) -> None:
@@ -62,7 +63,7 @@ def paint_path(image: Image.Image, points: np.ndarray, style: Style, *, closed: 
     pieces = _pieces(points, style, closed=closed)
 
     def stroke(mask: Mask) -> None:
-        # An odd width is symmetric about the line.
+        # Make the width odd, so that it is symmetric about the line.
         width = round(style.width * mask.scale) | 1
         for piece in pieces:
             mask.pen.line(mask.place(piece), fill=255, width=width, joint="curve")
@@ -71,7 +72,7 @@ def paint_path(image: Image.Image, points: np.ndarray, style: Style, *, closed: 
 
 
 def circle_points(x: float, y: float, radius: float) -> np.ndarray:
-    """Return points on a circle, close enough together to look round."""
+    """Return points on a circle, at most about one pixel apart, so that it looks round."""
     count = min(max(16, math.ceil(2 * math.pi * radius)), _CIRCLE_POINTS)
     angles = np.linspace(0, 2 * math.pi, count, endpoint=False)
     return np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
@@ -86,15 +87,15 @@ def stamp(
     alpha: float,
     reach: float = 0.0,
 ) -> None:
-    """Blend a color into an image through a mask that ``draw`` marks.
+    """Blend a color into an image through a mask that ``draw`` fills.
 
     Args:
         image: The image, painted in place.
-        points: The points (N, 2) that the mask spans, clipped to the image.
-        draw: Marks the mask.
+        points: The points ``(N, 2)`` that the mask contains, clipped to the image.
+        draw: The function that draws the shape on the mask.
         color: The color.
         alpha: The opacity, 0-1.
-        reach: Pixels around the points that the mask spans too.
+        reach: The number of pixels around the points that the mask contains too.
     """
     low, high = points.min(axis=0) - reach, points.max(axis=0) + reach
     left, top = (max(0, math.floor(value)) for value in low)
@@ -107,13 +108,13 @@ def stamp(
     coverage = Image.new("L", ((right - left) * scale, (bottom - top) * scale), 0)
     draw(Mask(pen=ImageDraw.Draw(coverage), origin=(left, top), scale=scale))
     opacity = alpha * color[3] / 255
-    # The mean over scale x scale pixels of the mask is the coverage of one pixel: smooth edges.
+    # The mean of scale x scale pixels of the mask is the coverage of one pixel. It smooths edges.
     coverage = coverage.reduce(scale).point(lambda value: value * opacity)
     image.paste(color[:3], (left, top), coverage)
 
 
 def _mask_scale(pixels: int) -> int:
-    """Return the scale of a mask: higher for smaller shapes, so that a mask has at most 64 MB."""
+    """Return the scale of a mask, which is higher for smaller shapes, to limit the memory."""
     # With an odd scale, the center of each pixel is the center of a pixel of the mask.
     return 5 if pixels <= 1 << 21 else 3 if pixels <= 1 << 23 else 1
 
@@ -123,7 +124,8 @@ def _pieces(points: np.ndarray, style: Style, *, closed: bool) -> list[np.ndarra
     path = np.concatenate([points, points[:1]]) if closed else points
     pattern = np.array(line_pattern(style.line)) * style.width
     if not len(pattern):
-        # Pillow rounds the corners between lines. One more point makes the closing corner one.
+        # Pillow rounds the corners between two lines only. Repeat the second point, so that the
+        # closing corner is between two lines.
         return [np.concatenate([path, points[1:2]]) if closed else path]
     marks = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     bounds = np.concatenate([[0.0], np.cumsum(pattern)])
@@ -136,7 +138,7 @@ def _pieces(points: np.ndarray, style: Style, *, closed: bool) -> list[np.ndarra
 
 
 def _cut(path: np.ndarray, marks: np.ndarray, begin: float, end: float) -> np.ndarray:
-    """Return the part of a path between two lengths along it."""
+    """Return the part of a path between two distances from its start."""
     ends = np.stack([np.interp([begin, end], marks, path[:, axis]) for axis in (0, 1)], axis=1)
     return np.concatenate([ends[:1], path[(marks > begin) & (marks < end)], ends[1:]])
 
@@ -151,4 +153,4 @@ def line_pattern(name: str) -> tuple[float, ...]:
         return _PATTERNS[_PATTERN_NAMES.get(name, name)]
     except KeyError:
         choices = ", ".join(map(repr, [*_PATTERNS, *_PATTERN_NAMES]))
-        raise ValueError(f"unknown line style {name!r}; use one of {choices}") from None
+        raise ValueError(f"line style must be one of {choices}, got {name!r}") from None

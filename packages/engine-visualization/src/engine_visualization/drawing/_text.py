@@ -18,7 +18,7 @@ Horizontal: TypeAlias = Literal["left", "center", "right"]
 
 _VERTICAL = {"top": "a", "center": "m", "bottom": "d", "baseline": "s"}
 _HORIZONTAL = {"left": "l", "center": "m", "right": "r"}
-# Pillow contains one sans-serif font. The others are searched on the machine.
+# Pillow contains one sans-serif font. The system is searched for the other fonts.
 _FAMILIES = {
     "sans-serif": "DejaVuSans.ttf",
     "serif": "DejaVuSerif.ttf",
@@ -31,7 +31,7 @@ _BOX_KEYS = ("alpha", "boxstyle", "edgecolor", "facecolor", "linewidth", "pad")
 
 @dataclass(frozen=True, kw_only=True)
 class TextStyle:
-    """The look of a text, and the point of it that is placed at the position."""
+    """The size, color, font and alignment of a text."""
 
     size: float
     color: RGBA | None
@@ -73,7 +73,7 @@ def _load_font(family: str, size: float) -> Font:
 
 def _choose(choices: Mapping[str, str], name: str) -> str:
     if name not in choices:
-        raise ValueError(f"unknown text alignment {name!r}; use one of {', '.join(choices)}")
+        raise ValueError(f"text alignment must be one of {', '.join(choices)}, got {name!r}")
     return choices[name]
 
 
@@ -82,7 +82,7 @@ def _paint_box(
 ) -> None:
     unknown = sorted(set(box) - set(_BOX_KEYS))
     if unknown:
-        raise ValueError(f"unknown keys {unknown} of a text box; use {', '.join(_BOX_KEYS)}")
+        raise ValueError(f"keys of a text box must be {', '.join(_BOX_KEYS)}, got {unknown}")
     pad, width = float(box.get("pad", 2)), float(box.get("linewidth", 1))
     left, top, right, bottom = bounds
     corners = np.array([[left - pad, top - pad], [right + pad, bottom + pad]])
@@ -94,7 +94,7 @@ def _paint_box(
         mask.pen.rounded_rectangle(mask.place(corners), radius * mask.scale, fill=255)
 
     def outline(mask: Mask) -> None:
-        stroke = round(width * mask.scale) | 1
+        stroke = round(width * mask.scale) | 1  # odd, see `paint_path`
         place = mask.place(corners)
         mask.pen.rounded_rectangle(place, radius * mask.scale, outline=255, width=stroke)
 

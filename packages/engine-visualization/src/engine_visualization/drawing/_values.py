@@ -1,4 +1,4 @@
-"""Convert arguments to arrays, images, and one value per shape."""
+"""Convert arguments to arrays, to images, and to one value per shape."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ Array: TypeAlias = np.ndarray | torch.Tensor
 
 
 def to_numpy(values: Any) -> np.ndarray:
-    """Return a tensor on any device, an array or a nested list as a NumPy array."""
+    """Convert a tensor on any device, an array or a nested list to a NumPy array."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         # NumPy has no bfloat16.
@@ -19,7 +19,7 @@ def to_numpy(values: Any) -> np.ndarray:
 
 
 def to_rows(values: Any, width: int, name: str) -> np.ndarray:
-    """Return one row of ``width`` numbers, or several of them, as floats of shape (N, width).
+    """Convert one or several rows of ``width`` numbers to floats of shape ``(N, width)``.
 
     Raises:
         ValueError: The shape is different, or a number is not finite.
@@ -32,7 +32,7 @@ def to_rows(values: Any, width: int, name: str) -> np.ndarray:
 
 
 def to_outline(values: Any) -> np.ndarray:
-    """Return the corners of a polygon, (N, 2) or (2 * N,), as floats of shape (N, 2).
+    """Convert the corners of a polygon, ``(N, 2)`` or ``(2 * N,)``, to floats ``(N, 2)``.
 
     Raises:
         ValueError: The shape is different, or a number is not finite.
@@ -44,7 +44,7 @@ def to_outline(values: Any) -> np.ndarray:
 
 
 def check_finite(values: np.ndarray, name: str) -> np.ndarray:
-    """Return the values unchanged.
+    """Check that all values are finite, and return them.
 
     Raises:
         ValueError: A value is infinite or NaN.
@@ -55,7 +55,7 @@ def check_finite(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_opacity(alpha: float, name: str) -> float:
-    """Return an opacity unchanged.
+    """Check that an opacity is between 0 and 1, and return it as a float.
 
     Raises:
         ValueError: The opacity is not between 0 and 1.
@@ -66,7 +66,7 @@ def check_opacity(alpha: float, name: str) -> float:
 
 
 def to_image(image: Any) -> np.ndarray:
-    """Return a gray (H, W) or RGB (H, W, 3) image as RGB of type uint8.
+    """Convert a gray ``(H, W)`` or RGB ``(H, W, 3)`` image to RGB of type uint8.
 
     Raises:
         ValueError: The image has another shape.
@@ -76,16 +76,16 @@ def to_image(image: Any) -> np.ndarray:
         pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise ValueError(
-            f"an image must have shape (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}"
+            f"image must have shape (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}"
         )
     return pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 def spread(value: Any, count: int, name: str) -> Sequence[Any]:
-    """Return one value per shape: a list unchanged, any other value ``count`` times.
+    """Return one value per shape: a list as it is, or any other value ``count`` times.
 
     Raises:
-        ValueError: A list does not have ``count`` values.
+        ValueError: The length of a list is not ``count``.
     """
     # A tuple is one value, such as a color.
     if not isinstance(value, list):

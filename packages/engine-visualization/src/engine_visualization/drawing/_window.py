@@ -13,12 +13,12 @@ from engine_visualization._matplotlib import import_matplotlib
 def can_open_window() -> bool:
     """Return whether this process can show a window or a notebook cell.
 
-    False without matplotlib (the extra ``plots``), on a Linux machine without a display, and if
+    It cannot without matplotlib (the extra ``plots``), on Linux without a display, and if
     matplotlib is configured with a backend that only writes files.
     """
     if "ipykernel" in sys.modules:
         return True
-    # Asked before matplotlib is imported, which takes a second.
+    # Check the display before matplotlib is imported, because the import takes a second.
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.platform.startswith("linux") and not display:
         return False
@@ -38,12 +38,12 @@ def show_window(
     continue_key: str = " ",
     figure: Mapping[str, Any] | None = None,
 ) -> None:
-    """Show an RGB image until a key is pressed, the time is over or the window is closed.
+    """Show an RGB image until a key is pressed, the time is over, or the window is closed.
 
-    A notebook shows it below the cell and continues.
+    A notebook shows the image below the cell and does not wait.
 
     Args:
-        image: RGB ``(H, W, 3)``, uint8.
+        image: RGB image ``(H, W, 3)``, uint8.
         title: The window's title.
         wait_ms: Time in milliseconds after which the window closes; never if 0.
         continue_key: The key that ends the wait.
@@ -66,7 +66,7 @@ def show_window(
     shown.canvas.mpl_connect("close_event", lambda _: shown.canvas.stop_event_loop())
     pyplot.show(block=False)
     if type(shown.canvas).start_event_loop is FigureCanvasBase.start_event_loop:
-        # This canvas has no events: there is no window to close and no key to wait for.
+        # This canvas has no event loop, as in a notebook, so nothing could end the wait.
         pyplot.close(shown)
         return
     shown.canvas.start_event_loop(wait_ms / 1000)

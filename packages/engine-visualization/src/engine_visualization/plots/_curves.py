@@ -15,7 +15,8 @@ _COLUMNS = 3
 _PANEL_INCHES = (4.6, 3.3)
 _COLORS = ("#2457a8", "#d1602c", "#2f8f63", "#8a4fa3", "#b8912b", "#5a6472")
 _INK, _FAINT = "#22272e", "#d9dde3"
-_SMOOTHED_FROM = 100  # points: a longer loss is drawn faint, with its moving average above
+# A loss with at least this many points is drawn faint, below its moving average.
+_SMOOTHED_FROM = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ def plot_curves(scalars_json: str | PathLike[str], out_png: str | PathLike[str])
 
     Raises:
         ImportError: Matplotlib is not installed.
-        ValueError: The file is malformed, or holds nothing to plot.
+        ValueError: The file is malformed, or has nothing to plot.
     """
     scalars = read_scalars(scalars_json)
     panels = [
@@ -57,7 +58,7 @@ def plot_curves(scalars_json: str | PathLike[str], out_png: str | PathLike[str])
 
 
 def _without_echo(rates: dict[str, Curve]) -> dict[str, Curve]:
-    """Return the rates without a base rate that equals the rate."""
+    """Return the rates, without ``base_lr`` if it equals ``lr``."""
     if "lr" in rates and rates.get("base_lr") == rates["lr"]:
         return {name: curve for name, curve in rates.items() if name != "base_lr"}
     return rates
@@ -65,7 +66,7 @@ def _without_echo(rates: dict[str, Curve]) -> dict[str, Curve]:
 
 def _render(panels: Sequence[_Panel]) -> bytes:
     import_matplotlib("plot_curves")
-    # Without pyplot: it opens windows and shares its state with the figures of the caller.
+    # Do not use pyplot: it opens windows, and shares its state with the figures of the caller.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

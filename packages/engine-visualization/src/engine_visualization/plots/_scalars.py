@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from engine_fileio import get_text
 
-# Numbers about the run itself, which each line may hold.
+# These keys of a line describe the run. They are not curves.
 _BOOKKEEPING = {"step", "epoch", "iter", "time", "data_time", "memory", "eta"}
 
 
 @dataclass(kw_only=True)
 class Curve:
-    """The values of one name and their steps.
+    """Store the values of one name and their steps.
 
     Example:
         >>> curve = Curve()
@@ -35,10 +35,10 @@ class Curve:
 
 @dataclass(kw_only=True)
 class RunScalars:
-    """The curves of a run, by name.
+    """Store the curves of a run, by name.
 
-    The steps of losses and rates are iterations. Those of validation metrics are epochs or
-    iterations, as given by ``metric_unit``.
+    The steps of losses and rates are iterations. The steps of validation metrics are epochs or
+    iterations, according to ``metric_unit``.
 
     Example:
         >>> run = RunScalars(losses={"loss": Curve(steps=[10, 20], values=[0.5, 0.25])})
@@ -55,11 +55,11 @@ class RunScalars:
 def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
     """Read a file of scalars, one JSON object per line, on any storage of engine-fileio.
 
-    A line with a learning rate or an iteration is from training: its losses and rates are read.
-    Any other line is from validation: all its numbers are read as metrics.
+    A line with a learning rate or an iteration is from training, and its losses and rates are read.
+    Any other line is from validation, and all its numbers are read as metrics.
 
     Raises:
-        ValueError: A line is not a JSON object, or no line holds a loss, a rate or a metric.
+        ValueError: A line is not a JSON object, or no line has a loss, a rate or a metric.
     """
     scalars, last_epoch, last_metric_step = RunScalars(), 0, 0
     for record in _records(fspath(scalars_json)):
@@ -77,8 +77,11 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
             for name, value in numbers.items():
                 scalars.metrics.setdefault(name, Curve()).append(step, value)
     if not (scalars.losses or scalars.rates or scalars.metrics):
-        raise ValueError(f"{fspath(scalars_json)} holds no losses, learning rates or metrics")
-    # Validation steps count epochs if none exceeds the number of epochs.
+        raise ValueError(
+            f"{fspath(scalars_json)} must contain losses, learning rates or metrics, got none"
+        )
+    # The file does not store the unit of validation steps. They are epochs if none exceeds the
+    # number of epochs.
     if 0 < last_metric_step <= last_epoch:
         scalars.metric_unit = "epoch"
     return scalars
