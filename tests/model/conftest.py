@@ -1,4 +1,4 @@
-"""Models and stand-ins for their surroundings that several tests use."""
+"""Models, optimizer wrappers and processes that several tests use."""
 
 import fcntl
 import logging
@@ -21,7 +21,7 @@ RANK_CASES = ("weights_ranks.py", "wrapper_ranks.py")
 
 
 class PlainUpdate:
-    """The least that a training step needs: an optimizer, no precision, no accumulation."""
+    """A minimal optimizer wrapper, without precision and accumulation."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = optimizer

@@ -1,4 +1,4 @@
-"""Averaged models, against the averages written out and against torch's own."""
+"""Averaged models, compared with explicit formulas and with torch."""
 
 import copy
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def test_ema_blends_with_its_momentum(model: Any) -> None:
     assert average.steps.item() == 5
 
 
-def test_ema_with_warmup_grows_linearly_into_its_momentum(model: Any) -> None:
+def test_ema_with_warmup_reaches_its_momentum_linearly(model: Any) -> None:
     average = ExponentialMovingAverage(model, momentum=0.1, warmup_steps=4)
     weights = {1: 1 - 0.9 / 4, 2: 1 - 0.9 / 2, 3: 1 - 0.9 * 3 / 4}
     assert_average(average, blend(follow(average, model, 7), lambda step: weights.get(step, 0.1)))
@@ -79,7 +79,7 @@ def test_swa_is_the_mean(model: Any) -> None:
     assert_average(average, [torch.stack(along).mean(0) for along in zip(*path, strict=True)])
 
 
-def test_swa_with_an_interval_is_the_mean_of_those_taken(model: Any) -> None:
+def test_swa_with_an_interval_is_the_mean_of_the_averaged_models(model: Any) -> None:
     average = StochasticWeightAverage(model, interval=3)
     path = follow(average, model, 8)[::3]
     assert_average(average, [torch.stack(along).mean(0) for along in zip(*path, strict=True)])
@@ -116,7 +116,7 @@ def test_buffers_follow_the_model_at_every_step(model: Any) -> None:
     torch.testing.assert_close(list(average.module.buffers()), list(model.buffers()))
 
 
-def test_averaged_buffers_leave_integers_to_the_model(model: Any) -> None:
+def test_averaged_buffers_copy_integers(model: Any) -> None:
     average = ExponentialMovingAverage(model, momentum=0.3, update_buffers=True)
     follow(average, model, 1)
     first = model[1].running_mean.clone()
@@ -126,7 +126,7 @@ def test_averaged_buffers_leave_integers_to_the_model(model: Any) -> None:
     assert norm.num_batches_tracked == model[1].num_batches_tracked
 
 
-def test_mixed_types_are_averaged_each_in_its_own(model: Any) -> None:
+def test_mixed_types_are_averaged_per_type(model: Any) -> None:
     model[2].double()
     average = ExponentialMovingAverage(model, momentum=0.3)
     assert_average(average, blend(follow(average, model, 3), lambda step: 0.3))
@@ -154,7 +154,7 @@ def test_the_average_can_be_kept_on_another_device(model: Any) -> None:
 
 
 @pytest.mark.parametrize("assign", [False, True], ids=["copied", "assigned"])
-def test_a_restored_average_goes_on_where_it_was(model: nn.Module, assign: bool) -> None:
+def test_a_restored_average_continues(model: nn.Module, assign: bool) -> None:
     average = MomentumAnnealingEMA(model, gamma=5)
     follow(average, model, 4)
     saved = copy.deepcopy(average.state_dict())
@@ -167,7 +167,7 @@ def test_a_restored_average_goes_on_where_it_was(model: nn.Module, assign: bool)
     torch.testing.assert_close(average.state_dict(), twin.state_dict())
 
 
-def test_steps_set_by_hand_count(model: Any) -> None:
+def test_steps_that_a_caller_sets_are_used(model: Any) -> None:
     average = StochasticWeightAverage(model)
     follow(average, model, 3)
     average.steps.fill_(0)
@@ -218,9 +218,10 @@ def test_arguments_out_of_range_raise(kind: Any, arguments: dict[str, Any], mess
         kind(nn.Linear(1, 1), **arguments)
 
 
-def test_a_momentum_the_wrong_way_round_warns(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_momentum_above_one_half_warns(caplog: pytest.LogCaptureFixture) -> None:
     ExponentialMovingAverage(nn.Linear(1, 1), momentum=0.9998)
-    assert "Did you mean 0.0002?" in caplog.text
+    assert "should be at most 0.5, got 0.9998" in caplog.text
+    assert "did you mean 0.0002?" in caplog.text
 
 
 @pytest.mark.parametrize(

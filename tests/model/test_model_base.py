@@ -24,7 +24,7 @@ class Doubling(nn.Module):
 
 def test_base_model_without_forward_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="forward"):
-        BaseModel()  # type: ignore[abstract]  # that is the point
+        BaseModel()  # type: ignore[abstract]  # wrong on purpose
 
 
 def test_base_model_is_a_base_module_with_a_default_preprocessor(linear_model: Any) -> None:
@@ -43,7 +43,7 @@ def test_base_model_takes_a_preprocessor(value: Any) -> None:
 
 def test_base_model_raises_for_a_preprocessor_of_another_type() -> None:
     with pytest.raises(TypeError, match="a module or a dict, got 3"):
-        Echo(data_preprocessor=3)  # type: ignore[arg-type]  # that is the point
+        Echo(data_preprocessor=3)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_train_step_updates_and_returns_the_losses(
@@ -89,12 +89,12 @@ def test_mappings_become_keyword_arguments() -> None:
     assert Echo().test_step({"a": 1}) == ((), {"a": 1}, "predict")
 
 
-def test_other_batches_raise() -> None:
+def test_batches_of_another_type_raise() -> None:
     with pytest.raises(TypeError, match=r"must return a dict, list or tuple.*Tensor"):
         Echo().val_step(torch.zeros(2))
 
 
-def test_a_plain_module_can_preprocess_and_learns_whether_it_trains(
+def test_a_plain_module_can_preprocess_and_gets_the_training_flag(
     make_update: Callable[[nn.Module], Any],
 ) -> None:
     class Model(BaseModel):
@@ -120,7 +120,7 @@ def test_parse_losses_keeps_a_single_scalar_as_it_is() -> None:
     assert log_vars == {"loss": value}
 
 
-def test_parse_losses_sums_what_is_named_loss() -> None:
+def test_parse_losses_sums_entries_named_loss() -> None:
     losses = {"loss_a": torch.tensor([1.0, 3.0]), "aux.loss": torch.tensor(5.0)}
     loss, log_vars = Echo().parse_losses({**losses, "accuracy": torch.tensor([0.0, 1.0])})
     assert loss.item() == 7
@@ -158,7 +158,7 @@ def test_the_preprocessor_follows_the_model(
     assert linear_model.data_preprocessor(torch.zeros(2)).is_meta
 
 
-def test_the_preprocessor_comes_back_with_cpu(linear_model: Any) -> None:
+def test_the_preprocessor_returns_to_the_cpu(linear_model: Any) -> None:
     linear_model.to("meta").to_empty(device="cpu").cpu()
     assert linear_model.data_preprocessor.device == torch.device("cpu")
 
@@ -174,7 +174,7 @@ def test_casting_the_type_does_not_move_the_preprocessor(linear_model: Any) -> N
 
 
 @pytest.mark.parametrize("device", [None, 0, "npu:0"], ids=repr)
-def test_npu_says_that_torch_lacks_it(linear_model: Any, device: Any) -> None:
+def test_npu_raises_without_torch_npu(linear_model: Any, device: Any) -> None:
     with pytest.raises((RuntimeError, ModuleNotFoundError), match="npu"):
         linear_model.npu(device)
     with pytest.raises((RuntimeError, ModuleNotFoundError), match="npu"):
@@ -191,7 +191,7 @@ def test_losses_that_are_not_a_dict_raise(returned: Any, described: str) -> None
         Echo().parse_losses(returned)
 
 
-def test_parse_losses_averages_counts_and_truth_values() -> None:
+def test_parse_losses_averages_integers_and_booleans() -> None:
     entries: dict[str, Any] = {"right": torch.tensor([True, False]), "hits": [torch.tensor([1, 2])]}
     _, log_vars = Echo().parse_losses({"loss": torch.zeros(()), **entries})
     assert (log_vars["right"].item(), log_vars["hits"].item()) == (0.5, 1.5)

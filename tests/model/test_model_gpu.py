@@ -1,4 +1,4 @@
-"""What only an accelerator shows; skipped where there is none."""
+"""Tests that need an accelerator; skipped without one."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def waiting_is_an_error() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_data_goes_where_the_model_goes(linear_model: Any) -> None:
+def test_data_moves_to_the_device_of_the_model(linear_model: Any) -> None:
     model: Any = nn.Sequential(linear_model).cuda()[0]
     batch = [{"a": torch.zeros(2)}, BaseDataElement(mask=torch.ones(2))]
     first, element = model.data_preprocessor(batch)
@@ -93,7 +93,7 @@ def test_a_training_step_does_not_wait_for_the_device(
         model.train_step(batch, update)
 
 
-def test_synchronised_layers_train(alone: None) -> None:
+def test_synchronized_layers_train(alone: None) -> None:
     net = convert_sync_batchnorm(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))).cuda()
     torch.autograd.backward(net(torch.randn(4, 2).cuda()).square().sum())
     assert next(net.parameters()).grad is not None
@@ -127,7 +127,7 @@ def test_sharded_training_runs_on_the_device(
 
 @pytest.mark.parametrize("offload", [False, True], ids=["on the device", "offloaded"])
 @pytest.mark.filterwarnings("ignore:.*FSDP")
-def test_weights_of_the_cpu_go_into_a_sharded_model_and_back(
+def test_weights_on_the_cpu_load_into_a_sharded_model_and_back(
     alone: None, linear_model: Any, offload: bool
 ) -> None:
     wrapper = MMFullyShardedDataParallel(linear_model, cpu_offload=offload)

@@ -1,4 +1,4 @@
-"""Looking at graphs: idle parameters, and traced dictionaries."""
+"""Graphs: unused parameters, and traced dicts."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class Branches(nn.Module):
         return outputs
 
 
-def test_idle_parameters_are_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_unused_parameters_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     model = Branches()
     detect_anomalous_params(model(torch.randn(1, 2)).sum(), model)
     assert [record.getMessage() for record in caplog.records] == [
@@ -34,7 +34,7 @@ def test_idle_parameters_are_named(caplog: pytest.LogCaptureFixture) -> None:
     assert {record.levelname for record in caplog.records} == {"ERROR"}
 
 
-def test_a_loss_without_a_graph_names_every_parameter(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_loss_without_a_graph_logs_every_parameter(caplog: pytest.LogCaptureFixture) -> None:
     detect_anomalous_params(torch.zeros(()), nn.Linear(1, 1))
     assert len(caplog.records) == 2
 

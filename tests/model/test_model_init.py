@@ -1,4 +1,4 @@
-"""Initialisation functions and initializers, against `torch.nn.init`."""
+"""Initialization functions and initializers, against `torch.nn.init`."""
 
 import math
 from collections.abc import Callable
@@ -67,7 +67,7 @@ CASES: dict[str, tuple[Callable[..., None], dict[str, Any], Draw]] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_functions_draw_what_torch_draws(case: tuple[Any, dict[str, Any], Draw]) -> None:
+def test_functions_draw_the_values_of_torch(case: tuple[Any, dict[str, Any], Draw]) -> None:
     function, arguments, draw = case
     linear, wanted = nn.Linear(7, 5), torch.empty(5, 7)
     torch.manual_seed(3)
@@ -79,7 +79,7 @@ def test_functions_draw_what_torch_draws(case: tuple[Any, dict[str, Any], Draw])
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_functions_skip_what_a_module_lacks(case: tuple[Any, dict[str, Any], Draw]) -> None:
+def test_functions_skip_a_missing_weight_or_bias(case: tuple[Any, dict[str, Any], Draw]) -> None:
     function, arguments, _ = case
     function(nn.ReLU(), **arguments)
     function(nn.Linear(2, 2, bias=False), **arguments)
@@ -132,7 +132,7 @@ def test_initializers_are_registered_without_their_suffix(
 
 
 @pytest.mark.parametrize(("kind", "arguments", "line"), INITIALIZERS)
-def test_initializers_touch_only_their_layers(
+def test_initializers_change_only_their_layers(
     kind: type[Any], arguments: dict[str, Any], line: str
 ) -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1))
@@ -148,7 +148,7 @@ def test_layers_are_found_by_the_names_of_their_bases() -> None:
     assert all((parameter == 4).all() for name, parameter in net.named_parameters() if "w" in name)
 
 
-def test_bias_prob_goes_before_bias() -> None:
+def test_bias_prob_replaces_bias() -> None:
     linear = nn.Linear(1, 1)
     ConstantInit(0, bias=3, bias_prob=0.01, layer="Linear")(linear)
     assert linear.bias.item() == pytest.approx(bias_init_with_prob(0.01))
@@ -177,7 +177,7 @@ def test_initialize_leaves_its_config_unchanged(two: Any) -> None:
     assert override == {"name": "1", "type": "Constant", "val": 2}
 
 
-def test_override_takes_everything_below_the_name(two: Any) -> None:
+def test_override_initializes_all_layers_of_the_named_module(two: Any) -> None:
     override = {"name": "1", "type": "Constant", "val": 2, "bias": 5}
     initialize(two, {"type": "Constant", "layer": "Linear", "val": 1, "override": override})
     assert two[0].weight.item() == 1
@@ -185,7 +185,7 @@ def test_override_takes_everything_below_the_name(two: Any) -> None:
     assert [two[1][i].bias.item() for i in range(3)] == [5, 5, 5]
 
 
-def test_override_with_layers_takes_only_those(two: Any) -> None:
+def test_override_with_layers_initializes_only_those(two: Any) -> None:
     override = {"name": "1", "type": "Constant", "val": 2, "layer": "BatchNorm1d"}
     initialize(two, {"type": "Constant", "layer": "Linear", "val": 1, "override": [override]})
     assert [two[1][i].weight.item() for i in range(3)] == [1, 2, 1]
@@ -258,7 +258,7 @@ def test_a_misspelt_layer_warns_and_names_the_classes(
     assert not caplog.records
 
 
-def test_an_initializer_that_fails_names_the_layer() -> None:
+def test_an_initializer_that_fails_adds_the_layer_to_the_error() -> None:
     net = nn.ModuleDict({"norm": nn.BatchNorm1d(2)})
     with pytest.raises(ValueError, match="Fan in") as caught:
         initialize(net, {"type": "Xavier", "layer": "BatchNorm1d"})

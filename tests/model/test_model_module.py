@@ -1,4 +1,4 @@
-"""BaseModule: who initialises what, in which order, and what the log says."""
+"""BaseModule: the order of initialization, and the init log."""
 
 import copy
 import pickle
@@ -38,7 +38,7 @@ class Custom(nn.Module):
 
     def init_weights(self) -> None:
         with torch.no_grad():
-            # what fill_ returns is the parameter itself
+            # fill_ returns the parameter itself
             self.custom_weight = self.custom_weight.fill_(1)  # type: ignore[assignment]
 
 
@@ -92,12 +92,12 @@ def test_log_names_user_defined_initialization(init_log: Log) -> None:
     assert net.custom.custom_weight.item() == 1
 
 
-def test_log_says_what_nobody_touched(init_log: Log) -> None:
+def test_log_shows_unchanged_parameters(init_log: Log) -> None:
     Net(constant(2)).init_weights()
     assert "The value is the same before and after calling `init_weights` of Net" in init_log()[2]
 
 
-def test_log_sees_a_change_among_nan_values(init_log: Log) -> None:
+def test_log_detects_a_change_among_nan_values(init_log: Log) -> None:
     class Row(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -115,7 +115,9 @@ def test_log_sees_a_change_among_nan_values(init_log: Log) -> None:
 @pytest.mark.parametrize(
     "wrap", [lambda m: m, nn.Sequential, lambda m: nn.ModuleDict({"a": nn.ModuleList([m])})]
 )
-def test_children_go_after_the_config_of_their_parent(wrap: Callable[[Any], Any]) -> None:
+def test_children_are_initialized_after_the_config_of_their_parent(
+    wrap: Callable[[Any], Any],
+) -> None:
     child = Net(constant(5))
     parent = Net(constant(2))
     parent.child = wrap(child)

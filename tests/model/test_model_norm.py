@@ -1,4 +1,4 @@
-"""Batch normalisation, synchronised and back."""
+"""Batch normalization: conversion to synchronized layers and back."""
 
 import sys
 from types import ModuleType
@@ -34,7 +34,7 @@ def test_conversion_keeps_every_tensor_and_setting(net: Any) -> None:
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-def test_reverted_layers_compute_what_the_first_ones_did(net: Any, training: bool) -> None:
+def test_reverted_layers_compute_the_same_outputs(net: Any, training: bool) -> None:
     inputs = torch.randn(3, 1, 2, 2)
     layers = net[:2].train(training)
     before = {name: value.clone() for name, value in layers.state_dict().items()}
@@ -45,7 +45,7 @@ def test_reverted_layers_compute_what_the_first_ones_did(net: Any, training: boo
     assert list(reverted.state_dict()) == list(before)
 
 
-def test_a_single_layer_is_replaced_by_what_is_returned() -> None:
+def test_a_single_layer_is_replaced_by_the_returned_layer() -> None:
     layer = convert_sync_batchnorm(nn.BatchNorm3d(2))
     assert type(layer) is nn.SyncBatchNorm
     assert type(revert_sync_batchnorm(layer)) is not nn.SyncBatchNorm
@@ -78,9 +78,7 @@ def test_the_layer_of_mmcv_needs_mmcv(monkeypatch: pytest.MonkeyPatch) -> None:
         convert_sync_batchnorm(nn.BatchNorm1d(1), "mmcv")
 
 
-def test_the_layer_of_mmcv_is_used_where_there_is_one(
-    net: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_layer_of_mmcv_is_used_if_installed(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class SyncBatchNorm(nn.BatchNorm2d):
         """Stands for the layer of a package that no test machine can build."""
 

@@ -1,4 +1,4 @@
-"""Data preprocessors: what moves, what is copied, how images become a batch."""
+"""Data preprocessors: move data without needless copies, and batch images."""
 
 from collections import OrderedDict, defaultdict, namedtuple
 from collections.abc import Callable
@@ -33,7 +33,7 @@ KINDS = ["tensor", "tuple", "list", "dict", "ordered", "named", "nested"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_data_on_the_device_is_returned_as_it_is(kind: str) -> None:
+def test_data_on_the_device_is_returned_unchanged(kind: str) -> None:
     batch = batch_of(kind)
     assert BaseDataPreprocessor()(batch) is batch
 
@@ -48,18 +48,18 @@ def test_data_elsewhere_is_moved_in_containers_of_the_same_type(kind: str) -> No
     assert not any(leaf.is_meta for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
 
 
-def test_objects_of_other_types_pass() -> None:
+def test_objects_of_other_types_are_returned_unchanged() -> None:
     thing = object()
     assert BaseDataPreprocessor().to("meta")({"a": thing})["a"] is thing
 
 
-def test_data_elements_on_the_device_are_returned_as_they_are() -> None:
+def test_data_elements_on_the_device_are_returned_unchanged() -> None:
     element = BaseDataElement(mask=torch.zeros(2), inner=BaseDataElement(box=torch.zeros(4)))
     batch = {"inputs": torch.zeros(2), "data_samples": [element]}
     assert BaseDataPreprocessor()(batch) is batch
 
 
-def test_data_elements_elsewhere_are_moved_with_what_they_hold() -> None:
+def test_data_elements_elsewhere_are_moved_with_their_fields() -> None:
     element = BaseDataElement(mask=1, inner=BaseDataElement(box=torch.zeros(4)))
     (moved,) = BaseDataPreprocessor().to("meta")([element])
     assert moved.inner.box.is_meta
@@ -108,7 +108,7 @@ def test_a_batch_of_images_is_treated_as_a_list_of_them() -> None:
     torch.testing.assert_close(from_batch, preprocess({"inputs": images})["inputs"])
 
 
-def test_one_mean_is_for_all_channels() -> None:
+def test_one_mean_applies_to_all_channels() -> None:
     image = images_of((2, 3, 3))
     batch = ImgDataPreprocessor([10], [2])({"inputs": image})["inputs"]
     torch.testing.assert_close(batch[0], (image[0].float() - 10) / 2)
@@ -130,7 +130,7 @@ def test_images_without_statistics_only_become_float() -> None:
     ],
     ids=["list", "tuple", "dict", "list of dicts"],
 )
-def test_images_come_in_every_form_of_collate(
+def test_images_are_found_in_every_form_of_batch(
     make: Callable[[list[Tensor]], Any], kind: type[Any]
 ) -> None:
     images = images_of((3, 2, 2), (3, 2, 2))
@@ -184,7 +184,7 @@ def test_batches_without_images_raise(data: Any, error: type[Exception], message
         ImgDataPreprocessor(MEAN, STD)(data)
 
 
-def test_the_statistics_are_no_part_of_the_weights() -> None:
+def test_the_statistics_are_not_in_the_state_dict() -> None:
     assert not ImgDataPreprocessor(MEAN, STD).state_dict()
 
 
@@ -224,7 +224,7 @@ def test_stack_batch_promotes_types_and_passes_gradients() -> None:
     ],
     ids=["no list", "empty", "number", "channels", "dimensions"],
 )
-def test_stack_batch_raises_for_what_is_not_a_batch(
+def test_stack_batch_raises_for_invalid_tensors(
     tensors: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -248,11 +248,11 @@ def test_invalid_statistics_raise(
 
 def test_samples_with_other_keys_raise() -> None:
     image = torch.zeros(3, 2, 2)
-    with pytest.raises(ValueError, match="one has inputs, label, another inputs"):
+    with pytest.raises(ValueError, match="same keys, got inputs, label and inputs$"):
         ImgDataPreprocessor()([{"inputs": image, "label": 1}, {"inputs": image}])
 
 
-def test_mappings_keep_what_they_are_made_with() -> None:
+def test_mappings_keep_their_default_factory() -> None:
     moved = BaseDataPreprocessor().to("meta")(defaultdict(list, image=torch.zeros(1)))
     assert moved["image"].is_meta
     assert moved["other"] == []

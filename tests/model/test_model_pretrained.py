@@ -1,4 +1,4 @@
-"""PretrainedInit: weights from a file come last, and stay."""
+"""PretrainedInit: weights from a file overwrite all others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_pretrained_weights_overwrite_all_others(file: str, first: bool) -> None
     assert values(net) == [1, 2, 3, 4]
 
 
-def test_a_prefix_loads_a_part(file: str, init_log: Callable[[], list[str]]) -> None:
+def test_a_prefix_loads_one_part(file: str, init_log: Callable[[], list[str]]) -> None:
     part = BaseModule({"type": "Pretrained", "checkpoint": file, "prefix": "backbone."})
     part.linear = nn.Linear(1, 1)
     part.init_weights()
@@ -69,12 +69,12 @@ def test_an_override_loads_into_a_sub_module(file: str) -> None:
     assert values(net) == [5, 0, 3, 4]
 
 
-def test_what_does_not_fit_is_logged(file: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_weights_that_do_not_fit_are_logged(file: str, caplog: pytest.LogCaptureFixture) -> None:
     WEIGHT_INITIALIZERS.build({"type": "Pretrained", "checkpoint": file})(nn.Linear(1, 1))
     assert "head.weight" in caplog.text
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
-def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         PretrainedInit(str(tmp_path / "absent.pth"))(nn.Linear(1, 1))

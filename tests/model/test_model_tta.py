@@ -1,4 +1,4 @@
-"""Test-time augmentation: views in, one prediction for each sample out."""
+"""Test-time augmentation: merge the predictions for several views."""
 
 from typing import Any
 
@@ -97,7 +97,7 @@ def test_weights_have_the_names_of_the_inner_model(scorer: Scorer) -> None:
     assert scorer.linear.weight.item() == 6
 
 
-def test_weights_under_the_longer_names_load_as_well(scorer: Scorer) -> None:
+def test_weights_with_the_prefix_of_the_inner_model_load_too(scorer: Scorer) -> None:
     weights = {f"module.{name}": value * 0 for name, value in scorer.state_dict().items()}
     Merging(scorer).load_state_dict(weights)
     assert scorer.linear.weight.item() == 0
@@ -121,7 +121,7 @@ def test_a_module_without_test_step_raises() -> None:
 
 def test_merge_preds_must_be_implemented(scorer: Scorer) -> None:
     with pytest.raises(TypeError, match="merge_preds"):
-        BaseTTAModel(scorer)  # type: ignore[abstract]  # that is the point
+        BaseTTAModel(scorer)  # type: ignore[abstract]  # wrong on purpose
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_merge_preds_must_be_implemented(scorer: Scorer) -> None:
     [
         (torch.zeros(2), TypeError, "got Tensor"),
         ({"inputs": INPUTS, "data_samples": SAMPLES[:1]}, ValueError, r"\[2, 1\]"),
-        ({"inputs": [], "data_samples": []}, ValueError, "at least one"),
+        ({"inputs": [], "data_samples": []}, ValueError, r"at least 1, got \[0, 0\]"),
     ],
     ids=["tensor", "unequal", "none"],
 )
@@ -140,7 +140,7 @@ def test_batches_without_views_raise(
         Merging(scorer).test_step(data)
 
 
-def test_views_that_give_different_counts_raise(scorer: Scorer) -> None:
+def test_views_with_different_numbers_of_predictions_raise(scorer: Scorer) -> None:
     data = {"inputs": [tensors(1, 2), tensors(1)], "data_samples": [("a", "b"), ("c",)]}
     with pytest.raises(ValueError, match=r"\[2, 1\]"):
         Merging(scorer).test_step(data)

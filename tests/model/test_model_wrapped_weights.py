@@ -1,4 +1,4 @@
-"""Weights of wrapped models in two real processes: trained by optimizer wrappers, out and in."""
+"""Weights of wrapped models in two real processes: train, save and load them."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def case(results: Results, name: str) -> Results:
 @pytest.mark.slow
 @pytest.mark.parametrize("counts", [1, 3], ids=["each step", "accumulated"])
 @pytest.mark.parametrize("kind", ["distributed", "separate", "sharded", "sharded in units"])
-def test_training_by_an_optimizer_wrapper_equals_training_alone(
+def test_training_on_two_ranks_by_an_optimizer_wrapper_equals_training_on_one(
     results: Results, kind: str, counts: int
 ) -> None:
     for rank in case(results, f"{kind}, {counts}"):
@@ -37,13 +37,13 @@ def test_weights_pass_between_whole_and_sharded_models(results: Results) -> None
             assert all(map(torch.equal, weights.values(), rank["wanted"].values()))
 
 
-def test_sharded_weights_are_not_saved_in_part(results: Results) -> None:
+def test_saving_sharded_weights_raises(results: Results) -> None:
     for rank in case(results, "exchanged"):
-        assert "8 tensors are sharded" in rank["refused"]
-        assert "state_dict.conv.weight, " in rank["refused"]
+        assert "tensors must not be sharded, got 8 sharded: " in rank["error"]
+        assert "state_dict.conv.weight, " in rank["error"]
 
 
-def test_whole_weights_that_misfit_a_sharded_model_are_reported(results: Results) -> None:
+def test_weights_of_another_shape_are_reported_by_a_sharded_model(results: Results) -> None:
     for rank in case(results, "misfit"):
         assert rank["mismatched"] == {"head.weight": ((3, 4), (2, 4))}
         assert not rank["fits"]
@@ -54,10 +54,10 @@ def test_whole_weights_that_misfit_a_sharded_model_are_reported(results: Results
 def test_averages_follow_a_sharded_model(results: Results, name: str) -> None:
     for rank in case(results, name):
         torch.testing.assert_close(rank["weights"], rank["wanted"])
-        assert "make the average of the model before it is sharded" in rank["refused"]
+        assert "build the average before the model is sharded" in rank["error"]
 
 
-def test_sharded_model_takes_part_in_test_time_augmentation(results: Results) -> None:
+def test_sharded_model_supports_test_time_augmentation(results: Results) -> None:
     assert [rank["same"] for rank in case(results, "augmented")] == [True, True]
 
 

@@ -1,4 +1,4 @@
-"""Model wrappers: two real processes train, and agree with one that sees all the data."""
+"""Model wrappers: two real processes, compared with one process on all the data."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def test_training_on_two_ranks_is_training_on_all_their_data(results: Results, n
 
 
 @pytest.mark.parametrize("name", ["distributed", "sharded", "sharded by name"])
-def test_steps_of_each_rank_are_those_of_its_own_data(results: Results, name: str) -> None:
+def test_each_rank_returns_the_losses_of_its_own_data(results: Results, name: str) -> None:
     ranks = case(results, name)
     for rank in ranks:
         assert [list(log) for log in rank["logs"]] == [["loss", "error"]] * 3
@@ -98,7 +98,7 @@ def test_separate_wrapper_without_sync_keeps_gradients_local(results: Results) -
     torch.testing.assert_close(second["shared"], mean)
 
 
-def test_separate_wrapper_names_parameters_it_cannot_average(results: Results) -> None:
+def test_separate_wrapper_logs_parameters_it_cannot_average(results: Results) -> None:
     for rank in case(results, "separate warns"):
         (line,) = rank["lines"]
         assert line.endswith("across the ranks: scale")
@@ -113,7 +113,7 @@ def test_separate_wrapper_names_parameters_it_cannot_average(results: Results) -
         ("sharded by config", ["", "layers.0"]),
     ],
 )
-def test_policies_choose_what_is_a_unit(results: Results, name: str, units: list[str]) -> None:
+def test_policies_choose_the_units(results: Results, name: str, units: list[str]) -> None:
     for rank in case(results, name):
         assert rank["units"] == units
 
@@ -185,13 +185,13 @@ def test_unknown_prefetch_value_raises_and_lists_the_values() -> None:
         (True, "cpu", False),
     ],
 )
-def test_offloading_is_for_accelerators(value: Any, kind: str, offloads: bool) -> None:
+def test_offloading_applies_to_accelerators_only(value: Any, kind: str, offloads: bool) -> None:
     assert isinstance(offload_policy(value, kind), CPUOffloadPolicy) is offloads
 
 
 def test_offloading_of_another_type_raises() -> None:
     with pytest.raises(TypeError, match="cpu_offload must be a bool"):
-        offload_policy("yes", "cuda")  # type: ignore[arg-type]  # that is the point
+        offload_policy("yes", "cuda")  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_wrappers_are_distinguished_from_models(
     assert is_model_wrapper(make()) is expected
 
 
-def test_wrappers_of_a_registry_below_count() -> None:
+def test_wrappers_of_a_child_registry_are_recognized() -> None:
     class Wrapper(nn.Module):
         pass
 

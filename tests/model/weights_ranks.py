@@ -1,4 +1,4 @@
-"""What each of two processes does with the weights of wrapped models; run by run_ranks.py."""
+"""Cases of two processes with weights of wrapped models; run_ranks.py runs them."""
 
 import tempfile
 from collections.abc import Callable
@@ -156,7 +156,7 @@ def exchanged(rank: int) -> dict[str, Any]:
         try:
             save_checkpoint({"state_dict": get_state_dict(sharded)}, path)
         except ValueError as error:
-            refused = str(error)
+            message = str(error)
     return {
         "wanted": wanted,
         "all": [
@@ -165,7 +165,7 @@ def exchanged(rank: int) -> dict[str, Any]:
             dict(again.state_dict()),
             weights_to_cpu(get_state_dict(target)),
         ],
-        "refused": refused,
+        "error": message,
     }
 
 
@@ -189,11 +189,11 @@ def averaged(rank: int, shard_too: bool) -> dict[str, Any]:
     try:
         ExponentialMovingAverage(model)
     except TypeError as error:
-        refused = str(error)
+        message = str(error)
     return {
         "weights": weights_to_cpu(dict(ours.module.state_dict())),
         "wanted": dict(theirs.module.state_dict()),
-        "refused": refused,
+        "error": message,
     }
 
 

@@ -1,4 +1,4 @@
-"""What each of two processes does to train wrapped models; run by run_ranks.py."""
+"""Cases of two processes that train wrapped models; run_ranks.py runs them."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ WORLD = 2
 
 
 class Update:
-    """An optimizer wrapper with as little as a training step needs."""
+    """A minimal optimizer wrapper for a training step."""
 
     def __init__(self, module: nn.Module, accumulate: int = 1) -> None:
         self.optimizer = torch.optim.SGD(module.parameters(), lr=0.1)

@@ -1,4 +1,4 @@
-"""Counts against networks counted by hand."""
+"""Costs, compared with counts by hand."""
 
 from typing import Any
 
@@ -132,7 +132,7 @@ def test_cost_of_each_kind_of_layer_equals_hand_count(
     assert measure_cost(model, *(torch.zeros(shape) for shape in shapes)).flops == flops
 
 
-def test_cost_of_a_container_is_that_of_what_it_holds() -> None:
+def test_cost_of_a_container_is_the_sum_of_its_modules() -> None:
     class Listed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -167,7 +167,7 @@ def test_cost_counts_tied_parameters_once() -> None:
     }
 
 
-def test_cost_leaves_the_model_as_it_was() -> None:
+def test_cost_does_not_change_the_model() -> None:
     model = Net()
     model.stem.eval()
     state = {key: value.clone() for key, value in model.state_dict().items()}
@@ -210,7 +210,7 @@ def test_cost_table_shows_depth() -> None:
     assert "Conv2d" not in cost.table(max_depth=1)
 
 
-def test_cost_of_unknown_module_names_the_choices() -> None:
+def test_cost_of_unknown_module_raises_and_lists_the_modules() -> None:
     with pytest.raises(KeyError, match="head"):
         measure_cost(Net(), torch.zeros(1, 3, 8, 8))["heads"]
 
@@ -234,7 +234,7 @@ def test_complexity_info_takes_inputs_in_each_form(given: dict[str, Any]) -> Non
     assert "Conv2d" in info["out_table"]
 
 
-def test_complexity_info_leaves_out_what_is_not_wanted() -> None:
+def test_complexity_info_omits_table_and_architecture_on_request() -> None:
     info = get_model_complexity_info(Net(), (3, 8, 8), show_table=False, show_arch=False)
 
     assert not {"out_table", "out_arch"} & set(info)

@@ -1,4 +1,4 @@
-"""Files that other programs would have written."""
+"""Files as other programs write them."""
 
 import io
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 
 
 class Spy:
-    """Pickled, it is a call that writes a file when the pickle runs."""
+    """An object whose pickle calls a function that writes a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -20,7 +20,7 @@ class Spy:
 
 
 class Buffer:
-    """A class that the reader does not know, with state and attributes."""
+    """A foreign class with state and attributes."""
 
     def __init__(self) -> None:
         self.history = [1.0, 2.0]

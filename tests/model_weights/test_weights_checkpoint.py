@@ -1,4 +1,4 @@
-"""Checkpoints: by address, under other names, into models, and saved."""
+"""Load checkpoints by address, rename weights, and save checkpoints."""
 
 import functools
 import http.server
@@ -75,7 +75,7 @@ def test_load_checkpoint_fills_the_model_and_returns_all(
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model", None])
-def test_load_checkpoint_finds_weights_where_programs_put_them(
+def test_load_checkpoint_finds_weights_under_each_known_key(
     key: str | None, tmp_path: Path
 ) -> None:
     model = nn.Linear(3, 2)
@@ -95,7 +95,7 @@ def test_load_checkpoint_strips_module_by_default(tmp_path: Path) -> None:
     load_checkpoint(nn.Linear(3, 2), tmp_path / "ddp.pth", strict=True)
 
 
-def test_load_checkpoint_takes_rules_for_names(tmp_path: Path) -> None:
+def test_load_checkpoint_renames_by_rules(tmp_path: Path) -> None:
     model = nn.Linear(3, 2)
     torch.save({f"old.{k}": v for k, v in model.state_dict().items()}, tmp_path / "old.pth")
     target = nn.ModuleList([nn.Linear(3, 2)])
@@ -106,25 +106,27 @@ def test_load_checkpoint_takes_rules_for_names(tmp_path: Path) -> None:
     assert torch.equal(target.state_dict()["0.weight"], model.weight)
 
 
-def test_load_checkpoint_strict_names_what_does_not_fit(checkpoint: tuple[Path, nn.Linear]) -> None:
+def test_load_checkpoint_strict_raises_and_lists_the_misfits(
+    checkpoint: tuple[Path, nn.Linear],
+) -> None:
     with pytest.raises(StateDictError, match=r"weight: \(2, 3\) in the weights, \(5, 3\)"):
         load_checkpoint(nn.Linear(3, 5), checkpoint[0], strict=True)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"state_dict": [1]}, {1: 2}], ids=repr)
-def test_load_checkpoint_without_weights_is_an_error(content: Any, tmp_path: Path) -> None:
+def test_load_checkpoint_without_weights_raises(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "none.pth")
 
     with pytest.raises(CheckpointError, match="no weights"):
         load_checkpoint(nn.Linear(1, 1), tmp_path / "none.pth")
 
 
-def test_load_checkpoint_of_a_missing_file_names_the_path(tmp_path: Path) -> None:
+def test_load_checkpoint_of_a_missing_file_raises_and_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
         load_checkpoint(nn.Linear(1, 1), tmp_path / "gone.pth")
 
 
-def test_load_checkpoint_with_prefix_gives_one_part(tmp_path: Path) -> None:
+def test_load_checkpoint_with_prefix_returns_one_part(tmp_path: Path) -> None:
     model = nn.ModuleDict({"backbone": nn.Linear(2, 2), "head": nn.Linear(2, 1)})
     torch.save({"state_dict": model.state_dict()}, tmp_path / "m.pth")
 
@@ -135,7 +137,7 @@ def test_load_checkpoint_with_prefix_gives_one_part(tmp_path: Path) -> None:
         load_checkpoint_with_prefix(tmp_path / "m.pth", "neck")
 
 
-def test_weights_under_needs_a_whole_word() -> None:
+def test_weights_under_matches_whole_words() -> None:
     assert list(weights_under({"back.w": 1, "backbone.w": 2}, "back.")) == ["w"]
 
 
@@ -145,7 +147,7 @@ def test_revise_names_applies_patterns_one_after_another() -> None:
     assert revise_names(weights, [(r"^module\.", ""), (r"^a\.", "b.")]) == {"b.weight": 1}
 
 
-def test_revise_names_that_collide_are_an_error() -> None:
+def test_revise_names_that_collide_raise() -> None:
     with pytest.raises(ValueError, match="both become 'w'"):
         revise_names({"a.w": 1, "b.w": 2}, [(r"^[ab]\.", "")])
 
@@ -185,13 +187,13 @@ def test_loader_keeps_a_scheme_unless_forced(schemes: type[CheckpointLoader]) ->
     assert schemes.load_checkpoint("store://") == 3
 
 
-def test_loader_reads_from_storage_back_ends(checkpoint: tuple[Path, nn.Linear]) -> None:
+def test_loader_reads_from_storage_backends(checkpoint: tuple[Path, nn.Linear]) -> None:
     loaded = CheckpointLoader.load_checkpoint(f"file://{checkpoint[0]}")
 
     assert torch.equal(loaded["state_dict"]["weight"], checkpoint[1].weight)
 
 
-def test_loader_downloads_once_and_keeps_addresses_apart(
+def test_loader_downloads_once_per_address(
     checkpoint: tuple[Path, nn.Linear],
     site: tuple[str, list[str]],
     tmp_path: Path,
@@ -219,7 +221,7 @@ def test_loader_raises_for_unknown_published_names(schemes: type[CheckpointLoade
             schemes.load_checkpoint(address)
 
 
-def test_loader_without_torchvision_names_what_to_install() -> None:
+def test_loader_without_torchvision_raises_and_names_the_package() -> None:
     try:
         import torchvision  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
@@ -278,7 +280,7 @@ def test_save_checkpoint_in_safetensors_round_trips(tmp_path: Path) -> None:
     assert loaded["meta"] == {"epoch": "2", "name": "m"}
 
 
-def test_save_checkpoint_in_safetensors_raises_for_what_would_be_lost(tmp_path: Path) -> None:
+def test_save_checkpoint_in_safetensors_raises_for_values_it_cannot_store(tmp_path: Path) -> None:
     pytest.importorskip("safetensors")
     weights = nn.Linear(1, 1).state_dict()
     path = tmp_path / "model.safetensors"
@@ -315,10 +317,10 @@ def test_loader_passes_weights_only_to_loaders_that_take_it(
 
 def test_load_checkpoint_without_a_model_raises_and_names_the_reader(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"got str; to read .* CheckpointLoader"):
-        load_checkpoint("weights.pth", nn.Linear(1, 1))  # type: ignore[arg-type]  # the point
+        load_checkpoint("weights.pth", nn.Linear(1, 1))  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_loader_names_the_address_that_it_cannot_download(
+def test_loader_raises_and_names_the_address_that_it_cannot_download(
     site: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))

@@ -1,4 +1,4 @@
-"""Reading files: hostile, foreign, damaged, and of other formats."""
+"""Read files: hostile, foreign, damaged, and of other formats."""
 
 import contextlib
 import io
@@ -163,7 +163,7 @@ def _with_pickle(file: io.BytesIO, body: bytes) -> io.BytesIO:
     return result
 
 
-def test_read_gives_tensors_beside_foreign_classes(
+def test_read_returns_tensors_beside_foreign_classes(
     saved: Save, foreign: type[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
@@ -193,7 +193,7 @@ def test_read_gives_tensors_beside_foreign_classes(
     assert "Buffer" in caplog.text
 
 
-def test_read_gives_numpy_scalars_as_numbers(saved: Save, foreign: type[Any]) -> None:
+def test_read_returns_numpy_scalars_as_numbers(saved: Save, foreign: type[Any]) -> None:
     values = {"f8": np.float64(0.125), "f4": np.float32(2.5), "i8": np.int64(-7), "b": np.True_}
 
     checkpoint = read_checkpoint(saved({"values": values, "other": foreign()}))
@@ -201,7 +201,9 @@ def test_read_gives_numpy_scalars_as_numbers(saved: Save, foreign: type[Any]) ->
     assert checkpoint["values"] == {"f8": 0.125, "f4": 2.5, "i8": -7, "b": True}
 
 
-def test_read_runs_the_file_only_on_request(saved: Save, spy: type[Any], tmp_path: Path) -> None:
+def test_read_runs_code_of_the_file_only_on_request(
+    saved: Save, spy: type[Any], tmp_path: Path
+) -> None:
     marker = tmp_path / "ran"
 
     read_checkpoint(saved({"x": spy(marker)}), weights_only=False)
@@ -214,9 +216,7 @@ def test_read_runs_the_file_only_on_request(saved: Save, spy: type[Any], tmp_pat
     [b"", b"not a checkpoint at all", pickle.dumps([1, 2])[:6], b"PK\x03\x04broken"],
     ids=["empty", "text", "cut", "zip"],
 )
-def test_read_of_something_else_is_an_error_that_names_the_file(
-    data: bytes, tmp_path: Path
-) -> None:
+def test_read_of_another_format_raises_and_names_the_file(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.pth"
     path.write_bytes(data)
 
@@ -224,7 +224,7 @@ def test_read_of_something_else_is_an_error_that_names_the_file(
         read_checkpoint(path)
 
 
-def test_read_of_safetensors_gives_weights_and_meta(tmp_path: Path) -> None:
+def test_read_of_safetensors_returns_weights_and_meta(tmp_path: Path) -> None:
     safetensors = pytest.importorskip("safetensors.torch")
     path = tmp_path / "model.safetensors"
     safetensors.save_file({"weight": torch.arange(4.0)}, path, {"epoch": "3"})

@@ -136,7 +136,7 @@ def test_load_state_dict_converts_old_versions_by_metadata() -> None:
     assert report.fits
 
 
-def test_load_state_dict_changes_nothing_in_the_weights() -> None:
+def test_load_state_dict_does_not_change_the_weights() -> None:
     weights = {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}
     copy = dict(weights)
 
@@ -145,7 +145,7 @@ def test_load_state_dict_changes_nothing_in_the_weights() -> None:
     assert weights == copy
 
 
-def test_load_state_dict_gives_memory_to_a_module_without() -> None:
+def test_load_state_dict_replaces_meta_parameters() -> None:
     source = make_model()
     with torch.device("meta"):
         model = make_model()
@@ -158,7 +158,7 @@ def test_load_state_dict_gives_memory_to_a_module_without() -> None:
     assert model.conv.weight.requires_grad
 
 
-def test_load_state_dict_raises_for_what_is_not_a_mapping() -> None:
+def test_load_state_dict_raises_for_another_type() -> None:
     with pytest.raises(TypeError, match="list"):
         load_state_dict(nn.Linear(1, 1), [])  # type: ignore[arg-type]
 

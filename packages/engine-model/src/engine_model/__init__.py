@@ -1,4 +1,4 @@
-"""Base model, preprocessors, wrappers, weight initialization, averaging and weight files."""
+"""Build, initialize, wrap and average models, and load and save their weights."""
 
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._batch import stack_batch

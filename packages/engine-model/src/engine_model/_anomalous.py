@@ -35,12 +35,12 @@ def detect_anomalous_params(loss: Tensor, model: nn.Module) -> None:
 
 def _leaves(loss: Tensor) -> set[int]:
     """Return the identities of the leaf tensors in the graph of ``loss``."""
-    found = {id(loss)}  # a loss that is a parameter itself has no graph
+    found = {id(loss)}  # a loss that is itself a parameter has no graph
     nodes = deque([loss.grad_fn])
     seen = set(nodes)
     while nodes:
         node = nodes.popleft()
-        if node is None:  # the place of an input that needs no gradient
+        if node is None:  # an input that needs no gradient
             continue
         # Only the node that accumulates into a leaf has this attribute.
         variable = getattr(node, "variable", None)

@@ -12,20 +12,21 @@ def stack_batch(
 ) -> Tensor:
     """Stack tensors ``(C, ...)`` to one batch ``(N, C, ...)``, padded at the end of each dimension.
 
-    Each dimension but the first gets the largest size among the tensors, rounded up to a multiple
-    of ``pad_size_divisor``. The first dimension, the channels, is not padded.
+    The size of each padded dimension is the largest size among the tensors, rounded up to a
+    multiple of ``pad_size_divisor``. The first dimension, the channels, is not padded.
 
     Args:
         tensor_list: At least one tensor, all with the same numbers of dimensions and channels.
-        pad_size_divisor: The padded sizes are multiples of this; below 2, they are not rounded.
+        pad_size_divisor: The divisor of the padded sizes; below 2, sizes are not rounded.
         pad_value: The value of the padding.
 
     Returns:
-        A new tensor, of the type to which the tensors promote.
+        A new tensor, of the data type to which the tensors promote.
 
     Raises:
-        TypeError: If ``tensor_list`` is not a list or tuple of tensors.
-        ValueError: If it is empty, or the tensors differ in channels or number of dimensions.
+        TypeError: ``tensor_list`` is not a list or tuple of tensors.
+        ValueError: ``tensor_list`` is empty, or the tensors differ in channels or in number of
+            dimensions.
 
     Example:
         >>> stack_batch([torch.ones(1, 1, 2), torch.ones(1, 2, 1)]).tolist()
@@ -58,16 +59,16 @@ def _checked(tensors: object) -> list[Tensor]:
     """Return the tensors as a list.
 
     Raises:
-        TypeError: If they are not a list or tuple of tensors.
-        ValueError: If they do not fit into one batch.
+        TypeError: ``tensors`` is not a list or tuple of tensors.
+        ValueError: The tensors do not fit into one batch.
     """
     if not isinstance(tensors, list | tuple):
         raise TypeError(f"tensor_list must be a list of tensors, got {type(tensors).__name__}")
     if not tensors:
-        raise ValueError("tensor_list must hold at least one tensor, got an empty batch")
+        raise ValueError("tensor_list must have at least one tensor, got an empty list")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"tensor_list must hold tensors only, got a {type(tensor).__name__}")
+            raise TypeError(f"tensor_list must have tensors only, got a {type(tensor).__name__}")
     kinds = {(tensor.dim(), *tensor.shape[:1]) for tensor in tensors}
     if len(kinds) > 1:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)

@@ -15,14 +15,14 @@ def run_forward(model: nn.Module, data: Any, mode: str) -> Any:
         mode: The argument ``mode`` of the call.
 
     Raises:
-        TypeError: If ``data`` is not a dict, list or tuple.
+        TypeError: ``data`` is not a dict, list or tuple.
     """
-    # A check for dict takes a fraction of the time of one for Mapping, and most batches are dicts.
+    # Check for dict first: it is much faster than for Mapping, and most batches are dicts.
     if isinstance(data, dict | Mapping):
         return model(**data, mode=mode)
     if isinstance(data, list | tuple):
         return model(*data, mode=mode)
     raise TypeError(
-        f"the data preprocessor must return a dict, list or tuple, whose parts become the "
-        f"arguments of forward, got {type(data).__name__}"
+        f"the data preprocessor must return a dict, list or tuple of arguments for forward, "
+        f"got {type(data).__name__}"
     )

@@ -1,4 +1,4 @@
-"""The base class of models, with the steps of training, validation and test."""
+"""The base class of models: run the steps of training, validation and test."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ class OptimizerWrapper(Protocol):
     """The interface of an optimizer wrapper that `BaseModel.train_step` uses."""
 
     def optim_context(self, model: nn.Module, /) -> AbstractContextManager[Any]:
-        """Return the context for the forward pass: precision, gradient synchronization."""
+        """Return the context for the forward pass, which sets precision and synchronization."""
 
     def update_params(self, loss: Tensor, /) -> None:
         """Run the backward pass from ``loss`` and update the parameters."""
@@ -32,18 +32,18 @@ def _with_any_signature(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class BaseModel(BaseModule, metaclass=ABCMeta):
-    """A model with the steps of training, validation and test.
+    """Run the steps of training, validation and test with the `forward` of a subclass.
 
-    A subclass implements `forward`; everything else has a default. The data preprocessor is a
-    sub-module: it follows the model to its device, and moves the data there.
+    The data preprocessor is a sub-module. When the model moves to a device, the preprocessor moves
+    each batch to that device.
 
     Args:
-        data_preprocessor: A module, or a config of one in ``MODELS``, called with
+        data_preprocessor: A module, or a config of one in `MODELS`, which is called with
             ``(data, training)``. By default a `BaseDataPreprocessor`.
         init_cfg: One or more configs of initializers; see `initialize`.
 
     Raises:
-        TypeError: If ``data_preprocessor`` is neither a module nor a dict.
+        TypeError: ``data_preprocessor`` is neither a module nor a dict.
 
     Example:
         >>> class Regression(BaseModel):
@@ -72,8 +72,8 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
         """Return losses, predictions or features.
 
-        A batch that is a dict becomes keyword arguments, a list or tuple positional arguments. A
-        subclass may name its parameters freely, except ``mode``.
+        A dict is passed as keyword arguments, and a list or tuple as positional arguments. A
+        subclass may choose the names of its parameters, except ``mode``.
 
         Args:
             inputs: The inputs of the batch.
@@ -122,8 +122,8 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss for the backward pass, and all values to log.
 
-        A tensor counts as its mean, a list of tensors as the sum of their means. Each entry whose
-        name contains ``loss`` is added to the loss; the others are only logged.
+        A tensor is reduced to its mean, and a list of tensors to the sum of their means. Each entry
+        whose name contains ``loss`` is added to the loss. Other entries are only logged.
 
         Args:
             losses: The dict that `forward` returned in the mode ``"loss"``.
@@ -132,9 +132,9 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
             The sum of the losses, and a dict of all entries in order, with the sum as ``loss``.
 
         Raises:
-            TypeError: If ``losses`` is not a dict, or a value neither a tensor nor a list of
+            TypeError: ``losses`` is not a dict, or a value is neither a tensor nor a list of
                 tensors.
-            ValueError: If no name contains ``loss``.
+            ValueError: No name contains ``loss``.
         """
         if not isinstance(losses, Mapping):
             raise TypeError(
@@ -153,8 +153,8 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
                 total = value if total is None else total + value
         if total is None:
             raise ValueError(
-                f"the name of at least one loss must contain 'loss', or there is nothing to "
-                f"optimize, got {list(losses)}"
+                f"at least one name must contain 'loss', otherwise there is nothing to optimize, "
+                f"got {list(losses)}"
             )
         log_vars["loss"] = total
         return total, log_vars
@@ -168,7 +168,7 @@ def build_data_preprocessor(value: Mapping[str, Any] | nn.Module | None) -> nn.M
     """Return a data preprocessor from a module, its config, or ``None``.
 
     Raises:
-        TypeError: If ``value`` is something else.
+        TypeError: ``value`` is something else.
     """
     if value is None:
         return BaseDataPreprocessor()

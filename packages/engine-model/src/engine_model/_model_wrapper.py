@@ -5,18 +5,18 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine_registry import MODEL_WRAPPERS, Registry
 
-# The wrappers of torch count like our own, which register themselves where they are defined.
+# Register torch's wrappers. Our own are registered where they are defined.
 MODEL_WRAPPERS.register_module(module=DistributedDataParallel)
 MODEL_WRAPPERS.register_module(module=DataParallel)
 
 
 def is_model_wrapper(model: nn.Module, registry: Registry = MODEL_WRAPPERS) -> bool:
-    """Return whether ``model`` wraps another model, which is then its ``module``.
+    """Return whether ``model`` wraps another model, as its attribute ``module``.
 
     Args:
         model: The module to check.
-        registry: The registry of wrappers. Its child registries are searched too, so a wrapper of
-            your own counts once it is registered in ``MODEL_WRAPPERS``.
+        registry: The registry of wrapper classes. Its child registries are searched too. Register
+            your own wrappers in `MODEL_WRAPPERS`.
 
     Example:
         >>> is_model_wrapper(DataParallel(nn.Linear(1, 1))), is_model_wrapper(nn.Linear(1, 1))

@@ -1,4 +1,4 @@
-"""Modules that a config can initialize."""
+"""Initialize modules from configs."""
 
 import copy
 import logging
@@ -15,10 +15,11 @@ logger = logging.getLogger("engine.model")
 
 
 class BaseModule(nn.Module):
-    """A `torch.nn.Module` that a config can initialize.
+    """Extend `torch.nn.Module` by initialization from a config.
 
     `init_weights` runs the initializers of ``init_cfg``, then the `init_weights` of the
-    sub-modules, then the ``Pretrained`` entries of ``init_cfg``. Later ones overwrite earlier ones.
+    sub-modules, then the ``Pretrained`` entries of ``init_cfg``. Later steps overwrite earlier
+    ones.
 
     Args:
         init_cfg: One or more configs of initializers; see `initialize`.
@@ -50,9 +51,9 @@ class BaseModule(nn.Module):
     def init_weights(self) -> None:
         """Initialize the parameters in place, and log which initializer set each of them.
 
-        The `init_weights` of each sub-module that has one is called in order, also inside plain
-        containers, and whether or not it is a `BaseModule`. A second call does nothing and warns.
-        While it runs, every sub-module has the table ``_params_init_info``.
+        It calls `init_weights` of each sub-module that has it, in order. The sub-module may
+        be of any class, and may be inside a plain container. A second call does nothing and logs a
+        warning. While `init_weights` runs, every sub-module has the table ``_params_init_info``.
         """
         if self._is_init:
             logger.warning(
@@ -149,7 +150,7 @@ class ModuleDict(BaseModule, nn.ModuleDict):
 
 
 def _initializable(module: nn.Module) -> Iterator[Any]:
-    """Yield the nearest sub-modules that have an `init_weights`; theirs calls those below."""
+    """Yield the outermost sub-modules with `init_weights`, which initialize their children."""
     for child in module.children():
         if callable(getattr(child, "init_weights", None)):
             yield child

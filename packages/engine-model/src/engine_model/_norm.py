@@ -1,4 +1,4 @@
-"""Batch normalization over one process, or over all processes."""
+"""Convert batch normalization between one process and all processes."""
 
 import importlib
 from collections.abc import Callable
@@ -8,10 +8,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class BatchNormXd(_BatchNorm):
-    """Batch normalization of inputs ``(N, C, ...)`` of any number of dimensions.
+    """Normalize inputs ``(N, C, ...)`` of any number of dimensions.
 
-    A synchronized layer does not record whether it was made from a 1d, 2d or 3d layer, so it is
-    replaced by this class.
+    It replaces a synchronized layer, which does not store whether it was a 1d, 2d or 3d layer.
 
     Example:
         >>> import torch
@@ -33,7 +32,7 @@ def revert_sync_batchnorm(module: nn.Module) -> nn.Module:
         module: The module; its sub-modules are replaced in place.
 
     Returns:
-        ``module``, or the new layer if it is itself such a layer.
+        ``module``, or the new layer if ``module`` is itself such a layer.
 
     Example:
         >>> import torch
@@ -48,19 +47,18 @@ def revert_sync_batchnorm(module: nn.Module) -> nn.Module:
 def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> nn.Module:
     """Replace each batch normalization by one whose statistics cover all processes.
 
-    Parameters and buffers are the same objects as before, so an optimizer that holds them stays
-    valid.
+    Parameters and buffers are the same objects as before, so their optimizer stays valid.
 
     Args:
         module: The module; its sub-modules are replaced in place.
         implementation: ``"torch"`` for `torch.nn.SyncBatchNorm`, ``"mmcv"`` for the layer of mmcv.
 
     Returns:
-        ``module``, or the new layer if it is itself a batch normalization.
+        ``module``, or the new layer if ``module`` is itself a batch normalization.
 
     Raises:
-        ValueError: If ``implementation`` is neither of the two.
-        ImportError: If it is ``"mmcv"`` and mmcv with its operators is not installed.
+        ValueError: ``implementation`` is neither ``"torch"`` nor ``"mmcv"``.
+        ImportError: ``implementation`` is ``"mmcv"``, and mmcv with its operators is not installed.
 
     Example:
         >>> layers = convert_sync_batchnorm(nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()))
@@ -97,11 +95,11 @@ def _mmcv_layers() -> tuple[type[nn.Module], ...]:
 def _replace(
     module: nn.Module, is_chosen: Callable[[nn.Module], bool], target: type[nn.Module]
 ) -> nn.Module:
-    """Replace chosen layers by ones of the type ``target``; shared layers stay shared."""
+    """Replace chosen layers by layers of type ``target``; shared layers stay shared."""
     if is_chosen(module):
         return _like(module, target)
-    # remove_duplicate=False lists a shared layer under each of its names, so that all of them get
-    # the one new layer.
+    # remove_duplicate=False lists a shared layer under each of its names. All names get the same
+    # new layer.
     made: dict[nn.Module, nn.Module] = {}
     for path, layer in list(module.named_modules(remove_duplicate=False)):
         if is_chosen(layer):
@@ -120,7 +118,7 @@ def _like(layer: nn.Module, target: type[nn.Module]) -> nn.Module:
         affine=layer.affine,
         track_running_stats=layer.track_running_stats,
     )
-    # The same objects, not copies: an optimizer may hold them already.
+    # Keep the tensor objects: an optimizer may have them already.
     for name, parameter in layer.named_parameters(recurse=False):
         setattr(new, name, parameter)
     for name, buffer in layer.named_buffers(recurse=False):

@@ -16,8 +16,8 @@ from engine_registry import MODELS
 class BaseDataPreprocessor(nn.Module):
     """Move the data of a batch to the device of the model.
 
-    The device follows each `to`, `cuda`, `cpu` and so on of this module or of one that contains it.
-    A subclass overrides `forward` to do more, such as MixUp if ``training`` is true.
+    The device changes with each `to`, `cuda` or `cpu` of this module or of a module that contains
+    it. A subclass overrides `forward` to do more, such as MixUp if ``training`` is true.
 
     Args:
         non_blocking: Whether copies from pinned memory are asynchronous.
@@ -32,7 +32,7 @@ class BaseDataPreprocessor(nn.Module):
     def __init__(self, non_blocking: bool = False) -> None:
         super().__init__()
         self._non_blocking = non_blocking
-        # The default device, or the one of an enclosing `with torch.device(...)`.
+        # torch's default device, or the device of an enclosing `with torch.device(...)`.
         self._device = torch.empty(0).device
 
     @property
@@ -64,7 +64,7 @@ class BaseDataPreprocessor(nn.Module):
         return data
 
     def forward(self, data: Any, training: bool = False) -> Any:
-        """Return ``data`` in the form that the model takes.
+        """Return ``data`` in the form that the model expects.
 
         Args:
             data: The batch that the data loader yielded; it is not changed.
@@ -77,9 +77,9 @@ class BaseDataPreprocessor(nn.Module):
         return self.to(npu_device(device))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Follow the move of the module that contains this one."""
-        # Each `to`, `cuda`, `half` and so on of a module calls `_apply` of its sub-modules, with a
-        # function for tensors. A tensor that went through it reports the new device.
+        """Update the device when a module that contains this one moves."""
+        # Methods such as `to` and `cuda` call `_apply` of each sub-module with a function that
+        # moves tensors. This module has no tensors, so move an empty one to get the new device.
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call] # torch leaves it bare
         self._device = fn(torch.empty(0, device=self._device)).device
         return self
@@ -89,22 +89,23 @@ class BaseDataPreprocessor(nn.Module):
 class ImgDataPreprocessor(BaseDataPreprocessor):
     """Move images to the device, convert their channels, normalize, pad and stack them.
 
-    Images are moved as they are and become float32 on the device, since eight-bit images are a
-    quarter of the size.
+    Images are converted to float32 on the device: uint8 images have a quarter of the size to copy.
 
     Args:
         mean: The mean of each channel after conversion, or one value for all channels.
-        std: The standard deviation, likewise. Without both, images are not normalized.
-        pad_size_divisor: Height and width of the batch are padded to multiples of this.
+        std: The standard deviation of each channel, or one value. Without ``mean`` and ``std``,
+            images are not normalized.
+        pad_size_divisor: The height and width of the batch are padded to multiples of this value.
         pad_value: The value of the padding, which is added after normalization.
-        bgr_to_rgb: Whether to convert the three channels from BGR to RGB.
-        rgb_to_bgr: Whether to convert them from RGB to BGR.
+        bgr_to_rgb: Whether to convert three channels from BGR to RGB.
+        rgb_to_bgr: Whether to convert three channels from RGB to BGR.
         non_blocking: Whether copies from pinned memory are asynchronous.
 
     Raises:
-        TypeError: If ``mean`` or ``std`` is not a sequence.
-        ValueError: If both conversions are set, only one of ``mean`` and ``std`` is given, they
-            differ in length, have neither one nor three values, or a deviation is not positive.
+        TypeError: ``mean`` or ``std`` is not a sequence.
+        ValueError: Both conversions are set, only one of ``mean`` and ``std`` is given, they
+            differ in length, they have neither one nor three values, or a value of ``std`` is not
+            positive.
 
     Example:
         >>> preprocess = ImgDataPreprocessor(mean=[127.5], std=[127.5], pad_size_divisor=4)
@@ -130,8 +131,8 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking)
         if bgr_to_rgb and rgb_to_bgr:
             raise ValueError(
-                "at most one of bgr_to_rgb and rgb_to_bgr must be set, got both; together they do "
-                "nothing"
+                "at most one of bgr_to_rgb and rgb_to_bgr must be true, got both; they have the "
+                "same effect, so set one"
             )
         self._enable_normalize = mean is not None or std is not None
         if self._enable_normalize:
@@ -147,16 +148,16 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: A dict with the images under ``inputs``, a list or tuple with the images first,
-                or a list of such dicts, one per image. The images are a batch ``(N, C, H, W)``
-                or a list of ``(C, H, W)``. The containers are not changed.
+                or a list of dicts with one image each. The images are a batch ``(N, C, H, W)`` or a
+                list of ``(C, H, W)``. The containers are not changed.
             training: Whether the batch is for training.
 
         Returns:
-            A dict for a dict or a list of dicts, otherwise a list or tuple as given.
+            A dict for a dict or a list of dicts, otherwise a list or tuple as ``data``.
 
         Raises:
-            TypeError: If ``data`` or its images are something else.
-            ValueError: If dicts of a list differ in their keys, or images have another number of
+            TypeError: ``data`` or its images have another type.
+            ValueError: Dicts of a list differ in their keys, or images have another number of
                 dimensions, or another number of channels than ``mean`` has values.
         """
         if isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
@@ -189,7 +190,7 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
             if not isinstance(image, Tensor) or image.dim() != 3:
                 found = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
                 raise ValueError(f"each image must be a tensor (C, H, W), got {found}")
-        # Stacked first, images of one size are normalized by one kernel instead of one per image.
+        # Stack images of the same size first: then one kernel normalizes all of them.
         if len({(image.shape, image.dtype) for image in images}) == 1:
             return self._batch(torch.stack(cast("list[Tensor]", images)))
         normalized = [self._normalized(image) for image in images]
@@ -208,17 +209,17 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
                 f"mean and std must have one value, or one per channel of the images ({channels}), "
                 f"got {len(self.mean)} values"
             )
-        # The difference is a new tensor, so dividing in place saves an allocation.
+        # The difference is a new tensor. Dividing it in place saves an allocation.
         return (images - self.mean).div_(self.std)
 
 
 def _collated(items: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return dicts of single samples as one dict of lists."""
+    """Convert a list of dicts to one dict of lists."""
     for item in items:
         if item.keys() != items[0].keys():
             raise ValueError(
-                f"the samples of one batch must have the same keys; one has "
-                f"{', '.join(items[0])}, another {', '.join(item)}"
+                f"samples of one batch must have the same keys, got {', '.join(items[0])} "
+                f"and {', '.join(item)}"
             )
     return {key: [item[key] for item in items] for key in items[0]}
 
@@ -226,7 +227,7 @@ def _collated(items: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
 def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
     if mean is None or std is None:
         raise ValueError(
-            f"mean and std must be given both or neither, got mean={mean} and std={std}"
+            f"mean and std must both be given or both be None, got mean={mean} and std={std}"
         )
     for name, value in (("mean", mean), ("std", std)):
         if not hasattr(value, "__len__"):
@@ -236,7 +237,7 @@ def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None)
     if len(mean) != len(std):
         raise ValueError(f"mean and std must have equally many values, got {mean} and {std}")
     if min(std) <= 0:
-        raise ValueError(f"std must be positive, since images are divided by it, got {std}")
+        raise ValueError(f"std must be positive, got {std}; images are divided by it")
 
 
 def npu_device(device: int | str | torch.device | None = None) -> torch.device:

@@ -1,7 +1,7 @@
-"""Sharded tensors: recognize them, gather them, and shard a tensor like another.
+"""Recognize and gather sharded tensors, and shard a tensor like another.
 
-They are the ``DTensor`` of torch. Its package takes a second to import, so this module recognizes a
-``DTensor`` without it: a program that has one has imported the package already.
+Sharded tensors are torch's `DTensor`. Importing its package takes a second, so this module
+recognizes a `DTensor` by its methods. A program that has one has imported the package already.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,21 +33,21 @@ def is_sharded(value: object) -> "TypeGuard[DTensor]":
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return a sharded tensor gathered from its ranks, each of which must call this.
+    """Gather a sharded tensor; all ranks must call this.
 
     Args:
-        tensor: A tensor; one that is not sharded is returned itself.
+        tensor: A tensor. If it is not sharded, it is returned unchanged.
     """
     return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
 def shard_like(value: _Value, like: object) -> "_Value | Tensor":
-    """Return ``value`` whole or sharded in the same way as ``like``.
+    """Gather or shard ``value`` to match ``like``.
 
     Args:
         value: A tensor. Other values, and tensors of another shape than ``like``, are returned
             unchanged.
-        like: The tensor to follow.
+        like: The tensor to match.
     """
     if not isinstance(value, Tensor) or not isinstance(like, Tensor) or value.shape != like.shape:
         return value
@@ -60,7 +60,7 @@ def shard_like(value: _Value, like: object) -> "_Value | Tensor":
         source = whole(value)
     from torch.distributed.tensor import distribute_tensor
 
-    # Each rank has the whole tensor already. With a source rank, torch would send it again.
+    # src_data_rank=None: each rank has the whole tensor. Otherwise torch would send it again.
     return distribute_tensor(source.detach(), like.device_mesh, like.placements, src_data_rank=None)
 
 
@@ -69,7 +69,7 @@ def local_parts(tensor: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         tensor: A tensor, sharded or not.
-        source: A tensor of its shape, sharded or not.
+        source: A tensor of the same shape, sharded or not.
     """
     source = shard_like(source, tensor)
     if is_sharded(tensor) and is_sharded(source):
@@ -78,7 +78,7 @@ def local_parts(tensor: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sharded_names(value: object, name: str = "") -> list[str]:
-    """Return where nested containers have sharded tensors, as dotted names.
+    """Return the dotted names of the sharded tensors in nested containers.
 
     Args:
         value: A tensor, or nested dicts, lists and tuples.
@@ -93,17 +93,17 @@ def sharded_names(value: object, name: str = "") -> list[str]:
         items = enumerate(value)
     found = []
     for key, item in items:
-        # A checkpoint has thousands of plain values, whose names need not be built.
+        # Skip plain values: a checkpoint has thousands, and building their names takes time.
         if isinstance(item, Tensor | Mapping | list | tuple):
             found += sharded_names(item, f"{name}.{key}" if name else str(key))
     return found
 
 
 def gather_tensors(value: Any) -> Any:
-    """Return nested containers with each sharded tensor gathered, on the CPU.
+    """Gather each sharded tensor in nested containers on the CPU.
 
     All ranks must call this, with the same containers. Containers without a sharded tensor are
-    returned themselves.
+    returned unchanged.
 
     Args:
         value: Nested dicts, lists and tuples, such as the state dict of an optimizer.
@@ -120,10 +120,10 @@ def gather_tensors(value: Any) -> Any:
 def spread_optimizer_state(optimizer: Optimizer) -> None:
     """Shard the optimizer's state of each sharded parameter in the same way as the parameter.
 
-    Call it after loading a whole state dict. Each rank keeps its part of what it loaded.
+    Call it after loading a state dict that is not sharded. Each rank keeps its part of the state.
 
     Args:
-        optimizer: The optimizer; without sharded parameters nothing changes.
+        optimizer: The optimizer. Without sharded parameters nothing changes.
 
     Example:
         >>> from torch import nn, optim

@@ -1,4 +1,4 @@
-"""Dict operations that `torch.fx.symbolic_trace` records as one node."""
+"""Merge dicts so that `torch.fx.symbolic_trace` records one node."""
 
 from typing import Any
 
@@ -7,10 +7,9 @@ from torch.overrides import handle_torch_function
 
 
 def merge_dict(*args: dict[Any, Any]) -> dict[Any, Any]:
-    """Return a new dict with the entries of all ``args``; the last of equal keys wins.
+    """Return a new dict with the entries of all ``args``; later values overwrite earlier ones.
 
-    `torch.fx.symbolic_trace` cannot trace ``dict.update``; it records a call of this function as
-    one node.
+    `torch.fx.symbolic_trace` cannot trace `dict.update`. It records this function as one node.
 
     Args:
         *args: The dicts.

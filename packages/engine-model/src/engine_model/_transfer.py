@@ -1,4 +1,4 @@
-"""Move nested data to a device, without copying what is already there."""
+"""Move nested data to a device, without copying data that is already there."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from engine_structures import BaseDataElement
 def to_device(data: Any, device: torch.device, non_blocking: bool = False) -> Any:
     """Return ``data`` with every tensor and data element on ``device``.
 
-    Containers keep their type. A container in which nothing had to move is returned itself, not as
-    a copy. Values of other types are returned unchanged.
+    Containers keep their type. A container in which nothing has to move is returned unchanged, and
+    so are values of other types.
 
     Args:
         data: Nested containers of tensors, data elements and anything else.
@@ -37,7 +37,7 @@ def _is_on(value: object, device: torch.device) -> bool:
     """Return whether a tensor, or every tensor of a data element, is on ``device``."""
     if isinstance(value, Tensor):
         return value.device == device
-    # `BaseDataElement.to` always copies, so its fields are checked before.
+    # `BaseDataElement.to` always copies, so check the devices of the fields before.
     return not isinstance(value, BaseDataElement) or all(
         _is_on(field, device) for field in value.values()
     )

@@ -1,4 +1,4 @@
-"""Test-time augmentation: one prediction from several augmented views of a sample."""
+"""Test-time augmentation: merge the predictions for several augmented views of a sample."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -12,20 +12,20 @@ from engine_registry import MODELS
 
 @MODELS.register_module()
 class BaseTTAModel(BaseModel):
-    """Run a model on every augmented view of a batch and merge the predictions of each sample.
+    """Run a model on each augmented view of a batch, and merge the predictions per sample.
 
-    A subclass implements `merge_preds`. The state dict has the names of the inner model, so a
-    checkpoint of that model loads.
+    A subclass implements `merge_preds`. The state dict uses the names of the inner model, so a
+    checkpoint of that model fits.
 
     Args:
-        module: A model with a `test_step`, or its config in ``MODELS``.
+        module: A model with a `test_step`, or its config in `MODELS`.
         data_preprocessor: A data preprocessor that replaces the one of the model.
 
     Attributes:
         module: The inner model.
 
     Raises:
-        TypeError: If ``module`` is neither a module nor a dict, or has no `test_step`.
+        TypeError: ``module`` is neither a module nor a dict, or has no `test_step`.
 
     Example:
         >>> class Doubling(BaseModel):
@@ -55,7 +55,7 @@ class BaseTTAModel(BaseModel):
         if not hasattr(module, "test_step"):
             raise TypeError(f"module must have a test_step, which {type(module).__name__} lacks")
         self.module: Any = module
-        # A checkpoint of the inner model loads into this one, and the other way round.
+        # Checkpoints of the inner model load into this model, and the reverse.
         self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call] # torch leaves it bare
         self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call] # likewise
 
@@ -78,16 +78,14 @@ class BaseTTAModel(BaseModel):
                 field is a list with one item per view, which holds that field for all samples.
 
         Raises:
-            TypeError: If ``data`` is something else.
-            ValueError: If the fields differ in the number of views, or the model returns different
+            TypeError: ``data`` is not a dict, list or tuple.
+            ValueError: The fields differ in the number of views, or the model returns different
                 numbers of predictions for the views.
         """
         views = [self.module.test_step(view) for view in _views(data)]
         if len({len(predictions) for predictions in views}) > 1:
             counts = [len(predictions) for predictions in views]
-            raise ValueError(
-                f"each view of a batch must give equally many predictions, got {counts}"
-            )
+            raise ValueError(f"views of a batch must have equally many predictions, got {counts}")
         return self.merge_preds([list(sample) for sample in zip(*views, strict=True)])
 
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
@@ -97,13 +95,12 @@ class BaseTTAModel(BaseModel):
             NotImplementedError: Always.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} merges predictions over views in test_step; "
-            f"call that, or the inner model"
+            f"{type(self).__name__} has no forward; call test_step, or the inner model"
         )
 
 
 def _views(data: Any) -> list[Any]:
-    """Return one batch per view from fields that hold a list of views."""
+    """Split fields that are lists of views into one batch per view."""
     if isinstance(data, Mapping):
         _check_views([len(field) for field in data.values()])
         return [dict(zip(data, view, strict=True)) for view in zip(*data.values(), strict=True)]
@@ -119,7 +116,7 @@ def _views(data: Any) -> list[Any]:
 def _check_views(counts: list[int]) -> None:
     if len(set(counts)) != 1 or not counts[0]:
         raise ValueError(
-            f"each field of a batch must have equally many views, and at least one, got {counts}"
+            f"fields of a batch must have the same number of views, at least 1, got {counts}"
         )
 
 
@@ -130,6 +127,6 @@ def _drop_prefix(module: nn.Module, state: dict[str, Any], prefix: str, metadata
 
 def _add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *rest: object) -> None:
     for key in [key for key in state if key.startswith(prefix)]:
-        # Names that have the prefix already are accepted as well.
+        # Names that have the prefix already are accepted too.
         if not key.startswith(f"{prefix}module."):
             state[f"{prefix}module.{key.removeprefix(prefix)}"] = state.pop(key)

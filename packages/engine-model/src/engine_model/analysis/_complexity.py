@@ -1,4 +1,4 @@
-"""Compute the numbers that papers report, in one call."""
+"""Count the parameters, FLOPs and activations of a model in one call."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def get_model_complexity_info(
     show_table: bool = True,
     show_arch: bool = True,
 ) -> dict[str, Any]:
-    """Return parameters, FLOPs and activations of a model, as numbers, short texts and a table.
+    """Count parameters, FLOPs and activations; return them as numbers, short texts and a table.
 
     A multiplication with its addition counts as two operations. Papers that report MACs count them
     as one.
@@ -25,7 +25,8 @@ def get_model_complexity_info(
         model: The model.
         input_shape: The shape of one input without the batch, ``(C, H, W)`` for images. The model
             gets zeros with a batch size of one.
-        inputs: The inputs instead: a tensor, a tuple of positional ones or a dict of named ones.
+        inputs: The inputs, instead of ``input_shape``: a tensor, a tuple of positional arguments,
+            or a dict of keyword arguments.
         show_table: Whether to add ``out_table``, a table with one line per module.
         show_arch: Whether to add ``out_arch``, the text of the model.
 
@@ -34,7 +35,7 @@ def get_model_complexity_info(
         ``params_str``, and ``cost``, a `ModelCost`.
 
     Raises:
-        ValueError: If not exactly one of ``input_shape`` and ``inputs`` is given.
+        ValueError: Both or none of ``input_shape`` and ``inputs`` are given.
 
     Example:
         >>> info = get_model_complexity_info(nn.Conv2d(3, 8, 3), (3, 10, 10))
@@ -46,7 +47,7 @@ def get_model_complexity_info(
     if (input_shape is None) == (inputs is None):
         raise ValueError(
             f"either input_shape or inputs must be given, got "
-            f"{'neither' if inputs is None else 'both'}"
+            f"{'none' if inputs is None else 'both'}"
         )
     cost = _measure(model, input_shape, inputs)
     info: dict[str, Any] = {"cost": cost}
@@ -66,7 +67,7 @@ def _measure(
     inputs: Tensor | tuple[Any, ...] | dict[str, Any] | None,
 ) -> ModelCost:
     if input_shape is not None:
-        # With the device and data type of the model; one without parameters gets the defaults.
+        # The input has the device and data type of the model, or the defaults without parameters.
         like = next(model.parameters(), torch.empty(0))
         return measure_cost(model, like.new_zeros((1, *input_shape)))
     if isinstance(inputs, dict):

@@ -23,10 +23,10 @@ class ModuleCost:
         kind: The name of its class.
         params: The number of its parameters; a shared one counts once.
         flops: Floating-point operations of one forward pass; a multiplication and an addition are
-            two. As in ``torch.utils.flop_counter``, these are matrix products, convolutions,
+            two. As in `torch.utils.flop_counter`, these are matrix products, convolutions,
             attention and recurrent layers.
         activations: Elements of the outputs of the innermost modules, summed over their calls.
-        calls: How often it was called.
+        calls: The number of its calls.
 
     Example:
         >>> cost = measure_cost(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))["0"]
@@ -49,10 +49,10 @@ class ModuleCost:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCost:
-    """The cost of a model and each of its modules; ``str`` of it is a table.
+    """The cost of a model and each of its modules; `str` formats it as a table.
 
     Attributes:
-        modules: One row per module in the order of ``named_modules``, the model itself first.
+        modules: One row per module in the order of `named_modules`, the model itself first.
 
     Example:
         >>> cost = measure_cost(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
@@ -109,7 +109,8 @@ class ModelCost:
 def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
     """Run a model once and count the cost of each of its modules.
 
-    It runs in evaluation mode and without gradients. Afterwards each module has its previous mode.
+    The model runs in evaluation mode and without gradients. Afterwards each module has its previous
+    mode.
 
     Args:
         model: The model.
@@ -125,14 +126,15 @@ def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
         _counting_outputs(model) as (elements, calls),
         _unfused_kernels(),
         torch.no_grad(),
-        # The innermost: it counts every operation inside, and the others change how the model runs.
+        # Enter the counter last: it counts all operations, and the other contexts change them.
         counter,
     ):
         model(*args, **kwargs)
     counts = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
-    # FlopCounterMode names modules below the class of the model: "Sequential.0".
+    # FlopCounterMode begins each name with the class of the model: "Sequential.0".
     root = type(model).__name__
-    # A module that called others usually returns their outputs, which would count twice.
+    # Count innermost modules only: a module that calls others usually returns their outputs, which
+    # would count twice.
     innermost = [n for n in elements if not any(_within(o, n) and o != n for o in elements)]
     rows = []
     for name, module in model.named_modules():
@@ -156,10 +158,10 @@ def _within(name: str, outer: str) -> bool:
 def _counted_as(name: str, calls: dict[str, int], root: str) -> list[str]:
     """Return the names under which `FlopCounterMode` counts the operations of a module.
 
-    A module that is not called, such as a ``ModuleList``, has those of the outermost modules inside
-    it that are called.
+    A module that is not called, such as a `ModuleList`, gets the names of the outermost called
+    modules inside it.
     """
-    # "Global" is the total, also of operations in the model's own forward.
+    # "Global" is the total. It includes operations in the model's own forward.
     if not name:
         return ["Global"]
     if name in calls:
@@ -175,9 +177,9 @@ def _counted_as(name: str, calls: dict[str, int], root: str) -> list[str]:
 @contextmanager
 def _unfused_kernels() -> Iterator[None]:
     """Compute attention and recurrent layers as matrix products inside the context."""
-    # FlopCounterMode counts the operators that reach its dispatcher. A fused kernel is one operator
-    # for which it has no formula, so each way to a fused kernel is switched off: the fast path of
-    # nn.TransformerEncoder, the RNNs of oneDNN and cuDNN, and flash attention.
+    # FlopCounterMode counts the operators that reach its dispatcher, and has no formula for fused
+    # kernels. So disable all fused kernels: the fast path of nn.TransformerEncoder, the RNNs of
+    # oneDNN and cuDNN, and flash attention.
     fast = torch.backends.mha.get_fastpath_enabled()
     libraries: list[Any] = [torch.backends.mkldnn, torch.backends.cudnn]
     enabled = [library.enabled for library in libraries]
@@ -195,7 +197,7 @@ def _unfused_kernels() -> Iterator[None]:
 
 @contextmanager
 def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    # Each module has its own mode: `model.train()` afterwards would thaw a frozen norm layer.
+    # Save the mode of each module: `model.train()` would put a frozen norm layer into training.
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -212,11 +214,11 @@ def _counting_outputs(model: nn.Module) -> Iterator[tuple[dict[str, int], dict[s
     calls: dict[str, int] = {}
     handles = []
 
-    # A function for each module: a closure made in a loop would see the last name only.
+    # One function call per module: a closure in the loop would use the last name for all modules.
     def count_calls(name: str, module: nn.Module) -> None:
         def count(_module: nn.Module, _inputs: object, output: object) -> None:
             calls[name] = calls.get(name, 0) + 1
-            # An output may be any container; torch's own walk finds the tensors in it.
+            # An output may be any container. `tree_leaves` finds the tensors in it.
             tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
             elements[name] = elements.get(name, 0) + sum(tensor.numel() for tensor in tensors)
 

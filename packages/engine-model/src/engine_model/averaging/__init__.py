@@ -1,4 +1,4 @@
-"""Models whose parameters are running averages of another model's parameters."""
+"""Average the parameters of a model over its updates."""
 
 from engine_model.averaging._base import BaseAveragedModel
 from engine_model.averaging._interpolated import (

@@ -1,4 +1,4 @@
-"""The base of running averages: which parameters are averaged, when, and in which groups."""
+"""The base class of running averages: match, group and average the parameters of a model."""
 
 import copy
 from abc import ABCMeta, abstractmethod
@@ -10,21 +10,21 @@ from torch import Tensor, nn
 
 from engine_model._sharded_tensors import is_sharded, local_parts
 
-# Tensors of other types, such as DTensor, may be sharded.
+# Only tensors of other types, such as DTensor, may be sharded.
 _PLAIN = (Tensor, nn.Parameter)
 _Matched = tuple[list[Tensor], list[Tensor]]  # of the average, and of the model
 
 
 class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
-    """A copy of a model whose parameters are an average over the updates of that model.
+    """Copy a model, and average the parameters of the model over its updates in the copy.
 
     A subclass implements `avg_func`. The first update copies the parameters. After that, each
     ``interval``-th update averages them. The copy has no gradients.
 
     Args:
         model: The model to copy.
-        interval: Average at each ``interval``-th call of `update_parameters`.
-        device: The device of the copy; by default the one of the model.
+        interval: The number of calls of `update_parameters` per average.
+        device: The device of the copy; by default that of the model.
         update_buffers: Whether to average floating-point buffers too. Otherwise each update copies
             all buffers of the model.
 
@@ -33,8 +33,8 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         steps: The number of calls of `update_parameters`, as a tensor in the state dict.
 
     Raises:
-        TypeError: If ``model`` is sharded.
-        ValueError: If ``interval`` is below 1.
+        TypeError: ``model`` is sharded.
+        ValueError: ``interval`` is below 1.
 
     Example:
         >>> class Greatest(BaseAveragedModel):
@@ -64,8 +64,8 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         sharded = [name for name, tensor in model.named_parameters() if is_sharded(tensor)]
         if sharded:
             raise TypeError(
-                f"the model must not be sharded, got {type(model).__name__} with the sharded "
-                f"{sharded[0]}; make the average of the model before it is sharded, and shard the "
+                f"model must not be sharded, got {type(model).__name__} with the sharded "
+                f"{sharded[0]}; build the average before the model is sharded, and shard the "
                 "average's `module` in the same way"
             )
         self.module = copy.deepcopy(model).requires_grad_(False)
@@ -74,7 +74,7 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         self.interval = interval
         self.update_buffers = update_buffers
         self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=device))
-        # The count, and the tensor and its version for which it is right; see `_count`.
+        # A cached count, with the tensor and the version for which it is valid; see `_count`.
         self._counted = (self.steps, self.steps._version, 0)
 
     @abstractmethod
@@ -102,7 +102,7 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
             model: A model with the same structure as the one that was copied.
 
         Raises:
-            ValueError: If its parameters or buffers differ in number or shape.
+            ValueError: The parameters or buffers differ in number or shape.
         """
         steps = self._count()
         is_due = steps % self.interval == 0
@@ -110,7 +110,7 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         buffers = _matched(self.module, model, "buffers")
         if is_due and self.update_buffers:
             averaged.append(buffers)
-        # Both are matched before anything is written: an error leaves the average as it was.
+        # Match both before writing anything, so that an error does not change the average.
         self._average(averaged, steps)
         if not self.update_buffers and buffers[0]:
             torch._foreach_copy_(*buffers)
@@ -140,9 +140,9 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
 
     def _count(self) -> int:
         """Return ``steps`` as a number."""
-        # Reading a tensor of an accelerator waits for the device at each update. So the number is
-        # kept as well. `load_state_dict` writes in place and raises the version; `to` replaces the
-        # tensor. Only then is the tensor read.
+        # Reading a tensor of an accelerator would wait for the device at each update, so the number
+        # is cached. `load_state_dict` writes in place and increases the version. `to` replaces the
+        # tensor. In both cases read the tensor again.
         tensor, version, count = self._counted
         if tensor is self.steps and version == self.steps._version:
             return count
@@ -155,13 +155,13 @@ def _matched(
     """Return the parameters or buffers of both, in the same order.
 
     Raises:
-        ValueError: If they differ in number or shape.
+        ValueError: The tensors differ in number or shape.
     """
     ours, theirs = (list(getattr(module, what)()) for module in (average, model))
     if len(ours) != len(theirs):
         raise ValueError(
             f"the model has {len(theirs)} {what}, but the averaged copy has {len(ours)}; "
-            f"update it with the model that it was made from"
+            f"update the average with the model that it copied"
         )
     for place, (tensor, source) in enumerate(zip(ours, theirs, strict=True)):
         # torch would broadcast a source of another shape without an error.
@@ -169,7 +169,7 @@ def _matched(
             name = list(dict(getattr(average, f"named_{what}")()))[place]
             raise ValueError(
                 f"{name} is {tuple(source.shape)} in the model, but {tuple(tensor.shape)} in "
-                "the averaged copy; update it with the model that it was made from"
+                "the averaged copy; update the average with the model that it copied"
             )
     return ours, theirs
 
@@ -179,12 +179,12 @@ def _groups(
 ) -> dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]]:
     """Group averages and sources by device and data type.
 
-    torch's multi-tensor operations are one kernel only within such a group.
+    A multi-tensor operation of torch runs as one kernel only within such a group.
     """
     groups: dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
     for average, source in zip(averages, sources, strict=True):
         kind = average.device, average.dtype
-        # isinstance would accept subclasses such as DTensor; the exact type needs no further check.
+        # Compare exact types: isinstance would accept subclasses such as DTensor.
         if type(average) not in _PLAIN or type(source) not in _PLAIN:
             average, source = local_parts(average, source)
         if (source.device, source.dtype) != kind:

@@ -1,4 +1,4 @@
-"""Averages ``average + weight * (source - average)``, and their weights."""
+"""Compute averages as ``average + weight * (source - average)``."""
 
 import logging
 from abc import abstractmethod
@@ -13,7 +13,7 @@ logger = logging.getLogger("engine.model")
 
 
 class InterpolatedAverage(BaseAveragedModel):
-    """An average that moves towards the new value by a weight, which a subclass returns.
+    """Interpolate between the average and the new value, by a weight that a subclass returns.
 
     One multi-tensor operation per device and data type updates all parameters.
 
@@ -56,7 +56,7 @@ class InterpolatedAverage(BaseAveragedModel):
             sources: The new values, in the same order.
             steps: The number of earlier calls of `update_parameters`.
         """
-        # A subclass may override the documented avg_func, which works on one tensor at a time.
+        # A subclass may override the documented `avg_func`, which updates one tensor at a time.
         if type(self).avg_func is not InterpolatedAverage.avg_func:
             super().average_tensors(averages, sources, steps)
             return
@@ -65,21 +65,21 @@ class InterpolatedAverage(BaseAveragedModel):
 
 @MODELS.register_module()
 class ExponentialMovingAverage(InterpolatedAverage):
-    """The exponential moving average: ``(1 - momentum) * average + momentum * source``.
+    """Average exponentially: ``(1 - momentum) * average + momentum * source``.
 
-    ``momentum`` is the weight of the new value, and therefore small.
+    ``momentum`` is the weight of the new value, so it is usually small.
 
     Args:
         model: The model to copy.
         momentum: The weight of the new value, in (0, 1).
-        interval: Average at each ``interval``-th call of `update_parameters`.
-        device: The device of the copy; by default the one of the model.
+        interval: The number of calls of `update_parameters` per average.
+        device: The device of the copy; by default that of the model.
         update_buffers: Whether to average floating-point buffers too.
-        warmup_steps: The number of calls over which the weight of the current average grows
-            linearly from 0 to ``1 - momentum``. Then the first, untrained values hardly count.
+        warmup_steps: The number of calls in which the weight of the new value decreases linearly
+            from 1 to ``momentum``. So the first, untrained values have little weight.
 
     Raises:
-        ValueError: If ``momentum`` is not in (0, 1) or ``warmup_steps`` is negative.
+        ValueError: ``momentum`` is not in (0, 1) or ``warmup_steps`` is negative.
 
     Example:
         >>> model = nn.Linear(1, 1, bias=False)
@@ -108,8 +108,8 @@ class ExponentialMovingAverage(InterpolatedAverage):
             raise ValueError(f"warmup_steps must be an integer >= 0, got {warmup_steps}")
         if momentum > 0.5:
             logger.warning(
-                "momentum %s is the weight of the new value, and above 0.5 it hardly averages. "
-                "Did you mean %s?",
+                "momentum should be at most 0.5, got %s: it is the weight of the new value; did "
+                "you mean %s?",
                 momentum,
                 round(1 - momentum, 12),  # 1 - 0.9 is 0.09999999999999998
             )
@@ -129,18 +129,18 @@ class ExponentialMovingAverage(InterpolatedAverage):
 
 @MODELS.register_module()
 class MomentumAnnealingEMA(ExponentialMovingAverage):
-    """An exponential moving average whose momentum is ``max(momentum, gamma / (gamma + steps))``.
+    """Average exponentially with the momentum ``max(momentum, gamma / (gamma + steps))``.
 
     Args:
         model: The model to copy.
         momentum: The lower bound of the weight of the new value, in (0, 1).
         gamma: The number of calls after which the weight is one half.
-        interval: Average at each ``interval``-th call of `update_parameters`.
-        device: The device of the copy; by default the one of the model.
+        interval: The number of calls of `update_parameters` per average.
+        device: The device of the copy; by default that of the model.
         update_buffers: Whether to average floating-point buffers too.
 
     Raises:
-        ValueError: If ``momentum`` is not in (0, 1) or ``gamma`` is not positive.
+        ValueError: ``momentum`` is not in (0, 1) or ``gamma`` is not positive.
 
     Example:
         >>> average = MomentumAnnealingEMA(nn.Linear(1, 1), gamma=100)
@@ -173,15 +173,15 @@ class MomentumAnnealingEMA(ExponentialMovingAverage):
 
 @MODELS.register_module()
 class StochasticWeightAverage(InterpolatedAverage):
-    """Stochastic weight averaging: the plain mean of all averaged models.
+    """Compute the mean of all averaged models (stochastic weight averaging).
 
     The method is from Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
     Generalization", UAI 2018.
 
     Args:
         model: The model to copy.
-        interval: Average at each ``interval``-th call of `update_parameters`.
-        device: The device of the copy; by default the one of the model.
+        interval: The number of calls of `update_parameters` per average.
+        device: The device of the copy; by default that of the model.
         update_buffers: Whether to average floating-point buffers too.
 
     Example:

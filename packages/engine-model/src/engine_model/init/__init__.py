@@ -1,4 +1,4 @@
-"""Initialize weights: functions for one module, initializers for configs, and their log."""
+"""Initialize weights by functions or by configs, and log the initializer of each parameter."""
 
 from engine_model.init._functions import (
     bias_init_with_prob,

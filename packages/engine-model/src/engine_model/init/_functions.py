@@ -34,7 +34,7 @@ def xavier_init(
         distribution: Whether to draw from a normal or a uniform distribution.
 
     Raises:
-        ValueError: If ``distribution`` is neither of the two.
+        ValueError: ``distribution`` is neither ``"normal"`` nor ``"uniform"``.
     """
     _check_distribution(distribution)
     draw = nn.init.xavier_uniform_ if distribution == "uniform" else nn.init.xavier_normal_
@@ -105,11 +105,11 @@ def kaiming_init(
         distribution: Whether to draw from a normal or a uniform distribution.
 
     Raises:
-        ValueError: If ``distribution`` is neither of the two.
+        ValueError: ``distribution`` is neither ``"normal"`` nor ``"uniform"``.
     """
     _check_distribution(distribution)
     draw = nn.init.kaiming_uniform_ if distribution == "uniform" else nn.init.kaiming_normal_
-    # The stub of torch lists the names of functions. torch checks them and reports the choices.
+    # torch's stub needs a Literal of function names. torch checks the name and lists the choices.
     fill = partial(draw, a=a, mode=mode, nonlinearity=nonlinearity)  # type: ignore[arg-type]
     _initialize(module, fill, bias)
 
@@ -134,13 +134,13 @@ def caffe2_xavier_init(module: nn.Module, bias: float = 0) -> None:
 
 
 def bias_init_with_prob(prior_prob: float) -> float:
-    """Return the bias at which a sigmoid unit starts at the probability ``prior_prob``.
+    """Return the bias with which a sigmoid unit initially outputs ``prior_prob``.
 
     Args:
         prior_prob: The probability, in (0, 1).
 
     Raises:
-        ValueError: If ``prior_prob`` is not in (0, 1).
+        ValueError: ``prior_prob`` is not in (0, 1).
     """
     if not 0 < prior_prob < 1:
         raise ValueError(f"prior_prob must be strictly between 0 and 1, got {prior_prob}")
@@ -148,7 +148,7 @@ def bias_init_with_prob(prior_prob: float) -> float:
 
 
 def _initialize(module: nn.Module, fill: Callable[[Tensor], object], bias_value: float) -> None:
-    """Fill the weight of a module by a function and its bias with a value, where it has them."""
+    """Fill the weight of a module by a function and its bias with a value, if they exist."""
     weight = getattr(module, "weight", None)
     if isinstance(weight, Tensor):
         fill(weight)

@@ -17,20 +17,20 @@ InitConfig = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 def initialize(module: nn.Module, init_cfg: InitConfig) -> None:
-    """Initialize ``module`` in place by the initializers of ``init_cfg``.
+    """Initialize ``module`` in place with the initializers of ``init_cfg``.
 
     Args:
         module: The module.
         init_cfg: One or more dicts with ``type``, the name of an initializer, and its arguments.
-            ``layer`` names the classes of layers to initialize. ``override``, a dict or a list of
-            dicts, initializes single sub-modules differently. Each has ``name``, the path of a
-            sub-module, and a ``type`` with arguments. With ``name`` alone, the sub-module is
-            initialized by the outer dict. The dicts are not changed.
+            ``layer`` lists the classes of layers to initialize. ``override``, a dict or a list of
+            dicts, initializes single sub-modules differently. Each dict has ``name``, the path of a
+            sub-module, and ``type`` with arguments. A dict with ``name`` alone initializes the
+            sub-module by the outer dict. The dicts are not changed.
 
     Raises:
-        TypeError: If ``init_cfg`` or an ``override`` is not a dict or a list of dicts.
-        ValueError: If an ``override`` lacks ``name``, or has arguments but no ``type``.
-        AttributeError: If the module has no sub-module of the ``name`` of an ``override``.
+        TypeError: ``init_cfg`` or an ``override`` is not a dict or a list of dicts.
+        ValueError: An ``override`` lacks ``name``, or has arguments but no ``type``.
+        AttributeError: The module has no sub-module of the ``name`` of an ``override``.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
@@ -44,8 +44,8 @@ def initialize(module: nn.Module, init_cfg: InitConfig) -> None:
         initializer = WEIGHT_INITIALIZERS.build(copy.deepcopy(cfg))
         if override is None and isinstance(initializer, BaseInit) and not initializer.layer:
             logger.warning(
-                "init_cfg %r initializes nothing in %s: name the classes to initialize with "
-                "`layer`, or sub-modules with `override`",
+                "init_cfg %r initializes nothing in %s; list classes in `layer`, or sub-modules in "
+                "`override`",
                 cfg,
                 type(module).__name__,
             )
@@ -62,7 +62,7 @@ def as_dicts(cfg: object, name: str) -> list[dict[str, Any]]:
         name: The name of ``cfg`` in the message.
 
     Raises:
-        TypeError: If ``cfg`` is something else.
+        TypeError: ``cfg`` has another type.
     """
     several = cfg if isinstance(cfg, list | tuple) else [cfg]
     copies: list[dict[str, Any]] = []
@@ -75,20 +75,20 @@ def as_dicts(cfg: object, name: str) -> list[dict[str, Any]]:
 
 def is_pretrained(cfg: Mapping[str, Any]) -> bool:
     """Return whether ``cfg`` is the config of a `PretrainedInit`."""
-    # By name: PretrainedInit would be built to find out, and a name may carry a scope.
+    # Compare the name, because the initializer is not built yet. The name may have a scope.
     kind = cfg.get("type")
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
     return name.rpartition(".")[2] in ("Pretrained", "PretrainedInit")
 
 
 def _initialize_named(module: nn.Module, override: dict[str, Any], cfg: dict[str, Any]) -> None:
-    """Initialize the sub-module that ``override`` names, by it or else by ``cfg``."""
+    """Initialize the sub-module ``name`` of ``override``, by ``override`` or by ``cfg``."""
     name = override.pop("name", None)
     if name is None:
         raise ValueError(f"override must have `name`, the path of a sub-module, got {override!r}")
     if override and "type" not in override:
         raise ValueError(f"override of {name!r} must have `type`, an initializer, got {override!r}")
-    # `layer` chooses within the whole module; the sub-module has been chosen by name.
+    # Drop `layer`: it selects layers of the whole module, and the name has selected already.
     own = override or {key: value for key, value in cfg.items() if key != "layer"}
     initializer = WEIGHT_INITIALIZERS.build(copy.deepcopy(own))
     if isinstance(initializer, BaseInit):

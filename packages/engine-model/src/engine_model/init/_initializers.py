@@ -1,4 +1,4 @@
-"""Initializers for configs: each applies one function to the layers that the config names."""
+"""Initializers for configs: apply a function to the layers that a config selects."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ logger = logging.getLogger("engine.model")
 
 
 class LayerOptions(TypedDict, total=False):
-    """The arguments of `BaseInit`, which every initializer of this room takes."""
+    """The arguments of `BaseInit`, which every initializer accepts."""
 
     bias: float
     bias_prob: float | None
@@ -33,23 +33,24 @@ class LayerOptions(TypedDict, total=False):
 
 
 class BaseInit(ABC):
-    """Initialize the layers of a module whose classes are named.
+    """Initialize the layers of the given classes in a module.
 
-    A subclass initializes one layer in `initialize_layer`, and returns the line of the init log
-    from `describe`.
+    A subclass implements `initialize_layer`, which initializes one layer, and `describe`, which
+    returns the line of the init log.
 
     Args:
         bias: The value of biases.
-        bias_prob: A probability. If given, it replaces ``bias`` by the value at which a sigmoid
-            unit starts at this probability.
-        layer: The class name, or names, of the layers to initialize. Names of base classes count.
+        bias_prob: A probability. If given, ``bias`` is the value with which a sigmoid unit
+            initially outputs this probability.
+        layer: The class name, or names, of the layers to initialize. Names of base classes match
+            too.
 
     Attributes:
         wholly_init: Whether to ignore ``layer`` and initialize every layer.
 
     Raises:
-        TypeError: If ``bias`` or ``bias_prob`` is not a number, or ``layer`` not a string or
-            strings.
+        TypeError: ``bias`` or ``bias_prob`` is not a number, or ``layer`` is neither a string nor a
+            list of strings.
 
     Example:
         >>> @WEIGHT_INITIALIZERS.register_module(name="Orthogonal")
@@ -66,7 +67,7 @@ class BaseInit(ABC):
     """
 
     needs_fans = False
-    """Whether the weight needs two dimensions, so that fan-in and fan-out exist."""
+    """Whether the weight must have two dimensions, so that fan-in and fan-out exist."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class BaseInit(ABC):
                 where = f"{name or 'the module itself'} ({type(layer).__name__})"
                 error.add_note(f"in the initialization of {where} by {self.describe()}")
                 raise
-        # Outside of `BaseModule.init_weights` nothing records who set a parameter.
+        # The table exists only while `BaseModule.init_weights` runs.
         if is_recording(module):
             update_init_info(module, self.describe())
 
@@ -117,11 +118,11 @@ class BaseInit(ABC):
 
     def _is_chosen(self, layer: nn.Module) -> bool:
         if not self.wholly_init:
-            # By name, not isinstance: a config names classes that this package cannot import.
+            # Compare names: isinstance would need to import the classes that a config lists.
             return any(base.__name__ in self.layer for base in type(layer).__mro__)
         if not self.needs_fans:
             return True
-        # The weight of a norm layer has one dimension, so fan-in and fan-out do not exist.
+        # Skip layers such as norms, whose weight has one dimension and therefore no fan-in.
         weight = getattr(layer, "weight", None)
         return isinstance(weight, Tensor) and weight.dim() >= 2
 

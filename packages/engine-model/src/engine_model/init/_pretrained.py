@@ -16,13 +16,13 @@ logger = logging.getLogger("engine.model")
 class PretrainedInit:
     """Load the weights of a checkpoint.
 
-    `BaseModule.init_weights` runs it after all other initializers, so that nothing overwrites the
-    loaded weights. Names and shapes that do not fit are logged as a warning.
+    `BaseModule.init_weights` runs it after all other initializers, so nothing overwrites the loaded
+    weights. Names and shapes that do not fit are logged as a warning.
 
     Args:
         checkpoint: The path or address of the checkpoint; see `CheckpointLoader`.
         prefix: The part of the saved model to load, such as ``"backbone."``.
-        map_location: The device to load the tensors to before they are copied into the module.
+        map_location: The device of the loaded tensors, before they are copied into the module.
 
     Example:
         >>> import tempfile

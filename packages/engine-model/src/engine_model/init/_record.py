@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 logger = logging.getLogger("engine.model")
 
-# Values of a parameter that its fingerprint samples besides the sum.
+# The number of values that a fingerprint samples, besides the sum.
 _SAMPLES = 64
-# The name is documented: initializers of other libraries write into the table.
+# The name is documented, because initializers of other libraries write to the table.
 _TABLE = "_params_init_info"
 
 
@@ -33,7 +33,7 @@ class InitRecord:
 def update_init_info(module: nn.Module, init_info: str) -> None:
     """Record ``init_info`` for every parameter of ``module`` whose values have changed.
 
-    A parameter that is set to the values it had keeps its previous record.
+    If a parameter is set to the same values again, it keeps its previous record.
 
     Args:
         module: A module inside `BaseModule.init_weights`, which gives each sub-module the table
@@ -41,7 +41,7 @@ def update_init_info(module: nn.Module, init_info: str) -> None:
         init_info: The text that the init log shows.
 
     Raises:
-        AttributeError: If no initialization is being recorded for ``module``.
+        AttributeError: No initialization is being recorded for ``module``.
     """
     table: dict[nn.Parameter, InitRecord] | None = getattr(module, _TABLE, None)
     if table is None:
@@ -52,29 +52,29 @@ def update_init_info(module: nn.Module, init_info: str) -> None:
     for parameter in module.parameters():
         fingerprint = _fingerprint(parameter)
         last = table.get(parameter)
-        # Without values (the meta device) a change cannot be seen: the last caller is recorded.
+        # On the meta device there are no values to compare, so record the last caller.
         if last is None or fingerprint is None or fingerprint != last.fingerprint:
             table[parameter] = InitRecord(message=init_info, fingerprint=fingerprint)
 
 
 def is_recording(module: nn.Module) -> bool:
     """Return whether an initialization of ``module`` is being recorded."""
-    # Not hasattr: nn.Module.__getattr__ would search parameters, buffers and sub-modules.
+    # Do not use hasattr: nn.Module.__getattr__ would search parameters, buffers and sub-modules.
     return _TABLE in module.__dict__
 
 
 @contextmanager
 def recording(module: nn.Module) -> Iterator[None]:
-    """Record what sets the parameters of ``module`` inside the context, then log the records.
+    """Record the initializer of each parameter inside the context, then log the records.
 
-    Inside another recording this does nothing: the outermost module writes the log.
+    Inside another recording this does nothing, because the outermost module writes the log.
     """
     if is_recording(module):
         yield
         return
     table: dict[nn.Parameter, InitRecord] = {}
-    # One table for all sub-modules, so that an initializer of any of them can write to it. The
-    # list is taken now, since `init_weights` may replace sub-modules.
+    # All sub-modules share one table, so that an initializer of any of them can write to it. Store
+    # the list, because `init_weights` may replace sub-modules.
     members = list(module.modules())
     for member in members:
         setattr(member, _TABLE, table)
@@ -83,7 +83,7 @@ def recording(module: nn.Module) -> Iterator[None]:
         f"The value is the same before and after calling `init_weights` of {type(module).__name__} "
     )
     try:
-        # First record everything as unchanged: whatever changes later replaces its record.
+        # First record all parameters as unchanged. Later changes replace these records.
         update_init_info(module, unchanged)
         yield
         _log(module, table)
@@ -105,10 +105,10 @@ def _log(module: nn.Module, table: dict[nn.Parameter, InitRecord]) -> None:
 def _fingerprint(parameter: Tensor) -> bytes | None:
     """Return the sum and a sample of the values as bytes.
 
-    Bytes, because a NaN is not equal to itself as a number. A few values besides the sum, because
-    a permutation keeps the sum.
+    Bytes are compared, because a NaN is not equal to itself. The sample is needed, because a
+    permutation keeps the sum.
     """
-    # Reading a sharded parameter as a whole would be a collective, which needs all ranks here.
+    # Use the local part of a sharded parameter: gathering it would need all ranks here.
     to_local = getattr(parameter, "to_local", None)
     values = (to_local() if to_local else parameter).detach()
     if values.is_meta:

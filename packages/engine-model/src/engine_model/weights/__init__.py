@@ -1,4 +1,4 @@
-"""Load and save weights: loaders by address, safe reading, names, shapes, and saving."""
+"""Load weights from a path or address without running code, and save them."""
 
 from engine_model._sharded_tensors import gather_tensors, is_sharded, spread_optimizer_state
 from engine_model.weights._checkpoint import (

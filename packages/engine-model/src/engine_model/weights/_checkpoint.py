@@ -1,4 +1,4 @@
-"""Load a whole checkpoint into a model, and save one."""
+"""Load a checkpoint into a model, and save a checkpoint."""
 
 import io
 import json
@@ -25,13 +25,13 @@ KeyRules = Sequence[tuple[str, str]] | Mapping[str, str | None]
 
 
 def weights_in(checkpoint: object) -> dict[str, Any]:
-    """Return the weights of a checkpoint: under ``state_dict`` or ``model``, or all of it.
+    """Return the weights of a checkpoint: ``state_dict``, ``model``, or the whole checkpoint.
 
     Args:
         checkpoint: The loaded checkpoint.
 
     Raises:
-        CheckpointError: If it has no weights.
+        CheckpointError: The checkpoint has no weights.
 
     Example:
         >>> weights_in({"epoch": 3, "state_dict": {"weight": torch.zeros(1)}})
@@ -40,29 +40,29 @@ def weights_in(checkpoint: object) -> dict[str, Any]:
     weights = checkpoint
     if isinstance(checkpoint, Mapping) and "state_dict" in checkpoint:
         weights = checkpoint["state_dict"]
-    # A plain state dict may have a parameter named "model", which is not a mapping.
+    # Check for a mapping: a plain state dict may have a parameter named "model".
     elif isinstance(checkpoint, Mapping) and isinstance(checkpoint.get("model"), Mapping):
         weights = checkpoint["model"]
     if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
         raise CheckpointError(
-            "no weights in the checkpoint: it must be a dict of weights, or have them under "
+            "no weights in the checkpoint: it must be a dict of weights, or have the key "
             f"'state_dict' or 'model', got {type(checkpoint).__name__}"
         )
     return weights
 
 
 def revise_names(weights: dict[str, Any], rules: KeyRules) -> dict[str, Any]:
-    r"""Return weights under other names.
+    r"""Return a new dict with renamed weights.
 
     Args:
         weights: Weights by name; the dict is not changed.
-        rules: Pairs ``(pattern, replacement)``, which ``re.sub`` applies to each name in order. Or
-            a mapping from parts of a model to new ones, such as ``{"backbone": "encoder"}``. A part
-            is one or more whole words between dots at the beginning of a name, and the longest part
-            wins. The weights of a part that maps to ``None`` are left out.
+        rules: Pairs ``(pattern, replacement)``, which `re.sub` applies to each name in order. Or
+            a mapping from old to new prefixes of names, such as ``{"backbone": "encoder"}``. A
+            prefix is one or more whole words between dots, and the longest match applies. Weights
+            whose prefix maps to ``None`` are dropped.
 
     Raises:
-        ValueError: If two weights get the same name.
+        ValueError: Two weights get the same name.
 
     Example:
         >>> dict(revise_names({"module.fc.bias": 0}, [(r"^module\.", "")]))
@@ -77,7 +77,7 @@ def revise_names(weights: dict[str, Any], rules: KeyRules) -> dict[str, Any]:
         if new is None:
             continue
         if new in result:
-            raise ValueError(f"{old!r} and another key both become {new!r}; change the rules")
+            raise ValueError(f"names must differ, but {old!r} and another key both become {new!r}")
         result[new] = value
     if hasattr(weights, "_metadata"):
         result._metadata = weights._metadata
@@ -98,14 +98,14 @@ def _renamed(name: str, rules: KeyRules) -> str | None:
 
 
 def weights_under(weights: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the weights of one part of a model, under their names within that part.
+    """Return the weights of one part of a model, by their names within that part.
 
     Args:
         weights: Weights by name.
         prefix: The name of the part, such as ``"backbone"``, with or without a dot at the end.
 
     Raises:
-        CheckpointError: If no name begins with the prefix.
+        CheckpointError: No name begins with the prefix.
 
     Example:
         >>> dict(weights_under({"backbone.conv.weight": 0, "head.weight": 1}, "backbone"))
@@ -130,16 +130,16 @@ def load_checkpoint_with_prefix(
     *,
     weights_only: bool = True,
 ) -> dict[str, Any]:
-    """Load the weights of one part of a saved model, under their names within that part.
+    """Load the weights of one part of a saved model, by their names within that part.
 
     Args:
         filename: A path or an address.
         prefix: The name of the part, such as ``"backbone"``.
-        map_location: The devices of the tensors, as in ``torch.load``.
-        weights_only: Whether to run no code from the file; see `read_checkpoint`.
+        map_location: The devices of the tensors, as in `torch.load`.
+        weights_only: Whether to read plain data only and run no code; see `read_checkpoint`.
 
     Raises:
-        CheckpointError: If the checkpoint has no such part.
+        CheckpointError: The checkpoint has no such part.
     """
     checkpoint = CheckpointLoader.load_checkpoint(filename, map_location, weights_only=weights_only)
     return weights_under(weights_in(checkpoint), prefix)
@@ -160,19 +160,19 @@ def load_checkpoint(
     Args:
         model: The model, or a wrapper of it.
         filename: A path or an address; see `CheckpointLoader`.
-        map_location: The devices of the tensors, as in ``torch.load``.
+        map_location: The devices of the tensors, as in `torch.load`.
         strict: Whether to raise an error if names or shapes differ.
-        logger: The logger of the load, and of a warning about what does not fit.
-        revise_keys: The rules by which names are changed first; see `revise_names`.
-        weights_only: Whether to run no code from the file; see `read_checkpoint`.
+        logger: The logger of the path, and of a warning about weights that do not fit.
+        revise_keys: The rules that rename the weights before they are loaded; see `revise_names`.
+        weights_only: Whether to read plain data only and run no code; see `read_checkpoint`.
 
     Returns:
         The whole checkpoint.
 
     Raises:
-        CheckpointError: If the file has no weights.
-        StateDictError: If ``strict`` and something does not fit.
-        TypeError: If ``model`` is not a module.
+        CheckpointError: The file has no weights.
+        StateDictError: ``strict`` is true, and a name or shape does not fit.
+        TypeError: ``model`` is not a module.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(
@@ -192,24 +192,27 @@ def save_checkpoint(
     file_client_args: dict[str, Any] | None = None,
     backend_args: dict[str, Any] | None = None,
 ) -> None:
-    """Save a checkpoint to a path or an address; a local file exists whole or not at all.
+    """Save a checkpoint to a path or an address; a local file appears only when it is complete.
 
     Args:
-        checkpoint: The checkpoint. For a name that ends in ``.safetensors``: weights, or a dict
-            with ``state_dict`` and optionally ``meta``, plain values that are saved as JSON.
+        checkpoint: The checkpoint. If the name ends in ``.safetensors``, it must be weights, or a
+            dict with ``state_dict`` and optionally ``meta``, plain values that are saved as JSON.
         filename: A path, or an address that engine-fileio has a backend for.
         file_client_args: The old name of ``backend_args``.
         backend_args: Arguments of the storage backend.
 
     Raises:
-        TypeError: If ``meta`` for safetensors has a value that JSON cannot express.
-        ValueError: If both forms of the arguments are given, the checkpoint has sharded tensors, or
-            it has values that safetensors cannot store.
+        TypeError: ``meta`` for safetensors has a value that JSON cannot represent.
+        ValueError: Both ``file_client_args`` and ``backend_args`` are given, or the checkpoint has
+            sharded tensors, or values that safetensors cannot store.
     """
     _check_unsharded(checkpoint)
     if file_client_args is not None:
         if backend_args is not None:
-            raise ValueError("file_client_args is the old name of backend_args; give one of them")
+            raise ValueError(
+                "at most one of backend_args and file_client_args, its old name, must be given, "
+                "got both; give one"
+            )
         warnings.warn(
             "file_client_args is deprecated; use backend_args", DeprecationWarning, stacklevel=2
         )
@@ -228,9 +231,9 @@ def _check_unsharded(checkpoint: dict[str, Any]) -> None:
     names = sharded_names(checkpoint)
     if names:
         raise ValueError(
-            f"{len(names)} tensors are sharded, and the file would get the part of this rank only: "
-            f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}; gather them first, by "
-            "weights_to_cpu(get_state_dict(model)) on all ranks"
+            f"tensors must not be sharded, got {len(names)} sharded: "
+            f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}; the file would contain the "
+            "part of this rank only; call weights_to_cpu(get_state_dict(model)) on all ranks first"
         )
 
 
@@ -248,7 +251,7 @@ def _check_storable(checkpoint: dict[str, Any], weights: dict[str, Any], filenam
     """Check that safetensors can store all of a checkpoint.
 
     Raises:
-        ValueError: If it cannot.
+        ValueError: A value is not a tensor, or a key is not stored.
     """
     lost = [key for key, value in weights.items() if not isinstance(value, Tensor)]
     if weights is not checkpoint:
@@ -256,7 +259,7 @@ def _check_storable(checkpoint: dict[str, Any], weights: dict[str, Any], filenam
     if lost:
         raise ValueError(
             f"{filename}: safetensors stores tensors and texts only, not "
-            f"{', '.join(map(str, lost))}; leave them out, or choose a name that ends in .pth"
+            f"{', '.join(map(str, lost))}; remove them, or use a name that ends in .pth"
         )
 
 
@@ -267,21 +270,21 @@ def _as_texts(meta: Mapping[str, Any]) -> dict[str, str]:
             texts[key] = value if isinstance(value, str) else json.dumps(value)
         except TypeError as error:
             raise TypeError(
-                f"meta has {key!r}, a {type(value).__name__}, which JSON cannot express; leave it "
-                "out, or choose a name that ends in .pth"
+                f"meta has {key!r}, a {type(value).__name__}, which JSON cannot represent; remove "
+                "it, or use a name that ends in .pth"
             ) from error
     return texts
 
 
 def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights that share no memory: tied ones are copied.
+    """Return weights that share no memory: copy tied weights.
 
-    safetensors cannot express shared memory, and raises an error.
+    safetensors cannot represent shared memory, and raises an error.
     """
     seen: set[int] = set()
     result = {}
     for key, value in weights.items():
-        value = value.contiguous()  # safetensors stores plain rows
+        value = value.contiguous()  # safetensors stores no strides
         storage = value.untyped_storage().data_ptr()
         result[key] = value.clone() if storage in seen else value
         seen.add(storage)

@@ -1,4 +1,4 @@
-"""Errors of loading weights that callers may catch."""
+"""Errors of loading weights, which callers may catch."""
 
 
 class WeightsError(RuntimeError):
@@ -16,7 +16,7 @@ class WeightsError(RuntimeError):
 
 
 class StateDictError(WeightsError):
-    """The weights do not fit the module, and loading is ``strict``.
+    """The weights do not fit the module, and ``strict`` is true.
 
     Example:
         >>> from torch import nn

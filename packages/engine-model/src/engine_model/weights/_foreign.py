@@ -1,8 +1,8 @@
-"""Read a pickle without running it: foreign classes become inert placeholders.
+"""Read a pickle without running its code: replace foreign classes by inert placeholders.
 
 ``torch.load(weights_only=True)`` raises an error if a file contains a class outside its list. This
-reader accepts such a file, and calls only functions that build tensors and plain containers. Every
-other name becomes a class without behavior that stores its arguments.
+reader accepts such a file. It calls only functions that build tensors and plain containers. Every
+other name becomes a placeholder class, which only stores its arguments.
 """
 
 import codecs
@@ -22,7 +22,7 @@ class ForeignObject:
     Attributes:
         class_name: The class in the file, such as ``"mmcv.Config"``.
         args: The arguments of its constructor.
-        state: The argument of its ``__setstate__``, or ``None``.
+        state: The argument of its `__setstate__`, or ``None``.
         content: The items, or pairs of key and value, if the class is a container.
 
     Example:
@@ -38,8 +38,8 @@ class ForeignObject:
     state: Any
     content: list[Any]
 
-    # pickle creates an object with the class alone, with __new__ or with a call, by protocol. Each
-    # way comes through __new__, so it sets all attributes.
+    # Depending on the protocol, pickle creates an object by __new__ or by a call of the class. Both
+    # call __new__, so __new__ sets all attributes.
     def __new__(cls, *args: object, **kwargs: object) -> "ForeignObject":
         """Store the arguments; run nothing."""
         instance = super().__new__(cls)
@@ -49,7 +49,7 @@ class ForeignObject:
         return instance
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        # A call of the class passes the arguments of __new__ here as well.
+        # A call of the class also passes the arguments of __new__ to this method.
         return
 
     def __setitem__(self, key: object, value: object) -> None:
@@ -77,7 +77,7 @@ def foreign_class(module: str, name: str) -> type[ForeignObject]:
 
     Args:
         module: The module in the file.
-        name: The name in that module, usually of a class.
+        name: The name in that module, usually the name of a class.
     """
     return type(name, (ForeignObject,), {"class_name": f"{module}.{name}", "__module__": __name__})
 
@@ -87,23 +87,23 @@ class UnsafePickleError(pickle.UnpicklingError):
 
 
 def _reject(operation: str) -> NoReturn:
-    raise UnsafePickleError(f"its pickle {operation}, which weights never do")
+    raise UnsafePickleError(f"its pickle {operation}, which a pickle of weights never does")
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
-    """Return text as bytes; pickle protocol 2 writes bytes as a call of ``_codecs.encode``."""
-    # Other codecs may be registered functions, which would run.
+    """Encode text as bytes; pickle protocol 2 writes bytes as a call of ``_codecs.encode``."""
+    # Reject other codecs: they may be registered functions, which would run.
     if codecs.lookup(encoding).name != "iso8859-1":
         _reject(f"encodes text by {encoding!r}")
     return text.encode("latin1")
 
 
 def _plain_dict(*_factory: object) -> dict[Any, Any]:
-    """Return a dict for a ``defaultdict``, without its factory, which could be any callable."""
+    """Return a dict in place of a `defaultdict`, whose factory could be any callable."""
     return {}
 
 
-# The codes of numpy's dtypes, and of the same numbers in the module struct.
+# The codes of numpy's dtypes, and the codes of the same types in the module struct.
 _NUMBERS = {
     "b1": "?",
     "i1": "b",
@@ -121,7 +121,7 @@ _NUMBERS = {
 
 
 def _numpy_scalar(dtype: object, data: object = b"") -> object:
-    """Return a numpy scalar as a Python number; its dtype is a placeholder here."""
+    """Convert a numpy scalar to a Python number; its dtype is a placeholder here."""
     if not isinstance(dtype, ForeignObject) or not isinstance(data, bytes):
         return foreign_class("numpy", "scalar")(dtype, data)
     code = dtype.args[0] if dtype.args else None
@@ -132,7 +132,7 @@ def _numpy_scalar(dtype: object, data: object = b"") -> object:
     return struct.unpack(order + _NUMBERS[code], data)[0]
 
 
-# The functions by which torch pickles tensors of each kind; not each version of torch has them all.
+# The functions that a pickle of torch calls, per kind of tensor. A version of torch may lack some.
 _REBUILD: tuple[str, ...] = (
     "_rebuild_tensor",
     "_rebuild_tensor_v2",
@@ -144,7 +144,7 @@ _REBUILD: tuple[str, ...] = (
     "_rebuild_nested_tensor",
 )
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    # A Counter or OrderedDict runs no code that the file could choose.
+    # A Counter or OrderedDict runs no code from the file.
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "Counter"): Counter,
     ("collections", "defaultdict"): _plain_dict,
@@ -163,13 +163,13 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
         for kind in (bytearray, complex, frozenset, set)
     },
 }
-# Allowed as arguments of a rebuild function, but never called: their constructors take any object.
+# Allowed as arguments of a rebuild function, but not called: their constructors accept any object.
 _NOT_CALLED: tuple[object, ...] = (Tensor, torch.nn.Parameter)
 
 
-# The unpickler in Python, not the one in C: only in Python can each operation be overridden.
+# Use the unpickler that is written in Python: the one in C does not allow overriding operations.
 class InertUnpickler(pickle._Unpickler):
-    """An unpickler that calls only functions that rebuild tensors and containers.
+    """Unpickle, and call only functions that rebuild tensors and containers.
 
     Example:
         >>> import io
@@ -183,7 +183,7 @@ class InertUnpickler(pickle._Unpickler):
     # Attributes of the base class that its stub omits.
     stack: list[Any]
     append: Callable[[Any], None]
-    # A copy: the base class keeps its table for other readers.
+    # Copy the table, because other unpicklers use the one of the base class.
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: IO[bytes], **kwargs: Any) -> None:
@@ -191,12 +191,12 @@ class InertUnpickler(pickle._Unpickler):
         self._placeholders: dict[tuple[str, str], type[ForeignObject]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return an allowed function or class, a dtype, or a placeholder; import nothing."""
+        """Return an allowed function or class, a dtype, or a placeholder, and import nothing."""
         allowed = _ALLOWED.get((module, name))
         if allowed is not None:
             return allowed
-        # Through vars, not getattr: torch imports some of its packages on attribute access, and so
-        # the file could make this process import code.
+        # Use vars instead of getattr: torch imports some packages on attribute access, so a file
+        # could make this process import code.
         item = vars(torch).get(name) if module == "torch" else None
         if isinstance(item, torch.dtype | torch.layout | torch.memory_format):
             return item
@@ -208,10 +208,10 @@ class InertUnpickler(pickle._Unpickler):
         self, function: Callable[..., Any], args: object, kwargs: dict[str, Any] | None = None
     ) -> Any:
         if isinstance(function, ForeignObject):
-            # The result of a placeholder's call, such as a method, is called in turn.
+            # A call of a placeholder returns an object. A pickle may call that object again.
             function = foreign_class(function.class_name, "__call__")
         is_placeholder = isinstance(function, type) and issubclass(function, ForeignObject)
-        # By identity: == of an object from the file may be any code, and it may lack a hash.
+        # Compare identities: an object from the file may define == and may have no hash.
         is_allowed = any(function is item for item in _ALLOWED.values())
         if not is_placeholder and (not is_allowed or any(function is t for t in _NOT_CALLED)):
             _reject(f"calls {function!r:.100}")
@@ -245,8 +245,8 @@ class InertUnpickler(pickle._Unpickler):
         if isinstance(target, ForeignObject):
             target.state = state
         elif type(target) is OrderedDict and isinstance(state, dict):
-            # torch stores the versions of modules as an attribute of a state dict. Other attributes
-            # could shadow methods, so they are dropped.
+            # torch stores the versions of modules in the attribute `_metadata` of a state dict.
+            # Drop all other attributes, because they could replace methods.
             if "_metadata" in state:
                 target.__dict__["_metadata"] = state["_metadata"]
         # The state of a tensor, such as Python attributes, is dropped.
@@ -254,16 +254,16 @@ class InertUnpickler(pickle._Unpickler):
             _reject(f"sets the state of {target!r:.100}")
 
     def get_extension(self, code: int) -> None:
-        """EXT1, EXT2 and EXT4: a class by a number that is registered in a process."""
+        """EXT1, EXT2 and EXT4: raise an error, since the number may refer to any class."""
         _reject(f"names a class by the extension code {code}")
 
     @property
     def placeholders(self) -> list[str]:
-        """The classes that became placeholders."""
+        """The names of the classes that placeholders replace."""
         return sorted(kind.class_name for kind in self._placeholders.values())
 
 
-# pickle looks operations up in this table by their byte, so overriding a method is not enough.
+# pickle looks up operations in this table, so overriding the methods is not enough.
 InertUnpickler.dispatch.update(
     {
         pickle.REDUCE[0]: InertUnpickler.load_reduce,
@@ -275,10 +275,10 @@ InertUnpickler.dispatch.update(
 
 
 class InertPickle:
-    """A substitute for the module ``pickle``, for ``torch.load(pickle_module=...)``.
+    """Replace the module ``pickle`` in ``torch.load(pickle_module=...)``.
 
     Attributes:
-        placeholders: The classes that became placeholders, in all pickles that were read.
+        placeholders: The names of the classes that placeholders replace, in all pickles read.
 
     Example:
         >>> import io
@@ -292,8 +292,8 @@ class InertPickle:
     def __init__(self) -> None:
         readers: list[InertUnpickler] = []
 
-        # torch subclasses the `Unpickler` of its pickle module, so a class is needed here, and one
-        # for each InertPickle: readers of other files must not appear in `placeholders`.
+        # torch subclasses the `Unpickler` of its pickle module, so this must be a class. Each
+        # InertPickle has its own class, because `placeholders` must list its own readers only.
         class Unpickler(InertUnpickler):
             def __init__(self, file: IO[bytes], **kwargs: Any) -> None:
                 super().__init__(file, **kwargs)
@@ -303,10 +303,10 @@ class InertPickle:
         self.Unpickler = Unpickler
 
     def load(self, file: IO[bytes], **kwargs: Any) -> Any:
-        """Read one pickle, as ``pickle.load`` does."""
+        """Read one pickle, as `pickle.load` does."""
         return self.Unpickler(file, **kwargs).load()
 
     @property
     def placeholders(self) -> list[str]:
-        """The classes that became placeholders."""
+        """The names of the classes that placeholders replace."""
         return sorted({name for reader in self._readers for name in reader.placeholders})

@@ -1,4 +1,4 @@
-"""Load checkpoints by address: a table from prefixes such as ``s3://`` to loaders."""
+"""Load checkpoints by path or address, with one loader per prefix such as ``s3://``."""
 
 import contextlib
 import hashlib
@@ -30,11 +30,11 @@ _LoaderT = TypeVar("_LoaderT", bound=Loader)
 
 
 def resolve_logger(logger: logging.Logger | str | None) -> logging.Logger | None:
-    """Return a logger by its name.
+    """Return a logger from a logger or its name.
 
     Args:
-        logger: A logger or its name. ``"current"`` and ``None`` mean the logger of this package,
-            ``"silent"`` means no logger.
+        logger: A logger or its name. ``"current"`` and ``None`` return the logger of this package.
+            ``"silent"`` returns ``None``.
     """
     if logger == "silent":
         return None
@@ -44,11 +44,10 @@ def resolve_logger(logger: logging.Logger | str | None) -> logging.Logger | None
 
 
 class CheckpointLoader:
-    """Load checkpoints by the loader that is registered for the prefix of their address.
+    """Load a checkpoint with the loader that is registered for the prefix of its address.
 
-    Loaders exist for local paths, each storage that engine-fileio has a backend for, ``http://``,
-    ``https://``, ``torchvision://`` (``modelzoo://``), ``open-mmlab://`` (``openmmlab://``) and
-    ``mmcls://``.
+    Loaders exist for local paths, the storage backends of engine-fileio, ``http://``, ``https://``,
+    ``torchvision://`` (``modelzoo://``), ``open-mmlab://`` (``openmmlab://``) and ``mmcls://``.
 
     Example:
         >>> @CheckpointLoader.register_scheme("zeros://")
@@ -78,16 +77,17 @@ class CheckpointLoader:
         loader: _LoaderT | None = None,
         force: bool = False,
     ) -> _LoaderT | Callable[[_LoaderT], _LoaderT]:
-        """Register the loader of one or more prefixes; also as a decorator.
+        """Register the loader of one or more prefixes, also as a decorator.
 
         Args:
-            prefixes: Beginnings of addresses. The longest prefix that matches an address wins.
-            loader: A callable of the whole address and ``map_location``, and of ``weights_only`` if
-                it has such a parameter. Without it a decorator is returned.
+            prefixes: Beginnings of addresses. The longest matching prefix selects the loader.
+            loader: A callable with the parameters ``filename`` (the whole address),
+                ``map_location``, and optionally ``weights_only``. If omitted, a decorator is
+                returned.
             force: Whether to replace the registered loader of a prefix.
 
         Raises:
-            KeyError: If a prefix has a loader and ``force`` is not set.
+            KeyError: A prefix has a loader and ``force`` is not set.
         """
         names = [prefixes] if isinstance(prefixes, str) else list(prefixes)
 
@@ -95,7 +95,7 @@ class CheckpointLoader:
             for name in names:
                 if name in cls._schemes and not force:
                     raise KeyError(f"{name!r} has a loader already; replace it with force=True")
-            # After all checks: an error registers none of the prefixes.
+            # Register after all checks, so that an error registers none of the prefixes.
             cls._schemes.update(dict.fromkeys(names, function))
             return function
 
@@ -103,7 +103,7 @@ class CheckpointLoader:
 
     @classmethod
     def _get_checkpoint_loader(cls, path: str) -> Loader:
-        # The empty prefix of local paths matches every address, so there is always one.
+        # The empty prefix of local paths matches every address, so max always finds one.
         prefix = max((p for p in cls._schemes if path.startswith(p)), key=len)
         return cls._schemes[prefix]
 
@@ -120,9 +120,9 @@ class CheckpointLoader:
 
         Args:
             filename: A path or an address.
-            map_location: The devices of the tensors, as in ``torch.load``.
-            logger: The logger of the line that names the address; ``"silent"`` for none.
-            weights_only: Whether to run no code from the file; see `read_checkpoint`.
+            map_location: The devices of the tensors, as in `torch.load`.
+            logger: The logger of the address; ``"silent"`` logs nothing.
+            weights_only: Whether to read plain data only and run no code; see `read_checkpoint`.
 
         Returns:
             The saved object, usually a dict.
@@ -138,7 +138,7 @@ class CheckpointLoader:
 
 
 def _takes_weights_only(loader: Loader) -> bool:
-    # Loaders that users wrote for the documented interface have two parameters.
+    # Loaders with the documented interface have only `filename` and `map_location`.
     parameters = inspect.signature(loader).parameters
     return "weights_only" in parameters or any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
@@ -155,15 +155,15 @@ def _source(address: str) -> str:
 def load_from_storage(
     filename: str, map_location: MapLocation = None, weights_only: bool = True
 ) -> Any:
-    """Load from a local path, or from a storage that engine-fileio has a backend for.
+    """Load from a local path, or from a storage backend of engine-fileio.
 
     Args:
         filename: The path or address; ``~`` is the home folder.
         map_location: The devices of the tensors.
-        weights_only: Whether to run no code from the file.
+        weights_only: Whether to read plain data only and run no code.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
+        FileNotFoundError: The file does not exist.
     """
     if filename.startswith("~"):
         filename = str(Path(filename).expanduser())
@@ -179,27 +179,27 @@ def load_from_storage(
 def load_from_http(
     filename: str, map_location: MapLocation = None, weights_only: bool = True
 ) -> Any:
-    """Load from the web, through a copy in torch's hub folder.
+    """Download a file to torch's hub folder once, and load it.
 
-    Processes of one machine that load it at the same time download it once.
+    Processes of one machine that load the file at the same time download it once.
 
     Args:
         filename: The address.
         map_location: The devices of the tensors.
-        weights_only: Whether to run no code from the file.
+        weights_only: Whether to read plain data only and run no code.
 
     Raises:
-        ConnectionError: If the file cannot be downloaded.
+        ConnectionError: The file cannot be downloaded.
     """
     name = PurePosixPath(urlparse(filename).path).name
-    # Two addresses may end in the same name; only equal addresses share a copy.
+    # Two addresses may end in the same name, so the digest distinguishes their copies.
     digest = hashlib.sha256(filename.encode()).hexdigest()[:12]
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{digest}-{name}"
     if not path.exists():
         with _one_process_at_a_time(folder / f"{digest}.lock"):
-            # Again: another process may have downloaded it while this one waited for the lock.
+            # Check again: another process may have downloaded it while this one waited.
             if not path.exists():
                 download_file(filename, path, progress=False)
     return read_checkpoint(path, map_location, weights_only=weights_only)
@@ -213,8 +213,8 @@ def _one_process_at_a_time(path: Path) -> Iterator[None]:
         return
     import fcntl
 
-    # The system releases the lock when the process ends, however it ends. The file stays: removing
-    # it would let a third process lock another file of the same name.
+    # The system releases the lock when the process ends, also after a crash. Do not remove the
+    # file: another process could then lock a new file of the same name.
     with open(path, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -227,14 +227,14 @@ def load_from_torchvision(
     """Load the weights of a model of torchvision, as in ``torchvision://resnet50``.
 
     Args:
-        filename: The address, with the name of the model and optionally of its weights
-            (``resnet50.imagenet1k_v1``).
+        filename: The address with the name of a model, such as ``torchvision://resnet50``, and
+            optionally its weights (``resnet50.imagenet1k_v1``).
         map_location: The devices of the tensors.
-        weights_only: Whether to run no code from the file.
+        weights_only: Whether to read plain data only and run no code.
 
     Raises:
-        ImportError: If torchvision is not installed.
-        KeyError: If torchvision has no such model.
+        ImportError: Torchvision is not installed.
+        KeyError: Torchvision has no such model.
     """
     import_extra("torchvision", install="torchvision", purpose=filename)
     address = _look_up(get_torchvision_models(), filename)
@@ -250,10 +250,10 @@ def load_from_openmmlab(
     Args:
         filename: The address.
         map_location: The devices of the tensors.
-        weights_only: Whether to run no code from the file.
+        weights_only: Whether to read plain data only and run no code.
 
     Raises:
-        KeyError: If no library lists the name.
+        KeyError: No library lists the name.
     """
     scheme, _, name = filename.partition("://")
     current = get_deprecated_model_names().get(name)
@@ -274,10 +274,10 @@ def load_from_mmcls(
     Args:
         filename: The address.
         map_location: The devices of the tensors.
-        weights_only: Whether to run no code from the file.
+        weights_only: Whether to read plain data only and run no code.
 
     Raises:
-        KeyError: If no library lists the name.
+        KeyError: No library lists the name.
     """
     return _load_published(get_mmcls_models(), filename, map_location, weights_only)
 
@@ -286,7 +286,7 @@ def _load_published(
     urls: Mapping[str, str], filename: str, map_location: MapLocation, weights_only: bool
 ) -> Any:
     address = _look_up(urls, filename)
-    # Silent: the line about the published name has been logged already.
+    # Log nothing here: the published name has been logged already.
     return CheckpointLoader.load_checkpoint(
         address, map_location, "silent", weights_only=weights_only
     )
@@ -301,6 +301,6 @@ def _look_up(urls: Mapping[str, str], filename: str) -> str:
         elif urls:
             hint = f"installed libraries list {len(urls)} other names"
         else:
-            hint = f"no installed library lists any, as an entry point of {ENTRY_POINTS!r}"
+            hint = f"no installed library has an entry point of the group {ENTRY_POINTS!r}"
         raise KeyError(f"no published weights under {filename!r}; {hint}")
     return urls[name]

@@ -17,33 +17,33 @@ from engine_model.weights._foreign import InertPickle, UnsafePickleError
 from engine_utils import import_extra
 
 MapLocation: TypeAlias = str | torch.device | dict[str, str] | Callable[[Any, str], Any] | None
-"""The forms of ``map_location`` in `torch.load`."""
+"""The types of ``map_location`` in `torch.load`."""
 
 logger = logging.getLogger("engine.model")
 
-# Where a tar archive has the text "ustar".
+# The position of the text "ustar" in a tar archive.
 _TAR_MARK = slice(257, 262)
 
 
 def read_checkpoint(
     file: str | Path | IO[bytes], map_location: MapLocation = None, *, weights_only: bool = True
 ) -> Any:
-    """Read a file that ``torch.save`` or safetensors wrote.
+    """Read a file that `torch.save` or safetensors wrote.
 
     Args:
         file: A local path, or a binary file that can seek.
-        map_location: The devices of the tensors, as in ``torch.load``.
+        map_location: The devices of the tensors, as in `torch.load`.
         weights_only: Whether to read tensors and plain values only, and replace every other object
-            by an inert `ForeignObject`. With ``False`` the file can run any code: use it only for
-            files that you trust.
+            by an inert `ForeignObject`. With ``False`` the file can run any code, so use it only
+            for files that you trust.
 
     Returns:
         The saved object; for safetensors a dict with ``state_dict`` and ``meta``.
 
     Raises:
-        CheckpointError: If the file is in none of the formats, or its pickle contains an operation
-            that the pickle of weights never contains.
-        ImportError: If the file is in safetensors, which is not installed.
+        CheckpointError: The format is unknown, or the pickle contains an operation that a pickle of
+            weights never contains.
+        ImportError: The file is in safetensors, which is not installed.
 
     Example:
         >>> import io
@@ -65,7 +65,7 @@ def _read(file: IO[bytes], name: str, map_location: MapLocation, weights_only: b
         if _is_safetensors(file):
             return _read_safetensors(file, map_location)
         with warnings.catch_warnings():
-            # torch warns about a pickle protocol that its own reader may lack; then ours reads it.
+            # torch warns about a pickle protocol that its reader may not support. Ours does.
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(file, map_location=map_location, weights_only=weights_only)
     except pickle.UnpicklingError as error:
@@ -75,7 +75,7 @@ def _read(file: IO[bytes], name: str, map_location: MapLocation, weights_only: b
         raise
     except Exception as error:  # a damaged file may make the reader raise any error
         raise _unreadable(file, name, start, error) from error
-    # torch's own reader found a foreign class. Ours reads the same bytes again.
+    # torch's reader found a foreign class. Read the same bytes again with ours.
     file.seek(start)
     return _read_foreign(file, name, map_location)
 
@@ -87,21 +87,22 @@ def _read_foreign(file: IO[bytes], name: str, map_location: MapLocation) -> Any:
         checkpoint = torch.load(
             file,
             map_location=map_location,
-            # Only so does torch accept another pickle module. Nothing runs: InertPickle reads.
+            # torch accepts another pickle module only with weights_only=False. InertPickle runs no
+            # code from the file.
             weights_only=False,
             pickle_module=inert,
         )
     except UnsafePickleError as error:
         raise CheckpointError(
-            f"{name} was not read: {error}. If you trust its source, weights_only=False reads it "
-            "and runs the code in it"
+            f"{name} was not read: {error}; if you trust its source, use weights_only=False, which "
+            "runs the code in the file"
         ) from error
     except Exception as error:  # a hostile file may make the reader raise any error
         raise _unreadable(file, name, start, error) from error
     if inert.placeholders:
         logger.warning(
-            "%s contains objects that are neither tensors nor plain values; they are inert here: "
-            "%s.",
+            "%s contains objects that are neither tensors nor plain values; inert placeholders "
+            "replace them: %s.",
             name,
             ", ".join(inert.placeholders),
         )
@@ -117,17 +118,17 @@ def _unreadable(file: IO[bytes], name: str, start: int, error: Exception) -> Che
         cause = "it is empty"
     elif head[_TAR_MARK] == b"ustar":
         cause = (
-            "it is a tar archive, as torch.save wrote them before 2017, which only "
-            "torch.load(..., weights_only=False) reads, running the code in it"
+            "it is a tar archive, the format of torch.save before 2017; only "
+            "torch.load(..., weights_only=False) reads it, and runs the code in it"
         )
-    elif "map_location" not in str(error):  # of a missing device, not of the file
-        cause += ". Perhaps it is damaged, or neither torch.save nor safetensors wrote it"
+    elif "map_location" not in str(error):  # an error about a device is no problem of the file
+        cause += "; it may be damaged, or in another format than torch's or safetensors"
     return CheckpointError(f"{name} cannot be read: {cause}")
 
 
 def _is_safetensors(file: IO[bytes]) -> bool:
-    """Return whether a file begins with eight bytes of length and a JSON object."""
-    # The limit on the length excludes a pickle or zip file whose ninth byte happens to be a brace.
+    """Return whether a file begins with a length of eight bytes and a JSON object."""
+    # The limit on the length excludes a pickle or zip file whose ninth byte is a brace by chance.
     start = file.tell()
     head = file.read(9)
     file.seek(start)
@@ -135,10 +136,10 @@ def _is_safetensors(file: IO[bytes]) -> bool:
 
 
 def require_safetensors(part: str = "torch") -> ModuleType:
-    """Return a module of safetensors.
+    """Import a module of safetensors and return it.
 
     Raises:
-        ImportError: If safetensors is not installed.
+        ImportError: Safetensors is not installed.
     """
     return import_extra(
         f"safetensors.{part}",
@@ -155,7 +156,7 @@ def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, A
 
 
 def _placed(tensor: Tensor, map_location: MapLocation) -> Tensor:
-    """Return a CPU tensor on the device that ``map_location`` gives, in any of torch's forms."""
+    """Move a CPU tensor to the device that ``map_location`` selects, as `torch.load` does."""
     if map_location is None:
         return tensor
     if isinstance(map_location, dict):

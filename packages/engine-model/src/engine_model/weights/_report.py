@@ -1,4 +1,4 @@
-"""Report which weights do not fit a module."""
+"""Report the weights that do not fit a module."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """The keys that did not fit; ``str`` of it is the message that is logged.
+    """The keys that did not fit; `str` formats them as the logged message.
 
     Attributes:
         missing: Keys of the module that the weights lack.
         unexpected: Keys of the weights that the module lacks.
-        mismatched: Keys with different shapes: the shape in the weights, and the one in the module.
+        mismatched: Keys with different shapes, with the shapes in the weights and in the module.
         errors: Other errors that modules reported while loading.
 
     Example:

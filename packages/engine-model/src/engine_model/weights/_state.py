@@ -1,4 +1,4 @@
-"""State dicts of modules that contain parallel wrappers at any depth."""
+"""Get and load state dicts of modules that contain model wrappers at any depth."""
 
 import logging
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from engine_model.weights._report import LoadReport
 
 
 def wrapper_prefixes(module: nn.Module) -> list[str]:
-    """Return the names, with a dot at the end, of the modules that wrappers wrap.
+    """Return the names of the wrapped modules, with a dot at the end.
 
     Args:
         module: The outermost module.
@@ -23,14 +23,14 @@ def wrapper_prefixes(module: nn.Module) -> list[str]:
     return [
         f"{name}.module." if name else "module."
         for name, child in module.named_modules(remove_duplicate=False)
-        # A wrapper of another library may keep its model under another name.
+        # A wrapper of another library may store its model under another name.
         if is_model_wrapper(child) and isinstance(getattr(child, "module", None), nn.Module)
     ]
 
 
 def _without_wrappers(key: str, prefixes: list[str]) -> str:
     """Return a key without the ``module.`` of each wrapper."""
-    # The innermost first: the prefixes contain the ``module.`` of the wrappers outside of them.
+    # Start with the innermost prefix: it contains the `module.` of the outer wrappers.
     for prefix in sorted(prefixes, key=len, reverse=True):
         if key.startswith(prefix):
             key = prefix.removesuffix("module.") + key.removeprefix(prefix)
@@ -43,29 +43,29 @@ def get_state_dict(
     prefix: str = "",
     keep_vars: bool = False,
 ) -> dict[str, Any]:
-    """Return the state of a module under the names it would have without wrappers.
+    """Return the state dict of a module, with the names that it would have without wrappers.
 
-    It is ``nn.Module.state_dict`` without the ``module.`` that wrappers such as
-    ``DistributedDataParallel`` add at any depth. Sharded weights stay sharded; `weights_to_cpu`
+    It is `nn.Module.state_dict` without the ``module.`` that wrappers such as
+    `DistributedDataParallel` add at any depth. Sharded weights stay sharded. `weights_to_cpu`
     gathers them.
 
     Args:
         module: The module.
         destination: A dict to fill and return; by default a new one.
-        prefix: The text to put before each key.
-        keep_vars: Whether to keep parameters as they are, with their graph.
+        prefix: The text before each key.
+        keep_vars: Whether to return the parameters themselves, instead of detached tensors.
 
     Example:
         >>> model = nn.Sequential(nn.DataParallel(nn.Linear(2, 1)))
         >>> list(model.state_dict()), list(get_state_dict(model))
         (['0.module.weight', '0.module.bias'], ['0.weight', '0.bias'])
     """
-    # Any, since torch keeps the versions of modules as an attribute of the dict, `_metadata`.
+    # Any, because torch stores the versions of modules in an attribute of the dict, `_metadata`.
     state: Any = module.state_dict(keep_vars=keep_vars)
     inner = wrapper_prefixes(module)
     result: Any = OrderedDict() if destination is None else destination
     result.update({prefix + _without_wrappers(key, inner): v for key, v in state.items()})
-    # torch reads the versions when it loads: a batch norm of version 1 has no counter of batches.
+    # torch reads the versions to convert old weights: a batch norm of version 1 counts no batches.
     metadata = {
         prefix_of(prefix, _without_wrappers(f"{name}.", inner)): version
         for name, version in getattr(state, "_metadata", {}).items()
@@ -77,7 +77,7 @@ def get_state_dict(
 
 
 def prefix_of(prefix: str, name: str) -> str:
-    """Return the joined prefix and name of a module, both with a dot at the end, without it."""
+    """Join a prefix and the name of a module, and drop the dot at the end."""
     return (prefix + name.removeprefix(".")).rstrip(".")
 
 
@@ -87,27 +87,27 @@ def load_state_dict(
     strict: bool = False,
     logger: logging.Logger | str | None = None,
 ) -> LoadReport:
-    """Load weights into a module, and report which did not fit.
+    """Load weights into a module, and report the keys that did not fit.
 
-    Keys have the names that `get_state_dict` gives. Weights of another shape are skipped and
-    reported, where torch would raise an error. A module on the device ``meta`` takes the tensors
-    themselves.
+    Keys are the names that `get_state_dict` returns. Weights of another shape are skipped and
+    reported, while torch would raise an error. A module on the device ``meta`` uses the given
+    tensors themselves.
 
-    Whole weights fit a sharded module: each rank takes its part of the weights it was given.
-    Sharded weights fit a whole module, if all ranks call this.
+    If the module is sharded and the weights are not, each rank loads its part of the weights.
+    If the weights are sharded and the module is not, all ranks must call this.
 
     Args:
         module: The module, or a wrapper of it.
         state_dict: Weights by name; it is not changed.
-        strict: Whether to raise an error if anything does not fit, after loading what does.
-        logger: The logger of the warning about what does not fit; ``"silent"`` for none.
+        strict: Whether to raise an error if a key does not fit, after loading the others.
+        logger: The logger of the warning about keys that do not fit; ``"silent"`` logs nothing.
 
     Returns:
         The keys that did not fit.
 
     Raises:
-        StateDictError: If ``strict`` and something does not fit.
-        TypeError: If ``state_dict`` is not a mapping.
+        StateDictError: ``strict`` is true, and a key does not fit.
+        TypeError: ``state_dict`` is not a mapping.
 
     Example:
         >>> import torch
@@ -140,8 +140,8 @@ def _load(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport:
     for key, value in given.items():
         given[key] = shard_like(value, current.get(key))
     missing, unexpected, errors = _load_all_that_fits(module, given)
-    # Only what torch complained about: a module may accept another shape, as a lazy one does. Its
-    # text is the only place where torch names the key.
+    # Report only the shapes in torch's errors: a module may accept another shape, as a lazy one
+    # does. torch names the key only in the text of the error.
     mismatched = {
         key: (tuple(given[key].shape), tuple(current[key].shape))
         for key in given
@@ -158,7 +158,7 @@ def _load(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport:
 def _metadata_for(
     module: nn.Module, inner: list[str], metadata: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the versions of modules under the names that they have with their wrappers."""
+    """Return the versions of modules by their names with wrappers."""
     names = {
         name: prefix_of("", _without_wrappers(f"{name}.", inner))
         for name, _ in module.named_modules()
@@ -175,22 +175,22 @@ def _differ(given: object, current: object) -> bool:
 def _load_all_that_fits(
     module: nn.Module, state_dict: Mapping[str, Any]
 ) -> tuple[list[str], list[str], list[str]]:
-    """Load, and return the missing keys, the unexpected keys, and the errors of modules."""
-    # torch raises an error at the end if a module reported one, usually about a shape, and drops
-    # its lists of keys. The hook of the outermost module gets the lists before they are filled.
+    """Load weights; return the missing keys, the unexpected keys, and the errors of modules."""
+    # If a module reports an error, usually about a shape, torch raises it at the end and drops its
+    # lists of keys. A hook of the outermost module gets the lists before torch fills them.
     lists: list[list[str]] = []
 
     def keep(_module: nn.Module, *arguments: Any) -> None:
         lists.extend(arguments[-3:])
 
     handle = module.register_load_state_dict_pre_hook(keep)  # type: ignore[no-untyped-call]  # torch
-    # Parameters without memory take the weights themselves: there is no memory to copy to.
+    # Meta parameters have no memory to copy to, so the weights replace them (assign=True).
     state = module.state_dict().values()
     without_memory = any(isinstance(value, Tensor) and value.is_meta for value in state)
     try:
         module.load_state_dict(state_dict, strict=False, assign=without_memory)
     except RuntimeError:
-        # An error of another origin is not in the list.
+        # Raise errors of other origin, which are not in the list.
         if not lists or not lists[2]:
             raise
     finally:
@@ -199,10 +199,10 @@ def _load_all_that_fits(
 
 
 def weights_to_cpu(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return the weights on the CPU in a new dict, without copying those that are there already.
+    """Return the weights on the CPU in a new dict, without copying weights that are there already.
 
-    Sharded weights are gathered one after another. Then all ranks must call this, with the same
-    keys.
+    Sharded weights are gathered one after another. If any weight is sharded, all ranks must call
+    this, with the same keys.
 
     Args:
         state_dict: Weights by name, such as `get_state_dict` returns.

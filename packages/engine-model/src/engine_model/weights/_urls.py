@@ -1,4 +1,4 @@
-"""Names of published models and the addresses of their weights."""
+"""Look up the addresses of published weights by name."""
 
 import importlib
 import importlib.metadata
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 ENTRY_POINTS = "engine.model_urls"
-"""The group of entry points by which installed libraries provide tables of addresses.
+"""The group of entry points with which installed libraries provide tables of addresses.
 
-The name of an entry point is the kind: ``open-mmlab``, ``mmcls`` or ``deprecated``. Its value is a
-mapping from names to addresses.
+The name of an entry point is the kind of table: ``open-mmlab``, ``mmcls`` or ``deprecated``. Its
+value is a mapping from names to addresses.
 """
 
 
@@ -43,7 +43,7 @@ def get_torchvision_models() -> dict[str, str]:
     empty if torchvision is not installed.
     """
     try:
-        # Not import_extra: the table is optional, and a missing library is not an error here.
+        # import_extra would raise an error, but without the library the table is just empty.
         models: Any = importlib.import_module("torchvision.models")
     except ModuleNotFoundError:
         return {}

@@ -1,4 +1,4 @@
-"""Wrappers that train a model on many processes."""
+"""Wrap a model to train it on many processes."""
 
 from engine_model._model_wrapper import is_model_wrapper
 from engine_model.wrappers._distributed import MMDistributedDataParallel

@@ -1,4 +1,4 @@
-"""Data parallelism: each process holds a copy of the model, and gradients are averaged."""
+"""Data parallelism: each rank has a copy of the model, and gradients are averaged."""
 
 import inspect
 from typing import Any
@@ -20,7 +20,7 @@ _RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).
 
 @MODEL_WRAPPERS.register_module()
 class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
-    """A `torch.nn.parallel.DistributedDataParallel` with the steps of a `BaseModel`.
+    """Extend `torch.nn.parallel.DistributedDataParallel` by the steps of a `BaseModel`.
 
     The training step calls the wrapper's forward, so gradients are averaged across the ranks.
     Validation and test call the model directly. A process group must exist.
@@ -32,7 +32,7 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         **kwargs: Arguments of `torch.nn.parallel.DistributedDataParallel`.
 
     Raises:
-        RuntimeError: If there is no process group.
+        RuntimeError: There is no process group.
 
     Example:
         >>> import torch
@@ -66,12 +66,12 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         """
         with optim_wrapper.optim_context(self):
             data = self.module.data_preprocessor(data, True)
-            # Through the wrapper, not the model: its forward arms the hooks that average gradients.
+            # Call the wrapper: its forward prepares the hooks that average gradients.
             losses = run_forward(self, data, "loss")
         loss, log_vars = self.module.parse_losses(losses)
         if self.detect_anomalous_params:
             detect_anomalous_params(loss, self.module)
-        # The backward pass averages gradients, so this is where a lost rank is noticed.
+        # The backward pass averages gradients. If a rank is lost, the error occurs here.
         with guard_collective("backward"):
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars

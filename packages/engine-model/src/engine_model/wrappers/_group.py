@@ -1,4 +1,4 @@
-"""Check for the process group that the wrappers need."""
+"""Check that a process group exists."""
 
 from engine_dist import is_distributed
 
@@ -7,10 +7,10 @@ def require_process_group(purpose: str) -> None:
     """Raise an error if this process has no process group.
 
     Args:
-        purpose: The subject of the message: what needs the group.
+        purpose: The subject of the message, such as ``"sharding"``.
 
     Raises:
-        RuntimeError: If there is no process group.
+        RuntimeError: There is no process group.
     """
     if not is_distributed():
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Policies: which sub-modules of a model are sharded as units of their own."""
+"""Choose the sub-modules of a model that are sharded as separate units, by a policy."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -12,27 +12,28 @@ from engine_utils import did_you_mean
 WrapPolicy = Callable[[nn.Module, bool, int], bool]
 """A policy, called as ``policy(module, recurse, nonwrapped_numel)``.
 
-``nonwrapped_numel`` counts the elements of the module's parameters that no child unit holds. With
-``recurse`` the policy returns whether to visit the children, otherwise whether to shard the module.
+``nonwrapped_numel`` counts the elements of the module's parameters that are in no child unit. If
+``recurse`` is true, the policy returns whether to visit the children. Otherwise it returns whether
+to shard the module as a unit.
 """
 
-# The policies of torch are registered by a module that imports torch.distributed.fsdp, which takes
-# most of a second. The registry imports that module at the first look-up that misses.
+# A separate module registers torch's policies, because it imports torch.distributed.fsdp, which
+# takes most of a second. The registry imports that module if a lookup finds nothing.
 FSDP_WRAP_POLICIES = Registry(
     "fsdp_wrap_policy", scope="engine", locations=["engine_model.wrappers._torch_policies"]
 )
-"""Policies that configs name as ``fsdp_auto_wrap_policy``."""
+"""The policies that a config may give as ``fsdp_auto_wrap_policy``."""
 
 
 def wrap_policy(value: str | WrapPolicy | Mapping[str, Any]) -> WrapPolicy:
     """Return a policy from a callable, a name or a config.
 
     Args:
-        value: The policy, its name in ``FSDP_WRAP_POLICIES``, or a dict of ``type`` and arguments.
+        value: The policy, its name in `FSDP_WRAP_POLICIES`, or a dict of ``type`` and arguments.
 
     Raises:
-        TypeError: If ``value`` is none of these.
-        ValueError: If the name is not registered.
+        TypeError: ``value`` is none of these.
+        ValueError: The name is not registered.
     """
     if isinstance(value, str):
         value = {"type": value}

@@ -19,11 +19,11 @@ logger = logging.getLogger("engine.model")
 
 @MODEL_WRAPPERS.register_module()
 class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
-    """Wrap each child of a model in an `MMDistributedDataParallel` of its own.
+    """Wrap each child of a model in its own `MMDistributedDataParallel`.
 
-    A GAN updates its generator without its discriminator and vice versa, which one wrapper around
-    both does not allow. Children without trainable parameters are not wrapped. Training calls the
-    model's own `train_step`. The children are replaced in place. A process group must exist.
+    A GAN updates its generator and its discriminator separately. One wrapper around both does not
+    allow that. Children without trainable parameters are not wrapped. Training calls the model's
+    own `train_step`. The children are replaced in place. A process group must exist.
 
     Args:
         module: The model, on its device.
@@ -52,8 +52,8 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         find_unused_parameters: bool = False,
         **kwargs: Any,
     ) -> None:
-        # Only isinstance needs the base class: the children do its work. Its constructor is
-        # skipped, since it would make buckets for the whole model.
+        # The base class is needed for isinstance only. Skip its constructor, which would build
+        # gradient buckets for the whole model.
         super(DistributedDataParallel, self).__init__()
         own = [
             name for name, tensor in module.named_parameters(recurse=False) if tensor.requires_grad
@@ -66,8 +66,8 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
                 ", ".join(own),
             )
         wrapped: dict[nn.Module, nn.Module] = {}
-        # `_modules` lists a shared child under each of its names, which `children` does not: it is
-        # wrapped once, and both names get the same wrapper.
+        # `_modules` lists a shared child under each of its names, and `children` does not. The
+        # child is wrapped once, and all its names get the same wrapper.
         for name, child in list(module._modules.items()):
             if child is None or not any(tensor.requires_grad for tensor in child.parameters()):
                 continue
@@ -88,17 +88,17 @@ class MMSeparateDistributedDataParallel(DistributedDataParallel, StepsOfModel):
     def train_step(
         self, data: Any, optim_wrapper: OptimizerWrapper | Mapping[str, OptimizerWrapper]
     ) -> dict[str, Tensor]:
-        """Train on one batch as the model does.
+        """Call the `train_step` of the model.
 
         Args:
             data: The batch that the data loader of this rank yielded.
             optim_wrapper: The argument of the model's `train_step`, usually an
-                ``OptimWrapperDict``.
+                `OptimWrapperDict`.
 
         Returns:
             The losses that the model's `train_step` returns.
         """
-        # The children average gradients inside, so this is where a lost rank is noticed.
+        # The children average gradients inside. If a rank is lost, the error occurs here.
         with guard_collective("train_step"):
             result: dict[str, Tensor] = self.module.train_step(data, optim_wrapper)
         return result

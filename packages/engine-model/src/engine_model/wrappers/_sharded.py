@@ -1,4 +1,4 @@
-"""A model whose parameters are sharded across the ranks."""
+"""Shard the parameters of a model across the ranks."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
     """Shard the parameters of a model across the ranks, with the steps of a `BaseModel`.
 
-    Sharding is that of `torch.distributed.fsdp.fully_shard`: parameters become sharded tensors in
-    place, so build the optimizer afterwards. A process group must exist.
+    It calls `torch.distributed.fsdp.fully_shard`, which replaces the parameters by sharded tensors.
+    Therefore build the optimizer afterwards. A process group must exist.
 
     Args:
         module: The model.
         process_group: The ranks to shard across; by default all.
-        cpu_offload: Whether parameters and gradients are kept, and updated, in CPU memory.
-        fsdp_auto_wrap_policy: Which sub-modules are gathered and freed on their own: a policy, the
-            name of one in ``FSDP_WRAP_POLICIES``, or a dict of ``type`` and further arguments.
-            The rest of the model is one unit.
+        cpu_offload: Whether to store and update parameters and gradients in CPU memory.
+        fsdp_auto_wrap_policy: The policy that chooses the sub-modules to shard as separate units: a
+            callable, a name in `FSDP_WRAP_POLICIES`, or a dict of ``type`` and arguments. The rest
+            of the model is one unit.
         backward_prefetch: ``"BACKWARD_PRE"``, ``"BACKWARD_POST"`` or the enum of torch. It is
-            checked and otherwise unused: `fully_shard` always gathers the next unit before it
+            checked and otherwise unused. `fully_shard` always gathers the next unit before it
             computes the gradients of the current one.
         sync_module_states: Whether rank 0 first sends its parameters and buffers to all ranks.
         **kwargs: Arguments of `torch.distributed.fsdp.fully_shard`. ``mp_policy`` may be a dict,
@@ -52,9 +52,9 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
         module: The sharded model.
 
     Raises:
-        RuntimeError: If there is no process group.
-        TypeError: If ``cpu_offload`` or the policy is of another type.
-        ValueError: If the name of a policy is not registered, or ``backward_prefetch`` is another.
+        RuntimeError: There is no process group.
+        TypeError: ``cpu_offload`` or ``fsdp_auto_wrap_policy`` has another type.
+        ValueError: The name of a policy is not registered, or ``backward_prefetch`` is unknown.
 
     Example:
         >>> import torch
@@ -82,12 +82,12 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
         require_process_group("sharding")
         check_prefetch(backward_prefetch)
         mesh = kwargs.pop("mesh", None) or device_mesh(process_group)
-        # Before sharding: afterwards each rank holds other elements of a parameter.
+        # Broadcast before sharding: afterwards each rank has different elements of a parameter.
         if sync_module_states:
             broadcast_module(module, process_group)
         shard(module, fsdp_auto_wrap_policy, shard_options(mesh, cpu_offload, kwargs))
-        # fully_shard moves parameters to the device that computes, but not by `to`, which the
-        # preprocessor follows.
+        # fully_shard moves the parameters without calling `to`, so the preprocessor does not notice
+        # the new device.
         preprocessor = getattr(module, "data_preprocessor", None)
         if isinstance(preprocessor, nn.Module):
             preprocessor.to(current_device(mesh.device_type))
@@ -113,9 +113,9 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
             losses = run_forward(self.module, data, "loss")
             accumulates = self._keeps_gradients
         loss, log_vars = self.module.parse_losses(losses)
-        # The optimizer wrapper skips synchronization by entering `no_sync` around the forward pass
-        # only, which is enough for DistributedDataParallel. fully_shard decides in the backward
-        # pass, so `no_sync` is entered again for it.
+        # The optimizer wrapper enters `no_sync` only around the forward pass. For
+        # DistributedDataParallel that is enough. fully_shard decides in the backward pass, so enter
+        # `no_sync` again.
         with guard_collective("backward"), self.no_sync() if accumulates else nullcontext():
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars

@@ -1,7 +1,7 @@
-"""Shard a model: the device mesh, the units, and where parameters are kept.
+"""Shard a model: build the device mesh, shard the units, and choose where parameters are stored.
 
-The functions import `torch.distributed.fsdp`, not the module: that import takes most of a second,
-which only programs that shard a model should pay.
+The functions import `torch.distributed.fsdp` when they run. The import takes most of a second, so
+it must not slow down programs that do not shard.
 """
 
 from collections.abc import Mapping
@@ -33,17 +33,17 @@ def shard(
     """Shard ``module`` in place, with the sub-modules that the policy chooses as units.
 
     Args:
-        module: The module. Of a model for test-time augmentation the inner model is sharded.
-        policy: The policy, its name, or its config. Without one the module is a single unit.
+        module: The module. For a `BaseTTAModel`, its inner model is sharded.
+        policy: The policy, its name, or its config. With ``None`` the module is a single unit.
         options: Arguments of `torch.distributed.fsdp.fully_shard`.
     """
     from torch.distributed.fsdp import fully_shard
 
-    # fully_shard gathers parameters before the module's own forward. The outer model of test-time
-    # augmentation is never called: its test_step calls the inner model.
+    # fully_shard gathers parameters in the forward of the module. The forward of a BaseTTAModel is
+    # never called, because its test_step calls the inner model.
     if isinstance(module, BaseTTAModel):
         module = module.module
-    # Units first: fully_shard of the whole takes the parameters that no unit holds yet.
+    # Shard the units first: fully_shard of the whole model takes the remaining parameters.
     if policy is not None:
         _shard_children(module, wrap_policy(policy), options)
     fully_shard(module, **options)
@@ -56,7 +56,7 @@ def shard_options(
 
     Args:
         mesh: The devices.
-        cpu_offload: Whether parameters are kept in CPU memory.
+        cpu_offload: Whether to store parameters in CPU memory.
         more: Further arguments; ``mp_policy`` may be a dict.
     """
     options = {
@@ -70,7 +70,7 @@ def shard_options(
 
 
 def device_mesh(group: ProcessGroup | None) -> DeviceMesh:
-    """Return the devices of a process group, by default of all ranks."""
+    """Return the device mesh of a process group, by default of all ranks."""
     kind = get_comm_device(group).type
     if group is not None:
         return DeviceMesh.from_group(group, kind)
@@ -78,17 +78,17 @@ def device_mesh(group: ProcessGroup | None) -> DeviceMesh:
 
 
 def current_device(kind: str) -> torch.device:
-    """Return the device of a kind on which this process computes."""
+    """Return the current device of a device type."""
     if kind == "cpu":
         return torch.device("cpu")
     return torch.device(kind, torch.accelerator.current_device_index())
 
 
 def check_prefetch(value: "str | BackwardPrefetch | None") -> None:
-    """Check that ``value`` is a documented way to prefetch.
+    """Check that ``value`` is a documented value of ``backward_prefetch``.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: ``value`` is unknown.
     """
     from torch.distributed.fsdp import BackwardPrefetch
 
@@ -99,14 +99,14 @@ def check_prefetch(value: "str | BackwardPrefetch | None") -> None:
 
 
 def offload_policy(value: "bool | CPUOffload | None", kind: str) -> "OffloadPolicy":
-    """Return where parameters are kept between their uses.
+    """Return the policy that chooses where parameters are stored between their uses.
 
     Args:
-        value: Whether they are kept in CPU memory.
-        kind: The kind of device that computes.
+        value: Whether to store parameters in CPU memory.
+        kind: The device type that computes.
 
     Raises:
-        TypeError: If ``value`` is of another type.
+        TypeError: ``value`` has another type.
     """
     from torch.distributed.fsdp import CPUOffload, CPUOffloadPolicy, OffloadPolicy
 
@@ -114,13 +114,13 @@ def offload_policy(value: "bool | CPUOffload | None", kind: str) -> "OffloadPoli
         value = value.offload_params
     if not isinstance(value, bool | None):
         raise TypeError(f"cpu_offload must be a bool, a CPUOffload or None, got {value!r}")
-    # On a CPU mesh the parameters are in CPU memory already, and CPUOffloadPolicy would pin it,
-    # which needs an accelerator.
+    # On a CPU mesh the parameters are in CPU memory already. CPUOffloadPolicy would pin that
+    # memory, which needs an accelerator.
     return CPUOffloadPolicy() if value and kind != "cpu" else OffloadPolicy()
 
 
 def _precision_policy(values: Mapping[str, Any]) -> "MixedPrecisionPolicy":
-    """Return a policy from a dict, in which data types may be names such as ``"bfloat16"``."""
+    """Build a policy from a dict, in which data types may be names such as ``"bfloat16"``."""
     from torch.distributed.fsdp import MixedPrecisionPolicy
 
     arguments = {
@@ -133,9 +133,9 @@ def _precision_policy(values: Mapping[str, Any]) -> "MixedPrecisionPolicy":
 def broadcast_module(module: nn.Module, group: ProcessGroup | None) -> None:
     """Copy the parameters and buffers of the first rank of a group to all its ranks."""
     for tensor in (*module.parameters(), *module.buffers()):
-        # A meta tensor has no values to send; it is filled after the model has been sharded.
+        # A meta tensor has no values to send. It is filled after the model is sharded.
         if not tensor.is_meta:
-            # detach: a collective writes in place, which autograd forbids for a leaf parameter.
+            # Detach: a collective writes in place, which autograd does not allow for a parameter.
             broadcast(tensor.detach(), group=group, group_src=0)
 
 
@@ -143,7 +143,7 @@ def _shard_children(module: nn.Module, policy: WrapPolicy, options: Mapping[str,
     """Shard the sub-modules that the policy chooses, from the leaves up.
 
     Returns:
-        The number of elements of parameters that are in units now.
+        The number of elements of parameters that are now in units.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -152,10 +152,10 @@ def _shard_children(module: nn.Module, policy: WrapPolicy, options: Mapping[str,
         total = sum(parameter.numel() for parameter in child.parameters())
         if not policy(child, True, total):
             continue
-        # Children before their parent: a unit takes the parameters that no inner unit holds, and
-        # the policy is asked about that rest.
+        # Shard the children before their parent: a unit takes the remaining parameters, and the
+        # policy gets their number.
         below = _shard_children(child, policy, options)
-        # A container is never called, so its parameters would never be gathered: not a unit.
+        # A container is never called, so as a unit its parameters would never be gathered.
         is_container = isinstance(child, nn.ModuleList | nn.ModuleDict)
         if not is_container and total > below and policy(child, False, total - below):
             fully_shard(child, **options)

@@ -1,4 +1,4 @@
-"""The parts of a model's interface that a wrapper forwards to its model."""
+"""Forward a part of the model's interface from a wrapper to its model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Register the policies of torch; this imports `torch.distributed.fsdp`."""
+"""Register torch's wrap policies; this imports `torch.distributed.fsdp`."""
 
 from torch.distributed.fsdp.wrap import always_wrap_policy, size_based_auto_wrap_policy
 
