@@ -248,7 +248,7 @@ def test_invalid_statistics_raise(
 
 def test_samples_with_other_keys_raise() -> None:
     image = torch.zeros(3, 2, 2)
-    with pytest.raises(ValueError, match="same keys, got inputs, label and inputs$"):
+    with pytest.raises(ValueError, match=r"same keys, got inputs, label and inputs$"):
         ImgDataPreprocessor()([{"inputs": image, "label": 1}, {"inputs": image}])
 
 

@@ -47,7 +47,7 @@ class ToyStrategy(SingleDeviceStrategy):
 
 TOY_SCHEDULE = """
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
-from engine_optim.schedulers._faces import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
 
 
 @schedule

@@ -68,6 +68,7 @@ class RecordStore(Sequence[Any]):
         Raises:
             IndexError: An index is outside the store.
         """
+        # One row per record, without a copy.
         spans = np.frombuffer(self._spans.view, dtype=np.int64).reshape(-1, 2)
         chosen = indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
         return _restore(self._content, SharedIntegers(spans[chosen]))

@@ -35,6 +35,7 @@ class Evaluator:
     """
 
     def __init__(self, metrics: MetricLike | Sequence[MetricLike]) -> None:
+        # A string is a sequence too. Treat it as one metric, so that the error shows all of it.
         several = isinstance(metrics, Sequence) and not isinstance(metrics, str)
         listed: Any = metrics if several else [metrics]
         self.metrics: list[BaseMetric] = [_build(metric) for metric in listed]

@@ -119,8 +119,10 @@ class BaseMetric(ABC):
         self._reset_origins()
 
     def _reset_origins(self) -> None:
-        self._indices: list[int] = []  # the sample of each result, if each has one
-        self._clean = 0  # results without padding
+        # The sample of each result. It is shorter than `results` if some results have no sample.
+        self._indices: list[int] = []
+        # The number of results from batches without padding.
+        self._clean = 0
 
     def _contribution(self) -> Any:
         """Return the data that this rank sends to the main rank, and drop its results."""

@@ -244,6 +244,7 @@ class Visualizer(Canvas, ManagerMixin):
             )
         settings = dict(backend)
         kind = settings.get("type", "")
+        # The type may have a scope, as in "engine.LocalVisBackend". The name does not have it.
         kind = kind.rpartition(".")[2] if isinstance(kind, str) else kind.__name__
         name = settings.pop("name", kind)
         if self._save_dir is None and "save_dir" not in settings:

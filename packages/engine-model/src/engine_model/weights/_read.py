@@ -121,7 +121,7 @@ def _unreadable(file: IO[bytes], name: str, start: int, error: Exception) -> Che
             "it is a tar archive, the format of torch.save before 2017; only "
             "torch.load(..., weights_only=False) reads it, and runs the code in it"
         )
-    elif "map_location" not in str(error):  # an error about a device is no problem of the file
+    elif "map_location" not in str(error):  # a missing device is not an error of the file
         cause += "; it may be damaged, or in another format than torch's or safetensors"
     return CheckpointError(f"{name} cannot be read: {cause}")
 

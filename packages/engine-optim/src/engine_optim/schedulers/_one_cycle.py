@@ -76,6 +76,7 @@ class OneCycleParamScheduler(_ParamScheduler):
         highs = list(eta_max) if isinstance(eta_max, Sequence) else [eta_max]
         starts = [high / div_factor for high in highs]
         lows = [start / final_div_factor for start in starts]
+        # As in torch, steps count from 0, so the rise ends one step earlier.
         rise = float(pct_start * total) - 1
         # Each phase has its last step, and the values of each group at its begin and end.
         self.phases: list[tuple[float, list[float], list[float]]] = [(rise, starts, highs)]

@@ -93,6 +93,7 @@ class Canvas:
             raise ValueError(
                 f"bboxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {wrong}"
             )
+        # The four corners of each box, in the order of its outline.
         outlines = list(rows[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
         return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
 

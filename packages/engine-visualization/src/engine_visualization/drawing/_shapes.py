@@ -127,6 +127,8 @@ def _pieces(points: np.ndarray, style: Style, *, closed: bool) -> list[np.ndarra
         # Pillow rounds the corners between two lines only. Repeat the second point, so that the
         # closing corner is between two lines.
         return [np.concatenate([path, points[1:2]]) if closed else path]
+    # `marks` has the distance of each point from the start, along the path. `bounds` has the ends
+    # of the dashes and gaps of one period, which repeats until the end of the path.
     marks = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     bounds = np.concatenate([[0.0], np.cumsum(pattern)])
     return [
