@@ -65,7 +65,7 @@ def test_timer_counts_from_start_and_last_check() -> None:
     assert timer.is_running
 
 
-def test_timer_that_does_not_run_raises() -> None:
+def test_timer_that_is_not_running_raises() -> None:
     timer = Timer(start=False)
     assert not timer.is_running
     for check in (timer.since_start, timer.since_last_check):
@@ -78,7 +78,7 @@ def test_timer_that_does_not_run_raises() -> None:
     ("template", "expected"),
     [(None, r"\d+\.\d{3}\n"), ("took {:.1f} seconds", r"took \d+\.\d seconds\n")],
 )
-def test_timer_block_prints_what_it_took(
+def test_timer_block_prints_the_seconds(
     template: str | None, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Timer(print_tmpl=template) as timer:

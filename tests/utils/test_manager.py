@@ -111,7 +111,7 @@ def test_threads_get_one_instance() -> None:
     assert len(set(map(id, found))) == 1
 
 
-def test_as_current_lasts_for_the_block_even_if_it_fails() -> None:
+def test_as_current_ends_with_the_block_after_an_error() -> None:
     first, second = Recorder.get_instance("first"), Recorder.get_instance("second")
     with pytest.raises(ZeroDivisionError), first.as_current() as active:
         raise ZeroDivisionError(active is Recorder.get_current_instance() is first)
@@ -137,7 +137,7 @@ def test_as_current_takes_an_instance_without_an_entry_in_the_table() -> None:
         Recorder.get_current_instance()
 
 
-def test_as_current_leaves_other_classes_alone() -> None:
+def test_as_current_does_not_change_other_classes() -> None:
     first, other = Recorder.get_instance("first"), Other.get_instance("other")
     Recorder.get_instance("second")
     with first.as_current(), Other("unnamed").as_current():
@@ -167,7 +167,7 @@ def test_release_in_a_block_makes_the_one_before_current() -> None:
         assert Recorder.get_current_instance() is second
 
 
-def test_instance_of_a_block_is_freed_after_it() -> None:
+def test_as_current_does_not_keep_the_instance_alive() -> None:
     instance = Recorder("unnamed")
     gone = weakref.ref(instance)
     with instance.as_current():

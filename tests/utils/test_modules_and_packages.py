@@ -41,15 +41,13 @@ def test_import_that_fails_names_the_module_and_the_cause() -> None:
     assert isinstance(raised.value.__cause__, ModuleNotFoundError)
 
 
-def test_import_that_may_fail_warns_and_returns_none() -> None:
+def test_import_with_allow_failed_imports_warns_and_returns_none() -> None:
     with pytest.warns(UserWarning, match="failed to import no_such_module, which is skipped"):
         found = import_modules_from_strings(["sys", "no_such_module"], allow_failed_imports=True)
     assert found == [sys, None]
 
 
-def test_import_of_a_broken_module_is_never_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_import_of_a_broken_module_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "module_with_a_bug.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ZeroDivisionError):
@@ -79,7 +77,7 @@ def test_is_installed_takes_import_names_and_distributions(name: str, installed:
     assert is_installed(name) is installed
 
 
-def test_is_installed_does_not_take_a_folder_for_a_package(tmp_path: Path) -> None:
+def test_is_installed_ignores_a_plain_folder(tmp_path: Path) -> None:
     (tmp_path / "only_a_folder").mkdir()
     os.chdir(tmp_path)
     sys.path.insert(0, "")
@@ -95,7 +93,7 @@ def test_get_installed_path_of_one_file_is_its_folder() -> None:
     assert get_installed_path("this") == os.path.dirname(os.__file__)
 
 
-def test_get_installed_path_of_nothing_raises() -> None:
+def test_get_installed_path_of_a_missing_package_raises() -> None:
     with pytest.raises(importlib.metadata.PackageNotFoundError, match="no_such_package"):
         get_installed_path("no_such_package")
 
@@ -111,7 +109,7 @@ def test_call_command_that_fails_raises() -> None:
         call_command([sys.executable, "-c", "raise SystemExit(3)"])
 
 
-def test_install_package_leaves_what_is_installed() -> None:
+def test_install_package_skips_installed_packages() -> None:
     before = importlib.metadata.version("pytest")
     install_package("pytest")
     assert importlib.metadata.version("pytest") == before
@@ -129,7 +127,7 @@ def test_requires_package_checks_at_the_call() -> None:
         draw(1)
 
 
-def test_requires_package_lets_a_call_through() -> None:
+def test_requires_package_calls_the_function() -> None:
     @requires_package("pytest")
     def draw(size: int) -> int:
         return size
@@ -178,7 +176,7 @@ class Derived(Base):
     def fourth(cls) -> None: ...
 
 
-def test_has_method_is_about_methods() -> None:
+def test_has_method_checks_that_the_attribute_is_callable() -> None:
     assert has_method(Derived(), "first")
     assert not has_method(Derived(), "fifth")
     assert not has_method("text", "__doc__")

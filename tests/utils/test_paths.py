@@ -48,7 +48,7 @@ def test_scandir_yields_relative_paths_in_order(
     assert list(scandir(kind(tree), **kwargs)) == [p.replace("/", os.sep) for p in expected]
 
 
-def test_scandir_does_not_follow_links_in_circles(tree: Path) -> None:
+def test_scandir_does_not_follow_links_to_folders(tree: Path) -> None:
     (tree / "sub" / "loop").symlink_to(tree)
     assert len(list(scandir(tree, recursive=True))) == 4
 
@@ -129,7 +129,7 @@ def test_symlink_replaces_a_file_or_link(tree: Path) -> None:
     assert (tree / "a.JSON").read_text() == "b.txt"
 
 
-def test_symlink_without_overwrite_leaves_what_is_there(tree: Path) -> None:
+def test_symlink_without_overwrite_keeps_the_existing_file(tree: Path) -> None:
     with pytest.raises(FileExistsError):
         symlink("a.JSON", tree / "b.txt", overwrite=False)
     symlink("a.JSON", tree / "new", overwrite=False)

@@ -96,9 +96,9 @@ def test_to_tuple_repeats_one_value_and_keeps_many(
     assert convert(5) == (5,) * n
     assert convert("same") == ("same",) * n
     assert convert(list(range(n))) == tuple(range(n))
-    with pytest.raises(ValueError, match=f"expected one value or {n}"):
+    with pytest.raises(ValueError, match=f"x must be one value or {n} values, got "):
         convert(range(n + 1))
 
 
-def test_to_ntuple_makes_such_functions() -> None:
+def test_to_ntuple_returns_a_function() -> None:
     assert to_ntuple(5)(None) == (None,) * 5

@@ -80,7 +80,7 @@ def test_call_mistakes_passes_opaque_values() -> None:
 @pytest.mark.parametrize(
     "target", [dict, print, object(), 3], ids=["dict", "print", "object", "number"]
 )
-def test_call_mistakes_passes_what_it_cannot_check(target: Any) -> None:
+def test_call_mistakes_ignores_arguments_that_it_cannot_check(target: Any) -> None:
     # `dict` and the last two have no signature; `print` has no annotations.
     assert messages(target, sep="") == []
 
@@ -117,7 +117,7 @@ class Net:
     ],
     ids=["class", "object", "method", "class-method", "cached"],
 )
-def test_call_mistakes_of_callables(
+def test_call_mistakes_checks_each_kind_of_callable(
     target: Any, arguments: dict[str, Any], expected: list[str]
 ) -> None:
     assert messages(target, **arguments) == expected
@@ -169,7 +169,7 @@ def test_call_mistakes_passes_none_where_it_is_the_default() -> None:
     assert messages(build, size="x") == ["size of build must be int, got 'x'"]
 
 
-def test_call_mistakes_shows_rules_and_values_in_short() -> None:
+def test_call_mistakes_shortens_rules_and_values() -> None:
     def build(mode: Literal["a", "b"] = "a", sizes: collections.abc.Sequence[int] = ()) -> None: ...
 
     assert messages(build, mode="c", sizes="x" * 100) == [

@@ -32,7 +32,7 @@ def test_closest_names_takes_an_iterator_and_a_mapping() -> None:
     assert closest_names("lrr", {"lr": 0.1}) == ["lr"]
 
 
-def test_likeness_is_the_least_similarity() -> None:
+def test_closest_names_likeness_is_the_minimum_similarity() -> None:
     assert closest_name("adam", ["adamax"], likeness=0.9) is None
     assert closest_name("adam", ["adamax"], likeness=0.7) == "adamax"
 

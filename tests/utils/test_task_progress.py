@@ -37,7 +37,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     sys.modules.pop("progress_tasks")
 
 
-def test_bar_in_a_file_is_a_line_now_and_then() -> None:
+def test_progress_bar_in_a_file_writes_at_most_20_lines() -> None:
     file = io.StringIO()
     bar = ProgressBar(1000, file=file)
     for _ in range(1000):
@@ -49,7 +49,7 @@ def test_bar_in_a_file_is_a_line_now_and_then() -> None:
     assert bar.completed == 1000
 
 
-def test_bar_on_a_terminal_is_drawn_by_tqdm() -> None:
+def test_progress_bar_on_a_terminal_uses_tqdm() -> None:
     pytest.importorskip("tqdm")
     file = Terminal()
     bar = ProgressBar(4, bar_width=10, file=file)
@@ -58,7 +58,7 @@ def test_bar_on_a_terminal_is_drawn_by_tqdm() -> None:
     assert "100%|##########| 4/4" in file.getvalue()
 
 
-def test_bar_on_a_terminal_without_tqdm_is_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bar_without_tqdm_writes_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)
     file = Terminal()
     bar = ProgressBar(2, file=file)
@@ -66,7 +66,9 @@ def test_bar_on_a_terminal_without_tqdm_is_lines(monkeypatch: pytest.MonkeyPatch
     assert file.getvalue().startswith("[2/2] ")
 
 
-def test_bar_in_a_notebook_without_widgets_is_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bar_in_a_notebook_without_ipywidgets_writes_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "ipykernel", sys)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     file = io.StringIO()
@@ -74,7 +76,7 @@ def test_bar_in_a_notebook_without_widgets_is_lines(monkeypatch: pytest.MonkeyPa
     assert file.getvalue().startswith("[1/1] ")
 
 
-def test_bar_of_an_unknown_number_counts() -> None:
+def test_progress_bar_without_task_num_counts() -> None:
     file = io.StringIO()
     bar = ProgressBar(file=file)
     bar.update()
@@ -83,7 +85,7 @@ def test_bar_of_an_unknown_number_counts() -> None:
     assert "completed: 3, " in file.getvalue()
 
 
-def test_bar_starts_by_start_or_at_the_first_update() -> None:
+def test_progress_bar_starts_by_start_or_first_update() -> None:
     file = Terminal()
     bar = ProgressBar(2, start=False, file=file)
     assert file.getvalue() == ""
@@ -95,7 +97,7 @@ def test_bar_starts_by_start_or_at_the_first_update() -> None:
     bar.close()
 
 
-def test_bar_that_is_full_stays_full() -> None:
+def test_progress_bar_ignores_updates_beyond_task_num() -> None:
     file = io.StringIO()
     bar = ProgressBar(2, file=file)
     bar.update(2)
@@ -104,12 +106,14 @@ def test_bar_that_is_full_stays_full() -> None:
     assert bar.completed == 3
 
 
-def test_bar_updated_by_no_task_raises() -> None:
+def test_progress_bar_update_below_1_raises() -> None:
     with pytest.raises(ValueError, match="num_tasks must be >= 1, got 0"):
         ProgressBar(1, file=io.StringIO()).update(0)
 
 
-def test_bar_writes_to_standard_output_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_bar_writes_to_standard_output_by_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     ProgressBar(1).update()
     assert "[1/1]" in capsys.readouterr().out
 
@@ -136,7 +140,7 @@ def test_track_iter_progress_counts_a_task_when_it_is_done() -> None:
 
 
 @pytest.mark.parametrize("tasks", [3, iter([1])], ids=["number", "iterator"])
-def test_tracking_without_the_number_raises(tasks: Any) -> None:
+def test_track_progress_without_the_number_of_tasks_raises(tasks: Any) -> None:
     with pytest.raises(
         TypeError, match="tasks must be a list, or a tuple of the tasks and their num"
     ):
@@ -154,7 +158,9 @@ def test_parallel_results_are_in_order(tasks: Any, chunksize: int, tmp_path: Pat
     assert "[10/10]" in file.getvalue()
 
 
-def test_parallel_results_may_come_as_they_are_done(tasks: Any, tmp_path: Path) -> None:
+def test_parallel_results_without_keep_order_are_in_order_of_completion(
+    tasks: Any, tmp_path: Path
+) -> None:
     # So many that the last chunk is submitted only after others are done.
     work = [(number, tmp_path) for number in range(10)]
     results = track_parallel_progress(
@@ -164,7 +170,7 @@ def test_parallel_results_may_come_as_they_are_done(tasks: Any, tmp_path: Path) 
     assert results[0] != 0
 
 
-def test_parallel_tasks_are_read_as_they_are_needed(tasks: Any) -> None:
+def test_parallel_tasks_are_read_lazily(tasks: Any) -> None:
     read = 0
 
     def source() -> Iterator[int]:
@@ -178,7 +184,7 @@ def test_parallel_tasks_are_read_as_they_are_needed(tasks: Any) -> None:
     assert read < 100
 
 
-def test_parallel_processes_are_initialised_and_others(tasks: Any) -> None:
+def test_parallel_initializer_runs_in_each_process(tasks: Any) -> None:
     results = track_parallel_progress(
         tasks.started_with,
         ([1, 2], 2),
@@ -192,7 +198,7 @@ def test_parallel_processes_are_initialised_and_others(tasks: Any) -> None:
     assert os.getpid() not in pids
 
 
-def test_parallel_progress_may_leave_the_first_out(tasks: Any) -> None:
+def test_parallel_progress_with_skip_first_excludes_the_first_tasks(tasks: Any) -> None:
     file = io.StringIO()
     results = track_parallel_progress(
         tasks.square, range(8), nproc=2, chunksize=2, skip_first=True, file=file
@@ -215,7 +221,7 @@ def test_parallel_error_that_cannot_be_pickled_is_raised_as_text(tasks: Any) -> 
         track_parallel_progress(tasks.fail_oddly, range(3), nproc=1, file=io.StringIO())
 
 
-def test_parallel_errors_at_once_are_raised_in_the_order_of_the_tasks(tasks: Any) -> None:
+def test_parallel_errors_raise_that_of_the_first_task(tasks: Any) -> None:
     def read_slowly() -> Iterator[int]:
         for number in range(4):
             time.sleep(0.2)  # the process has raised some of them before the parent looks
@@ -226,7 +232,7 @@ def test_parallel_errors_at_once_are_raised_in_the_order_of_the_tasks(tasks: Any
 
 
 @pytest.mark.parametrize("how", ["dies", "does not start"])
-def test_parallel_process_that_is_lost_raises_instead_of_hanging(
+def test_parallel_process_that_dies_raises(
     tasks: Any, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     function, initializer = (

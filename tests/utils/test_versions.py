@@ -47,12 +47,12 @@ def test_digit_version_compares_like_the_version() -> None:
         assert digit_version(earlier) < digit_version(later), (earlier, later)
 
 
-def test_digit_version_has_the_given_length() -> None:
+def test_digit_version_has_length_release_levels() -> None:
     assert digit_version("1.2.3", length=2) == (1, 2, 0, 0)
 
 
 @pytest.mark.parametrize("wrong", ["", "parrots", "1.x", "1.2 beta", "1..2"])
-def test_digit_version_of_another_text_raises(wrong: str) -> None:
+def test_digit_version_of_a_malformed_version_raises(wrong: str) -> None:
     with pytest.raises(ValueError, match="version_str must be a version"):
         digit_version(wrong)
 

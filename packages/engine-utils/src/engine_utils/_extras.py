@@ -10,7 +10,7 @@ def import_extra(module: str, *, install: str, purpose: str) -> ModuleType:
     Args:
         module: The module, such as ``"torch.utils.tensorboard"``.
         install: The requirement that installs it, such as ``"engine-fileio[s3]"``.
-        purpose: The subject of the message, which needs the library.
+        purpose: The part of the program that needs the library; the message begins with it.
 
     Raises:
         ImportError: The module cannot be imported. It is a ``ModuleNotFoundError`` if a module is

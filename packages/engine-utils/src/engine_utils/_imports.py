@@ -33,7 +33,7 @@ def import_modules_from_strings(
 
     Raises:
         ImportError: A module cannot be imported.
-        TypeError: ``imports`` is something else.
+        TypeError: ``imports`` is neither a string nor a list of strings.
 
     Example:
         >>> path, system = import_modules_from_strings(["os.path", "sys"])
@@ -61,6 +61,6 @@ def _import(name: str, allow_failed: bool) -> ModuleType | None:
             raise ImportError(
                 f"failed to import {name}: {error}", name=error.name, path=error.path
             ) from error
-        # The line of the caller of import_modules_from_strings.
+        # stacklevel: show the line that calls import_modules_from_strings.
         warnings.warn(f"failed to import {name}, which is skipped: {error}", stacklevel=3)
         return None

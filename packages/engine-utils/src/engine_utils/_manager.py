@@ -1,4 +1,4 @@
-"""Instances that are found again by their name, from anywhere in the process."""
+"""Create named instances once, and return them by name anywhere in the process."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Self
 
-# Creating an instance may ask for another one of the same class, so the lock is re-entrant.
+# Reentrant, because a constructor may create another instance of the same class.
 _lock = threading.RLock()
 
 
@@ -24,9 +24,9 @@ class ManagerMeta(type):
     """
 
     _instance_dict: dict[str, Any]
-    # The instances of the open `as_current` blocks, the innermost last, each with an object that
-    # identifies its block. A tuple: tasks copy the context but not its values, so that a list
-    # would be shared among them.
+    # The instances of the open `as_current` blocks, innermost last. Each has an object that
+    # identifies its block. A tuple, because async tasks copy the context but share its values: they
+    # would all change the same list.
     _activated: ContextVar[tuple[tuple[Any, object], ...]]
 
     def __init__(cls, *args: Any, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ def _parameters(function: Any) -> tuple[str, ...]:
 
 
 class ManagerMixin(metaclass=ManagerMeta):
-    """Base of classes whose instances are found again by their name.
+    """Base class that creates each named instance once and returns it by name.
 
     Each subclass has a table of its own: the same name may be used in two classes.
     Threads may create instances at the same time.
@@ -92,7 +92,8 @@ class ManagerMixin(metaclass=ManagerMeta):
     def get_instance(cls, name: str, **kwargs: Any) -> Self:
         """Return the instance of that name, and create it first if there is none.
 
-        A new instance becomes the current one, inside an `as_current` block for the rest of it.
+        A new instance becomes the current one. Inside an `as_current` block it stays the current
+        one until the block ends.
 
         Args:
             name: The name of the instance.
@@ -100,7 +101,7 @@ class ManagerMixin(metaclass=ManagerMeta):
 
         Raises:
             TypeError: ``name`` is not a string.
-            ValueError: The instance exists, and arguments for its construction are given.
+            ValueError: The instance exists, and ``kwargs`` are given.
         """
         if not isinstance(name, str):
             raise TypeError(
@@ -135,11 +136,11 @@ class ManagerMixin(metaclass=ManagerMeta):
 
     @contextmanager
     def as_current(self) -> Iterator[Self]:
-        """Make this the instance that ``get_current_instance`` of its class returns in a block.
+        """Make this the current instance of its class inside a ``with`` block.
 
-        Only the thread or async task that runs the block is affected, so that several runs can
-        alternate or run side by side in one process. A thread that is started inside the block
-        is not part of it, unless its target runs in a ``contextvars.copy_context()``.
+        Only the thread or async task that runs the block is affected. Several runs can therefore
+        alternate or run concurrently in one process. A thread that is started inside the block is
+        not affected, unless its target runs in a ``contextvars.copy_context()``.
 
         Yields:
             The instance itself.
@@ -154,8 +155,8 @@ class ManagerMixin(metaclass=ManagerMeta):
         try:
             yield
         finally:
-            # Not reset(token): generators that alternate end their blocks in any order, and one
-            # that is closed by another thread ends its block in another context.
+            # Not reset(token): alternating generators end their blocks in any order. A generator
+            # that another thread closes ends its block in another context.
             entries = kind._activated.get()
             kind._activated.set(tuple(entry for entry in entries if entry[1] is not block))
 
@@ -166,10 +167,10 @@ class ManagerMixin(metaclass=ManagerMeta):
 
     @classmethod
     def release_instance(cls, name: str) -> bool:
-        """Remove the instance of that name, so that it can be freed and the name used again.
+        """Remove the instance of that name; the name can then be used again.
 
-        The instance that was current before it becomes the current one. Other references to the
-        released instance stay usable.
+        The instance that was current before becomes the current one again. Other references to the
+        released instance stay valid.
 
         Returns:
             Whether there was such an instance.
@@ -190,7 +191,7 @@ class ManagerMixin(metaclass=ManagerMeta):
     @classmethod
     def _find_current(cls) -> Self | None:
         """Return what ``get_current_instance`` returns, or None if there is no instance."""
-        # Not by `_find_active()`: one more call is a large part of the time of this hot path.
+        # Not by `_find_active()`: one more call takes a large part of the time of this hot path.
         activated = cls._activated.get()
         if activated:
             return activated[-1][0]  # type: ignore[no-any-return]  # of this class
@@ -203,12 +204,12 @@ class ManagerMixin(metaclass=ManagerMeta):
     def _add(cls, name: str, instance: Any) -> None:
         """Put an instance into the table as the one created last."""
         with _lock:
-            # A dict keeps the place of a key that is set again.
+            # Removed first: a dict keeps the position of a key that is set again.
             cls._instance_dict.pop(name, None)
             cls._instance_dict[name] = instance
         activated = cls._activated.get()
         if activated:
-            # It belongs to the innermost block, and leaves with it.
+            # The instance is current until the innermost block ends.
             cls._activated.set((*activated, (instance, activated[-1][1])))
 
     @classmethod

@@ -16,7 +16,7 @@ def is_method_overridden(method: str, base_class: type, derived_class: object) -
 
     Args:
         method: The name of the method.
-        base_class: The class that defines it first.
+        base_class: The base class, which defines the method.
         derived_class: A class derived from it, or an instance of one.
 
     Raises:
@@ -36,6 +36,6 @@ def is_method_overridden(method: str, base_class: type, derived_class: object) -
 
 
 def _function(owner: type, method: str) -> object:
-    # Each access to a class method returns a new object, bound to the class it is read from.
+    # Each access to a class method returns a new object, bound to the class that is accessed.
     found = getattr(owner, method)
     return getattr(found, "__func__", found)

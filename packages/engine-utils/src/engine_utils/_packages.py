@@ -74,7 +74,7 @@ def get_installed_path(package: str) -> str:
 def _spec(name: str) -> ModuleSpec | None:
     try:
         return importlib.util.find_spec(name)
-    except (ImportError, ValueError):  # a parent that is missing, a module without a spec
+    except (ImportError, ValueError):  # the parent is missing, or the module has no spec
         return None
 
 
@@ -88,7 +88,7 @@ def _import_names(distribution: str) -> list[str]:
     wanted = _normal(distribution)
     provided = metadata.packages_distributions()
     found = [name for name, owners in provided.items() if wanted in map(_normal, owners)]
-    # The metadata of an editable install does not list what can be imported.
+    # The metadata of an editable install does not list the import names.
     return found or [distribution.replace("-", "_")]
 
 
@@ -107,7 +107,7 @@ def check_prerequisites(
     Args:
         prerequisites: One name or several.
         checker: Returns whether the prerequisite of that name is available.
-        msg_tmpl: The message, with places for the names and the function.
+        msg_tmpl: The message, with a ``{}`` for the names and a ``{}`` for the function.
 
     Returns:
         A decorator. The decorated function raises ``RuntimeError`` if something is missing.

@@ -42,7 +42,7 @@ def check_file_exist(
 
     Args:
         filename: The file.
-        msg_tmpl: The message, with a place for the file.
+        msg_tmpl: The message, with a ``{}`` for the file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -70,7 +70,7 @@ def symlink(
     Args:
         src: The target of the link.
         dst: The link.
-        overwrite: Replace an existing file or link, in one step: ``dst`` exists at each moment.
+        overwrite: Replace an existing file or link atomically.
         **kwargs: Passed to ``os.symlink``.
 
     Raises:
@@ -98,14 +98,14 @@ def scandir(
 ) -> Iterator[str]:
     """Return an iterator over the files of a folder, as paths relative to it.
 
-    They are in alphabetical order, the files of a subfolder at the position of its name. Files
-    and folders whose name begins with a dot are skipped.
+    Paths are in alphabetical order: the files of a subfolder come at the position of the
+    subfolder's name. Files and folders whose name begins with a dot are skipped.
 
     Args:
         dir_path: The folder.
         suffix: Return only files whose name ends with this, or with one of these.
         recursive: Also list the subfolders.
-        case_sensitive: Whether upper and lower case differ in suffixes.
+        case_sensitive: Whether suffixes are compared case-sensitively.
 
     Raises:
         TypeError: ``dir_path`` or ``suffix`` is of another type.
@@ -135,6 +135,6 @@ def _files(folder: str, recursive: bool, prefix: str = "") -> Iterator[str]:
         path = os.path.join(prefix, entry.name)
         if entry.is_file():
             yield path
-        # A link to a folder may lead to a parent of it, and so to an endless walk.
+        # Links to folders are not followed: a link to a parent folder would recurse forever.
         elif recursive and entry.is_dir(follow_symlinks=False):
             yield from _files(entry.path, recursive, path)

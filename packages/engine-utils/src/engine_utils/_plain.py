@@ -10,12 +10,12 @@ _PLAIN = frozenset({bool, int, float, str, type(None)})
 def plain_value(value: Any, *, scalars: bool = False) -> Any:
     """Return tensors, arrays, NumPy numbers, sets and ranges as Python values.
 
-    Dicts, lists, tuples and sets are converted recursively, and all but dicts become lists. Keys
-    and any other value are returned unchanged.
+    Containers are converted recursively: dicts stay dicts; lists, tuples and sets become lists.
+    Dict keys and values of other types are returned unchanged.
 
     Args:
         value: The value to convert. A tensor of an accelerator is copied to the CPU.
-        scalars: Return an array or tensor of one element, of any shape, as its number.
+        scalars: Return an array or tensor of one element as a number, whatever its shape.
 
     Example:
         >>> plain_value({"sizes": (1, 2), "names": {"b", "a"}})
@@ -39,18 +39,19 @@ def _members(values: list[Any]) -> list[Any]:
     try:
         return sorted(values)
     except TypeError:
-        # Members of several types. The order of a set of strings depends on PYTHONHASHSEED.
+        # The members have several types. Sorted anyway: the order of a set of strings depends on
+        # PYTHONHASHSEED, which differs between processes.
         return sorted(values, key=lambda value: (type(value).__name__, repr(value)))
 
 
 def _array(value: Any, scalars: bool) -> Any:
-    # A value of a library exists only where the library has been imported.
+    # A tensor or array can only exist if its library has been imported.
     tensor = getattr(sys.modules.get("torch"), "Tensor", ())
     if isinstance(value, tensor):
         value = value.detach()
         return value.item() if scalars and value.numel() == 1 else value.tolist()
     numpy = sys.modules.get("numpy")
-    # During the import of numpy by another thread, the classes are not there yet.
+    # While another thread is importing numpy, its classes may be missing.
     arrays = (getattr(numpy, "ndarray", ()), getattr(numpy, "generic", ()))
     if isinstance(value, arrays):
         return value.item() if scalars and value.size == 1 else value.tolist()

@@ -5,7 +5,7 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
-# The most lines written for all tasks where a line cannot be overwritten.
+# The maximum number of lines in a file or pipe, where a line cannot be overwritten.
 _LINES = 20
 
 
@@ -15,7 +15,7 @@ class _Display(Protocol):
 
 
 class _Lines:
-    """Write some lines: for files and pipes, and where tqdm is not installed."""
+    """Write progress as lines of text, for files, pipes and terminals without tqdm."""
 
     def __init__(self, total: int, file: TextIO) -> None:
         self._total, self._file = total, file
@@ -33,7 +33,7 @@ class _Lines:
 
     def _line(self) -> str:
         elapsed = time.perf_counter() - self._started
-        # The clock of some systems is coarse: the first tasks may take no time at all.
+        # Some systems have a coarse clock: the elapsed time of the first tasks may be 0.
         speed = self._done / elapsed if elapsed > 0 else float("inf")
         if not self._total:
             return f"completed: {self._done}, elapsed: {elapsed:.0f}s, {speed:.1f} tasks/s"
@@ -48,12 +48,12 @@ class _Lines:
 class ProgressBar:
     """Show how many tasks are done, their speed, and the remaining time.
 
-    On a terminal and in a notebook it is a bar of tqdm (``pip install "engine-utils[progress]"``).
-    Without tqdm, and in a file or pipe, at most 20 lines are written.
+    A terminal or notebook shows a bar of tqdm (``pip install "engine-utils[progress]"``). Without
+    tqdm, and in a file or pipe, at most 20 lines are written.
 
     Args:
         task_num: The number of tasks; 0 if it is unknown.
-        bar_width: The width of the bar, in characters; less on a narrow terminal.
+        bar_width: The maximum width of the bar, in characters.
         start: Start at once, without a call of ``start``.
         file: The output; by default the standard output.
 
@@ -88,7 +88,7 @@ class ProgressBar:
         return shutil.get_terminal_size().columns
 
     def start(self) -> None:
-        """Show the bar, and measure the time from now on."""
+        """Show the bar, and start to measure the time."""
         self.close()
         self.completed = 0
         self._shown()
@@ -125,7 +125,7 @@ class ProgressBar:
         finished = 0 < self.task_num <= self.completed
         self.completed += num_tasks
         if finished:
-            return  # more tasks than announced: the bar is full and closed, and stays so
+            return  # more tasks than task_num: the bar is full and closed already
         self._shown().update(num_tasks)
         if 0 < self.task_num <= self.completed:
             self.close()
@@ -136,7 +136,7 @@ class ProgressBar:
         return self._display
 
     def close(self) -> None:
-        """Leave the bar as it is and go to the next line, as after the last task."""
+        """Close the bar and end its line; this happens automatically after the last task."""
         if self._display is not None:
             self._display.close()
             self._display = None

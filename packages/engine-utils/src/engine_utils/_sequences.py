@@ -14,7 +14,7 @@ def is_str(x: object) -> bool:
 
 
 def is_seq_of(seq: object, expected_type: _Types, seq_type: type | None = None) -> bool:
-    """Return whether a value is a sequence whose items are all of a type.
+    """Return whether a value is a sequence and all its items have a type.
 
     Args:
         seq: The value.
@@ -31,12 +31,12 @@ def is_seq_of(seq: object, expected_type: _Types, seq_type: type | None = None) 
 
 
 def is_list_of(seq: object, expected_type: _Types) -> bool:
-    """Return whether a value is a list whose items are all of a type."""
+    """Return whether a value is a list and all its items have a type."""
     return is_seq_of(seq, expected_type, seq_type=list)
 
 
 def is_tuple_of(seq: object, expected_type: _Types) -> bool:
-    """Return whether a value is a tuple whose items are all of a type."""
+    """Return whether a value is a tuple and all its items have a type."""
     return is_seq_of(seq, expected_type, seq_type=tuple)
 
 
@@ -94,7 +94,7 @@ def slice_list(in_list: list[_T], lens: int | Sequence[int]) -> list[list[_T]]:
 
     Raises:
         TypeError: ``lens`` is of another type.
-        ValueError: The lengths do not add up to that of the list.
+        ValueError: The sum of the lengths is not the length of the list.
 
     Example:
         >>> slice_list([1, 2, 3], [1, 2])
@@ -121,8 +121,8 @@ def to_ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
     """Return a function that converts its argument to a tuple of ``n`` items.
 
     Returns:
-        A function of one argument. A single value, or a string, is repeated ``n`` times. An
-        iterable must have ``n`` items; another number raises ``ValueError``.
+        A function of one argument. A single value, or a string, is repeated ``n`` times. Any other
+        iterable must have ``n`` items, or the function raises ``ValueError``.
 
     Example:
         >>> to_ntuple(3)(1), to_ntuple(2)([1, 2])
@@ -135,7 +135,7 @@ def to_ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
             return tuple(repeat(x, n))
         items = tuple(x)
         if len(items) != n:
-            raise ValueError(f"expected one value or {n}, got {len(items)}: {items!r}")
+            raise ValueError(f"x must be one value or {n} values, got {len(items)}: {items!r}")
         return items
 
     return convert

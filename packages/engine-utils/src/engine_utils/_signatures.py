@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 MistakeKind = Literal["unknown argument", "missing argument", "wrong type"]
 
-# What a config file can hold. A value of another class, such as an array or an object that is
-# built already, may stand for a number or a sequence, so that nothing is certain about it.
+# The classes of values that a config file can hold. A value of another class, such as an array or a
+# built object, may behave like a number or a sequence. It is not checked.
 _PLAIN: Final = (str, bytes, bool, int, float, complex, list, tuple, dict, set, frozenset)
 _ATOMS: Final = (str, int, bool, bytes)
 _LISTS: Final = (list, tuple)
@@ -33,7 +33,7 @@ _SHOWN_LENGTH: Final = 60
 
 
 class CallMistake(NamedTuple):
-    """One argument that does not fit.
+    """One mistake in the arguments of a call.
 
     Attributes:
         key: The name of the argument.
@@ -60,9 +60,9 @@ def call_mistakes(
 ) -> Iterator[CallMistake]:
     """Yield each mistake in the call ``target(**arguments)``, without calling ``target``.
 
-    Only certain mistakes are reported. A target without a signature passes, and so does any
-    argument of a target with ``**kwargs``. Values are checked only against annotations that can
-    be evaluated and that ask for a number, a string, a sequence or a mapping.
+    Only definite mistakes are reported. A target without a signature is not checked, and a target
+    with ``**kwargs`` accepts any argument. A value is checked if its annotation can be evaluated
+    and names a number, a string, a sequence or a mapping.
 
     Args:
         target: A class, a function, or a ``functools.partial`` with arguments bound.
@@ -74,11 +74,11 @@ def call_mistakes(
         >>> [mistake.message for mistake in call_mistakes(resize, {"width": 2, "hight": 3})]
         ["resize has no argument 'hight'; did you mean 'height'?"]
     """
-    import inspect  # takes as long to import as this package, and only checks need it
+    import inspect  # as slow to import as this package, and only checks need it
 
     try:
         parameters = inspect.signature(target).parameters
-    except (ValueError, TypeError):  # some built-in classes have none
+    except (ValueError, TypeError):  # some built-in classes have no signature
         return
     named = {
         name: parameter
@@ -102,7 +102,7 @@ def _unknown(
     for key in arguments:
         if key in named:
             continue
-        # An argument that is set already is rarely the one that was meant.
+        # An argument that is already set is rarely the intended one.
         close = closest_name(key, unset) or closest_name(key, named)
         hint = f"did you mean {close!r}?" if close else f"it takes: {', '.join(named) or 'none'}"
         message = f"{name} has no argument {key!r}; {hint}"
@@ -130,7 +130,7 @@ def _wrong(
 def _name(target: Callable[..., Any]) -> str:
     inner = _unbound(target)
     name = getattr(inner, "__qualname__", None) or type(inner).__qualname__
-    # A name inside of a function begins with that of the function, which says nothing here.
+    # The qualified name of a local class begins with the name of its function: drop it.
     return str(name).rpartition("<locals>.")[2]
 
 
@@ -151,12 +151,15 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
         function = type(inner).__call__
     try:
         return typing.get_type_hints(function)
-    except Exception:  # evaluating annotations runs code of others, which may raise anything
+    except Exception:  # annotations are user code, which may raise anything
         return dict(_single_hints(function))
 
 
 def _single_hints(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the annotations that can be evaluated: others name what is imported for types only."""
+    """Yield the annotations that can be evaluated.
+
+    An annotation cannot be evaluated if it uses a name imported under ``TYPE_CHECKING`` only.
+    """
     for key, annotation in getattr(function, "__annotations__", {}).items():
         if isinstance(annotation, str):
             try:
@@ -167,7 +170,7 @@ def _single_hints(function: Any) -> Iterator[tuple[str, Any]]:
 
 
 def fits_annotation(value: Any, annotation: Any, *, opaque: tuple[type, ...] = ()) -> bool:
-    """Return whether a value can be what an annotation asks for; True when that is unsure.
+    """Return whether a value fits an annotation; True if this cannot be decided.
 
     Args:
         value: A value of a config.
@@ -180,7 +183,8 @@ def fits_annotation(value: Any, annotation: Any, *, opaque: tuple[type, ...] = (
     """
     if annotation is Any or isinstance(value, opaque):
         return True
-    # Objects may convert themselves; a class is in no case a number or a string.
+    # Other objects may define conversions, so they are not checked. A class is checked: it is never
+    # a number or a string.
     if value is not None and not isinstance(value, (*_PLAIN, type)):
         return True
     if annotation is None or annotation is type(None):
@@ -199,7 +203,8 @@ def _fits_class(
     value: Any, kind: Any, arguments: tuple[Any, ...], opaque: tuple[type, ...]
 ) -> bool:
     if kind in (float, complex):
-        # An integer is a number of each kind. A bool is an integer only for Python.
+        # An integer fits `float` and `complex`. A bool does not, although `bool` is a subclass of
+        # `int`.
         return isinstance(value, int | float | kind) and not isinstance(value, bool)
     if kind in _ATOMS:
         return isinstance(value, kind)
@@ -213,7 +218,7 @@ def _fits_class(
 def _fits_sequence(
     value: Any, kind: Any, arguments: tuple[Any, ...], opaque: tuple[type, ...]
 ) -> bool:
-    # Config files write lists for tuples, and dicts for objects that are iterable once built.
+    # A config writes a tuple as a list, and an iterable object as the dict that builds it.
     if value is None or isinstance(value, bool | int | float | complex):
         return False
     if isinstance(value, str | bytes):
@@ -230,8 +235,8 @@ def _fits_sequence(
 def _items(kind: Any, arguments: tuple[Any, ...], length: int) -> list[Any]:
     """Return the annotation of each element of a sequence."""
     if kind is tuple and arguments and arguments[-1] is not ...:
-        # `tuple[int, str]`: one annotation per element, unless the length is wrong, which a class
-        # may well accept.
+        # `tuple[int, str]`: one annotation per element. A wrong length passes, because a class may
+        # accept it.
         return list(arguments) if len(arguments) == length else [Any] * length
     return [arguments[0] if arguments else Any] * length
 

@@ -1,4 +1,4 @@
-"""Find the name that was probably meant."""
+"""Find the names most similar to a misspelled name."""
 
 from collections.abc import Iterable
 
@@ -30,14 +30,14 @@ def closest_names(
     Args:
         name: The text as written.
         names: The candidates; those that are not strings are skipped.
-        count: The most names to return.
+        count: The maximum number of names to return.
         likeness: The least similarity, from 0 (anything) to 1 (equal).
 
     Example:
         >>> closest_names("sgd", ["Adam", "SGD", "ASGD"])
         ['SGD', 'ASGD']
     """
-    # Only mistakes need difflib, and it takes longer to import than this package.
+    # Imported here: only error messages need difflib, which imports slower than this package.
     import difflib
 
     by_lower: dict[str, list[str]] = {}

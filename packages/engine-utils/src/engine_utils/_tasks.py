@@ -15,8 +15,8 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _Tasks = Sequence[_T] | tuple[Iterable[_T], int]
 
-# Chunks submitted ahead for each process: enough to keep it busy, and few enough that an iterable
-# of tasks is not read as a whole.
+# Chunks submitted ahead per process. More would read too far ahead in an iterable of tasks; fewer
+# would leave processes idle.
 _AHEAD = 4
 
 
@@ -97,7 +97,7 @@ def track_parallel_progress(
         chunksize: The number of tasks that a process gets at a time.
         skip_first: Exclude the first tasks of each process from the progress, as they may take
             longer.
-        keep_order: Return the results in the order of the tasks instead of that of completion.
+        keep_order: Return the results in the order of the tasks; False for the order of completion.
         file: The output of the progress; by default the standard output.
 
     Returns:
@@ -107,8 +107,8 @@ def track_parallel_progress(
         TypeError: ``tasks`` or ``initargs`` is of another type.
         ValueError: ``nproc`` or ``chunksize`` is less than 1.
         concurrent.futures.process.BrokenProcessPool: A process died, or ``initializer`` failed.
-        Exception: The error of ``func``, with the traceback in its process and the task. The
-            other tasks are canceled.
+        Exception: The error of ``func``, with its traceback in the worker and the task. The other
+            tasks are canceled.
     """
     from concurrent.futures import ProcessPoolExecutor  # slow to import, and rarely needed
 
@@ -157,7 +157,8 @@ def _chunks_done(
             if not running:
                 return
             done = wait(running, return_when=FIRST_COMPLETED).done
-            # In the order of the tasks: of two errors at once, that of the first task is raised.
+            # In the order of the tasks: if two tasks fail at once, the error of the first one is
+            # raised.
             for future in sorted(done, key=running.__getitem__):
                 yield running.pop(future), future.result()
     finally:
@@ -183,8 +184,11 @@ def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[
 
 
 def _can_be_pickled(error: Exception) -> bool:
-    """Return whether an error can be sent to the parent; another one would break the pool."""
-    import pickle  # slow to import, and a pool has imported it
+    """Return whether an error can be sent to the parent process.
+
+    An error that cannot be unpickled there would break the pool.
+    """
+    import pickle  # slow to import; the pool has imported it already
 
     try:
         pickle.loads(pickle.dumps(error))

@@ -15,12 +15,12 @@ class TimerError(Exception):
 
 
 class Timer:
-    """Measure seconds by calls of methods, or in a ``with`` block that prints them.
+    """Measure seconds between method calls, or print the seconds that a ``with`` block took.
 
     Args:
         start: Start at once.
-        print_tmpl: The text that a ``with`` block prints, with a place for the seconds; by
-            default ``{:.3f}``.
+        print_tmpl: The text that a ``with`` block prints, with a format for the seconds; by default
+            ``{:.3f}``.
 
     Example:
         >>> timer = Timer()
@@ -58,7 +58,7 @@ class Timer:
         self._started = None
 
     def start(self) -> None:
-        """Start unless it is running, and measure the next check from now."""
+        """Start the timer if it is not running, and reset the time of the last check."""
         # Not time.time(), which jumps when the clock of the system is set.
         now = time.perf_counter()
         if self._started is None:
@@ -66,7 +66,7 @@ class Timer:
         self._checked = now
 
     def since_start(self) -> float:
-        """Return the seconds since the start; this is a check.
+        """Return the seconds since the start; the call counts as a check.
 
         Raises:
             TimerError: The timer is not running.
@@ -75,7 +75,7 @@ class Timer:
         return self._checked - self._start_time()
 
     def since_last_check(self) -> float:
-        """Return the seconds since the last check, or the start; this is a check.
+        """Return the seconds since the last check or start; the call counts as a check.
 
         Raises:
             TimerError: The timer is not running.

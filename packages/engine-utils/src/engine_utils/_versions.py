@@ -3,7 +3,7 @@
 import os
 import re
 
-# Compiled when it is first used: that takes longer than importing the module.
+# A string, compiled at first use: compiling takes longer than importing the module.
 _VERSION = (
     r"v?(?P<release>\d+(?:\.\d+)*)"
     r"(?:[._-]?(?P<pre>alpha|beta|preview|pre|rc|a|b|c)[._-]?(?P<pre_number>\d*))?"

@@ -1,4 +1,4 @@
-"""Download a file, with an error that says where to put it by another way."""
+"""Download a file; the error names the path to copy the file to instead."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from torch import hub
 def download_file(
     url: str, path: Path, *, hash_prefix: str | None = None, progress: bool = True
 ) -> None:
-    """Download a file to ``path``, which exists whole or not at all.
+    """Download a file to ``path`` atomically.
 
     Args:
         url: The address.
@@ -17,11 +17,11 @@ def download_file(
         progress: Whether to show a progress bar on the standard error.
 
     Raises:
-        ConnectionError: If the file cannot be downloaded.
-        RuntimeError: If the content has another hash.
+        ConnectionError: The file cannot be downloaded.
+        RuntimeError: The content has another hash.
     """
     try:
-        # torch writes to a temporary file and renames it.
+        # Atomic, because torch writes to a temporary file and renames it.
         hub.download_url_to_file(url, str(path), hash_prefix, progress=progress)
     except OSError as error:
         raise ConnectionError(

@@ -25,7 +25,7 @@ def is_norm(
 
     Args:
         layer: The layer.
-        exclude: Classes that return False.
+        exclude: Classes for which the result is False.
 
     Raises:
         TypeError: ``exclude`` is neither a class nor a tuple of classes.

@@ -20,8 +20,8 @@ def set_multi_processing(
         mp_start_method: ``fork``, ``spawn`` or ``forkserver``. It replaces a method set before,
             with a warning. Ignored on Windows, which supports only ``spawn``.
         opencv_num_threads: Threads of OpenCV per process; 0 runs it in the thread of the caller.
-        distributed: Whether several ranks share this machine. Then ``OMP_NUM_THREADS`` and
-            ``MKL_NUM_THREADS`` become 1 for processes started from now on, unless they are set.
+        distributed: Whether several ranks share this machine. If so, ``OMP_NUM_THREADS`` and
+            ``MKL_NUM_THREADS`` are set to 1 for later processes, unless they are set already.
 
     Raises:
         ValueError: The start method does not exist here, or the number of threads is negative.
@@ -53,6 +53,6 @@ def _set_start_method(method: str) -> None:
 def _set_opencv_threads(number: int) -> None:
     if (cv2 := sys.modules.get("cv2")) is not None:
         cv2.setNumThreads(number)
-    # OpenCV reads the variable when it is loaded, later here or in a worker. There, 0 means its
-    # default number, and 1 means what 0 means for setNumThreads.
+    # OpenCV reads the variable when it is loaded, later in this process or in a worker. In the
+    # variable, 0 means OpenCV's default, and 1 means the same as 0 in setNumThreads.
     os.environ[_OPENCV_THREADS] = str(max(number, 1))

@@ -20,11 +20,11 @@ class TimeCounter:
     Counters with the same tag share their sums, so that a loop may create a counter per iteration.
 
     Args:
-        log_interval: The number of runs between two lines.
-        warmup_interval: The first run that counts; those before it are excluded from the average.
+        log_interval: Log after each such number of runs.
+        warmup_interval: The first run that counts; earlier runs are excluded from the average.
         with_sync: Wait for the accelerator before the clock is read.
-        tag: The name in the line; by default that of the decorated function.
-        logger: The logger of the lines, at level INFO; None for the standard output.
+        tag: The name in the log line; by default that of the decorated function.
+        logger: The logger, used at level INFO; None for the standard output.
 
     Raises:
         ValueError: An interval is below 1.
@@ -35,7 +35,7 @@ class TimeCounter:
         [add]-time per run averaged in the past 1 runs: ... ms
     """
 
-    # For each tag: the number of runs, and the seconds of those that count.
+    # Per tag: the number of runs, and the total seconds of the runs that count.
     _runs: ClassVar[dict[str, list[float]]] = {}
 
     def __init__(
@@ -55,7 +55,7 @@ class TimeCounter:
         self.tag = tag
         self.logger = logger
         self._own = [0.0, 0.0] if tag is None else self._runs.setdefault(tag, [0.0, 0.0])
-        # A stack: one counter may be entered again inside of its own block.
+        # A stack, because the block of a counter may enter the same counter again.
         self._began: list[float] = []
 
     def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:

@@ -1,4 +1,4 @@
-"""Support code that may also be traced by torch."""
+"""Detect tracing, and call functions of torch in a form that can be traced."""
 
 from collections.abc import Sequence
 

@@ -19,7 +19,7 @@ _HASHED_NAME = re.compile(r"-([a-f0-9]{8,})\.")
 
 
 class Inert:
-    """A placeholder for an object of a class that a downloaded file names. It only holds data.
+    """Hold the data of an object whose class a downloaded file names; the class is not imported.
 
     Attributes:
         arguments: The arguments that the class would have been called with.
@@ -49,8 +49,8 @@ def load_url(
 ) -> Any:
     """Download a file that torch saved, unless it exists already, and load it.
 
-    No code of the file is ever run. Tensors and plain values load as they are, and objects of
-    other classes as inert placeholders. A zip file that holds one such file is unpacked.
+    Code in the file is never run. Tensors and plain values are loaded. Objects of other classes
+    become inert placeholders. A zip file that contains one such file is unpacked.
 
     Args:
         url: The URL of the file.
@@ -87,7 +87,7 @@ def load_url(
         path = inner
     try:
         return _load(path, map_location, strict=weights_only)
-    except Exception as error:  # a file of any kind may make the reader fail in any way
+    except Exception as error:  # an arbitrary file may raise any error in the reader
         raise pickle.UnpicklingError(
             f"cannot load {path}, downloaded from {url}; delete it to download it again. "
             f"{type(error).__name__}: {error}"
@@ -114,14 +114,14 @@ def _check_kept(path: Path, prefix: str) -> None:
 
 
 def _sole_member(path: Path) -> Path | None:
-    """Unpack a zip file around a checkpoint; return None for a checkpoint, itself a zip file."""
+    """Unpack a zip file that contains one file; return None if the zip file is a checkpoint."""
     with zipfile.ZipFile(path) as archive:
         members = archive.namelist()
         if any(member.endswith("data.pkl") for member in members):
             return None
         if len(members) != 1:
             raise RuntimeError(f"{path} must hold exactly one file, got {len(members)}")
-        # A folder of its own: the file inside must not replace another download.
+        # Into a separate folder, so that the unpacked file cannot replace another download.
         return Path(archive.extract(members[0], path.with_name(f"{path.name}.unpacked")))
 
 
@@ -130,7 +130,7 @@ def _load(path: Path, map_location: Any, *, strict: bool) -> Any:
     if strict or not zipfile.is_zipfile(path):
         return torch.load(path, map_location=map_location, weights_only=True)
     foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    # torch.load calls the classes that a file names. Under each name it finds an inert class.
+    # torch.load calls the classes that a file names, so each name is mapped to an inert class.
     stand_ins: list[Any] = [(type(name.rsplit(".")[-1], (Inert,), {}), name) for name in foreign]
     with torch.serialization.safe_globals(stand_ins):
         return torch.load(path, map_location=map_location, weights_only=True)
