@@ -56,7 +56,7 @@ def models(root: Registry) -> Registry:
 @pytest.mark.parametrize(
     "make", [dict, OrderedDict, UserDict, AttributeMapping], ids=lambda make: make.__name__
 )
-def test_build_takes_any_mapping_and_leaves_it_alone(
+def test_build_accepts_any_mapping_and_does_not_change_it(
     models: Registry, make: Callable[..., Mapping[str, Any]]
 ) -> None:
     cfg = make(type="Net", depth=50)
@@ -73,7 +73,7 @@ def test_build_reads_values_through_the_mapping_itself(models: Registry) -> None
 @pytest.mark.parametrize(
     "kind", ["Net", Net, f"{__name__}.Net"], ids=["name", "class", "dotted path"]
 )
-def test_build_takes_a_name_a_class_or_a_path(
+def test_build_accepts_a_name_a_class_or_a_path(
     models: Registry, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Net.__module__])
@@ -90,7 +90,7 @@ def test_build_calls_a_function(root: Registry) -> None:
     assert root.build({"type": "collect", "nested": nested})["nested"] is nested
 
 
-def test_config_wins_over_default_arguments(models: Registry) -> None:
+def test_build_prefers_the_config_to_default_args(models: Registry) -> None:
     net = build_from_cfg({"depth": 18}, models, {"type": "Net", "depth": 50, "stages": 3})
     assert (net.depth, net.stages) == (18, 3)
 
@@ -142,14 +142,14 @@ def test_build_looks_in_the_default_scope_first(models: Registry) -> None:
     assert type(models.build({"type": "base.Net", "depth": 1})) is Net
 
 
-def test_child_builds_its_own_whatever_the_default_scope_is(models: Registry) -> None:
+def test_build_of_a_child_finds_its_own_entries_in_any_default_scope(models: Registry) -> None:
     alpha = Registry("model", parent=models, scope="alpha")
     alpha.register_module("AlphaNet", module=Net)
     DefaultScope.get_instance("task", scope_name="base")
     assert alpha.build({"type": "AlphaNet", "depth": 1}).depth == 1
 
 
-def test_scope_key_counts_for_the_config_and_all_inside(root: Registry) -> None:
+def test_build_with_scope_key_applies_to_nested_configs(root: Registry) -> None:
     alpha = Registry("model", parent=root, scope="alpha")
     alpha.register_module("Backbone", module=Net)
 
@@ -258,7 +258,7 @@ def test_scheduler_is_converted_to_iterations(schedulers: Registry) -> None:
     ],
     ids=["no length", "by iteration"],
 )
-def test_scheduler_with_an_impossible_conversion_raises(
+def test_scheduler_with_an_invalid_conversion_raises(
     schedulers: Registry, extra: dict[str, Any], message: str
 ) -> None:
     cfg = {"type": "Schedule", "end": 3, "optimizer": 0, "convert_to_iter_based": True, **extra}

@@ -70,7 +70,7 @@ def test_not_found_names_registry_scope_and_closest_name(models: Registry) -> No
     assert "did you mean 'Net'?" in text
 
 
-def test_not_found_suggests_names_of_other_scopes_with_the_prefix_to_write(
+def test_not_found_suggests_names_of_other_scopes_with_their_prefix(
     models: Registry,
 ) -> None:
     alpha = Registry("model", parent=models, scope="alpha")
@@ -137,7 +137,7 @@ def test_failed_construction_names_values_of_a_wrong_type(models: Registry) -> N
     ]
 
 
-def test_failed_construction_keeps_an_error_from_behind_a_decorator(models: Registry) -> None:
+def test_failed_construction_reports_the_error_raised_in_a_decorator(models: Registry) -> None:
     with pytest.raises(ValueError, match="depth 3 is not supported in session 1") as raised:
         models.build({"type": "connected", "depth": 3})
     assert "needs the argument" not in str(raised.value)
@@ -155,7 +155,7 @@ def test_failed_construction_of_a_named_instance_does_not_ask_for_its_name(root:
     assert "'name'" not in str(raised.value).partition("signature")[0]
 
 
-def test_failed_construction_is_of_the_class_of_the_original(models: Registry) -> None:
+def test_failed_construction_is_an_instance_of_the_original_class(models: Registry) -> None:
     with pytest.raises(ValueError, match="depth is positive, not -1") as raised:
         models.build({"type": "Net", "depth": -1})
     assert isinstance(raised.value, ConstructionError)
@@ -169,7 +169,7 @@ def test_failed_construction_keeps_the_attributes_of_the_original(models: Regist
     assert (raised.value.errno, raised.value.filename) == (2, "weights.pth")
 
 
-def test_failed_construction_inside_another_names_both(models: Registry) -> None:
+def test_failed_construction_of_a_nested_config_names_both_levels(models: Registry) -> None:
     cfg = {"type": "Detector", "registry": models, "backbone": {"type": "Net", "depth": -1}}
     with pytest.raises(ValueError, match="depth is positive") as raised:
         models.build(cfg)
@@ -188,13 +188,15 @@ def test_failed_construction_can_be_pickled(models: Registry, name: str) -> None
     assert str(copy) == str(raised.value)
 
 
-def test_failed_construction_with_an_odd_error_is_still_of_its_class(models: Registry) -> None:
+def test_failed_construction_of_an_unusual_error_class_is_an_instance_of_it(
+    models: Registry,
+) -> None:
     with pytest.raises(OddError) as raised:
         models.build({"type": "Odd"})
     assert isinstance(raised.value, ConstructionError)
 
 
-def test_config_in_a_message_is_short(models: Registry) -> None:
+def test_failed_construction_shortens_the_config(models: Registry) -> None:
     with pytest.raises(ConstructionError) as raised:
         models.build({"type": "Net", "dept": "x" * 100_000, **{f"k{i}": i for i in range(1000)}})
     config = next(line for line in str(raised.value).splitlines() if "config:" in line)

@@ -65,7 +65,7 @@ def test_location_that_is_not_installed_is_tried_again(
     assert registry.get("Located") is not None
 
 
-def test_location_that_fails_raises_only_if_nothing_is_found(
+def test_location_that_fails_raises_only_if_the_name_is_not_found(
     registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", DEFINE + "import no_such_package_here\n")
@@ -83,7 +83,7 @@ def test_not_found_names_the_imported_modules(
     registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", DEFINE)
-    with pytest.raises(NotRegisteredError, match="imported on the way: located_parts"):
+    with pytest.raises(NotRegisteredError, match="imported for this look-up: located_parts"):
         registry.build({"type": "Loc"})
 
 
@@ -98,7 +98,7 @@ def test_import_from_location_skips_missing_modules(
     assert list(registry.module_dict) == ["Located"]
 
 
-def test_threads_that_look_up_at_once_all_find_it(
+def test_look_up_by_several_threads_finds_the_name_in_each(
     registry: Registry, make_package: MakePackage
 ) -> None:
     make_package("located_parts", "import time; time.sleep(0.2)\n" + DEFINE)

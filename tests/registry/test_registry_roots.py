@@ -160,13 +160,13 @@ def test_resolver_prefers_the_registry_of_the_key_path() -> None:
 
 
 @pytest.mark.usefixtures("only_blob")
-def test_resolver_looks_elsewhere_for_what_is_nested() -> None:
+def test_resolver_searches_all_registries_for_nested_configs() -> None:
     TASK_UTILS.register_module("BlobAssigner", module=dict)
     assert make_resolver(PLACES)("BlobAssigner", "model.train_cfg.assigner") is dict
 
 
 @pytest.mark.usefixtures("only_blob")
-def test_resolver_of_a_name_unknown_in_its_place_raises() -> None:
+def test_resolver_of_an_unknown_name_in_a_place_raises() -> None:
     OPTIMIZERS.register_module("BlobOptimizer", module=dict)
     MODELS.register_module("BlobModel", module=dict)
     resolve = make_resolver(PLACES)
@@ -192,7 +192,9 @@ def test_resolver_of_a_name_unknown_in_its_place_raises() -> None:
         (None, "model"),
     ],
 )
-def test_resolver_gives_none_where_type_need_not_name_a_part(value: object, path: str) -> None:
+def test_resolver_returns_none_where_type_may_have_another_meaning(
+    value: object, path: str
+) -> None:
     assert make_resolver(PLACES, other_meaning={"clip_grad"})(value, path) is None
 
 

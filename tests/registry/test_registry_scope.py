@@ -13,7 +13,7 @@ def _current() -> str | None:
     return current.scope_name if current else None
 
 
-def test_there_is_no_default_scope_at_first() -> None:
+def test_default_scope_is_none_at_first() -> None:
     assert DefaultScope.get_current_instance() is None
 
 

@@ -80,7 +80,7 @@ def test_register_replaces_with_force(root: Registry) -> None:
     assert root.get("Square") is OtherSquare
 
 
-def test_register_takes_all_names_or_none(root: Registry) -> None:
+def test_register_of_several_names_with_a_taken_one_registers_none(root: Registry) -> None:
     root.register_module(module=Square)
     with pytest.raises(KeyError, match="Square is already registered"):
         root.register_module(["Box", "Square"], module=Square)
@@ -195,13 +195,13 @@ def test_child_finds_what_only_ancestors_hold(root: Registry) -> None:
     assert grandchild.get("base.Square") is Square
 
 
-def test_own_prefix_looks_only_here(root: Registry) -> None:
+def test_prefix_of_the_registry_itself_skips_its_ancestors(root: Registry) -> None:
     child = Registry("model", parent=root, scope="alpha")
     root.register_module(module=Square)
     assert child.get("alpha.Square") is None
 
 
-def test_sibling_is_found_by_its_prefix_only(root: Registry) -> None:
+def test_sibling_is_found_only_with_its_prefix(root: Registry) -> None:
     alpha = Registry("model", parent=root, scope="alpha")
     beta = Registry("model", parent=root, scope="beta")
     alpha.register_module(module=Square)
@@ -210,7 +210,7 @@ def test_sibling_is_found_by_its_prefix_only(root: Registry) -> None:
     assert root.get("Square") is None
 
 
-def test_grandchild_is_found_from_everywhere_by_its_prefix(root: Registry) -> None:
+def test_grandchild_is_found_from_any_registry_with_its_prefix(root: Registry) -> None:
     alpha = Registry("model", parent=root, scope="alpha")
     plugin = Registry("model", parent=alpha, scope="plugin")
     beta = Registry("model", parent=root, scope="beta")

@@ -15,26 +15,26 @@ _logger = logging.getLogger("engine.registry")
 
 
 def build_from_cfg(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
-    """Construct the class, or call the function, that a config names.
+    """Build an object from a config: construct its class, or call its function.
 
     The other keys of the config are the arguments. A name is looked up in the registry of the
     default scope first, then in ``registry``.
 
     Args:
         cfg: A mapping with the key ``type`` (a name, a dotted path, a class or a function), and
-            optionally ``_scope_``, the default scope while this is built. It is not changed.
-        registry: Where names are looked up.
+            optionally ``_scope_``, the default scope during the build. It is not changed.
+        registry: The registry that looks up names.
         default_args: Values for the keys that ``cfg`` does not set, ``type`` included.
 
     Returns:
-        The instance, or what the function returned. A class derived from ``ManagerMixin`` is
-        built with ``get_instance``, so that the instance can be found by its name.
+        The instance, or the result of the function. A subclass of `ManagerMixin` is built with
+        ``get_instance``, so that the instance can be found by its name.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        KeyError: There is no ``type``, or it is not registered (`NotRegisteredError`).
-        ConstructionError: The class or function failed. The error is also of the original's
-            class.
+        KeyError: ``type`` is missing, or its value is not registered (`NotRegisteredError`).
+        ConstructionError: The class or function raised. The error is also an instance of the
+            original error's class.
 
     Example:
         >>> SHAPES = Registry("shape", scope="shapes")
@@ -55,7 +55,7 @@ def _build(arguments: dict[str, Any], registry: Registry) -> Any:
 
 
 def merged_arguments(cfg: Any, registry: object, default_args: Any) -> dict[str, Any]:
-    """Return a new dict of the config over the defaults, which has the key ``type``."""
+    """Return a new dict: the defaults, updated with the config. It has the key ``type``."""
     if not isinstance(registry, Registry):
         raise TypeError(f"registry must be a Registry, got {type(registry).__name__}")
     arguments = to_dict(cfg, "cfg")
@@ -70,13 +70,13 @@ def merged_arguments(cfg: Any, registry: object, default_args: Any) -> dict[str,
 
 
 def to_dict(cfg: Any, name: str) -> dict[str, Any]:
-    """Return the items of any mapping, read through its own ``__getitem__``, as a new dict."""
+    """Return a new dict of the items of a mapping, read with the mapping's ``__getitem__``."""
     if type(cfg) is dict:
         return cfg.copy()
     if isinstance(cfg, Mapping) or (hasattr(cfg, "keys") and hasattr(cfg, "__getitem__")):
-        # Not dict(cfg): for a subclass of dict it copies the stored values, and those of a lazy
-        # config are placeholders.
-        return {key: cfg[key] for key in cfg.keys()}  # noqa: SIM118 - not every one iterates
+        # Not dict(cfg): for a subclass of dict it copies the stored values. A lazy config stores
+        # placeholders.
+        return {key: cfg[key] for key in cfg.keys()}  # noqa: SIM118 - not every one has __iter__
     raise TypeError(f"{name} must be a mapping, got {type(cfg).__name__}: {cfg!r:.200}")
 
 
@@ -107,11 +107,11 @@ def _search(kind: str, home: Registry, registry: Registry) -> Callable[..., Any]
     search = Search()
     found = home.find(kind, search)
     if found is None and home is not registry:
-        # A registry always builds what it holds itself, whatever the default scope.
+        # A registry always builds its own entries, whatever the default scope.
         found = registry.find(kind, search)
     scope = unknown_default_scope(registry)
     if found is None and scope is not None:
-        # The package of that name may be installed, and create the scope when it is imported.
+        # An installed package of that name may create the scope when it is imported.
         found = registry.find(f"{scope}.{kind}", search)
     if found is None:
         raise not_found(kind, home, search)
@@ -137,18 +137,18 @@ def build_model_from_cfg(cfg: Any, registry: Registry, default_args: Any = None)
         package = importlib.import_module("engine_model")
     except ModuleNotFoundError as error:
         if error.name != "engine_model":
-            raise  # engine-model is installed, and something that it imports is not
+            raise  # engine-model is installed, but one of its dependencies is not
         package = importlib.import_module("torch.nn")
     return package.Sequential(*modules)
 
 
 def build_runner_from_cfg(cfg: Any, registry: Registry) -> Any:
-    """Build a runner with the ``from_cfg`` of its class.
+    """Build a runner: call ``from_cfg`` of its class.
 
     Args:
-        cfg: The whole config. ``runner_type`` names the class, ``Runner`` by default. The class
-            gets it as it is, not a dict of it: a `Config` has the name of its file.
-        registry: Where the class is looked up.
+        cfg: The whole config. ``runner_type`` names the class, ``Runner`` by default. It is passed
+            to the class unchanged, because a `Config` also holds the name of its file.
+        registry: The registry that looks up the class.
     """
     arguments = to_dict(cfg, "cfg")
     with DefaultScope.overwrite_default_scope(arguments.get("_scope_")):
@@ -161,13 +161,13 @@ def build_scheduler_from_cfg(cfg: Any, registry: Registry, default_args: Any = N
 
     Args:
         cfg: A mapping as ``build_from_cfg`` takes. With ``convert_to_iter_based`` its numbers are
-            epochs, and the scheduler that is built counts iterations.
+            epochs, and they are converted to iterations.
         registry: Where names are looked up.
         default_args: Must hold ``optimizer``, and ``epoch_length`` (iterations per epoch) for
             ``convert_to_iter_based``.
 
     Raises:
-        ValueError: ``convert_to_iter_based`` is set, and ``epoch_length`` is missing or
+        ValueError: ``convert_to_iter_based`` is set, but ``epoch_length`` is missing or
             ``by_epoch`` is False.
     """
     arguments = merged_arguments(cfg, registry, default_args)

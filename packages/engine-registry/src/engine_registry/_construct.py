@@ -20,7 +20,8 @@ def construct(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any)
         kind: The value of ``type`` in the config, for messages.
 
     Raises:
-        ConstructionError: It failed. The error is also of the original's class.
+        ConstructionError: ``factory`` raised. The error is also an instance of the original error's
+            class.
     """
     try:
         if isinstance(factory, ManagerMeta) and issubclass(factory, ManagerMixin):
@@ -29,7 +30,8 @@ def construct(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any)
         else:
             built = factory(**arguments)
     except ConstructionError as error:
-        # A part inside this one failed: its error passes, with one more line.
+        # A nested object could not be built. Add this level to its error, so that the message shows
+        # the path.
         error.inside.append(describe_call(factory, arguments, kind))
         raise
     except Exception as error:

@@ -10,7 +10,7 @@ class RegistryError(Exception):
 class NotRegisteredError(RegistryError, KeyError):
     """No class or function has the name that was looked up."""
 
-    # KeyError shows the repr of its argument, which would put a long message on one line.
+    # KeyError shows the repr of its argument: a message of several lines would become one.
     __str__ = Exception.__str__
 
 
@@ -23,7 +23,7 @@ class LocationImportError(NotRegisteredError, ImportError):
     __str__ = Exception.__str__
 
 
-# OSError and ImportError keep these outside of their ``__dict__``.
+# OSError and ImportError store these attributes outside of ``__dict__``.
 _BUILT_IN_ATTRIBUTES = ("errno", "strerror", "filename", "filename2", "name", "path")
 
 
@@ -34,12 +34,12 @@ class ConstructionError(RegistryError):
     ``except ValueError`` around a build keeps working. The original error is the cause.
 
     Attributes:
-        inside: The constructions this one was part of, from the inner to the outer one.
+        inside: The enclosing constructions, from the inner to the outer one.
     """
 
     def __init__(self, message: str = "") -> None:
-        # Not super(): the class of the original comes next in the order of resolution, and its
-        # constructor may have other parameters.
+        # Not super(): next in the MRO is the class of the original error, whose constructor may
+        # have other parameters.
         Exception.__init__(self, message)
         self.message = message
         self.inside: list[str] = []
@@ -48,12 +48,12 @@ class ConstructionError(RegistryError):
         return "\n".join([self.message, *(f"  while building {outer}" for outer in self.inside)])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The class is made at run time and has no name that pickle could import.
+        # The class is created at run time, so pickle cannot import it by name.
         return _restore, (_original_class(type(self)), self.message, self.inside)
 
     @classmethod
     def from_error(cls, error: Exception, message: str) -> Self:
-        """Return an error that is of this class and of the class of ``error``."""
+        """Return an error that is an instance of this class and of the class of ``error``."""
         combined = _combined(type(error))
         made: Self = combined(message)
         for name, value in vars(error).items():
@@ -73,14 +73,14 @@ def _combined(original: type[Exception]) -> type[Any]:
         name = f"ConstructionError[{original.__name__}]"
         members = {
             "__module__": __name__,
-            # OSError.__new__ chooses a subclass by its arguments: it must not see the message.
+            # OSError.__new__ chooses a subclass by its arguments, so the message is not passed.
             "__new__": lambda cls, *args: original.__new__(cls),
             "_original": original,
         }
         try:
             made = type(name, (ConstructionError, original), members)
             made("")
-        except Exception:  # such a class, or its constructor, cannot be combined with ours
+        except Exception:  # the class or its constructor cannot be combined with ours
             made = ConstructionError
         _classes[original] = made
     return _classes[original]

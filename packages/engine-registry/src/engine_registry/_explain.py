@@ -1,4 +1,4 @@
-"""The message of a construction that failed."""
+"""Explain why a construction failed."""
 
 import reprlib
 from collections.abc import Callable
@@ -22,13 +22,13 @@ def explain(
     """
     mistakes = list(call_mistakes(factory, arguments))
     rejected = [mistake.message for mistake in mistakes if mistake.kind != "wrong type"]
-    # A decorator may take or add arguments that the signature does not show. The call itself
-    # was rejected only if the error is a TypeError.
+    # A decorator may accept or add arguments that the signature does not show. Report such mistakes
+    # only if the call itself failed, with a TypeError.
     if not (rejected and isinstance(error, TypeError)):
         rejected = []
-    # Python's own message names one argument of several, and none that is similar.
+    # Replace Python's own message: it names only one wrong argument, and suggests none.
     reasons = rejected or [f"{type(error).__name__}: {error}"]
-    # A value of a wrong type may be the cause of an error that does not name the argument.
+    # A value of a wrong type may cause an error that does not name the argument.
     reasons += [mistake.message for mistake in mistakes if mistake.kind == "wrong type"]
     more = len(reasons) - _SHOWN_REASONS
     if more > 0:
@@ -58,7 +58,7 @@ def _name(factory: Callable[..., Any]) -> str:
 
 
 def _config(kind: Any, arguments: dict[str, Any]) -> str:
-    # A config may hold a whole model or dataset: its text is cut at each level.
+    # A config may hold a whole model or dataset, so the text is shortened at each level.
     shown = reprlib.Repr()
     shown.maxdict, shown.maxstring, shown.maxother, shown.maxlevel = 12, 80, 80, 3
     kind = kind if isinstance(kind, str) else getattr(kind, "__name__", kind)

@@ -13,7 +13,7 @@ class Locations:
     """Modules that are imported when a name is not found.
 
     A module that is not installed is tried again at the next failed look-up. A module that raises
-    while it is imported runs only once: its error is kept.
+    during its import runs only once, and its error is kept.
 
     Args:
         modules: The names of the modules.
@@ -40,8 +40,8 @@ class Locations:
 
     def load(self, search: Search) -> None:
         """Import the pending modules, and record the outcome."""
-        # A module stays pending until its import is done. A second thread then waits for it in
-        # the import system, rather than miss a name that is about to be registered.
+        # A module stays pending until its import is done. A second thread then waits for the
+        # import, instead of missing a name that is about to be registered.
         for module in list(self.pending):
             try:
                 importlib.import_module(module)
@@ -49,9 +49,9 @@ class Locations:
                 if _is_part_of(error.name, module):
                     search.missing[module] = error
                     continue
-                # The module exists, and imports another one that does not.
+                # The module exists, but it imports one that does not exist.
                 self._failed[module] = error
-            except Exception as error:  # the module runs code of others, which may raise anything
+            except Exception as error:  # user code, which may raise anything
                 self._failed[module] = error
             else:
                 search.imported.append(module)
@@ -64,12 +64,12 @@ def import_object(path: str, search: Search) -> Callable[..., Any] | None:
     """Return the class or function at a dotted path such as ``torch.nn.Linear``.
 
     Returns:
-        None if there is no such module, or it has no such attribute that can be called.
+        None if the module does not exist, or has no callable of that name.
     """
     parts = path.split(".")
     if not all(part.isidentifier() for part in parts):
         return None
-    # The longest prefix that is a module: `a.b.C.make` may be a method of a class in `a.b`.
+    # Find the longest prefix that is a module: `a.b.C.make` may be a method of a class in `a.b`.
     for count in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:count])
         try:

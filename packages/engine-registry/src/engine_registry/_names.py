@@ -1,14 +1,14 @@
-"""Check the names of registries and of what they hold."""
+"""Check the names of registries and of registered classes and functions."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 
 def checked_string(what: str, value: object) -> str:
-    """Return a non-empty string as it is.
+    """Check that a value is a non-empty string, and return it.
 
     Raises:
-        TypeError: It is something else, or empty.
+        TypeError: The value is not a string, or is empty.
     """
     if not isinstance(value, str) or not value:
         raise TypeError(f"{what} must be a non-empty string, got {value!r}")
@@ -16,10 +16,10 @@ def checked_string(what: str, value: object) -> str:
 
 
 def given_names(name: object) -> list[str] | None:
-    """Return the names that the argument ``name`` of ``register_module`` gives; None for none.
+    """Return the argument ``name`` of ``register_module`` as a list of names, or None.
 
     Raises:
-        TypeError: It is not None, a name or several names.
+        TypeError: ``name`` is not None, a string or a sequence of strings.
     """
     if name is None:
         return None
@@ -36,7 +36,7 @@ def own_name(module: Callable[..., Any]) -> str:
     """Return the ``__name__`` of a class or function.
 
     Raises:
-        TypeError: It has none, such as a ``functools.partial``.
+        TypeError: ``module`` has no ``__name__``, such as a ``functools.partial``.
     """
     name = getattr(module, "__name__", None)
     if not isinstance(name, str):

@@ -1,4 +1,4 @@
-"""The error of a look-up that found nothing."""
+"""Build the error of a look-up that found nothing."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
     others = [f'"{node.scope}"' for node in search.searched if node is not registry]
     if others:
         lines[0] += f", nor in scope {', '.join(others)}"
-    # Only now are the other packages imported: a look-up that succeeds loads what it needs.
+    # The other packages are imported here only: a successful look-up must not load them.
     close = closest(key, reachable_names(registry, search))
     if close:
         lines.append(f"did you mean {' or '.join(map(repr, close))}?")
@@ -47,7 +47,7 @@ def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
 
 
 def unknown_default_scope(registry: Node) -> str | None:
-    """Return the default scope if no registry of the tree has it."""
+    """Return the default scope if no registry of the tree has that scope, else None."""
     current = DefaultScope.get_current_instance()
     if current is None or registry.find_scope(current.scope_name) is not None:
         return None
@@ -55,9 +55,9 @@ def unknown_default_scope(registry: Node) -> str | None:
 
 
 def import_lines(search: Search) -> Iterator[str]:
-    """Yield the modules imported for a look-up, those missing and those that failed."""
+    """Yield message lines: the modules imported for a look-up, the missing and the failed ones."""
     if search.imported:
-        yield f"imported on the way: {', '.join(dict.fromkeys(search.imported))}"
+        yield f"imported for this look-up: {', '.join(dict.fromkeys(search.imported))}"
     if search.missing:
         yield f"not installed: {', '.join(search.missing)}"
     for module, error in search.failed.items():
@@ -65,11 +65,11 @@ def import_lines(search: Search) -> Iterator[str]:
 
 
 def error_of(lines: Iterable[str], search: Search) -> NotRegisteredError:
-    """Return an error of these lines; a failed import is its cause."""
+    """Return an error with these message lines; a failed import becomes its cause."""
     message = "\n  ".join(lines)
     if not search.failed:
         return NotRegisteredError(message)
-    # A class of its own: a broken import is not a misspelled name.
+    # A separate class, because a failed import is not a misspelled name.
     error = LocationImportError(message)
     error.__cause__ = next(iter(search.failed.values()))
     return error
@@ -77,7 +77,7 @@ def error_of(lines: Iterable[str], search: Search) -> NotRegisteredError:
 
 def reachable_names(registry: Node, search: Search) -> list[str]:
     """Return each name that can be written in a config for this registry."""
-    # Names of the registry and its ancestors need no prefix, those of all others do.
+    # Names in other registries than this one and its ancestors need a prefix.
     reached = []
     node: Node | None = registry
     while node is not None:
@@ -92,17 +92,17 @@ def reachable_names(registry: Node, search: Search) -> list[str]:
 
 
 def closest(key: str, known: Iterable[str]) -> list[str]:
-    """Return the names most similar to ``key``, the best first, whatever their prefix and case.
+    """Return the names most similar to ``key``, the best first; prefix and case are ignored.
 
-    For a path into a module these are names of that module.
+    For a dotted path into an imported module, suggest names of that module.
     """
     module = key.rpartition(".")[0]
     if module in sys.modules:
-        # A dotted path into a module that exists: the name is meant to be there.
+        # A dotted path into an imported module: suggest names of that module only.
         hidden = _bare(key).startswith("_")
         members = [name for name in dir(sys.modules[module]) if hidden or name[0] != "_"]
         known = [f"{module}.{name}" for name in members]
-    # Prefixes are long and similar: compared as a whole, each name of a package would be close.
+    # Compare without prefixes: they are long, so all names of one package would be similar.
     by_name: dict[str, list[str]] = {}
     for full in known:
         by_name.setdefault(_bare(full), []).append(full)

@@ -1,7 +1,8 @@
-"""Classes and functions that installed packages announce in their metadata.
+"""Load the classes and functions that installed packages list as entry points.
 
-An entry point of the group ``engine.<registry name>`` is either ``name = "package.module:object"``,
-registered under that name, or a module alone, which registers what it defines when imported.
+An entry point of the group ``engine.<registry name>`` has one of two forms.
+``name = "package.module:object"`` registers the object under that name. A module alone is imported,
+and registers its own objects.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ def load_plugins(
 
     Args:
         registry_name: The name of the registry.
-        key: The name that is looked up; None loads all entry points.
-        modules: The table of the registry, which is added to.
-        search: Where the outcome is recorded.
+        key: The name to look up; None loads all entry points.
+        modules: The table of the registry; the loaded objects are added to it.
+        search: The record of the look-up; the outcome is added to it.
     """
     for entry in plugin_entry_points(registry_name):
         # A module alone may register any name, so it is loaded for each key.
@@ -42,7 +43,7 @@ def load_plugins(
             continue
         try:
             loaded = entry.load()
-        except Exception as error:  # code of others, which may raise anything
+        except Exception as error:  # user code, which may raise anything
             search.failed[entry.value] = error
             continue
         search.imported.append(entry.value)

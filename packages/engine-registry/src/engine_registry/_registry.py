@@ -1,4 +1,4 @@
-"""Tables from names to classes and functions, which form a tree."""
+"""Map names to classes and functions, in a tree of registries."""
 
 import logging
 import sys
@@ -18,21 +18,21 @@ _Module = TypeVar("_Module", bound=Callable[..., Any])
 
 _logger = logging.getLogger("engine.registry")
 
-# A string, as the module of that function imports this one.
+# A string, because the module of that function imports this one.
 _DEFAULT_BUILD = "engine_registry:build_from_cfg"
 
 
 class Registry:
-    """A table from names to classes or functions, which builds objects from configs.
+    """Map names to classes and functions, and build objects from configs.
 
     Registries form a tree. A child also finds the names of its ancestors. A prefix, as in
     ``"mmdet.ResNet"``, is the scope of another registry in the tree.
 
     Args:
-        name: What the registry holds, e.g. ``"model"``.
-        build_func: Called by ``build`` as ``build_func(cfg, registry, ...)``: a function, or a
-            string ``"package.module:function"`` imported at the first build. By default that of
-            the parent, and ``build_from_cfg`` for a root.
+        name: The kind of object that the registry holds, e.g. ``"model"``.
+        build_func: The function that ``build`` calls as ``build_func(cfg, registry, ...)``, or a
+            string ``"package.module:function"``, imported at the first build. By default that of
+            the parent; for a root `build_from_cfg`.
         parent: The registry that is searched after this one.
         scope: The prefix of this registry. By default the name of the package that creates it.
         locations: Modules to import when a name is not found, e.g. ``["mmdet.models"]``.
@@ -86,7 +86,7 @@ class Registry:
 
     @property
     def name(self) -> str:
-        """What the registry holds."""
+        """The kind of object that the registry holds."""
         return self._name
 
     @property
@@ -96,7 +96,7 @@ class Registry:
 
     @property
     def module_dict(self) -> dict[str, Callable[..., Any]]:
-        """The classes and functions registered here, by name; without those of ancestors."""
+        """The classes and functions of this registry by name, without those of its ancestors."""
         return self._module_dict
 
     @property
@@ -114,7 +114,7 @@ class Registry:
 
     @property
     def build_func(self) -> Callable[..., Any]:
-        """The function that builds from a config: that of this registry, else of the parent."""
+        """The build function of this registry, or of the parent if this one has none."""
         if isinstance(self._build_func, str):
             self._build_func = import_function(self._build_func)
         elif self._build_func is None:
@@ -127,7 +127,7 @@ class Registry:
         return len(self._module_dict)
 
     def __bool__(self) -> bool:
-        # An empty registry is not missing: `registry or DEFAULT` must keep it.
+        # An empty registry is true, so that `registry or DEFAULT` keeps it.
         return True
 
     def __contains__(self, key: str) -> bool:
@@ -138,7 +138,7 @@ class Registry:
 
     @staticmethod
     def infer_scope() -> str:
-        """Return the name of the top-level package whose code calls into this one."""
+        """Return the name of the top-level package that calls this package."""
         home = __name__.partition(".")[0]
         frame: FrameType | None = sys._getframe(1)
         # The caller may be `Registry.__init__` or the code of a subclass: skip our own frames.
@@ -165,10 +165,10 @@ class Registry:
     def get(self, key: str) -> Callable[..., Any] | None:
         """Return the class or function of that name.
 
-        A name alone is looked up here, then in the ancestors. With the prefix of this scope it
-        is looked up only here. With another prefix it is looked up in the registry of that
-        scope, wherever it is in the tree. Any other dotted path is imported.
-        The locations of a registry are imported when it does not hold the name.
+        A name without a prefix is looked up here, then in the ancestors. With the prefix of this
+        scope it is looked up only here. With another prefix it is looked up in the registry of that
+        scope, anywhere in the tree. Any other dotted path is imported. A registry imports its
+        locations if it does not hold the name.
 
         Returns:
             None if nothing has that name.
@@ -189,8 +189,8 @@ class Registry:
         return found
 
     def find_loaded(self, key: str) -> Callable[..., Any] | None:
-        """Return what has that name, if no import can change the result; else None."""
-        # Builds of a loaded package come here: no record of the search, no list, no import.
+        """Return the entry of that name if no import can change the result, else None."""
+        # The fast path of every build: it imports nothing and allocates no record of the search.
         if "." in key:
             scope, _, name = key.partition(".")
             home = self.find_scope(scope)
@@ -201,13 +201,13 @@ class Registry:
             if found is not None:
                 return found
             if node._locations.pending:
-                # It may define the name, and comes before the ancestors.
+                # A pending location may define the name, and has priority over the ancestors.
                 return None
             node = node.parent
         return None
 
     def log_found(self, found: Callable[..., Any]) -> None:
-        """Log which registry holds the result of a look-up; an imported path is in none."""
+        """Log which registry holds the result of a look-up; log nothing for an imported path."""
         for node in (self, *walk(self.root)):
             if any(found is module for module in node.module_dict.values()):
                 name = getattr(found, "__name__", repr(found))
@@ -217,8 +217,8 @@ class Registry:
                 return
 
     def find(self, key: str, search: Search) -> Callable[..., Any] | None:
-        """Return the class or function of that name, or None, and record the search."""
-        # A registered name may have dots itself.
+        """Return the class or function of that name, or None; record the search."""
+        # A registered name may contain dots.
         found = self._module_dict.get(key)
         if found is not None:
             return found
@@ -244,7 +244,7 @@ class Registry:
 
     def _find_here(self, key: str, search: Search) -> Callable[..., Any] | None:
         found = self._module_dict.get(key)
-        # One look-up may reach a registry by two paths; its imports are tried once.
+        # A look-up may reach a registry twice. Its locations are imported the first time only.
         if found is None and self not in search.searched:
             search.searched.append(self)
             self._locations.load(search)
@@ -260,17 +260,17 @@ class Registry:
         node = self.find_scope(scope)
         if node is None:
             return None
-        # A prefix of several scopes, as in "alpha.plugin.Square", goes down the tree.
+        # A prefix of several scopes, as in "alpha.plugin.Square", names a path down the tree.
         inner_scope, inner_name = self.split_scope_key(name)
         if inner_scope is not None and inner_scope in node.children:
             return node._find_in_scope(inner_scope, inner_name, search)
         return node._find_upwards(name, search)
 
     def find_scope(self, scope: str) -> "Registry | None":
-        """Return the registry of that scope: this one, one below it, or any in the tree."""
+        """Return the registry of that scope: this one, the nearest below it, or any in the tree."""
         if scope == self._scope:
             return self
-        # The nearest counts, as two branches of a tree may have a scope of the same name.
+        # Below this one first: two branches of a tree may have a scope of the same name.
         return self._below(scope) or self.root._below(scope)
 
     def _below(self, scope: str) -> "Registry | None":
@@ -285,15 +285,15 @@ class Registry:
         return None
 
     def import_from_location(self) -> None:
-        """Import the locations of this registry that were not imported yet.
+        """Import the pending locations of this registry.
 
-        A location that is not installed or fails to import is skipped. The error of a failed
-        look-up names it.
+        A location that is not installed or fails to import is skipped. The error of a later failed
+        look-up lists it.
         """
         self._locations.load(Search())
 
     def load_all(self, search: Search) -> None:
-        """Import everything that may register something here, and record the outcome."""
+        """Import all locations and plugins of this registry, and record the outcome."""
         self._locations.load(search)
         if self.parent is None:
             load_plugins(self.name, None, self._module_dict, search)
@@ -303,33 +303,33 @@ class Registry:
         """Set the default scope inside a ``with`` block, and yield its registry.
 
         Args:
-            scope: The scope; None keeps the default scope.
+            scope: The new default scope; None keeps the current one.
 
         Yields:
-            The registry of the default scope in this tree, or this one if there is none.
+            The registry of the default scope in this tree, or this registry if the tree has none.
         """
         with DefaultScope.overwrite_default_scope(scope):
             yield self.in_default_scope()
 
     def in_default_scope(self) -> "Registry":
-        """Return the registry of the default scope in this tree, or this one."""
+        """Return the registry of the default scope in this tree, else this registry."""
         current = DefaultScope.get_current_instance()
         if current is None or current.scope_name == self._scope:
             return self
         return self.find_scope(current.scope_name) or self
 
     def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
-        """Build from a config with the registry's build function.
+        """Build an object from a config with the build function of this registry.
 
         Args:
             cfg: A mapping with the key ``type``; it is not changed.
-            *args: Passed to the build function, after config and registry.
+            *args: Passed to the build function, after the config and the registry.
             **kwargs: Passed to the build function.
 
         Returns:
-            What the build function returns: usually an instance of the class that ``type`` names.
+            The result of the build function: usually an instance of the class that ``type`` names.
         """
-        # By keyword where possible: build functions of others may have `registry` in any place.
+        # By keyword where possible: a user's build function may have `registry` at any position.
         if args:
             return self.build_func(cfg, self, *args, **kwargs)
         return self.build_func(cfg, registry=self, **kwargs)
@@ -353,15 +353,15 @@ class Registry:
         force: bool = False,
         module: _Module | None = None,
     ) -> _Module | Callable[[_Module], _Module]:
-        """Register a class or function, as a decorator or by a plain call.
+        """Register a class or function; use it as a decorator or as a call.
 
         Args:
             name: The name, or several; by default the ``__name__`` of the class or function.
-            force: Replace what has the name already.
-            module: What to register; without it a decorator is returned.
+            force: Replace an existing entry of the same name.
+            module: The class or function to register; None to return a decorator.
 
         Raises:
-            KeyError: The name is taken, and ``force`` is not set.
+            KeyError: A name is taken, and ``force`` is False.
             TypeError: An argument is of the wrong type.
         """
         names = given_names(name)
@@ -383,7 +383,7 @@ class Registry:
                 f'registry "{self.name}" holds classes and functions, got {type(module).__name__}'
             )
         names = names or [own_name(module)]
-        # All names are checked before the first one is set.
+        # Check all names before setting the first one: an error must leave the registry unchanged.
         for name in names:
             if not force and name in self._module_dict:
                 place = getattr(self._module_dict[name], "__module__", "an unknown place")

@@ -1,4 +1,4 @@
-"""Report what is registered where."""
+"""Report the contents of the registries."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ _FILE = "modules_statistic_results.json"
 
 
 def traverse_registry_tree(registry: Registry, verbose: bool = True) -> list[dict[str, Any]]:
-    """Collect what is registered in a tree, from its root down.
+    """List the contents of all registries of a tree, from the root down.
 
     Args:
         registry: Any registry of the tree.
@@ -20,7 +20,7 @@ def traverse_registry_tree(registry: Registry, verbose: bool = True) -> list[dic
 
     Returns:
         For each registry a dict with ``registry``, ``scope``, ``parent`` (a scope or None),
-        ``num_modules`` and ``modules``, where each name is defined.
+        ``num_modules`` and ``modules`` (the import path of each name).
 
     Example:
         >>> SHAPES = Registry("shape", scope="shapes")
@@ -47,9 +47,9 @@ def traverse_registry_tree(registry: Registry, verbose: bool = True) -> list[dic
 def count_registered_modules(
     save_path: str | os.PathLike[str] | None = None, verbose: bool = True
 ) -> dict[str, Any]:
-    """Collect what is registered in the root registries and all below them.
+    """List the contents of the root registries and of all registries below them.
 
-    Their locations are imported first; those that fail are listed under ``not_imported``.
+    Their locations are imported first. Locations that fail are listed under ``not_imported``.
 
     Args:
         save_path: A file ``….json`` to write, or a folder for

@@ -22,8 +22,8 @@ def resolve_type(
 
     Args:
         type_value: A name, a dotted path, a class or a function.
-        registry: Where a name is looked up; by default in all root registries.
-        scope: The default scope of the look-up; the current one if not given.
+        registry: The registry that looks up a name; by default all root registries.
+        scope: The default scope of the look-up; None for the current one.
 
     Raises:
         NotRegisteredError: Nothing has that name. The message lists the closest names.
@@ -44,21 +44,21 @@ def make_resolver(
 ) -> Resolver:
     """Return a function that resolves the ``type`` at a key path of a config.
 
-    The last key of the path that is in ``places`` decides where a name is looked up. A name in
-    the dict of that key must be in one of its registries. A dict below it may be built by code
-    of the user, so its name may be in any root registry.
+    The last key of the path that is in ``places`` selects the registries. A name in the dict of
+    that key must be in one of them. User code may build a dict below it, so its name may be in any
+    root registry.
 
     Args:
-        places: The registries, or the one, of the parts that are built from the dict of a key.
-        scope: The default scope of the look-ups; the current one if not given.
-        other_meaning: Keys of dicts whose ``type`` does not name something to build.
+        places: For each key, the registry or registries for the objects that its dict builds.
+        scope: The default scope of the look-ups; None for the current one.
+        other_meaning: Keys whose dicts use ``type`` for something else than a class or function.
 
     Returns:
         A function of the value of ``type`` and the key path of the dict that holds it. It returns
-        the class or function, or None where there is nothing to build: a dict without ``type``
-        (the value is None), a key of ``other_meaning``, or a name that is unknown where no place
-        asks for one, as outside of all places and in a ``norm_cfg``. It raises the errors of
-        `resolve_type`.
+        the class or function, or None where nothing is built. This is the case for a dict without
+        ``type`` (the value is None) and for a key of ``other_meaning``. It is also the case for an
+        unknown name outside of all places, or in a setting such as ``norm_cfg``. It raises the
+        errors of `resolve_type`.
 
     Example:
         >>> from engine_registry import HOOKS
@@ -79,8 +79,8 @@ def make_resolver(
         if type_value is None or key in other_meaning:
             return None
         expected = next((registries[k] for k in reversed(keys) if k in registries), ())
-        # Code of the user may use `type` as it likes outside of all places, and in settings such
-        # as `norm_cfg`, which a model reads itself.
+        # Outside of all places, and in settings such as `norm_cfg` that a model reads itself, user
+        # code may give `type` another meaning.
         optional = not expected or (key.endswith("_cfg") and key not in registries)
         if optional and not (isinstance(type_value, str) or callable(type_value)):
             return None
@@ -96,7 +96,7 @@ def make_resolver(
 
 
 def _all_roots() -> list[Registry]:
-    # Two names may mean one registry, as OPTIM_WRAPPER does.
+    # Two names may refer to one registry: OPTIM_WRAPPER is OPTIM_WRAPPERS.
     return list(dict.fromkeys(roots.ROOTS.values()))
 
 
@@ -129,7 +129,7 @@ def _unknown(
     }
     expected = [name for registry in shown for name in reachable_names(registry, search)]
     where = " or ".join(f'"{registry.name}"' for registry in shown)
-    # One search covers all registries: without a place, the list of them would say nothing.
+    # Without a place, all registries were searched, so a list of them would not help.
     lines = [f"{key!r} is not in the registry {where}" if shown else f"{key!r} is not registered"]
     close = closest(key, expected) or closest(key, holders)
     if close:

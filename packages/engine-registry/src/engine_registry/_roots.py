@@ -1,7 +1,7 @@
-"""The root registries, one for each kind of object that a config can name.
+"""The root registries, one per kind of object that a config can name.
 
-The packages that define the objects are strings, imported when a look-up finds nothing: this
-package is below them and does not depend on them.
+The packages that define the objects are given as strings and imported when a look-up finds nothing.
+This package must not import them at the top, because they depend on it.
 """
 
 from collections.abc import Callable

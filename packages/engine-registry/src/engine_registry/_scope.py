@@ -1,4 +1,4 @@
-"""The scope that is searched first for a name without a prefix."""
+"""Set the default scope: the scope that is searched first for a name without a prefix."""
 
 import time
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from engine_utils import ManagerMixin
 
 
 class DefaultScope(ManagerMixin):
-    """The scope that registries search first, for the whole process or for a block.
+    """The default scope, which registries search first, for the process or for a block.
 
-    The instance created last counts for all threads. ``overwrite_default_scope`` and
-    ``as_current`` set the scope in a block, only for the thread or async task that runs it.
+    The instance created last is used in all threads. ``overwrite_default_scope`` and ``as_current``
+    set the scope inside a ``with`` block, only for the thread or async task that runs it.
 
     Args:
         name: The name of the instance.
@@ -48,7 +48,7 @@ class DefaultScope(ManagerMixin):
     @classmethod
     @contextmanager
     def overwrite_default_scope(cls, scope_name: str | None) -> Iterator[None]:
-        """Set the default scope inside a ``with`` block; None leaves it as it is."""
+        """Set the default scope inside a ``with`` block; None keeps the current one."""
         if scope_name is None:
             yield
             return
@@ -78,6 +78,7 @@ def init_default_scope(scope: str) -> None:
         return
     name = scope
     while DefaultScope.check_instance_created(name):
-        # An older instance of this scope exists, and only a new instance becomes current.
+        # An older instance has this name. Only a new instance becomes the current one, so choose
+        # another name.
         name = f"{scope}-{time.monotonic_ns()}"
     DefaultScope.get_instance(name, scope_name=scope)

@@ -1,4 +1,4 @@
-"""The record of one look-up, and the tree of registries that it walks through."""
+"""Record one look-up, and walk over the tree of registries."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 
 class Search:
-    """The record of one look-up, which the message of a failure is made from.
+    """The record of one look-up, from which the error message is built.
 
     Attributes:
-        searched: The registries whose locations were imported for it.
+        searched: The registries whose locations were imported for this look-up.
         imported: The modules that were imported.
         missing: The modules that are not installed, with the error.
         failed: The modules that are installed and raised, with the error.
@@ -31,7 +31,7 @@ class Search:
 
 
 class Node(Protocol):
-    """A registry in its tree, as far as messages and reports read it.
+    """The part of a registry's interface that messages and reports use.
 
     Example:
         >>> from engine_registry import Registry
@@ -43,7 +43,7 @@ class Node(Protocol):
 
     @property
     def name(self) -> str:
-        """What the registry holds."""
+        """The kind of object that the registry holds."""
 
     @property
     def scope(self) -> str:
@@ -51,7 +51,7 @@ class Node(Protocol):
 
     @property
     def module_dict(self) -> Mapping[str, Callable[..., Any]]:
-        """What is registered here, by name."""
+        """The registered classes and functions by name."""
 
     @property
     def children(self) -> Mapping[str, Node]:
@@ -69,7 +69,7 @@ class Node(Protocol):
         """Return the registry of that scope in the tree."""
 
     def load_all(self, search: Search) -> None:
-        """Import everything that may register something here, and record the outcome."""
+        """Import all locations and plugins of this registry, and record the outcome."""
 
 
 def walk(registry: Node) -> Iterator[Node]:

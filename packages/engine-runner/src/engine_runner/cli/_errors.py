@@ -17,7 +17,7 @@ _KNOWN = (
     WeightsError,
 )
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-_DETAILS = ("imported on the way:", "not installed:")
+_DETAILS = ("imported for this look-up:", "not installed:")
 
 
 def mistake(error: BaseException) -> str | None:
