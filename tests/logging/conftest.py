@@ -1,4 +1,4 @@
-"""Loggers and hubs of a test end with it."""
+"""Release the loggers and hubs of each test."""
 
 import logging
 from collections.abc import Iterator

@@ -43,7 +43,9 @@ def test_histories_do_not_share_values() -> None:
     assert len(second) == 0
 
 
-def test_max_length_drops_the_oldest_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_max_length_drops_the_oldest_and_prints_a_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     buffer = HistoryBuffer([1, 2, 3], [1, 2, 3], max_length=2)
     assert capsys.readouterr().out == (
         "The length of history buffer(3) exceeds the max_length(2), "
@@ -72,7 +74,7 @@ def test_max_length_holds_for_any_number_of_updates(max_length: int) -> None:
     ("args", "message"),
     [
         (([1], []), "got 0 counts for 1 values"),
-        (([], [], 0), "max_length must be at least 1, got 0"),
+        (([], [], 0), "max_length must be >= 1, got 0"),
     ],
 )
 def test_construction_with_unequal_lengths_raises(args: Any, message: str) -> None:
@@ -115,14 +117,14 @@ def test_statistics_over_a_loop_are_those_of_the_manual() -> None:
 
 
 @pytest.mark.parametrize("method", ["mean", "max", "min", "current"])
-def test_statistics_of_nothing_raise(method: str) -> None:
+def test_statistics_of_an_empty_history_raise(method: str) -> None:
     with pytest.raises(ValueError, match="this history is empty"):
         HistoryBuffer().statistics(method)
 
 
 @pytest.mark.parametrize("window", [0, -1])
-def test_window_must_hold_something(window: int) -> None:
-    with pytest.raises(ValueError, match="window_size must be at least 1, got"):
+def test_window_size_below_1_raises(window: int) -> None:
+    with pytest.raises(ValueError, match="window_size must be >= 1, got"):
         HistoryBuffer([1], [1]).mean(window)
 
 
@@ -154,14 +156,14 @@ def test_registered_statistics_are_called_by_name(monkeypatch: pytest.MonkeyPatc
         HistoryBuffer.register_statistics(mean)
 
 
-def test_data_cannot_be_changed_from_outside() -> None:
+def test_data_is_read_only() -> None:
     buffer = HistoryBuffer([1, 2], [1, 1])
     values, _ = buffer.data
     with pytest.raises(ValueError, match="read-only"):
         values[0] = 9
 
 
-def test_data_that_was_handed_out_stays_as_it_was() -> None:
+def test_data_returned_before_an_update_stays_unchanged() -> None:
     buffer = HistoryBuffer(max_length=100)
     for number in range(100):
         buffer.update(number)
@@ -175,7 +177,7 @@ def test_data_that_was_handed_out_stays_as_it_was() -> None:
 @pytest.mark.parametrize(
     "value", [1, 1.5, True, np.float32(1.5), np.int64(3), np.array([2.5]), np.array(2.5)]
 )
-def test_numbers_of_every_kind_are_taken(value: Any) -> None:
+def test_update_accepts_each_kind_of_number(value: Any) -> None:
     buffer = HistoryBuffer()
     buffer.update(value, np.int64(2))
     assert buffer.current() == float(np.asarray(value).item())
@@ -221,19 +223,19 @@ def test_count_that_is_not_a_number_raises(
     assert len(buffer) == 0
 
 
-def test_sizes_are_integers() -> None:
+def test_sizes_that_are_not_integers_raise() -> None:
     with pytest.raises(TypeError, match=r"max_length must be an integer, got 2\.5"):
         HistoryBuffer(max_length=2.5)  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(TypeError, match="window_size must be an integer, got '2'"):
         HistoryBuffer([1], [1]).mean("2")  # type: ignore[arg-type]  # the mistake under test
 
 
-def test_statistic_is_a_function() -> None:
+def test_register_statistics_without_a_function_raises() -> None:
     with pytest.raises(TypeError, match="a statistic must be a function with a name, got 3"):
         HistoryBuffer.register_statistics(3)  # type: ignore[type-var]  # the mistake under test
 
 
-def test_integers_become_floats_when_one_comes() -> None:
+def test_history_of_integers_becomes_float_with_a_float() -> None:
     buffer = HistoryBuffer([1, 2], [1, 1])
     assert buffer.current() == 2
     buffer.update(0.5)
@@ -243,7 +245,7 @@ def test_integers_become_floats_when_one_comes() -> None:
 @pytest.mark.parametrize(
     "duplicate", [copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))], ids=["copy", "pickle"]
 )
-def test_copies_have_values_of_their_own(
+def test_copies_do_not_share_values(
     duplicate: Callable[[HistoryBuffer], HistoryBuffer],
 ) -> None:
     buffer = HistoryBuffer([1, 2], [1, 1], max_length=3)
@@ -254,7 +256,7 @@ def test_copies_have_values_of_their_own(
     assert _data(other)[0] == [2, 3, 4]
 
 
-def test_threads_lose_nothing_and_keep_values_with_their_counts() -> None:
+def test_update_by_several_threads_keeps_values_with_their_counts() -> None:
     buffer = HistoryBuffer()
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -276,5 +278,5 @@ def test_threads_lose_nothing_and_keep_values_with_their_counts() -> None:
     assert [value + 1 for value in values] == counts
 
 
-def test_repr_says_how_many() -> None:
+def test_repr_shows_the_number_of_values() -> None:
     assert repr(HistoryBuffer([1], [1])) == "<HistoryBuffer of 1 values>"

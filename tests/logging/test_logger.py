@@ -32,12 +32,12 @@ def test_line_has_time_name_level_and_message(capsys: pytest.CaptureFixture[str]
     assert re.fullmatch(f"{STAMP} - engine - INFO - this is a test\n", capsys.readouterr().out)
 
 
-def test_error_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_line_shows_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     MMLogger.get_instance("engine").error("division by zero")
     here = re.escape(__file__)
     line = capsys.readouterr().out
     assert re.fullmatch(
-        rf"{STAMP} - engine - ERROR - {here} - test_error_says_where - \d+ - division by zero\n",
+        rf"{STAMP} - engine - ERROR - {here} - test_error_line_shows_its_place - \d+ - division by zero\n",
         line,
     )
 
@@ -50,7 +50,7 @@ def test_exception_is_followed_by_its_traceback(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.endswith("ZeroDivisionError: by zero\n")
 
 
-def test_name_of_the_lines_is_the_loggers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_line_has_the_logger_name(capsys: pytest.CaptureFixture[str]) -> None:
     logger = MMLogger.get_instance("instance", logger_name="mydet")
     logger.info("hello")
     assert " - mydet - INFO - hello" in capsys.readouterr().out
@@ -58,7 +58,7 @@ def test_name_of_the_lines_is_the_loggers(capsys: pytest.CaptureFixture[str]) ->
     assert logger is not logging.getLogger("mydet")
 
 
-def test_color_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_color_is_used_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
     logger = MMLogger.get_instance("engine")
     for name in ("NO_COLOR", "TERM"):
         os.environ.pop(name, None)
@@ -89,13 +89,13 @@ def test_file_is_in_a_folder_of_its_name(tmp_path: Path) -> None:
     assert re.fullmatch(f"{STAMP} - engine - WARNING - åß\n", text)
 
 
-def test_file_in_a_folder_of_its_name_stays_there(tmp_path: Path) -> None:
+def test_file_in_a_folder_of_its_name_adds_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "20260101_120000" / "20260101_120000.log"
     assert MMLogger.get_instance("run", log_file=path).log_files == [path]
 
 
 @pytest.mark.parametrize(("mode", "lines"), [("w", 1), ("a", 2)])
-def test_file_mode_begins_anew_or_appends(tmp_path: Path, mode: Any, lines: int) -> None:
+def test_file_mode_overwrites_or_appends(tmp_path: Path, mode: Any, lines: int) -> None:
     for name in ("first", "second"):
         logger = MMLogger(name, log_file=tmp_path / "tmp.log", file_mode=mode)
         logger.info(name)
@@ -103,7 +103,9 @@ def test_file_mode_begins_anew_or_appends(tmp_path: Path, mode: Any, lines: int)
     assert len((tmp_path / "tmp" / "tmp.log").read_text().splitlines()) == lines
 
 
-def test_libraries_log_through_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_logger_writes_the_records_of_the_packages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
     logging.getLogger("engine.optim").info("from a library")
     logging.getLogger("engine.optim").debug("not shown")
@@ -111,7 +113,9 @@ def test_libraries_log_through_it(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert re.fullmatch(f"{STAMP} - engine - INFO - from a library\n", text)
 
 
-def test_libraries_log_to_the_logger_created_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_of_the_packages_go_to_the_logger_created_last(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     first = MMLogger.get_instance("first")
     MMLogger.get_instance("second", log_level="DEBUG")
     logging.getLogger("engine.optim").debug("once")
@@ -120,7 +124,7 @@ def test_libraries_log_to_the_logger_created_last(capsys: pytest.CaptureFixture[
     assert [line.split(" - ", 2)[2] for line in lines] == ["DEBUG - once", "INFO - still works"]
 
 
-def test_libraries_log_to_the_one_before_when_the_last_is_closed(
+def test_records_of_the_packages_go_to_the_previous_logger_after_close(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     MMLogger.get_instance("first", log_level="DEBUG")
@@ -129,7 +133,7 @@ def test_libraries_log_to_the_one_before_when_the_last_is_closed(
     assert capsys.readouterr().out.count("once") == 1
 
 
-def test_libraries_reach_handlers_that_are_added_later(tmp_path: Path) -> None:
+def test_records_of_the_packages_reach_handlers_added_later(tmp_path: Path) -> None:
     logger = MMLogger.get_instance("run")
     handler = logging.FileHandler(tmp_path / "later.log")
     logger.addHandler(handler)
@@ -137,7 +141,7 @@ def test_libraries_reach_handlers_that_are_added_later(tmp_path: Path) -> None:
     assert (tmp_path / "later.log").read_text() == "later\n"
 
 
-def test_settings_of_others_do_not_change_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logger_ignores_the_settings_of_other_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     other = logging.StreamHandler(sys.stdout)
     logging.getLogger().addHandler(other)
     try:
@@ -148,7 +152,7 @@ def test_settings_of_others_do_not_change_it(capsys: pytest.CaptureFixture[str])
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_set_level_counts_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_level_takes_effect_immediately(capsys: pytest.CaptureFixture[str]) -> None:
     logger = MMLogger.get_instance("engine", log_level="WARNING")
     logger.info("no")
     logger.setLevel("INFO")
@@ -162,7 +166,7 @@ def test_set_level_counts_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_set_level_of_one_logger_leaves_others(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_level_does_not_change_other_loggers(capsys: pytest.CaptureFixture[str]) -> None:
     first = MMLogger.get_instance("first", log_level="WARNING")
     second = MMLogger.get_instance("second", log_level="INFO")
     first.setLevel("ERROR")
@@ -171,7 +175,7 @@ def test_set_level_of_one_logger_leaves_others(capsys: pytest.CaptureFixture[str
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_logging_disable_counts_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logging_disable_takes_effect_immediately(capsys: pytest.CaptureFixture[str]) -> None:
     logger = MMLogger.get_instance("engine")
     logger.info("first")
     try:
@@ -184,7 +188,7 @@ def test_logging_disable_counts_at_once(capsys: pytest.CaptureFixture[str]) -> N
     assert [line.split(" - ")[-1] for line in lines] == ["first", "last"]
 
 
-def test_warning_whose_arguments_do_not_fit_does_not_stop_the_program(
+def test_warning_with_wrong_arguments_does_not_raise(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logger = MMLogger.get_instance("engine")
@@ -206,7 +210,9 @@ def test_unknown_level_or_mode_raises(tmp_path: Path) -> None:
         MMLogger.get_instance("engine").setLevel("LOUD")
 
 
-def test_same_warning_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_repeated_warning_is_written_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     logger = MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
     for number in range(3):
         logger.warning("careful")
@@ -219,7 +225,7 @@ def test_same_warning_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / "tmp" / "tmp.log").read_text().count("careful\n") == 1
 
 
-def test_logger_without_handlers_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logger_without_handlers_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     logger = MMLogger("bare")
     logger.close()
     logger.error("nobody hears")
@@ -227,7 +233,7 @@ def test_logger_without_handlers_is_silent(capsys: pytest.CaptureFixture[str]) -
     assert captured.out == captured.err == ""
 
 
-def test_current_logger_is_made_if_there_is_none() -> None:
+def test_get_current_instance_creates_a_logger_if_there_is_none() -> None:
     logger = MMLogger.get_current_instance()
     assert (logger.instance_name, logger.name) == ("engine", "engine")
     assert MMLogger.get_instance("other") is MMLogger.get_current_instance()
@@ -250,12 +256,12 @@ def test_closed_logger_is_freed_with_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"]
 )
-def test_copy_of_what_holds_a_logger_holds_the_same(duplicate: Any) -> None:
+def test_copy_of_an_object_with_a_logger_shares_the_logger(duplicate: Any) -> None:
     logger = MMLogger.get_instance("run")
     assert duplicate({"logger": logger})["logger"] is logger
 
 
-def test_threads_write_whole_lines(tmp_path: Path) -> None:
+def test_logger_writes_whole_lines_from_several_threads(tmp_path: Path) -> None:
     logger = MMLogger.get_instance("run", log_file=tmp_path / "tmp.log")
 
     def work(number: int) -> None:
@@ -290,7 +296,7 @@ def _log_as_rank(rank: int, file: Path, level: str, distributed: bool) -> None:
         ("DEBUG", False, ["tmp.log", "tmp_rank1.log"]),
     ],
 )
-def test_ranks_write_errors_to_the_console_and_files_if_asked(
+def test_ranks_write_errors_to_the_console_and_files_if_distributed(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     level: str,
@@ -324,7 +330,7 @@ def test_print_log_writes_to_a_logger(target: str, capsys: pytest.CaptureFixture
     assert line.endswith(" - hello\n")
 
 
-def test_print_log_to_other_loggers_raises() -> None:
+def test_print_log_to_an_unknown_logger_raises() -> None:
     with pytest.raises(ValueError, match="there is no MMLogger named 'nobody'"):
         print_log("hello", logger="nobody")
     with pytest.raises(
@@ -333,7 +339,7 @@ def test_print_log_to_other_loggers_raises() -> None:
         print_log("hello", logger=3)  # type: ignore[arg-type]  # the mistake under test
 
 
-def test_libraries_log_to_the_logger_of_the_block() -> None:
+def test_records_of_the_packages_go_to_the_logger_of_the_block() -> None:
     verbose = MMLogger.get_instance("verbose", log_level="DEBUG")
     MMLogger.get_instance("quiet", log_level="WARNING")
     library = logging.getLogger("engine.optim")
@@ -350,7 +356,7 @@ def test_libraries_log_to_the_logger_of_the_block() -> None:
     assert logging.getLogger("engine").level == logging.WARNING
 
 
-def test_libraries_log_to_the_newest_after_the_logger_of_the_block_is_closed(
+def test_records_of_the_packages_go_to_the_leader_after_close_in_a_block(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logger = MMLogger.get_instance("run")

@@ -13,7 +13,7 @@ from engine_logging import HistoryBuffer, MessageHub  # noqa: E402 - torch may b
 from engine_logging import _tensors as tensors  # noqa: E402
 
 
-def test_tensor_waits_until_a_statistic_is_asked_for() -> None:
+def test_tensor_is_read_at_the_next_statistic() -> None:
     buffer = HistoryBuffer()
     value = torch.tensor(1.5)
     buffer.update(value)
@@ -70,7 +70,7 @@ def test_tensors_of_all_scalars_are_read_in_one_transfer(device: str) -> None:
 
 
 def test_stacked_tensors_keep_their_numbers() -> None:
-    """The path of an accelerator, on tensors that say they are not on the CPU."""
+    """Test the path of accelerators with tensors that report not to be on the CPU."""
 
     class Away(torch.Tensor):  # type: ignore[misc]  # Any, as torch may be missing
         is_cpu = False

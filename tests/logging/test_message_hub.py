@@ -1,4 +1,4 @@
-"""The scalars and facts of a run, and what a checkpoint gets of them."""
+"""The scalars and runtime info of a run, and their state in a checkpoint."""
 
 import copy
 import logging
@@ -29,14 +29,14 @@ def test_update_scalars_takes_numbers_and_dicts() -> None:
 
 
 @pytest.mark.parametrize("entry", [{}, {"count": 1}, {"value": 1, "weight": 2}])
-def test_update_scalars_with_other_dicts_raises(entry: dict[str, int]) -> None:
+def test_update_scalars_with_a_malformed_dict_raises(entry: dict[str, int]) -> None:
     with pytest.raises(
         ValueError, match='entry of a must have the key "value" and may have "count"'
     ):
         MessageHub("task").update_scalars({"a": entry})
 
 
-def test_resumed_cannot_change() -> None:
+def test_resumed_that_differs_from_an_earlier_call_raises() -> None:
     hub = MessageHub("task")
     hub.update_scalar("loss", 1)
     with pytest.raises(ValueError, match=r"resumed of loss must .* got False after True"):
@@ -47,7 +47,7 @@ def test_resumed_cannot_change() -> None:
     assert hub.get_info("iter") == 1
 
 
-def test_info_is_overwritten_and_copied_out() -> None:
+def test_get_info_returns_a_copy_of_the_last_value() -> None:
     hub = MessageHub("task")
     hub.update_info("iter", 1)
     hub.update_info_dict({"iter": 2, "meta": {"classes": ["cat"]}})
@@ -57,11 +57,11 @@ def test_info_is_overwritten_and_copied_out() -> None:
     assert hub.get_info("meta") == {"classes": ["cat"]}
 
 
-def test_facts_can_be_copied_while_others_are_added() -> None:
+def test_runtime_info_can_be_copied_while_keys_are_added() -> None:
     hub = MessageHub("task")
 
     class Busy:
-        """Stands for another thread, which adds a fact while this one is copied."""
+        """Add a key while this value is copied, as another thread would."""
 
         def __deepcopy__(self, memo: object) -> str:
             hub.update_info("later", 1)
@@ -98,7 +98,7 @@ def test_wrong_types_raise(call: Any) -> None:
         call(MessageHub("task"))
 
 
-def test_hub_is_made_from_data() -> None:
+def test_hub_is_created_from_scalars_and_info() -> None:
     hub = MessageHub(
         "task",
         log_scalars=OrderedDict(loss=HistoryBuffer([1.0], [1])),
@@ -112,7 +112,7 @@ def test_hub_is_made_from_data() -> None:
         MessageHub("task", resumed_keys={"other": True})
 
 
-def test_hubs_share_nothing() -> None:
+def test_hubs_do_not_share_values() -> None:
     first, second = MessageHub("first"), MessageHub("second")
     first.update_scalar("a", 1)
     first.update_info("b", 1)
@@ -120,7 +120,7 @@ def test_hubs_share_nothing() -> None:
     assert not second.runtime_info
 
 
-def test_current_hub_is_made_if_there_is_none() -> None:
+def test_get_current_instance_creates_a_hub_if_there_is_none() -> None:
     hub = MessageHub.get_current_instance()
     assert hub.instance_name == "engine"
     assert MessageHub.get_current_instance() is hub
@@ -177,7 +177,7 @@ def test_state_is_small_after_many_updates() -> None:
     assert saved["log_history"][-1] == 29_999.0
 
 
-def test_state_leaves_out_what_is_not_plain_with_one_warning(
+def test_state_skips_values_that_are_not_plain_with_one_warning(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
@@ -209,7 +209,7 @@ def test_load_of_a_scalar_that_is_not_a_mapping_raises() -> None:
         MessageHub("task").load_state_dict(state)
 
 
-def test_load_names_what_a_scalar_lacks() -> None:
+def test_load_of_a_scalar_that_lacks_a_key_raises() -> None:
     entries = {"loss": {"log_history": [1.0]}}
     state = {"log_scalars": entries, "runtime_info": {}, "resumed_keys": {}}
     with pytest.raises(KeyError, match="the scalar loss has no count_history, max_length"):
@@ -217,13 +217,13 @@ def test_load_names_what_a_scalar_lacks() -> None:
 
 
 @pytest.mark.parametrize("part", ["log_scalars", "runtime_info", "resumed_keys"])
-def test_load_of_parts_of_another_type_raises(part: str) -> None:
+def test_load_of_a_part_of_a_wrong_type_raises(part: str) -> None:
     state: dict[str, Any] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}, part: 3}
     with pytest.raises(TypeError, match=f"{part} must be a mapping, got int"):
         MessageHub("task").load_state_dict(state)
 
 
-def test_info_that_cannot_be_copied_is_named() -> None:
+def test_get_info_of_a_value_that_cannot_be_copied_raises() -> None:
     hub = MessageHub("task")
     hub.update_info("batches", (batch for batch in "ab"))
     with pytest.raises(TypeError, match=r"the info 'batches' cannot be copied: .*generator"):
@@ -241,7 +241,7 @@ def test_load_from_a_hub_copies_everything() -> None:
     assert len(hub.get_scalar("loss")) == 2
 
 
-def test_threads_that_create_a_scalar_at_once_share_it() -> None:
+def test_update_scalar_by_several_threads_creates_one_scalar() -> None:
     hub = MessageHub("task")
     barrier = threading.Barrier(8)
 
@@ -258,7 +258,7 @@ def test_threads_that_create_a_scalar_at_once_share_it() -> None:
     assert [len(hub.get_scalar(str(key))) for key in range(200)] == [8] * 200
 
 
-def test_hub_of_a_block_is_the_current_one() -> None:
+def test_get_current_instance_returns_the_hub_of_the_block() -> None:
     hub = MessageHub("unnamed")
     with hub.as_current():
         assert MessageHub.get_current_instance() is hub

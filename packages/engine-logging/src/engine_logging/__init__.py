@@ -1,4 +1,4 @@
-"""Loggers for one or many ranks, and a hub for the numbers of a run."""
+"""Loggers for one or many ranks, and a message hub for the scalars and runtime info of a run."""
 
 from engine_logging._history import HistoryBuffer
 from engine_logging._logger import MMLogger, print_log

@@ -1,4 +1,4 @@
-"""An array that grows at its end and drops its oldest numbers."""
+"""Store the most recent numbers in an array that grows in amortized constant time."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ Array = NDArray[Any]
 class Column:
     """The last ``limit`` numbers that were added.
 
-    An element is written once and moved a bounded number of times, so adding costs the same at any
-    length. Arrays that `view` returned are never overwritten.
+    Adding takes amortized constant time: each number is moved a bounded number of times. Arrays
+    that `view` returned are never overwritten.
 
     Args:
-        limit: The most numbers that are kept.
+        limit: The maximum number of numbers to keep.
     """
 
     def __init__(self, limit: int) -> None:
@@ -33,18 +33,18 @@ class Column:
         return view
 
     def extend(self, new: Array) -> None:
-        """Add numbers; the dtype becomes the smallest that holds all of them."""
+        """Add numbers; the dtype is promoted to one that holds the old and the new numbers."""
         new = new[-self._limit :]
         kept = self.view()[max(len(self) + len(new) - self._limit, 0) :]
         kind = np.result_type(kept, new) if len(kept) else new.dtype
         if self._stop + len(new) > len(self._room) or kind != self._room.dtype:
-            # Twice the room needed: moves become rarer as the column grows. A new array, as older
-            # views must keep their numbers.
+            # Allocate twice the needed size, so that moves become rarer as the column grows.
+            # Allocate a new array, because older views must keep their numbers.
             self._room = np.empty(2 * (len(kept) + len(new)), dtype=kind)
             self._room[: len(kept)] = kept
             self._start, self._stop = 0, len(kept)
         else:
-            # Dropping the oldest moves the start only.
+            # Drop the oldest numbers by moving the start; nothing is copied.
             self._start = self._stop - len(kept)
         self._room[self._stop : self._stop + len(new)] = new
         self._stop += len(new)

@@ -1,4 +1,4 @@
-"""The history of one number, and statistics over its last values."""
+"""Store the history of one scalar, and compute statistics over its last values."""
 
 import operator
 import sys
@@ -16,12 +16,12 @@ from engine_logging._tensors import read_tensors, scalar
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-# The most values that wait in a list before they are moved into the array. It bounds the number of
-# tensors held, and spreads the cost of the move to some 50 ns per value.
+# The maximum number of values that wait in a list before they are moved into the array. It bounds
+# the number of tensors that are kept. It also spreads the cost of a move: about 50 ns per value.
 _WAITING = 1024
 
-# One lock for all buffers: moving is rare and short, and may read the tensors of several buffers.
-# With a lock per buffer, two threads could wait for each other's. Reentrant, because `data` moves
+# One lock for all buffers, because a move may read the tensors of several buffers: with a lock per
+# buffer two threads could deadlock. Moves are rare and short. Reentrant, because `data` moves
 # values while it holds the lock.
 _lock = threading.RLock()
 
@@ -29,7 +29,7 @@ _PLAIN = {float, int}
 
 
 class _Weighted:
-    """A value whose count is not 1."""
+    """A waiting value with a count other than 1."""
 
     __slots__ = ("count", "value")
 
@@ -38,20 +38,21 @@ class _Weighted:
 
 
 class HistoryBuffer:
-    """The values a number had, each with a count that weighs it in the mean.
+    """The history of a scalar: values, each with a count that is its weight in the mean.
 
-    Adding a value costs a fraction of a microsecond. A tensor is kept unchanged. The next statistic
-    reads it from its device, together with all others that wait, in one transfer. A tensor that is
-    changed in place later must be added as a copy.
+    Adding a value takes a fraction of a microsecond. A tensor is stored unchanged. The next
+    statistic reads all waiting tensors from their device in one transfer. Add a copy of a tensor
+    that is changed in place later.
 
     Args:
         log_history: The first values.
         count_history: Their counts, one per value.
-        max_length: The most values that are kept; the oldest are dropped first.
+        max_length: The maximum number of values to keep; the oldest are dropped first.
 
     Raises:
-        TypeError: If a value or count is not a number, or ``max_length`` is not an integer.
-        ValueError: If there is not one count per value, or ``max_length`` is less than 1.
+        TypeError: A value or count is not a number, or ``max_length`` is not an integer.
+        ValueError: The number of counts is not the number of values, or ``max_length`` is less than
+            1.
 
     Example:
         >>> loss = HistoryBuffer([3.0, 2.0], [1, 1])
@@ -75,15 +76,15 @@ class HistoryBuffer:
             )
         self._max_length = _positive("max_length", max_length)
         if len(log_history) > self._max_length:
-            # Documented as printed, not logged.
+            # Printed and not logged, as the manual documents.
             sys.stdout.write(
                 f"The length of history buffer({len(log_history)}) exceeds the "
                 f"max_length({self._max_length}), the first few elements will be ignored.\n"
             )
         self._values, self._counts = Column(self._max_length), Column(self._max_length)
         self._waiting: list[Any] = []
-        # The buffers of a message hub, whose tensors are read together. A weak reference: a buffer
-        # that outlives its hub must not keep it.
+        # The buffers of the same message hub, whose tensors are read together. A weak reference, so
+        # that a buffer does not keep its hub alive.
         self._family: ReferenceType[OrderedDict[str, HistoryBuffer]] | None = None
         for value, count in zip(log_history, count_history, strict=True):
             self.update(value, count)
@@ -96,22 +97,22 @@ class HistoryBuffer:
             count: The weight of the value in the mean; a sum over n samples has the count n.
 
         Raises:
-            TypeError: If the value or the count is not a real number.
-            ValueError: If a tensor or array has more than one element.
+            TypeError: The value or the count is not a real number.
+            ValueError: A tensor or array has more than one element.
         """
         if type(log_val) is not float:
             log_val = scalar(log_val)
-        # The usual count needs no pair, which would be one more object for the garbage collector.
+        # A count of 1 is the usual case. It is not stored, to save one object per value.
         if not (type(count) is int and count == 1):
             log_val = _Weighted(log_val, _checked_count(count))
         waiting = self._waiting
-        # One append for value and count, which is atomic: threads that add at once cannot mix them.
+        # One append for value and count. It is atomic, so that concurrent threads cannot mix them.
         waiting.append(log_val)
         if len(waiting) >= _WAITING:
             self._settle()
 
     def _settle(self) -> None:
-        """Move waiting values into the arrays, with those of the hub if there are tensors."""
+        """Move waiting values into the arrays; tensors of the whole hub are read together."""
         with _lock:
             entries = self._take()
             if not entries:
@@ -127,7 +128,7 @@ class HistoryBuffer:
 
     def _take(self) -> list[Any]:
         taken = self._waiting[:]
-        # Another thread may append meanwhile: only the values taken are removed.
+        # Remove only the values that were copied: another thread may append meanwhile.
         del self._waiting[: len(taken)]
         return taken
 
@@ -151,7 +152,7 @@ class HistoryBuffer:
         """Return the value added last.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: The history is empty.
         """
         return self._last(1)[0][-1]
 
@@ -159,20 +160,21 @@ class HistoryBuffer:
         """Return the sum of the last values divided by the sum of their counts.
 
         Args:
-            window_size: The number of values; all if None or more than there are.
+            window_size: The number of last values; None for all. A larger number than there are
+                values means all.
 
         Raises:
-            ValueError: If there are no values, or ``window_size`` is less than 1.
+            ValueError: The history is empty, or ``window_size`` is less than 1.
         """
         values, counts = self._last(window_size)
         return values.sum() / counts.sum()
 
     def max(self, window_size: int | None = None) -> Any:
-        """Return the largest of the last values; arguments and errors are those of ``mean``."""
+        """Return the largest of the last values; arguments and errors as for `mean`."""
         return self._last(window_size)[0].max()
 
     def min(self, window_size: int | None = None) -> Any:
-        """Return the smallest of the last values; arguments and errors are those of ``mean``."""
+        """Return the smallest of the last values; arguments and errors as for `mean`."""
         return self._last(window_size)[0].min()
 
     def _last(self, window_size: int | None) -> tuple[Array, Array]:
@@ -189,18 +191,19 @@ class HistoryBuffer:
         """Register a function under its name for `statistics`; usable as a decorator.
 
         Args:
-            method: Called with the buffer and the arguments of `statistics`. It may read
-                ``_log_history`` and ``_count_history``.
+            method: The function, called with the buffer and the arguments of `statistics`. It may
+                read ``_log_history`` and ``_count_history``.
 
         Raises:
-            TypeError: If ``method`` is not a function.
-            ValueError: If another function has that name.
+            TypeError: ``method`` is not a function.
+            ValueError: Another function has that name.
         """
         name = getattr(method, "__name__", None)
         if name is None or not callable(method):
             raise TypeError(f"a statistic must be a function with a name, got {method!r}")
         other = cls._statistics_methods.get(name)
-        # A module that is imported or run again defines the same function again.
+        # The same function may be registered again, when its module is reloaded or a notebook cell
+        # runs again.
         if other is not None and _origin(other) != _origin(method):
             raise ValueError(
                 f"{name!r} is registered as a statistic already, by {other.__module__}; "
@@ -210,10 +213,10 @@ class HistoryBuffer:
         return method
 
     def statistics(self, method_name: str, *arg: Any, **kwargs: Any) -> Any:
-        """Call a registered statistic by its name: ``mean``, ``max``, ``min``, ``current`` or own.
+        """Call a statistic by name: ``mean``, ``max``, ``min``, ``current`` or a registered one.
 
         Raises:
-            KeyError: If no statistic of that name is registered.
+            KeyError: No statistic of that name is registered.
         """
         method = self._statistics_methods.get(method_name)
         if method is None:
@@ -226,14 +229,14 @@ class HistoryBuffer:
     def __len__(self) -> int:
         return min(len(self._values) + len(self._waiting), self._max_length)
 
-    # An empty history is an object nonetheless: callers ask `if buffer`.
+    # An empty history is true, because code may write `if buffer` to check for None.
     def __bool__(self) -> bool:
         return True
 
     def __repr__(self) -> str:
         return f"<HistoryBuffer of {len(self)} values>"
 
-    # A checkpoint or a copy holds arrays only: no tensors that wait, and no reference to the hub.
+    # A pickle or a copy holds arrays only: waiting tensors are read first, and the hub is left out.
     def __getstate__(self) -> dict[str, Any]:
         values, counts = self.data
         return {
@@ -260,7 +263,7 @@ def _positive(name: str, value: Any) -> int:
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
     if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {number}")
+        raise ValueError(f"{name} must be >= 1, got {number}")
     return number
 
 

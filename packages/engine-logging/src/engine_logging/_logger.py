@@ -1,4 +1,4 @@
-"""Loggers with one format, aware of the rank, and found by name."""
+"""Loggers with one format, one file per rank, and access by name."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TextIO
 
 from engine_utils import ManagerMixin, did_you_mean
 
-# Libraries log to children of this logger of the standard library: `engine.optim`, ...
+# The packages log to children of this standard logger, such as `engine.optim`.
 _TREE = "engine"
 
 _RESET = "\x1b[0m"
@@ -24,7 +24,7 @@ _COLORS = {
     logging.CRITICAL: "\x1b[1;31m",
 }
 
-# The most different warnings that a filter stores: its memory is bounded in a run of any length.
+# The maximum number of warnings that a filter stores, which bounds its memory in a long run.
 _STORED_WARNINGS = 4096
 
 
@@ -39,7 +39,7 @@ class Formatter(logging.Formatter):
         super().__init__(datefmt="%Y/%m/%d %H:%M:%S")
 
     def usesTime(self) -> bool:  # noqa: N802 - the name is logging's
-        """Return true: every line has a time."""
+        """Return True, because every line has a time."""
         return True
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
@@ -50,15 +50,15 @@ class Formatter(logging.Formatter):
         return " - ".join([*parts, record.message])
 
     def level(self, record: logging.LogRecord) -> str:
-        """Return the name of the level, as it is written."""
+        """Return the text of the level in the line."""
         return record.levelname
 
 
 class ColorFormatter(Formatter):
-    """Format the same line with the level in color."""
+    """Format a record like `Formatter`, with the level in color."""
 
     def level(self, record: logging.LogRecord) -> str:
-        """Return the name of the level between the codes of its color."""
+        """Return the name of the level in its color."""
         color = _COLORS.get(record.levelno)
         return f"{color}{record.levelname}{_RESET}" if color else record.levelname
 
@@ -67,17 +67,17 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
     """Write to the current ``sys.stdout``, in color if that is a terminal."""
 
     def __init__(self) -> None:
-        # Not the constructor of StreamHandler, which would set `stream` once and for all.
+        # Not StreamHandler.__init__, which would set `stream` permanently.
         logging.Handler.__init__(self)
         self._plain, self._color = Formatter(), ColorFormatter()
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]  # looked up for each record
-        """Where lines are written."""
+        """The current standard output."""
         return sys.stdout
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; a program without a console, such as a service, has no stdout."""
+        """Write the record, unless the program has no stdout, such as a service."""
         if sys.stdout is not None:
             super().emit(record)
 
@@ -87,7 +87,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
 
 class RepeatedWarningFilter(logging.Filter):
-    """Pass each warning once: a warning at each iteration would bury everything else."""
+    """Pass each warning once: a warning per iteration would hide all other lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class RepeatedWarningFilter(logging.Filter):
             return True
         try:
             message = (record.name, record.getMessage())
-        except Exception:  # arguments that do not fit the text: the handler reports it as usual
+        except Exception:  # the arguments do not fit the text: the handler reports that
             return True
         if message in self._seen:
             return False
@@ -109,28 +109,29 @@ class RepeatedWarningFilter(logging.Filter):
 
 
 class MMLogger(logging.Logger, ManagerMixin):
-    """A logger with one format for console and files, found by name from anywhere.
+    """A logger with one format for console and file, which any code can get by name.
 
-    It is not among the loggers of ``logging.getLogger``, so settings of other libraries do not
-    change it. Records of the packages' loggers (``engine.optim``, …) are written by this logger
-    too; of several, by the one created last.
+    ``logging.getLogger`` does not return it, so settings of other libraries do not change it. It
+    also writes the records of the packages' loggers (``engine.optim``, …). If there are several,
+    the logger created last writes them.
 
-    Rank 0 writes to the console everything from ``log_level`` on, other ranks write errors. The
-    same warning is shown once.
+    On the console, rank 0 writes records from ``log_level`` on, and other ranks write errors only.
+    A repeated warning is written once.
 
     Args:
         name: The name of the instance.
-        logger_name: The name in the lines.
-        log_file: The file to write, besides the console. A folder with the name of the file is
-            added if the file is not in one: ``work/run.log`` is written to ``work/run/run.log``.
-            Rank n writes ``run_rank<n>.log``.
+        logger_name: The name in the log lines.
+        log_file: The file to write, besides the console. It is put into a folder of its own name:
+            ``work/run.log`` is written to ``work/run/run.log``. Rank n > 0 writes
+            ``run_rank<n>.log``.
         log_level: A level of ``logging``, by name or number.
         file_mode: ``"w"`` to overwrite the file, ``"a"`` to append to it.
-        distributed: Write files on all ranks; by default on rank 0 only, and on all ranks with the
-            level ``DEBUG``.
+        distributed: Write a file on all ranks. By default only rank 0 writes one, unless the level
+            is ``DEBUG``.
 
     Raises:
-        ValueError: If there is no level of that name, or ``file_mode`` is another.
+        ValueError: ``log_level`` is not the name of a level, or ``file_mode`` is not ``"w"`` or
+            ``"a"``.
 
     Example:
         >>> logger = MMLogger.get_instance("example", log_level="INFO")
@@ -176,32 +177,33 @@ class MMLogger(logging.Logger, ManagerMixin):
     def get_current_instance(cls) -> Self:
         """Return the logger of the open `as_current` block, or the one created last.
 
-        Without any, create one named ``engine``.
+        If there is none, create one named ``engine``.
         """
         current = cls._find_current()
         return cls.get_instance("engine") if current is None else current
 
     @contextmanager
     def as_current(self) -> Iterator[Self]:
-        """Make this the current logger in a block; it writes what libraries log there."""
+        """Make this the current logger in a block; it also writes the packages' records there."""
         with super().as_current(), _tree_handler.admit(self):
             yield self
 
     @property
     def log_files(self) -> list[Path]:
-        """The files this process writes through this logger."""
+        """The files that this logger writes in this process."""
         return [Path(h.baseFilename) for h in self.handlers if isinstance(h, logging.FileHandler)]
 
     def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
-        """Pass a record to the handlers of this logger; without any, it is dropped."""
+        """Pass a record to the handlers of this logger; drop it if there are none."""
         for handler in self.handlers:
             if record.levelno >= handler.level:
                 handler.handle(record)
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's
         """Return whether records of a level are written."""
-        # The base class caches its answers. `logging` clears the caches of the loggers in its own
-        # list when a level is set or `logging.disable` is called; this logger is not in that list.
+        # Not the base class, which caches the result. `logging` clears the caches of registered
+        # loggers when a level is set or `logging.disable` is called. This logger is not registered
+        # there.
         return not self.disabled and level >= self.level and level > self.manager.disable
 
     def setLevel(self, level: int | str) -> None:  # noqa: N802 - logging's
@@ -211,7 +213,7 @@ class MMLogger(logging.Logger, ManagerMixin):
             level: A level of ``logging``, by name or number.
 
         Raises:
-            ValueError: If there is no level of that name.
+            ValueError: ``level`` is not the name of a level.
         """
         super().setLevel(_checked_level(level))
         _tree_handler.set_level()
@@ -219,8 +221,8 @@ class MMLogger(logging.Logger, ManagerMixin):
     def close(self) -> None:
         """Close the files, detach the handlers, and release the instance.
 
-        Records of the packages' loggers then go to the logger created before, or without one to the
-        handlers of the standard library.
+        The logger created before then writes the records of the packages' loggers. If there is
+        none, they go to the handlers of the standard library.
         """
         for handler in list(self.handlers):
             self.removeHandler(handler)
@@ -234,7 +236,7 @@ class MMLogger(logging.Logger, ManagerMixin):
                 _tree_handler.leave()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A model may hold its logger: a copy of the model uses the same one.
+        # Copied and pickled by name: a model may hold a logger, and its copy uses the same one.
         return _named, (self.instance_name,)
 
 
@@ -245,10 +247,10 @@ def _named(name: str) -> MMLogger:
 class _TreeHandler(logging.Handler):
     """Pass records of the packages' loggers to the handlers of one `MMLogger`.
 
-    It is the logger of the open `as_current` block, or else the leader, created last.
+    That is the logger of the open `as_current` block, else the leader: the logger created last.
     """
 
-    # A weak reference: the handler lives as long as the process, and a logger may not.
+    # A weak reference, because the handler lives as long as the process and must not keep a logger.
     leader: "weakref.ref[MMLogger] | None" = None
 
     def __init__(self) -> None:
@@ -257,18 +259,19 @@ class _TreeHandler(logging.Handler):
         self.admitted: list[MMLogger] = []
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Pass a record to a logger's handlers, which have locks of their own."""
-        # A logger that was closed inside its own block has no handlers: the leader writes then.
+        """Pass a record to the handlers of the active logger; they lock themselves."""
+        # A logger that was closed inside its own block has no handlers. The leader then writes.
         active = MMLogger._find_active()
         logger = active if active is not None and active.handlers else self.leading()
-        # The level of the tree may be that of a logger which is active in another thread.
+        # The level of the tree may come from a logger that is active in another thread, so check it
+        # here.
         if logger is not None and (not self.admitted or record.levelno >= logger.level):
             logger.callHandlers(record)
         return logger is not None
 
     @contextmanager
     def admit(self, logger: MMLogger) -> Iterator[None]:
-        """Pass records from the level of a logger on, inside a block."""
+        """Let the tree pass records from the level of a logger on, inside a block."""
         self.admitted.append(logger)
         self.set_level()
         try:
@@ -278,7 +281,7 @@ class _TreeHandler(logging.Handler):
             self.set_level()
 
     def set_level(self) -> None:
-        """Set the level of the tree to the lowest that the leading or an active logger has."""
+        """Set the level of the tree to the lowest level of the leader and the active loggers."""
         tree, leader = logging.getLogger(_TREE), self.leading()
         with _level_lock:
             levels = [logger.level for logger in (leader, *self.admitted) if logger is not None]
@@ -300,7 +303,7 @@ class _TreeHandler(logging.Handler):
         tree.propagate = False
 
     def leave(self) -> None:
-        """Restore the packages' loggers as they are without an `MMLogger`."""
+        """Reset the packages' loggers to their state without an `MMLogger`."""
         self.leader = None
         tree = logging.getLogger(_TREE)
         tree.removeHandler(self)
@@ -321,11 +324,11 @@ def print_log(
         msg: The message.
         logger: A logger; the name of an `MMLogger` instance; ``"current"`` for the one created
             last; ``"silent"`` for nothing; None to print.
-        level: A level of ``logging``; unused for a message that is printed.
+        level: A level of ``logging``; ignored for a printed message.
 
     Raises:
-        ValueError: If no `MMLogger` of that name was created.
-        TypeError: If ``logger`` has another type.
+        ValueError: No `MMLogger` of that name was created.
+        TypeError: ``logger`` has another type.
 
     Example:
         >>> print_log("hello")
@@ -376,7 +379,8 @@ def _rank_file(path: Path, rank: int) -> Path:
 
 
 def _rank() -> int:
-    # Torch is loaded where there is a process group; a launcher sets RANK before that.
+    # Torch is never imported here: it is loaded if there is a process group. Before, the launcher's
+    # RANK counts.
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank())

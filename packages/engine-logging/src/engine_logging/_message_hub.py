@@ -1,4 +1,4 @@
-"""The scalars and facts of a run, shared among its parts."""
+"""Share the scalars and the runtime info of a run among its parts."""
 
 import copy
 import logging
@@ -15,7 +15,7 @@ _logger = logging.getLogger("engine.logging")
 
 _REQUIRED: Any = object()
 
-# The most values of a scalar that a checkpoint holds.
+# The maximum number of values per scalar in a checkpoint.
 _SAVED_VALUES = 10_000
 
 # Values that need no copy.
@@ -23,16 +23,17 @@ _ATOMS = (int, float, str, bool, type(None))
 
 
 class MessageHub(ManagerMixin):
-    """Collect the scalars of a run, with their history, and facts that any part may read.
+    """Collect the scalars of a run with their history, and runtime info that any part may read.
 
-    Scalars (loss, learning rate, times) are kept as `HistoryBuffer`; facts (iteration, epoch,
-    meta data) are overwritten by each update. Threads may update at once.
+    Each scalar (loss, learning rate, time) is a `HistoryBuffer`. An update of runtime info
+    (iteration, epoch, meta data) replaces the old value. Several threads may update at the same
+    time.
 
     Args:
         name: The name of the instance.
-        log_scalars: The first scalars.
-        runtime_info: The first facts.
-        resumed_keys: For each key of both, whether `state_dict` holds it; True by default.
+        log_scalars: The initial scalars.
+        runtime_info: The initial runtime info.
+        resumed_keys: For each key of both, whether `state_dict` includes it; True by default.
 
     Example:
         >>> hub = MessageHub.get_instance("example")
@@ -58,7 +59,7 @@ class MessageHub(ManagerMixin):
         self._log_scalars: OrderedDict[str, HistoryBuffer] = OrderedDict()
         self._runtime_info: OrderedDict[str, Any] = OrderedDict()
         self._resumed_keys: dict[str, bool] = {}
-        # Facts whose absence from the state was logged already.
+        # Info keys that are missing from the state; a warning was logged for each.
         self._dropped: set[str] = set()
         self._fill(
             _mapping("log_scalars", log_scalars),
@@ -89,7 +90,7 @@ class MessageHub(ManagerMixin):
             self._resumed_keys[key] = bool(resumed_keys.get(key, True))
 
     def _adopt(self, key: str, buffer: HistoryBuffer) -> None:
-        # The family first: another thread may read the buffer as soon as it is in the dict.
+        # Set the family first: another thread may read the buffer as soon as it is in the dict.
         buffer._family = weakref.ref(self._log_scalars)
         self._log_scalars[key] = buffer
 
@@ -97,25 +98,26 @@ class MessageHub(ManagerMixin):
     def get_current_instance(cls) -> Self:
         """Return the hub of the open `as_current` block, or the one created last.
 
-        Without any, create one named ``engine``.
+        If there is none, create one named ``engine``.
         """
         current = cls._find_current()
         return cls.get_instance("engine") if current is None else current
 
     def update_scalar(self, key: str, value: Any, count: Any = 1, resumed: bool = True) -> None:
-        """Add a value to the history of a scalar, which the first value creates.
+        """Add a value to the history of a scalar; the first value creates the scalar.
 
         Args:
-            key: Its name. Those that begin with ``train/``, ``val/`` or ``test/`` are logged.
+            key: The name of the scalar. Names that begin with ``train/``, ``val/`` or ``test/`` are
+                logged.
             value: A number, or a tensor or array of one element. A tensor is read from its device
                 when a statistic is computed.
             count: The weight of the value in the mean.
-            resumed: Whether `state_dict` holds the scalar; the same at each call.
+            resumed: Whether `state_dict` includes the scalar; the same at each call.
 
         Raises:
-            ValueError: If ``resumed`` differs from an earlier call for this key.
+            ValueError: ``resumed`` differs from an earlier call for this key.
         """
-        # The path of every iteration: two look-ups and the append.
+        # The fast path of every iteration: two look-ups and one append.
         buffer = self._log_scalars.get(key)
         if buffer is None or self._resumed_keys.get(key) is not resumed:
             buffer = self._scalar(key, resumed)
@@ -125,7 +127,8 @@ class MessageHub(ManagerMixin):
         self._set_resumed(key, resumed)
         buffer = self._log_scalars.get(key)
         if buffer is None:
-            # Two threads may arrive here at once: setdefault gives both the same buffer.
+            # Two threads may create the scalar at the same time: setdefault returns one buffer to
+            # both.
             fresh = HistoryBuffer()
             fresh._family = weakref.ref(self._log_scalars)
             buffer = self._log_scalars.setdefault(key, fresh)
@@ -145,10 +148,10 @@ class MessageHub(ManagerMixin):
 
         Args:
             log_dict: Values by key; a value may be ``{"value": …, "count": …}``.
-            resumed: Whether `state_dict` holds these scalars.
+            resumed: Whether `state_dict` includes these scalars.
 
         Raises:
-            ValueError: If a mapping among the values has no ``value``, or other keys.
+            ValueError: A mapping among the values lacks ``value``, or has other keys.
         """
         for key, entry in _mapping("log_dict", log_dict).items():
             if isinstance(entry, Mapping):
@@ -162,42 +165,43 @@ class MessageHub(ManagerMixin):
                 self.update_scalar(key, entry, 1, resumed)
 
     def update_info(self, key: str, value: Any, resumed: bool = True) -> None:
-        """Set or replace a fact.
+        """Set or replace a value of the runtime info.
 
         Args:
-            key: Its name.
+            key: The key.
             value: Any value.
-            resumed: Whether `state_dict` holds it, if it is plain data; the same at each call.
+            resumed: Whether `state_dict` includes the value, if it is plain data; the same at each
+                call.
 
         Raises:
-            ValueError: If ``resumed`` differs from an earlier call for this key.
+            ValueError: ``resumed`` differs from an earlier call for this key.
         """
-        # By identity: the usual bool of every iteration passes without a call.
+        # Compared by identity: the usual bool takes no function call.
         if self._resumed_keys.get(key) is not resumed:
             self._set_resumed(key, resumed)
         self._runtime_info[key] = value
 
     def update_info_dict(self, info_dict: Mapping[str, Any], resumed: bool = True) -> None:
-        """Set several facts; see `update_info`."""
+        """Set several values of the runtime info; see `update_info`."""
         for key, value in _mapping("info_dict", info_dict).items():
             self.update_info(key, value, resumed)
 
     @property
     def log_scalars(self) -> OrderedDict[str, HistoryBuffer]:
-        """The histories of all scalars, by key: the hub's own, not a copy."""
+        """The histories of all scalars by key, without a copy."""
         return self._log_scalars
 
     @property
     def runtime_info(self) -> OrderedDict[str, Any]:
-        """A deep copy of all facts."""
-        # A list first: another thread may add a fact while a value is being copied.
+        """A deep copy of the runtime info."""
+        # A list first: another thread may add a key while a value is copied.
         return copy.deepcopy(OrderedDict(list(self._runtime_info.items())))
 
     def get_scalar(self, key: str) -> HistoryBuffer:
-        """Return the history of a scalar: the hub's own, not a copy.
+        """Return the history of a scalar, without a copy.
 
         Raises:
-            KeyError: If there is no such scalar.
+            KeyError: There is no such scalar.
         """
         try:
             return self._log_scalars[key]
@@ -205,15 +209,15 @@ class MessageHub(ManagerMixin):
             raise KeyError(_unknown("scalar", key, self._log_scalars)) from None
 
     def get_info(self, key: str, *, default: Any = _REQUIRED) -> Any:
-        """Return a copy of a fact.
+        """Return a copy of a value of the runtime info.
 
         Args:
-            key: Its name.
-            default: Returned if there is no such fact.
+            key: The key.
+            default: Returned if the key is missing.
 
         Raises:
-            KeyError: If there is no such fact, and no default.
-            TypeError: If it cannot be copied, such as a generator or an open file.
+            KeyError: The key is missing, and no default is given.
+            TypeError: The value cannot be copied, such as a generator or an open file.
         """
         value = self._runtime_info.get(key, _REQUIRED)
         if value is _REQUIRED:
@@ -230,14 +234,15 @@ class MessageHub(ManagerMixin):
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a resumed run needs, as plain Python values.
 
-        It holds the last 10,000 values of each scalar and the facts that are plain data, if
-        ``resumed`` is set for them. Another fact is skipped, with a warning the first time.
+        It includes the keys for which ``resumed`` is set: the last 10,000 values of each scalar,
+        and the runtime info. A value of the runtime info that is not plain data is skipped, with
+        one warning per key.
 
         Returns:
             A dict with the keys ``log_scalars``, ``runtime_info`` and ``resumed_keys``.
         """
-        scalars, facts = {}, {}
-        # Lists: other threads may add scalars and facts meanwhile.
+        scalars, infos = {}, {}
+        # Lists, because other threads may add keys meanwhile.
         for key, buffer in list(self._log_scalars.items()):
             if self._resumed_keys.get(key, True):
                 values, counts = buffer.data
@@ -249,11 +254,11 @@ class MessageHub(ManagerMixin):
         for key, value in list(self._runtime_info.items()):
             if self._resumed_keys.get(key, True):
                 try:
-                    facts[key] = plain(value)
+                    infos[key] = plain(value)
                 except NotPlain as found:
                     self._warn_dropped(key, found)
-        kept = dict.fromkeys((*scalars, *facts), True)
-        return {"log_scalars": scalars, "runtime_info": facts, "resumed_keys": kept}
+        kept = dict.fromkeys((*scalars, *infos), True)
+        return {"log_scalars": scalars, "runtime_info": infos, "resumed_keys": kept}
 
     def _warn_dropped(self, key: str, found: NotPlain) -> None:
         if key not in self._dropped:
@@ -266,29 +271,30 @@ class MessageHub(ManagerMixin):
             )
 
     def load_state_dict(self, state_dict: "Mapping[str, Any] | MessageHub") -> None:
-        """Load scalars and facts; those under other keys stay.
+        """Load scalars and runtime info; other keys of this hub stay unchanged.
 
         Args:
-            state_dict: The result of `state_dict`, or a hub, all of which is copied.
+            state_dict: The result of `state_dict`, or another hub; everything is copied.
 
         Raises:
-            KeyError: If one of the three keys is missing, or a scalar lacks a part.
-            TypeError: If it is neither a mapping nor a hub, or a part of it has another type.
+            KeyError: One of the three keys is missing, or the state of a scalar lacks a key.
+            TypeError: ``state_dict`` is neither a mapping nor a hub, or a part of it has a wrong
+                type.
         """
         if isinstance(state_dict, MessageHub):
-            # Deep copies hold arrays only: copying reads the tensors that wait.
+            # A deep copy of a buffer holds arrays only, so this reads the waiting tensors.
             buffers = OrderedDict(list(state_dict._log_scalars.items()))
-            scalars, facts = copy.deepcopy(buffers), state_dict.runtime_info
+            scalars, infos = copy.deepcopy(buffers), state_dict.runtime_info
             resumed: Mapping[str, bool] = state_dict._resumed_keys
         else:
-            scalars, facts, resumed = _read_state(state_dict)
-        self._fill(scalars, facts, {key: resumed.get(key, True) for key in (*scalars, *facts)})
+            scalars, infos, resumed = _read_state(state_dict)
+        self._fill(scalars, infos, {key: resumed.get(key, True) for key in (*scalars, *infos)})
 
 
 def _read_state(
     state_dict: Mapping[str, Any],
 ) -> tuple[OrderedDict[str, HistoryBuffer], OrderedDict[str, Any], Mapping[str, bool]]:
-    """Return the scalars, the facts and which of them are saved again, all checked and copied."""
+    """Check and copy a state; return its scalars, runtime info and resumed keys."""
     state = _mapping("state_dict", state_dict)
     missing = {"log_scalars", "runtime_info", "resumed_keys"} - set(state)
     if missing:
@@ -298,8 +304,8 @@ def _read_state(
         )
     entries = _mapping("log_scalars", state["log_scalars"])
     scalars = OrderedDict((key, _restored(key, entry)) for key, entry in entries.items())
-    facts = OrderedDict(copy.deepcopy(dict(_mapping("runtime_info", state["runtime_info"]))))
-    return scalars, facts, _mapping("resumed_keys", state["resumed_keys"])
+    infos = OrderedDict(copy.deepcopy(dict(_mapping("runtime_info", state["runtime_info"]))))
+    return scalars, infos, _mapping("resumed_keys", state["resumed_keys"])
 
 
 def _restored(key: str, entry: Any) -> HistoryBuffer:

@@ -1,7 +1,7 @@
-"""Plain data for a checkpoint: numbers, strings, tensors, and lists, tuples and dicts of them.
+"""Check plain data for a checkpoint: numbers, strings, tensors, and containers of them.
 
-`engine_utils.plain_value` serves other ends. It turns tensors into lists, tuples into lists, and
-returns unknown values unchanged. A checkpoint keeps tensors and tuples, and takes nothing that
+This differs from `engine_utils.plain_value`, which converts tensors and tuples to lists and returns
+unknown values unchanged. A checkpoint keeps tensors and tuples, and must not hold a value that
 ``torch.load(weights_only=True)`` rejects.
 """
 
@@ -13,18 +13,18 @@ from engine_logging._tensors import is_tensor
 
 
 class NotPlain(Exception):
-    """A value is not plain data; the message names its type and its place."""
+    """A value is not plain data; the message names its type and position."""
 
 
 def plain(value: Any, where: str = "") -> Any:
-    """Return a copy of plain data; numpy's numbers become Python's.
+    """Return a copy of plain data; numbers of numpy become Python numbers.
 
     Args:
         value: The data.
-        where: Its place, for the message.
+        where: Its position, for the message.
 
     Raises:
-        NotPlain: If it holds a value of another type.
+        NotPlain: The data holds a value of another type.
     """
     # By exact type: a subclass of a plain type would be pickled as a class.
     if value is None or type(value) in (bool, int, float, complex, str, bytes):

@@ -1,4 +1,4 @@
-"""Numbers that may still be on a device. Torch is never imported here."""
+"""Read numbers from tensors, which may be on a device. Torch is never imported here."""
 
 import numbers
 import operator
@@ -13,21 +13,21 @@ _is_cpu = operator.attrgetter("is_cpu")
 
 def is_tensor(value: object) -> bool:
     """Return whether a value is a torch tensor, without importing torch."""
-    # Nothing is an instance of (): torch is absent, or another thread is still importing it.
+    # () if torch is not imported, or another thread is importing it: nothing is an instance of ().
     return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
 def scalar(value: Any) -> Any:
-    """Return a number unchanged, and a tensor without its graph.
+    """Check that a value is a number, and return it; a tensor is detached from its graph.
 
     Args:
         value: A number, or a tensor or array of one element.
 
     Raises:
-        TypeError: If the value is not a real number.
-        ValueError: If a tensor or array has more than one element.
+        TypeError: The value is not a real number.
+        ValueError: A tensor or array has more than one element.
     """
-    # `is_tensor` without its call: this runs for every loss of every iteration.
+    # `is_tensor` written out to save the call: this runs for every scalar of every iteration.
     tensor: Any = getattr(sys.modules.get("torch"), "Tensor", ())
     if isinstance(value, tensor):
         if value.numel() != 1:
@@ -56,15 +56,15 @@ def scalar(value: Any) -> Any:
 def read_tensors(values: Sequence[Any]) -> list[Any]:
     """Return the values with every tensor replaced by its number.
 
-    The tensors of an accelerator are stacked there and copied in one transfer: each transfer waits
-    until the device has finished its queue.
+    The tensors of an accelerator are stacked there and copied in one transfer, because each
+    transfer waits for the device.
     """
     if not any(map(is_tensor, values)):
         return list(values)
     torch = sys.modules["torch"]
     if set(map(type, values)) == {torch.Tensor} and all(map(_is_cpu, values)):
-        return list(map(torch.Tensor.item, values))  # the usual case, in half the time
-    # By device, then by dtype: only tensors of one dtype can be stacked.
+        return list(map(torch.Tensor.item, values))  # the usual case, twice as fast
+    # Grouped by device, then by dtype: only tensors of one dtype can be stacked.
     found: dict[Any, dict[Any, list[int]]] = {}
     read = list(values)
     for index, value in enumerate(values):
@@ -76,7 +76,7 @@ def read_tensors(values: Sequence[Any]) -> list[Any]:
     for device, kinds in found.items():
         stacks = [torch.stack([_flat(read[i]) for i in group]) for group in kinds.values()]
         if len(stacks) > 1:
-            # Integers stay exact in double precision, which not every device has.
+            # Double precision keeps integers exact (up to 2**53), but MPS does not support it.
             wide = torch.float32 if device.type == "mps" else torch.float64
             stacks = [stack.to(wide) for stack in stacks]
         order = [index for group in kinds.values() for index in group]
