@@ -14,7 +14,7 @@ META = {"img_id": 7, "img_shape": (800, 1196, 3)}
 
 
 class DetSample(BaseDataElement):
-    """Guards a private field by a property, as the manual shows it."""
+    """Check a private field in the setter of a property, as in the manual."""
 
     @property
     def proposals(self) -> BaseDataElement:
@@ -30,7 +30,7 @@ class DetSample(BaseDataElement):
 
 
 class TypedSample(BaseDataElement):
-    """Declares its fields once."""
+    """Declare typed fields."""
 
     gt_instances: InstanceData
     scores: torch.Tensor | None
@@ -41,7 +41,7 @@ def make() -> BaseDataElement:
     return BaseDataElement(metainfo=META, boxes=torch.ones(5, 4), scores=torch.zeros(5))
 
 
-def test_fields_are_attributes_of_two_kinds() -> None:
+def test_fields_and_metainfo_are_attributes() -> None:
     element = make()
 
     assert element.img_id == 7
@@ -56,7 +56,7 @@ def test_fields_are_attributes_of_two_kinds() -> None:
     assert len(element.all_values()) == len(list(element.all_items())) == 4
 
 
-def test_membership_covers_both_kinds() -> None:
+def test_contains_covers_fields_and_metainfo() -> None:
     element = make()
 
     assert "img_id" in element
@@ -114,7 +114,7 @@ def test_pop_removes_and_returns() -> None:
     assert element.all_keys() == ["img_shape", "boxes"]
 
 
-def test_pop_of_an_unknown_field_names_what_there_is() -> None:
+def test_pop_of_an_unknown_field_raises_and_lists_the_fields() -> None:
     with pytest.raises(KeyError, match="'mask' is not a field; there are img_id"):
         make().pop("mask")
 
@@ -135,7 +135,7 @@ def test_get_has_a_default() -> None:
         (lambda e: e.set_metainfo({"boxes": 8}), AttributeError, "is a data field"),
         (lambda e: setattr(e, "_data_fields", {}), AttributeError, "cannot be a field"),
         (lambda e: setattr(e, "_metainfo_fields", {}), AttributeError, "cannot be a field"),
-        (lambda e: delattr(e, "_data_fields"), AttributeError, "keep it"),
+        (lambda e: delattr(e, "_data_fields"), AttributeError, "cannot be deleted"),
         (lambda e: setattr(e, "keys", 1), AttributeError, "choose another name"),
         (lambda e: setattr(e, "metainfo", {}), AttributeError, "metainfo"),
         (lambda e: delattr(e, "mask"), AttributeError, "mask"),
@@ -157,12 +157,12 @@ def test_wrong_use_raises(act: Any, error: type[Exception], message: str) -> Non
         act(make())
 
 
-def test_wrong_type_is_also_the_error_that_the_manual_names() -> None:
+def test_wrong_type_raises_the_documented_assertion_error() -> None:
     with pytest.raises(AssertionError):
         DetSample().proposals = torch.rand(5, 4)  # type: ignore[assignment]  # the mistake
 
 
-def test_private_field_shows_under_its_property() -> None:
+def test_private_field_is_listed_under_its_property() -> None:
     sample = DetSample()
     proposals = BaseDataElement(boxes=torch.rand(5, 4))
 
@@ -192,7 +192,7 @@ def test_declared_fields_are_checked_at_each_assignment() -> None:
         TypedSample(names="abc")
 
 
-def test_declaration_that_cannot_be_resolved_is_explained() -> None:
+def test_declaration_that_cannot_be_resolved_raises() -> None:
     class Broken(BaseDataElement):
         field: "NotImported"  # type: ignore[name-defined]  # noqa: F821  # the mistake
 
@@ -200,7 +200,7 @@ def test_declaration_that_cannot_be_resolved_is_explained() -> None:
         Broken(field=1)
 
 
-def test_new_takes_over_or_replaces() -> None:
+def test_new_keeps_or_replaces_data_and_metainfo() -> None:
     element = make()
 
     same = element.new()
@@ -212,7 +212,7 @@ def test_new_takes_over_or_replaces() -> None:
     assert type(DetSample().new()) is DetSample
 
 
-def test_update_lets_the_other_win() -> None:
+def test_update_replaces_equal_keys() -> None:
     element = make()
 
     element.update(BaseDataElement(metainfo={"img_id": 9}, scores=torch.ones(1), extra="x"))
@@ -222,7 +222,7 @@ def test_update_lets_the_other_win() -> None:
     assert element.keys() == ["boxes", "scores", "extra"]
 
 
-def test_conversions_reach_every_tensor() -> None:
+def test_conversions_apply_to_nested_tensors() -> None:
     inner = BaseDataElement(mask=torch.zeros(2, requires_grad=True))
     element = BaseDataElement(
         metainfo={"scale": torch.ones(1)}, inner=inner, pair=(torch.ones(1), "text"), n=3
@@ -282,7 +282,7 @@ def test_clone_copies_values_and_keeps_the_graph() -> None:
     [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))],
     ids=["deepcopy", "pickle"],
 )
-def test_copies_are_whole_and_apart(duplicate: Any) -> None:
+def test_copies_are_complete_and_independent(duplicate: Any) -> None:
     element = TypedSample(metainfo=META, gt_instances=InstanceData(boxes=torch.ones(2, 4)))
 
     copied = duplicate(element)
@@ -295,13 +295,13 @@ def test_copies_are_whole_and_apart(duplicate: Any) -> None:
     assert "extra" not in element
 
 
-def test_to_dict_opens_elements_inside() -> None:
+def test_to_dict_converts_nested_elements() -> None:
     element = BaseDataElement(metainfo={"id": 1}, inner=BaseDataElement(metainfo={"id": 2}, a=3))
 
     assert element.to_dict() == {"id": 1, "inner": {"id": 2, "a": 3}}
 
 
-def test_printing_shows_both_kinds_and_indents_elements() -> None:
+def test_repr_shows_fields_and_metainfo_and_indents_elements() -> None:
     inner = BaseDataElement(metainfo={"img_shape": (8, 6)}, det_labels=torch.tensor([0, 1]))
     sample = BaseDataElement(metainfo={"img_shape": (8, 6)}, gt_instances=inner)
 
@@ -323,7 +323,7 @@ def test_printing_shows_both_kinds_and_indents_elements() -> None:
     assert repr(sample) == expected
 
 
-def test_shallow_copy_shares_values_but_no_fields() -> None:
+def test_shallow_copy_shares_values_but_not_field_names() -> None:
     element = BaseDataElement(metainfo={"size": [4, 6]}, scores=torch.zeros(2))
 
     other = copy.copy(element)

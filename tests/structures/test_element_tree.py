@@ -1,4 +1,4 @@
-"""Torch sees through data elements: pytree, compile, vmap, data parallel code."""
+"""Data elements as pytree nodes: pytree functions, compile, vmap, data parallel code."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_tree_map_changes_leaves_and_keeps_the_rest() -> None:
     assert element.instances.boxes.sum() == 8
 
 
-def test_tree_specs_of_like_elements_are_equal() -> None:
+def test_tree_specs_of_elements_with_equal_fields_are_equal() -> None:
     like, unlike = make(), make()
     unlike.set_metainfo({"img_id": 2})
 
@@ -39,13 +39,13 @@ def test_tree_specs_of_like_elements_are_equal() -> None:
     assert hash(pytree.tree_structure(like)) == hash(pytree.tree_structure(make()))
 
 
-def test_paths_name_the_fields() -> None:
+def test_tree_paths_name_the_fields() -> None:
     paths = [pytree.keystr(path) for path, _ in pytree.tree_leaves_with_path(make())]
 
     assert paths == [".instances.boxes", ".instances.names[0]", ".instances.names[1]", ".mask"]
 
 
-def test_leaves_may_be_anything_on_the_way_back() -> None:
+def test_unflatten_accepts_any_leaves() -> None:
     leaves, spec = pytree.tree_flatten(InstanceData(a=torch.zeros(2), b=torch.zeros(2)))
 
     rebuilt = pytree.tree_unflatten([None] * len(leaves), spec)
@@ -53,7 +53,7 @@ def test_leaves_may_be_anything_on_the_way_back() -> None:
     assert (rebuilt.a, rebuilt.b) == (None, None)
 
 
-def test_every_subclass_is_seen_through() -> None:
+def test_subclasses_are_registered_with_pytree() -> None:
     class Sample(PixelData):
         pass
 
@@ -69,7 +69,7 @@ def test_vmap_maps_over_an_element() -> None:
 
 
 @pytest.mark.slow
-def test_compiled_code_reads_and_makes_elements_without_a_break() -> None:
+def test_compiled_code_reads_and_creates_elements_without_graph_breaks() -> None:
     @torch.compile(backend="eager", fullgraph=True)
     def step(data: InstanceData) -> InstanceData:
         moved = data.to(torch.float64)

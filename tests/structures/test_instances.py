@@ -11,7 +11,7 @@ from engine_structures import BaseDataElement, InstanceData
 
 
 class Polygons:
-    """A value of a user's own: a length, items, and a way to join."""
+    """A user class with a length, items and ``cat``."""
 
     def __init__(self, corners: list[list[int]]) -> None:
         self.corners = corners
@@ -94,7 +94,7 @@ def test_index_selects_the_same_instances_of_every_field(index: Any, positions: 
     assert_holds(make()[index], positions)
 
 
-def test_names_select_fields() -> None:
+def test_index_of_names_selects_fields() -> None:
     element = make()
 
     chosen = element[["names", "boxes"]]
@@ -149,7 +149,7 @@ def test_position_outside_raises_for_every_kind_of_field(values: Any, position: 
         found[torch.tensor([position])]
 
 
-def test_lengths_must_be_equal() -> None:
+def test_field_of_another_length_raises() -> None:
     element = make()
 
     with pytest.raises(
@@ -166,7 +166,7 @@ def test_lengths_must_be_equal() -> None:
         element[0] = 1  # type: ignore[index]  # the mistake
 
 
-def test_lone_field_may_change_its_length() -> None:
+def test_single_field_may_change_its_length() -> None:
     element = InstanceData(boxes=torch.zeros(0, 4))
 
     element.boxes = torch.zeros(2, 4)
@@ -209,7 +209,9 @@ def test_cat_of_one_returns_it() -> None:
     ],
     ids=["none", "keys", "type", "value", "shapes", "kinds"],
 )
-def test_cat_of_unlike_parts_raises(parts: list[Any], error: type[Exception], message: str) -> None:
+def test_cat_of_elements_with_other_fields_raises(
+    parts: list[Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         InstanceData.cat(parts)
 

@@ -27,7 +27,7 @@ def make() -> PixelData:
     ],
     ids=["slices", "point", "negative", "step"],
 )
-def test_index_cuts_all_maps_alike(index: Any, rows: slice, columns: slice) -> None:
+def test_index_crops_all_maps_in_the_same_way(index: Any, rows: slice, columns: slice) -> None:
     data = make()
 
     cut = data[index]
@@ -43,7 +43,7 @@ def test_shape_is_height_and_width() -> None:
     assert PixelData().shape is None
 
 
-def test_flat_map_gets_a_channel() -> None:
+def test_map_of_two_dimensions_gets_a_channel() -> None:
     data = make()
 
     data.mask = torch.zeros(20, 40)
@@ -61,7 +61,9 @@ def test_flat_map_gets_a_channel() -> None:
     ],
     ids=["dimensions", "size", "type"],
 )
-def test_unfit_map_raises(value: Any, error: type[Exception], message: str) -> None:
+def test_map_of_another_shape_or_type_raises(
+    value: Any, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         make().mask = value
     with pytest.raises(AssertionError):

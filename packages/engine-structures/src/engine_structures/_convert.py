@@ -1,4 +1,4 @@
-"""Tensor-like conversions of the values that a field may hold."""
+"""Convert the values of fields, like the methods of a tensor do."""
 
 import copy
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import torch
 
 
 def call_method(name: str, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-    """Return a function that calls a method of a value, or of the values in its containers.
+    """Return a function that calls a method of a value, or of each value in nested containers.
 
     Values without that method stay unchanged.
     """
@@ -25,15 +25,16 @@ def through_containers(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return a function that applies ``convert`` inside dicts, lists and tuples too."""
 
     def walk(value: Any) -> Any:
-        # Tensors first: most fields are tensors, and need none of the other checks.
+        # Tensors first: most fields are tensors, for which the other checks would take time.
         if type(value) is torch.Tensor:
             return convert(value)
         if isinstance(value, dict):
-            made = copy.copy(value)  # keeps its class and its other attributes
+            made = copy.copy(value)  # keeps the class and the attributes of a subclass
             for key, item in value.items():
                 made[key] = walk(item)
             return made
-        # A named tuple takes its items one by one, other tuples take an iterable.
+        # The constructor of a named tuple takes separate items; that of other tuples takes an
+        # iterable.
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*(walk(item) for item in value))
         if isinstance(value, list | tuple):

@@ -9,13 +9,13 @@ Accepted = tuple[type, ...]
 
 
 def accepted_types(cls: type) -> dict[str, Accepted]:
-    """Return which classes each annotated field of a class accepts.
+    """Return the classes that each annotated field of a class accepts.
 
-    Skipped are names that begin with an underscore, ``ClassVar``, and annotations that cannot be
-    checked by class (``Any``, type variables). ``list[int]`` accepts any list.
+    Names with a leading underscore, ``ClassVar`` and annotations that are not a class (``Any``,
+    type variables) are skipped. ``list[int]`` accepts any list.
 
     Raises:
-        TypeError: If an annotation names something that does not exist at run time.
+        TypeError: An annotation names something that does not exist at run time.
     """
     try:
         hints = typing.get_type_hints(cls)

@@ -1,4 +1,4 @@
-"""The base of all data elements: named data with meta information, used like one tensor."""
+"""The base class of data elements: named data and meta information, used like a tensor."""
 
 import copy
 import inspect
@@ -25,12 +25,12 @@ class BaseDataElement:
     """Named data and meta information of one sample, used like a tensor and like a dict.
 
     Data fields hold annotations or predictions; `to`, `detach` and similar methods convert them.
-    Meta information (file name, image size, …) is kept unchanged. Both are read as attributes, and
-    an element may hold other elements. The data fields are leaves for torch's pytree functions, and
-    so for `torch.compile`.
+    Meta information (file name, image size, …) is not converted. Both are read as attributes. An
+    element may hold other elements. The data fields are leaves for torch's pytree functions, and so
+    for `torch.compile`.
 
-    A subclass declares typed fields once, by annotations; each assignment is then checked:
-    ``gt_instances: InstanceData``.
+    A subclass declares typed fields with annotations, such as ``gt_instances: InstanceData``. Each
+    assignment is then checked.
 
     Args:
         metainfo: Meta information; copied deeply.
@@ -47,13 +47,13 @@ class BaseDataElement:
         (True, ['scores'], ['img_shape'])
     """
 
-    # The methods of each class, which a field must not hide, and its properties, which are assigned
-    # through their own setters.
+    # The methods of the class, which a field must not hide. The properties of the class, which are
+    # assigned through their setters.
     _methods: ClassVar[frozenset[str]] = frozenset()
     _properties: ClassVar[frozenset[str]] = frozenset()
     _accepted_types: ClassVar[dict[str, Accepted]]
 
-    # The names of the fields, in the order in which they were set; the values are attributes.
+    # The names of the fields, in the order of their first assignment. The values are attributes.
     _metainfo_fields: dict[str, None]
     _data_fields: dict[str, None]
 
@@ -74,7 +74,7 @@ class BaseDataElement:
             self.set_data(kwargs)
 
     def _begin(self) -> None:
-        # Not by assignment, which `__setattr__` would take for a field.
+        # Not by assignment: `__setattr__` would make them fields.
         self.__dict__["_metainfo_fields"] = {}
         self.__dict__["_data_fields"] = {}
 
@@ -84,8 +84,8 @@ class BaseDataElement:
         """Set or change meta information; the values are copied deeply.
 
         Raises:
-            TypeError: If ``metainfo`` is not a dict.
-            AttributeError: If a key names a data field.
+            TypeError: ``metainfo`` is not a dict.
+            AttributeError: A key names a data field.
         """
         if not isinstance(metainfo, Mapping):
             raise FieldTypeError(f"metainfo must be a dict, got {type(metainfo).__name__}")
@@ -96,8 +96,8 @@ class BaseDataElement:
         """Set or change data fields.
 
         Raises:
-            TypeError: If ``data`` is not a dict, or a field does not accept the type of its value.
-            AttributeError: If a key names meta information.
+            TypeError: ``data`` is not a dict, or a field does not accept the type of its value.
+            AttributeError: A key names meta information.
         """
         if not isinstance(data, Mapping):
             raise FieldTypeError(f"data must be a dict, got {type(data).__name__}")
@@ -111,18 +111,18 @@ class BaseDataElement:
         dtype: type | tuple[type, ...] | None = None,
         field_type: Literal["metainfo", "data"] = "data",
     ) -> None:
-        """Set one field; setters of properties call it.
+        """Set one field; the setter of a property may call this.
 
         Args:
             value: The new value.
-            name: The field's name; with an underscore in front if a property has the name itself.
+            name: The name of the field. If a property has that name, prefix it with an underscore.
             dtype: The class or classes that the value must belong to.
             field_type: The kind of field.
 
         Raises:
-            TypeError: If the value does not belong to ``dtype``, or to the declared class.
-            ValueError: If ``field_type`` is another.
-            AttributeError: If the name is one of the other kind, or belongs to the class itself.
+            TypeError: The value is not an instance of ``dtype`` or of the declared class.
+            ValueError: ``field_type`` is not one of these.
+            AttributeError: A field of the other kind, or a method of the class, has that name.
         """
         if field_type not in ("metainfo", "data"):
             raise ValueError(f"field_type must be 'metainfo' or 'data', got {field_type!r}")
@@ -149,15 +149,15 @@ class BaseDataElement:
 
     @classmethod
     def _accepted(cls) -> dict[str, Accepted]:
-        """Return the declared fields, which the first assignment reads from the annotations."""
-        # Not when the class is defined: an annotation may name a class that is defined later.
+        """Return the declared fields; the first assignment reads them from the annotations."""
+        # Not read when the class is defined: an annotation may name a class that is defined later.
         found: dict[str, Accepted] | None = cls.__dict__.get("_accepted_types")
         if found is None:
             found = cls._accepted_types = accepted_types(cls)
         return found
 
     def _fit(self, name: str, value: Any) -> Any:
-        """Return a value that fits the other data fields; subclasses check or convert it."""
+        """Check a value against the other data fields, or convert it; subclasses override this."""
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -167,10 +167,10 @@ class BaseDataElement:
             self.set_field(value, name)
 
     def update(self, instance: "BaseDataElement") -> None:
-        """Set the meta information and data of another element; its values replace those here.
+        """Copy the meta information and data of another element; its values replace equal keys.
 
         Raises:
-            TypeError: If ``instance`` is not a data element.
+            TypeError: ``instance`` is not a data element.
         """
         if not isinstance(instance, BaseDataElement):
             raise FieldTypeError(f"instance must be a data element, got {type(instance).__name__}")
@@ -181,7 +181,9 @@ class BaseDataElement:
 
     def __delattr__(self, name: str) -> None:
         if name in _FIELD_LISTS:
-            raise AttributeError(f"{name!r} belongs to {type(self).__name__} itself; keep it")
+            raise AttributeError(
+                f"{name!r} belongs to {type(self).__name__} itself and cannot be deleted"
+            )
         super().__delattr__(name)
         self._metainfo_fields.pop(name, None)
         self._data_fields.pop(name, None)
@@ -190,8 +192,8 @@ class BaseDataElement:
         """Remove a field and return its value: ``pop(name)`` or ``pop(name, default)``.
 
         Raises:
-            KeyError: If there is no such field and no default.
-            TypeError: If there are more than two arguments, or none.
+            KeyError: There is no such field and no default.
+            TypeError: There are more than two arguments, or none.
         """
         if not 1 <= len(args) <= 2:
             raise FieldTypeError(f"pop takes a name and optionally a default, got {len(args)}")
@@ -257,7 +259,7 @@ class BaseDataElement:
         return zip(self.all_keys(), self.all_values(), strict=True)
 
     def _public(self, name: str) -> str:
-        """Name a field as its property does: ``_boxes`` is ``boxes`` where that is a property."""
+        """Return the public name of a field: ``boxes`` for ``_boxes`` with a property ``boxes``."""
         return name[1:] if name[0] == "_" and name[1:] in self._properties else name
 
     # ---- copies and conversions ----------------------------------------------------------------
@@ -314,15 +316,15 @@ class BaseDataElement:
         return self._converted(through_containers(to_tensor))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return meta information and data as a dict; elements inside become dicts too."""
+        """Return meta information and data as a dict; nested elements become dicts too."""
         return {
             name: value.to_dict() if isinstance(value, BaseDataElement) else value
             for name, value in self.all_items()
         }
 
     def _converted(self, convert: Callable[[Any], Any]) -> Self:
-        """Build an element of the same type and meta information, with each value converted."""
-        # Not through `set_field`, whose checks cost time: a conversion keeps lengths and shapes.
+        """Build an element of the same type and meta information from the converted values."""
+        # Not through `set_field`: its checks take time, and a conversion keeps lengths and shapes.
         made = self._without_data()
         state, mine = made.__dict__, self.__dict__
         for name in mine["_data_fields"]:
@@ -331,7 +333,7 @@ class BaseDataElement:
         return made
 
     def _with(self, data: Iterable[tuple[str, Any]]) -> Self:
-        """Build an element of the same type and meta information, with data that fits already."""
+        """Build an element of the same type and meta information from data that is not checked."""
         made = self._without_data()
         for name, value in data:
             made._data_fields[name] = None
@@ -359,7 +361,7 @@ class BaseDataElement:
 
 
 def _collect_names(cls: type[BaseDataElement]) -> None:
-    # Static: looking up a property must not run it.
+    # getattr_static, because a property must not run here.
     named = {name: inspect.getattr_static(cls, name) for name in dir(cls)}
     cls._methods = frozenset(name for name, value in named.items() if isinstance(value, _METHODS))
     cls._properties = frozenset(n for n, value in named.items() if isinstance(value, property))

@@ -1,7 +1,7 @@
 """The errors of engine-structures that callers may catch.
 
 The documented examples expect ``AssertionError`` for values that do not fit a field. These classes
-are the built-in errors for such misuse, and ``AssertionError`` too.
+derive from it, and from the usual built-in error.
 """
 
 

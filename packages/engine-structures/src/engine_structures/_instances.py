@@ -1,4 +1,4 @@
-"""Instances of a sample: fields of equal length that are indexed, sorted and joined together."""
+"""The instances of a sample: fields of equal length, which are indexed and joined together."""
 
 import itertools
 import operator
@@ -58,17 +58,17 @@ class InstanceData(BaseDataElement):
         """Return a field, or an element with some of the instances or fields.
 
         Args:
-            item: The name of a field; or an integer (which keeps the dimension), a slice, a mask
-                (bool tensor, array or list), positions (integer tensor, array or list); or a list
-                of field names.
+            item: One of: the name of a field, or a list of names; an integer (keeps the dimension)
+                or a slice; a mask (bool tensor, array or list); positions (integer tensor, array or
+                list).
 
         Raises:
-            KeyError: If there is no such field.
-            IndexError: If an integer or position is out of range, or a mask has another length.
-            TypeError: If ``item`` is something else.
+            KeyError: There is no such field.
+            IndexError: An integer or position is out of range, or a mask has another length.
+            TypeError: ``item`` is none of these.
         """
         if isinstance(item, slice):
-            if item.step is not None and item.step < 0:  # tensors have no slices of negative step
+            if item.step is not None and item.step < 0:  # tensors do not support a negative step
                 return self[list(range(*item.indices(len(self))))]
             return self._converted(operator.itemgetter(item))
         if isinstance(item, str):
@@ -99,7 +99,7 @@ class InstanceData(BaseDataElement):
         length = len(self)
         if not -length <= index < length:
             raise IndexError(f"index {index} is out of range for {length} instances")
-        # As a slice of one, which keeps the dimension for every kind of value.
+        # A slice of length 1 keeps the dimension of every kind of value.
         index %= length
         return self._converted(operator.itemgetter(slice(index, index + 1)))
 
@@ -112,9 +112,9 @@ class InstanceData(BaseDataElement):
                 returned unchanged.
 
         Raises:
-            TypeError: If one of them is not `InstanceData`, or the values of a field cannot be
+            TypeError: One of them is not `InstanceData`, or the values of a field cannot be
                 joined.
-            ValueError: If there is none, or their fields or the shapes of a field's values differ.
+            ValueError: The list is empty, or the fields or shapes differ.
         """
         for instances in instances_list:
             if not isinstance(instances, InstanceData):
@@ -137,7 +137,7 @@ class InstanceData(BaseDataElement):
 
 
 class _Positions:
-    """Positions of instances, in one form per kind of value; each form is made once."""
+    """Positions of instances as a tensor, array or list; each form is built once."""
 
     def __init__(self, item: Any, length: int) -> None:
         index = _as_tensor(item)
@@ -146,10 +146,11 @@ class _Positions:
         if index.dtype is torch.bool:
             if len(index) != length:
                 raise IndexError(f"a mask must have length {length}, got {len(index)}")
-            # The positions are looked up once here, not again for each field.
+            # Convert the mask to positions once: indexing with a mask would search it for each
+            # field.
             index = index.nonzero().squeeze(1)
         else:
-            # As index_select takes them: it is twice as fast as advanced indexing.
+            # In the form that index_select needs, which is twice as fast as advanced indexing.
             index = index.long()
             index = torch.where(index < 0, index + length, index)
         self._by_device = {index.device: index}
@@ -172,7 +173,8 @@ class _Positions:
     def _on_host(self) -> np.ndarray[Any, Any]:
         if self._array is None:
             self._array = self._index.cpu().numpy()
-            # Tensors reject negative positions; arrays and lists would count from the end again.
+            # index_select raises for negative positions, but arrays and lists would count from the
+            # end.
             if self._array.size and self._array.min() < 0:
                 raise IndexError("a position is before the first instance")
         return self._array
@@ -186,11 +188,11 @@ class _Positions:
 
 def _as_tensor(item: Any) -> torch.Tensor:
     if isinstance(item, list):
-        # NumPy would make an empty list an array of floats.
+        # NumPy would convert an empty list to an array of floats.
         item = np.array(item, dtype=None if item else np.int64)
     if isinstance(item, np.ndarray) and item.dtype.kind in "bi":
         item = torch.from_numpy(item)
-    # Without uint8, which is ambiguous: torch once used it for masks.
+    # uint8 is excluded as ambiguous: old versions of torch used it for masks.
     integral = (torch.bool, torch.int64, torch.int32, torch.int16, torch.int8)
     if isinstance(item, torch.Tensor) and item.dtype in integral:
         return item
@@ -205,7 +207,7 @@ def _pick_items(value: Any, positions: list[int]) -> Any:
         return "".join(value[index] for index in positions)
     if isinstance(value, list | tuple):
         return type(value)(value[index] for index in positions)
-    # A class of the user's: `cat` cannot join nothing, a slice can select nothing.
+    # A user's class: an empty selection needs a slice, because `cat` needs at least one value.
     if not positions:
         return value[len(value) :]
     return type(value).cat([value[index] for index in positions])

@@ -27,8 +27,8 @@ class LabelData(BaseDataElement):
             Zeros and ones of the same dtype, shape ``(num_classes,)``.
 
         Raises:
-            TypeError: If ``label`` is not a tensor of integers.
-            ValueError: If ``label`` has more dimensions, or an index is not a class.
+            TypeError: ``label`` is not a tensor of integers.
+            ValueError: ``label`` has more than one dimension, or an index is not a class.
         """
         if not isinstance(label, torch.Tensor) or label.is_floating_point():
             raise FieldTypeError(f"label must be a tensor of class indices, got {label!r}")
@@ -39,7 +39,8 @@ class LabelData(BaseDataElement):
             raise FieldValueError(
                 f"label must hold classes from 0 to {num_classes - 1}, got {indices.tolist()}"
             )
-        # Of the label's dtype and device, and not `one_hot`, which always returns int64.
+        # Not `one_hot`, which always returns int64: the result must have the label's dtype and
+        # device.
         onehot = label.new_zeros(num_classes)
         onehot[indices] = 1
         return onehot
@@ -55,8 +56,8 @@ class LabelData(BaseDataElement):
             Class indices, ascending, int64, shape ``(n,)``.
 
         Raises:
-            TypeError: If ``onehot`` is not a tensor.
-            ValueError: If it has another number of dimensions, or other values.
+            TypeError: ``onehot`` is not a tensor.
+            ValueError: ``onehot`` does not have one dimension, or has values other than 0 and 1.
         """
         if not isinstance(onehot, torch.Tensor):
             raise FieldTypeError(f"onehot must be a tensor, got {type(onehot).__name__}")

@@ -1,4 +1,4 @@
-"""Maps over the pixels of an image."""
+"""Maps over the pixels of an image, which are cropped together."""
 
 from typing import Any, Self
 
@@ -12,8 +12,8 @@ from engine_structures._errors import FieldTypeError, FieldValueError
 class PixelData(BaseDataElement):
     """Annotations or predictions for each pixel: maps of shape ``(C, H, W)`` with equal H and W.
 
-    A map of shape ``(H, W)`` becomes ``(1, H, W)``. Two indices, for rows and columns, cut all maps
-    in the same way; an integer keeps its dimension.
+    A map of shape ``(H, W)`` becomes ``(1, H, W)``. Two indices, for rows and columns, crop all
+    maps in the same way; an integer keeps its dimension.
 
     Example:
         >>> data = PixelData(mask=torch.zeros(20, 40), depth=torch.zeros(3, 20, 40))
@@ -26,7 +26,7 @@ class PixelData(BaseDataElement):
     @property
     def shape(self) -> tuple[int, int] | None:
         """Height and width of the maps in pixels; None where there is no map."""
-        # All maps agree, so the first one answers.
+        # All maps have the same height and width.
         for value in self.values():
             height, width = value.shape[-2:]
             return (int(height), int(width))
@@ -48,14 +48,14 @@ class PixelData(BaseDataElement):
         return value if value.ndim == 3 else value[None]
 
     def __getitem__(self, item: tuple[int | slice, int | slice]) -> Self:
-        """Cut the same rows and columns out of every map.
+        """Crop all maps to the same rows and columns.
 
         Args:
             item: Rows and columns, each an integer or a slice.
 
         Raises:
-            TypeError: If ``item`` is not such a pair.
-            IndexError: If an integer is outside the maps.
+            TypeError: ``item`` is not such a pair.
+            IndexError: An integer is outside the maps.
         """
         if not isinstance(item, tuple) or len(item) != 2:
             raise FieldTypeError(
@@ -73,6 +73,6 @@ def _as_slice(item: int | slice, size: int) -> slice:
         raise FieldTypeError(f"rows and columns must be integers or slices, got {item!r}")
     if not -size <= item < size:
         raise IndexError(f"index {item} is out of range for {size} pixels")
-    # As a slice of one, which keeps the dimension.
+    # A slice of length 1 keeps the dimension.
     start = int(item) % size
     return slice(start, start + 1)

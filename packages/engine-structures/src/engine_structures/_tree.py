@@ -6,15 +6,15 @@ import torch.utils._pytree as pytree
 
 
 class _Frame:
-    """An element without its data: the constant part of its tree."""
+    """The context of an element in a pytree: its class, fields and meta information."""
 
     __slots__ = ("fields", "kind", "metainfo")
 
     def __init__(self, kind: type, fields: tuple[str, ...], metainfo: dict[str, Any]) -> None:
         self.kind, self.fields, self.metainfo = kind, fields, metainfo
 
-    # Trees have the same structure if fields and meta information are equal: `tree_map` over two
-    # elements and `torch.compile` compare this. Pytree compares the classes itself.
+    # `tree_map` over two elements and `torch.compile` compare contexts. Two trees have the same
+    # structure if fields and meta information are equal. Pytree compares the classes.
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Frame) or self.fields != other.fields:
             return False
@@ -30,7 +30,7 @@ class _Frame:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Compare meta information, which may hold arrays that have no single truth value."""
+    """Compare meta information; arrays are compared as a whole."""
     if one is other:
         return True
     if hasattr(one, "shape"):
@@ -59,7 +59,8 @@ def _flatten_with_keys(element: Any) -> tuple[list[tuple[pytree.KeyEntry, Any]],
 
 
 def _unflatten(values: Any, frame: _Frame) -> Any:
-    # Not through the constructor: leaves may be anything, such as the None of a mapped function.
+    # Not through the constructor, which checks values: a mapped function may return any leaf, such
+    # as None.
     element: Any = object.__new__(frame.kind)
     state = element.__dict__
     state["_metainfo_fields"] = dict.fromkeys(frame.metainfo)
