@@ -204,7 +204,7 @@ def test_values_that_cannot_be_copied_may_stand_beside_options(cfg: Config) -> N
 
 @pytest.mark.parametrize("key", ["", "a..b", ".a", "a."])
 def test_option_with_an_empty_part_raises(cfg: Config, key: str) -> None:
-    with pytest.raises(ConfigKeyError, match="a part of this key, between its dots, is empty"):
+    with pytest.raises(ConfigKeyError, match="a key must not have an empty part between dots"):
         cfg.merge_from_dict({key: 1})
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from engine_config.merge._merge import Note
     from engine_config.origin._origin import Origin
 
-# The imports inside of methods keep the import cheap: Python's parser, `inspect`, argparse, difflib
-# and the storage backends would double its time, and few programs need them all.
+# Modules that few programs need are imported inside of methods: Python's parser, `inspect`,
+# argparse, difflib and the storage backends would double the import time.
 _OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources"])
 
 
@@ -34,8 +34,8 @@ class Config:
 
     Args:
         cfg_dict: The values; they are copied. Top-level keys are strings.
-        cfg_text: The text they came from, for `text`.
-        filename: The file they came from.
+        cfg_text: The text that the values were read from, for `text`.
+        filename: The file that the values were read from.
 
     Raises:
         ConfigKeyError: A top-level key is reserved.
@@ -115,11 +115,11 @@ class Config:
                 ``{{fileBasenameNoExtension}}`` and ``{{fileExtname}}`` are replaced.
             import_custom_modules: Whether the modules in ``custom_imports`` are imported.
             use_environment_variables: Whether ``{{$NAME}}`` and ``{{$NAME:default}}`` are replaced.
-            lazy_import: Whether the file is a lazy config, whose imports wait until they are used.
-                None decides by the file: it is lazy with ``read_base()``, or with an import from
-                outside the standard library and no ``_base_``.
-            execute: False to read without running anything: a Python file may then only assign
-                literal values, and ``custom_imports`` is skipped.
+            lazy_import: Whether the file is a lazy config, whose imports happen at first use. None
+                decides by the file: it is lazy with ``read_base()``, or with an import from outside
+                the standard library and no ``_base_``.
+            execute: Whether to run a Python file. If False, the file may only assign literal
+                values, and ``custom_imports`` is skipped.
 
         Raises:
             ConfigError: A file is missing, malformed, or does not fit its bases.
@@ -154,7 +154,7 @@ class Config:
 
         Raises:
             ConfigError: The text is malformed.
-            ConfigFormatError: ``file_format`` is none of these.
+            ConfigFormatError: ``file_format`` is not one of these.
         """
         from engine_config.merge._inheritance import load_text
         from engine_config.read._files import Options
@@ -167,10 +167,10 @@ class Config:
         return config
 
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
-        """Write the merged config to a file that needs no bases, or return its text.
+        """Write the merged config to a file without bases, or return its text.
 
-        Python keeps every value. JSON and YAML have no tuples, sets and classes: these become
-        lists and import paths.
+        A Python file keeps every value. In JSON and YAML, tuples and sets become lists, and classes
+        become import paths.
 
         Args:
             file: The file to write, on the disk or in a storage; its extension is the format. None
@@ -192,12 +192,12 @@ class Config:
 
     @property
     def filename(self) -> str | None:
-        """The path the config was read from, as it was given."""
+        """The path of the config file, as it was passed."""
         return self._filename
 
     @property
     def text(self) -> str:
-        """The text of the file; with bases, all texts, bases first, each below its file name."""
+        """The text of the file. With bases: all texts, bases first, each below its file name."""
         if len(self._sources) == 1:
             return self._sources[0].text
         return "\n".join(f"# {source.file}\n{source.text}" for source in self._sources)
@@ -209,22 +209,22 @@ class Config:
 
         return python_text(self._cfg_dict)
 
-    # --- changing and asking -----------------------------------------------------------------
+    # --- merging, origins and checks ---------------------------------------------------------
 
     def merge_from_dict(
         self, options: Mapping[str, Any], allow_list_keys: bool = True, *, origin: str | None = None
     ) -> None:
         """Merge options, whose keys may be dotted, into the config.
 
-        If one of them raises, none is merged.
+        If one option raises, none is merged.
 
         Args:
-            options: Values by key, such as ``{"model.backbone.depth": 50}``. A list is changed by
-                ``{"pipeline.0.type": "Load"}``, or by the keys that the README lists, such as
-                ``{"pipeline._remove_": "Flip"}``.
-            allow_list_keys: Whether a number as key means an element of a list.
-            origin: The name of the place for `Config.origin`, such as ``--cfg-options``; None for
-                the line of the caller.
+            options: Values by key, such as ``{"model.backbone.depth": 50}``. An index changes an
+                element of a list: ``{"pipeline.0.type": "Load"}``. So do the list edits of the
+                README, such as ``{"pipeline._remove_": "Flip"}``.
+            allow_list_keys: Whether a number as a key is the index of a list element.
+            origin: The source that `Config.origin` returns, such as ``--cfg-options``; None for the
+                line of the caller.
 
         Raises:
             ConfigKeyError: A list has no such element, or a key is malformed or reserved.
@@ -245,14 +245,14 @@ class Config:
         self._notes.extend(notes)
 
     def origin(self, key_path: str) -> Origin:
-        """Return the assignment that gave a value: file, line and text.
+        """Return the assignment that set a value: its file, line and text.
 
         Args:
             key_path: A key at any depth, such as ``train_cfg``, ``model.backbone.depth`` or
                 ``train_pipeline.2.type``.
 
         Raises:
-            ConfigKeyError: There is no such key; the closest one is named.
+            ConfigKeyError: There is no such key; the message suggests the closest one.
         """
         return find_origin(self._cfg_dict, key_path)
 
@@ -270,14 +270,15 @@ class Config:
         """Return all mistakes that can be found without building anything.
 
         Each dict inside the config is checked against the signature of the callable that it
-        configures: unknown types, unknown and missing arguments, literal values that do not fit the
-        annotations. A ``_delete_`` without effect and options that misspell a key are reported too.
+        configures. The check finds unknown types, unknown or missing arguments, and literal values
+        that do not fit the annotations. It also finds a ``_delete_`` without effect, and options
+        with a misspelled key.
 
         Args:
-            resolve: Return the callable that a dict configures; see `Resolver`.
-            root: The callable that gets the whole config, such as the Runner. A top-level key that
-                is nearly the name of one of its arguments is a mistake, even beside that argument.
-                Any other key passes.
+            resolve: A function that returns the callable that a dict configures; see `Resolver`.
+            root: The callable that the whole config configures, such as the Runner. A top-level key
+                that is similar to one of its arguments is a mistake, even if that argument is also
+                set. Any other key passes.
             raise_error: Whether to raise the problems instead of returning them.
 
         Raises:
@@ -321,7 +322,7 @@ class Config:
 
     @staticmethod
     def auto_argparser(description: str | None = None) -> tuple[argparse.ArgumentParser, Config]:
-        """Return a parser with an option for every key of the config that the command line names.
+        """Return a parser with one option per key of the config that the command line names.
 
         Args:
             description: The description in the parser's help.
@@ -345,7 +346,7 @@ class Config:
             return self._cfg_dict == other._cfg_dict
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # it can change
+    __hash__ = None  # type: ignore[assignment]  # a config is mutable
 
     def __len__(self) -> int:
         return len(self._cfg_dict)
@@ -357,8 +358,8 @@ class Config:
         return key in self._cfg_dict
 
     def __getattr__(self, name: str) -> Any:
-        # copy() and pickle ask for attributes before the instance has any: without this line the
-        # next one would ask for `_cfg_dict` again, forever.
+        # copy() and pickle look up attributes before the instance has any. Without this line, the
+        # next one would look up `_cfg_dict` and recurse forever.
         if name in _OWN:
             raise AttributeError(name)
         return getattr(self._cfg_dict, name)

@@ -26,8 +26,8 @@ class ConfigDict(_Dict):
     """A dict whose keys are attributes too, nested dicts included.
 
     It differs from Python's dict in three ways. A missing attribute or item raises an error that
-    names the closest key. A dict that is put in becomes a `ConfigDict`. A name that a lazy config
-    imports is imported when its value is read.
+    suggests the closest key. A dict that is set as a value becomes a `ConfigDict`. A name that a
+    lazy config imports is imported when its value is read.
 
     Args:
         *args: The arguments of `dict`: nothing, a mapping, or pairs.
@@ -46,9 +46,9 @@ class ConfigDict(_Dict):
     _marks_: dict[Any, Mark]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> ConfigDict:
-        """Create the instance with its marks.
+        """Create the instance with empty marks.
 
-        They are set here since copies and pickles skip ``__init__``.
+        They are set here because copying and unpickling skip ``__init__``.
         """
         self: ConfigDict = dict.__new__(cls)
         _put_marks(self, {})
@@ -74,14 +74,14 @@ class ConfigDict(_Dict):
         try:
             value = dict.__getitem__(self, name)
         except KeyError:
-            # Python asks for special names to find out what an object supports; the search for a
-            # close key would cost at each of these.
+            # Python looks up special names to find out what an object supports. Do not search for
+            # the closest key each time.
             message = name if name.startswith("__") else self._miss(name)
             raise AttributeError(message) from None
         return real(value) if type(value) in _MAY_BE_LAZY else value
 
     def _miss(self, key: Any) -> str:
-        # Imported for a mistake only: it would add half to the import of this package.
+        # Imported here, for errors only: importing this package would take 50 % longer.
         from engine_utils import did_you_mean
 
         keys = list(dict.keys(self))
@@ -89,8 +89,8 @@ class ConfigDict(_Dict):
         hint = did_you_mean(key, keys) or f"; the keys are: {listed or 'none'}"
         return f"there is no key {key!r}{hint}"
 
-    # dict(x), {**x} and f(**x) skip the methods of a dict subclass unless __iter__ is its own: lazy
-    # names would then arrive unimported.
+    # dict(x), {**x} and f(**x) skip the methods of a dict subclass unless it overrides __iter__.
+    # Then lazy names would not be imported.
     def __iter__(self) -> Iterator[Any]:
         return dict.__iter__(self)
 
@@ -99,14 +99,14 @@ class ConfigDict(_Dict):
         return real(dict.get(self, key, default))
 
     def items(self) -> Any:
-        """Return pairs of key and value; import the lazy names among the values."""
+        """Return the pairs of key and value, with lazy names imported."""
         pairs = dict.items(self)
         if any(holds_lazy(value) for _, value in pairs):
             return {key: real(value) for key, value in pairs}.items()
         return pairs
 
     def values(self) -> Any:
-        """Return the values; import the lazy names among them."""
+        """Return the values, with lazy names imported."""
         values = dict.values(self)
         if any(holds_lazy(value) for value in values):
             return {key: real(value) for key, value in dict.items(self)}.values()
@@ -229,25 +229,25 @@ def _rebuild(items: dict[Any, Any], marks: dict[Any, Mark]) -> ConfigDict:
 
 
 def _put_marks(target: ConfigDict, marks: dict[Any, Mark]) -> None:
-    # Past ConfigDict.__setattr__, which would set a key.
+    # Not ConfigDict.__setattr__, which would set a key.
     object.__setattr__(target, "_marks_", marks)
 
 
 def raw_items(config: ConfigDict) -> dict[Any, Any]:
-    """Return a plain dict of the stored values: nested ones stay ConfigDict, lazy ones lazy."""
+    """Return a plain dict of the stored values, without converting or importing them."""
     return {key: value for key, value in dict.items(config)}  # noqa: C416  # dict() would import
 
 
 def marks_of(config: ConfigDict) -> dict[Any, Mark]:
-    """Return the marks of the keys; a change to them changes what `Config.origin` returns."""
+    """Return the marks of the keys without a copy: changes to them change `Config.origin`."""
     return config._marks_
 
 
 def nested(value: Any) -> Any:
-    """Return the value with every plain dict in it, in lists and tuples too, as a ConfigDict."""
+    """Convert every plain dict in a value to a ConfigDict, also inside lists and tuples."""
     kind = type(value)
     if kind is list or kind is tuple:
-        # A list without dicts is kept as it is: the program may hold it, and change it later.
+        # A list without dicts is not copied: the program may keep a reference and change it later.
         if any(type(item) in (dict, list, tuple) for item in value):
             return kind(map(nested, value))
         return value
@@ -257,7 +257,7 @@ def nested(value: Any) -> Any:
 
 
 def unnested(value: Any) -> Any:
-    """Return the value with every ConfigDict in it as a plain dict."""
+    """Convert every ConfigDict in a value to a plain dict."""
     if isinstance(value, ConfigDict):
         return {key: unnested(item) for key, item in dict.items(value)}
     if type(value) in (list, tuple):
@@ -284,19 +284,19 @@ def copy_containers(value: Any) -> Any:
 
 
 def holds_lazy(value: Any) -> bool:
-    """Return whether reading the value would import something."""
+    """Return whether a value contains a lazy name, which reading it would import."""
     if type(value) in (list, tuple):
         return LazyObject.created and any(map(holds_lazy, value))
     return type(value) is LazyObject
 
 
 def real(value: Any) -> Any:
-    """Return the value with the lazy names in it imported; a list is changed in place."""
+    """Import the lazy names in a value, and return the result; a list is changed in place."""
     if type(value) is LazyObject:
         return value.resolve()
     if LazyObject.created and type(value) in (list, tuple) and holds_lazy(value):
         if type(value) is tuple:
             return tuple(map(real, value))
-        # In place: `cfg.hooks.append(…)` must reach the list that the config holds.
+        # In place: `cfg.hooks.append(…)` must change the list that the config stores.
         value[:] = map(real, value)
     return value

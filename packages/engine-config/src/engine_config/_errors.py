@@ -1,4 +1,4 @@
-"""The errors a caller may catch: one tree, each error with its file, line and key."""
+"""The errors that a caller may catch, each with its file, line and key."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class ConfigError(Exception):
-    """A config is wrong: the base class of every error that this package raises on purpose.
+    """Base class of the errors in configs.
 
     Args:
-        message: The rule, the value and the way out.
+        message: The rule, the value and the solution.
         file: The file that holds the mistake, or None if it is not in a file.
         line: The line in that file, counted from 1; 0 if it is unknown.
         key_path: The dotted path of the key, or an empty string.
@@ -34,8 +34,8 @@ class ConfigError(Exception):
         return ": ".join(part for part in (place, self.key_path, self.message) if part)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # An exception is pickled by its positional arguments, which would drop file and line on
-        # the way from a worker process.
+        # An exception is pickled by its positional arguments. File and line would get lost between
+        # processes.
         state = {"file": self.file, "line": self.line, "key_path": self.key_path}
         return (_rebuild_error, (type(self), self.message, state))
 
@@ -107,7 +107,7 @@ class ConfigImportError(ConfigError, ImportError):
 
 
 class ConfigExecutionError(ConfigError, RuntimeError):
-    """A Python config raised an error while it ran; the error itself is chained.
+    """A Python config raised an error while it ran; the original error is the cause.
 
     Example:
         >>> from engine_config import Config
@@ -129,7 +129,7 @@ class ConfigKeyError(ConfigError, KeyError):
 
 
 class ConfigTypeError(ConfigError, TypeError):
-    """A value is of a kind that cannot be merged or used in its place.
+    """A value has a type that cannot be merged or used in this place.
 
     Example:
         >>> from engine_config import Config

@@ -1,4 +1,4 @@
-"""Key paths, and the keys that have a meaning of their own in a config."""
+"""Handle key paths, and the reserved keys of configs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 BASE_KEY: Final = "_base_"
 SCOPE_KEY: Final = "_scope_"
-# Keys that change the value of the base, and are not a part of the merged value.
+# Keys that control the merge with the base. They are removed from the merged value.
 DELETE_KEY: Final = "_delete_"
 LIST_EDITS: Final = frozenset(
     ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
@@ -21,12 +21,12 @@ def join(path: str, key: Any) -> str:
 
 
 def malformed(dotted: str) -> str:
-    """Return the reason why a text is not a dotted key, or an empty string."""
-    return "" if all(dotted.split(".")) else "a part of this key, between its dots, is empty"
+    """Return the reason why a text is not a valid dotted key, or an empty string if it is valid."""
+    return "" if all(dotted.split(".")) else "a key must not have an empty part between dots"
 
 
 def reserved(key: object) -> str:
-    """Return the reason why a top-level key is not allowed, or an empty string."""
+    """Return the reason why a top-level key is not allowed, or an empty string if it is allowed."""
     if not isinstance(key, str):
         return f"top-level keys must be strings, got {type(key).__name__}"
     if key in _ATTRIBUTES:

@@ -1,4 +1,4 @@
-"""`LazyObject`: an imported name of a lazy config, which is imported when it is used."""
+"""`LazyObject`: a name that a lazy config imports; the import happens at first use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from engine_config._errors import ConfigError, ConfigImportError
 class LazyObject:
     """An importable object that is not imported yet.
 
-    A `ConfigDict` returns the real object when a value is read. Only config files, and code that
-    walks a config without reading its values, see this class.
+    A `ConfigDict` returns the imported object when a value is read. Only config files, and code
+    that reads the stored values directly, handle this class.
 
     Args:
         module: The dotted name of the module to import.
@@ -33,7 +33,8 @@ class LazyObject:
     """
 
     __slots__ = ("_file", "_line", "_module", "_path")
-    # While no lazy object exists in the process, reading a list skips the search for one in it.
+    # False until the process creates the first lazy object. Until then, reading a list skips the
+    # search for lazy objects.
     created = False
 
     def __init__(self, module: str, path: str = "", *, file: str = "", line: int = 0) -> None:
@@ -41,8 +42,8 @@ class LazyObject:
         LazyObject.created = True
 
     def __getattr__(self, name: str) -> LazyObject:
-        # Python asks for special names to find out what an object supports: copy() and pickle
-        # would call a `__deepcopy__` that is a LazyObject.
+        # Python looks up special names to find out what an object supports. copy() and pickle would
+        # find `__deepcopy__` as a LazyObject, and call it.
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         path = f"{self._path}.{name}" if self._path else name
@@ -60,8 +61,8 @@ class LazyObject:
         if isinstance(other, LazyObject):
             return str(self) == str(other)
         if isinstance(other, type | types.FunctionType | types.BuiltinFunctionType):
-            # The names first, as they may be equal without an import. A name may also be another
-            # path to the same object: `torch.optim.SGD` is `torch.optim.sgd.SGD`.
+            # Compare the names first, which needs no import. Two names may also mean the same
+            # object: `torch.optim.SGD` is `torch.optim.sgd.SGD`.
             return str(self) == dotted_name(other) or self.resolve() is other
         if isinstance(other, enum.Enum):
             return self.resolve() is other
@@ -86,14 +87,14 @@ class LazyObject:
         """Import the module and return the object.
 
         Raises:
-            ConfigImportError: It cannot be imported. The error names the config and the line, and
-                chains the cause.
+            ConfigImportError: The object cannot be imported. The error names file and line of the
+                config; its cause is the original error.
         """
         try:
             value: Any = importlib.import_module(self._module)
             for name in self._path.split(".") if self._path else ():
                 value = _member(value, name)
-        except Exception as error:  # importing runs code of others, which may raise anything
+        except Exception as error:  # importing runs user code, which may raise anything
             plain = isinstance(error, ImportError | AttributeError)
             reason = str(error) if plain else f"{type(error).__name__}: {error}"
             message = f"cannot import {self}: {reason}"
@@ -113,12 +114,12 @@ def _member(value: Any, name: str) -> Any:
             raise
     module = f"{value.__name__}.{name}"
     try:
-        # `import a` followed by `a.b` works in Python once anything has imported a.b.
+        # In Python, `a.b` works after `import a` if any code has imported a.b: import it here.
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
-            raise  # the module is there, but not what it imports
-        # Imported for a mistake only: it would add half to the import of this package.
+            raise  # the module exists, but one of its imports does not
+        # Imported here, for errors only: importing this package would take 50 % longer.
         from engine_utils import did_you_mean
 
         hint = did_you_mean(name, dir(value))
@@ -138,10 +139,10 @@ def dotted_name(value: type | types.FunctionType | types.BuiltinFunctionType) ->
 
 @contextmanager
 def read_base() -> Iterator[None]:
-    r"""Mark the imports that are the bases of a lazy config, as a ``with`` block around them.
+    r"""Mark the imports in a ``with`` block as the bases of a lazy config.
 
-    `Config.fromfile` reads the block of a config and never runs it. In plain Python the block runs
-    as it stands, so that editors and linters can follow its names.
+    `Config.fromfile` parses the block and never runs it. To editors and linters, it is ordinary
+    Python, so they can follow the names.
 
     Example:
         >>> from engine_config import Config

@@ -1,4 +1,4 @@
-"""Marks: the file and line that a `ConfigDict` keeps for each of its keys."""
+"""Marks: the file and line that a `ConfigDict` stores for each key."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _Error = TypeVar("_Error", bound=ConfigError)
 
 
 class Source:
-    """A text that marks point into: one object per file, shared by all marks and their copies.
+    """The text of a file, to which marks refer; all marks of a file share one object.
 
     Args:
         file: The path of the file, or the name of a command-line option.
         text: The text of the file, or the argument of the option.
-        is_option: Whether it is an option.
+        is_option: Whether the text is that of a command-line option.
     """
 
     __slots__ = ("_lines", "file", "is_option", "text")
 
     def __init__(self, file: str, text: str, is_option: bool = False) -> None:
         self.file, self.text, self.is_option = file, text, is_option
-        self._lines: list[str] | None = None  # few configs are asked for the text of a line
+        self._lines: list[str] | None = None  # split at first use, by few programs
 
     def __deepcopy__(self, memo: object) -> Source:
         return self
@@ -40,10 +40,10 @@ class Source:
 
 
 class Mark:
-    """The place where a key was given its value.
+    """The place that set the value of a key.
 
     Args:
-        source: The text it is in.
+        source: The text of its file or option.
         line: The line, counted from 1; 0 if it is not in a file.
         items: For a list, the places of its elements.
     """
@@ -55,7 +55,7 @@ class Mark:
         self.line = line
         self.items = items
 
-    # A mark is never changed, so copies of a config share it.
+    # Marks are immutable, so copies of a config share them.
     def __deepcopy__(self, memo: object) -> Mark:
         return self
 
@@ -63,20 +63,20 @@ class Mark:
         return (Mark, (self.source, self.line, self.items))
 
 
-NOWHERE: Final = Mark(Source("", ""), 0)  # of a value whose place is unknown
+NOWHERE: Final = Mark(Source("", ""), 0)  # for a value whose place is unknown
 
 _program_sources: dict[str, Source] = {}
 _PACKAGE: Final = "engine_config"
-_ROOMS: Final = "engine_config."
+_SUBPACKAGES: Final = "engine_config."
 
 
 def caller_mark() -> Mark:
-    """Return a mark for the line of the program that called into this package."""
+    """Return a mark for the line of the program that called this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        # By name and not by path: a path costs a look at the disk for every key that is set.
+        # Compare package names, not paths: comparing paths would access the disk for every key.
         package = frame.f_globals.get("__package__") or ""
-        if package != _PACKAGE and not package.startswith(_ROOMS):
+        if package != _PACKAGE and not package.startswith(_SUBPACKAGES):
             break
         frame = frame.f_back
     if frame is None:
@@ -84,7 +84,8 @@ def caller_mark() -> Mark:
     file = frame.f_code.co_filename
     source = _program_sources.get(file)
     if source is None:
-        # setdefault, as another thread may have added it: marks of one file share their source.
+        # setdefault, because another thread may have added it: all marks of a file must share one
+        # source.
         source = _program_sources.setdefault(file, Source(file, ""))
     return Mark(source, frame.f_lineno)
 

@@ -1,4 +1,4 @@
-"""Check the dicts of a config against the signatures of what they configure."""
+"""Check the dicts of a config against the signatures of the callables that they configure."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from engine_config.origin import walk
 from engine_utils import call_mistakes
 
 _META: Final = frozenset(["type", "_scope_"])
-# A lazy name stands for a value that is imported when it is used, so it fits every annotation.
+# A lazy name is a placeholder for an object, so it fits every annotation.
 _OPAQUE: Final = (LazyObject,)
 
 
 class Resolver(Protocol):
-    """Return what a dict of a config configures, without constructing it.
+    """Resolve a dict of a config to the callable that it configures, without calling it.
 
-    `Config.check` calls it for each dict inside the config, with the value of ``type`` and the key
-    path of the dict. A dict without ``type`` is passed as None, as is one with ``type=None``: its
-    key path may still say what reads it, such as ``randomness``. The config itself is not passed;
+    `Config.check` calls the resolver for each dict inside the config, with the value of ``type``
+    and the key path of the dict. For a dict without ``type`` the value is None. Its key path, such
+    as ``randomness``, may still determine the callable. The top level of the config is not passed;
     see ``root`` of `Config.check`.
 
-    The resolver returns the callable that gets the other keys as arguments. Arguments that the
-    builder adds are bound with `functools.partial`. It returns None where nothing is to be checked.
-    It raises `LookupError` for an unknown type, with the closest names in the message, and
-    `TypeError` for a value that cannot be a type.
+    The resolver returns the callable that takes the other keys as arguments. It binds arguments
+    that the builder adds with `functools.partial`. It returns None to skip the check. It raises
+    `LookupError` for an unknown type, with the closest names in the message, and `TypeError` for a
+    value that cannot be a type.
 
     Example:
         >>> import collections, random
@@ -42,21 +42,21 @@ class Resolver(Protocol):
     """
 
     def __call__(self, type_value: object, key_path: str, /) -> Callable[..., Any] | None:
-        """Return what the dict configures, or None."""
+        """Return the callable that the dict configures, or None."""
 
 
 def find_problems(
     config: ConfigDict, notes: list[Note], resolve: Resolver, root: Callable[..., Any] | None
 ) -> Iterator[Problem]:
-    """Yield the problems of the top level, of the merge, and of each dict in the config's order."""
+    """Yield the problems of the top level, of the merge, and of each dict in order."""
     at_root = [] if root is None else list(_check_root(config, root))
     in_dicts = [
         problem
         for path, mark, value, scope in _dicts(config)
         for problem in _check_dict(path, mark, value, resolve, scope=scope)
     ]
-    # A misspelled option is noted when it is merged, before any signature is there: the check of
-    # the signature then finds the same mistake, and its message says more.
+    # The merge notes a misspelled option before any signature is known. The signature check may
+    # find the same mistake, with a better message: then skip the note.
     unknown = ("unknown key", "unknown argument")
     found = {problem.key_path for problem in (*at_root, *in_dicts) if problem.kind in unknown}
     yield from at_root
@@ -67,12 +67,12 @@ def find_problems(
 
 
 def _dicts(config: ConfigDict) -> Iterator[tuple[str, Mark, ConfigDict, str]]:
-    """Yield each dict inside the config with its path, its mark and the scope of its type."""
+    """Yield each dict inside the config with its path, mark and scope."""
     scopes: list[tuple[str, str]] = []
     for path, mark, value in walk(config, NOWHERE, ""):
         if not isinstance(value, ConfigDict):
             continue
-        # The walk is depth-first, so a scope ends at the first path outside of its dict.
+        # The walk is depth-first, so a scope ends at the first path outside its dict.
         while scopes and not path.startswith(f"{scopes[-1][0]}."):
             scopes.pop()
         scope = dict.get(value, "_scope_")
@@ -86,7 +86,7 @@ def _check_dict(
 ) -> Iterator[Problem]:
     marks = marks_of(value)
     try:
-        # Not value["type"], which would import a lazy name and raise its error.
+        # dict.get, because ConfigDict would import a lazy name; `_resolved` does that.
         target = _resolved(dict.get(value, "type"), path, scope, resolve)
     except (LookupError, ImportError, TypeError) as error:
         message = str(error.args[0]) if error.args else repr(error)
@@ -100,7 +100,7 @@ def _check_dict(
         key = mistake.key
         if key in arguments:
             yield _problem(marks.get(key, mark), join(path, key), mistake.message, mistake.kind)
-        else:  # a missing argument has no line: the dict that lacks it is named
+        else:  # a missing argument has no line, so the line of its dict is used
             yield _problem(mark, path, mistake.message, mistake.kind)
 
 
@@ -108,7 +108,7 @@ def _resolved(kind: object, path: str, scope: str, resolve: Resolver) -> Callabl
     if isinstance(kind, LazyObject):
         kind = kind.resolve()
     if scope and isinstance(kind, str) and not kind.startswith(f"{scope}."):
-        # Inside a scope its own types come first, and those of its parents after them.
+        # Search the scope first, then its parents.
         try:
             return resolve(f"{scope}.{kind}", path)
         except LookupError:
@@ -117,10 +117,10 @@ def _resolved(kind: object, path: str, scope: str, resolve: Resolver) -> Callabl
 
 
 def _check_root(config: ConfigDict, root: Callable[..., Any]) -> Iterator[Problem]:
-    """Yield top-level keys that are nearly an argument of ``root``, and values of the wrong type.
+    """Yield top-level keys similar to an argument of ``root``, and values of the wrong type.
 
-    Any other key passes: a config keeps the user's own values at its top level. A missing argument
-    passes too, since the program may set it later.
+    Any other key passes, because users store their own values at the top level. A missing argument
+    passes too, because the program may set it later.
     """
     marks = marks_of(config)
     for mistake in call_mistakes(root, raw_items(config), opaque=_OPAQUE):

@@ -27,7 +27,7 @@ class Problem:
         file: The file that holds it, or the name of a command-line option.
         line: The line, counted from 1; 0 if it is not in a file.
         key_path: The dotted path of the key.
-        message: The mistake, and what was probably meant.
+        message: The mistake, and a suggestion.
         kind: The kind of mistake.
 
     Example:

@@ -1,7 +1,7 @@
-"""Merge what several sources say: a file into its bases, and options into a config.
+"""Merge configs: a file into its bases, and options into a config.
 
-`_inheritance` is imported from its module when the first file is read, since it brings the parsers
-along; `_dict_action` and `_argparser` bring `argparse`.
+`_inheritance`, `_dict_action` and `_argparser` are imported at first use: the first imports the
+parsers, the others `argparse`.
 """
 
 from engine_config.merge._merge import Merging

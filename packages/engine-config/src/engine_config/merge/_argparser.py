@@ -20,8 +20,8 @@ def named_config(description: str | None) -> str:
 
 
 def options_parser(values: ConfigDict, description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with an option for every key of a config."""
-    # Without abbreviations, which would take `--model.dept` for `--model.depth`.
+    """Return a parser with one option per key of a config."""
+    # Without abbreviations: they would accept `--model.dept` as `--model.depth`.
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("config", help="config file path")
     _add(parser, values, "")

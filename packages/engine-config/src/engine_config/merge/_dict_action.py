@@ -14,7 +14,7 @@ class DictAction(argparse.Action):
     """Collect ``key=value`` arguments in a dict, as an argparse action.
 
     Use it with ``nargs="+"``. The option may be given several times; the arguments are merged.
-    `parse_overrides` lists what a value can be.
+    `parse_overrides` describes the syntax of values.
 
     Example:
         >>> import argparse

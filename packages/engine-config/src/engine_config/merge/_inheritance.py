@@ -57,13 +57,13 @@ def load_file(path: str, options: Options, chain: Mapping[str, str] = _NO_CHAIN)
     Args:
         path: The path of the file.
         options: How to read it.
-        chain: The paths of the files that led here, each a base of the one before it, by their real
-            paths.
+        chain: The paths of the configs that inherit from this file, by real path, the outermost
+            first.
 
     Raises:
-        ConfigError: One of the files is missing, malformed, or does not fit the others.
+        ConfigError: One of the files is missing, is malformed, or conflicts with another.
     """
-    # The real path, since links and `..` give one file many names.
+    # Compare real paths, because links and `..` give one file many names.
     real = _identity(path)
     if real in chain:
         files = list(chain.values())
@@ -92,7 +92,8 @@ def load_text(
         if parsed.python is not None and parsed.python.kind == "lazy":
             return _load_lazy(parsed.python, parsed.substitution, source, options, chain=chain)
         return _load_plain(parsed, source, options, chain)
-    # Python recurses once per level; the depth that fails depends on the caller's own depth.
+    # Python recurses once per level. The depth that fails depends on the depth of the caller's
+    # stack.
     except RecursionError as error:
         raise ConfigParseError("the config is nested too deeply", file=path) from error
 
@@ -104,7 +105,7 @@ def _load_plain(
     parsed: Parsed, source: Source, options: Options, chain: Mapping[str, str]
 ) -> Loaded:
     data, base_names, base_line = _data_and_bases(parsed, source, options)
-    # Without bases the file may also serve as a base of a lazy config.
+    # A file without bases may also be a base of a lazy config.
     kind: Kind = "plain" if base_names else "either"
     result = Loaded(values=ConfigDict(), kind=kind, sources=[])
     plain = replace(options, lazy=False)
@@ -119,14 +120,14 @@ def _load_plain(
     if parsed.python is not None:
         names: dict[str, Any] = {}
         if base_names:
-            # A copy: whatever the code does to `_base_` leaves the base's own values alone.
+            # A copy, so that code that changes `_base_` does not change the values of the base.
             names[BASE_KEY] = BaseView(copy_containers(result.values))
         data, lines = run(parsed.python, names, parsed.substitution, options.execute)
     else:
         lines = _children(parsed)
     attacher = Attacher(source)
     own = attacher.root(_checked_root(data, source, lines), dict(lines))
-    # After marks are attached, so that a value of the base keeps the lines it has there.
+    # After the marks are attached, so that a value of the base keeps its marks from the base.
     if parsed.substitution.uses:
         find = partial(base_value, result.values, file=source.file)
         parsed.substitution.resolve(own, find)
@@ -139,12 +140,12 @@ def _load_plain(
 def _load_base(
     path: str, options: Options, chain: Mapping[str, str], *, named_at: tuple[str, int, str]
 ) -> Loaded:
-    """Load a base; if it cannot be read, add where (file, line, key) it is named to the error."""
+    """Load a base; an error to read it gets the place (file, line, key) that names the base."""
     try:
         return load_file(path, options, chain)
     except (ConfigFileNotFoundError, ConfigFormatError, ConfigReadError) as error:
         if error.line or error.key_path:
-            raise  # the error has a place already: a base of the base cannot be read
+            raise  # the error has a place already: a base of this base cannot be read
         file, line, key = named_at
         message = f"{path}: {error.message}"
         raise type(error)(message, file=file, line=line, key_path=key) from error
@@ -156,7 +157,7 @@ def _children(parsed: Parsed) -> Mapping[object, Lines]:
 
 
 def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[Any, list[str], int]:
-    """Return the data (None for Python), the names of the bases and the line they stand in."""
+    """Return the data (None for Python), the names of the bases and the line of ``_base_``."""
     if parsed.python is not None:
         node = parsed.python.base
         if node is None:
@@ -233,13 +234,13 @@ def _reject_repeated(first: ConfigDict, second: ConfigDict, key: str) -> None:
 
 
 def _set_scope(value: Any, scope: str) -> None:
-    """Set ``_scope_`` in the outermost dicts with a type: the package that registers the type."""
+    """Set ``_scope_`` to the package of a base, in the outermost dicts with a type."""
     if isinstance(value, ConfigDict):
         if "type" in value:
             if SCOPE_KEY not in value:
                 dict.__setitem__(value, SCOPE_KEY, scope)
                 marks_of(value)[SCOPE_KEY] = marks_of(value)["type"]
-            return  # building a dict switches the scope for everything inside of it
+            return  # building this dict switches the scope for all dicts inside it
         for item in dict.values(value):
             _set_scope(item, scope)
     elif isinstance(value, list | tuple):
@@ -282,7 +283,7 @@ def _load_lazy(
     root = ConfigDict()
     dict.update(root, _checked_root(data, source, lines))
     for key, value in data.items():
-        # The same object: the file left the imported name alone, so its lines are the base's.
+        # The same object: the file did not change the imported name, so keep the marks of the base.
         if key in given and value is given[key]:
             marks_of(root)[key] = marks_of(result.values)[key]
     result.values = Attacher(source).root(root, dict(lines))
@@ -293,7 +294,7 @@ def _load_lazy(
 
 
 def _reject_different(first: ConfigDict, second: ConfigDict, key: str) -> None:
-    # Two bases may import the same third one: its names then arrive twice, with the same values.
+    # Two bases may import the same third one. Its names then occur twice, with equal values.
     if dict.__getitem__(first, key) != dict.__getitem__(second, key):
         _reject_repeated(first, second, key)
 

@@ -1,6 +1,6 @@
 """Edit a list of a base instead of repeating it.
 
-A dict with one or more of these keys, at a key whose base value is a list, changes that list:
+A dict with one or more of these keys, in the place of a list of the base, edits that list:
 
 ===================  ==================================================================
 ``_remove_``         a selector or a list of selectors of the items to remove
@@ -13,7 +13,7 @@ A dict with one or more of these keys, at a key whose base value is a list, chan
 ===================  ==================================================================
 
 A selector is an index (negative ones count from the end), or the ``type`` of the only item that
-has it. All selectors refer to the list of the base, whatever else is changed.
+has it. All selectors refer to the original list of the base.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from engine_config._marks import Mark, error_at
 
 
 class Merger(Protocol):
-    """The merge that an edit is a part of, which merges and settles the items."""
+    """The merge that an edit is a part of; it merges items and removes commands from them."""
 
     def merge(self, base: ConfigDict, own: ConfigDict, path: str = "") -> None:
         """Merge ``own`` into ``base``."""
@@ -39,14 +39,14 @@ class Merger(Protocol):
 
 
 def is_edit(value: dict[Any, Any]) -> bool:
-    """Return whether a dict edits a list."""
+    """Return whether a dict is a list edit."""
     return not LIST_EDITS.isdisjoint(value)
 
 
 def edit_list(
     current: Any, edit: ConfigDict, merger: Merger, *, old: Mark | None, mark: Mark, path: str
 ) -> tuple[Any, Mark]:
-    """Return the changed list, and the places of its items.
+    """Return the edited list, and its mark with the places of the items.
 
     Args:
         current: The value of the base.
@@ -74,10 +74,10 @@ def edit_list(
 
 
 class _Edit:
-    """A list under edit: each item of the base with the new items before and after it.
+    """Edit a list: keep each item of the base with the new items before and after it.
 
-    The slots keep the positions of the base until the end, so that the order of the edits does not
-    change which item a selector means.
+    The slots keep the positions of the base until the end. A selector therefore means the same
+    item, whatever the order of the edits.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class _Edit:
         self._type, self._items, self._mark, self._path = type(current), list(current), mark, path
         self._merger = merger
         places = old.items if old and old.items and len(old.items) == len(self._items) else None
-        # Marks that do not fit the list (it was built by code) all become that of the list.
+        # If the marks do not match the items (code built the list), use the mark of the list for
+        # all.
         places = places or (old or mark,) * len(self._items)
         # One slot per item: empty if it is removed.
         self._slots = [[pair] for pair in zip(self._items, places, strict=True)]
@@ -153,7 +154,7 @@ class _Edit:
         self._merger.merge(item, value, join(self._path, index))
 
     def _index(self, selector: Any) -> int:
-        # The type first: a YAML or command-line selector is a string, which may be either.
+        # Compare types first: a selector from YAML or the command line is always a string.
         found = [index for index, item in enumerate(self._items) if _has_type(item, selector)]
         if len(found) == 1:
             return found[0]
@@ -185,7 +186,7 @@ def _has_type(item: Any, selector: Any) -> bool:
     kind: object = dict.__getitem__(item, "type")
     if kind == selector:
         return True
-    # A lazy name is compared as text: an edit must not import the class.
+    # Compare a lazy name as text: an edit must not import the class.
     if isinstance(kind, LazyObject):
         return str(selector) in (str(kind), str(kind).rpartition(".")[2])
     return isinstance(kind, type) and kind.__name__ == str(selector)

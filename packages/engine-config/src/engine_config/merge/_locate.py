@@ -1,4 +1,4 @@
-"""Find the bases of a config: beside it, in a storage, or in an installed package."""
+"""Find the bases of a config: relative to it, in a remote storage, or in an installed package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def base_path(name: str, file: str, line: int) -> tuple[str, str]:
     if is_remote(name) or os.path.isabs(name):
         return name, ""
     if is_remote(file):
-        # normpath on the whole address would turn s3:// into s3:/.
+        # Without the scheme: normpath would turn s3:// into s3:/.
         scheme, _, rest = file.partition("://")
         return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), name))}", ""
     folder = "" if file == "<string>" else os.path.dirname(file)
@@ -83,13 +83,13 @@ def imported_path(node: ast.ImportFrom, file: str) -> str:
 
 def _config_roots(package: str, file: str, line: int) -> list[str]:
     try:
-        # The package is found and not imported: it may need what this machine lacks.
+        # find_spec does not import the package, whose dependencies may be missing.
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError, AttributeError):
         spec = None
     folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
-    # Packages built by the installation spec of the manual ship their configs in .mim, others in
-    # a folder or among their modules.
+    # Packages built as the manual describes ship their configs in .mim. Others ship them in a
+    # folder or among their modules.
     inner = [os.path.join(".mim", "configs"), ".mim", "configs", ""]
     roots = [os.path.join(folder, part).rstrip(os.sep) for folder in folders for part in inner]
     if not roots:

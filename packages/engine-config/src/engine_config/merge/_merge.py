@@ -12,7 +12,7 @@ from engine_config.merge._list_edits import edit_list, is_edit
 
 
 class Note(NamedTuple):
-    """A value that can be merged, but is almost surely a mistake; `Config.check` reports it."""
+    """A value that can be merged but is probably a mistake; `Config.check` reports it."""
 
     mark: Mark
     key_path: str
@@ -21,12 +21,13 @@ class Note(NamedTuple):
 
 
 class Merging:
-    """The rules of one merge, and the notes that it made.
+    """Merge values into those of a base, and collect notes about probable mistakes.
 
     Args:
-        list_keys: Whether a dict of numbers changes the elements of a list, as on the command line.
-        has_commands: Whether a ``_delete_`` or an edit of a list can be among the new values.
-        overriding: Whether the new values are options, which cannot replace a plain value by a
+        list_keys: Whether a dict with numbers as keys changes elements of a list, as on the command
+            line.
+        has_commands: Whether the new values may contain ``_delete_`` or list edits.
+        overriding: Whether the new values are options. An option cannot replace a plain value by a
             dict.
         notes: The list that probable mistakes are added to.
 
@@ -63,7 +64,7 @@ class Merging:
         for key, value in dict.items(own):
             mark, here = own_marks[key], join(path, key)
             if self.overriding and key not in base:
-                # The keys of an option are strings, but a key of a YAML file may be a number.
+                # The keys of an option are strings, but keys in a YAML file may be numbers.
                 same = next((known for known in dict.keys(base) if str(known) == str(key)), key)
                 if same == key:
                     self._note_misspelling(base, key, mark, here)
@@ -71,7 +72,7 @@ class Merging:
             current = dict.get(base, key)
             if isinstance(value, ConfigDict):
                 value, mark = self._dict(base, key, value, mark=mark, path=here)
-                # Merged in place: the dict stays, and its keys have their marks already.
+                # The dict was merged in place, and its keys have their marks already.
                 if value is current:
                     base_marks[key] = mark
                     continue
@@ -116,25 +117,25 @@ class Merging:
         return delete
 
     def _note_misspelling(self, base: ConfigDict, key: Any, mark: Mark, path: str) -> None:
-        # In a dict with a type, the check of the signature finds the mistake.
+        # In a dict with a type, the signature check finds the mistake.
         if "type" in base or not mark.source.is_option:
             return
-        # Imported for options only: it would add half to the import of this package.
+        # Imported here, for options only: importing this package would take 50 % longer.
         from engine_utils import closest_name
 
-        # A new key is legitimate, so only a near miss is reported.
+        # A new key is allowed, so only a key that is very similar to another one is reported.
         close = closest_name(key, dict.keys(base), likeness=0.85)
         if close:
             message = f"this option adds a new key; did you mean {close!r}?"
             self.notes.append(Note(mark=mark, key_path=path, message=message, kind="unknown key"))
 
     def settle(self, value: Any, mark: Mark, path: str) -> Any:
-        """Remove ``_delete_`` from a value that replaces the base's, or has no base.
+        """Remove ``_delete_`` from a value that replaces that of the base, or has no base.
 
         Raises:
-            ConfigTypeError: It holds an edit of a list, and there is no list.
+            ConfigTypeError: The value holds a list edit, but there is no list to edit.
         """
-        # Few files have commands: the others need no walk through all their values.
+        # Few files have commands. Skip the walk over all values for the others.
         if not self.has_commands:
             return value
         if isinstance(value, ConfigDict):
@@ -160,8 +161,7 @@ class Merging:
         places = places or [old or mark] * len(items)
         for key, item in dict.items(value):
             index = self._index(key, items, mark, path)
-            # An element is merged by the rules for the value of a key, so it is made one for the
-            # time of the merge.
+            # An element is merged by the same rules as the value of a key, so wrap it in a dict.
             holder, new = ConfigDict(), ConfigDict()
             dict.__setitem__(holder, index, items[index])
             marks_of(holder)[index] = places[index]

@@ -1,4 +1,4 @@
-"""Merge overrides of the command line: ``key=value`` texts, and dicts with dotted keys."""
+"""Merge options of the command line: ``key=value`` texts, and dicts with dotted keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine_config.read._values import parse_value
 
 
 def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
-    """Return ``key=value`` texts as a dict with dotted keys.
+    """Parse ``key=value`` texts into a dict with dotted keys.
 
     A value is an integer, float, boolean, None, string, list or tuple: ``lr=0.1``, ``norm=none``,
     ``steps=[8,11]``, ``steps=8,11``, ``betas=(0.9,0.99)``, ``pairs=[(a,b),(c,d)]``. A dict is
@@ -24,7 +24,7 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
         items: The texts.
 
     Returns:
-        The values by their dotted keys, in order; the last one of a key given twice.
+        The values by dotted key, in order. If a key is given twice, the last value counts.
 
     Raises:
         ConfigParseError: A text is malformed; the message names it.
@@ -45,7 +45,7 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
         if not equals or not all(key.split(".")):
             raise ConfigParseError(f"{item!r} is not of the form key=value or part.part.key=value")
         try:
-            result.pop(key, None)  # a key given twice takes its later place in the order
+            result.pop(key, None)  # a key given twice moves to its later position
             result[key] = parse_value(text)
         except RecursionError as error:
             raise ConfigParseError(f"{item!r} is nested too deeply") from error
@@ -59,7 +59,7 @@ def expand(options: Mapping[str, Any], mark_of: Callable[[str, Any], Mark]) -> C
 
     Args:
         options: The values by dotted key; they are copied.
-        mark_of: Return the mark of an option, given its key and value.
+        mark_of: A function that returns the mark of an option, given its key and value.
 
     Raises:
         ConfigKeyError: One option sets a key that another one uses as a dict.
@@ -116,7 +116,7 @@ def merge_options(config: ConfigDict, options: ConfigDict, *, list_keys: bool) -
     If an option raises, the config is unchanged.
     """
     merging = Merging(list_keys=list_keys, overriding=True)
-    # A merge that fails half way would leave some options in the config, so a copy is merged.
+    # Merge into a copy: a merge that fails half way would leave some options in the config.
     trial = copy_containers(config)
     merging.merge(trial, options)
     for key in dict.keys(trial):

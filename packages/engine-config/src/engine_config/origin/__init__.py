@@ -1,7 +1,7 @@
-"""Where each value came from: lines of keys, their marks on a config, and the `Origin` of a key.
+"""Find the origin of each value: lines of keys, their marks on a config, and the `Origin` of a key.
 
-`_origin` and `_follow` are imported from their modules when they are first used, since the standard
-library's modules they need take longer to import than this package.
+`_origin` and `_follow` are imported at first use: they need modules of the standard library that
+are slower to import than this package.
 """
 
 from engine_config.origin._attach import Attacher

@@ -1,4 +1,4 @@
-"""Turn the plain values of one file into ConfigDicts whose keys are marked with their lines."""
+"""Convert the plain values of a file to ConfigDicts, and mark each key with its line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Attacher:
 
     Args:
         source: The file the values were read from.
-        line: The line of a value without a line of its own.
+        line: The line to use for a value whose line is unknown.
 
     Attributes:
-        has_commands: Whether a dict with ``_delete_`` or an edit of a list was among the values.
+        has_commands: Whether the values contain a ``_delete_`` or a list edit.
 
     Example:
         >>> attacher = Attacher(Source("a.py", "lr = 0.1"))
@@ -38,15 +38,15 @@ class Attacher:
         self.has_commands = False
 
     def root(self, values: dict[Any, Any], names: dict[object, Lines]) -> ConfigDict:
-        """Return the config of a file, given the lines of its top-level names.
+        """Return the marked values of a file, given the lines of its top-level names.
 
         Raises:
-            ConfigParseError: It is deeper than `MAX_DEPTH` or holds more than `MAX_VALUES` values.
+            ConfigParseError: The values are deeper than `MAX_DEPTH`, or more than `MAX_VALUES`.
         """
         return self._dict(values, Lines(self._line, names), self._line, 0)
 
     def _mark(self, line: int) -> Mark:
-        # Keys of one line share a mark: it makes reading faster, and pickled configs smaller.
+        # Keys of one line share a mark. This makes reading faster and pickled configs smaller.
         mark = self._marks.get(line)
         if mark is None:
             mark = self._marks[line] = Mark(self._source, line)
@@ -61,8 +61,8 @@ class Attacher:
         self._count(len(value), line, depth)
         if not COMMANDS.isdisjoint(value):
             self.has_commands = True
-        # dict.items and dict.__setitem__ pass by the methods of ConfigDict, which would import
-        # lazy names and look for the caller's line at every key.
+        # dict.items and dict.__setitem__ skip the methods of ConfigDict, which would import lazy
+        # names and search for the caller's line at every key.
         for key, item in dict.items(value):
             part = known.get(key)
             here = part.line if part is not None else line
@@ -71,7 +71,7 @@ class Attacher:
             else:
                 mark = self._mark(here)
             dict.__setitem__(new, key, item)
-            # A value copied from a base keeps the base's mark, unless this file gives it a line.
+            # A value copied from a base keeps its mark, unless this file sets it again.
             marks[key] = mark if part is not None or key not in old else old[key]
         return new
 
@@ -83,12 +83,13 @@ class Attacher:
         if type(value) in (list, tuple):
             return self._sequence(value, lines, line, depth)
         if type(value) is set:
-            return set(value), self._mark(line)  # the parsed text may be used again
+            return set(value), self._mark(line)  # copied, because the parsed value may be cached
         return value, self._mark(line)  # a named tuple or the like is one value
 
     def _sequence(self, value: Any, lines: Lines | None, line: int, depth: int) -> tuple[Any, Mark]:
         known = lines.children if lines is not None and isinstance(lines.children, list) else []
-        # Lines fit the items only if the list was built as the file was followed.
+        # The lines are valid only if their number equals the number of items. Code may have changed
+        # the list.
         same = len(known) == len(value)
         self._count(len(value), line, depth)
         items = list(value)
@@ -105,8 +106,8 @@ class Attacher:
         return kept, Mark(self._source, line, tuple(marks)) if same else self._mark(line)
 
     def _count(self, number: int, line: int, depth: int) -> None:
-        # A short file can stand for billions of values: YAML aliases and Python loops multiply
-        # them. The limit is on the copies made here, before any merge.
+        # A short file can expand to billions of values through YAML aliases and Python loops. The
+        # limit applies to the copies made here, before any merge.
         self._left -= number
         if depth <= MAX_DEPTH and self._left >= 0:
             return

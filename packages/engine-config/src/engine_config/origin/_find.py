@@ -29,8 +29,9 @@ def find_origin(config: ConfigDict, key_path: str) -> Origin:
 def _descend(value: Any, mark: Mark, keys: list[str], path: str) -> Mark:
     if not keys:
         return mark
-    # A key may itself contain dots, such as the parameter names in `custom_keys`: the shortest key
-    # is tried first, and the error of that first try is the one that makes sense to the user.
+    # A key may itself contain dots, such as the parameter names in `custom_keys`. Try the shortest
+    # key first. If all fail, raise the first error, because it names the key that the user most
+    # likely meant.
     first: ConfigKeyError | None = None
     for size in range(1, len(keys) + 1 if isinstance(value, dict) else 2):
         key = ".".join(keys[:size])
@@ -47,7 +48,7 @@ def _step(value: Any, mark: Mark, key: Any, path: str) -> tuple[Any, Mark]:
         for known in dict.keys(value):
             if known == key or str(known) == key:
                 return dict.__getitem__(value, known), marks_of(value).get(known, mark)
-        # Imported for a mistake only: it would add half to the import of this package.
+        # Imported here, for errors only: importing this package would take 50 % longer.
         from engine_utils import did_you_mean
 
         hint = did_you_mean(key, dict.keys(value))
@@ -63,7 +64,7 @@ def _step(value: Any, mark: Mark, key: Any, path: str) -> tuple[Any, Mark]:
 
 
 def _item(mark: Mark, index: int, size: int) -> Mark:
-    # The program may have changed the list since: then the marks of its items no longer fit.
+    # If the program has changed the length of the list, the marks of its items are not valid.
     if mark.items is not None and len(mark.items) == size:
         return mark.items[index]
     return mark
@@ -78,11 +79,11 @@ def walk_origins(config: ConfigDict) -> Iterator[tuple[str, Origin]]:
 
 
 def walk(value: Any, mark: Mark, path: str) -> Iterator[tuple[str, Mark, Any]]:
-    """Yield key path, mark and value of everything inside a value, depth first.
+    """Yield the key path, mark and value of each nested value, depth first.
 
     Args:
-        value: A dict, list or tuple; any other value has nothing inside.
-        mark: The mark of what has none of its own.
+        value: A dict, list or tuple; other values have no nested values.
+        mark: The mark for nested values without a mark.
         path: The key path of ``value``.
     """
     if isinstance(value, ConfigDict):

@@ -1,8 +1,8 @@
 """Follow the statements of a Python config to find the line that gives each key its value.
 
-The syntax tree is followed in the order in which Python runs it. Names stand for the values they
-were given: ``b = a`` shares the lines of ``a``, and a later ``a["x"] = 1`` or ``a.append(…)``
-counts for both. What cannot be followed, such as a comprehension, has the line of its statement.
+The syntax tree is followed in the order of execution. After ``b = a``, both names share the same
+lines: a later ``a["x"] = 1`` or ``a.append(…)`` changes both. A value that cannot be followed, such
+as a comprehension, gets the line of its statement.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def follow(statements: Iterable[ast.stmt]) -> dict[object, Lines]:
 
 
 def of_expression(node: ast.expr, names: dict[object, Lines]) -> Lines:
-    """Return the lines of an expression, given those of the names it may use."""
+    """Return the lines of an expression, given the lines of the names that it may use."""
     handler = _EXPRESSIONS.get(type(node))
     return Lines(node.lineno, handler(node, names) if handler else None)
 
@@ -43,7 +43,7 @@ def _dict_display(node: ast.Dict, names: dict[object, Lines]) -> Children:
 
 
 def _call(node: ast.Call, names: dict[object, Lines]) -> Children:
-    # Only these calls have their keys in the text; the value of any other function is unknown.
+    # Only these calls show their keys in the text; the result of any other function is unknown.
     if not (isinstance(node.func, ast.Name) and node.func.id in ("dict", "ConfigDict")):
         return None
     children: dict[object, Lines] = {}
@@ -65,14 +65,14 @@ def _absorb(children: dict[object, Lines], other: Lines) -> None:
 
 
 def _sequence(node: ast.List | ast.Tuple, names: dict[object, Lines]) -> Children:
-    # A starred item stands for an unknown number of items, so no index after it is certain.
+    # A starred item is an unknown number of items, so the indices after it are unknown.
     if any(isinstance(item, ast.Starred) for item in node.elts):
         return None
     return [of_expression(item, names) for item in node.elts]
 
 
 def _name(node: ast.Name, names: dict[object, Lines]) -> Children:
-    # The children are shared and not copied: that is what makes changes by one name show by others.
+    # Share the children, do not copy them: a change through one name must apply to all its names.
     known = names.get(node.id)
     return known.children if known else None
 
@@ -90,7 +90,7 @@ def _sum(node: ast.BinOp, names: dict[object, Lines]) -> Children:
 
 
 def _find(node: ast.expr, names: dict[object, Lines]) -> Lines | None:
-    """Return the lines of a name, subscript or attribute that refers to a value already given."""
+    """Return the lines of a name, subscript or attribute if they are known, else None."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if not isinstance(node, ast.Subscript | ast.Attribute):
@@ -101,7 +101,7 @@ def _find(node: ast.expr, names: dict[object, Lines]) -> Lines | None:
 
 
 def _owner(node: ast.expr, names: dict[object, Lines]) -> Lines | None:
-    """Return what `_find` returns, or new lines for a name of a base that is changed here."""
+    """Return the lines that `_find` finds, or new lines for a name that comes from a base."""
     found = _find(node, names)
     if found is None and isinstance(node, ast.Name):
         found = names[node.id] = Lines(node.lineno, {})
@@ -114,7 +114,7 @@ def _key(node: ast.Subscript | ast.Attribute) -> tuple[bool, object]:
     try:
         return True, ast.literal_eval(node.slice)
     except (ValueError, TypeError):
-        return False, None  # a key that is calculated
+        return False, None  # the key is calculated
 
 
 def _assign(node: ast.Assign, names: dict[object, Lines]) -> None:
@@ -132,8 +132,8 @@ def _annotated(node: ast.AnnAssign, names: dict[object, Lines]) -> None:
 
 
 def _bind(target: ast.expr, lines: Lines, names: dict[object, Lines]) -> None:
-    # The same `Lines` object is bound to every target, as Python binds the same value: a change
-    # by one name then shows by the others.
+    # Bind the same `Lines` object to every target, as Python binds the same value: a change through
+    # one target then applies to all.
     if isinstance(target, ast.Name):
         names[target.id] = lines
     elif isinstance(target, ast.Tuple | ast.List):
@@ -158,7 +158,7 @@ def _bind_part(owner: Lines, key: object, lines: Lines) -> None:
 
 def _augmented(node: ast.AugAssign, names: dict[object, Lines]) -> None:
     old, added = _find(node.target, names), of_expression(node.value, names)
-    # `+=` and `|=` change a list or dict in place, so every name of it must see the change.
+    # `+=` and `|=` change a list or dict in place, so the change applies to all its names.
     if old and isinstance(old.children, list) and isinstance(added.children, list):
         old.children.extend(added.children)
     elif old and isinstance(old.children, dict) and isinstance(added.children, dict):
@@ -168,7 +168,7 @@ def _augmented(node: ast.AugAssign, names: dict[object, Lines]) -> None:
 
 
 def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
-    """Follow the methods by which a dict or list is changed in place."""
+    """Follow a call of a method that changes a dict or list in place."""
     names.update(updated_globals(node, names))
     call = node.value
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
@@ -219,7 +219,7 @@ def _change_list(
     elif method == "insert" and len(arguments) == 2 and isinstance(call.args[0], ast.Constant):
         items.insert(int(call.args[0].value), arguments[1])  # type: ignore[arg-type]  # ran already
     else:
-        owner.children = None  # sort(), pop() and the like: the old lines would be wrong
+        owner.children = None  # sort(), pop() and other methods: the old lines would be wrong
 
 
 def _loop(node: ast.For, names: dict[object, Lines]) -> None:

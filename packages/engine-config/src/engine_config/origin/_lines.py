@@ -1,4 +1,4 @@
-"""`Lines`: the line of every key of a config file, as a tree beside its values."""
+"""`Lines`: the line of every key of a config file, as a tree parallel to the values."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ Children: TypeAlias = "dict[object, Lines] | list[Lines] | None"
 
 
 class Lines:
-    """The line of an expression and, for a dict or list that is written out, those of its parts.
+    """The line of an expression and, for a dict or list display, the lines of its parts.
 
     Args:
         line: The line, counted from 1.
-        children: The lines of its keys or items; None if they cannot be followed.
+        children: The lines of its keys or items; None if they are unknown.
 
     Example:
         >>> lines = Lines(1, {"lr": Lines(2)})

@@ -1,4 +1,4 @@
-"""`Origin`: the assignment that gave a value, as users see it."""
+"""`Origin`: the assignment that set a value, as it is shown to users."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from engine_config._marks import Mark
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The assignment that gave a value.
+    """The assignment that set a value.
 
     Attributes:
-        file: The path of the file as it was asked for, or the name of a command-line option.
+        file: The path of the file as it was passed, or the name of a command-line option.
         line: The line in the file, counted from 1; 0 for a value that is not in a file.
-        text: That line of the file, stripped; for an option, the ``key=value`` that was given.
+        text: The text of that line, stripped; for an option, the ``key=value`` that was given.
 
     Example:
         >>> from engine_config import Config
@@ -36,11 +36,11 @@ class Origin:
 
 
 def origin_at(mark: Mark) -> Origin:
-    """Return the origin that a mark stands for."""
+    """Return the origin for a mark."""
     source, line = mark.source, mark.line
     if source.is_option:
         text = source.text
     else:
-        # A line of the program: its file is read only now, if it is still there.
+        # For a line of the program, read its file now, if it still exists.
         text = source.line_text(line) or linecache.getline(source.file, line).strip()
     return Origin(file=source.file, line=line, text=text)

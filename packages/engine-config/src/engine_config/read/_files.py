@@ -19,7 +19,7 @@ _CACHE_SIZE: Final = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How configs are read: the arguments of `Config.fromfile`."""
+    """The options for reading configs: the arguments of `Config.fromfile`."""
 
     file_variables: bool = True
     environment: bool = True
@@ -40,8 +40,8 @@ class Parsed:
 class _Cache:
     """The most recently parsed texts.
 
-    The whole text is the key, not the path and a time: a changed file is never taken for the old
-    one, on any storage.
+    The whole text is the key, instead of path and modification time. Therefore a changed file is
+    always parsed again, on any storage.
     """
 
     def __init__(self, size: int) -> None:
@@ -94,8 +94,7 @@ def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
         environment=options.environment,
         is_json=suffix == ".json",
     )
-    # With the values of `{{…}}`, so that a changed environment variable is not taken for the old
-    # one.
+    # The key includes the values of `{{…}}`, because an environment variable may change.
     key = (path, suffix, substitution.text, tuple(substitution.uses.items()), options.lazy)
     parsed = cache.get(key)
     if parsed is None:
@@ -108,7 +107,8 @@ def _parse(substitution: Substitution, path: str, suffix: str, options: Options)
     if suffix == ".py":
         python = parse(substitution.text, path, substitution, options.lazy)
         return Parsed(substitution=substitution, python=python)
-    # PyYAML takes as long to import as a hundred configs to read; most configs are Python.
+    # Imported here, because most configs are Python: importing PyYAML takes as long as reading a
+    # hundred configs.
     if suffix == ".json":
         from engine_config.read._json import read
     else:
@@ -131,7 +131,7 @@ def read_text(path: str) -> str:
     """
     try:
         if is_remote(path):
-            # Imported for remote files only: it takes longer to import than this package.
+            # Imported here, for remote files only: it is slower to import than this package.
             from engine_fileio import get_text
 
             return get_text(path).replace("\r\n", "\n")
@@ -153,8 +153,8 @@ def _not_found(path: str) -> str:
         return message
     folder, name = os.path.split(path)
     if not os.path.isdir(folder or "."):
-        return f"{message}, nor its folder"
-    # Imported for a mistake only: it would add half to the import of this package.
+        return f"{message}, and its folder does not exist"
+    # Imported here, for errors only: importing this package would take 50 % longer.
     from engine_utils import closest_name
 
     close = closest_name(name, os.listdir(folder or "."))

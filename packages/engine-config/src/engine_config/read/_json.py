@@ -1,4 +1,4 @@
-"""Read JSON configs: the values with `json`, the lines with Python's own parser."""
+"""Read JSON configs: parse the values with `json`, and find the lines with Python's parser."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
 
 
 def _syntax(text: str) -> ast.expr | None:
-    # `json` gives no lines. JSON is nearly Python, whose parser does: `true` is a name to it, which
-    # the lines do not need. JSON may write a slash as \/, the one escape that Python lacks.
+    # `json` returns no line numbers, but Python's parser does. JSON is nearly valid Python: `true`
+    # parses as a name, and only the escape \/ for a slash does not exist in Python.
     same = re.sub(r"\\(.)", lambda match: "/" if match[1] == "/" else match[0], text)
     try:
         return ast.parse(f"({same}\n)", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None  # the values are right all the same; errors then name no line
+        return None  # the values are still correct; errors then have no line
 
 
 def _reject_repeated(tree: ast.expr, file: str) -> None:
@@ -48,7 +48,7 @@ def _reject_repeated(tree: ast.expr, file: str) -> None:
         for key in node.keys if isinstance(node, ast.Dict) else ():
             if not isinstance(key, ast.Constant):
                 continue
-            # `json` would keep the last one silently.
+            # `json` silently keeps the last value of a repeated key.
             if key.value in lines:
                 message = f"the key {key.value!r} repeats the key of line {lines[key.value]}"
                 raise ConfigParseError(message, file=file, line=key.lineno)

@@ -1,4 +1,4 @@
-"""Distinguish plain Python configs, which inherit by ``_base_``, from lazy ones, which import."""
+"""Distinguish plain Python configs, with ``_base_``, from lazy ones, which import their bases."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def kind_of(tree: ast.Module, lazy: bool | None) -> Kind:
 
 
 def _works_with(tree: ast.Module, names: set[str]) -> bool:
-    """Return whether a config does more with imported names than to place them in its values."""
+    """Return whether a config uses imported names for more than values, such as calling them."""
     for node in ast.walk(tree):
         fields = _WORKING.get(type(node), ())
         if isinstance(node, ast.Call) and root_name(node.func) in ("dict", "ConfigDict"):
@@ -50,7 +50,7 @@ def _works_with(tree: ast.Module, names: set[str]) -> bool:
     return False
 
 
-# The fields whose value Python needs when it runs the node: a stand-in there would raise.
+# The fields that Python evaluates when it runs the node: a lazy object in them would raise.
 _WORKING: Final[Mapping[type[ast.AST], tuple[str, ...]]] = {
     ast.Call: ("func", "args"),
     ast.BinOp: ("left", "right"),

@@ -12,8 +12,8 @@ from engine_config._errors import ConfigParseError
 from engine_config._lazy import LazyObject
 from engine_config.origin._follow import updated_globals
 
-_MAX_SIZE: Final = 1_000_000  # of a string or sequence put together with +
-_MAX_NUMBER: Final = 1 << 256  # of a calculated integer: a*a*a… must not fill the memory
+_MAX_SIZE: Final = 1_000_000  # of a string or sequence joined with +
+_MAX_NUMBER: Final = 1 << 256  # for a calculated integer: a*a*a… must not fill the memory
 
 
 def _bytearray(value: bytes = b"") -> bytearray:
@@ -54,7 +54,7 @@ class Evaluator:
 
     Args:
         file: The path of the file, for errors.
-        names: The values by name before the first statement; the statements add theirs.
+        names: The values by name before the first statement. The statements add to them.
     """
 
     def __init__(self, file: str, names: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Evaluator:
         """Evaluate the statements in order.
 
         Raises:
-            ConfigParseError: A statement would have to run; its line is named.
+            ConfigParseError: A statement needs to run code; the error names its line.
         """
         for statement in statements:
             if isinstance(statement, ast.Assign):
@@ -105,7 +105,7 @@ class Evaluator:
     def _assign(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
             self.names[target.id] = value
-        # A change inside of `_base_` would be lost with the copy it changes.
+        # Not inside of `_base_`: each read returns a copy, so the change would be lost.
         elif isinstance(target, ast.Subscript) and not self._is_base(target):
             owner, key = self.value(target.value), self.value(target.slice)
             try:
@@ -163,7 +163,8 @@ class Evaluator:
 
     def _call(self, node: ast.Call) -> Any:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        # A config may have a key named `dict`; calling it would be an error when it runs, too.
+        # If the config has a key named `dict`, the name is not the built-in: running the file would
+        # fail too.
         if name not in _CONSTRUCTORS or name in self.names:
             raise self._rejected(node)
         arguments = [self._bounded(self.value(argument), node) for argument in node.args]
@@ -177,8 +178,8 @@ class Evaluator:
 
     def _binary(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
-        # Strings and sequences can be joined only: `"ab" * 10**9` and `%` formats would make values
-        # of any size from a short text.
+        # Strings and sequences can only be joined: `"ab" * 10**9` and `%` formats would create
+        # values of any size from a short text.
         numbers = all(isinstance(side, int | float | complex) for side in (left, right))
         joins = isinstance(node.op, ast.Add) and type(left) is type(right)
         if type(node.op) not in _OPERATORS or not (
@@ -188,7 +189,7 @@ class Evaluator:
         return self._bounded(_OPERATORS[type(node.op)](left, right), node)
 
     def _bounded(self, value: Any, node: ast.expr) -> Any:
-        # Checked after each operation: nested ones multiply, and none may fill the memory.
+        # Checked after each operation, because nested operations multiply the size.
         too_big = isinstance(value, int) and abs(value) > _MAX_NUMBER
         if too_big or (
             isinstance(value, str | bytes | list | tuple | range) and len(value) > _MAX_SIZE
@@ -219,7 +220,7 @@ class Evaluator:
         return self._part(node, owner[self.value(node.slice)])
 
     def _part(self, node: ast.Attribute | ast.Subscript, value: Any) -> Any:
-        # As `BaseView` does when the config runs.
+        # Return a copy, as `BaseView` does when the config runs.
         own = isinstance(node.value, ast.Name) and node.value.id == "_base_"
         return copy_containers(value) if own else value
 

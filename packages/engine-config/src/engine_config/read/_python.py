@@ -30,7 +30,7 @@ from engine_config.read._substitution import BaseReference, Substitution
 _LAZY: Final = "__engine_lazy__"
 _SEEN: Final = "__engine_seen__"
 _SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
-# Values of these classes at the top level of a file are tools of its code, and not keys.
+# Top-level values of these classes are helpers of the file's code, not keys of the config.
 CODE: Final = (
     __future__._Feature,
     types.ModuleType,
@@ -47,16 +47,17 @@ class PythonConfig:
 
     Attributes:
         file: The path that errors and tracebacks name.
-        kind: "plain" with ``_base_``, "lazy" with ``read_base`` or imported types, "either" with
-            none of them.
+        kind: ``"plain"`` with ``_base_``, ``"lazy"`` with ``read_base`` or imported types, else
+            ``"either"``.
         base: The expression assigned to ``_base_``, if any.
         base_imports: The imports inside ``with read_base()``.
         body: The other statements.
-        code: The compiled statements, instrumented.
+        code: The compiled statements, instrumented to record the assignments that run.
         lines: The lines of the top-level names, or None if they depend on how the code runs.
         followed: The statements whose order decides the lines. The code records their positions.
-        stand_ins: The lazy objects of the imports, by position; the code takes them from here.
-        explicit: The keys set by ``globals().update({…})``: values, even if they are classes.
+        stand_ins: The lazy objects of the imports; the code refers to them by position.
+        explicit: The keys set by ``globals().update({…})``: keys of the config, even if the value
+            is a class.
     """
 
     file: str
@@ -81,7 +82,7 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
         lazy: Whether its imports are lazy; None to decide by the text.
 
     Raises:
-        ConfigParseError: It is not valid Python.
+        ConfigParseError: The text is not valid Python.
     """
     try:
         tree = ast.parse(text, filename=file)
@@ -101,8 +102,8 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
 def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     kind = kind_of(tree, lazy)
     base, base_imports, body = _take_bases(tree.body, file)
-    # In a straight file the order of the statements is that of the text, and the lines are known
-    # now. With an `if` or a loop, the code records which assignments it ran.
+    # Without blocks, statements run in the order of the text, so the lines are known now. With an
+    # `if` or a loop, the code records which assignments it runs.
     blocks = any(isinstance(node, _BLOCKS) for node in body)
     followed: list[ast.stmt] = []
     if blocks:
@@ -113,7 +114,7 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     if kind == "lazy":
         running = _lazy_imports(running, file, stand_ins)
     module = ast.Module(body=running, type_ignores=[])
-    # dont_inherit: or the config would be compiled under the __future__ imports of this file.
+    # dont_inherit: otherwise the __future__ imports of this module would apply to the config.
     code = compile(module, file, "exec", dont_inherit=True)
     if "_base_" in code.co_names:
         _reject_base_changes(body, file)
@@ -181,10 +182,10 @@ def _reject_base_changes(body: list[ast.stmt], file: str) -> None:
 
 
 class _Constants(ast.NodeTransformer):
-    """Fill in file and environment variables, as constants.
+    """Replace file and environment variables by constants.
 
-    They are put into the syntax tree and not into the text: a value from the environment then
-    cannot become code.
+    They are replaced in the syntax tree, not in the text: a value from the environment can then not
+    become code.
     """
 
     def __init__(self, substitution: Substitution) -> None:
@@ -201,8 +202,7 @@ class _Constants(ast.NodeTransformer):
         if use is None or use.base is not None:
             return node
         value = self._substitution.value_of(use)
-        # A value such as [1, 2] is an expression of several nodes, and compile() needs the line of
-        # each.
+        # A value such as [1, 2] has several nodes, and compile() needs the line of each node.
         expression = ast.parse(repr(value), mode="eval").body
         for part in ast.walk(expression):
             ast.copy_location(part, node)
@@ -213,7 +213,7 @@ _BLOCKS: Final = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match)
 
 
 class _Instrument:
-    """Make code record which assignments it runs, in files with blocks."""
+    """Add calls to a file with blocks that record which assignments run."""
 
     def __init__(self, followed: list[ast.stmt]) -> None:
         self._followed = followed
@@ -223,7 +223,7 @@ class _Instrument:
         for node in body:
             result.append(self._block(node) if isinstance(node, _BLOCKS) else node)
             if isinstance(node, _SIMPLE):
-                # After it: an assignment that fails, inside of a `try`, has set nothing.
+                # After the assignment: one that fails inside a `try` sets nothing.
                 result.append(self._record(node))
         return result
 
@@ -237,7 +237,7 @@ class _Instrument:
         changed: dict[str, Any] = {}
         for field, value in ast.iter_fields(node):
             if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
-                # A loop sets its variable anew in each round, so the loop is recorded inside.
+                # A loop assigns its variable in each iteration, so record the loop inside its body.
                 first = [self._record(node)] if isinstance(node, ast.For) else []
                 changed[field] = [*first, *self.statements(value)]
             elif isinstance(value, list) and field in ("handlers", "cases"):
@@ -248,13 +248,13 @@ class _Instrument:
 
 
 def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) -> list[ast.stmt]:
-    """Replace imports by lazy objects; those of the standard library stay."""
+    """Replace imports by lazy objects, except imports of the standard library."""
     result: list[ast.stmt] = []
     for node in body:
         if not isinstance(node, ast.Import | ast.ImportFrom) or not (
             is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
         ):
-            # `read_base` is left out: it would be a function among the values.
+            # Skip the import of `read_base`, so that it is not among the values.
             if not (isinstance(node, ast.ImportFrom) and node.module in OURS):
                 result.append(node)
             continue
@@ -282,8 +282,8 @@ def run(
         execute: Whether code may run; otherwise literal values are evaluated.
 
     Raises:
-        ConfigExecutionError: Its code raised an error, which is chained.
-        ConfigParseError: ``execute`` is false and a statement would have to run.
+        ConfigExecutionError: The code raised an error, which is the cause.
+        ConfigParseError: ``execute`` is False, and a statement needs to run code.
     """
     for name, use in substitution.uses.items():
         if use.base is not None:
@@ -296,7 +296,7 @@ def run(
     space = {
         **names,
         "__builtins__": __builtins__,
-        # Not "__main__": a block for scripts must not run when the config is read.
+        # Not "__main__", so that a block `if __name__ == "__main__":` does not run.
         "__file__": os.path.abspath(config.file),
         "__name__": "__engine_config__",
         _LAZY: config.stand_ins,
@@ -310,7 +310,7 @@ def run(
 
 
 def _kept(names: Mapping[str, Any], inner: set[str], explicit: frozenset[object]) -> dict[str, Any]:
-    # Names with two underscores are Python's, or of the code added here.
+    # Names that begin with two underscores are Python's, or were added here.
     return {
         key: value
         for key, value in names.items()
@@ -326,21 +326,22 @@ def _execute(config: PythonConfig, space: dict[str, Any]) -> None:
     except ConfigError:
         raise
     except Exception as error:
-        # The deepest frame of the file: the error may have come from a function that it calls.
+        # Find the deepest frame in the file: the error may come from a function that the file
+        # calls.
         line, trace = 0, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == config.file:
                 line = trace.tb_lineno
             trace = trace.tb_next
         message = f"{type(error).__name__}: {error}"
-        # The usual mistake: a key of the base is not a name in this file.
+        # A common mistake: a key of the base is used as a name in this file.
         if isinstance(error, NameError) and error.name in space.get("_base_", ()):
             message = f"{message} here, but in the base: write _base_.{error.name}"
         raise ConfigExecutionError(message, file=config.file, line=line) from error
 
 
 class BaseView(ConfigDict):
-    """``_base_`` inside a config: each read of a key returns a fresh copy."""
+    """``_base_`` inside a config: each read of a key returns a new copy."""
 
     __slots__ = ()
 

@@ -1,7 +1,7 @@
 """Replace ``{{…}}`` in configs: predefined variables, environment variables, values of the bases.
 
-Each use is replaced by an unusual name before the text is parsed, and that name by the value
-afterwards. A file name or an environment variable is thus data, and can never become code.
+Each use is replaced by a unique name before the text is parsed. The name is replaced by the value
+after parsing. Therefore a file name or an environment variable can never become code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine_config._errors import ConfigKeyError, ConfigTypeError
 from engine_config.read._values import parse_value
 
 _FILE: Final = ("fileDirname", "fileBasename", "fileBasenameNoExtension", "fileExtname")
-# Only these forms: any other text in double braces, such as a Jinja template, is left alone.
+# Only these forms are replaced. Other text in double braces, such as a Jinja template, is kept.
 PATTERN: Final = re.compile(
     r"\{\{[ \t]*(?:_base_\.(?P<base>\w+(?:\.\w+)*)"
     rf"|(?P<file>{'|'.join(_FILE)})"
@@ -31,10 +31,10 @@ class Use:
     """One ``{{…}}``.
 
     Attributes:
-        base: The dotted path in the bases that it names, or None.
-        text: The text it stands for; None for an environment variable that is not set.
-        bare: Whether it stands outside of quotes, so that its text is read as a value.
-        line: The line it is in.
+        base: The dotted path of a value of the bases, or None.
+        text: The replacement; None for an environment variable that is not set.
+        bare: Whether the use is outside of quotes, so that the replacement is parsed as a value.
+        line: Its line.
         variable: The name of the environment variable.
     """
 
@@ -47,7 +47,7 @@ class Use:
 
 @dataclass(frozen=True, kw_only=True)
 class Substitution:
-    """A text without ``{{…}}``, and the meaning of the names in their places."""
+    """A text with names in the places of ``{{…}}``, and the use for each name."""
 
     path: str
     text: str
@@ -55,18 +55,19 @@ class Substitution:
     prefix: str = ""
 
     def constant(self, text: str) -> str:
-        """Return a string of the config with file and environment variables filled in."""
-        # Values of the bases are left for `resolve`: they are known only after the merge.
+        """Replace the file and environment variables in a string of the config."""
+        # `resolve` replaces values of the bases later: they are known only after the bases are
+        # merged.
         for name, use in self.uses.items():
             if use.base is None and name in text:
                 text = text.replace(name, self.text_of(use))
         return text
 
     def text_of(self, use: Use) -> str:
-        """Return the text that a use stands for.
+        """Return the replacement for a use.
 
         Raises:
-            ConfigKeyError: It names an environment variable that is not set.
+            ConfigKeyError: The use names an environment variable that is not set.
         """
         if use.text is not None:
             return use.text
@@ -78,13 +79,13 @@ class Substitution:
         )
 
     def value_of(self, use: Use) -> Any:
-        """Return the value of a use that stands alone."""
+        """Return the value of a use that is the whole expression or string."""
         return literal(self.text_of(use)) if use.bare else self.text_of(use)
 
     def resolve(self, value: Any, find_base: Callable[[Use], Any]) -> Any:
-        """Return a value with every name in it replaced, in nested values too."""
+        """Replace every name in a value, also in nested values, and return the result."""
         if isinstance(value, dict):
-            for key, item in list(dict.items(value)):  # a list, as keys are renamed on the way
+            for key, item in list(dict.items(value)):  # a list: the loop renames keys
                 if isinstance(key, str) and self.prefix in key:
                     key = self._rename(value, key)
                 dict.__setitem__(value, key, self.resolve(item, find_base))
@@ -116,7 +117,7 @@ class Substitution:
 
 
 class BaseReference:
-    """The value of ``{{_base_.x}}`` while a Python config runs: it can be placed, not changed."""
+    """Placeholder for ``{{_base_.x}}`` while a Python config runs; it can only be assigned."""
 
     def __init__(self, use: Use, file: str) -> None:
         object.__setattr__(self, "use", use)
@@ -134,21 +135,21 @@ class BaseReference:
         )
 
     def __getattr__(self, name: str) -> Any:
-        # Python asks for special names on its own account, as when it copies an object.
+        # Python looks up special names itself, for example to copy an object.
         if name.startswith("__"):
             raise AttributeError(name)
         return self._reject()
 
     __setattr__ = __setitem__ = __getitem__ = __delitem__ = __iter__ = __len__ = _reject
-    __hash__ = None  # type: ignore[assignment]  # as a key it would never be replaced
+    __hash__ = None  # type: ignore[assignment]  # a key would never be replaced
     __add__ = __radd__ = __mul__ = __bool__ = __call__ = __contains__ = _reject
-    __eq__ = __ne__ = __str__ = __format__ = _reject  # or it would pass for any other object
+    __eq__ = __ne__ = __str__ = __format__ = _reject  # otherwise it would act as a usual object
 
 
 def substitute(
     text: str, path: str, *, file_variables: bool, environment: bool, is_json: bool
 ) -> Substitution:
-    """Replace every ``{{…}}`` that has a meaning by a name.
+    """Replace every ``{{…}}`` of the documented forms by a name.
 
     Args:
         text: The text of a config file.
@@ -159,25 +160,26 @@ def substitute(
     """
     if "{{" not in text:
         return Substitution(path=path, text=text)
-    # A name that is not in the text, and is an identifier, so that Python parses it anywhere.
+    # Choose a prefix that does not occur in the text. It is an identifier, so that Python parses
+    # it.
     prefix = "_engine_use_"
     while prefix in text:
         prefix = f"_{prefix}"
     variables = _file_variables(path) if file_variables else {}
-    # JSON has no names, so a bare use must become a string; whether it is bare depends on the
-    # strings around it.
+    # JSON has no names, so a bare use must become a string. A use is bare if it is outside of all
+    # strings.
     strings = [match.span() for match in _JSON_STRING.finditer(text)] if is_json else []
     uses: dict[str, Use] = {}
 
     def replace(match: re.Match[str]) -> str:
         line = text.count("\n", 0, match.start()) + 1
-        # Switched off by an argument of `Config.fromfile`: the text stays as it is.
+        # Disabled by an argument of `Config.fromfile`: keep the text.
         if (match["file"] and match["file"] not in variables) or (match["env"] and not environment):
             return match[0]
         value = _environment(match) if match["env"] else variables.get(match["file"] or "", "")
         quoted = is_json and any(a < match.start() < b for a, b in strings)
         bare = not quoted if is_json else text[match.start() - 1 : match.start()] not in "'\""
-        # The final underscore keeps use 1 from being found inside of use 10.
+        # The final underscore is needed so that the name of use 1 is not found in that of use 10.
         name = f"{prefix}{len(uses)}_"
         uses[name] = Use(
             base=match["base"],
@@ -213,7 +215,7 @@ def _environment(match: re.Match[str]) -> str | None:
 
 
 def literal(text: str) -> Any:
-    """Return the value of a text outside of quotes, or the text itself if it is not one."""
+    """Parse a text outside of quotes as a value; return the text if it cannot be parsed."""
     try:
         return parse_value(text)
     except (ValueError, RecursionError):
@@ -229,7 +231,7 @@ def base_value(base: ConfigDict, use: Use, file: str) -> Any:
     value: Any = base
     for name in (use.base or "").split("."):
         try:
-            # Past ConfigDict, which would import a lazy name.
+            # Not ConfigDict.__getitem__, which would import a lazy name.
             raw = dict.__getitem__(value, name) if isinstance(value, dict) else value[int(name)]
         except (KeyError, IndexError, ValueError, TypeError):
             keys = ", ".join(map(str, value)) if isinstance(value, dict) else "no keys"

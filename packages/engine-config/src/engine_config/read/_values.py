@@ -1,4 +1,4 @@
-"""Read values written without Python's quotes, as on a command line."""
+"""Parse values written without Python's quotes, as on a command line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-# A text, which `re` compiles at its first use: most programs that import this package never parse
-# an option, and would wait for it.
+# A string, which `re` compiles at first use: most programs never parse an option.
 _NUMBER: Final = (
     r"[+-]?(?:\d+(?P<point>\.\d*)?|(?P<only>\.\d+))(?P<exponent>[eE][+-]?\d+)?"
     r"|(?P<special>[+-]?(?:inf|infinity|nan))"
@@ -17,7 +16,7 @@ _PAIRS: Final = {"[": "]", "(": ")", "{": "}"}
 
 
 def parse_value(text: str) -> Any:
-    """Return the value of the right side of a ``key=value``.
+    """Parse the right side of a ``key=value``.
 
     Raises:
         ValueError: Brackets or quotes are not closed.
@@ -37,11 +36,11 @@ def _scalar_or_brackets(text: str) -> Any:
         inner = text[1:-1].strip()
         parts = _split(inner) if inner else []
         if len(parts) > 1 and not parts[-1]:
-            parts.pop()  # the comma of a tuple of one
+            parts.pop()  # the final comma of a tuple of one item
         values = [_scalar_or_brackets(part) for part in parts]
         return tuple(values) if text[0] == "(" else values
     if text[:1] in ("{", "'", '"'):
-        # Imported for dicts and quotes only: it is slow to import.
+        # Imported here, for dicts and quotes only: it is slow to import.
         import ast
 
         try:
@@ -67,7 +66,7 @@ def _scalar(text: str) -> Any:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that are outside of brackets and quotes."""
+    """Split a text at the commas outside of brackets and quotes."""
     parts, start, closers = [], 0, []
     for index, char in _unquoted(text):
         if char in _PAIRS:
@@ -85,7 +84,7 @@ def _split(text: str) -> list[str]:
 
 
 def _is_enclosed(text: str) -> bool:
-    """Return whether the bracket that opens a text is closed by its last character only."""
+    """Return whether the first bracket of a text is closed by its last character."""
     depth = 0
     for index, char in _unquoted(text):
         if char in _PAIRS:
@@ -98,10 +97,10 @@ def _is_enclosed(text: str) -> bool:
 
 
 def _unquoted(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the position and character of each character outside of quotes.
+    """Yield the position and value of each character outside of quotes.
 
     Raises:
-        ValueError: At the end of a text whose last quote is not closed.
+        ValueError: The last quote is not closed; raised after the last character.
     """
     quote = ""
     for index, char in enumerate(text):
@@ -116,7 +115,7 @@ def _unquoted(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _opens_string(text: str, index: int) -> bool:
-    # The apostrophe in "don't" is only a letter.
+    # The apostrophe in "don't" does not open a string.
     before = text[:index].rstrip()
     return not before or before[-1] in "[({,:="
 

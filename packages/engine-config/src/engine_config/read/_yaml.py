@@ -1,6 +1,6 @@
 """Read YAML configs with PyYAML's safe classes.
 
-Two rules differ from PyYAML's YAML 1.1, so that the three formats agree: ``1e-3`` is a number, and
+Two rules differ from PyYAML, so that Python, JSON and YAML configs agree: ``1e-3`` is a number, and
 a date is text.
 """
 
@@ -23,9 +23,9 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def scalar_rules(base: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """Return the rules of a PyYAML class for unquoted scalars, by first character, as changed here.
+    """Return the changed rules of a PyYAML class for unquoted scalars, by first character.
 
-    PyYAML's float needs a dot, so that it reads ``1e-3`` as text.
+    Numbers such as ``1e-3`` are added, which PyYAML reads as text. Dates are removed.
     """
     kept = {
         first: [pair for pair in pairs if pair[0] != _TIMESTAMP]
@@ -67,7 +67,8 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
         raise ConfigParseError(problem, file=file, line=line) from error
     except (ValueError, TypeError, RecursionError, LookupError, AttributeError) as error:
-        # PyYAML passes on the errors of int(), of a mapping merged with itself and the like.
+        # PyYAML does not convert errors of int(), of a mapping merged with itself, and similar
+        # ones.
         if isinstance(error, ConfigParseError):
             raise
         message = f"a value cannot be read: {type(error).__name__}: {error}"
@@ -77,7 +78,7 @@ def read(text: str, file: str) -> tuple[Any, Lines | None]:
 
 def _reject_depth(text: str, file: str) -> None:
     # libyaml's composer recurses in C: a text of a hundred thousand brackets would crash the
-    # process. Its events come without recursion.
+    # process. Its event parser does not recurse.
     depth = 0
     for event in yaml.parse(text, Loader=_SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -93,8 +94,8 @@ def _reject_depth(text: str, file: str) -> None:
 
 
 def _reject_repeated(node: yaml.Node | None, file: str, done: set[int]) -> None:
-    """Raise for a mapping with the same key twice, of which PyYAML silently keeps the last."""
-    # An alias is the same node again: without `done` nested aliases would take exponential time.
+    """Raise for a repeated key in a mapping: PyYAML would silently keep the last value."""
+    # An alias is the same node again. Without `done`, nested aliases would take exponential time.
     if id(node) in done or not isinstance(node, yaml.CollectionNode):
         return
     done.add(id(node))
@@ -124,7 +125,7 @@ def _lines(node: yaml.Node | None, known: dict[int, Lines]) -> Lines | None:
         for key, value in node.value:
             part = _lines(value, known)
             if part is not None:
-                # An alias is one node at several keys, each of which has a line of its own.
+                # An alias puts one node at several keys, and each key has its own line.
                 children[_key(key)] = Lines(key.start_mark.line + 1, part.children)
     elif isinstance(node, yaml.SequenceNode):
         lines.children = [part for item in node.value if (part := _lines(item, known))]

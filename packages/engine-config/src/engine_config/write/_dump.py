@@ -31,10 +31,10 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
     Args:
         values: The config.
         suffix: The format.
-        file: The file it is meant for, for errors.
+        file: The file to be written, for errors.
 
     Raises:
-        ConfigFormatError: The suffix is not that of a config.
+        ConfigFormatError: The suffix is not a config format.
     """
     if suffix not in FORMATS:
         message = f"{suffix!r} is not a config format; use {', '.join(FORMATS)}"
@@ -44,14 +44,14 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
     data = plain_data(values)
     if suffix == ".json":
         return json.dumps(data, ensure_ascii=False)
-    # Imported for YAML only: PyYAML takes as long to import as this package.
+    # Imported here, for YAML only: PyYAML is as slow to import as this package.
     from engine_config.write._yaml import yaml_text
 
     return yaml_text(data)
 
 
 def plain_data(value: Any) -> Any:
-    """Return a value as dicts, lists, strings, numbers, booleans and None only.
+    """Convert a value to dicts, lists, strings, numbers, booleans and None.
 
     Tuples and sets become lists (sets are sorted), classes and functions become their import paths,
     and any other value becomes its ``repr``.
@@ -66,7 +66,7 @@ def plain_data(value: Any) -> Any:
 
 
 def _key(key: Any) -> Any:
-    # JSON has text keys only, and writes these four kinds by its own rules.
+    # `json` converts keys of these types to strings, and raises for others.
     return key if key is None or isinstance(key, str | int | float | bool) else repr(key)
 
 

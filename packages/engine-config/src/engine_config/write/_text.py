@@ -1,6 +1,6 @@
 """Write a config as Python text that reads back equal.
 
-A config is data, so this small printer takes milliseconds where a formatter for all of Python takes
+This small printer handles data only. It takes milliseconds; a formatter for all of Python takes
 seconds.
 """
 
@@ -22,8 +22,7 @@ from engine_config.read._substitution import PATTERN
 
 WIDTH: Final = 100
 _INDENT: Final = "    "
-# Names that the written text uses. A top-level key of the same name would hide them in the lines
-# below it.
+# Names that the written text uses. A top-level key of the same name would hide them in later lines.
 _USED_NAMES: Final = frozenset(
     ["dict", "set", "frozenset", "float", "complex", "range", "slice", "bytearray", "globals"]
 )
@@ -42,7 +41,7 @@ class _Printer:
     """Write one config.
 
     Args:
-        keys: The top-level keys, whose names imports must not take.
+        keys: The top-level keys; an imported name must not be equal to one.
     """
 
     def __init__(self, keys: frozenset[str]) -> None:
@@ -59,8 +58,9 @@ class _Printer:
             else:
                 awkward[key] = value
         if awkward:
-            # The dict is evaluated before any of its keys is set, whatever name a key hides. And a
-            # class that is written here is a value, where an assigned one is a tool of the code.
+            # The dict is evaluated before its keys are set, so a key cannot hide a name that the
+            # text uses. A class in this dict is a key of the config; an assigned class would be
+            # skipped.
             self._braces = True
             lines.append(f"globals().update({self.value(awkward, 17, 0)})\n")
         return self._import_lines() + "".join(lines)
@@ -79,12 +79,12 @@ class _Printer:
         writer = _SCALARS.get(kind)
         if writer is not None:
             return writer(value)
-        room = WIDTH - column - 2 if value else WIDTH  # an empty value has no items to break at
+        room = WIDTH - column - 2 if value else WIDTH  # an empty value cannot be split over lines
         flat = self._flat(value, room)
         return flat if flat is not None else self._tall(value, depth)
 
     def _flat(self, value: Any, room: int) -> str | None:
-        """Return the text on one line, or None if it is longer than the room."""
+        """Return the text on one line, or None if it is longer than ``room``."""
         kind = type(value)
         writer = _SCALARS.get(kind)
         if writer is not None:
@@ -104,8 +104,8 @@ class _Printer:
             text = self._flat(item, room)
             if text is None:
                 return None
-            # Stop as soon as it is too long: or each level of a deep dict would write all levels
-            # below it, most of them in vain.
+            # Stop as soon as the line is too long. Otherwise each level of a deep dict would format
+            # all levels below it, which takes quadratic time.
             result.append(f"{key}={text}" if call else f"{self._key(key)}: {text}")
             room -= len(result[-1]) + 2
             if room < 0:
@@ -166,7 +166,7 @@ class _Printer:
             return self._import(value.__name__, "")
         if isinstance(value, os.PathLike):
             return _string(os.fspath(value))
-        # An enum of int or str is written as its value, which is equal to it.
+        # An enum of int or str is equal to its value, which is written below.
         if isinstance(value, enum.Enum) and not isinstance(value, int | str):
             return self._member(value)
         for base, writer in _SUBCLASSES.items():
@@ -178,7 +178,7 @@ class _Printer:
         return _string(repr(value))
 
     def _set(self, value: set[Any] | frozenset[Any]) -> str:
-        # Sets have no order of their own: the same set must always give the same text.
+        # Sorted, because sets have no order, but equal sets must give equal text.
         items = ", ".join(sorted(self._key(item) for item in value))
         if isinstance(value, frozenset):
             return f"frozenset({{{items}}})" if items else "frozenset()"
@@ -196,7 +196,7 @@ class _Printer:
         return self._import(module, path)
 
     def _import(self, module: str, path: str) -> str:
-        """Return an expression for an importable object, and add its import at the top."""
+        """Return an expression for an importable object, and add the import for it."""
         first, _, rest = path.partition(".")
         name = self._imports.get((module, first))
         if name is None:
@@ -211,7 +211,7 @@ class _Printer:
 
 
 def _filled(texts: list[str], width: int) -> list[str]:
-    """Join numbers to full lines: a hundred anchors should not take a hundred lines."""
+    """Join numbers to lines of full width: a hundred anchors must not take a hundred lines."""
     lines: list[str] = []
     line = ""
     for text in texts:
@@ -228,8 +228,7 @@ def _is_imported(value: Any) -> bool:
 
 
 def _is_name(key: Any) -> bool:
-    # Python reads identifiers in a normal form of Unicode, so a key that is not ASCII may come back
-    # as another one.
+    # ASCII only, because Python normalizes Unicode identifiers: another key could be read back.
     return (
         type(key) is str
         and key.isidentifier()
@@ -241,7 +240,7 @@ def _is_name(key: Any) -> bool:
 
 def _string(value: str) -> str:
     text = str.__repr__(value)
-    # Or a string with {{fileDirname}} would turn into a path when it is read again.
+    # Escaped: otherwise {{fileDirname}} in a string would be replaced when the text is read again.
     return PATTERN.sub(lambda match: "{\\x7b" + match[0][2:], text) if "{{" in text else text
 
 
@@ -250,7 +249,7 @@ def _float(value: float) -> str:
 
 
 def _integer(value: int) -> str:
-    # Python raises for decimal integers of more than 4300 digits, when printing and when reading.
+    # Hexadecimal, because Python raises for decimal integers of more than 4300 digits.
     return int.__repr__(value) if value.bit_length() < 10_000 else hex(value)
 
 
@@ -271,7 +270,7 @@ _SCALARS: Final[Mapping[type, Callable[[Any], str]]] = {
     range: repr,
     slice: repr,
 }
-# By their base's writer: the repr of a subclass may be anything, such as `<Color.RED: 1>`.
+# Subclasses are written by the writer of their base: their repr may be `<Color.RED: 1>`.
 _SUBCLASSES: Final[Mapping[type, Callable[[Any], str]]] = {
     str: _string,
     bytes: bytes.__repr__,

@@ -12,16 +12,16 @@ _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class _Dumper(_SafeDumper):  # type: ignore[misc]  # chosen when imported
-    # The reader's rules decide which strings need quotes.
+    # The same rules as the reader, so that strings are quoted where the reader needs it.
     yaml_implicit_resolvers = scalar_rules(_SafeDumper)
 
     def ignore_aliases(self, data: object) -> bool:
-        return True  # a list that stands at two keys is written twice, and not as &id001
+        return True  # write a list that occurs at two keys twice, without &id001
 
 
 def yaml_text(value: Any) -> str:
-    """Return a value as block-style YAML with sorted keys where they can be compared."""
-    # PyYAML's sort raises for keys of several types.
+    """Return a value as block-style YAML; keys are sorted if all are strings."""
+    # PyYAML raises if it sorts keys of several types.
     sort = _all_text_keys(value)
     text: str = yaml.dump(
         value, Dumper=_Dumper, sort_keys=sort, default_flow_style=False, allow_unicode=True
