@@ -1,4 +1,4 @@
-"""One set of file functions over disk, HTTP, S3, LMDB, memcached and fsspec."""
+"""One set of file functions for local disk, HTTP, S3, LMDB, memcached and fsspec."""
 
 from typing import TYPE_CHECKING, Any
 

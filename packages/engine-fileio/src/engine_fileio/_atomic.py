@@ -1,4 +1,4 @@
-"""Atomic writes of local files: a reader finds the old file or the new one, never a part."""
+"""Write local files atomically: a reader finds the old file or the new one, never a part."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ _PREFIX, _SUFFIX = ".engine-", ".part"
 
 
 def partial_name() -> str:
-    """Return a new name for a temporary file, which listings leave out."""
+    """Return a new name for a temporary file; listings skip such names."""
     return f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
 
 
 def is_partial(name: str) -> bool:
-    """Return whether ``name`` is one of `partial_name`."""
+    """Return whether `partial_name` may have returned ``name``."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
@@ -27,8 +27,8 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a local file that is written completely or not at all.
 
     The data goes to a temporary file in the same folder. It is renamed to ``path`` when the block
-    ends, and removed when the block raises. Missing parent folders are created. A link stays a
-    link: its target is replaced. An existing file keeps its permission bits. A pipe or a device,
+    ends, and removed when the block raises. Missing parent folders are created. If ``path`` is a
+    link, its target is replaced. An existing file keeps its permission bits. A pipe or a device,
     such as ``/dev/null``, is written directly.
 
     Args:
@@ -50,7 +50,7 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
         >>> (folder / "weights.bin").read_bytes()
         b'every byte or none'
     """
-    # The rename would replace a link by a file, so the file that the link points to is written.
+    # Write to the target of a link: renaming over `path` would replace the link itself.
     target = Path(os.path.realpath(path))
     mode = _mode_of(target)
     if mode is not None and not stat.S_ISREG(mode):
@@ -58,22 +58,22 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
             yield file
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, as a rename is atomic within one file system only.
+    # In the same folder, because a rename is atomic within one file system only.
     partial = target.parent / partial_name()
-    # tempfile would make the file private to its owner. Here the umask decides, as for open().
+    # Not tempfile, whose files only the owner can read. Here the umask decides, as for open().
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:
         with open(descriptor, "w+b") as file:
             yield file
             file.flush()
-            # Before the rename, so that no reader meets the file with other permissions.
+            # Before the rename, so that no reader sees the file with other permissions.
             if mode is not None:
                 os.chmod(partial, stat.S_IMODE(mode))
-            # Data before rename: in the other order a power cut may leave an empty file.
+            # Flush before the rename: otherwise a power cut may leave an empty file.
             if durable:
                 os.fsync(file.fileno())
         os.replace(partial, target)
-    except BaseException:  # an interrupt must not leave the temporary file either
+    except BaseException:  # BaseException, to remove the temporary file after an interrupt too
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
         raise
@@ -96,14 +96,14 @@ _O_BINARY = getattr(os, "O_BINARY", 0)  # without it Windows writes "\r\n" for "
 
 
 def _mode_of(target: Path) -> int | None:
-    """Return the mode of an existing file that is writable, or None if there is no file."""
+    """Return the mode of an existing file, checked to be writable; None if there is no file."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"{str(target)!r} is a folder; pass the path of a file in it")
-    # The rename asks for rights on the folder only, and would replace a file that is read-only.
+    # A rename checks the permissions of the folder only, so it would replace a read-only file.
     if not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(f"{str(target)!r} must be writable; change its permissions")
     return mode

@@ -1,4 +1,4 @@
-"""The older interface to a backend: a client that is chosen by name or prefix."""
+"""The older interface to a backend: a client chosen by name or prefix."""
 
 import contextlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from engine_fileio.backends._registry import (
 class FileClient:
     """A client of one storage backend; equal arguments return the same client.
 
-    New code is shorter with the file functions (`get`, `put`, …) or `get_file_backend`.
+    Prefer the file functions (`get`, `put`, …) or `get_file_backend` in new code.
 
     Args:
         backend: Name of the backend. It has priority over ``prefix``.
@@ -53,7 +53,8 @@ class FileClient:
         if key not in cls._instances:
             made = super().__new__(cls)
             made.client = chosen(**kwargs)
-            # Another thread may have been faster. setdefault is atomic, and all return its client.
+            # setdefault is atomic: if several threads build a client, all of them return the first
+            # one.
             cls._instances.setdefault(key, made)
         return cls._instances[key]
 

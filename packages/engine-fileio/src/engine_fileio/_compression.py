@@ -1,4 +1,4 @@
-"""gzip and zstandard files, found by their suffix."""
+"""Compress and decompress gzip and zstandard files, chosen by suffix."""
 
 import gzip
 import zlib
@@ -27,7 +27,7 @@ def format_of(path: StrPath) -> tuple[str, Compression | None]:
 def compress(data: bytes, kind: Compression) -> bytes:
     """Return ``data``, compressed."""
     if kind == "gz":
-        # Without a time stamp, equal data gives equal bytes.
+        # Without a timestamp, equal data always gives equal bytes.
         return gzip.compress(data, mtime=0)
     compressed: bytes = _zstandard().ZstdCompressor().compress(data)
     return compressed
@@ -37,7 +37,7 @@ def decompress(data: bytes, kind: Compression, path: StrPath) -> bytes:
     """Return ``data``, decompressed.
 
     Raises:
-        StorageError: The data is damaged or cut off; ``path`` names its file.
+        StorageError: The data is damaged or truncated; ``path`` is named in the message.
     """
     try:
         return gzip.decompress(data) if kind == "gz" else _unpack_zstd(data)
@@ -50,7 +50,8 @@ def decompress(data: bytes, kind: Compression, path: StrPath) -> bytes:
 def _unpack_zstd(data: bytes) -> bytes:
     zstandard = _zstandard()
     found, rest = bytearray(), data
-    # A file may hold several frames in a row, as `zstd a b > c` writes it. One call reads one.
+    # A file may hold several frames in a row, as `zstd a b > c` writes them. One call reads one
+    # frame.
     while rest:
         frame: Any = zstandard.ZstdDecompressor().decompressobj()
         try:
@@ -58,7 +59,7 @@ def _unpack_zstd(data: bytes) -> bytes:
         except zstandard.ZstdError as error:
             raise EOFError(str(error)) from error
         if not frame.eof:
-            raise EOFError("the last frame is cut off")
+            raise EOFError("the last frame is truncated")
         rest = frame.unused_data
     return bytes(found)
 

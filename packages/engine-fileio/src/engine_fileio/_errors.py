@@ -1,6 +1,6 @@
 """Errors that callers may catch.
 
-Missing files, folders and permissions raise Python's own subclasses of OSError.
+A missing file, folder or permission raises Python's own subclass of OSError.
 """
 
 import pickle
@@ -20,7 +20,7 @@ class OperationNotSupported(StorageError, NotImplementedError):
     Args:
         backend: Name of the backend.
         operation: The method that was called.
-        hint: What to do instead.
+        hint: The alternative, for the message.
     """
 
     def __init__(self, backend: str, operation: str, hint: str = "") -> None:
@@ -30,7 +30,8 @@ class OperationNotSupported(StorageError, NotImplementedError):
         self.operation = operation
 
     def __reduce__(self) -> tuple[object, ...]:
-        # OSError is unpickled from args, here the finished message. This class needs its parts.
+        # OSError is unpickled from `args`, which hold the finished message. `__init__` needs its
+        # parts.
         return (_rebuild_not_supported, (self.backend, self.operation, str(self)))
 
 

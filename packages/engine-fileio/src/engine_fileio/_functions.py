@@ -1,4 +1,4 @@
-"""The file functions: each finds the backend of its path and calls the method of the same name.
+"""The file functions: each calls the method of the same name on the backend of its path.
 
 Every function takes ``backend_args``: the arguments of the backend and, optionally, its name as
 ``backend``, which has priority over the prefix of the path.
@@ -30,7 +30,7 @@ def get_text(filepath: StrPath, encoding: str = "utf-8", backend_args: Arguments
     """Return the content of a file as text."""
     backend = _backend(filepath, backend_args)
     if encoding == "utf-8":
-        return backend.get_text(filepath)  # a user's backend may take no encoding
+        return backend.get_text(filepath)  # a user's backend may not accept an encoding
     return bytes(backend.get(filepath)).decode(encoding)
 
 
@@ -102,7 +102,7 @@ def copytree(
         src: The folder to copy.
         dst: The folder to create.
         backend_args: Arguments of the backend.
-        progress: Called in this thread with the number of files done and of all files.
+        progress: Called in the caller's thread with the number of finished files and of all files.
 
     Returns:
         The destination folder.
@@ -231,5 +231,5 @@ def _shared_backend(
 
 
 def _given(progress: Progress | None) -> dict[str, Progress]:
-    """Return ``progress`` as a keyword if it is given; a user's backend may not take it."""
+    """Return ``progress`` as a keyword if it is given; a user's backend may not accept it."""
     return {} if progress is None else {"progress": progress}

@@ -1,4 +1,4 @@
-"""Text files as lists and dicts."""
+"""Read text files as lists and dicts."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import islice
@@ -96,7 +96,8 @@ def _lines(
     kind = format_of(filename)[1]
     if kind is not None:
         data = decompress(data, kind, filename)
-    # Only \n, \r\n and \r end lines, as in open(). str.splitlines also splits at a dozen others.
+    # Only \n, \r\n and \r end lines, as in open(). str.splitlines splits at a dozen other
+    # characters.
     text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     return iter(lines if lines[-1] else lines[:-1])

@@ -1,4 +1,4 @@
-"""Load and dump objects in files of any registered format, on any storage."""
+"""Load and dump objects in any registered format, on any storage."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Paths and URIs: prefix, parts, and a form that is safe to show."""
+"""Parse paths and URIs, and show them without secrets."""
 
 import os
 import posixpath
@@ -7,12 +7,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 StrPath = str | os.PathLike[str]
 
-# pathlib turns "s3://bucket" into "s3:/bucket". A scheme of one letter is a Windows drive.
+# pathlib turns "s3://bucket" into "s3:/bucket". A scheme of one letter is excluded: it is a Windows
+# drive.
 _FOLDED = re.compile(r"^((?:[\w.-]+:)?[A-Za-z][\w+.-]+):/(?!/)")
 
 
 def uri_of(path: StrPath) -> str:
-    """Return ``path`` as text, with the ``//`` that pathlib drops from a URI put back."""
+    """Return ``path`` as text; restore the second slash of ``//`` that pathlib drops from a URI."""
     if isinstance(path, str):
         return path
     return _FOLDED.sub(r"\1://", os.fspath(path))
@@ -49,10 +50,10 @@ def resolve_dots(key: str, *, root: str = "") -> str:
 
     Args:
         key: Key without a scheme. Leading slashes are dropped.
-        root: The leading part of ``key`` that ``..`` must not leave.
+        root: The leading part of ``key``; ``..`` must not lead out of it.
 
     Raises:
-        PermissionError: The key climbs above ``root``.
+        PermissionError: The key leads out of ``root``.
     """
     kept: list[str] = []
     floor = len([part for part in root.split("/") if part])
@@ -60,7 +61,7 @@ def resolve_dots(key: str, *, root: str = "") -> str:
         if part == "..":
             if len(kept) <= floor:
                 raise PermissionError(
-                    f"{key!r} climbs out of {root or 'its root'!r} through '..'; "
+                    f"{key!r} must stay inside {root or 'its root'!r}, but leaves it through '..'; "
                     "write the path without '..'"
                 )
             kept.pop()
@@ -70,10 +71,10 @@ def resolve_dots(key: str, *, root: str = "") -> str:
 
 
 def check_listed(name: str) -> str:
-    """Return a relative name from a listing of a server, if it is safe as a path.
+    """Check that a name listed by a server is safe as a relative path, and return it.
 
     Object stores can hold keys such as ``../x`` or ``a//b``. Joined to a folder, they would name a
-    file outside it, or another object.
+    file outside of it, or another object.
 
     Raises:
         PermissionError: ``name`` has an empty part, ``.`` or ``..``.

@@ -1,4 +1,4 @@
-"""The storage backends, found by name or by URI prefix through one table.
+"""The storage backends, and the table that finds them by name or URI prefix.
 
 All but the local one are imported on first use.
 """

@@ -1,4 +1,4 @@
-"""The base class of storage backends, which derives most operations from a few."""
+"""The base class of storage backends, which implements most operations with a few methods."""
 
 import contextlib
 import os
@@ -20,12 +20,12 @@ Suffix = str | tuple[str, ...] | None
 class BaseStorageBackend(metaclass=ABCMeta):
     """Base class of storage backends.
 
-    A subclass defines ``get`` and ``get_text``, and those of ``put``, ``exists``, ``isfile``,
-    ``isdir``, ``list_dir_or_file`` and ``remove`` that its storage supports. All other operations
-    are derived from them. An operation that needs a missing one raises `OperationNotSupported`.
+    A subclass must define ``get`` and ``get_text``. It may define ``put``, ``exists``, ``isfile``,
+    ``isdir``, ``list_dir_or_file`` and ``remove``. All other operations call these. An operation
+    that needs an undefined method raises `OperationNotSupported`.
 
-    Our backends define ``_entries`` instead of ``list_dir_or_file``. Three hooks stream a transfer
-    instead of passing it through memory: ``_download``, ``_upload`` and ``_copy``.
+    Our backends define ``_entries`` instead of ``list_dir_or_file``. They override ``_download``,
+    ``_upload`` and ``_copy`` to stream transfers, instead of holding whole files in memory.
 
     Example:
         >>> class Shouting(BaseStorageBackend):
@@ -135,7 +135,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         import tempfile  # slow to import
 
         with tempfile.TemporaryDirectory(prefix="engine-fileio-") as folder:
-            # Its own name, because readers choose the format by the suffix.
+            # Keep the file's name, because readers choose the format by the suffix.
             local = Path(folder) / base_name(filepath)
             with open(local, "wb") as file:
                 self._download(filepath, file)
@@ -180,7 +180,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         Args:
             src: Folder to copy.
             dst: Folder to create.
-            progress: Called with the number of files done and of all files.
+            progress: Called with the number of finished files and of all files.
 
         Returns:
             The destination folder.
@@ -218,14 +218,14 @@ class BaseStorageBackend(metaclass=ABCMeta):
     ) -> str:
         """Download a folder, several files at once, each written atomically.
 
-        Files in ``dst`` stay unless they are replaced. A listed name that would lie outside ``dst``
-        raises PermissionError before anything is downloaded.
+        Other files in ``dst`` are kept. A listed name outside of ``dst`` raises PermissionError
+        before anything is downloaded.
 
         Returns:
             The destination folder.
         """
         root = Path(dst)
-        # The list is complete, and each name checked, before the first file is written.
+        # Check all names before the first file is written.
         names = list(self._files_of(src))
         root.mkdir(parents=True, exist_ok=True)
 
@@ -237,7 +237,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         return uri_of(dst)
 
     def copy_if_symlink_fails(self, src: StrPath, dst: StrPath) -> bool:
-        """Copy a file or folder, as this storage has no links.
+        """Copy a file or folder, because this storage has no links.
 
         Returns:
             Whether a link was made: False.
@@ -257,7 +257,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         )
 
     def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
-        """Yield each folder and file in ``dir_path``, a folder before what it holds."""
+        """Yield each folder and file in ``dir_path``, a folder before its contents."""
         self._unsupported("list_dir_or_file")
 
     def _download(self, filepath: StrPath, file: BinaryIO) -> None:
@@ -285,7 +285,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         return map(check_listed, self.list_dir_or_file(folder, list_dir=False, recursive=True))
 
     def _no_file(self, filepath: StrPath) -> OSError:
-        """Return the error of an operation on a file where there is none."""
+        """Return the error for a path that is not a file."""
         if self._is_folder(filepath):
             return IsADirectoryError(f"{shown(filepath)!r} is a folder; use rmtree")
         return FileNotFoundError(f"{shown(filepath)!r} does not exist")
@@ -294,7 +294,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         try:
             taken = self.exists(dst) or self.isdir(dst)
         except OperationNotSupported:
-            return  # without folders and listings nothing can exist under this name
+            return  # a storage without folders and listings has nothing to check
         if taken:
             raise FileExistsError(
                 f"dst must not exist, got {shown(dst)!r}; pass a new folder, or call rmtree first"

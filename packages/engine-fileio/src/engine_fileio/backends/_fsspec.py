@@ -1,4 +1,4 @@
-"""Any file system that fsspec supports."""
+"""Read and write any file system that fsspec supports."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ _CHUNK = 1 << 20
 
 
 class FsspecBackend(BaseStorageBackend):
-    """A bridge to fsspec: ``gs://``, ``az://``, ``hf://``, ``memory://`` and many more.
+    """Any file system of fsspec: ``gs://``, ``az://``, ``hf://``, ``memory://`` and many more.
 
     Each file system needs its own package (gcsfs, adlfs, huggingface_hub, …). If it is missing,
     fsspec raises an error with its name. Whether writes are atomic depends on the file system.
 
     Args:
         protocol: The scheme of paths without ``scheme://``.
-        workers: How many files of a tree are copied at once.
+        workers: Number of files of a tree that are copied at once.
         **storage_options: Arguments of the file system, such as ``token`` or ``anon``.
 
     Example:
@@ -84,13 +84,13 @@ class FsspecBackend(BaseStorageBackend):
 
     def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
         system, path = self._open(dir_path)
-        # fsspec caches listings, and another process may have written since the last one.
+        # fsspec caches listings, but another process may have added files since.
         system.invalidate_cache(path)
         if not system.isdir(path):
             raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
         found = system.find(path, maxdepth=None if recursive else 1, withdirs=True, detail=True)
         prefix = path.rstrip("/") + "/"
-        # With withdirs, folders come too, also empty ones. A slash marks them as such.
+        # `withdirs` also lists folders, even empty ones. A final slash marks them as folders.
         keys = (
             name if entry["type"] == "file" else f"{name.rstrip('/')}/"
             for name, entry in sorted(found.items())
@@ -123,8 +123,8 @@ class FsspecBackend(BaseStorageBackend):
             uri = f"{self._protocol}://{uri}"
         scheme, _, rest = uri.partition("://")
         if ".." in rest.split("/"):
-            # The first part is a bucket or a host, which a path must not leave. It is empty where
-            # a scheme has none, as in file:///path.
+            # The first part is a bucket or a host, and the path must stay inside it. The part is
+            # empty if the scheme has none, as in file:///path.
             top = rest.split("/")[0]
             uri = f"{scheme}://{'' if top else '/'}{resolve_dots(rest, root=top)}"
         system, inner = import_library("fsspec", "fsspec.core").url_to_fs(uri, **self._options)

@@ -1,4 +1,4 @@
-"""Files of HTTP and HTTPS servers."""
+"""Download files from HTTP and HTTPS servers."""
 
 import io
 import logging
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 16  # bytes, the most that a lost connection loses
+_CHUNK = 1 << 16  # bytes; at most so many are lost with a connection
 _LONGEST_PAUSE = 60.0
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-# Files that are compressed themselves, as opposed to compressed for the transfer.
+# Suffixes of compressed files. Their content must stay compressed.
 _PACKED = (".gz", ".tgz", ".zst", ".bz2", ".xz")
 _logger = logging.getLogger("engine.fileio")
 
@@ -30,14 +30,14 @@ _logger = logging.getLogger("engine.fileio")
 class HTTPBackend(BaseStorageBackend):
     """Files of HTTP and HTTPS servers, read-only, through requests.
 
-    Downloads are streamed. A download that fails temporarily (a lost, stalled or cut connection,
-    or one of the statuses 408, 425, 429 and 500 to 504) is retried after a growing pause. It
-    resumes where it stopped if ETag or date prove that the file is still the same.
+    Downloads are streamed. A temporary failure is retried after a growing pause: a lost, stalled or
+    cut connection, or a status of 408, 425, 429, 500 or 502 to 504. The download resumes where it
+    stopped if the ETag or date shows that the file has not changed.
 
     Args:
         timeout: Seconds to wait for a connection, and for each piece of data.
-        retries: Number of retries in a row without new data.
-        backoff: Seconds before the first retry, doubled for each further one, a minute at most.
+        retries: Maximum number of retries in a row that receive no new data.
+        backoff: Seconds before the first retry; doubled for each further retry, up to a minute.
         headers: Headers of every request, such as ``{"Authorization": "Bearer ..."}``.
 
     Example:
@@ -94,7 +94,7 @@ class HTTPBackend(BaseStorageBackend):
     def _has(self, url: str) -> bool:
         with _translated(url), self._request("HEAD", url) as response:
             status = response.status_code
-        # Some servers allow GET only. One byte is enough.
+        # Some servers support GET only. Request one byte.
         if status in (405, 501):
             with _translated(url), self._request("GET", url, Range="bytes=0-0") as response:
                 status = response.status_code
@@ -106,9 +106,11 @@ class HTTPBackend(BaseStorageBackend):
 
     def _fetch(self, url: str, part: "_Part") -> None:
         """Receive the file, or the missing rest of it, into ``part``."""
-        # Compressed for the transfer, a file could not be resumed: ranges count other bytes.
+        # Without compression, because a compressed transfer cannot be resumed: its ranges count
+        # other bytes.
         headers = {"Accept-Encoding": "identity"}
-        # If-Range makes the server send the whole file, instead of a range, if it has changed.
+        # With If-Range, the server sends the whole file instead of the range if the file has
+        # changed.
         if part.received and part.validator:
             headers |= {"Range": f"bytes={part.received}-", "If-Range": part.validator}
         with _translated(url), self._request("GET", url, **headers) as response:
@@ -116,17 +118,18 @@ class HTTPBackend(BaseStorageBackend):
                 part.restart(None)
                 raise _Transient("the server does not resume the download")
             _check(response, url)
-            # Without ranges, or for a changed file, the server sends all of it from the start.
+            # A server without ranges, or with a changed file, sends the whole file: start again.
             if response.status_code != 206 or not _continues(response, part.received):
                 part.restart(_validator(response))
             if base_name(url).endswith(_PACKED):
-                # Some servers send the suffix as an encoding. requests would decompress the file.
+                # Some servers send the suffix as Content-Encoding, and requests would decompress
+                # the file.
                 response.raw.headers.pop("Content-Encoding", None)
             expected = _length(response)
             before = part.received
             for chunk in response.iter_content(_CHUNK):
                 part.add(chunk)
-        # Not every version of urllib3 reports a body that ends early.
+        # Checked here, because some versions of urllib3 do not report a body that ends early.
         if expected is not None and part.received - before < expected:
             raise _Transient("the connection closed before the end")
 
@@ -141,7 +144,8 @@ class HTTPBackend(BaseStorageBackend):
         Args:
             url: The URL, for logs and errors.
             attempt: One attempt.
-            reached: The progress of the work. The count of failures starts again when it grows.
+            reached: Returns the progress of the work. When it grows, failures are counted from 0
+                again.
         """
         failures, furthest = 0, reached()
         while True:
@@ -163,8 +167,8 @@ class HTTPBackend(BaseStorageBackend):
                 pause,
             )
             time.sleep(pause)
-        # Not in the handler: there the error of requests, which shows the URL with its secrets,
-        # would be its context.
+        # Raised outside of the handler: inside, the error of requests would be its context, and
+        # that error shows the secrets in the URL.
         raise StorageUnavailable(
             f"{shown(url)!r}: {reason}; gave up after {failures} attempts without progress. "
             "Check the address and the server, or increase timeout and retries"
@@ -174,7 +178,8 @@ class HTTPBackend(BaseStorageBackend):
         library = import_library("http", "requests")
         session: requests.Session = library.Session()
         session.headers.update(self._headers)
-        # The usual pool of ten connections would drop and reopen those of more threads.
+        # The default pool has ten connections: more threads than that would drop and reopen
+        # connections.
         adapter = library.adapters.HTTPAdapter(pool_maxsize=self._workers)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -192,7 +197,7 @@ class _Transient(Exception):
 
 @dataclass
 class _Part:
-    """The received part of a file, and the validator that identifies the file's version."""
+    """The received part of a file, and the validator of the file's version."""
 
     file: BinaryIO
     start: int
@@ -200,8 +205,8 @@ class _Part:
     furthest: int = 0
     validator: str | None = None
 
-    # `furthest` does not shrink on a restart: a download that always fails at the same position
-    # makes no progress, however often it starts again.
+    # `furthest` is kept on a restart: a download that always fails at the same position makes no
+    # progress, however often it starts again.
 
     def restart(self, validator: str | None) -> None:
         self.file.seek(self.start)
@@ -234,7 +239,7 @@ def _translated(url: str) -> Iterator[None]:
 
 
 def _check(response: "requests.Response", url: str) -> None:
-    """Raise the error of the status of a response, if it is one."""
+    """Raise the error for the status of a response; do nothing if it is a success."""
     status = response.status_code
     if status < 400:
         return
@@ -254,7 +259,7 @@ def _continues(response: "requests.Response", received: int) -> bool:
 
 
 def _validator(response: "requests.Response") -> str | None:
-    """Return the header that identifies the bytes of this version, which a weak ETag does not."""
+    """Return the ETag if it is strong, else the date: a weak ETag does not identify the bytes."""
     tag = response.headers.get("ETag")
     if tag and not tag.startswith("W/"):
         return tag
@@ -263,6 +268,6 @@ def _validator(response: "requests.Response") -> str | None:
 
 def _length(response: "requests.Response") -> int | None:
     if "Content-Encoding" in response.raw.headers:
-        return None  # the length is that of the compressed bytes
+        return None  # Content-Length counts the compressed bytes
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdigit() else None

@@ -1,4 +1,4 @@
-"""Values of an LMDB database, and databases that survive ``fork``."""
+"""Read and write values of an LMDB database, also in forked processes."""
 
 import contextlib
 import os
@@ -15,22 +15,22 @@ from engine_fileio.backends._library import import_library
 
 T = TypeVar("T")
 
-# The map is address space only: the file grows with its content. A smaller map that becomes full
-# would have to be enlarged in each process.
+# The map takes address space only; the file grows with its content. A smaller map could become
+# full, and each process would have to enlarge it.
 _MAP_SIZE = 1 << 40
 
 
 class LmdbBackend(BaseStorageBackend):
-    """The values of an LMDB database, by key; slashes in keys make folders.
+    """The values of an LMDB database by key; a slash in a key separates folders.
 
-    A value is in memory while it is read or written. The database is opened on first use, once
-    per process for all backends, and again in a forked child.
+    A value is held in memory while it is read or written. The database is opened on first use, once
+    per process for all backends. A forked child opens it again.
 
     Args:
         db_path: Folder of the database, or its file with ``subdir=False``.
         readonly: Whether to open the database for reading only.
-        lock: Whether readers take a lock, which is needed while another process writes. Writers
-            always lock.
+        lock: Whether readers take a lock. It is needed if another process writes. Writers always
+            take it.
         readahead: Whether the operating system reads ahead, which is slower for random access to
             a database larger than the memory.
         **kwargs: Other arguments of ``lmdb.open``, such as ``map_size`` or ``max_readers``.
@@ -131,13 +131,13 @@ class LmdbBackend(BaseStorageBackend):
             value = transaction.get(_key(filepath))
             if value is None:
                 raise self._missing(filepath)
-            file.write(value)  # within the transaction, where the buffer is valid
+            file.write(value)  # inside the transaction: the buffer is valid only there
 
     def _keys(self, prefix: str, limit: int | None = None) -> list[str]:
         found: list[str] = []
         start = prefix.encode()
-        # Keys are sorted, so those with one prefix follow each other. The list is complete before
-        # it is used: an open transaction would keep the pages of deleted values.
+        # Keys are sorted, so the keys with one prefix are adjacent. All are read before the first
+        # is used: an open transaction would keep the pages of deleted values.
         with self._begin() as transaction, transaction.cursor() as cursor:
             more = cursor.set_range(start)
             while more and cursor.key().startswith(start) and len(found) != limit:
@@ -176,11 +176,11 @@ class LmdbBackend(BaseStorageBackend):
 
 
 class _Environment:
-    """An open database, shared by the backends of a process, as LMDB must not open one twice.
+    """An open database, shared by all backends of a process: LMDB must not open one twice.
 
     LMDB also forbids an open database across ``fork``: the child must not use it, close it, or open
-    it again. So it is closed before a fork, once no thread is inside, and parent and child open it
-    again on the next use.
+    it again. Therefore it is closed before a fork, after all transactions have ended. Parent and
+    child open it again on the next use.
 
     Args:
         path: The folder or file of the database.
@@ -197,7 +197,8 @@ class _Environment:
     @contextlib.contextmanager
     def begin(self, **options: bool) -> Iterator[Any]:
         """Begin a transaction, and end it with the block."""
-        # Transactions of threads overlap. Only opening, counting and closing take the lock.
+        # Transactions of several threads may overlap. Only opening, counting and closing take the
+        # lock.
         with self._changed:
             if self._opened is None:
                 self._opened = self._open()
@@ -211,9 +212,9 @@ class _Environment:
                 self._changed.notify_all()
 
     def before_fork(self) -> None:
-        """Wait until no thread is inside, close the database, and keep the lock."""
+        """Wait until all transactions have ended, close the database, and keep the lock."""
         # The lock is held across the fork, so that no thread opens the database in between. The
-        # child inherits it locked, and its only thread, a copy of this one, releases it.
+        # child inherits the locked lock, and its only thread, a copy of this one, releases it.
         self._changed.acquire()
         self._changed.wait_for(lambda: self._inside == 0)
         if self._opened is not None:
@@ -241,7 +242,7 @@ class _Environment:
             ) from error
 
 
-# Weak, so that a database is closed with the last backend that uses it.
+# Weak references: a database is closed together with the last backend that uses it.
 _environments: WeakValueDictionary[str, _Environment] = WeakValueDictionary()
 
 
@@ -269,7 +270,7 @@ def _after_fork() -> None:
         _forking.pop().after_fork()
 
 
-# Strong references across the fork: what is locked before must be there to be released after.
+# Strong references across the fork: a locked environment must exist until it is released.
 _forking: list[_Environment] = []
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(

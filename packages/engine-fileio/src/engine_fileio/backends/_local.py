@@ -1,4 +1,4 @@
-"""The local file system, written atomically."""
+"""Read the local file system, and write it atomically."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ class LocalBackend(BaseStorageBackend):
             return file.read()
 
     def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
-        """Return the content of a file as text, with each end of line as a newline."""
+        """Return the content of a file as text; each line ends with a newline character."""
         with open(_local(filepath), encoding=encoding) as file:
             return file.read()
 
@@ -79,7 +79,7 @@ class LocalBackend(BaseStorageBackend):
     def copytree(self, src: StrPath, dst: StrPath, *, progress: Progress | None = None) -> str:
         """Copy a folder, several files at once; ``dst`` must not exist.
 
-        Links in it become copies of what they point to.
+        Links are replaced by copies of their targets.
 
         Returns:
             The destination folder.
@@ -92,7 +92,7 @@ class LocalBackend(BaseStorageBackend):
                 f"dst must be outside of src {str(root)!r}, got {str(target)!r}"
             )
         self._new_folder(target)
-        # A folder that cannot be listed must not leave an empty target.
+        # List first: if the folder cannot be listed, no empty target is created.
         names = list(_walk(str(root), recursive=True))
         target.mkdir(parents=True)
         for name, is_folder in names:
@@ -122,7 +122,8 @@ class LocalBackend(BaseStorageBackend):
         """Make ``dst`` a link to ``src``, or a copy where the file system has no links.
 
         A file or link named ``dst`` is replaced in one step. A relative ``src`` is relative to the
-        working folder. The link is relative too, so that both can move together.
+        working folder. The link is then relative too, so that link and target can be moved
+        together.
 
         Returns:
             Whether a link was made.
@@ -143,7 +144,7 @@ class LocalBackend(BaseStorageBackend):
 
     def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
         root = os.fspath(_local(dir_path))
-        # A generator would raise at its first step. A wrong folder is an error of this call.
+        # A generator would raise at its first step only, so check the folder here.
         os.scandir(root).close()
         return _walk(root, recursive=recursive)
 
@@ -204,7 +205,7 @@ def _walk(
         root: The folder.
         recursive: Whether to descend into folders.
         relative: The part below ``root`` to begin with.
-        above: Device and inode of each folder that encloses this one.
+        above: Device and inode of each parent folder.
     """
     here = os.stat(os.path.join(root, relative))
     above |= {(here.st_dev, here.st_ino)}
@@ -213,7 +214,7 @@ def _walk(
     for entry in entries:
         name = f"{relative}/{entry.name}" if relative else entry.name
         is_folder = entry.is_dir()
-        # Temporary files of atomic writes, dangling links, pipes and devices are left out.
+        # Skip temporary files of atomic writes, dangling links, pipes and devices.
         if not is_folder and (is_partial(entry.name) or not entry.is_file()):
             continue
         yield name, is_folder
@@ -222,7 +223,7 @@ def _walk(
 
 
 def _leads_back(entry: os.DirEntry[str], above: frozenset[tuple[int, int]]) -> bool:
-    """Return whether a link points to a folder that encloses it, a recursion without end."""
+    """Return whether a link points to one of its parent folders, which would recurse forever."""
     status = entry.stat()
     return entry.is_symlink() and (status.st_dev, status.st_ino) in above
 
@@ -237,7 +238,7 @@ def _replace_link(source: str, link: str) -> None:
     if not os.path.isabs(source):
         there = os.path.realpath(os.path.dirname(os.path.abspath(source)))
         source = os.path.join(os.path.relpath(there, os.path.realpath(folder)), _last(source))
-    # A link cannot be replaced in place: a new one is made and renamed over it.
+    # A link cannot be overwritten, so create a new one and rename it over the old one.
     partial = os.path.join(folder, partial_name())
     os.symlink(source, partial)
     try:

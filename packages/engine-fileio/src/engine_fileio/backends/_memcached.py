@@ -1,4 +1,4 @@
-"""Values in memcached servers."""
+"""Read and write values in memcached servers."""
 
 import configparser
 import contextlib
@@ -18,8 +18,8 @@ from engine_fileio.backends._per_process import PerProcess
 
 _PORT = 11211
 _LONGEST_KEY = 250  # bytes, a limit of the protocol
-# Checked here: pymemcache would raise for an unknown option at the first request only, and others
-# change what is stored.
+# Checked here, because pymemcache raises for an unknown option at the first request only. Its other
+# options are excluded: they would change the stored values.
 _OPTIONS = frozenset(
     {
         "connect_timeout",
@@ -37,9 +37,9 @@ _OPTIONS = frozenset(
 class MemcachedBackend(BaseStorageBackend):
     """Values in one or several memcached servers, through pymemcache.
 
-    A server may drop any value at any time, and rejects values over its item size, which is 1 MB
-    unless the server was started with ``-I``. Keys with spaces, other alphabets or more than 250
-    bytes are encoded. memcached cannot list its keys, so operations that need a list raise
+    A server may drop any value at any time. It rejects values over its item size: 1 MB, or the
+    value of its option ``-I``. Keys with spaces, non-ASCII characters or more than 250 bytes are
+    encoded. memcached cannot list its keys, so operations that need a listing raise
     `OperationNotSupported`.
 
     Args:
@@ -93,7 +93,8 @@ class MemcachedBackend(BaseStorageBackend):
         """
         data = bytes(obj)
         with self._errors(filepath, f" of {len(data)} bytes"):
-            # By default pymemcache does not wait for the answer, and a rejected value is lost.
+            # noreply=False: by default pymemcache does not wait for the answer, and loses a
+            # rejected value.
             self._clients.get().set(self._key(filepath), data, noreply=False)
 
     def exists(self, filepath: StrPath) -> bool:
@@ -122,7 +123,7 @@ class MemcachedBackend(BaseStorageBackend):
         try:
             yield
         except (OSError, errors.MemcacheError) as error:
-            # A closed connection is an error of the server for pymemcache, but not of the value.
+            # For pymemcache a closed connection is a server error, but the value was not rejected.
             closed = isinstance(error, errors.MemcacheUnexpectedCloseError)
             if isinstance(error, errors.MemcacheServerError) and not closed:
                 raise StorageError(
@@ -140,8 +141,8 @@ class MemcachedBackend(BaseStorageBackend):
         name = uri_of(filepath)
         if not name:
             raise ValueError("a memcached key must not be empty; pass a name")
-        # A percent sign is encoded too, so that two names never get one key. The prefix is encoded
-        # and counted with the key.
+        # A percent sign is encoded too, so that two names never share a key. The prefix is encoded
+        # and counted as part of the key.
         key = quote(self._prefix + name, safe="/:!#$&'()*+,;=?@[]~").encode()
         if len(key) > _LONGEST_KEY:
             import hashlib  # slow to import
@@ -150,7 +151,7 @@ class MemcachedBackend(BaseStorageBackend):
         return key
 
     def _open_client(self) -> Any:
-        # Without timeouts, pymemcache waits without end for a server that is down.
+        # By default pymemcache waits forever for a server that is down.
         options = {"connect_timeout": 5.0, "timeout": 10.0, **self._options}
         servers = [_address(server) for server in self._servers]
         return import_library("memcached", "pymemcache.client.hash").HashClient(

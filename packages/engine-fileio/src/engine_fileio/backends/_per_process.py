@@ -1,4 +1,4 @@
-"""Connections that a forked or unpickled copy of a backend opens again."""
+"""Keep one connection per process: a forked or unpickled backend opens its own."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ T = TypeVar("T")
 class PerProcess(Generic[T]):
     """One object per process and key, built on first use and closed with its owner.
 
-    A connection that is inherited through ``fork`` shares its socket with the parent, and the
-    answers of both mix. So a child opens its own.
+    A connection that is inherited through ``fork`` shares its socket with the parent. The answers
+    for both processes would mix, so the child opens its own connection.
 
     Args:
         make: Builds the object from the key.
@@ -24,11 +24,11 @@ class PerProcess(Generic[T]):
         self._start(make)
 
     def _start(self, make: Callable[..., T]) -> None:
-        # A bound method refers to its owner, which owns this object. The circle would keep open
-        # connections until the garbage collector runs.
+        # A bound method refers to the backend, which refers to this object. Such a cycle would keep
+        # connections open until the garbage collector runs.
         self._make = weakref.WeakMethod(make) if isinstance(make, MethodType) else lambda: make
         self._made: dict[tuple[int, Hashable], T] = {}
-        # This also runs at exit, where __del__ may find that modules are gone.
+        # Not __del__: finalize also runs at exit, before modules are torn down.
         weakref.finalize(self, _close_own, self._made)
 
     def get(self, *key: Hashable) -> T:
@@ -40,8 +40,8 @@ class PerProcess(Generic[T]):
                 raise ReferenceError(
                     "the backend of these connections was deleted; keep a reference to it"
                 )
-            # A lock could be inherited locked by a forked child. Without one, two threads may
-            # build two objects, and both return the one that setdefault kept.
+            # No lock, because a forked child could inherit it locked. Two threads may therefore
+            # build two objects; both return the one that setdefault kept.
             self._made.setdefault(place, make(*key))
         return self._made[place]
 
@@ -54,7 +54,8 @@ class PerProcess(Generic[T]):
 
 def _close_own(made: dict[tuple[int, Hashable], Any]) -> None:
     for (process, _), thing in made.items():
-        # A child must not close the connections of its parent: closing sends a message.
+        # A child must not close the connections of its parent: closing sends a message on the
+        # socket.
         if process == os.getpid() and hasattr(thing, "close"):
             with contextlib.suppress(OSError):
                 thing.close()

@@ -17,8 +17,8 @@ class PetrelBackend(S3Backend):
 
     URIs without a cluster (``petrel://`` or ``s3://``) belong to the default cluster. Clusters are
     the sections of an INI file with ``access_key``, ``secret_key`` and ``host_base`` (or
-    ``endpoint_url``). ``default_cluster`` in the section ``DEFAULT`` names the default. Without
-    such a file, the default store is given by the options of `S3Backend`.
+    ``endpoint_url``). ``default_cluster`` in the section ``DEFAULT`` names the default. Without a
+    file, the options of `S3Backend` describe the default store.
 
     Args:
         path_mapping: As for `S3Backend`.
@@ -63,7 +63,7 @@ def _read_clusters(conf_path: StrPath | None) -> tuple[str | None, dict[str, S3C
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except configparser.Error as error:
-        # The message of the parser quotes lines, which hold secrets.
+        # Raised from None: the message of the parser quotes lines, which may hold secrets.
         kind = type(error).__name__
         raise ValueError(f"{str(path)!r} must be an INI file of clusters, got {kind}") from None
     clusters = {

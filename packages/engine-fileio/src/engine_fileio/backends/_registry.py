@@ -1,4 +1,4 @@
-"""Which storage backend a name or a prefix means: rows of the table, and backends of users."""
+"""Find a storage backend by name or prefix, and register backends of users."""
 
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -20,7 +20,7 @@ _local = LocalBackend()
 
 
 def add_row(row: BackendRow) -> None:
-    """Make a row findable by its name and prefixes; it replaces rows that had them before."""
+    """Add a row under its name and prefixes, and replace earlier rows of these."""
     _by_name[row.name] = row
     _by_prefix.update(dict.fromkeys(row.prefixes, row))
 
@@ -120,15 +120,15 @@ def get_file_backend(
         'LocalBackend'
     """
     if not backend_args and enable_singleton and type(uri) is str and "://" not in uri:
-        return _local  # nearly every call: without a look-up and a key to build
+        return _local  # the fast path of most calls: no look-up, no key
     arguments = dict(backend_args or {})
     backend = _choose(arguments.pop("backend", None), uri)
     if not enable_singleton:
         return backend(**arguments)
     key = (backend, frozen(arguments))
     if key not in _singletons:
-        # A lock could be inherited locked by a forked child. Without one, two threads may build
-        # two backends, of which setdefault keeps the first.
+        # No lock, because a forked child could inherit it locked. Two threads may therefore build
+        # two backends; setdefault keeps the first.
         _singletons.setdefault(key, backend(**arguments))
     return _singletons[key]
 
@@ -188,12 +188,15 @@ def frozen(value: object) -> Hashable:
         return ("list", tuple(frozen(item) for item in value))
     if isinstance(value, set):
         return ("set", frozenset(value))
-    # 1, 1.0 and True are equal and have one hash, but a backend may treat them differently.
+    # With the type, because 1, 1.0 and True are equal but may mean different things to a backend.
     return (type(value), value if isinstance(value, Hashable) else _Same(value))
 
 
 class _Same:
-    """A key that is equal for one object only, and keeps it, so that its id is not reused."""
+    """A key that equals only a key of the same object.
+
+    It keeps the object alive, so that its id is not reused.
+    """
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -206,7 +209,7 @@ class _Same:
 
 
 def class_names() -> list[str]:
-    """Return the names of the classes of all rows, sorted."""
+    """Return the sorted class names of all rows."""
     return sorted({row.class_name for row in ROWS})
 
 

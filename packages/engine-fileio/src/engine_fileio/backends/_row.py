@@ -26,7 +26,7 @@ class BackendRow(NamedTuple):
 
     @property
     def class_name(self) -> str:
-        """The name of the class, which is not imported for it."""
+        """The name of the class; reading it does not import the class."""
         if isinstance(self.backend, str):
             return self.backend.partition(":")[2]
         return self.backend.__name__

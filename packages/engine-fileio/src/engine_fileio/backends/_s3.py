@@ -1,4 +1,4 @@
-"""Objects in S3 and in stores with its protocol."""
+"""Read and write objects in S3 and in stores with the same protocol."""
 
 import functools
 import io
@@ -30,8 +30,8 @@ _TRANSFERS_AT_ONCE = 2
 class S3Backend(BaseStorageBackend):
     """Objects in S3 and compatible stores, through boto3.
 
-    A folder is the part of keys before a slash. Objects over 8 MB are transferred in parts, six
-    parts at once and two such objects at once, which bounds the memory of large trees. Trees are
+    A folder is the part of keys before a slash. Objects over 8 MB are transferred in parts: six
+    parts at once, and two such objects at once. This bounds the memory for large trees. Trees are
     transferred with ``workers`` objects at once. A forked child opens its own client.
 
     Args:
@@ -40,7 +40,7 @@ class S3Backend(BaseStorageBackend):
         endpoint_url: Address of a store other than Amazon's.
         region_name: Region of the store.
         profile_name: Profile of the AWS configuration files.
-        aws_access_key_id: Access key. Prefer the environment for it and the next two.
+        aws_access_key_id: Access key. Prefer environment variables for this and the next two.
         aws_secret_access_key: Secret key.
         aws_session_token: Token of temporary credentials.
         anonymous: Send unsigned requests, for public buckets.
@@ -131,7 +131,7 @@ class S3Backend(BaseStorageBackend):
                 found = self._client(where).list_objects_v2(**arguments)
         except FileNotFoundError:
             return False
-        # "Contents" and not "KeyCount", which some stores leave out. An empty bucket is a folder.
+        # Not by "KeyCount", which some stores do not send. An empty bucket is a folder.
         return not where.key or bool(found.get("Contents"))
 
     def remove(self, filepath: StrPath) -> None:
@@ -142,7 +142,7 @@ class S3Backend(BaseStorageBackend):
             IsADirectoryError: The path is a folder; use ``rmtree``.
         """
         where = self._locate(filepath)
-        # S3 reports success for the deletion of an object that does not exist.
+        # Checked first: S3 reports success for deleting an object that does not exist.
         if not self.isfile(filepath):
             raise self._no_file(filepath)
         with storage_errors(filepath):
@@ -202,7 +202,7 @@ class S3Backend(BaseStorageBackend):
             for entry in found:
                 empty = False
                 yield entry
-        # An empty bucket is a folder, and an empty prefix is not.
+        # An empty bucket is a folder, but a prefix without keys is not.
         if empty and not self.isdir(dir_path):
             raise FileNotFoundError(f"there is no folder {shown(dir_path)!r}")
 
@@ -240,8 +240,8 @@ class S3Backend(BaseStorageBackend):
         origin = {"Bucket": source.bucket, "Key": source.key}
         place = {"Bucket": target.bucket, "Key": target.key}
         with storage_errors(src):
-            # One request copies up to 5 GB. Only the error shows that an object is larger, and a
-            # request for its size would double the time of small copies.
+            # One request copies up to 5 GB. Try it, and copy in parts if it fails: asking for the
+            # size first would double the time of small copies.
             try:
                 self._client(target).copy_object(CopySource=origin, **place)
             except import_library("s3", "botocore.exceptions").ClientError as error:
@@ -278,7 +278,7 @@ class S3Backend(BaseStorageBackend):
         connection = self._connection_of(cluster)
         config = import_library("s3", "botocore.config")
         settings: dict[str, Any] = {
-            # Fewer connections than threads would make boto3 drop and reopen connections.
+            # One connection per thread: with fewer, boto3 would drop and reopen connections.
             "max_pool_connections": self._workers + _TRANSFERS_AT_ONCE * _TRANSFER_THREADS,
             "retries": {"mode": "standard", "total_max_attempts": self._retries + 1},
             "connect_timeout": self._timeout,
@@ -287,7 +287,7 @@ class S3Backend(BaseStorageBackend):
         if connection.anonymous:
             settings["signature_version"] = import_library("s3", "botocore").UNSIGNED
         if connection.endpoint_url:
-            # Few other stores have a DNS name for each bucket.
+            # Most other stores do not have a DNS name for each bucket.
             settings["s3"] = {"addressing_style": "path"}
         # Building a client is not thread-safe in boto3.
         with _opening.get():
@@ -306,10 +306,10 @@ def _open_session(profile_name: str | None) -> Any:
     return import_library("s3", "boto3").session.Session(profile_name=profile_name)
 
 
-# Shared by all backends, as a session takes a second to read its tables.
+# Shared by all backends, because creating a session takes a second.
 _sessions = PerProcess(_open_session)
 _opening = PerProcess(threading.Lock)
-# The threads of one transfer in parts must not multiply with those of a tree of large objects.
+# Limits the transfers in parts: each has its own threads, and a tree may hold many large objects.
 _in_parts = PerProcess(functools.partial(threading.BoundedSemaphore, _TRANSFERS_AT_ONCE))
 
 

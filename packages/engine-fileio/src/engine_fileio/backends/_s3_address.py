@@ -1,4 +1,4 @@
-"""Addresses in object stores: cluster, bucket and key of a path, and the connection."""
+"""Parse addresses in object stores into cluster, bucket and key, and describe connections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from engine_fileio._paths import StrPath, resolve_dots, shown, uri_of
 
 @dataclass(frozen=True, kw_only=True)
 class S3Connection:
-    """The address and credentials of a store; boto3's own settings apply where they are None.
+    """The address and credentials of a store; None stands for boto3's own settings.
 
     Example:
         >>> S3Connection(endpoint_url="http://localhost:9000", secret_access_key="hunter2")
@@ -26,7 +26,7 @@ class S3Connection:
 
 
 class S3Object(NamedTuple):
-    """One address. ``cluster`` is None for the default store, ``key`` is empty for a bucket."""
+    """An address. ``cluster`` is None for the default store. ``key`` is empty for a bucket."""
 
     cluster: str | None
     bucket: str
@@ -57,7 +57,7 @@ def locate(path: StrPath, mapping: Mapping[str, str], schemes: tuple[str, ...]) 
 
 
 def _mapped(uri: str, mapping: Mapping[str, str]) -> tuple[str, str]:
-    """Return the URI of a path, and the part of it that ``..`` must not leave."""
+    """Return the URI of a path, and its root: ``..`` must not lead out of the root."""
     for source in sorted(mapping, key=len, reverse=True):
         if uri.startswith(source):
             return mapping[source] + uri[len(source) :], mapping[source]

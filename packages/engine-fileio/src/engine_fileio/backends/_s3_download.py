@@ -12,15 +12,15 @@ from engine_fileio.backends._s3_address import S3Object
 from engine_fileio.backends._transfer import run_parallel
 
 _ATTEMPTS = 5
-_CHUNK = 1 << 18  # bytes that a thread holds in memory, about three times over
+_CHUNK = 1 << 18  # bytes; each thread holds about three chunks in memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
     """The download of one object into a file.
 
-    boto3's own transfer manager is not used: it queues pieces in memory, and leaves the connection
-    of an answer that broke off to the garbage collector.
+    boto3's own transfer manager is not used. It queues chunks in memory, and it does not close the
+    connection of an interrupted answer.
 
     Attributes:
         client: The client of the store, from boto3.
@@ -29,7 +29,7 @@ class Download:
         file: A seekable file, written from its current position.
         part: Objects of more bytes are downloaded in parts of this size.
         threads: Number of parts that are downloaded at once.
-        alone: Entered for a download in parts, to limit how many run at once.
+        alone: A context that limits how many downloads in parts run at once.
     """
 
     client: Any
@@ -45,7 +45,8 @@ class Download:
         """Write the object.
 
         Raises:
-            StorageUnavailable: An answer broke off, or the object was replaced, at each attempt.
+            StorageUnavailable: At each attempt, the answer was interrupted or the object was
+                replaced.
         """
         begin = self.file.tell()
         for _ in range(_ATTEMPTS):
@@ -59,14 +60,15 @@ class Download:
         )
 
     def _whole(self, begin: int) -> bool:
-        """Download the object once; False if it broke off or was replaced meanwhile."""
-        # The first request is for all, as most objects are small. It also shows the size.
+        """Download the object once; return False if it was interrupted or replaced."""
+        # Request the whole object first: most objects are small. The answer also shows the size.
         answer = self._request()
         size = answer["ContentLength"]
         if size <= self.part:
             return self._receive(answer["Body"], begin)
         answer["Body"].close()
-        # All parts must be of this version of the object. Another one is answered with 412.
+        # All parts must be of this version of the object. For another version the store answers
+        # 412.
         version = {"IfMatch": answer["ETag"]} if "ETag" in answer else {}
         try:
             with self.alone:
@@ -85,7 +87,8 @@ class Download:
         """Write the bytes from ``first`` up to ``end`` of the object to their position."""
         for _ in range(_ATTEMPTS):
             answer = self._request(Range=f"bytes={first}-{end - 1}", **version)
-            # A store that ignores ranges sends the whole object, which would corrupt the file.
+            # A store that does not support ranges sends the whole object, which would corrupt the
+            # file.
             if not answer.get("ContentRange", "").startswith(f"bytes {first}-{end - 1}/"):
                 answer["Body"].close()
                 raise StorageError(
@@ -100,12 +103,12 @@ class Download:
         )
 
     def _receive(self, body: Any, place: int) -> bool:
-        """Write an answer to a position in the file; False if it broke off."""
+        """Write an answer to a position in the file; return False if it was interrupted."""
         broken = import_library("s3", "botocore.exceptions")
         with contextlib.closing(body):
             try:
                 for chunk in body.iter_chunks(_CHUNK):
-                    # All threads share one position in the file.
+                    # Locked, because all threads share one file position.
                     with self._writing:
                         self.file.seek(place)
                         self.file.write(chunk)

@@ -7,7 +7,8 @@ from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
 from engine_fileio.backends._library import import_library
 
-# HEAD requests have no body for an error code, so botocore reports their status as the code.
+# The answer to a HEAD request has no body with an error code. botocore then uses the status as the
+# code.
 _MISSING = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 _DENIED = frozenset(
     {
@@ -24,10 +25,10 @@ _DENIED = frozenset(
 
 @contextlib.contextmanager
 def storage_errors(path: StrPath) -> Iterator[None]:
-    """Convert what botocore raises for ``path`` to subclasses of OSError.
+    """Convert errors of botocore for ``path`` to subclasses of OSError.
 
-    The errors of botocore quote addresses, which may contain a password. So they are not chained
-    to ours: each is raised from None.
+    The errors of botocore quote addresses, which may contain a password. Therefore ours are raised
+    from None, without the original error.
     """
     errors, high = (
         import_library("s3", "botocore.exceptions"),
@@ -39,7 +40,7 @@ def storage_errors(path: StrPath) -> Iterator[None]:
     except errors.ClientError as error:
         raise _meaning(error.response, error.operation_name, path) from None
     except high.S3UploadFailedError as error:
-        # boto3 wraps the error of an upload in parts, and keeps its code in the cause only.
+        # boto3 wraps the error of an upload in parts; only the cause has the error code.
         cause = error.__cause__ or error.__context__
         if isinstance(cause, errors.ClientError):
             raise _meaning(cause.response, cause.operation_name, path) from None

@@ -1,4 +1,4 @@
-"""List the keys of a bucket as files in folders."""
+"""List the keys of a bucket as files and folders."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,19 +23,19 @@ def folder_entries(client: Any, bucket: str, prefix: str) -> Iterator[Entry]:
         for common in page.get("CommonPrefixes", ()):
             yield common["Prefix"][len(prefix) :].rstrip("/"), True
         for found in page.get("Contents", ()):
-            # Consoles mark a folder by an empty object with the name of the folder.
+            # Web consoles create an empty object with the name of a folder: skip it.
             if found["Key"] != prefix:
                 yield found["Key"][len(prefix) :], False
 
 
 def tree_entries(client: Any, bucket: str, prefix: str, *, workers: int) -> Iterator[Entry]:
-    """Yield all files and folders below a folder; a large tree is listed folder by folder."""
+    """Yield all files and folders below a folder; a large tree is listed in parallel by folder."""
     return tree_of(_tree_keys(client, bucket, prefix, workers), prefix)
 
 
 def _tree_keys(client: Any, bucket: str, prefix: str, workers: int) -> Iterator[str]:
-    # Each page needs the last key of the one before, so one listing cannot be made in parallel.
-    # After a few pages in a row, the rest is listed by one request per folder, at once.
+    # Each page needs the last key of the page before, so one listing cannot run in parallel. After
+    # a few pages, list the rest in parallel: one listing per folder.
     last = ""
     for number, page in enumerate(_pages(client, bucket, prefix), start=1):
         for last in _keys_of(page):
@@ -45,7 +45,7 @@ def _tree_keys(client: Any, bucket: str, prefix: str, workers: int) -> Iterator[
     else:
         return
     top, slash, _ = last[len(prefix) :].partition("/")
-    # Stores differ in whether a listing that starts within a folder contains that folder.
+    # Stores differ: a listing that starts inside a folder may or may not include that folder.
     started = f"{prefix}{top}/" if slash else ""
     folders = [started] if started else []
     files: list[str] = []

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # static names; at run time the rows import the classes on fi
 
 
 _HERE = "engine_fileio.backends"
-# fsspec has more schemes. They are reached with backend_args={"backend": "fsspec"}, so that the
-# table leaves them to the backends of users.
+# fsspec has more schemes. The table leaves them to backends of users; backend_args={"backend":
+# "fsspec"} selects fsspec for them.
 _FSSPEC = ("abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "memory", "sftp", "webhdfs")
 
 ROWS = (

@@ -1,4 +1,4 @@
-"""Parallel work on many files, with progress reported in the caller's thread."""
+"""Process many files in parallel threads, and report progress in the caller's thread."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -6,7 +6,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Progress = Callable[[int, int | None], None]
-"""Called with the number of items done and of all items, or None if that is unknown."""
+"""A function, called with the number of finished items and of all items (None if unknown)."""
 
 
 def run_parallel(
@@ -25,7 +25,7 @@ def run_parallel(
         progress: Called in the caller's thread after each finished item.
 
     Raises:
-        Exception: The first error of ``work``. Items that have not started are dropped.
+        Exception: The first error of ``work``. Items that have not started are canceled.
     """
     from concurrent.futures import ThreadPoolExecutor, as_completed  # slow to import
 
@@ -37,7 +37,7 @@ def run_parallel(
                 future.result()
                 if progress is not None:
                     progress(done, len(todo))
-        except BaseException:  # also an interrupt: leaving the block would finish all items
+        except BaseException:  # an interrupt too: else the pool finishes all items
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 

@@ -1,4 +1,4 @@
-"""File formats, and the table that finds a handler by suffix."""
+"""File handlers, one per format, and the table that finds them by suffix."""
 
 from engine_fileio.handlers._base import BaseFileHandler
 from engine_fileio.handlers._json import JsonHandler

@@ -1,4 +1,4 @@
-"""The base class of file handlers, and what formats of plain data convert."""
+"""The base class of file handlers, and the conversion of values to plain data."""
 
 import os
 from abc import ABCMeta, abstractmethod
@@ -57,8 +57,8 @@ class BaseFileHandler(metaclass=ABCMeta):
             with open(filepath, mode, encoding=_encoding(mode)) as file:
                 self.dump_to_fileobj(obj, file, **kwargs)
             return
-        # The handler needs a file of text or of bytes. A second file on the same descriptor gives
-        # it one, and closing that one flushes it before atomic_write renames the file.
+        # The handler needs a text or binary file, so open a second file on the same descriptor. It
+        # is closed, and so flushed, before atomic_write renames the file.
         with (
             atomic_write(filepath) as target,
             open(os.dup(target.fileno()), mode, encoding=_encoding(mode)) as file,
@@ -66,10 +66,11 @@ class BaseFileHandler(metaclass=ABCMeta):
             self.dump_to_fileobj(obj, file, **kwargs)
 
     def load_untrusted(self, file: IO[Any], **kwargs: Any) -> Any:
-        """Load plain data from a file that may be hostile, without running code of the file.
+        """Load plain data from an untrusted file, without running code of the file.
 
         Raises:
-            UntrustedDataError: The file holds more, or this handler does not define the method.
+            UntrustedDataError: The file holds more than plain data, or this handler does not define
+                the method.
         """
         raise UntrustedDataError(
             f"{type(self).__name__} must define load_untrusted to load files with trusted=False; "
@@ -81,7 +82,7 @@ class BaseFileHandler(metaclass=ABCMeta):
 
 
 def plain_data(value: Any) -> Any:
-    """Return a set, a range, or a value of NumPy or PyTorch as lists and numbers.
+    """Convert a set, a range, or a value of NumPy or PyTorch to lists and numbers.
 
     Raises:
         TypeError: The value is of another type.

@@ -1,4 +1,4 @@
-"""JSON."""
+"""Load and dump JSON files."""
 
 import json
 from typing import IO, Any
@@ -23,7 +23,8 @@ class JsonHandler(BaseFileHandler):
 
     def dump_to_fileobj(self, obj: Any, file: IO[Any], **kwargs: Any) -> None:
         """Write an object to an open text file."""
-        # json.dump encodes piece by piece in Python, json.dumps in C and several times as fast.
+        # Not json.dump, which encodes in Python: json.dumps encodes in C and is several times as
+        # fast.
         file.write(self.dump_to_str(obj, **kwargs))
 
     def dump_to_str(self, obj: Any, **kwargs: Any) -> str:
@@ -32,5 +33,5 @@ class JsonHandler(BaseFileHandler):
         return json.dumps(obj, **kwargs)
 
     def load_untrusted(self, file: IO[Any], **kwargs: Any) -> Any:
-        """Load an object from an open file; JSON holds nothing but plain data."""
+        """Load an object from an open file; JSON holds plain data only."""
         return self.load_from_fileobj(file, **kwargs)

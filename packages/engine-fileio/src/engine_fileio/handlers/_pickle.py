@@ -1,4 +1,4 @@
-"""Pickle, and an unpickler that runs no code."""
+"""Load and dump pickle files, with an unpickler that runs no code."""
 
 import io
 import pickle
@@ -18,7 +18,7 @@ class PickleHandler(BaseFileHandler):
     ``load(path, trusted=False)``, which accepts plain data only: None, booleans, numbers, text,
     bytes, lists, tuples, dicts, sets and ordered dicts.
 
-    Protocol 2 is written unless ``protocol`` is given.
+    ``dump`` writes protocol 2 unless ``protocol`` is given.
 
     Example:
         >>> import io
@@ -67,7 +67,7 @@ def _latin_bytes(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-# Calling these with any arguments makes plain data and has no other effect.
+# Calling these with any arguments returns plain data and has no side effects.
 _PLAIN: dict[tuple[str, str], Callable[..., Any]] = {
     ("_codecs", "encode"): _latin_bytes,
     ("collections", "OrderedDict"): OrderedDict,
@@ -80,10 +80,10 @@ _PLAIN: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """An unpickler that imports nothing: every class of a pickle comes from the table above."""
+    """An unpickler that imports nothing: it finds classes in ``_PLAIN`` only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        # Protocols below 3 write the builtins under their name in Python 2.
+        # Protocols below 3 write builtins under the module name of Python 2.
         module = "builtins" if module == "__builtin__" else module
         try:
             return _PLAIN[module, name]

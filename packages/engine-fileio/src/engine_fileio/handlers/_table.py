@@ -27,7 +27,7 @@ def register_handler(
     """Register the decorated handler class for one or several formats.
 
     Args:
-        file_formats: Suffixes without the dot. A handler registered before is replaced.
+        file_formats: Suffixes without the dot. An earlier handler of a format is replaced.
         **kwargs: Arguments of the handler.
 
     Returns:

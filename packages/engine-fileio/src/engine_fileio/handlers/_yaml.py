@@ -1,4 +1,4 @@
-"""YAML, with the safe loader and dumper."""
+"""Load and dump YAML files, with the safe loader and dumper."""
 
 import functools
 import io
@@ -8,7 +8,7 @@ from engine_fileio.handlers._base import BaseFileHandler, plain_data
 
 
 class YamlHandler(BaseFileHandler):
-    r"""YAML through PyYAML's safe loader and dumper, so that loading constructs plain data only.
+    r"""YAML through PyYAML's safe loader and dumper; loading constructs plain data only.
 
     Keyword arguments go to ``yaml.load`` and ``yaml.dump``. By default ``sort_keys`` is False and
     ``allow_unicode`` is True.
@@ -50,14 +50,14 @@ class _Dialect(NamedTuple):
 @functools.cache
 def _dialect() -> _Dialect:
     """Return PyYAML, its safe loader, and our dumper."""
-    import yaml  # slow to import, and most programs that import this package read no YAML
+    import yaml  # slow to import, and most programs read no YAML
 
     # libyaml's parser and emitter are ten times as fast, where PyYAML was built with them.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
     class Dumper(base):  # type: ignore[misc]  # which of two classes is known at run time
-        """A safe dumper that also takes subclasses of plain types, arrays and tensors."""
+        """A safe dumper that also accepts subclasses of plain types, arrays and tensors."""
 
         def represent_undefined(self, data: Any) -> yaml.Node:
             try:
@@ -66,8 +66,8 @@ def _dialect() -> _Dialect:
                 raise yaml.representer.RepresenterError(str(error)) from error
             return self.represent_data(value)  # type: ignore[no-any-return]  # of an untyped base
 
-    # PyYAML finds a representer by the exact type, so an OrderedDict needs one for all subclasses.
-    # The key None stands for all types that have none.
+    # PyYAML finds a representer by the exact type. A multi-representer also covers subclasses, such
+    # as OrderedDict. The key None covers all types without a representer.
     Dumper.add_representer(None, Dumper.represent_undefined)
     for kind, represent in (
         (dict, base.represent_dict),
