@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a rank ended (an exit code, or ``hung``), and all it printed."""
+    """The exit code of a rank (or ``hung``), and its output."""
 
     end: int | str
     output: str
@@ -28,7 +28,7 @@ Ranks = Callable[[str], tuple[Path, dict[str, Ended]]]
 
 @pytest.fixture(scope="session")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
-    """Give a function that runs a command of ranks.py once and returns what it left."""
+    """Return a function that runs a command of ranks.py once and returns its output folder."""
     # One run for all workers of pytest-xdist, whose folders lie side by side.
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -49,7 +49,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
 
 
 def start_ranks(what: str, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # of a worker that was stopped amid it
+    shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted worker
     folder.mkdir()
     subprocess.run(
         [sys.executable, str(HERE / "ranks.py"), what, str(folder)],

@@ -1,4 +1,4 @@
-"""Ranks of which one is lost, so that the others must name it; see ranks.py."""
+"""Groups that lose one rank, which the others must name; see ranks.py."""
 
 import itertools
 import os
@@ -15,7 +15,7 @@ import torch.distributed as torch_dist
 import engine_dist as dist
 
 TIMEOUT = 16.0
-LONG = 200_000  # more than the first message of any collective holds
+LONG = 200_000  # too long for the first message of a collective
 
 
 def die_of_error() -> None:
@@ -60,7 +60,7 @@ Act = Callable[[], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Which rank is lost and how, and what the others do meanwhile."""
+    """The rank that is lost, how, and the work of the others meanwhile."""
 
     missing: int
     fail: Act
@@ -110,7 +110,7 @@ COLLECTIVES: dict[str, tuple[int, Act]] = {  # how many messages each sends, and
     "collect_results": (2, lambda: dist.collect_results(["x" * LONG], 2)),
     "new_group": (1, lambda: dist.init_local_group(0, dist.get_world_size())),
 }
-# In the middle of each collective, where it has one; rank 1 is whom the others wait for.
+# In the middle of each collective that sends several messages. The others wait for rank 1.
 CASES = WAYS | {
     name: Case(missing=1, fail=be_killed, work=work, size=2, message=message)
     for name, (message, work) in COLLECTIVES.items()
@@ -118,7 +118,7 @@ CASES = WAYS | {
 
 
 def fail_at_message(number: int, fail: Act) -> None:
-    """Have this process fail when it sends the n-th message from now on."""
+    """Make this process fail when it sends its n-th message from now on."""
     numbers = itertools.count(1)
 
     def failing(send: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,7 +134,7 @@ def fail_at_message(number: int, fail: Act) -> None:
 
 
 def act(name: str, rank: int, store: Path, port: int) -> None:
-    """Be one rank of a case."""
+    """Run one rank of a case."""
     case = CASES[name]
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(case.size), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -148,5 +148,5 @@ def act(name: str, rank: int, store: Path, port: int) -> None:
         case.fail()
     elif is_lost:
         fail_at_message(case.message or 1, case.fail)
-    for _ in range(3):  # who only sends may be through with the first before the other is missed
+    for _ in range(3):  # a sender may finish its first collective before it notices the loss
         case.work()

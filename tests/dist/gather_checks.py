@@ -194,7 +194,7 @@ def check_accelerator_tensors_travel_through_the_cpu(rank: int, size: int, folde
 
 
 class Box:
-    """What a library would register with torch's pytree; data elements do it by themselves."""
+    """A class that a library registers with torch's pytree."""
 
     def __init__(self, corners: torch.Tensor, name: str) -> None:
         self.corners, self.name = corners, name

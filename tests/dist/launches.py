@@ -1,4 +1,4 @@
-"""Ranks that find each other by what a launcher leaves in their environment; see ranks.py."""
+"""Ranks that form a group from the environment variables of a launcher; see ranks.py."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ LAUNCHERS = ("SLURM_", "OMPI_", "PMI", "MPI_", "MV2_", "MASTER_", "TORCHELASTIC_
 LEFT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 Places = list[tuple[str, dict[str, str]]]
-"""For each rank its launcher and environment."""
+"""The launcher and environment of each rank."""
 
 
 def is_free(port: int) -> bool:
@@ -23,13 +23,13 @@ def is_free(port: int) -> bool:
 
 
 def free_jobs(count: int) -> list[int]:
-    """Find job numbers whose ports, which their last four digits choose, are free."""
+    """Return job numbers with free ports; the last four digits of a number select the port."""
     jobs = (120000 + (os.getpid() + further) % 10000 for further in itertools.count())
     return list(itertools.islice((job for job in jobs if is_free(20000 + job % 10000)), count))
 
 
 def on_slurm(rank: int, *, job: int) -> dict[str, str]:
-    """Be task `rank` of four on two nodes, which slurm names together."""
+    """Return the variables of task `rank` of four on two nodes in slurm's compact notation."""
     return {
         "SLURM_PROCID": str(rank),
         "SLURM_LOCALID": str(rank % 2),
@@ -42,7 +42,7 @@ def on_slurm(rank: int, *, job: int) -> dict[str, str]:
 
 
 def in_slurm_step(rank: int, *, job: int) -> dict[str, str]:
-    """Be task `rank` of the two that a step of a larger job has, on the job's second node."""
+    """Return the variables of task `rank` of a step of two tasks on the second node of a job."""
     return on_slurm(rank, job=job) | {
         "SLURM_STEP_ID": "3",
         "SLURM_STEP_NUM_TASKS": "2",
@@ -60,14 +60,14 @@ def on_open_mpi(rank: int, *, launch: str) -> dict[str, str]:
 
 
 def on_mpich(rank: int, *, port: int) -> dict[str, str]:
-    """Be one of two on a machine; the port is the user's choice."""
+    """Return the variables of one of two ranks on one machine; the user sets the port."""
     names, sizes = ("PMI_RANK", "MPI_LOCALRANKID"), ("PMI_SIZE", "MPI_LOCALNRANKS")
     own = {"MASTER_PORT": str(port)}
     return dict.fromkeys(names, str(rank)) | dict.fromkeys(sizes, "2") | own
 
 
 def on_mvapich(rank: int, *, port: int) -> dict[str, str]:
-    """Be one of two on machines of their own; the address is the user's to give."""
+    """Return the variables of one of two ranks on two machines; the user sets the address."""
     places = {"MV2_COMM_WORLD_RANK": str(rank), "MV2_COMM_WORLD_LOCAL_RANK": "0"}
     sizes = {"MV2_COMM_WORLD_SIZE": "2", "MV2_COMM_WORLD_LOCAL_SIZE": "1"}
     return places | sizes | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -80,7 +80,7 @@ def on_torchrun(rank: int, *, port: int) -> dict[str, str]:
 
 
 def make_cases(ports: list[int]) -> dict[str, Places]:
-    """Make each case's environments, with ports that are free now."""
+    """Return the environments of each case, with free ports."""
     whole, step, other = free_jobs(3)
     names = (f"prterun-node-{number}@1" for number in itertools.count())
     launch = next(name for name in names if zlib.crc32(name.encode()) % 10000 == other % 10000)
@@ -95,7 +95,7 @@ def make_cases(ports: list[int]) -> dict[str, Places]:
 
 
 def act(launcher: str, environ: dict[str, str], report: Path) -> None:
-    """Be one rank: join by the environment alone, and report what came of it."""
+    """Run one rank: join by the environment only, and write the result."""
     for name in list(os.environ):
         if name in LEFT or name.startswith(LAUNCHERS):
             del os.environ[name]

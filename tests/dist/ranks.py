@@ -23,7 +23,7 @@ HUNG = "hung"
 
 
 def start(output: Path, run: Callable[[], None]) -> int:
-    """Fork a process that runs a function and ends as any script does; return its number."""
+    """Fork a process that runs a function and then exits like a script; return its id."""
     number = os.fork()
     if number:
         return number
@@ -60,7 +60,7 @@ def write(folder: Path, ended: dict[str, int | str]) -> None:
 
 
 def check(rank: int, size: int, folder: Path) -> None:
-    """Be one rank of a group: run every check, write down what each gave."""
+    """Run one rank of a group: run every check, and write the results."""
     dist = importlib.import_module("engine_dist")
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
     # gloo also where there is a GPU, which nccl would not let several ranks share
@@ -111,7 +111,7 @@ def run_failures(folder: Path) -> None:
             run = functools.partial(failures.act, name, rank, folder / name, port)
             number = start(folder / f"{name}_{rank}.out", run)
             (missing if rank == case.missing else survivors)[f"{name}_{rank}"] = number
-    # Generous for a busy machine; what hangs does so for the 300 s of the one that is late.
+    # Enough for a busy machine; a rank that hangs waits 300 s for the late one.
     ended = wait(survivors, 8 * failures.TIMEOUT)
     write(folder, ended | wait(missing, 1))
 

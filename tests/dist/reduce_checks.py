@@ -46,14 +46,14 @@ def check_local_group_holds_the_ranks_of_a_machine(rank: int, size: int, folder:
     first = rank // per_node * per_node
     assert torch_dist.get_process_group_ranks(group) == list(range(first, first + per_node))
     assert (dist.get_local_rank(), dist.get_local_size()) == (rank % per_node, per_node)
-    with pytest.raises(ValueError, match=re.escape("does not divide")):
+    with pytest.raises(ValueError, match=re.escape("num_gpus_per_node must divide the ")):
         dist.init_local_group(0, size + 1)
     with pytest.raises(ValueError, match=re.escape("node_rank=99")):
         dist.init_local_group(99, per_node)
 
 
 def check_forked_child_is_not_a_rank(rank: int, size: int, folder: Path) -> None:
-    """What dies in a worker process must not count as the death of its rank."""
+    """An error in a worker process must not be recorded as a failure of its rank."""
     assert (current_monitor() is None) is (size == 1)
     child = os.fork()
     if child == 0:
@@ -112,7 +112,7 @@ def check_all_reduce_takes_torch_constants_and_no_others(
     data = torch.tensor([float(rank)])
     dist.all_reduce(data, op=dist.ReduceOp.AVG)
     assert data.item() == sum(range(size)) / size
-    with pytest.raises(ValueError, match=re.escape("unknown reduction 'median'")):
+    with pytest.raises(ValueError, match=r"op must be one of .*, got 'median'"):
         dist.all_reduce(data, op="median")
 
 

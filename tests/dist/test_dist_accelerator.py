@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 @pytest.fixture(params=["gloo", "nccl", "cpu:gloo,cuda:nccl"])
 def group(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Make a group of one rank: what a device is used for does not depend on their number."""
+    """Create a group of one rank: the use of devices does not depend on the number of ranks."""
     os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
     dist.init_dist("pytorch", request.param, init_method=f"file://{tmp_path / 'store'}", timeout=30)
     yield request.param
@@ -40,7 +40,7 @@ def test_device_follows_the_local_rank(backend: str, tmp_path: Path) -> None:
         torch_dist.destroy_process_group()
 
 
-def test_device_of_communication_is_that_of_the_backend(group: str) -> None:
+def test_get_comm_device_returns_the_device_of_the_backend(group: str) -> None:
     assert dist.get_comm_device().type == ("cpu" if group == "gloo" else "cuda")
 
 
@@ -75,7 +75,7 @@ def test_reduction_stays_in_place_on_any_device(group: str, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["cpu", "cuda"])
-def test_alike_tensors_are_gathered_on_their_own_device(group: str, where: str) -> None:
+def test_all_gather_with_same_shape_keeps_the_device(group: str, where: str) -> None:
     (gathered,) = _collectives._gather_alike(torch.arange(3, device=where), None)
 
     assert gathered.device.type == where

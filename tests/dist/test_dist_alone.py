@@ -58,14 +58,16 @@ def test_init_local_group_needs_a_group() -> None:
     ],
     ids=["all_reduce", "dict", "params", "broadcast", "barrier"],
 )
-def test_collectives_in_place_leave_data_alone(call: Callable[[torch.Tensor], None]) -> None:
+def test_in_place_collectives_without_a_group_keep_the_data(
+    call: Callable[[torch.Tensor], None],
+) -> None:
     data = torch.arange(3)
 
     assert call(data) is None  # type: ignore[func-returns-value]  # that is the claim
     assert data.tolist() == [0, 1, 2]
 
 
-def test_gathering_collectives_return_the_same_object() -> None:
+def test_gathering_collectives_without_a_group_return_the_data() -> None:
     data = {"a": torch.arange(3)}
 
     for gathered in (
@@ -79,7 +81,7 @@ def test_gathering_collectives_return_the_same_object() -> None:
         assert len(gathered) == 1
 
 
-def test_object_list_stays() -> None:
+def test_broadcast_object_list_without_a_group_keeps_the_list() -> None:
     data = ["foo", 12, {1: 2}]
 
     dist.broadcast_object_list(data)
@@ -87,12 +89,12 @@ def test_object_list_stays() -> None:
     assert data == ["foo", 12, {1: 2}]
 
 
-def test_unknown_reduction_names_the_choices() -> None:
-    with pytest.raises(ValueError, match="'median'; choose from sum, mean, product"):
+def test_unknown_reduction_raises_and_lists_the_reductions() -> None:
+    with pytest.raises(ValueError, match=r"op must be one of sum, mean, product.*, got 'median'"):
         dist.all_reduce(torch.zeros(1), op="median")
 
 
-def test_seed_follows_numpy() -> None:
+def test_sync_random_seed_uses_the_numpy_generator() -> None:
     np.random.seed(3)
     first = dist.sync_random_seed()
     np.random.seed(3)
@@ -113,12 +115,14 @@ def test_results_are_cut_to_size_and_ordered_by_index() -> None:
     [
         ({"device": "tpu"}, "must be 'cpu' or 'gpu', got 'tpu'"),
         ({"device": "gpu", "tmpdir": "x"}, "tmpdir must be None with device='gpu'"),
-        ({"indices": [0]}, "as many as results, got 1 for 2"),
+        ({"indices": [0]}, "one item per result, got 1 for 2"),
         ({"indices": [0, 3]}, r"missing \[1\], beyond the end \[3\]"),
     ],
     ids=["device", "tmpdir", "length", "indices"],
 )
-def test_collecting_with_wrong_arguments_raises(arguments: dict[str, Any], message: str) -> None:
+def test_collect_results_with_wrong_arguments_raises(
+    arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         dist.collect_results([1, 2], 2, **arguments)
 
@@ -128,7 +132,7 @@ def test_guard_without_a_group_passes_errors() -> None:
         raise RuntimeError("connection closed")
 
 
-def test_rank_lost_without_a_rank_gives_a_hint() -> None:
+def test_rank_lost_without_reasons_shows_the_hint() -> None:
     error = dist.RankLost("barrier", {}, "every rank still answers")
 
     assert str(error) == "barrier failed: every rank still answers"

@@ -23,7 +23,7 @@ def error_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_failure_is_read_by_the_agent_of_torchrun(error_file: Path) -> None:
+def test_error_file_is_read_by_the_agent_of_torchrun(error_file: Path) -> None:
     dist.record_failure(raised(ValueError("bad sample 7")))
 
     failure = ProcessFailure(local_rank=1, pid=2, exitcode=1, error_file=str(error_file))
@@ -42,7 +42,7 @@ def test_rank_that_lost_another_one_is_not_the_root_cause(error_file: Path) -> N
     assert survivor.timestamp > cause.timestamp
 
 
-def test_content_of_the_file_is_kept(error_file: Path) -> None:
+def test_error_file_with_content_is_kept(error_file: Path) -> None:
     error_file.write_text(json.dumps({"message": "written by record"}))
 
     dist.record_failure(raised(ValueError("bad sample 7")))
@@ -50,7 +50,7 @@ def test_content_of_the_file_is_kept(error_file: Path) -> None:
     assert json.loads(error_file.read_text()) == {"message": "written by record"}
 
 
-def test_file_that_cannot_be_written_is_logged(
+def test_error_file_that_cannot_be_written_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "missing" / "error.json"))
@@ -61,7 +61,7 @@ def test_file_that_cannot_be_written_is_logged(
 
 
 @pytest.mark.parametrize("value", [None, ""], ids=["unset", "empty"])
-def test_no_file_is_written_without_the_launcher(
+def test_error_file_is_not_written_without_torchrun(
     value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -70,7 +70,7 @@ def test_lost_rank_is_named_by_the_others(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("collective", COLLECTIVES)
-def test_rank_killed_amid_a_collective_is_named(ranks: Ranks, collective: str) -> None:
+def test_rank_killed_in_a_collective_is_named(ranks: Ranks, collective: str) -> None:
     _, ended = ranks("failures")
 
     survivor = ended[f"{collective}_0"]

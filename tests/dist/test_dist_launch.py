@@ -45,14 +45,14 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def alone(clean: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    """Be the one rank of a launch, and return its rendezvous."""
+    """Launch one rank, and return its rendezvous."""
     clean.setenv("RANK", "0")
     clean.setenv("WORLD_SIZE", "1")
     return {"init_method": f"file://{tmp_path / 'store'}"}
 
 
 def join(launcher: str, folder: Path) -> dict[str, str]:
-    """Make a group of one, and return the variables that it set."""
+    """Create a group of one rank, and return the variables that this set."""
     dist.init_dist(launcher, init_method=f"file://{folder / 'store'}", timeout=20)
     try:
         assert dist.is_distributed()
@@ -98,7 +98,7 @@ def test_init_dist_exports_the_values_of_the_launcher(
     assert left.get("LOCAL_WORLD_SIZE") == local_size
 
 
-def test_slurm_gives_address_and_a_port_of_the_job() -> None:
+def test_slurm_sets_the_address_and_a_port_per_job() -> None:
     own = {"SLURM_NTASKS": "5", "SLURM_NODEID": "2", "SLURM_PROCID": "4", "SLURM_LOCALID": "2"}
 
     launch = read_launch("slurm", SLURM | own)
@@ -107,7 +107,7 @@ def test_slurm_gives_address_and_a_port_of_the_job() -> None:
     assert (launch.rank, launch.local_rank, launch.local_size) == (4, 2, 3)
 
 
-def test_slurm_steps_of_one_job_have_ports_of_their_own() -> None:
+def test_slurm_steps_of_one_job_have_different_ports() -> None:
     ports = {read_launch("slurm", SLURM | {"SLURM_STEP_ID": str(step)}).port for step in range(5)}
 
     assert len(ports) == 5
@@ -145,8 +145,8 @@ def test_missing_variables_raise_and_name_the_command(
         dist.init_dist(launcher)
 
 
-def test_unknown_launcher_names_the_choices() -> None:
-    with pytest.raises(ValueError, match="'ssh'; choose from pytorch, slurm, mpi"):
+def test_unknown_launcher_raises_and_lists_the_launchers() -> None:
+    with pytest.raises(ValueError, match="launcher must be one of pytorch, slurm, mpi, got 'ssh'"):
         dist.init_dist("ssh")
 
 
@@ -176,7 +176,7 @@ def test_missing_address_raises_and_names_the_variable(clean: pytest.MonkeyPatch
     ],
     ids=["word", "empty", "negative", "beyond", "port-word", "port-high"],
 )
-def test_unusable_variables_are_named(
+def test_invalid_variable_raises_with_its_name(
     clean: pytest.MonkeyPatch, given: dict[str, str], message: str
 ) -> None:
     for name, value in ({"RANK": "0", "WORLD_SIZE": "2"} | given).items():
@@ -189,21 +189,21 @@ def test_unusable_variables_are_named(
 @pytest.mark.parametrize(
     ("backend", "error", "message"),
     [
-        ("gluu", ValueError, "unknown backend 'gluu'; choose from .*gloo"),
-        ("cpu:gloo,cuda:nckl", ValueError, "unknown backend 'nckl'"),
+        ("gluu", ValueError, "backend must be one of .*gloo.*, got 'gluu'"),
+        ("cpu:gloo,cuda:nckl", ValueError, "backend must be one of .*, got 'nckl'"),
         ("xccl", RuntimeError, "'xccl' needs a device of type 'xpu'"),
     ],
     ids=["typo", "typo-in-list", "no-device"],
 )
 @pytest.mark.skipif(torch.xpu.is_available(), reason="has the device that is missing here")
-def test_unusable_backend_is_named(
+def test_unknown_backend_raises_with_its_name(
     alone: dict[str, Any], backend: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         dist.init_dist("pytorch", backend, **alone)
 
 
-def test_second_group_beside_the_first_raises(alone: dict[str, Any]) -> None:
+def test_init_dist_with_an_existing_group_raises(alone: dict[str, Any]) -> None:
     dist.init_dist("pytorch", "GLOO", **alone)
     try:
         with pytest.raises(RuntimeError, match=r"exists already; call .*destroy"):
@@ -212,7 +212,7 @@ def test_second_group_beside_the_first_raises(alone: dict[str, Any]) -> None:
         torch_dist.destroy_process_group()
 
 
-def test_taken_port_asks_for_another(clean: pytest.MonkeyPatch) -> None:
+def test_init_dist_on_a_taken_port_raises(clean: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))
         taken.listen()
@@ -225,7 +225,7 @@ def test_taken_port_asks_for_another(clean: pytest.MonkeyPatch) -> None:
             dist.init_dist("pytorch", "gloo", timeout=5)
 
 
-def test_rank_given_twice_raises(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_init_dist_with_a_repeated_rank_raises(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clean.setenv("RANK", "0")
     clean.setenv("WORLD_SIZE", "2")
     left_over, _, _ = next(rendezvous(f"file://{tmp_path / 'store'}", 0, 2))
@@ -254,7 +254,7 @@ def test_rank_given_twice_raises(clean: pytest.MonkeyPatch, tmp_path: Path) -> N
         *("variable-on", "variable-off", "argument-on", "argument-off"),
     ],
 )
-def test_heartbeats_are_off_under_a_supervisor_unless_asked_for(
+def test_heartbeats_default_to_off_under_torchrun_and_slurm(
     asked: bool | None, launcher: str, environ: dict[str, str], expected: bool
 ) -> None:
     assert writes_heartbeats(asked, launcher, environ) is expected

@@ -1,4 +1,4 @@
-"""Real processes that find each other by what a launcher leaves in their environment."""
+"""Real processes that form a group from the environment variables of a launcher."""
 
 import json
 import os
@@ -15,7 +15,7 @@ Ranks = Callable[[str], tuple[Path, dict[str, Any]]]
 
 
 def reports_of(ranks: Ranks, case: str, size: int) -> list[dict[str, Any]]:
-    """Read what each rank of a case found, once all of them ended well."""
+    """Check that all ranks of a case succeeded, and return their results."""
     folder, ended = ranks("groups")
     for rank in range(size):
         process = ended[f"{case}_{rank}"]

@@ -47,7 +47,7 @@ def test_tensor_of_each_shape_keeps_it(shape: tuple[int, ...]) -> None:
     ],
     ids=["transposed", "expanded", "conjugate", "negative", "sparse", "parameter"],
 )
-def test_unusual_tensor_is_the_same_when_loaded(tensor: torch.Tensor) -> None:
+def test_pickled_special_tensor_is_loaded_equal(tensor: torch.Tensor) -> None:
     found = reload(tensor)
 
     assert type(found) is type(tensor)
@@ -59,7 +59,7 @@ def test_view_is_pickled_without_its_storage() -> None:
     assert len(dist.dumps_tensors(torch.arange(100_000)[:3])) < 200
 
 
-def test_tensor_that_occurs_twice_stays_one() -> None:
+def test_pickled_tensor_that_occurs_twice_is_loaded_once() -> None:
     tensor = torch.ones(2)
 
     first, second = reload([tensor, tensor])

@@ -1,4 +1,4 @@
-"""Putting the results of ranks together, for any number of ranks and any order."""
+"""Merge the results of ranks, for any number of ranks and any order."""
 
 from random import Random
 
@@ -28,7 +28,7 @@ def _expected(size: int) -> list[str]:
 
 
 @given(_Size, _World, st.booleans(), st.randoms())
-def test_known_samples_come_in_order_and_once(
+def test_merge_with_indices_returns_each_sample_once_in_order(
     size: int, world_size: int, pad: bool, random: Random
 ) -> None:
     order = list(range(size))
@@ -38,20 +38,22 @@ def test_known_samples_come_in_order_and_once(
 
 
 @given(_Size, _World, st.booleans())
-def test_unknown_samples_are_taken_in_turn_and_cut(size: int, world_size: int, pad: bool) -> None:
+def test_merge_without_indices_interleaves_and_cuts_to_size(
+    size: int, world_size: int, pad: bool
+) -> None:
     dealt = _dealt(list(range(size)), world_size, pad=pad)
     parts = [_part(rank, known=False, clean=False) for rank in dealt]
     assert merge_results(parts, size) == _expected(size)
 
 
 @given(_Size, _World)
-def test_results_free_of_padding_are_never_cut(size: int, world_size: int) -> None:
+def test_merge_does_not_cut_results_free_of_padding(size: int, world_size: int) -> None:
     dealt = _dealt(list(range(size)), world_size, pad=False)
     parts = [_part(rank + rank, known=False, clean=True) for rank in dealt]
     assert sorted(merge_results(parts, size)) == sorted(2 * _expected(size))
 
 
-def test_samples_meant_to_come_twice_stay_when_they_fit() -> None:
+def test_merge_keeps_repeated_samples_that_fit_the_size() -> None:
     parts = [_part([1, 0, 1], known=True, clean=True)]
     assert (
         merge_results(parts, 3)
@@ -60,6 +62,6 @@ def test_samples_meant_to_come_twice_stay_when_they_fit() -> None:
     )
 
 
-def test_one_rank_of_unknown_origin_makes_all_unknown() -> None:
+def test_merge_ignores_indices_if_one_rank_has_none() -> None:
     parts = [_part([0], known=True, clean=True), _part([1, 1], known=False, clean=False)]
     assert merge_results(parts, 2) == ["result 0", "result 1"]

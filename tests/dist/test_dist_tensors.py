@@ -16,7 +16,7 @@ Pair = namedtuple("Pair", ["first", "second"])
 
 
 class Element:
-    """A class with a `detach` of its own, that torch's pytree opens."""
+    """A class with a `detach` method, registered with torch's pytree."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -31,7 +31,7 @@ pytree.register_pytree_node(
 
 
 class Named(list[Any]):
-    """A list with more than its items, and other arguments."""
+    """A list with an attribute and other constructor arguments."""
 
     def __init__(self, name: str, values: list[Any]) -> None:
         super().__init__(values)
@@ -94,7 +94,7 @@ CONTAINERS: dict[str, Any] = {
 
 
 def flat(data: Any) -> list[Any]:
-    """List what a container holds, whatever its type."""
+    """Return the values of a container of any type."""
     if isinstance(data, Element):
         return [data.value]
     return list(data.values()) if isinstance(data, Mapping) else list(data)
@@ -143,7 +143,7 @@ def test_map_keeps_what_subclasses_hold() -> None:
     assert queue.maxlen == 3
 
 
-def test_map_takes_the_leaves_that_are_named() -> None:
+def test_map_with_leaves_replaces_the_named_classes() -> None:
     data = {"element": Element(one()), "tensor": one()}
 
     mapped = dist.map_tensors(lambda leaf: leaf.detach(), data, leaves=(torch.Tensor, Element))
@@ -170,12 +170,12 @@ def test_map_with_copy_builds_new_dicts_and_lists() -> None:
     ["text", b"bytes", 3, None, {1, 2}, range(3), array("i", [1]), SimpleNamespace(x=1), object()],
     ids=lambda value: type(value).__name__,
 )
-def test_map_leaves_other_values_alone(value: Any) -> None:
+def test_map_returns_other_values_unchanged(value: Any) -> None:
     assert dist.map_tensors(double, value, copy=True) is value
     assert dist.map_tensors(double, [value])[0] is value
 
 
-def test_data_device_is_that_of_all_tensors() -> None:
+def test_get_data_device_returns_the_device_of_all_tensors() -> None:
     data = {"a": torch.zeros(1), "b": [torch.zeros(1), "text"]}
 
     assert dist.get_data_device(data) == torch.device("cpu")
@@ -190,7 +190,9 @@ def test_data_device_is_that_of_all_tensors() -> None:
     ],
     ids=["empty", "text", "mixed"],
 )
-def test_data_device_undefined_is_an_error(data: Any, error: type[Exception], message: str) -> None:
+def test_get_data_device_of_undefined_devices_raises(
+    data: Any, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         dist.get_data_device(data)
 
@@ -232,6 +234,6 @@ def test_cast_writes_into_out() -> None:
     ],
     ids=["shape", "length", "leaf", "device"],
 )
-def test_cast_into_unfit_out_is_an_error(out: Any, message: str) -> None:
+def test_cast_into_out_of_another_structure_raises(out: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dist.cast_data_device([torch.ones(2)], torch.device("cpu"), out=out)

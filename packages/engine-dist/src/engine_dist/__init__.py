@@ -1,4 +1,4 @@
-"""Process groups, collectives and devices, for one process or a thousand."""
+"""Process groups, collectives and devices, for one process or many."""
 
 from torch.distributed import ReduceOp
 

@@ -35,7 +35,7 @@ Op: TypeAlias = str | ReduceOp.RedOpType
 
 _OPS = {
     "sum": ReduceOp.SUM,
-    "mean": ReduceOp.SUM,  # divided afterwards: gloo has no average
+    "mean": ReduceOp.SUM,  # divided afterwards: gloo does not support an average
     "product": ReduceOp.PRODUCT,
     "produce": ReduceOp.PRODUCT,
     "min": ReduceOp.MIN,
@@ -45,7 +45,7 @@ _OPS = {
     "bxor": ReduceOp.BXOR,
 }
 _MEGABYTE = 1024 * 1024
-# No backend reduces these. The wider type gives the same bits after the conversion back.
+# No backend reduces these dtypes. The wider dtype gives the same bits after converting back.
 _WIDER = {torch.int16: torch.int32}
 
 
@@ -61,7 +61,7 @@ def barrier(group: Group = None) -> None:
 
 
 def all_reduce(data: Data, op: Op = "sum", group: Group = None) -> None:
-    """Reduce tensors over the ranks, in place: all ranks then have the same bits.
+    """Reduce tensors across the ranks, in place; all ranks get bitwise equal results.
 
     Does nothing when not distributed.
 
@@ -87,10 +87,10 @@ def all_reduce(data: Data, op: Op = "sum", group: Group = None) -> None:
 
 
 def all_reduce_dict(data: dict[str, torch.Tensor], op: Op = "sum", group: Group = None) -> None:
-    """Reduce the tensors of a dict over the ranks, in place, matched by key.
+    """Reduce the tensors of a dict across the ranks, in place, matched by key.
 
-    The order of keys may differ between ranks; keys, shapes and dtypes may not. Does nothing when
-    not distributed.
+    Keys, shapes and dtypes must be equal on all ranks; the order of the keys may differ. Does
+    nothing when not distributed.
 
     Args:
         data: Tensors by name; one collective is used per dtype.
@@ -99,7 +99,8 @@ def all_reduce_dict(data: dict[str, torch.Tensor], op: Op = "sum", group: Group 
 
     Raises:
         TypeError: A value is not a tensor.
-        RanksDisagree: One rank has other keys, shapes or dtypes than the first; on every rank.
+        RanksDisagree: A rank has other keys, shapes or dtypes than the first rank. All ranks raise
+            it.
         RankLost: A rank died or did not arrive within the group's timeout.
     """
     reduction, mean = _resolve(op)
@@ -122,12 +123,14 @@ def all_reduce_params(
     op: Op = "sum",
     group: Group = None,
 ) -> None:
-    """Reduce parameters or buffers over the ranks, in place; nothing when not distributed.
+    """Reduce parameters or buffers across the ranks, in place.
+
+    Does nothing when not distributed.
 
     Args:
         params: The tensors, in the same order on all ranks.
-        coalesce: Whether to send many in one collective instead of one by one.
-        bucket_size_mb: The most megabytes to send at once when coalescing; -1 for no limit.
+        coalesce: Whether to send many tensors in one collective, instead of one each.
+        bucket_size_mb: The maximum megabytes per collective when coalescing; -1 for no limit.
         op: As in `all_reduce`.
         group: The process group; None for all ranks.
 
@@ -137,7 +140,7 @@ def all_reduce_params(
     reduction, mean = _resolve(op)
     if get_world_size(group) <= 1:
         return
-    # Without `data`, writing in place into a leaf that requires a gradient raises.
+    # `param.data`, because writing in place into a leaf that requires a gradient raises.
     tensors = [param.data if isinstance(param, torch.nn.Parameter) else param for param in params]
     limit = bucket_size_mb * _MEGABYTE if bucket_size_mb > 0 else float("inf")
     with guard_collective("all_reduce_params", group):
@@ -146,7 +149,7 @@ def all_reduce_params(
 
 
 def all_gather(data: Data, group: Group = None, *, same_shape: bool = False) -> list[Data]:
-    """Give every rank the data of all ranks, in the order of the ranks.
+    """Gather the data of all ranks on every rank, in the order of the ranks.
 
     Args:
         data: A tensor of any shape, or nested containers that hold tensors among other picklable
@@ -157,7 +160,7 @@ def all_gather(data: Data, group: Group = None, *, same_shape: bool = False) -> 
 
     Returns:
         One item per rank, on the device of this rank's data, without gradients. ``[data]`` when not
-            distributed, and an empty list outside the group.
+        distributed; an empty list outside the group.
 
     Raises:
         RankLost: A rank died or did not arrive within the group's timeout.
@@ -176,13 +179,13 @@ def all_gather(data: Data, group: Group = None, *, same_shape: bool = False) -> 
 def gather(
     data: Data, dst: int = 0, group: Group = None, *, group_dst: int | None = None
 ) -> list[Data]:
-    """Give one rank the data of all ranks, in the order of the ranks; any backend.
+    """Gather the data of all ranks on one rank, in the order of the ranks; works on any backend.
 
     Args:
         data: As in `all_gather`.
-        dst: The receiving rank, by its global number as in torch.
+        dst: The global rank that receives, as in torch.
         group: The process group; None for all ranks.
-        group_dst: The receiving rank by its number in the group, instead of ``dst``.
+        group_dst: The receiving rank within the group, instead of ``dst``.
 
     Returns:
         One item per rank on ``dst``, an empty list elsewhere; ``[data]`` when not distributed.
@@ -204,15 +207,15 @@ def gather(
 def broadcast(
     data: Data, src: int = 0, group: Group = None, *, group_src: int | None = None
 ) -> None:
-    """Copy the tensors of one rank into those of all ranks, in place.
+    """Copy the tensors of one rank to all ranks, in place.
 
     Does nothing when not distributed.
 
     Args:
         data: A tensor, or nested containers of tensors, equal in structure and shape on all ranks.
-        src: The sending rank, by its global number as in torch.
+        src: The global rank that sends, as in torch.
         group: The process group; None for all ranks.
-        group_src: The sending rank by its number in the group, instead of ``src``.
+        group_src: The sending rank within the group, instead of ``src``.
 
     Raises:
         TypeError: ``data`` contains no tensor.
@@ -234,10 +237,10 @@ def broadcast(
 
 
 def sync_random_seed(group: Group = None) -> int:
-    """Return a random number that is the same on all ranks, to shuffle alike everywhere.
+    """Return a random number that is equal on all ranks, for example to shuffle in the same order.
 
-    The group's first rank draws it from numpy's global generator, so that it is reproducible
-    where that was seeded.
+    The group's first rank draws it from numpy's global generator. It is reproducible if that
+    generator was seeded.
 
     Returns:
         An integer in ``[0, 2**31)``.
@@ -251,7 +254,7 @@ def sync_random_seed(group: Group = None) -> int:
 def _resolve(op: Op) -> tuple[ReduceOp.RedOpType, bool]:
     if isinstance(op, str):
         if op.lower() not in _OPS:
-            raise ValueError(f"unknown reduction {op!r}; choose from {', '.join(_OPS)}")
+            raise ValueError(f"op must be one of {', '.join(_OPS)}, got {op!r}")
         return _OPS[op.lower()], op.lower() == "mean"
     return (ReduceOp.SUM, True) if op == ReduceOp.AVG else (op, False)
 
@@ -264,14 +267,14 @@ def _tensors_of(data: Data) -> list[torch.Tensor]:
 
 
 def _comm_device_of(tensor: torch.Tensor, group: Group) -> torch.device:
-    """Return the device to send a tensor from: its own, if the group has a backend for it."""
+    """Return the device to send a tensor from: its own device if the group has a backend for it."""
     if tensor.device.type in comm_device_types(group):
         return tensor.device
     return get_comm_device(group)
 
 
 def _is_direct(tensors: Sequence[torch.Tensor], device: torch.device) -> bool:
-    """Return whether the backend can work on the memory of a single tensor directly."""
+    """Return whether there is one tensor, whose memory the backend can use directly."""
     return (
         len(tensors) == 1
         and tensors[0].device == device
@@ -287,14 +290,15 @@ def _reduce_together(
     device = _comm_device_of(tensors[0], group)
     direct = _is_direct(tensors, device)
     dtype = tensors[0].dtype
-    # In the memory of the tensor where possible: for large gradients a copy costs as much again.
+    # In the memory of the tensor where possible: copying large gradients takes as long as reducing
+    # them.
     flat = tensors[0].detach() if direct else flatten(tensors, device)
     flat = flat.to(_WIDER.get(dtype, dtype))
     if mean and dtype is torch.bool:
         raise TypeError("op must not be mean for a bool tensor; convert it to a number first")
     torch_dist.all_reduce(flat, op, group)
     if mean:
-        # Divided after the sum, on the reduced values: each rank then has the same bits.
+        # Divide the reduced values, so that each rank gets bitwise equal results.
         exact = dtype.is_floating_point or dtype.is_complex
         rounding = None if exact else "trunc"
         world_size = get_world_size(group)
@@ -308,7 +312,7 @@ def _buckets(tensors: Sequence[torch.Tensor], limit: float) -> Iterable[list[tor
         bucket: list[torch.Tensor] = []
         size = 0
         for tensor in alike:
-            # A tensor above the limit gets a bucket of its own: it cannot be sent in parts.
+            # A tensor larger than the limit gets its own bucket: it cannot be sent in parts.
             if bucket and size + tensor.nbytes > limit:
                 yield bucket
                 bucket, size = [], 0
@@ -327,9 +331,9 @@ def _gather_alike(data: Data, group: Group) -> list[torch.Tensor]:
 
 
 def _agree(facts: object, group: Group) -> None:
-    """Raise on every rank if the facts of one rank differ from those of the first."""
+    """Raise on every rank if ``facts`` differ between a rank and the first rank."""
     digest = hashlib.blake2b(repr(facts).encode(), digest_size=8).digest()
-    # A digest of fixed length: the facts themselves may differ in length between ranks.
+    # Compare digests of fixed length, because the facts may differ in length between ranks.
     mine = torch.frombuffer(bytearray(digest), dtype=torch.int64)
     every = [int(other) for other in _gather_alike(mine, group)]
     odd = [rank for rank, other in enumerate(every) if other != every[0]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 class DistError(RuntimeError):
-    """The base of the errors that this package defines."""
+    """Base class of the errors of this package."""
 
 
 class RankLost(DistError):
@@ -12,8 +12,8 @@ class RankLost(DistError):
 
     Attributes:
         operation: The operation of this rank that failed, such as ``"all_reduce"``.
-        reasons: What happened to each rank to blame, by its global number. Empty when every rank
-            still answers, which points at the network between them.
+        reasons: The reason for each lost rank, by global rank. It is empty if every rank still
+            answers; then the network is the likely cause.
 
     Example:
         >>> error = RankLost("all_reduce", {2: "died of ValueError: bad sample"})
@@ -31,7 +31,7 @@ class RankLost(DistError):
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """The global ranks to blame, ascending."""
+        """The lost global ranks, ascending."""
         return tuple(sorted(self.reasons))
 
 

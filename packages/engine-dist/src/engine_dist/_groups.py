@@ -1,4 +1,4 @@
-"""Query process groups: rank, size, backend and device, also with a single process."""
+"""Query process groups: rank, size, backend and device; also without a process group."""
 
 import functools
 import os
@@ -21,9 +21,9 @@ _timeout: timedelta | None = None
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The group of this machine's ranks that init_local_group made, by its default group. Weak, because
-# a destroyed group must go: the server of its store would answer the next group with addresses of
-# the one before.
+# The local group that init_local_group created, by default group. Weak references, because a
+# destroyed group must be freed: otherwise the server of its store would answer the next group with
+# old addresses.
 _local: "weakref.WeakKeyDictionary[torch_dist.ProcessGroup, weakref.ref[torch_dist.ProcessGroup]]"
 _local = weakref.WeakKeyDictionary()
 
@@ -67,8 +67,8 @@ def master_only(func: Callable[P, T]) -> Callable[P, T | None]:
     """Run a function on rank 0 only; on every other rank, do nothing and return None.
 
     Args:
-        func: The function or method. It must not call a collective, which the other ranks would
-            never enter.
+        func: The function or method. It must not call a collective, because the other ranks would
+            never enter it.
 
     Example:
         >>> @master_only
@@ -96,7 +96,8 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
 
     Raises:
         RuntimeError: No default process group exists.
-        ValueError: The number of ranks is not a multiple of it, or this rank is on another machine.
+        ValueError: ``num_gpus_per_node`` does not divide the number of ranks, or this rank is on
+            another machine.
     """
     world = get_default_group()
     if world is None:
@@ -104,7 +105,7 @@ def init_local_group(node_rank: int, num_gpus_per_node: int) -> None:
     rank, world_size = get_dist_info()
     if num_gpus_per_node < 1 or world_size % num_gpus_per_node:
         raise ValueError(
-            f"num_gpus_per_node={num_gpus_per_node} does not divide the {world_size} ranks; "
+            f"num_gpus_per_node must divide the {world_size} ranks, got {num_gpus_per_node}; "
             "give the number of ranks on each machine"
         )
     if rank // num_gpus_per_node != node_rank:
@@ -138,7 +139,7 @@ def new_group(
 
 
 def global_rank(rank: int, group_rank: int | None, group: Group) -> int:
-    """Resolve a source or destination to a global rank of the group."""
+    """Return the global rank of a source or destination, and check that it is in the group."""
     members = torch_dist.get_process_group_ranks(group)
     if group_rank is not None:
         if not 0 <= group_rank < len(members):
@@ -162,8 +163,8 @@ def get_local_group() -> Group:
 def get_local_size() -> int:
     """Return the number of ranks on this machine; 1 when not distributed.
 
-    Found by `init_local_group`, else by ``LOCAL_WORLD_SIZE``, which launchers set. Without either,
-    all ranks count as those of one machine.
+    The value comes from `init_local_group`, else from ``LOCAL_WORLD_SIZE``, which launchers set.
+    Without either, all ranks are assumed to be on one machine.
     """
     return _on_this_machine("LOCAL_WORLD_SIZE", get_world_size)
 
@@ -171,8 +172,8 @@ def get_local_size() -> int:
 def get_local_rank() -> int:
     """Return this process's rank among those on this machine; 0 when not distributed.
 
-    Found by `init_local_group`, else by ``LOCAL_RANK``, which launchers set. Without either, all
-    ranks count as those of one machine.
+    The value comes from `init_local_group`, else from ``LOCAL_RANK``, which launchers set. Without
+    either, all ranks are assumed to be on one machine.
     """
     return _on_this_machine("LOCAL_RANK", get_rank)
 
@@ -187,7 +188,7 @@ def _on_this_machine(variable: str, ask: Callable[[Group], int]) -> int:
 def get_comm_device(group: Group = None) -> torch.device:
     """Return the device on which the group's backend expects tensors.
 
-    It is the CPU when not distributed, and the accelerator for a group with a backend for each
+    It is the CPU when not distributed. It is the accelerator for a group with backends for both
     (``cpu:gloo,cuda:nccl``).
     """
     if not is_distributed():
@@ -201,7 +202,7 @@ def get_comm_device(group: Group = None) -> torch.device:
 
 
 def comm_device_types(group: Group = None) -> tuple[str, ...]:
-    """Return the device types that the group can send from, the CPU first where it can."""
+    """Return the device types that the group can send from, the CPU first."""
     return _device_types(torch_dist.get_backend_config(group))
 
 

@@ -1,4 +1,4 @@
-"""Start a process group from what a launcher left in the environment."""
+"""Start a process group from the environment variables of a launcher."""
 
 import logging
 import math
@@ -24,7 +24,7 @@ from engine_dist.watch._process import (
 logger = logging.getLogger("engine.dist")
 
 _DEFAULT_PORT = 29500
-_DEFAULT_TIMEOUT = 1800.0  # that of torch for gloo; for nccl it is shorter
+_DEFAULT_TIMEOUT = 1800.0  # torch's default for gloo; for nccl it is shorter
 _DEVICE_OF_BACKEND = {"nccl": "cuda", "hccl": "npu", "cncl": "mlu", "xccl": "xpu"}
 
 
@@ -38,21 +38,22 @@ def init_dist(
     ``MASTER_PORT`` for code that reads them; the last two are kept where they are set already.
     Then waits until all ranks have joined, and makes the default process group.
 
-    An unhandled exception is recorded from then on: in the group's store, from which the other
-    ranks report it, and in the error file of torchrun.
+    After that, an unhandled exception is recorded in two places: in the group's store, where the
+    other ranks read it, and in the error file of torchrun.
 
     Args:
-        launcher: Who started the processes: ``pytorch`` (torchrun), ``slurm`` or ``mpi``.
-        backend: ``nccl``, ``gloo``, ``mpi`` or any other that torch supports. Where there is no
-            CUDA device, ``nccl`` stands for what torch uses on the available devices (``gloo`` on
+        launcher: The launcher that started the processes: ``pytorch`` (torchrun), ``slurm`` or
+            ``mpi``.
+        backend: ``nccl``, ``gloo``, ``mpi`` or any other that torch supports. Without a CUDA
+            device, ``nccl`` is replaced by torch's default for the available device (``gloo`` on
             the CPU).
-        heartbeat: Whether each rank writes a heartbeat into the group's store, a few times per
-            minute or second, so that a killed or frozen rank is named. None for the value of
+        heartbeat: Whether each rank writes a heartbeat into the group's store, one to ten times per
+            second, so that errors can name a killed or frozen rank. None for the value of
             ``ENGINE_DIST_HEARTBEAT`` (``1`` or ``0``). If that is not set, heartbeats are written
             unless torchrun or slurm supervises the ranks.
         **kwargs: Passed to `torch.distributed.init_process_group`. ``timeout`` may also be a number
-            of seconds: within it, a collective that misses a rank ends with `RankLost`, which names
-            the rank. With ``init_method`` no address is needed.
+            of seconds. Within this time, a collective that waits for a lost rank raises `RankLost`,
+            which names the rank. With ``init_method``, ``MASTER_ADDR`` is not needed.
 
     Raises:
         ValueError: The launcher or the backend is unknown, or a variable or the timeout has an
@@ -66,7 +67,7 @@ def init_dist(
         raise RuntimeError(
             "a process group exists already; call torch.distributed.destroy_process_group first"
         )
-    install_handlers()  # first, so that a rank that fails below is reported as well
+    install_handlers()  # first, to report a rank that fails below
     launch = read_launch(launcher, os.environ)
     beats = writes_heartbeats(heartbeat, launcher, os.environ)
     _export(launch, needs_address=_is_by_address(kwargs))
@@ -78,7 +79,7 @@ def init_dist(
     world_size = int(kwargs.pop("world_size", launch.world_size))
     rendezvous = _rendezvous_of(kwargs, rank, world_size, timedelta(seconds=timing.collective))
     arguments = {"rank": rank, "world_size": world_size, "timeout": limit} | kwargs
-    if world_size == 1:  # nobody else can be lost
+    if world_size == 1:  # no other rank can be lost
         torch_dist.init_process_group(backend, store=rendezvous.store, **arguments)
     else:
         monitor = start_monitor(rendezvous, rank, world_size, timing, heartbeat=beats)
@@ -89,10 +90,10 @@ def init_dist(
 def _join_group(
     monitor: RankMonitor, rendezvous: Rendezvous, backend: str, arguments: Mapping[str, Any]
 ) -> None:
-    """Make the group of monitored ranks; a rank that is lost meanwhile is named."""
+    """Create the group of monitored ranks; the error names a rank that is lost meanwhile."""
     try:
         monitor.enter("init_dist")
-        # Before torch's own wait, which ends with an error that names no rank.
+        # Before torch's own wait, whose error does not name a rank.
         monitor.wait_for_all_ranks()
         torch_dist.init_process_group(backend, store=rendezvous.store, **arguments)
         monitor.attach()
@@ -100,7 +101,7 @@ def _join_group(
     except Exception as error:
         ranks = range(monitor.world_size)
         lost = monitor.find_lost("init_dist", ranks) if is_broken(error) else None
-        # Before raising: the other ranks wait for this one, and read the record meanwhile.
+        # Before raising, because the other ranks wait for this one and read its record.
         stop_monitor(error)
         if lost is None or not lost.ranks:
             raise  # the backend's own error, such as two ranks on one device
@@ -114,7 +115,7 @@ def _is_by_address(kwargs: Mapping[str, Any]) -> bool:
 def _rendezvous_of(
     kwargs: dict[str, Any], rank: int, world_size: int, timeout: timedelta
 ) -> Rendezvous:
-    """Open the store that the arguments for torch name, and remove its name from them."""
+    """Open the store that the arguments for torch specify, and remove those arguments."""
     init_method = kwargs.pop("init_method", None)
     if (store := kwargs.pop("store", None)) is not None:
         return Rendezvous(store=store, place="the given store")
@@ -135,11 +136,11 @@ def _time_limits(timeout: float | timedelta | None) -> tuple[MonitorTiming, time
 
 
 def _available_backend(backend: str) -> str:
-    """Check the backend, and replace nccl by another where there is no CUDA device."""
+    """Check the backend, and replace nccl if there is no CUDA device."""
     for name in (entry.rpartition(":")[2] for entry in backend.split(",")):
         if name not in torch_dist.Backend.backend_list:
             known = [name for name in torch_dist.Backend.backend_list if name != "undefined"]
-            raise ValueError(f"unknown backend {name!r}; choose from {', '.join(known)}")
+            raise ValueError(f"backend must be one of {', '.join(known)}, got {name!r}")
     if backend != "nccl" or torch.cuda.is_available():
         return backend
     accelerator = (
@@ -154,7 +155,7 @@ def _take_device(backend: str, local_rank: int) -> torch.device | None:
     """Select the accelerator of this process by its local rank.
 
     Returns:
-        The device to bind the group to; None unless the backend is the device's own.
+        The device to bind the group to; None unless it is the native device of the backend.
 
     Raises:
         RuntimeError: The backend needs a device that this machine does not have.
@@ -169,9 +170,9 @@ def _take_device(backend: str, local_rank: int) -> torch.device | None:
     if not found:
         return None
     module = torch.get_device_module(found)
-    # The remainder: slurm can show each process one device only, which then is number 0 for all.
+    # The remainder, because slurm may show only one device to each process. It then has index 0.
     index = local_rank % max(module.device_count(), 1)
-    if hasattr(module, "set_device"):  # Apple's has one device only
+    if hasattr(module, "set_device"):  # Apple's module has only one device
         module.set_device(index)
     return torch.device(found.type, index) if kinds == {found.type} else None
 
@@ -185,6 +186,6 @@ def _export(launch: Launch, *, needs_address: bool) -> None:
     if not needs_address:
         return
     if launch.address is not None:
-        # An address that the user exports wins over the one that is derived from the launcher.
+        # An address that the user exports has priority over the launcher's address.
         os.environ.setdefault("MASTER_ADDR", launch.address)
     os.environ.setdefault("MASTER_PORT", str(launch.port or _DEFAULT_PORT))

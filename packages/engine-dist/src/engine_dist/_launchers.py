@@ -1,4 +1,4 @@
-"""Read the environment that a launcher sets up for the processes that it starts."""
+"""Read the environment variables that a launcher sets for its processes."""
 
 import re
 import zlib
@@ -9,9 +9,9 @@ from typing import overload
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """This process's position among those that were launched together.
+    """The rank of this process in a launch, the number of ranks, and the address of rank 0.
 
-    ``address`` and ``port`` are those of rank 0, where the launcher sets them.
+    ``address`` and ``port`` are None if the launcher does not provide them.
     """
 
     rank: int
@@ -23,14 +23,14 @@ class Launch:
 
 
 def read_launch(launcher: str, environ: Mapping[str, str]) -> Launch:
-    """Read this process's position from the environment of a launcher.
+    """Read the rank of this process and related values from the variables of a launcher.
 
     Raises:
         ValueError: The launcher is unknown, or a variable has an invalid value.
         RuntimeError: A variable that the launcher sets is missing.
     """
     if launcher not in _LAUNCHERS:
-        raise ValueError(f"unknown launcher {launcher!r}; choose from {', '.join(_LAUNCHERS)}")
+        raise ValueError(f"launcher must be one of {', '.join(_LAUNCHERS)}, got {launcher!r}")
     launch = _LAUNCHERS[launcher](environ)
     if not 0 <= launch.rank < launch.world_size:
         raise ValueError(
@@ -41,11 +41,11 @@ def read_launch(launcher: str, environ: Mapping[str, str]) -> Launch:
 
 
 def writes_heartbeats(heartbeat: bool | None, launcher: str, environ: Mapping[str, str]) -> bool:
-    """Return whether ranks write heartbeats: as asked for, or as the launcher needs.
+    """Return whether ranks write heartbeats.
 
     Args:
-        heartbeat: The choice of the caller; None to use ``ENGINE_DIST_HEARTBEAT`` and, where that
-            is not set, the launcher's need.
+        heartbeat: The choice of the caller. None uses ``ENGINE_DIST_HEARTBEAT``. If that is not
+            set, heartbeats are written unless the launcher supervises the ranks.
         launcher: The name of the launcher.
         environ: The environment variables.
 
@@ -61,11 +61,12 @@ def writes_heartbeats(heartbeat: bool | None, launcher: str, environ: Mapping[st
 
 
 def _is_supervised(launcher: str, environ: Mapping[str, str]) -> bool:
-    """Return whether the launcher notices a rank that dies, reports it and ends the others.
+    """Return whether the launcher detects a rank that dies, reports it and ends the others.
 
-    The agent of torchrun does, and slurm. It depends on kind and settings of ``mpirun``.
+    The agent of torchrun does, and so does slurm. For ``mpirun`` this depends on its kind and
+    settings, so the result is False.
     """
-    # Also by the variables: a script may start under slurm with the launcher "pytorch".
+    # Check the variables too: a script may run under slurm with the launcher "pytorch".
     variables = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID")
     return launcher == "slurm" or any(name in environ for name in variables)
 
@@ -81,9 +82,9 @@ def _read_torchrun(environ: Mapping[str, str]) -> Launch:
 
 
 def _read_slurm(environ: Mapping[str, str]) -> Launch:
-    """Read the variables of srun; the first node of the list is that of rank 0."""
+    """Read the variables of srun. Rank 0 is on the first node of the list."""
     nodes = _first(environ, "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
-    tasks = _first(environ, "SLURM_STEP_NUM_TASKS")  # those of the job may be more
+    tasks = _first(environ, "SLURM_STEP_NUM_TASKS")  # the job may have more tasks than the step
     return Launch(
         rank=_number(environ, "SLURM_PROCID", launcher="slurm"),
         world_size=int(tasks) if tasks else _number(environ, "SLURM_NTASKS", launcher="slurm"),
@@ -99,11 +100,11 @@ def _first(environ: Mapping[str, str], *names: str) -> str | None:
 
 
 def _port_of_job(environ: Mapping[str, str]) -> int | None:
-    """Choose a port by job and step: steps that share a node must not share a port."""
+    """Derive a port from job and step: steps on one node must have different ports."""
     job, step = environ.get("SLURM_JOB_ID", ""), environ.get("SLURM_STEP_ID", "")
     if not job.isdecimal():
         return None
-    # Below the range from which systems choose ports themselves.
+    # Below the range of ephemeral ports.
     return 20000 + (int(job) + 1000 * int(step if step.isdecimal() else 0)) % 10000
 
 
@@ -126,12 +127,13 @@ def first_host(nodes: str) -> str:
         >>> first_host("gpu[07-09,12],login1")
         'gpu07'
     """
-    # At commas outside brackets only: those inside separate numbers of one prefix.
+    # Split at commas outside of brackets: commas inside separate the numbers of one prefix.
     first = re.split(r",(?![^\[]*\])", nodes)[0]
     return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
 
 
-# Rank, size, local rank and local size by Open MPI, MVAPICH2, and MPICH or Intel MPI.
+# The variables for rank, size, local rank and local size of Open MPI, MVAPICH2, and MPICH or Intel
+# MPI.
 _OPEN_MPI = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
 _MPI_VARIABLES = (
     tuple(f"OMPI_COMM_WORLD_{name}" for name in _OPEN_MPI),
@@ -145,9 +147,9 @@ def _read_mpi(environ: Mapping[str, str]) -> Launch:
     names = next((names for names in _MPI_VARIABLES if names[0] in environ), _MPI_VARIABLES[0])
     rank, world_size = (_number(environ, name, launcher="mpi") for name in names[:2])
     local_size = _optional(environ, names[3])
-    job = environ.get("PMIX_NAMESPACE")  # Open MPI's name of the launch; the others set none
-    # With all ranks on one machine no address has to be set, and a checksum of the launch gives a
-    # port that all ranks agree on and other launches hardly use.
+    job = environ.get("PMIX_NAMESPACE")  # Open MPI's name of the launch; others do not set it
+    # If all ranks are on one machine, the address is known. A checksum of the launch's name gives a
+    # port that is equal on all ranks and differs between launches.
     return Launch(
         rank=rank,
         world_size=world_size,

@@ -13,11 +13,11 @@ from engine_dist.watch import guard_collective
 
 
 def all_gather_object(data: Any, group: Group = None) -> list[Any]:
-    """Give every rank the objects of all ranks, in the order of the ranks.
+    """Gather the objects of all ranks on every rank, in the order of the ranks.
 
     Args:
-        data: Any picklable object, of any size on each rank. Tensors inside arrive on the
-            receiver's own device of the same type.
+        data: A picklable object; its size may differ between ranks. Tensors inside are loaded onto
+            the receiver's current device of the same type.
         group: The process group; None for all ranks.
 
     Returns:
@@ -38,13 +38,13 @@ def all_gather_object(data: Any, group: Group = None) -> list[Any]:
 def gather_object(
     data: Any, dst: int = 0, group: Group = None, *, group_dst: int | None = None
 ) -> list[Any] | None:
-    """Give one rank the objects of all ranks, in the order of the ranks; any backend.
+    """Gather the objects of all ranks on one rank, in the order of the ranks; works on any backend.
 
     Args:
         data: As in `all_gather_object`.
-        dst: The receiving rank, by its global number as in torch.
+        dst: The global rank that receives, as in torch.
         group: The process group; None for all ranks.
-        group_dst: The receiving rank by its number in the group, instead of ``dst``.
+        group_dst: The receiving rank within the group, instead of ``dst``.
 
     Returns:
         One object per rank on ``dst``, None elsewhere; ``[data]`` when not distributed.
@@ -72,14 +72,16 @@ def broadcast_object_list(
     group_src: int | None = None,
     device: torch.device | None = None,
 ) -> None:
-    """Replace the items of a list, in place, by those of one rank; do nothing if not distributed.
+    """Replace the items of a list, in place, by those of one rank.
+
+    Does nothing when not distributed.
 
     Args:
         data: A list of picklable objects on ``src``; on the others a list of the same length.
-        src: The sending rank, by its global number as in torch.
+        src: The global rank that sends, as in torch.
         group: The process group; None for all ranks.
-        group_src: The sending rank by its number in the group, instead of ``src``.
-        device: The device of the bytes while they travel; None for the group's own.
+        group_src: The sending rank within the group, instead of ``src``.
+        device: The device from which the bytes are sent; None for that of the group.
 
     Raises:
         TypeError: ``data`` is not a list.
@@ -95,7 +97,7 @@ def broadcast_object_list(
     sends = torch_dist.get_rank() == root
     with guard_collective("broadcast_object_list", group):
         content = _wire.to_tensor(dumps_tensors(data) if sends else b"", where)
-        # The length first: the receivers must make a tensor for the bytes.
+        # Send the length first: the receivers must allocate a tensor for the bytes.
         length = torch.tensor([len(content)], device=where)
         torch_dist.broadcast(length, root, group)
         if not sends:
@@ -103,7 +105,7 @@ def broadcast_object_list(
         torch_dist.broadcast(content, root, group)
     if sends:
         return
-    # Outside the monitored part: an object that cannot be loaded is not a lost rank.
+    # Outside of the guarded block: an object that cannot be loaded is not a lost rank.
     received = pickle.loads(_wire.to_bytes(content))
     if len(received) != len(data):
         raise ValueError(

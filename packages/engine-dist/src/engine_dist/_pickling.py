@@ -1,4 +1,4 @@
-"""Pickle objects with their tensors as plain bytes."""
+"""Pickle objects, with their tensors as plain bytes."""
 
 import io
 import pickle
@@ -12,14 +12,14 @@ from engine_dist._tensors import view_bytes
 class TensorPickler(pickle.Pickler):
     """Pickle tensors as their elements: a hundred times faster than torch's own way for small ones.
 
-    A view is pickled without the storage behind it. A tensor of an accelerator is loaded onto the
-    accelerator of the process that loads it, whatever its index, or onto the CPU if there is none
-    of that type. Parameters, other subclasses, and sparse, quantized or meta tensors are pickled
-    as torch pickles them. ``pickle.loads`` loads the result; the tensors are writable.
+    A view is pickled without the rest of its storage. A tensor on an accelerator is loaded onto the
+    current accelerator of the loading process, or onto the CPU if it has none of that type.
+    Parameters, other subclasses, and sparse, quantized or meta tensors are pickled as torch pickles
+    them. ``pickle.loads`` loads the result; the tensors are writable.
 
     Args:
         file: A binary file to write to.
-        keep_requires_grad: Whether a tensor that requires a gradient does so again when loaded.
+        keep_requires_grad: Whether a loaded tensor requires a gradient if the pickled one did.
 
     Example:
         >>> file = io.BytesIO()
@@ -38,7 +38,7 @@ class TensorPickler(pickle.Pickler):
             return NotImplemented
         if self._keep_requires_grad and obj.requires_grad:
             return NotImplemented
-        # A buffer within the stream: `tobytes` would copy the elements once more.
+        # As a buffer inside the stream: `tobytes` would copy the elements once more.
         content = pickle.PickleBuffer(bytes_of(obj).cpu().numpy().data)
         if obj.device.type == "cpu":
             return _load_tensor, (content, tuple(obj.shape), obj.dtype)
@@ -48,28 +48,29 @@ class TensorPickler(pickle.Pickler):
 def _load_tensor(
     content: bytearray, shape: tuple[int, ...], dtype: torch.dtype, device_type: str = "cpu"
 ) -> torch.Tensor:
-    if not content:  # `frombuffer` takes no empty buffer
+    if not content:  # `frombuffer` raises for an empty buffer
         tensor = torch.empty(shape, dtype=dtype)
     else:
-        # Unpickled buffers are bytearrays of this tensor alone, so their memory can be used.
+        # The unpickled bytearray belongs to this tensor only, so use its memory without a copy.
         tensor = torch.frombuffer(content, dtype=dtype).view(shape)
     if device_type == "cpu":
         return tensor
     accelerator = torch.accelerator.current_accelerator()
-    # The type, not the index: the sender's index may be another device here, or none at all.
+    # Ignore the index of the sender's device: here, it may be another device or not exist.
     if accelerator is None or accelerator.type != device_type:
         return tensor
     return tensor.to(device_type)
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor is its bytes, shape and dtype, and nothing more."""
+    """Return whether bytes, shape and dtype describe a tensor completely."""
     return tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_meta
 
 
 def bytes_of(tensor: torch.Tensor) -> torch.Tensor:
     """Return a tensor's content as uint8, shape ``(n,)``, on its device."""
-    # Conjugate and negative views are flags on another tensor's memory: make them real first.
+    # Conjugate and negative views only set a flag on another tensor's memory, so resolve them
+    # first.
     return view_bytes(tensor.detach().resolve_conj().resolve_neg().contiguous())
 
 

@@ -1,4 +1,4 @@
-"""Rendezvous: open the key-value store through which the ranks of a group find each other."""
+"""Open the key-value store through which the ranks of a new group find each other."""
 
 import os
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Rendezvous:
 
     Attributes:
         store: The store of torch.
-        place: Where it is, as part of an error message.
-        store_rank: The rank whose process holds it; None if a file or the launcher does.
+        place: The location of the store, as part of an error message.
+        store_rank: The rank whose process holds the store; None if a file or the launcher holds it.
     """
 
     store: Any
@@ -40,13 +40,13 @@ def open_rendezvous(
             ``MASTER_PORT``), ``tcp://host:port``, ``file://path`` or another that torch supports.
         rank: This process's rank.
         world_size: The number of ranks.
-        timeout: How long to try to reach a store of another process.
+        timeout: The maximum time to connect to a store of another process.
 
     Raises:
         ValueError: The address is not usable.
         RuntimeError: ``MASTER_ADDR`` is not set.
         RankLost: The process that should hold the store does not answer.
-        DistError: This process should hold it, but the port is taken.
+        DistError: This process should hold the store, but the port is taken.
     """
     url = urlparse(init_method or "env://")
     if url.scheme == "env":
@@ -56,7 +56,7 @@ def open_rendezvous(
             raise ValueError(f"init_method must be tcp://host:port, got {init_method!r}")
         address = (url.hostname, url.port)
     else:
-        # Of torch's rendezvous only the store: its own wait cannot name the ranks that are missing.
+        # Use only the store of torch's rendezvous: its own wait cannot name the missing ranks.
         (store, _, _) = next(rendezvous(str(init_method), rank, world_size))
         store.set_timeout(timeout)
         return Rendezvous(store=store, place=str(init_method))
@@ -89,8 +89,8 @@ def _open_tcp(
             world_size,
             is_master=holds,
             timeout=timeout,
-            wait_for_workers=False,  # its error would count the missing ranks, not name them
-            multi_tenant=True,  # stores of one process at one port share the server
+            wait_for_workers=False,  # its error does not name the missing ranks
+            multi_tenant=True,  # stores of this process at one port share a server
             use_libuv=os.environ.get("USE_LIBUV", "1") == "1",
         )
     except torch_dist.DistError as error:

@@ -22,8 +22,8 @@ from engine_dist._merge import RankResults, check_indices, merge_results
 from engine_dist._pickling import dumps_tensors
 from engine_dist.watch import guard_collective
 
-# A gloo group for each default group that cannot send from the CPU. Weak, so that both go when
-# destroyed.
+# A gloo group for each default group that cannot send from the CPU. Weak references, so that both
+# groups are freed when destroyed.
 _cpu: "weakref.WeakKeyDictionary[torch_dist.ProcessGroup, weakref.ref[torch_dist.ProcessGroup]]"
 _cpu = weakref.WeakKeyDictionary()
 
@@ -36,26 +36,27 @@ def collect_results(
     *,
     indices: Sequence[int] | None = None,
 ) -> list[Any] | None:
-    """Bring the results of all ranks to rank 0, in order and without the padding.
+    """Collect the results of all ranks on rank 0, in order and without padding.
 
-    Samplers give rank ``r`` of ``n`` the samples ``r``, ``r + n``, …, and repeat a few at the end
-    so that all ranks have as many. Interleaving undoes the first, cutting to ``size`` the second.
-    With ``indices`` any other order is exact too: each sample is returned once, at its position.
+    Samplers give rank ``r`` of ``n`` the samples ``r``, ``r + n``, …. They repeat a few samples at
+    the end, so that all ranks have the same number. Therefore the results are interleaved, and cut
+    to ``size``. For any other order, pass ``indices``: each sample is then returned once, at its
+    position.
 
     Args:
         results: This rank's results, picklable.
         size: The number of results over all ranks, without repeated ones.
-        device: How they travel: ``cpu`` (in memory, over a group that can send from the CPU) or
-            ``gpu`` (over the default group's device).
+        device: The device that sends the results: ``cpu`` (over a group that can send from the CPU)
+            or ``gpu`` (over the default group).
         tmpdir: A folder that all ranks reach, to use files instead; only with ``cpu``.
-        indices: The sample that each of ``results`` belongs to; as long as ``results``.
+        indices: The sample index of each result.
 
     Returns:
         The results on rank 0, None elsewhere.
 
     Raises:
-        ValueError: ``device`` is another, ``tmpdir`` is given with ``gpu``, or ``indices`` are not
-            those of ``size`` samples.
+        ValueError: ``device`` is neither ``cpu`` nor ``gpu``, ``tmpdir`` is given with ``gpu``, or
+            ``indices`` do not cover ``size`` samples.
         RankLost: A rank died or did not arrive within the group's timeout.
 
     Example:
@@ -70,7 +71,7 @@ def collect_results(
         raise ValueError(f"tmpdir must be None with device='gpu', got {tmpdir!r}; leave it out")
     if indices is not None and len(indices) != len(results):
         raise ValueError(
-            f"indices must be as many as results, got {len(indices)} for {len(results)} results"
+            f"indices must have one item per result, got {len(indices)} for {len(results)} results"
         )
     samples = None if indices is None else [int(index) for index in indices]
     part = RankResults(results=results, indices=samples)
@@ -85,12 +86,12 @@ def collect_results(
 def collect_results_cpu(
     result_part: list[Any], size: int, tmpdir: str | None = None
 ) -> list[Any] | None:
-    """Bring results to rank 0 through the CPU; see `collect_results`."""
+    """Collect results on rank 0 through the CPU; see `collect_results`."""
     return collect_results(result_part, size, "cpu", tmpdir)
 
 
 def collect_results_gpu(result_part: list[Any], size: int) -> list[Any] | None:
-    """Bring results to rank 0 through the group's device; see `collect_results`."""
+    """Collect results on rank 0 through the group's device; see `collect_results`."""
     return collect_results(result_part, size, "gpu")
 
 
@@ -100,7 +101,7 @@ def _gather_parts(part: RankResults, device: str, tmpdir: str | None) -> list[Ra
     with guard_collective("collect_results"):
         if tmpdir is not None:
             return _gather_through_files(part, Path(tmpdir))
-        # nccl sends from its devices only: without "gpu" a gloo group carries the bytes.
+        # nccl sends from its devices only, so for "cpu" a gloo group sends the bytes.
         if device == "gpu":
             parts = _wire.gather_objects(part, None, root=0)
         else:
@@ -118,7 +119,7 @@ def _gather_through_files(part: RankResults, folder: Path) -> list[RankResults] 
     parts = None
     if get_rank() == 0:
         parts = [_take_part(folder / f"part_{rank}.pkl") for rank in range(get_world_size())]
-    torch_dist.barrier()  # otherwise the next results could overwrite these before they are read
+    torch_dist.barrier()  # else the next results could overwrite unread ones
     return parts
 
 
@@ -135,7 +136,7 @@ def _take_part(path: Path) -> RankResults:
 
 
 def _cpu_group() -> Group:
-    """Return a group of all ranks that sends from the CPU, made on first use by all of them."""
+    """Return a group of all ranks that sends from the CPU; all ranks create it on first use."""
     world = get_default_group()
     if world is None or "cpu" in comm_device_types(world):
         return world

@@ -1,4 +1,4 @@
-"""Walk over nested tensors: replace them, list them, move them to a device, flatten them."""
+"""Replace, list, move and flatten the tensors in nested containers."""
 
 import copy as copying
 from array import array
@@ -12,13 +12,13 @@ import torch.utils._pytree as pytree
 L = TypeVar("L")
 
 Data: TypeAlias = Any
-"""A tensor, or nested dicts, lists, tuples and classes that torch's pytree opens, with tensors."""
+"""A tensor, or nested dicts, lists, tuples and classes of torch's pytree, with tensors inside."""
 
 _Leaves: TypeAlias = type | tuple[type, ...]
 
-# Most values beside tensors are of these types. Testing the exact type first costs one look-up.
+# Most values other than tensors have these types. Check the exact type first: it is one look-up.
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
-# Sequences of plain values, which may be long: nothing in them can be a leaf.
+# Sequences of plain values, which may be long. They cannot contain a leaf, so skip them.
 _FLAT = (str, bytes, bytearray, memoryview, range, array)
 
 
@@ -41,19 +41,19 @@ def map_tensors(
     leaves: _Leaves = torch.Tensor,
     copy: bool = False,
 ) -> Data:
-    """Replace each tensor in nested containers by what a function returns for it.
+    """Replace each tensor in nested containers by the result of a function.
 
-    Mappings, sequences and named tuples keep their type; a ``defaultdict`` keeps its factory. A
-    class that is registered with torch's pytree is opened, unless it is among ``leaves``. Sets,
-    arrays and every other object are returned as they are.
+    Mappings, sequences and named tuples keep their type; a ``defaultdict`` keeps its factory.
+    Objects of a class that is registered with torch's pytree are converted too, unless the class is
+    among ``leaves``. Sets, arrays and all other objects are returned unchanged.
 
     Args:
         function: Receives each leaf and returns its replacement, or the leaf itself to keep it.
         data: A tensor, or nested containers of tensors and anything else.
         leaves: The class of the values to replace, or a tuple of classes. Name classes with a
             ``.to`` or ``.detach`` of their own here, so that they are replaced as a whole.
-        copy: Whether to build new dicts and lists also where nothing changed. By default a
-            container in which nothing changed is returned itself.
+        copy: Whether to copy dicts and lists in which nothing changed. By default such a container
+            is returned itself.
 
     Returns:
         Data of the same structure. The given containers are never changed.
@@ -70,7 +70,7 @@ def map_tensors(
 
 
 def _map(data: Any, function: Callable[[Any], Any], leaves: _Leaves, copy: bool) -> Any:
-    # Exact built-in types first: an `isinstance` with an abstract class costs ten times as much.
+    # Exact built-in types first: `isinstance` with an abstract class takes ten times as long.
     kind = type(data)
     if kind in _PLAIN:
         return data
@@ -102,7 +102,8 @@ def _map_other(data: Any, function: Callable[[Any], Any], leaves: _Leaves, copy:
         if _same(values, data):
             return copying.copy(data) if copy else data
         return _like_sequence(data, values)
-    # One level at a time, by torch's own table: its functions open only the containers they list.
+    # One level at a time with torch's table: torch's tree functions skip unregistered containers
+    # inside.
     if (node := pytree.SUPPORTED_NODES.get(type(data))) is not None:
         children, context = node.flatten_fn(data)
         values = [_map(child, function, leaves, copy) for child in children]
@@ -115,7 +116,7 @@ def _map_other(data: Any, function: Callable[[Any], Any], leaves: _Leaves, copy:
 
 
 def _same(new: Iterable[Any], old: Iterable[Any]) -> bool:
-    """Return whether all values are the very same objects."""
+    """Return whether all values are identical objects."""
     return not any(map(is_not, new, old))
 
 
@@ -123,13 +124,13 @@ def _like_mapping(original: Mapping[Any, Any], items: dict[Any, Any], copy: bool
     changed = [key for key, value in original.items() if items[key] is not value]
     if not changed and not copy:
         return original
-    # A copy keeps the factory of a defaultdict and whatever else a subclass holds. A shallow copy
-    # of another mapping would share its content, unless the class defines how to copy it.
+    # A copy keeps the factory of a defaultdict and other attributes of a subclass. A shallow copy
+    # of another mapping would share its content, unless the class defines __copy__.
     if isinstance(original, dict) or (
         isinstance(original, MutableMapping) and hasattr(original, "__copy__")
     ):
         result = copying.copy(original)
-        for key in changed:  # not `update`, with which a Counter adds
+        for key in changed:  # not `update`, which adds for a Counter
             result[key] = items[key]
         return result
     return type(original)(items) if changed else original  # type: ignore[call-arg]  # as usual
@@ -146,12 +147,12 @@ def _like_sequence(original: Sequence[Any], values: list[Any]) -> Any:
 
 
 def list_tensors(data: Data) -> list[torch.Tensor]:
-    """Return the tensors of nested containers, in the order in which the containers hold them."""
+    """Return the tensors in nested containers, in the order of the containers."""
     tensors: list[torch.Tensor] = []
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         tensors.append(tensor)
-        return tensor  # itself, so that no container is built anew
+        return tensor  # unchanged, so that no container is copied
 
     map_tensors(note, data)
     return tensors
@@ -165,7 +166,7 @@ def get_data_device(data: Data) -> torch.device:
 
     Raises:
         TypeError: ``data`` is neither a tensor nor a container.
-        ValueError: It contains no tensor, or its tensors are on different types of device.
+        ValueError: ``data`` contains no tensor, or tensors on different types of device.
 
     Example:
         >>> get_data_device({"image": torch.zeros(3), "boxes": [torch.ones(2, 4)]})
@@ -188,8 +189,7 @@ def get_data_device(data: Data) -> torch.device:
 def cast_data_device(data: Data, device: torch.device, out: Data | None = None) -> Data:
     """Move every tensor in nested containers to a device.
 
-    Tensors that are there already are returned as they are, without a copy. Values that are not
-    tensors stay as they are.
+    Tensors that are on the device already are not copied. Other values are returned unchanged.
 
     Args:
         data: A tensor, or a dict, list or tuple of tensors, nested to any depth.
@@ -243,7 +243,8 @@ def _items(data: Data) -> dict[Any, Any]:
 def view_bytes(tensor: torch.Tensor) -> torch.Tensor:
     """View the memory of a contiguous tensor as uint8, shape ``(n,)``."""
     flat = tensor.view(-1)
-    # With one element at most any stride counts as contiguous, but `view` of a dtype requires 1.
+    # A tensor of 0 or 1 elements is contiguous with any stride, but `view` of a dtype requires
+    # stride 1.
     if flat.stride(0) != 1:
         flat = flat.as_strided(flat.shape, (1,))
     return flat.view(torch.uint8)
@@ -255,7 +256,7 @@ def flatten(tensors: Sequence[torch.Tensor], device: torch.device) -> torch.Tens
 
 
 def unflatten_into(tensors: Sequence[torch.Tensor], flat: torch.Tensor) -> None:
-    """Write back, in place, what `flatten` concatenated."""
+    """Copy a tensor that `flatten` returned back into the tensors, in place."""
     sizes = [tensor.numel() for tensor in tensors]
     for tensor, part in zip(tensors, torch.split(flat, sizes), strict=True):
         tensor.detach().copy_(part.view(tensor.shape))

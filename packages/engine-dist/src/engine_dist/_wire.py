@@ -1,7 +1,8 @@
-"""Gather any data: a pickled header that describes it, and the bytes of all tensors in one run.
+"""Gather any data as a pickled header and the concatenated bytes of all tensors.
 
-Each rank first sends a frame of fixed length: the lengths of header and bytes, and both of them if
-they fit. Otherwise one more collective sends all tensors together, padded to the longest.
+Each rank first sends a frame of fixed length. It holds the lengths of header and bytes, and also
+header and bytes if they fit. Otherwise one more collective per part sends them, padded to the
+longest.
 """
 
 import pickle
@@ -15,15 +16,14 @@ from engine_dist._groups import Group, get_comm_device, get_world_size
 from engine_dist._pickling import bytes_of, dumps_tensors, is_plain
 from engine_dist._tensors import Data, list_tensors, map_tensors
 
-_ALIGNMENT = 16  # no dtype is longer, so that each tensor can be viewed in place
-# Large enough for the header of usual data, small enough that a second message is cheaper than
-# sending it always.
+_ALIGNMENT = 16  # bytes of the longest dtype, so that each tensor can be viewed in place
+# In bytes. Large enough for the header of usual data. Small, because each gather sends it.
 _FRAME = 1024
 _LENGTHS = 16  # two int64 at the start of a frame
 
 
 class _Slot:
-    """The position of a tensor's bytes in a header."""
+    """A placeholder in a header for a tensor, whose bytes are sent separately."""
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self.shape, self.dtype = shape, dtype
@@ -43,7 +43,7 @@ def gather_data(data: Data, group: Group, *, root: int | None = None) -> list[Da
 
     def take(tensor: torch.Tensor) -> _Slot | torch.Tensor:
         if not is_plain(tensor):
-            return tensor  # in the header, as torch pickles it
+            return tensor  # stays in the header, pickled by torch
         tensors.append(bytes_of(tensor))
         return _Slot(tuple(tensor.shape), tensor.dtype)
 
@@ -61,7 +61,7 @@ def _rebuild(frame: Data, payload: torch.Tensor, home: torch.device) -> Data:
     def fill(slot: _Slot) -> torch.Tensor:
         nonlocal at
         count = torch.Size(slot.shape).numel() * slot.dtype.itemsize
-        # A copy, so that one kept tensor does not keep the bytes of all others.
+        # A copy, so that one tensor does not keep the bytes of all others alive.
         part = payload[at : at + count].clone()
         at += _padded(count)
         return part.view(slot.dtype).view(slot.shape).to(home)
@@ -77,8 +77,8 @@ def gather_objects(
     Args:
         value: This rank's object.
         group: The process group.
-        root: The one global rank that receives; None for all.
-        device: The device of the bytes while they travel; None for the group's own.
+        root: The global rank that receives; None for all ranks.
+        device: The device from which the bytes are sent; None for that of the group.
     """
     nothing = torch.empty(0, dtype=torch.uint8, device=device or get_comm_device(group))
     parts = exchange(dumps_tensors(value), nothing, group, root=root)
@@ -95,10 +95,11 @@ def exchange(
             ``root``.
     """
     mine = _frame(header, body)
-    # Also for one root: every rank must learn from the lengths whether another message follows.
+    # all_gather even for one root, because every rank needs the lengths to decide whether another
+    # message follows.
     frames = [torch.empty_like(mine) for _ in range(get_world_size(group))]
     torch_dist.all_gather(frames, mine, group)
-    # Stacked, because each copy from an accelerator waits for the device.
+    # Stacked into one copy, because each copy from an accelerator waits for the device.
     texts = [bytes(text) for text in torch.stack(frames).cpu().numpy()]
     heads = [int.from_bytes(text[:8], "little") for text in texts]
     bodies = [int.from_bytes(text[8:_LENGTHS], "little") for text in texts]
@@ -120,7 +121,7 @@ def exchange(
 
 
 def _frame(header: bytes, body: torch.Tensor) -> torch.Tensor:
-    """Make the first message of a rank: both lengths, then the header and the bytes if they fit."""
+    """Build the first message of a rank: both lengths, then header and bytes if they fit."""
     frame = bytearray(_FRAME)
     frame[:_LENGTHS] = len(header).to_bytes(8, "little") + len(body).to_bytes(8, "little")
     inline = header[: _FRAME - _LENGTHS]
@@ -135,7 +136,7 @@ def _frame(header: bytes, body: torch.Tensor) -> torch.Tensor:
 def _gather_bytes(
     mine: torch.Tensor, lengths: Sequence[int], group: Group, *, root: int | None
 ) -> list[torch.Tensor]:
-    """Gather byte tensors of known unequal lengths, padded to the longest while they travel."""
+    """Gather byte tensors of unequal lengths, padded to the longest for sending."""
     receives = root is None or root == torch_dist.get_rank()
     longest = max(lengths)
     if longest == 0:
@@ -157,7 +158,7 @@ def to_tensor(data: bytes | bytearray, device: torch.device) -> torch.Tensor:
     """Copy bytes into a uint8 tensor of shape ``(len(data),)``."""
     if not data:
         return torch.empty(0, dtype=torch.uint8, device=device)
-    # Through a bytearray: `frombuffer` warns of memory that cannot be written.
+    # Copied into a bytearray, because `frombuffer` warns about read-only memory.
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).to(device)
 
 

@@ -1,4 +1,4 @@
-"""Query the accelerator of this machine."""
+"""Find the accelerator of this machine, and its peak memory."""
 
 import torch
 
@@ -21,7 +21,7 @@ def get_device() -> str:
 def get_max_cuda_memory(device: torch.device | None = None) -> int:
     """Return the peak memory of the tensors on a CUDA device, in megabytes.
 
-    It counts from the start of the program or the last `torch.cuda.reset_peak_memory_stats`.
+    The peak since the start of the program or the last `torch.cuda.reset_peak_memory_stats`.
 
     Args:
         device: The device; None for the current one.

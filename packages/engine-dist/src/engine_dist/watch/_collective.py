@@ -1,4 +1,4 @@
-"""Monitored collectives: a failure inside becomes an error that names the ranks to blame."""
+"""Monitor a collective: its failure becomes an error that names the lost ranks."""
 
 from types import TracebackType
 
@@ -9,11 +9,10 @@ from engine_dist.watch._process import current_monitor, is_broken
 
 
 class guard_collective:  # noqa: N801  # used like a function, as those of contextlib
-    """Monitor a collective: its failure becomes `RankLost`, which names the ranks to blame.
+    """Monitor a collective: its failure becomes `RankLost`, which names the lost ranks.
 
-    Every collective of this package is monitored. Put this around the collectives of others, such
-    as the backward pass of a wrapped model. Without a group that `init_dist` started, errors pass
-    unchanged.
+    Every collective of this package is monitored. Use this around other collectives, such as the
+    backward pass of a wrapped model. Errors pass unchanged unless `init_dist` started the group.
 
     Args:
         operation: The name of the collective in messages.
@@ -31,7 +30,8 @@ class guard_collective:  # noqa: N801  # used like a function, as those of conte
         tensor([2.])
     """
 
-    # A class with slots: `contextlib.contextmanager` costs three times as much per collective.
+    # A class with slots, because `contextlib.contextmanager` takes three times as long per
+    # collective.
     __slots__ = ("_group", "_monitor", "_operation")
 
     def __init__(self, operation: str, group: torch_dist.ProcessGroup | None = None) -> None:
@@ -58,5 +58,6 @@ class guard_collective:  # noqa: N801  # used like a function, as those of conte
         try:
             raise self._monitor.find_lost(self._operation, ranks) from error
         finally:
-            # Afterwards: until then the heartbeat states that this rank is in the collective.
+            # After the search: until then, the heartbeat must state that this rank is in the
+            # collective.
             self._monitor.leave()

@@ -1,4 +1,4 @@
-"""The error file of torchrun: where its agent reads why a rank failed, and reports the rank."""
+"""Write the error file of torchrun, from which its agent reports why a rank failed."""
 
 import json
 import logging
@@ -16,20 +16,20 @@ _VARIABLE = "TORCHELASTIC_ERROR_FILE"
 def write_error_file(error: BaseException) -> None:
     """Write an exception into the error file of this rank, in the format of torchrun's `record`.
 
-    Does nothing where the launcher gives no file, or where the file has content already: `record`
-    around the caller's main function writes it first.
+    Does nothing if the launcher does not set a file, or if the file has content: `record` around
+    the main function may have written it.
     """
     path = os.environ.get(_VARIABLE)
     if not path:
         return
-    # Not torch's `ErrorHandler`: outside an `except` block it finds no traceback to write.
+    # Not torch's `ErrorHandler`, which finds no traceback outside of an `except` block.
     content = {
         "message": {
             "message": f"{type(error).__name__}: {error}",
             "extraInfo": {
                 "py_callstack": "".join(traceback.format_exception(error)),
-                # The agent takes the earliest file for the root cause, by whole seconds: a rank
-                # that only lost another one must not come first.
+                # The agent reports the file with the earliest second as the root cause. Add one
+                # second for RankLost: a rank that lost another one is not the root cause.
                 "timestamp": str(int(time.time()) + isinstance(error, RankLost)),
             },
         }

@@ -1,4 +1,4 @@
-"""Heartbeats: a thread that writes that this rank lives, and checks the rank beside it."""
+"""Write the heartbeats of this rank from a thread, and check those of the next rank."""
 
 import logging
 import threading
@@ -14,17 +14,17 @@ _SILENT_INTERVALS = 10
 
 
 class Heartbeats:
-    """Write a heartbeat once per interval, from a thread of its own.
+    """Write a heartbeat once per interval, from a separate thread.
 
-    Each rank checks the heartbeat of the next rank only, so that the cost per rank stays the same
-    however many ranks there are. The first that finds a silent rank reports it to all.
+    Each rank checks the heartbeat of the next rank only, so the cost per rank does not depend on
+    the number of ranks. The rank that finds a silent rank reports it to all.
 
     Args:
-        status: The status of all ranks, with a connection of its own.
+        status: The status of all ranks, with its own connection to the store.
         rank: This process's rank.
         world_size: The number of ranks.
         interval: Seconds between two heartbeats.
-        position: Returns the collectives that this rank has entered, and the current one.
+        position: Returns the number of collectives that this rank has entered, and the current one.
         is_current: Returns whether the group still exists; the thread ends with it.
     """
 
@@ -54,7 +54,7 @@ class Heartbeats:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread, and wait for it for two intervals at most."""
+        """Stop the thread, and wait at most two intervals for it to end."""
         self._stop.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=2 * self._interval)
@@ -70,7 +70,7 @@ class Heartbeats:
     def beat(self) -> None:
         """Do the work of one interval: write, read failures, and check the next rank."""
         self.write()
-        self._status.failures()  # kept, in case the store ends with the rank that failed
+        self._status.failures()  # read and kept: the store may end with the failed rank
         heartbeat = self._status.heartbeats([self._neighbor])[self._neighbor]
         silence = self._status.reported_silence()
         if heartbeat != self._last:
@@ -79,12 +79,12 @@ class Heartbeats:
             silence = f"rank {self._neighbor} {describe_silence(heartbeat)}"
             self._status.report_silence(silence)
         if silence and not self._reported:
-            # Only a message: nccl ends the process by itself, without naming the rank.
+            # Logged now: nccl may end the process later, without naming the rank.
             logger.error("%s; collectives that wait for it will time out", silence)
             self._reported = True
 
     def _is_silent(self) -> bool:
-        # Before the neighbor's first heartbeat, it is still on its way to `init_dist`.
+        # Before its first heartbeat, the neighbor may not have called `init_dist` yet.
         silent = time.monotonic() - self._changed > _SILENT_INTERVALS * self._interval
         return silent and self._last is not None
 

@@ -1,12 +1,14 @@
-"""Find out which rank is missing when a collective fails.
+"""Find the lost rank when a collective fails.
 
-A backend that loses its peer reports an address and a socket error at best. So each rank that
-`init_dist` starts records in the group's store that it has joined, and at its end that it exits or
-fails, and why. When a collective breaks, the survivors read these records and name the rank.
+A backend that loses a peer reports at best an address and a socket error. Therefore each rank
+records its status in the group's store: `init_dist` records that it joined, and at its end that it
+exited or failed, and why. When a collective fails, the other ranks read these records and name the
+lost rank.
 
-With heartbeats, each rank also writes once per interval how many collectives it has entered and in
-which one it is. That names ranks that were killed, are frozen or wait elsewhere. Without them, each
-survivor writes one such line when a collective fails: ranks that write none are missing.
+With heartbeats, each rank also writes once per interval how many collectives it has entered, and
+the current one. This identifies ranks that were killed, are frozen or wait elsewhere. Without
+heartbeats, each remaining rank writes one such line when a collective fails. Ranks without a line
+are lost.
 """
 
 import logging
@@ -35,12 +37,12 @@ logger = logging.getLogger("engine.dist")
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorTiming:
-    """How a group's timeout is divided, in seconds.
+    """The parts of a group's timeout, in seconds.
 
     Attributes:
         interval: Seconds between two heartbeats of a rank.
-        search: Seconds to wait for records of a failure before ranks are judged by heartbeats.
-        collective: What is left of the timeout for a collective to wait.
+        search: Seconds to wait for the record of a failure, before heartbeats are compared.
+        collective: The timeout of collectives: the rest of the group's timeout.
     """
 
     interval: float
@@ -49,22 +51,22 @@ class MonitorTiming:
 
     @classmethod
     def for_timeout(cls, timeout: float) -> "MonitorTiming":
-        """Plan twenty heartbeats within the timeout, at most ten per second."""
+        """Divide a timeout: a heartbeat per twentieth of it, but one to ten per second."""
         interval = min(max(timeout / 20, 0.1), 1.0)
         search = min(max(4 * interval, 1.0), timeout / 4)
-        # Twice: where the store is frozen, a search that times out takes as long again.
+        # Twice, because a search times out after 2 * search if the store is frozen.
         return cls(interval=interval, search=search, collective=timeout - 2 * search)
 
 
 class RankMonitor:
-    """Record this rank's status, and find out about that of the others.
+    """Record the status of this rank, and find lost ranks.
 
     Args:
-        rendezvous: The store that every rank reaches.
+        rendezvous: The store, which all ranks can reach.
         rank: This process's rank.
         world_size: The number of ranks.
-        timing: How often to write, how long to search.
-        number: The number of groups that these processes tried to make before.
+        timing: The heartbeat interval, and the time to search for lost ranks.
+        number: The number of groups that these processes tried to create before.
         heartbeat: Whether to write heartbeats from a thread.
     """
 
@@ -102,15 +104,16 @@ class RankMonitor:
         )
 
     def attach(self) -> None:
-        """Bind the monitor to the default group, now that it is made."""
-        # The one way to the group's own objects; torch's own tools use it as well.
+        """Bind the monitor to the default group, which now exists."""
+        # Private functions of torch, but the only access to the group and its store. Torch's own
+        # tools use them too.
         self._group = weakref.ref(_get_default_group())
         self._status.share(_get_default_store())
 
     def is_current(self) -> bool:
-        """Return whether the monitored group is the default one, or is still being made.
+        """Return whether the monitored group is the default group, or is still being created.
 
-        Never in a forked child, which is not a rank: it has neither the thread nor the connection.
+        False in a forked child: it is not a rank, and has neither the thread nor the connection.
         """
         if os.getpid() != self._pid:
             return False
@@ -125,10 +128,10 @@ class RankMonitor:
             self._heartbeats.start()
 
     def stop(self, error: BaseException | None = None) -> None:
-        """Stop the heartbeat and record how this rank ended; safe to call twice."""
+        """Stop the heartbeats and record how this rank ended; may be called twice."""
         if os.getpid() != self._pid:
             return
-        if self.is_current():  # after destroy_process_group nobody waits for this rank
+        if self.is_current():  # after destroy_process_group no rank waits for this one
             self.record_end(error)
             if self._failed and self._rank == self._store_rank:
                 self._keep_store_for_readers()
@@ -136,7 +139,7 @@ class RankMonitor:
             self._heartbeats.stop()
 
     def record_end(self, error: BaseException | None = None) -> None:
-        """Record that this rank ends, by itself or by an error; only the first call counts."""
+        """Record that this rank ends, with or without an error; later calls do nothing."""
         if error is None:
             self._record(None)
         else:
@@ -156,7 +159,7 @@ class RankMonitor:
             logger.debug("rank %d could not record its end: %s", self._rank, failure)
 
     def _keep_store_for_readers(self) -> None:
-        """Wait until all ranks have read why this one ends: the store ends with this process."""
+        """Wait until all ranks have read why this one failed: the store ends with this process."""
         others = [rank for rank in range(self.world_size) if rank != self._rank]
         seconds = max(3 * self._timing.interval, 1.0)
         try:
@@ -168,7 +171,7 @@ class RankMonitor:
         """Wait until every rank has joined.
 
         Raises:
-            RankLost: A rank did not join within the timeout, or one that did has failed.
+            RankLost: A rank did not join within the timeout, or a rank failed meanwhile.
             DistError: Another process has this rank, or the store has the status of an earlier run.
         """
         if not self._status.join(self.world_size):
@@ -178,7 +181,7 @@ class RankMonitor:
                 "of its own, and each run a new file or port"
             )
         deadline, pause = time.monotonic() + self._timing.collective, 0.005
-        # Polling, because a wait for the key would not end when another rank fails.
+        # Polled, because waiting for the key would not end when another rank fails.
         while not self._status.all_joined():
             if self._status.failures() or time.monotonic() > deadline:
                 raise self.find_lost("init_dist", range(self.world_size))
@@ -186,28 +189,29 @@ class RankMonitor:
             pause = min(1.5 * pause, 0.5)
 
     def enter(self, operation: str) -> None:
-        """Count that this rank enters a collective."""
-        # Plain attributes: this is on the path of every collective. The thread only reads them.
+        """Note that this rank enters a collective."""
+        # No lock: this runs in every collective, and the heartbeat thread only reads the
+        # attributes.
         if not self._depth:
             self._operation = operation
             self._entered += 1
         self._depth += 1
 
     def leave(self) -> None:
-        """Count that this rank leaves the collective."""
+        """Note that this rank leaves the collective."""
         self._depth -= 1
 
     def find_lost(self, operation: str, ranks: Sequence[int]) -> RankLost:
-        """Find out which of the ranks are to blame for a failed operation.
+        """Find the ranks that made an operation fail.
 
-        Waits for a few heartbeats where no rank recorded a failure. The result is recorded for the
-        other ranks: those that fail next name the first cause and not this rank.
+        Waits for a few heartbeats if no rank recorded a failure. Records the result for the other
+        ranks: ranks that fail next then report the first cause, and not this rank.
         """
         others = [rank for rank in ranks if rank != self._rank]
         hint = "every rank still answers; check the network"
         try:
             reasons = call_with_timeout(2 * self._timing.search, lambda: self._find(others))
-        except STORE_ERRORS as error:  # the process that held the store is gone
+        except STORE_ERRORS as error:  # the process that held the store has ended
             reasons, hint = self._blame_store(error, others)
         lost = RankLost(operation, reasons, hint)
         self._record(reasons)
@@ -225,7 +229,8 @@ class RankMonitor:
 
     def _find(self, others: Sequence[int]) -> dict[int, str]:
         if self._heartbeats is None:
-            # The only one: it shows the others, which fail as well, that this rank still lives.
+            # The only heartbeat. The other ranks fail too, and read from it that this rank is
+            # alive.
             entered, operation = self._position()
             heartbeat = Heartbeat(number=0, entered=entered, operation=operation)
             self._status.write_heartbeat(heartbeat)
@@ -239,7 +244,8 @@ class RankMonitor:
             time.sleep(self._timing.interval / 4)
         after = self._status.heartbeats(others)
         silent = self._absent(others) | self._silent(before, after)
-        # A rank that failed while the heartbeats were read has left its collective, and looks late.
+        # Read the records again: a rank that failed meanwhile has left its collective, and would
+        # look late.
         return self._recorded(others) or self._late(after) | silent
 
     def _absent(self, others: Sequence[int]) -> dict[int, str]:
@@ -256,12 +262,12 @@ class RankMonitor:
                 if heartbeat is not None and heartbeat == before[rank]
             }
         if self._group is None:
-            return {}  # ranks that have joined wait for the others, and write nothing yet
+            return {}  # ranks that have joined still wait for the others
         reason = "reported nothing: it was killed, is frozen, or still computes"
         return {rank: reason for rank, heartbeat in after.items() if heartbeat is None}
 
     def _recorded(self, others: Sequence[int]) -> dict[int, str]:
-        """Read what ranks recorded at their end: their own reasons, or the ranks they blamed."""
+        """Read the records of ended ranks: their own reasons, or the ranks that they blamed."""
         if recorded := self._blamed(self._status.failures(), others):
             return recorded
         return dict.fromkeys(self._status.exited(others), "left: it ended early")
@@ -270,16 +276,17 @@ class RankMonitor:
         blamed: dict[int, str] = {}
         for failure in failures:
             if failure.reported_by in others:
-                # The first report is nearest to the cause.
+                # An earlier report is closer to the cause, so it has priority.
                 blamed = failure.reasons | blamed
-        # This rank is late at most, not lost: others stopped waiting for it.
+        # This rank is not lost: it is late, and others stopped waiting for it.
         blamed.pop(self._rank, None)
         return blamed
 
     def _late(self, heartbeats: dict[int, Heartbeat | None]) -> dict[int, str]:
-        """Name the ranks that are in no collective or in another one; those behind come first.
+        """Return the ranks in no collective or in another one; prefer those that are behind.
 
-        Counts alone do not show who is late: ranks of other groups enter more or fewer collectives.
+        The counts alone do not show which rank is late: ranks of other groups enter more or fewer
+        collectives.
         """
         behind: dict[int, str] = {}
         ahead: dict[int, str] = {}
@@ -293,5 +300,5 @@ class RankMonitor:
         return behind or ahead
 
     def _position(self) -> tuple[int, str]:
-        """Return the collectives entered so far, and the current one."""
+        """Return the number of collectives entered so far, and the current one."""
         return self._entered, self._operation if self._depth else ""

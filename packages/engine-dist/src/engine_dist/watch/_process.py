@@ -1,4 +1,4 @@
-"""The monitor of this process, from the making of its group to the end of the process."""
+"""Start and stop the monitor of this process, and record unhandled exceptions."""
 
 import atexit
 import logging
@@ -14,7 +14,7 @@ from engine_dist.watch._monitor import MonitorTiming, RankMonitor
 
 logger = logging.getLogger("engine.dist")
 
-# Backends have no class for the error of a lost or late peer; these words occur in their messages.
+# Backends have no error class for a lost or late peer. Their messages contain these words.
 _BROKEN = ("connection", "timed out", "timeout", "broken pipe", "socket", "aborted", "reset by")
 
 _monitor: RankMonitor | None = None
@@ -24,7 +24,7 @@ _started = 0
 def start_monitor(
     rendezvous: Rendezvous, rank: int, world_size: int, timing: MonitorTiming, *, heartbeat: bool
 ) -> RankMonitor:
-    """Start the monitor of this rank for a group that is being made; every rank must."""
+    """Start the monitor of this rank for a group that is being created; every rank must call it."""
     global _monitor, _started
     stop_monitor()
     try:
@@ -57,11 +57,11 @@ def current_monitor() -> RankMonitor | None:
 def record_failure(error: BaseException) -> None:
     """Record why this rank fails, for the other ranks and for the launcher.
 
-    Called for each unhandled exception once `init_dist` has run. Call it where a program catches
-    the exception itself and exits with a code.
+    After `init_dist`, this is called for each unhandled exception. Call it yourself if the program
+    catches the exception and exits with a code.
 
-    The reason is written into the group's store, where the survivors read it, and into the error
-    file of torchrun, which prints it. Without a group and without torchrun, does nothing.
+    The reason is written into the group's store, where the other ranks read it, and into the error
+    file of torchrun, which prints it. Does nothing without a group and without torchrun.
 
     Args:
         error: The exception that ends this process.
@@ -76,7 +76,7 @@ def record_failure(error: BaseException) -> None:
     if monitor is not None and is_broken(error):
         lost = monitor.find_lost("a collective outside engine_dist", range(monitor.world_size))
         logger.error("%s", lost)
-        # The launcher then reports which rank was lost, beside the socket error of this one.
+        # The launcher then reports the lost rank, in addition to the socket error of this one.
         error = lost.with_traceback(error.__traceback__)
     elif monitor is not None:
         monitor.record_end(error)
@@ -84,7 +84,7 @@ def record_failure(error: BaseException) -> None:
 
 
 def install_handlers() -> None:
-    """Record unhandled exceptions and the exit of this process from now on; safe to call twice."""
+    """Record unhandled exceptions and the exit of this process; a second call does nothing."""
     global _installed
     if _installed:
         return
@@ -107,7 +107,7 @@ _installed = False
 def is_broken(error: BaseException) -> bool:
     """Return whether an error of a backend means that a peer is lost or late."""
     if isinstance(error, DistError):
-        return False  # the search for the rank is over
+        return False  # the lost rank has been searched already
     if isinstance(error, torch_dist.DistError):
         return True
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _BROKEN)

@@ -1,4 +1,4 @@
-"""The status of each rank, in the group's store: that it joined, lives, left or failed, and why."""
+"""Store the status of each rank in the group's store: joined, alive, exited or failed, and why."""
 
 import json
 import os
@@ -18,14 +18,15 @@ from torch.distributed.distributed_c10d import PrefixStore
 
 T = TypeVar("T")
 
-# When a group breaks, every rank fails in turn. The first few name the cause; the rest repeat it.
+# When a group fails, every rank fails in turn. The first few failures name the cause; the rest
+# repeat it.
 _MAX_FAILURES = 8
 _POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a rank failed: the ranks to blame, maybe itself, and what happened to each."""
+    """The failure of a rank: the ranks to blame, which may include itself, with reasons."""
 
     reported_by: int
     reasons: dict[int, str]
@@ -33,20 +34,20 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
-    """A rank's last heartbeat: its number, the collectives entered so far, and the current one."""
+    """A heartbeat: its number, the number of collectives entered so far, and the current one."""
 
     number: int
     entered: int
     operation: str
 
     def describe(self) -> str:
-        """Return where the rank was, as part of a sentence."""
+        """Return the collective that the rank was in, as part of a sentence."""
         where = f"in {self.operation}" if self.operation else "between collectives"
         return f"{where}, after entering {self.entered}"
 
 
 def describe_silence(heartbeat: Heartbeat | None) -> str:
-    """Return what became of a rank whose last heartbeat is this one, as part of a sentence."""
+    """Describe a rank that stopped after this heartbeat, as part of a sentence."""
     heard = "" if heartbeat is None else f": last heard of {heartbeat.describe()}"
     return f"no longer answers{heard}"
 
@@ -57,14 +58,15 @@ class StatusStore:
     Args:
         store: The group's store, without prefixes.
         rank: This process's rank.
-        number: The number of groups that these processes tried to make before. It separates the
-            status of one group from that of the next in the same store.
-        timeout: Seconds that connecting may take, where the store is given its own connection.
-            None to share the group's connection.
+        number: The number of groups that these processes tried to create before. It separates the
+            status of several groups in one store.
+        timeout: The maximum seconds to open a separate connection to the store. None to share the
+            group's connection.
     """
 
     def __init__(self, store: Any, rank: int, *, number: int, timeout: float | None) -> None:
-        # A launcher's store outlives the processes: after a restart it holds their last status.
+        # A launcher's store outlives the processes. After a restart it still holds their old
+        # status.
         restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._prefix = f"engine_dist/{restart}/{number}"
         self._rank = rank
@@ -76,10 +78,10 @@ class StatusStore:
         self._reading = threading.Lock()
 
     def share(self, group_store: Any) -> None:
-        """Keep the store alive no longer than its group does.
+        """Use the group's store from now on, without keeping it alive.
 
-        A weak reference, because a group and its store must go when destroyed. The server of a
-        store that lived on would answer the next group with the addresses of the one before.
+        A weak reference, because a destroyed group and its store must be freed. Otherwise the
+        server of the store would answer the next group with old addresses.
 
         Args:
             group_store: The group's own reference to the store, maybe with a prefix.
@@ -101,7 +103,7 @@ class StatusStore:
         """Record that this rank has joined; return False if it had joined before."""
         if self._store.add(f"joined/{self._rank}", 1) > 1:
             return False
-        # A counter, so that nobody has to check every rank's key while waiting.
+        # A counter, so that waiting ranks do not need to check the key of every rank.
         if self._store.add("joined", 1) == world_size:
             self._store.set("complete", "")
         return True
@@ -145,16 +147,16 @@ class StatusStore:
         if position <= _MAX_FAILURES:
             note = json.dumps({"reported_by": self._rank, "reasons": reasons})
             self._store.set(f"failure/{position}", note)
-        # A rank that fails has nothing more to read: nobody waits for it in `wait_for_readers`.
+        # Mark all failures as read by this rank, so that `wait_for_readers` does not wait for it.
         self._store.set(f"read/{self._rank}", str(_MAX_FAILURES))
 
     def failures(self) -> list[Failure]:
-        """Read the first failures of any ranks, and record that this rank has read them."""
+        """Read the first failures of all ranks, and record that this rank has read them."""
         with self._reading:
             count = min(self._store.add("failures", 0), _MAX_FAILURES)
             if count > len(self._failures):
                 for position in range(len(self._failures) + 1, count + 1):
-                    # A rank counts its failure first and writes it second.
+                    # Not written yet: a rank first counts its failure, then writes it.
                     if (note := self._read(f"failure/{position}")) is None:
                         break
                     self._failures.append(_failure(json.loads(note)))
@@ -176,8 +178,8 @@ class StatusStore:
 
     def _read(self, key: str) -> str | None:
         store = self._store
-        # `get` alone would wait for a missing key until the store's timeout. Keys are never
-        # deleted, so that one check per key is enough.
+        # Check first, because `get` waits for a missing key until the store's timeout. Keys are
+        # never deleted, so one successful check per key is enough.
         if key not in self._present:
             if not store.check([key]):
                 return None
@@ -208,8 +210,8 @@ def _without_prefix(store: Any) -> Any:
 def _connect(store: Any, timeout: timedelta) -> Any:
     """Open a second connection to a store over the network; None for a store of another kind.
 
-    One connection serves one request at a time: a main thread that waits for a key would block the
-    heartbeat for minutes.
+    A connection handles one request at a time. Without a second connection, a main thread that
+    waits for a key would block the heartbeats for minutes.
     """
     store = _without_prefix(store)
     if not isinstance(store, TCPStore):
@@ -218,9 +220,10 @@ def _connect(store: Any, timeout: timedelta) -> Any:
 
 
 def call_with_timeout(seconds: float, function: Callable[[], T]) -> T:
-    """Call a function that may never return, because the process with the store is frozen.
+    """Call a function that may never return, because the process that holds the store is frozen.
 
-    A request to a store cannot be cancelled, so a thread makes it and is abandoned when it is late.
+    A request to a store cannot be canceled. Therefore a thread makes it, and is abandoned after the
+    timeout.
 
     Raises:
         TimeoutError: The function took longer.
