@@ -74,7 +74,7 @@ def found(text: str) -> list[tuple[int, str, str]]:
     return [(problem.line, problem.key_path, problem.kind) for problem in problems]
 
 
-def test_right_config_has_no_problems() -> None:
+def test_check_of_a_correct_config_returns_no_problems() -> None:
     text = """\
 model = dict(type='Net', depth=1, lr=1, name=None, mode='b', sizes=[1, 2], options=dict(a=1),
     old=None, backbone=dict(type='Loose', anything=1), flag=None)
@@ -85,7 +85,7 @@ printer = dict(type='builtin', sep='')
     assert found(text) == []
 
 
-def test_all_mistakes_are_found_at_once() -> None:
+def test_check_returns_all_mistakes() -> None:
     text = """\
 model = dict(
     type='Net',
@@ -200,7 +200,7 @@ def test_top_level_keys_are_checked_against_the_root() -> None:
     ]
 
 
-def test_top_level_key_like_an_argument_is_found_beside_that_argument() -> None:
+def test_top_level_key_similar_to_a_set_argument_is_found() -> None:
     def runner(train_cfg: dict[str, Any] | None = None) -> None: ...
 
     cfg = Config.fromstring("train_cfg = dict(a=1)\ntrain_cgf = dict(a=2)\nmy_own = 4\n", ".py")
@@ -209,7 +209,7 @@ def test_top_level_key_like_an_argument_is_found_beside_that_argument() -> None:
     assert "did you mean 'train_cfg'?" in problem.message
 
 
-def test_dicts_without_type_are_checked_by_their_place() -> None:
+def test_dicts_without_type_are_resolved_by_their_key_path() -> None:
     text = """\
 randomness = dict(
     sed=1,
@@ -242,7 +242,7 @@ def test_resolver_is_called_for_every_dict_inside_the_config() -> None:
     assert calls == [(None, "a"), ("X", "a.b"), (None, "a.c.0"), (None, "e")]
 
 
-def test_place_that_needs_a_type_may_raise() -> None:
+def test_resolver_may_raise_for_a_missing_type() -> None:
     def needs_type(type_value: object, key_path: str) -> None:
         if type_value is None:
             raise TypeError(f"{key_path} needs a type")
@@ -263,7 +263,7 @@ def test_lazy_names_fit_every_annotation(write: Write) -> None:
     ]
 
 
-def test_scope_is_tried_first() -> None:
+def test_check_searches_the_scope_first() -> None:
     cfg = Config({"a": {"type": "Net", "_scope_": "other", "size": 1, "b": {"type": "Loose"}}})
     assert [problem.kind for problem in cfg.check(resolve)] == ["unknown argument"]
 
@@ -278,7 +278,7 @@ def test_lazy_types_are_imported_to_be_checked(write: Write) -> None:
     ]
 
 
-def test_problems_can_be_raised() -> None:
+def test_check_with_raise_error_raises_the_problems() -> None:
     cfg = Config.fromstring("a = dict(type='X')\nb = dict(type='Y')\n", ".py")
     with pytest.raises(ConfigCheckError, match="2 problems in the config") as caught:
         cfg.check(resolve, raise_error=True)
@@ -294,7 +294,7 @@ def test_annotations_that_can_be_evaluated_are_used() -> None:
     assert [problem.key_path for problem in cfg.check(resolve)] == ["a.size"]
 
 
-def test_checking_changes_nothing() -> None:
+def test_check_does_not_change_the_config() -> None:
     cfg = Config({"a": {"type": "Net", "depth": 1}})
     before = cfg.pretty_text
     cfg.check(resolve)

@@ -35,7 +35,7 @@ def test_config_dict_is_an_addict_dict() -> None:
         ConfigDict.fromkeys(["a"], {"b": 1}),
     ],
 )
-def test_config_dict_is_made_like_a_dict(made: ConfigDict) -> None:
+def test_config_dict_is_constructed_like_a_dict(made: ConfigDict) -> None:
     assert made == {"a": {"b": 1}}
     assert made.a.b == 1
     assert isinstance(made, ConfigDict)
@@ -93,7 +93,7 @@ def test_method_names_cannot_be_set_as_attributes() -> None:
     assert cfg == {"items": 1}
 
 
-def test_removing_keys() -> None:
+def test_config_dict_removes_keys() -> None:
     cfg = ConfigDict(a=1, b=2, c=3, d=4)
     del cfg.a
     del cfg["b"]
@@ -191,7 +191,7 @@ def test_errors_survive_pickling() -> None:
     assert isinstance(again, ConfigError | ValueError)
 
 
-def test_config_imports_and_reads_little(tmp_path: object) -> None:
+def test_import_and_reading_load_few_modules(tmp_path: object) -> None:
     heavy = ["numpy", "torch", "yaml", "requests", "boto3", "engine_fileio", "yapf", "black"]
     code = (
         "import sys; from engine_config import Config\n"

@@ -32,7 +32,7 @@ RESNET = "_base_ = ['optimizer_cfg.py']\nmodel = dict(type='ResNet', depth=50)\n
     ("name", "text"),
     [("c.py", PY), ("c.json", JSON), ("c.yaml", YAML), ("c.yml", YAML), ("c.d.0.1.PY", PY)],
 )
-def test_fromfile_reads_every_format_alike(write: Write, name: str, text: str) -> None:
+def test_fromfile_reads_equal_values_from_each_format(write: Write, name: str, text: str) -> None:
     cfg = Config.fromfile(write(name, text))
     assert cfg.to_dict() == {
         "test_int": 1,
@@ -57,7 +57,7 @@ def test_config_reads_and_writes_attributes_and_items(write: Write) -> None:
     assert (cfg["test_int"], cfg.test_list, cfg.test_dict.new.x) == (2, [1, 3, 3], 1)
 
 
-def test_predefined_variables_are_filled_in(write: Write) -> None:
+def test_predefined_variables_are_replaced(write: Write) -> None:
     names = "{{fileDirname}}|{{ fileBasename }}|{{fileExtname}}"
     text = f"a = './w/{{{{fileBasenameNoExtension}}}}'\nb = '{names}'\n"
     path = write("pre.var.py", text)
@@ -107,7 +107,7 @@ def test_missing_environment_variable_names_the_line(write: Write) -> None:
         Config.fromfile(write("c.py", "\na = '{{$ENGINE_NO}}'\n"))
 
 
-def test_dump_stands_alone(family: Path, tmp_path: Path) -> None:
+def test_dump_needs_no_bases(family: Path, tmp_path: Path) -> None:
     cfg = Config.fromfile(family)
     for suffix in ("py", "json", "yaml"):
         file = tmp_path / "out" / f"dump.{suffix}"
@@ -156,7 +156,7 @@ def test_missing_file_suggests_a_name(family: Path) -> None:
         ("c.py", "a = dict(b=[1])\ns = {1}\n"),
     ],
 )
-def test_configs_of_one_file_share_nothing(write: Write, name: str, text: str) -> None:
+def test_configs_of_one_file_are_independent(write: Write, name: str, text: str) -> None:
     path = write(name, text)
     first = Config.fromfile(path)
     first.a.b.append(2)
@@ -188,12 +188,12 @@ def test_missing_environment_variable_in_a_comment_is_ignored(write: Write) -> N
         assert Config.fromfile(write(name, line)).a == 1
 
 
-def test_environment_values_outside_of_quotes_are_read_as_options_are() -> None:
+def test_environment_values_outside_of_quotes_are_parsed_like_options() -> None:
     cfg = Config.fromstring("a: {{$NO_A:true}}\nb: {{$NO_B:[1, x]}}\n'{{$NO_C:k}}': 1\n", ".yaml")
     assert cfg.to_dict() == {"a": True, "b": [1, "x"], "k": 1}
 
 
-def test_environment_has_a_switch(write: Write) -> None:
+def test_use_environment_variables_false_keeps_the_text(write: Write) -> None:
     path = write("c.py", "a = '{{$ENGINE_NO}}'\n")
     assert Config.fromfile(path, use_environment_variables=False).a == "{{$ENGINE_NO}}"
 
@@ -237,9 +237,7 @@ def test_custom_imports_of_another_form_raise(value: str) -> None:
         ("c.py", "\n_base_ = 3\n", 2),
     ],
 )
-def test_malformed_file_is_an_error_with_its_line(
-    write: Write, name: str, text: str, line: int
-) -> None:
+def test_malformed_file_raises_with_its_line(write: Write, name: str, text: str, line: int) -> None:
     with pytest.raises(ConfigError) as caught:
         Config.fromfile(write(name, text))
     assert (caught.value.line, Path(caught.value.file or "").name) == (line, name)
@@ -276,7 +274,7 @@ def test_yaml_agrees_with_the_other_formats_on_numbers_and_dates() -> None:
     assert Config.fromstring(text_as(again._cfg_dict, ".yaml", None), ".yaml") == again
 
 
-def test_folder_and_binary_file_are_errors(write: Write, tmp_path: Path) -> None:
+def test_folder_and_binary_file_raise(write: Write, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_bytes(b"a = '\xff\xfe'")
     (tmp_path / "folder.py").mkdir()
     for name in ("bad.py", "folder.py"):

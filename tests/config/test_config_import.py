@@ -21,7 +21,7 @@ LATER = {
 }
 
 
-def test_import_leaves_out_the_modules_of_reading_and_checking() -> None:
+def test_import_does_not_load_the_modules_for_reading_and_checking() -> None:
     code = (
         "import sys; old = set(sys.modules); import engine_config; print(*set(sys.modules) - old)"
     )

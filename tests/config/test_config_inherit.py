@@ -45,7 +45,7 @@ def test_base_is_a_name_or_a_list(family: Path, write: Write, quotes: str) -> No
     ],
     ids=["merge", "delete", "delete-false", "none", "list"],
 )
-def test_own_value_changes_that_of_the_base(
+def test_own_value_overrides_the_base(
     family: Path, write: Write, own: str, expected: object
 ) -> None:
     cfg = Config.fromfile(write("c.py", f"_base_ = ['resnet50.py']\n{own}\n"))
@@ -87,7 +87,7 @@ def test_reference_to_base_is_a_copy(family: Path, write: Write, name: str, text
     assert cfg.model.depth == 50
 
 
-def test_reference_inside_a_text_is_filled_in(family: Path, write: Write) -> None:
+def test_reference_inside_a_string_is_replaced(family: Path, write: Write) -> None:
     cfg = Config.fromfile(
         write("c.py", "_base_ = 'resnet50.py'\na = ['r{{_base_.model.depth}}']\n")
     )
@@ -213,7 +213,7 @@ def test_long_chain_of_bases_raises(write: Write) -> None:
         Config.fromfile(write("c.py", "_base_ = 'c0.py'\n"))
 
 
-def test_base_that_is_changed_is_read_again(write: Write) -> None:
+def test_changed_base_is_read_again(write: Write) -> None:
     write("base.py", "a = 1\n")
     path = write("c.py", "_base_ = 'base.py'\n")
     assert Config.fromfile(path).a == 1
@@ -257,6 +257,6 @@ def test_base_of_an_installed_package_gets_its_scope(
 @pytest.mark.parametrize(
     "name", ["engine_no_such_package::a.py", "engine_config::no/such.py"], ids=["package", "file"]
 )
-def test_base_of_a_package_that_is_not_there_is_named(write: Write, name: str) -> None:
+def test_base_of_a_missing_package_raises_with_its_name(write: Write, name: str) -> None:
     with pytest.raises(ConfigFileNotFoundError, match=r"c\.py:2: "):
         Config.fromfile(write("c.py", f"\n_base_ = '{name}'\n"))

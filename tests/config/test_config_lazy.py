@@ -118,7 +118,7 @@ def test_lazy_value_is_imported_when_it_is_read(lazy: Path) -> None:
         lambda cfg: cfg.other.setdefault("type"),
     ],
 )
-def test_every_way_to_read_imports(lazy: Path, read: Callable[[Config], object]) -> None:
+def test_lazy_value_is_imported_by_every_read(lazy: Path, read: Callable[[Config], object]) -> None:
     value = read(Config.fromfile(lazy))
     assert isinstance(value, type)
     assert value.__name__ == "Net"
@@ -131,7 +131,7 @@ def test_config_stays_equal_and_printable_after_use(lazy: Path) -> None:
     assert Config.fromstring(cfg.pretty_text, ".py") == unused
 
 
-def test_editing_a_base_name_leaves_other_configs_alone(lazy: Path) -> None:
+def test_editing_a_base_name_does_not_change_other_configs(lazy: Path) -> None:
     Config.fromfile(lazy).model.depth = 7
     assert Config.fromfile(lazy.parent / "_base_/model.py").model.depth == 50
     assert Config.fromfile(lazy).origin("model.type").line == 2
@@ -170,7 +170,7 @@ def test_kind_is_decided_by_the_file_or_the_argument(
     assert type(raw).__name__ == kind
 
 
-def test_plain_config_with_base_really_imports(heavy: None, write: Write) -> None:
+def test_plain_config_with_base_runs_its_imports(heavy: None, write: Write) -> None:
     write("b.py", "b = 1\n")
     text = "_base_ = 'b.py'\nfrom engine_config_heavy.nets import Net\na = dict(t=Net)\n"
     assert isinstance(Config.fromfile(write("c.py", text)).to_dict()["a"]["t"], type)
@@ -189,17 +189,17 @@ def test_plain_config_with_base_really_imports(heavy: None, write: Write) -> Non
         "from engine_config_heavy.nets import *\na = 1",
     ],
 )
-def test_config_that_works_with_its_imports_is_plain(heavy: None, write: Write, use: str) -> None:
+def test_config_that_calls_its_imports_is_plain(heavy: None, write: Write, use: str) -> None:
     Config.fromfile(write("c.py", f"import engine_config_heavy.nets as nets\n{use}\n"))
     assert imported()
 
 
-def test_base_of_a_plain_config_really_imports(heavy: None, write: Write) -> None:
+def test_base_of_a_plain_config_runs_its_imports(heavy: None, write: Write) -> None:
     write("b.py", "from engine_config_heavy.nets import Net\nb = dict(t=Net)\n")
     assert isinstance(Config.fromfile(write("c.py", "_base_ = 'b.py'\n")).to_dict()["b"]["t"], type)
 
 
-def test_standard_library_is_imported_at_once(write: Write) -> None:
+def test_lazy_config_imports_the_standard_library_immediately(write: Write) -> None:
     text = "import math\nfrom engine_no_such import X\na = dict(t=X, v=math.floor(2.5))\n"
     assert Config.fromfile(write("c.py", text)).a._marks_.keys() == {"t", "v"}
 
@@ -219,7 +219,7 @@ def test_mixed_chains_name_both_files(lazy: Path, write: Write) -> None:
         Config.fromfile(other)
 
 
-def test_neutral_base_serves_both_kinds(write: Write) -> None:
+def test_base_without_imports_works_for_both_kinds(write: Write) -> None:
     write("base.py", "a = dict(b=1)\n")
     first = Config.fromfile(write("plain.py", "_base_ = 'base.py'\n"))
     second = Config.fromfile(write("lazy.py", "with read_base():\n    from .base import *\n"))
@@ -254,7 +254,7 @@ READ_B = "with read_base():\n    from .b import *\n"
         ),
     ],
 )
-def test_wrong_lazy_config_names_its_line(
+def test_wrong_lazy_config_raises_with_its_line(
     write: Write, text: str, error: type[Exception], message: str
 ) -> None:
     write("b.py", "b = 1\n")
@@ -283,7 +283,7 @@ def test_import_that_raises_anything_names_the_config_line(
     assert [problem.kind for problem in cfg.check(lambda kind, path: None)] == ["unknown type"]
 
 
-def test_missing_name_suggests_another() -> None:
+def test_missing_name_in_a_module_suggests_another() -> None:
     cfg = Config.fromstring("from yaml import SafeLoder\na = dict(type=SafeLoder)", ".py")
     with pytest.raises(ImportError, match="module yaml has no 'SafeLoder'; did you mean 'SafeLoad"):
         _ = cfg.a.type

@@ -85,7 +85,7 @@ def test_json_edits_with_text_indices(write: Write) -> None:
     assert cfg.pipeline[1] == {"type": "Flip", "p": 1}
 
 
-def test_edits_of_several_files_add_up(edit: Edit, write: Write) -> None:
+def test_list_edits_of_several_files_are_combined(edit: Edit, write: Write) -> None:
     edit("numbers = dict(_append_=[4])")
     top = write("top.py", "_base_ = 'c.py'\nnumbers = dict(_prepend_=[0])\n")
     assert Config.fromfile(top).numbers == (0, 1, 2, 3, 4)
@@ -126,7 +126,7 @@ def test_command_line_edits_lists(edit: Edit) -> None:
         ("new = dict(a=[dict(_append_=[1])])", ConfigTypeError, "but there is no base value"),
     ],
 )
-def test_wrong_edit_names_file_line_and_key(
+def test_wrong_list_edit_raises_with_file_line_and_key(
     edit: Edit, change: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error) as caught:

@@ -90,7 +90,7 @@ def test_broken_files_raise_only_config_errors(
         (".yaml", "a: !!timestamp 2020-01-01\n"),
     ],
 )
-def test_hostile_files_raise(suffix: str, text: str) -> None:
+def test_hostile_files_raise_config_errors(suffix: str, text: str) -> None:
     with pytest.raises(ConfigError):
         Config.fromstring(text, suffix, execute=False)
 
@@ -151,13 +151,13 @@ def test_imported_types_stay_unimported_without_running(write: Write) -> None:
         "_base_['x'] = 1",
     ],
 )
-def test_statement_that_would_have_to_run_raises_with_its_line(statement: str) -> None:
+def test_statement_that_needs_to_run_raises_without_execute(statement: str) -> None:
     with pytest.raises(ConfigParseError) as caught:
         Config.fromstring(f"a = [1]\n\n{statement}\n", ".py", execute=False)
     assert caught.value.line >= 3
 
 
-def test_nothing_of_a_rejected_config_has_run(tmp_path: Path) -> None:
+def test_rejected_config_runs_no_code(tmp_path: Path) -> None:
     witness = tmp_path / "ran"
     with pytest.raises(ConfigParseError):
         Config.fromstring(f"open({str(witness)!r}, 'w')\n", ".py", execute=False)
@@ -169,6 +169,6 @@ def test_custom_imports_are_skipped_without_running(write: Write) -> None:
     assert Config.fromfile(path, execute=False).custom_imports.imports == ["engine_no_such_module"]
 
 
-def test_depth_is_limited_clearly() -> None:
+def test_too_deep_config_raises_with_the_limit() -> None:
     with pytest.raises(ConfigParseError, match="nested more than 100 levels deep"):
         Config.fromstring("a = " + "[" * 120 + "]" * 120, ".py")

@@ -1,4 +1,4 @@
-"""`Config.origin` returns the line that gave a value."""
+"""`Config.origin` returns the line that set a value."""
 
 import copy
 import pickle
@@ -54,7 +54,7 @@ def chain(write: Write) -> Path:
         ("steps.-1.b", "top.py:6"),
     ],
 )
-def test_origin_is_the_assignment_that_won(chain: Path, key_path: str, place: str) -> None:
+def test_origin_is_the_last_assignment(chain: Path, key_path: str, place: str) -> None:
     assert where(Config.fromfile(chain), key_path) == place
 
 
@@ -90,7 +90,7 @@ def test_origins_lists_every_key_in_order(chain: Path) -> None:
         ("c.yaml", "# words\na:\n  b/c: 1\n  d: [1,\n   2]\ne: yes\n"),
     ],
 )
-def test_data_formats_have_lines_too(write: Write, name: str, text: str) -> None:
+def test_origin_of_json_and_yaml_has_lines(write: Write, name: str, text: str) -> None:
     cfg = Config.fromfile(write(name, text))
     places = [where(cfg, key).split(":")[1] for key in ("a", "a.b/c", "a.d", "a.d.1")]
     assert places == ["2", "3", "4", "5"]
@@ -194,7 +194,7 @@ def test_origin_of_a_copied_base_value_is_the_base(chain: Path, write: Write) ->
     ]
 
 
-def test_command_line_options_are_named(chain: Path) -> None:
+def test_origin_of_an_option_has_its_name(chain: Path) -> None:
     cfg = Config.fromfile(chain)
     cfg.merge_from_dict(
         parse_overrides(["model.backbone.depth=18", "steps.0=9"]), origin="--cfg-options"
@@ -207,7 +207,7 @@ def test_command_line_options_are_named(chain: Path) -> None:
     assert where(cfg, "model.backbone.width") == "base.py:4"
 
 
-def test_origin_answers_for_every_top_level_key_and_nested_dict(write: Write) -> None:
+def test_origin_exists_for_every_key_and_nested_dict(write: Write) -> None:
     write("base.py", "train_cfg = dict(\n    max_epochs=3,\n    stop=dict(\n        patience=1))\n")
     cfg = Config.fromfile(
         write("c.py", "_base_ = 'base.py'\nrandomness = dict(seed=1)\nx = None\n")

@@ -84,7 +84,7 @@ def test_override_values_are_parsed(text: str, value: object) -> None:
         "a=" + "[" * 2000 + "]" * 2000,
     ],
 )
-def test_malformed_override_is_named(item: str) -> None:
+def test_malformed_override_raises_with_its_text(item: str) -> None:
     with pytest.raises(ConfigParseError) as caught:
         parse_overrides(["fine=1", item])
     assert repr(item) in str(caught.value)
@@ -97,7 +97,7 @@ def test_overrides_are_a_list_of_texts() -> None:
         parse_overrides([3])  # type: ignore[list-item]  # the mistake under test
 
 
-def test_last_of_equal_overrides_counts() -> None:
+def test_parse_overrides_keeps_the_last_of_equal_keys() -> None:
     assert parse_overrides(["a=1", "b=2", "a=3"]) == {"b": 2, "a": 3}
 
 
@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def test_dict_action_extends(parser: argparse.ArgumentParser) -> None:
+def test_dict_action_merges_repeated_options(parser: argparse.ArgumentParser) -> None:
     arguments = ["--cfg-options", "optimizer.type=Adam", "x=1", "--cfg-options", "m.c=[1, 1, 1]"]
     expected = {"optimizer.type": "Adam", "x": 1, "m.c": [1, 1, 1]}
     assert parser.parse_args(arguments).cfg_options == expected
@@ -185,7 +185,7 @@ def test_merge_changes_values_at_any_depth(
         ({"pretty_text.a": 1}, ConfigKeyError, "reserved"),
     ],
 )
-def test_wrong_option_changes_nothing(
+def test_merge_of_a_wrong_option_does_not_change_the_config(
     cfg: Config, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     before = cfg.to_dict()
@@ -196,7 +196,7 @@ def test_wrong_option_changes_nothing(
     assert cfg.to_dict() == before
 
 
-def test_values_that_cannot_be_copied_may_stand_beside_options(cfg: Config) -> None:
+def test_merge_supports_values_that_cannot_be_copied(cfg: Config) -> None:
     cfg.optimizer.params = (number for number in range(3))
     cfg.merge_from_dict({"optimizer.lr": 1})
     assert list(cfg.optimizer.params) == [0, 1, 2]
@@ -208,7 +208,7 @@ def test_option_with_an_empty_part_raises(cfg: Config, key: str) -> None:
         cfg.merge_from_dict({key: 1})
 
 
-def test_options_are_a_mapping(cfg: Config) -> None:
+def test_merge_of_another_type_raises(cfg: Config) -> None:
     with pytest.raises(TypeError, match="options must be a mapping, got list"):
         cfg.merge_from_dict(["a=1"])  # type: ignore[arg-type]  # the mistake under test
 
@@ -219,7 +219,7 @@ def test_option_changes_a_key_that_is_a_number() -> None:
     assert cfg.names == {1: "lion", 2: "dog", "3": "wolf"}
 
 
-def test_list_keys_can_be_switched_off(cfg: Config) -> None:
+def test_merge_of_an_index_without_allow_list_keys_raises(cfg: Config) -> None:
     with pytest.raises(ConfigTypeError, match="not a dict"):
         cfg.merge_from_dict({"pipeline.0.type": "X"}, allow_list_keys=False)
 
@@ -229,7 +229,7 @@ def test_option_error_names_the_option(cfg: Config) -> None:
         cfg.merge_from_dict({"optimizer.lr.x": 1}, origin="--cfg-options")
 
 
-def test_auto_argparser_offers_every_key(
+def test_auto_argparser_has_one_option_per_key(
     write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write("c.py", "a = 1\nb = dict(c='x', d=True, e=[1, 2])\nn = None\npercent = '5%'\n")
@@ -249,7 +249,7 @@ def test_auto_argparser_offers_every_key(
     assert "Do it" in capsys.readouterr().out
 
 
-def test_auto_argparser_takes_no_abbreviations(
+def test_auto_argparser_rejects_abbreviations(
     write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write("c.py", "model = dict(depth=50)\n")

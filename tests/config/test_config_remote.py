@@ -38,7 +38,7 @@ def test_config_and_bases_are_read_over_http(write: Write, address: str) -> None
     assert str(cfg.origin("a.c")) == f"{address}/base.py:1"
 
 
-def test_missing_remote_config_is_an_error(address: str) -> None:
+def test_missing_remote_config_raises(address: str) -> None:
     with pytest.raises(ConfigError, match=r"none\.py"):
         Config.fromfile(f"{address}/none.py")
 

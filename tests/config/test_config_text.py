@@ -1,4 +1,4 @@
-"""Print configs that read back equal, whatever they hold."""
+"""Print configs as text that reads back equal."""
 
 import ast
 import collections
@@ -49,7 +49,7 @@ texts = st.one_of(st.text(max_size=20), st.lists(awkward, max_size=4).map("".joi
 
 
 class Color(enum.Enum):
-    """A value that is imported with its class."""
+    """An enum, which is written with an import of its class."""
 
     RED = 1
 
@@ -130,13 +130,13 @@ def test_pretty_text_reads_back_equal(data: dict[str, Any]) -> None:
 
 @MANY
 @given(configs)
-def test_pretty_text_needs_no_running(data: dict[str, Any]) -> None:
+def test_pretty_text_can_be_read_without_execute(data: dict[str, Any]) -> None:
     cfg = Config(data)
     assert Config.fromstring(cfg.pretty_text, ".py", execute=False) == cfg
 
 
 def _types(value: Any) -> Any:
-    """Return the types in a value, which equality alone would let pass: True == 1 == 1.0."""
+    """Return the types in a value, because equality ignores them: True == 1 == 1.0."""
     value = value.resolve() if isinstance(value, LazyObject) else value
     if isinstance(value, dict):
         return {key: _types(item) for key, item in value.items()}
@@ -173,7 +173,7 @@ def test_data_formats_read_back_equal(suffix: str, data: dict[str, Any]) -> None
     assert Config.fromstring(text_as(cfg._cfg_dict, suffix, None), suffix) == cfg
 
 
-def test_long_values_are_spread_over_lines() -> None:
+def test_long_values_are_split_over_lines() -> None:
     layers = [{"type": "Conv", "channels": number, "norm": {"type": "BN"}} for number in range(3)]
     cfg = Config({"model": {"type": "Net", "layers": layers, "name": "n" * 20}, "b": 1})
     assert cfg.pretty_text == (
@@ -216,7 +216,7 @@ def test_value_without_a_literal_becomes_its_repr() -> None:
 
 @numbers.Integral.register
 class Index:
-    """An integer that is no int, as NumPy's are."""
+    """An integer that is not an ``int``, like those of NumPy."""
 
     def __init__(self, value: int) -> None:
         self._value = value
@@ -234,7 +234,7 @@ class Point(NamedTuple):
     y: int
 
 
-def test_subclasses_of_plain_types_are_written_as_those() -> None:
+def test_subclasses_of_plain_types_are_written_as_their_base() -> None:
     class Name(str):
         __slots__ = ()
 
@@ -267,7 +267,7 @@ def test_text_is_valid_python_for_a_big_number() -> None:
     assert Config.fromstring(cfg.pretty_text, ".py").a == 10**5000
 
 
-def test_data_formats_write_the_nearest_thing_they_have() -> None:
+def test_json_and_yaml_write_the_closest_type() -> None:
     cfg = Config(
         {
             "a": (1, {3, 2}, PurePosixPath("/x"), b"y"),

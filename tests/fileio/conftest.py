@@ -1,4 +1,4 @@
-"""Real storage servers on loopback, and one face for all backends under test."""
+"""Real storage servers on loopback, and the backends for the contract tests."""
 
 import itertools
 import os
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
@@ -184,7 +184,9 @@ def memcached_server() -> Iterator[str]:
         missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         missing("the program memcached is missing; run: apt-get install memcached")
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o777)  # the server runs as nobody, and writes the port it got there
+        os.chmod(
+            folder, 0o777
+        )  # the server runs as the user nobody, and writes its port to a file there
         file = Path(folder) / "port"
         process = subprocess.Popen(
             [program, "-u", "nobody", "-l", "127.0.0.1", "-p", "-1", "-m", "16", "-t", "1"],
@@ -199,7 +201,7 @@ def memcached_server() -> Iterator[str]:
 
 def _port_in(file: Path, process: subprocess.Popen[bytes]) -> int:
     deadline = time.monotonic() + 60
-    while not file.exists():  # it is renamed to this name when it is whole
+    while not file.exists():  # it is renamed to this name when it is complete
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"memcached did not start; it ended with {process.poll()}")
         time.sleep(0.02)
@@ -208,7 +210,7 @@ def _port_in(file: Path, process: subprocess.Popen[bytes]) -> int:
 
 @pytest.fixture
 def unused_port() -> Iterator[int]:
-    """A port of loopback that nothing listens on, and nothing else can take meanwhile."""
+    """A reserved loopback port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -227,7 +229,7 @@ def s3_options(s3_server: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def s3_client(s3_options: dict[str, str]) -> Iterator[Any]:
-    """A client of boto3's own on the test server."""
+    """A boto3 client for the test server."""
     client = boto3.session.Session().client("s3", **s3_options)
     yield client
     client.close()
@@ -314,7 +316,7 @@ def _petrel(request: pytest.FixtureRequest) -> Storage:
     return Storage(PetrelBackend(conf_path=conf), root)
 
 
-@_storage("lmdb", _ALL - {"resolve"})  # its keys are names: nothing lies above one
+@_storage("lmdb", _ALL - {"resolve"})  # its keys are plain names
 def _lmdb(request: pytest.FixtureRequest) -> Storage:
     folder = request.getfixturevalue("tmp_path") / "lmdb"
     return Storage(LmdbBackend(folder, readonly=False, map_size=1 << 28), "root")
@@ -348,7 +350,7 @@ def _http(request: pytest.FixtureRequest) -> Storage:
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BackendRow:
-    """A new backend, added as ours are: one file and one row."""
+    """A new backend, added like ours: one file and one row."""
     (tmp_path / "source").mkdir()
     shutil.copy(HERE / "toy_backend.py", tmp_path / "source")
     monkeypatch.syspath_prepend(tmp_path / "source")

@@ -27,7 +27,7 @@ def write_for_ever(path: Path, first: int, done: int) -> None:
 
 
 def kill_one(path: Path, number: int) -> None:
-    """Start a writer, and kill it up to 10 ms after its first file is there."""
+    """Start a writer, and kill it at most 10 ms after its first file exists."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -25,7 +25,7 @@ def peak() -> int:
 
 
 def write_source(path: Path) -> None:
-    """Write a file of ``SIZE`` bytes that is not all alike."""
+    """Write a file of ``SIZE`` bytes that differ."""
     with open(path, "wb") as file:
         while file.tell() < SIZE:
             file.write(BLOCK[: SIZE - file.tell()])
@@ -41,7 +41,7 @@ def is_equal(path: Path) -> bool:
 
 
 def transfer(backend: BaseStorageBackend, remote: str, folder: Path, *, upload: bool) -> None:
-    """Copy up and down."""
+    """Upload and download the file."""
     if upload:
         backend.copyfile_from_local(folder / "source", remote)
     backend.copyfile_to_local(remote, folder / "copy")
@@ -52,7 +52,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[4])
     backend = get_file_backend(backend_args={"backend": name, **json.loads(arguments)})
     if name != "http":
-        # a small copy first: the libraries that it loads are not what is measured
+        # a small copy first, to exclude the memory of imported libraries
         (folder / "source").write_bytes(BLOCK)
         transfer(backend, f"{remote}-small", folder, upload=True)
     else:

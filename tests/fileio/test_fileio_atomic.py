@@ -29,7 +29,7 @@ def test_atomic_write_replaces_the_file_at_the_end_only(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_atomic_write_leaves_nothing_when_the_block_raises(tmp_path: Path) -> None:
+def test_atomic_write_removes_the_file_when_the_block_raises(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"old")
 
@@ -45,7 +45,7 @@ def test_atomic_write_leaves_nothing_when_the_block_raises(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["f"]
 
 
-def test_atomic_write_lets_the_writer_seek(tmp_path: Path) -> None:
+def test_atomic_write_supports_seek(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "f", durable=False) as file:
         file.write(b"....tail")
         file.seek(0)
@@ -83,7 +83,7 @@ def test_atomic_write_to_a_folder_raises(tmp_path: Path) -> None:
         put(b"x", tmp_path)
 
 
-def test_atomic_write_leaves_devices_alone() -> None:
+def test_atomic_write_writes_to_devices_directly() -> None:
     put(b"x", os.devnull)
 
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
@@ -119,7 +119,7 @@ def _error_without_rights(action: Callable[[], object]) -> str:
     return "none"
 
 
-def test_two_writers_in_one_folder_do_not_meet(tmp_path: Path) -> None:
+def test_atomic_write_by_two_writers_keeps_the_last_file(tmp_path: Path) -> None:
     backend = LocalBackend()
 
     with atomic_write(tmp_path / "f") as slow:
@@ -130,7 +130,7 @@ def test_two_writers_in_one_folder_do_not_meet(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_writer_leaves_the_old_or_the_new_file_100_times(tmp_path: Path) -> None:
+def test_killed_writer_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
     command = [sys.executable, str(HERE / "kill_writers.py"), str(tmp_path / "weights"), "100"]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
@@ -143,7 +143,7 @@ def test_a_killed_writer_leaves_the_old_or_the_new_file_100_times(tmp_path: Path
     assert list(list_dir_or_file(tmp_path)) == ["weights"]
 
 
-def test_a_reader_in_another_process_never_sees_a_part(tmp_path: Path) -> None:
+def test_reader_in_another_process_never_sees_a_partial_file(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"\0" * 300_000)
     command = [sys.executable, str(HERE / "write_for_ever.py"), str(path)]

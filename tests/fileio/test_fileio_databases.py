@@ -1,4 +1,4 @@
-"""LMDB, memcached and fsspec: what the contract does not say."""
+"""LMDB, memcached and fsspec: behavior beyond the contract."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_lmdb_backends_share_one_open_database(tmp_path: Path) -> None:
     assert [reader.get("k") for reader in readers] == [b"2"] * 3
 
 
-def test_lmdb_opened_for_reading_says_why_it_cannot_be_opened_for_writing(tmp_path: Path) -> None:
+def test_lmdb_opened_for_reading_cannot_be_opened_for_writing(tmp_path: Path) -> None:
     LmdbBackend(tmp_path / "db", readonly=False).put(b"1", "k")
     reader = LmdbBackend(tmp_path / "db")
     reader.get("k")
@@ -65,7 +65,7 @@ def test_lmdb_opened_for_reading_says_why_it_cannot_be_opened_for_writing(tmp_pa
     assert reader.get("k") == b"1"
 
 
-def test_lmdb_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+def test_lmdb_that_is_missing_or_broken_raises_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(b"no database" * 1000)
 
     with pytest.raises(FileNotFoundError, match="absent"):
@@ -80,7 +80,7 @@ def test_lmdb_key_of_another_length_raises(tmp_path: Path, key: str) -> None:
         LmdbBackend(tmp_path / "db", readonly=False).put(b"", key)
 
 
-def test_lmdb_that_is_full_names_the_option(tmp_path: Path) -> None:
+def test_lmdb_that_is_full_raises_and_names_map_size(tmp_path: Path) -> None:
     backend = LmdbBackend(tmp_path / "db", readonly=False, map_size=1 << 16)
 
     with pytest.raises(StorageError, match="put does not fit in its map_size of 65536 bytes"):
@@ -91,14 +91,14 @@ def test_lmdb_that_is_full_names_the_option(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"mapsize": 1 << 20}, {"map_size": "1G"}])
-def test_lmdb_names_the_options_it_was_opened_with(
+def test_lmdb_with_unknown_options_raises_and_lists_them(
     tmp_path: Path, options: dict[str, object]
 ) -> None:
     with pytest.raises(TypeError, match=next(iter(options))):
         LmdbBackend(tmp_path / "db", readonly=False, **options).put(b"", "k")  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_lmdb_writes_only_what_it_holds_to_disk(tmp_path: Path) -> None:
+def test_lmdb_file_is_as_large_as_its_content(tmp_path: Path) -> None:
     LmdbBackend(tmp_path / "db", readonly=False).put(b"x", "k")
 
     used = sum(path.stat().st_blocks * 512 for path in (tmp_path / "db").iterdir())
@@ -119,7 +119,9 @@ def test_memcached_reads_its_configuration_from_files(
     assert bare.get_text("a:conf/k") == "né"
 
 
-def test_memcached_takes_trees_but_cannot_list_them(memcached_server: str, tmp_path: Path) -> None:
+def test_memcached_accepts_trees_but_cannot_list_them(
+    memcached_server: str, tmp_path: Path
+) -> None:
     (tmp_path / "tree" / "sub").mkdir(parents=True)
     (tmp_path / "tree" / "sub" / "a").write_bytes(b"x")
     backend = MemcachedBackend([memcached_server], {})
@@ -140,7 +142,7 @@ def test_memcached_appends_to_the_import_path(memcached_server: str, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["k" * 10_000, "line\nbreak\x00", "  ", "文" * 200])
-def test_memcached_encodes_keys_that_it_could_not_take(memcached_server: str, name: str) -> None:
+def test_memcached_encodes_keys_outside_the_protocol(memcached_server: str, name: str) -> None:
     backend = MemcachedBackend([memcached_server], {})
 
     backend.put(b"x", name)
@@ -159,14 +161,14 @@ def test_memcached_value_over_the_item_size_raises(memcached_server: str) -> Non
         backend.get("")
 
 
-def test_memcached_that_does_not_run_is_unavailable(unused_port: int) -> None:
+def test_memcached_that_is_down_raises_storage_unavailable(unused_port: int) -> None:
     backend = MemcachedBackend([f"127.0.0.1:{unused_port}"], {"retry_attempts": 0})
 
     with pytest.raises(StorageUnavailable, match="check that the servers run"):
         backend.get("k")
 
 
-def test_memcached_that_ends_is_unavailable_and_not_too_small() -> None:
+def test_memcached_that_closes_the_connection_raises_storage_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def hang_up() -> None:

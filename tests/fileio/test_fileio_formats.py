@@ -48,7 +48,7 @@ def _restore_handlers() -> Iterator[None]:
 
 @pytest.mark.parametrize("packed", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("suffix", ["json", "yaml", "yml", "pkl", "pickle", "JSON"])
-def test_what_is_dumped_is_loaded(tmp_path: Path, suffix: str, packed: str) -> None:
+def test_load_returns_the_dumped_object(tmp_path: Path, suffix: str, packed: str) -> None:
     path = tmp_path / "new" / f"a.{suffix}{packed}"
 
     assert dump(VALUE, path) is True
@@ -81,7 +81,7 @@ def test_open_files_are_read_and_written(tmp_path: Path, file_format: str) -> No
         assert load(file, file_format=file_format, trusted=False) == VALUE
 
 
-def test_a_format_given_goes_before_the_suffix(tmp_path: Path) -> None:
+def test_file_format_has_priority_over_the_suffix(tmp_path: Path) -> None:
     dump(VALUE, tmp_path / "a.txt", file_format="json")
 
     assert json.loads((tmp_path / "a.txt").read_text()) == VALUE
@@ -105,7 +105,7 @@ def test_pickle_is_written_with_protocol_2_by_default(tmp_path: Path) -> None:
     assert PickleHandler().dump_to_str(VALUE)[:2] == b"\x80\x02"
 
 
-def test_the_older_arguments_choose_a_backend(tmp_path: Path) -> None:
+def test_file_client_args_choose_a_backend(tmp_path: Path) -> None:
     dump(VALUE, tmp_path / "a.json", file_client_args={"backend": "disk"})
     (tmp_path / "a.txt").write_text("1 cat\n")
 
@@ -129,7 +129,7 @@ def test_the_older_arguments_choose_a_backend(tmp_path: Path) -> None:
         (lambda: load("absent.json"), FileNotFoundError, "absent"),
     ],
 )
-def test_misuse_is_explained(
+def test_load_and_dump_with_wrong_arguments_raise(
     call: Any, error: type[Exception], message: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -138,7 +138,7 @@ def test_misuse_is_explained(
         call()
 
 
-def test_a_dump_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+def test_dump_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     dump(VALUE, tmp_path / "a.json")
 
     with pytest.raises(TypeError, match="not plain data"):
@@ -172,7 +172,7 @@ def test_numpy_values_and_sets_become_plain(file_format: str) -> None:
     }
 
 
-def test_sets_that_cannot_be_sorted_are_lists_too() -> None:
+def test_sets_of_mixed_types_become_lists() -> None:
     assert sorted(json.loads(JsonHandler().dump_to_str({1, "a"})), key=str) == [1, "a"]
 
 
@@ -205,7 +205,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_an_untrusted_pickle_runs_nothing(
+def test_untrusted_pickle_runs_no_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -229,13 +229,13 @@ _plain = st.recursive(
 
 
 @given(value=_plain, protocol=st.integers(0, 5))
-def test_an_untrusted_pickle_of_plain_data_is_read(value: Any, protocol: int) -> None:
+def test_untrusted_pickle_of_plain_data_is_read(value: Any, protocol: int) -> None:
     data = io.BytesIO(pickle.dumps(value, protocol))
 
     assert load(data, file_format="pkl", trusted=False) == value
 
 
-def test_an_untrusted_pickle_has_no_persistent_ids() -> None:
+def test_untrusted_pickle_has_no_persistent_ids() -> None:
     with pytest.raises(UntrustedDataError, match="outside"):
         load(io.BytesIO(b"Pid\n."), file_format="pkl", trusted=False)
 
@@ -254,7 +254,7 @@ class TxtHandler(BaseFileHandler):
 
 
 class RawHandler(BaseFileHandler):
-    """A binary format that says so through the modes of its paths, as the manual does it."""
+    """A binary format that sets the modes of its paths, as in the manual."""
 
     def __init__(self, mark: bytes = b"") -> None:
         self.mark = mark
@@ -288,7 +288,7 @@ def test_handlers_are_registered_for_one_or_several_formats(tmp_path: Path) -> N
     assert load("memory://handlers/a.raw") == b"#\xff"
 
 
-def test_a_handler_without_load_untrusted_raises_for_untrusted_files(tmp_path: Path) -> None:
+def test_handler_without_load_untrusted_raises_for_untrusted_files(tmp_path: Path) -> None:
     fileio.register_handler("txt")(TxtHandler)
     (tmp_path / "a.txt").touch()
 
@@ -297,7 +297,7 @@ def test_a_handler_without_load_untrusted_raises_for_untrusted_files(tmp_path: P
 
 
 @pytest.mark.parametrize(("formats", "handler"), [("x", object), ([3], TxtHandler)])
-def test_what_is_not_a_handler_raises(formats: Any, handler: Any) -> None:
+def test_register_handler_of_another_class_raises(formats: Any, handler: Any) -> None:
     with pytest.raises(TypeError):
         fileio.register_handler(formats)(handler)
 
@@ -315,7 +315,7 @@ def test_handlers_read_and_write_paths(tmp_path: Path) -> None:
     ("suffix", "pack"),
     [("gz", gzip.compress), ("zst", lambda data: zstandard.ZstdCompressor().compress(data))],
 )
-def test_a_packed_file_that_is_cut_off_is_an_error(tmp_path: Path, suffix: str, pack: Any) -> None:
+def test_truncated_compressed_file_raises(tmp_path: Path, suffix: str, pack: Any) -> None:
     whole = pack(b"line\n" * 10_000)
     (tmp_path / f"two.txt.{suffix}").write_bytes(whole + pack(b"end\n"))
     (tmp_path / f"cut.txt.{suffix}").write_bytes(whole[:-7])
@@ -327,14 +327,14 @@ def test_a_packed_file_that_is_cut_off_is_an_error(tmp_path: Path, suffix: str, 
             fileio.list_from_file(tmp_path / f"{name}.txt.{suffix}")
 
 
-def test_equal_objects_give_equal_packed_files(tmp_path: Path) -> None:
+def test_equal_objects_give_equal_compressed_files(tmp_path: Path) -> None:
     for name in ("a.json.gz", "b.json.gz"):
         dump(VALUE, tmp_path / name)
 
     assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
 
 
-def test_json_stays_aware_of_numpy_without_loading_it() -> None:
+def test_json_converts_numpy_values_without_importing_numpy() -> None:
     code = (
         "import sys, engine_fileio as f; f.dump({'a': {1}}, file_format='json');"
         "loaded = 'numpy' in sys.modules; import numpy;"

@@ -1,4 +1,4 @@
-"""HTTP: streaming, retries, resuming, and what a failing server leads to."""
+"""HTTP: streaming, retries, resuming, and errors of a failing server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ranges(server: FaultyServer) -> list[str | None]:
     return [headers.get("Range") for _, _, headers in server.requests]
 
 
-def test_a_cut_download_resumes_where_it_stopped(
+def test_cut_download_resumes_where_it_stopped(
     http_server: FaultyServer, backend: HTTPBackend
 ) -> None:
     http_server.files["f"] = DATA
@@ -42,14 +42,14 @@ def test_a_cut_download_resumes_where_it_stopped(
     assert int(second[6:-1]) < int(third[6:-1])
 
 
-def test_a_stalled_download_resumes_after_the_timeout(http_server: FaultyServer) -> None:
+def test_stalled_download_resumes_after_the_timeout(http_server: FaultyServer) -> None:
     http_server.files["f"] = DATA
     http_server.faults["f"] = ["stall"]
 
     assert HTTPBackend(timeout=1, retries=30, backoff=0.001).get(http_server.url("f")) == DATA
 
 
-def test_a_download_without_a_validator_starts_again(
+def test_download_without_a_validator_starts_again(
     http_server: FaultyServer, backend: HTTPBackend
 ) -> None:
     http_server.etags = False
@@ -61,7 +61,7 @@ def test_a_download_without_a_validator_starts_again(
 
 
 @pytest.mark.parametrize("second", ["whole", 416], ids=["range ignored", "range rejected"])
-def test_a_server_without_ranges_is_asked_again_from_the_start(
+def test_download_without_ranges_starts_again(
     http_server: FaultyServer, backend: HTTPBackend, second: int | str
 ) -> None:
     http_server.files["f"] = DATA
@@ -70,7 +70,7 @@ def test_a_server_without_ranges_is_asked_again_from_the_start(
     assert backend.get(http_server.url("f")) == DATA
 
 
-def test_a_file_that_changes_meanwhile_is_never_mixed(
+def test_download_of_a_changed_file_starts_again(
     http_server: FaultyServer, backend: HTTPBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     http_server.files["f"] = b"a" * 1_000_000
@@ -84,14 +84,14 @@ def test_a_file_that_changes_meanwhile_is_never_mixed(
     assert backend.get(http_server.url("f")) == b"b" * 1_000_000
 
 
-def test_many_cuts_pass_while_each_try_brings_something(http_server: FaultyServer) -> None:
+def test_download_is_retried_while_it_makes_progress(http_server: FaultyServer) -> None:
     http_server.files["f"] = DATA
     http_server.faults["f"] = ["cut"] * 3
 
     assert HTTPBackend(retries=1, backoff=0).get(http_server.url("f")) == DATA
 
 
-def test_a_server_that_always_cuts_at_the_same_place_is_given_up(
+def test_download_without_progress_raises_after_the_retries(
     http_server: FaultyServer, backend: HTTPBackend
 ) -> None:
     http_server.etags = False
@@ -103,7 +103,7 @@ def test_a_server_that_always_cuts_at_the_same_place_is_given_up(
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_passing_failures_are_retried(
+def test_temporary_failures_are_retried(
     http_server: FaultyServer,
     backend: HTTPBackend,
     status: int,
@@ -119,7 +119,7 @@ def test_passing_failures_are_retried(
     assert f"status {status}; retry 2 of 2" in caplog.text
 
 
-def test_the_pauses_double_and_obey_retry_after(
+def test_pauses_double_and_respect_retry_after(
     http_server: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
@@ -147,7 +147,7 @@ def test_the_pauses_double_and_obey_retry_after(
         (410, FileNotFoundError),
     ],
 )
-def test_lasting_failures_are_not_retried(
+def test_permanent_failures_are_not_retried(
     http_server: FaultyServer, backend: HTTPBackend, status: int, error: type[Exception]
 ) -> None:
     http_server.files["f"] = b"x"
@@ -159,13 +159,15 @@ def test_lasting_failures_are_not_retried(
     assert len(http_server.requests) == 1
 
 
-def test_a_server_that_is_not_there_is_unavailable(backend: HTTPBackend, unused_port: int) -> None:
+def test_unreachable_server_raises_storage_unavailable(
+    backend: HTTPBackend, unused_port: int
+) -> None:
     with pytest.raises(StorageUnavailable, match="3 attempts"):
         backend.get(f"http://127.0.0.1:{unused_port}/f")
 
 
 @pytest.mark.parametrize("url", ["http://", "https:///x"])
-def test_what_is_not_a_url_is_a_value_error(backend: HTTPBackend, url: str) -> None:
+def test_malformed_url_raises(backend: HTTPBackend, url: str) -> None:
     with pytest.raises(ValueError, match="not a URL"):
         backend.get(url)
 
@@ -196,9 +198,7 @@ def test_redirects_are_followed(http_server: FaultyServer, backend: HTTPBackend)
     assert backend.get(http_server.url("old")) == b"x"
 
 
-def test_redirects_without_end_are_an_error(
-    http_server: FaultyServer, backend: HTTPBackend
-) -> None:
+def test_endless_redirects_raise(http_server: FaultyServer, backend: HTTPBackend) -> None:
     http_server.faults["f"] = [302] * 100
     http_server.headers["f"]["Location"] = http_server.url("f")
 
@@ -206,7 +206,7 @@ def test_redirects_without_end_are_an_error(
         backend.get(http_server.url("f"))
 
 
-def test_headers_go_with_every_request(http_server: FaultyServer) -> None:
+def test_headers_are_sent_with_every_request(http_server: FaultyServer) -> None:
     http_server.files["f"] = b"x"
 
     HTTPBackend(headers={"Authorization": "Bearer abc"}).get(http_server.url("f"))
@@ -214,7 +214,7 @@ def test_headers_go_with_every_request(http_server: FaultyServer) -> None:
     assert http_server.requests[0][2]["Authorization"] == "Bearer abc"
 
 
-def test_a_packed_file_stays_packed_though_the_server_calls_that_an_encoding(
+def test_compressed_file_with_content_encoding_stays_compressed(
     http_server: FaultyServer,
 ) -> None:
     http_server.files["a.json.gz"] = gzip.compress(b'{"a": 1}')
@@ -226,14 +226,14 @@ def test_a_packed_file_stays_packed_though_the_server_calls_that_an_encoding(
     assert get_text(http_server.url("b.txt")) == "unpacked"
 
 
-def test_a_file_is_loaded_from_a_url_with_a_query(http_server: FaultyServer) -> None:
+def test_file_is_loaded_from_a_url_with_a_query(http_server: FaultyServer) -> None:
     http_server.files["a.json"] = b'{"a": 1}'
 
     assert load(f"{http_server.url('a.json')}?version=3#top") == {"a": 1}
 
 
 @pytest.mark.parametrize("fault", [400, 403, 404, 503, "cut"])
-def test_credentials_of_a_url_appear_nowhere(
+def test_credentials_of_a_url_are_not_shown(
     http_server: FaultyServer, fault: int | str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     http_server.etags = False
@@ -261,5 +261,5 @@ def test_credentials_of_a_url_appear_nowhere(
         ("/plain/p@th", "/plain/p@th"),
     ],
 )
-def test_shown_leaves_out_what_is_secret(uri: str, expected: str) -> None:
+def test_shown_removes_secrets(uri: str, expected: str) -> None:
     assert shown(uri) == expected

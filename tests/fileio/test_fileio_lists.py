@@ -54,7 +54,7 @@ def test_dict_from_file_reads_columns(tmp_path: Path) -> None:
     assert fileio.dict_from_file(tmp_path / "b.txt", key_type=int)[2] == ["dog", "cow"]
 
 
-def test_dict_from_file_names_a_line_without_a_value(tmp_path: Path) -> None:
+def test_dict_from_file_with_a_line_without_a_value_raises(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("1 cat\nlonely\n")
 
     with pytest.raises(ValueError, match=r"line 2.*lonely"):

@@ -42,7 +42,7 @@ def test_backend_put_text_takes_an_encoding(tmp_path: Path) -> None:
     assert backend.get_text(tmp_path / "a.txt", encoding="utf-16") == "né"
 
 
-def test_predicates_tell_files_from_folders(tmp_path: Path) -> None:
+def test_isfile_and_isdir_distinguish_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     assert fileio.exists(tmp_path)
@@ -104,7 +104,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("copy", ["copytree", "copytree_from_local", "copytree_to_local"])
-def test_copytree_copies_everything_and_tells_progress(tree: Path, copy: str) -> None:
+def test_copytree_copies_all_files_and_reports_progress(tree: Path, copy: str) -> None:
     seen: list[tuple[int, int | None]] = []
     target = tree.parent / "copy"
 
@@ -169,7 +169,7 @@ def test_list_dir_or_file_of_a_missing_folder_raises_at_the_call(tmp_path: Path)
         fileio.list_dir_or_file(tmp_path / "absent")
 
 
-def test_list_dir_or_file_ends_on_links_that_lead_back(tree: Path) -> None:
+def test_list_dir_or_file_does_not_follow_links_to_parents(tree: Path) -> None:
     (tree / "sub" / "up").symlink_to(tree, target_is_directory=True)
 
     found = list(fileio.list_dir_or_file(tree, recursive=True))
@@ -204,7 +204,7 @@ def test_copy_if_symlink_fails_links_files_and_folders(tree: Path) -> None:
     assert (tree / "other" / "c.txt").read_text() == "sub/c.txt"
 
 
-def test_copy_if_symlink_fails_means_relative_sources_from_the_working_folder(
+def test_copy_if_symlink_fails_resolves_sources_from_the_working_folder(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tree)
@@ -254,7 +254,7 @@ def test_copyfile_across_prefixes_names_the_functions_to_use(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "name", ["with space", "ünï-çødé 文件", "..two-dots", "a..b", "%41?x=1#y", "n" * 255]
 )
-def test_unusual_names_are_kept(tmp_path: Path, name: str) -> None:
+def test_local_files_keep_unusual_names(tmp_path: Path, name: str) -> None:
     fileio.put(b"x", tmp_path / name)
 
     assert list(fileio.list_dir_or_file(tmp_path)) == [name]

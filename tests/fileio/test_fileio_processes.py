@@ -1,4 +1,4 @@
-"""What needs processes of its own: clients after fork, and the memory of large copies."""
+"""Tests in separate processes: clients after fork, and the memory of large copies."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ def _check_memory(answer: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_large_local_copy_stays_small_in_memory(tmp_path: Path) -> None:
+def test_large_local_copy_stays_small_in_memory(tmp_path: Path) -> None:
     _check_memory(run("stream_large.py", "local", "{}", str(tmp_path / "remote"), str(tmp_path)))
 
 
 @pytest.mark.slow
-def test_a_large_fsspec_copy_stays_small_in_memory(tmp_path: Path) -> None:
+def test_large_fsspec_copy_stays_small_in_memory(tmp_path: Path) -> None:
     remote = str(tmp_path / "remote")
 
     _check_memory(run("stream_large.py", "fsspec", '{"protocol": "file"}', remote, str(tmp_path)))
 
 
 @pytest.mark.slow
-def test_a_large_s3_copy_stays_small_in_memory(
+def test_large_s3_copy_stays_small_in_memory(
     s3_options: dict[str, Any], bucket: str, tmp_path: Path
 ) -> None:
     options = json.dumps(s3_options)
@@ -87,7 +87,7 @@ def test_a_large_s3_copy_stays_small_in_memory(
 
 
 @pytest.mark.slow
-def test_a_large_http_download_stays_small_in_memory(
+def test_large_http_download_stays_small_in_memory(
     http_server: FaultyServer, tmp_path: Path
 ) -> None:
     block = bytes(range(251)) * 4000

@@ -21,7 +21,7 @@ from engine_fileio.backends._row import BackendRow
 
 
 class Echo(BaseStorageBackend):
-    """A backend as the manual writes one: two methods with a path each."""
+    """A backend as in the manual: two methods with a path."""
 
     def get(self, filepath: object) -> bytes:
         return str(filepath).encode()
@@ -31,7 +31,7 @@ class Echo(BaseStorageBackend):
 
 
 @pytest.mark.parametrize("register", [fileio.register_backend, FileClient.register_backend])
-def test_a_backend_is_registered_by_call_or_decorator(register) -> None:  # type: ignore[no-untyped-def]  # two functions of one shape
+def test_backend_is_registered_by_call_or_decorator(register) -> None:  # type: ignore[no-untyped-def]  # two functions of one shape
     assert register("echo1", Echo) is Echo
     assert register("echo2", prefixes=["e1", "e2"])(Echo) is Echo
 
@@ -40,7 +40,7 @@ def test_a_backend_is_registered_by_call_or_decorator(register) -> None:  # type
     assert FileClient(backend="echo2").get_text("x") == "x"
 
 
-def test_a_taken_name_or_prefix_needs_force() -> None:
+def test_taken_name_or_prefix_needs_force() -> None:
     with pytest.raises(KeyError, match="force=True"):
         fileio.register_backend("s3", Echo)
     with pytest.raises(KeyError, match="HTTPBackend"):
@@ -51,7 +51,7 @@ def test_a_taken_name_or_prefix_needs_force() -> None:
     assert fileio.get("s3://b/k") == b"s3://b/k"
 
 
-def test_a_new_backend_is_one_file_and_one_row(toy: BackendRow) -> None:
+def test_new_backend_is_one_file_and_one_row(toy: BackendRow) -> None:
     fileio.put(b"x", "toy://box/a")
 
     assert fileio.get("box/a", backend_args={"backend": "toy"}) == b"x"
@@ -98,7 +98,7 @@ def test_each_row_is_exported_has_an_extra_and_passes_the_contract(
 
 
 @pytest.mark.parametrize(("name", "backend"), [(3, Echo), ("echo", object), ("echo", "Echo")])
-def test_what_is_not_a_backend_raises(name: object, backend: object) -> None:
+def test_register_backend_of_another_class_raises(name: object, backend: object) -> None:
     with pytest.raises(TypeError):
         fileio.register_backend(name, backend)  # type: ignore[call-overload]  # the misuse under test
 
@@ -130,7 +130,7 @@ def test_get_file_backend_chooses(
 
 
 class Half(Echo):
-    """A backend that loses every file whose name holds ``bad``."""
+    """A backend that raises for every file whose name contains ``bad``."""
 
     def get(self, filepath: object) -> bytes:
         if "bad" in str(filepath):
@@ -141,7 +141,7 @@ class Half(Echo):
         return iter([f"good{number}" for number in range(5)] + ["bad"])
 
 
-def test_a_tree_whose_copy_fails_raises_the_first_error(tmp_path: Path) -> None:
+def test_tree_whose_copy_fails_raises_the_first_error(tmp_path: Path) -> None:
     fileio.register_backend("half", Half)
 
     with pytest.raises(fileio.StorageError, match="tree/bad"):
@@ -163,7 +163,7 @@ def test_get_file_backend_distinguishes_nested_arguments() -> None:
     assert make(a=unhashable) is not make(a=bytearray())
 
 
-def test_get_file_backend_makes_one_object_if_asked() -> None:
+def test_get_file_backend_with_enable_singleton_returns_one_object() -> None:
     def make(timeout: float, **headers: str) -> BaseStorageBackend:
         arguments = {"timeout": timeout, "headers": headers}
         return fileio.get_file_backend("http://h", backend_args=arguments, enable_singleton=True)
@@ -183,7 +183,7 @@ def test_get_file_backend_makes_one_object_if_asked() -> None:
         ("x", {"backend": "disk", "wrong": 1}, TypeError, "argument"),
     ],
 )
-def test_get_file_backend_explains_a_miss(
+def test_get_file_backend_of_an_unknown_name_or_prefix_raises(
     uri: str | None, arguments: dict[str, object] | None, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message) as caught:
@@ -192,7 +192,7 @@ def test_get_file_backend_explains_a_miss(
     assert "pw" not in str(caught.value)
 
 
-def test_the_client_does_what_its_backend_does(tmp_path: Path) -> None:
+def test_client_calls_its_backend(tmp_path: Path) -> None:
     client = FileClient.infer_client({"backend": "disk"})
     folder = client.join_path(tmp_path, "d")
     client.put(b"\xe9", client.join_path(folder, "a"))
@@ -211,7 +211,7 @@ def test_the_client_does_what_its_backend_does(tmp_path: Path) -> None:
     assert (client.name, client.allow_symlink) == ("LocalBackend", True)
 
 
-def test_the_client_is_chosen_by_name_before_prefix() -> None:
+def test_client_name_has_priority_over_prefix() -> None:
     assert FileClient().name == "LocalBackend"
     assert FileClient(prefix="s3").name == "S3Backend"
     assert FileClient(backend="petrel", prefix="s3").name == "PetrelBackend"
@@ -226,11 +226,11 @@ def test_the_client_is_chosen_by_name_before_prefix() -> None:
     ("uri", "expected"),
     [("s3://b/k", "s3"), ("main:s3://b/k", "s3"), ("/a/b", None), (Path("s3://b/k"), "s3")],
 )
-def test_the_client_reads_prefixes(uri: str | Path, expected: str | None) -> None:
+def test_client_parses_prefixes(uri: str | Path, expected: str | None) -> None:
     assert FileClient.parse_uri_prefix(uri) == expected
 
 
-def test_hard_disk_backend_is_the_old_name() -> None:
+def test_hard_disk_backend_is_an_alias_of_local_backend() -> None:
     assert fileio.HardDiskBackend is fileio.LocalBackend
 
 
@@ -246,7 +246,7 @@ def test_hard_disk_backend_is_the_old_name() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_missing_library_names_the_extra(  # type: ignore[no-untyped-def]  # `use` is any of the actions above
+def test_missing_library_raises_and_names_the_extra(  # type: ignore[no-untyped-def]  # `use` is any of the actions above
     module: str, extra: str, use, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -260,7 +260,7 @@ def test_a_missing_library_names_the_extra(  # type: ignore[no-untyped-def]  # `
         use()
 
 
-def test_importing_loads_no_optional_library() -> None:
+def test_import_loads_no_optional_library() -> None:
     code = (
         "import sys, engine_fileio as f\n"
         "f.LmdbBackend('x'); f.S3Backend(); f.HTTPBackend(); f.FsspecBackend()\n"

@@ -1,4 +1,4 @@
-"""S3: addresses, parts, listings, errors, signed URLs, and the Petrel face."""
+"""S3 and Petrel: addresses, parts, listings, errors and signed URLs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def backend(s3_options: dict[str, str]) -> S3Backend:
         ("data/x/../a.jpg", S3Object(None, "b", "coco/a.jpg")),
     ],
 )
-def test_addresses_are_read_after_mapping(path: str | Path, expected: S3Object) -> None:
+def test_addresses_are_parsed_after_mapping(path: str | Path, expected: S3Object) -> None:
     mapping = {"data/": "s3://b/coco/", "data/val/": "c:s3://v/"}
 
     assert locate(path, mapping, ("s3",)) == expected
@@ -50,13 +50,13 @@ def test_addresses_are_read_after_mapping(path: str | Path, expected: S3Object) 
 @pytest.mark.parametrize(
     "path", ["data/../secret", "data/x/../../secret", "s3://b/../c/k", "s3://b/k/../../c"]
 )
-def test_a_key_cannot_climb_out_of_its_root(path: str) -> None:
+def test_key_outside_of_its_root_raises(path: str) -> None:
     with pytest.raises(PermissionError, match="must stay inside"):
         locate(path, {"data/": "s3://b/coco/"}, ("s3",))
 
 
 @pytest.mark.parametrize("path", ["local/file", "gs://b/k", "s3://", "s3:///k"])
-def test_what_is_not_an_address_is_a_value_error(path: str) -> None:
+def test_malformed_address_raises(path: str) -> None:
     with pytest.raises(ValueError, match="s3://bucket/key"):
         locate(path, {}, ("s3",))
 
@@ -70,7 +70,7 @@ def test_mapped_paths_read_and_write(s3_options: dict[str, Any], bucket: str) ->
     assert list(fileio.list_dir_or_file("data/", backend_args=arguments)) == ["a"]
 
 
-def test_objects_over_the_part_size_travel_in_parts(
+def test_objects_over_the_part_size_are_transferred_in_parts(
     backend: S3Backend, bucket: str, tmp_path: Path, s3_client: Any
 ) -> None:
     data = bytes(range(256)) * (20 << 12)
@@ -88,7 +88,7 @@ def test_objects_over_the_part_size_travel_in_parts(
 
 
 @pytest.mark.parametrize("key", ["t/../../../escaped", "t/a//b", "t/./c"])
-def test_a_listed_name_that_leads_elsewhere_raises(
+def test_listed_name_outside_of_the_folder_raises(
     http_server: FaultyServer, tmp_path: Path, key: str
 ) -> None:
     entries = "".join(f"<Contents><Key>{name}</Key></Contents>" for name in ("t/good", key))
@@ -101,7 +101,7 @@ def test_a_listed_name_that_leads_elsewhere_raises(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_object_too_large_to_copy_at_once_is_copied_by_the_transfer_manager(
+def test_copy_of_an_object_over_5_gb_uses_the_transfer_manager(
     http_server: FaultyServer,
 ) -> None:
     http_server.files["b/large"] = b"x"
@@ -150,14 +150,14 @@ def _faulty(server: FaultyServer, **options: Any) -> S3Backend:
     )
 
 
-def test_an_answer_cut_off_is_read_again(http_server: FaultyServer) -> None:
+def test_truncated_answer_is_retried(http_server: FaultyServer) -> None:
     http_server.files["b/k"] = b"x" * 1_000_000
     http_server.faults["b/k"] = ["cut", "cut"]
 
     assert _faulty(http_server).get("s3://b/k") == b"x" * 1_000_000
 
 
-def test_an_answer_always_cut_off_is_unavailable(http_server: FaultyServer) -> None:
+def test_answer_always_truncated_raises_storage_unavailable(http_server: FaultyServer) -> None:
     http_server.files["b/k"] = b"x" * 1_000_000
     http_server.faults["b/k"] = ["cut"] * 9
 
@@ -165,7 +165,9 @@ def test_an_answer_always_cut_off_is_unavailable(http_server: FaultyServer) -> N
         _faulty(http_server).get("s3://b/k")
 
 
-def test_a_large_answer_always_cut_off_is_unavailable(http_server: FaultyServer) -> None:
+def test_large_answer_always_truncated_raises_storage_unavailable(
+    http_server: FaultyServer,
+) -> None:
     http_server.files["b/k"] = bytes(9 << 20)
     http_server.faults["b/k"] = ["cut"] * 99
 
@@ -173,16 +175,18 @@ def test_a_large_answer_always_cut_off_is_unavailable(http_server: FaultyServer)
         _faulty(http_server, retries=0).get("s3://b/k")
 
 
-def test_a_large_object_replaced_while_it_is_read_is_read_anew(http_server: FaultyServer) -> None:
+def test_large_object_replaced_during_the_download_is_downloaded_again(
+    http_server: FaultyServer,
+) -> None:
     http_server.files["b/k"] = bytes(range(256)) * (9 << 12)
-    http_server.faults["b/k"] = ["whole", 412]  # parts ask for the version that the first was of
+    http_server.faults["b/k"] = ["whole", 412]  # parts request the version of the first answer
 
     assert _faulty(http_server).get("s3://b/k") == http_server.files["b/k"]
     asked = [headers for _, _, headers in http_server.requests if "Range" in headers]
     assert all("If-Match" in headers for headers in asked)
 
 
-def test_a_store_that_ignores_ranges_is_not_believed(http_server: FaultyServer) -> None:
+def test_store_without_ranges_raises(http_server: FaultyServer) -> None:
     http_server.files["b/k"] = bytes(9 << 20)
     http_server.faults["b/k"] = ["whole"] * 9
 
@@ -194,7 +198,7 @@ def test_a_store_that_ignores_ranges_is_not_believed(http_server: FaultyServer) 
     ("status", "error"),
     [(403, PermissionError), (404, FileNotFoundError), (503, StorageUnavailable)],
 )
-def test_an_upload_in_parts_that_fails_means_the_same_as_a_small_one(
+def test_upload_in_parts_that_fails_raises_the_same_errors(
     http_server: FaultyServer, tmp_path: Path, status: int, error: type[Exception]
 ) -> None:
     (tmp_path / "large").write_bytes(bytes(9 << 20))
@@ -207,7 +211,7 @@ def test_an_upload_in_parts_that_fails_means_the_same_as_a_small_one(
     gc.collect()
 
 
-def test_a_store_that_is_not_there_is_unavailable(unused_port: int) -> None:
+def test_unreachable_store_raises_storage_unavailable(unused_port: int) -> None:
     backend = S3Backend(
         endpoint_url=f"http://user:{SECRET}@127.0.0.1:{unused_port}",
         region_name="us-east-1",
@@ -226,7 +230,7 @@ def test_a_store_that_is_not_there_is_unavailable(unused_port: int) -> None:
     ("status", "error"),
     [(400, StorageError), (403, PermissionError), (404, FileNotFoundError)],
 )
-def test_statuses_become_the_errors_of_files(
+def test_statuses_become_file_errors(
     http_server: FaultyServer, status: int, error: type[Exception]
 ) -> None:
     http_server.files["b/k"] = b"x"
@@ -236,14 +240,14 @@ def test_statuses_become_the_errors_of_files(
         _faulty(http_server).get("s3://b/k")
 
 
-def test_a_busy_store_is_asked_again(http_server: FaultyServer) -> None:
+def test_busy_store_is_retried(http_server: FaultyServer) -> None:
     http_server.files["b/k"] = b"x"
     http_server.faults["b/k"] = [503]
 
     assert _faulty(http_server).get("s3://b/k") == b"x"
 
 
-def test_missing_credentials_say_how_to_give_them(
+def test_missing_credentials_raise_and_name_the_options(
     http_server: FaultyServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
@@ -267,7 +271,7 @@ def test_anonymous_requests_are_not_signed(http_server: FaultyServer) -> None:
 
 
 @pytest.mark.parametrize("fault", [400, 403, 404])
-def test_credentials_appear_nowhere(
+def test_credentials_are_not_shown(
     http_server: FaultyServer, fault: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     http_server.files["b/k"] = b"x"
@@ -283,7 +287,7 @@ def test_credentials_appear_nowhere(
     assert "AKIDEXAMPLE" not in repr(backend) + repr(backend._connection) + str(caught.value)
 
 
-def test_a_cluster_needs_the_petrel_backend(backend: S3Backend) -> None:
+def test_cluster_without_the_petrel_backend_raises(backend: S3Backend) -> None:
     with pytest.raises(ValueError, match="PetrelBackend"):
         backend.get("main:s3://b/k")
 
@@ -351,7 +355,7 @@ def test_formats_and_lists_work_on_a_store(s3_options: dict[str, Any], bucket: s
     }
 
 
-def test_a_backend_is_pickled_without_its_connection(backend: S3Backend, bucket: str) -> None:
+def test_backend_is_pickled_without_its_connection(backend: S3Backend, bucket: str) -> None:
     backend.put(b"x", f"s3://{bucket}/k")
 
     copy = pickle.loads(pickle.dumps(backend))

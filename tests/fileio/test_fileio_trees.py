@@ -24,7 +24,7 @@ def backend(s3_options: dict[str, str]) -> S3Backend:
 
 
 class Meeting(BaseStorageBackend):
-    """A storage whose transfers wait for each other: one at a time, they would wait for ever."""
+    """A storage whose transfers wait for each other, so one at a time would hang."""
 
     _workers = AT_ONCE
 
@@ -60,7 +60,7 @@ class Meeting(BaseStorageBackend):
         self.files[str(dst)] = self.get(src)
 
 
-def test_trees_travel_several_files_at_once(tmp_path: Path) -> None:
+def test_tree_is_transferred_with_several_files_at_once(tmp_path: Path) -> None:
     storage = Meeting()
     caller, seen = threading.current_thread(), []
 
@@ -104,14 +104,14 @@ def _check_listing(uri: str, options: dict[str, Any] | None) -> None:
     assert counts == [(seen, None) for seen in range(1, MANY + 1)]
 
 
-def test_objects_of_several_pages_go_to_a_store_and_back(
+def test_tree_of_several_pages_is_uploaded_and_downloaded(
     many: Path,
     s3_options: dict[str, Any],
     bucket: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # a store answers with 1000 keys at most; as few as this take the same way
+    # a store returns at most 1000 keys per answer; a smaller limit tests the same code
     monkeypatch.setattr("engine_fileio.backends._s3_listing._PAGE", MANY // 4)
     monkeypatch.setattr("engine_fileio.backends._s3._DELETED_AT_ONCE", MANY // 4)
     counts: list[tuple[int, int | None]] = []
@@ -151,7 +151,7 @@ def test_many_files_are_copied_with_progress(
     [(1, 1000, 64), (5, 1000, 64), (1, 1, 64), (5, 2, 64), (9, 2, 3)],
     ids=["one page", "few folders", "three pages", "folder by folder", "too many folders"],
 )
-def test_a_tree_is_listed_whole_whatever_its_shape(
+def test_tree_of_any_shape_is_listed_completely(
     backend: S3Backend,
     bucket: str,
     s3_client: Any,
@@ -175,7 +175,7 @@ def test_a_tree_is_listed_whole_whatever_its_shape(
     assert sorted(dirs) == sorted(expected | {"marker"})
 
 
-def test_more_objects_than_a_request_holds_go_up_and_away(
+def test_tree_larger_than_one_request_is_uploaded_and_deleted(
     backend: S3Backend, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine_fileio.backends._s3_listing._PAGE", 10)

@@ -1,4 +1,4 @@
-"""The one contract of all storage backends, against real servers."""
+"""The contract of all storage backends, tested with real servers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_get_text_decodes(any_storage: Storage) -> None:
     assert any_storage.backend.get_text(any_storage.uri("a.txt")) == "grüße"
 
 
-def test_an_empty_file_is_a_file(any_storage: Storage) -> None:
+def test_empty_file_is_a_file(any_storage: Storage) -> None:
     any_storage.seed("empty", b"")
 
     assert any_storage.backend.get(any_storage.uri("empty")) == b""
     assert any_storage.backend.exists(any_storage.uri("empty"))
 
 
-def test_a_missing_object_is_a_file_not_found(any_storage: Storage) -> None:
+def test_missing_object_raises_file_not_found(any_storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         any_storage.backend.get(any_storage.uri("absent"))
 
@@ -48,7 +48,7 @@ def test_a_missing_object_is_a_file_not_found(any_storage: Storage) -> None:
     assert not any_storage.backend.isfile(any_storage.uri("absent"))
 
 
-def test_get_local_path_gives_a_file_of_that_name_and_cleans_up(any_storage: Storage) -> None:
+def test_get_local_path_yields_a_file_of_that_name_and_removes_it(any_storage: Storage) -> None:
     any_storage.seed("a b.json", b"{}")
 
     with any_storage.backend.get_local_path(any_storage.uri("a b.json")) as path:
@@ -60,7 +60,7 @@ def test_get_local_path_gives_a_file_of_that_name_and_cleans_up(any_storage: Sto
     assert Path(path).parent.exists() == shares
 
 
-def test_get_local_path_cleans_up_after_an_error(any_storage: Storage) -> None:
+def test_get_local_path_removes_the_file_after_an_error(any_storage: Storage) -> None:
     any_storage.seed("a", b"x")
     seen: list[Path] = []
 
@@ -99,7 +99,7 @@ def test_copyfile_to_local_of_a_missing_object_leaves_nothing(
     assert os.listdir(tmp_path / "target") == []
 
 
-def test_a_pickled_backend_works_in_another_place(any_storage: Storage) -> None:
+def test_pickled_backend_works_when_loaded(any_storage: Storage) -> None:
     any_storage.seed("a", b"x")
     any_storage.backend.get(any_storage.uri("a"))
 
@@ -166,7 +166,7 @@ def filled(listing: Storage) -> Storage:
     return listing
 
 
-def test_folders_are_folders_and_not_files(filled: Storage) -> None:
+def test_folder_is_not_a_file(filled: Storage) -> None:
     assert filled.backend.isdir(filled.uri("tree/sub"))
     assert filled.backend.exists(filled.uri("tree/sub"))
     assert not filled.backend.isfile(filled.uri("tree/sub"))
@@ -208,7 +208,7 @@ def test_list_dir_or_file_selects(
     assert len(found) == len(expected)
 
 
-def test_listing_a_missing_folder_is_a_file_not_found(filled: Storage) -> None:
+def test_listing_a_missing_folder_raises_file_not_found(filled: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         list(filled.backend.list_dir_or_file(filled.uri("absent")))
 
@@ -246,7 +246,7 @@ def test_copytree_to_an_existing_target_raises(filled: Storage, tmp_path: Path) 
         filled.backend.copytree_from_local(tmp_path / "local", filled.uri("tree"))
 
 
-def test_trees_go_to_local_and_back(filled: Storage, tmp_path: Path) -> None:
+def test_trees_are_downloaded_and_uploaded(filled: Storage, tmp_path: Path) -> None:
     down = filled.backend.copytree_to_local(filled.uri("tree"), tmp_path / "down")
     up = filled.backend.copytree_from_local(tmp_path / "down", filled.uri("up"))
 
@@ -294,7 +294,7 @@ def test_rmtree_deletes_the_folder_and_nothing_beside_it(filled: Storage) -> Non
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_a_backend_cannot_do_raises_with_its_name(
+def test_unsupported_operation_raises_with_the_backend_name(
     any_storage: Storage, capability: str, operation: str, arguments: tuple[object, ...]
 ) -> None:
     if capability in any_storage.can:

@@ -1,4 +1,4 @@
-"""A storage in a dict: all that a new backend takes, in one file. Not a test module."""
+"""A storage in a dict: a complete new backend in one file. Not a test module."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ class ToyBackend(BaseStorageBackend):
         del FILES[key(filepath)]
 
     def connect(self) -> None:
-        """Load a library that nobody has."""
+        """Import a library that does not exist."""
         import_library("toy", "no_such_library.client")
 
     def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:

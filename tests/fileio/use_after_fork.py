@@ -12,7 +12,7 @@ from engine_fileio import get_file_backend
 
 
 def read_all(backend: object, root: str, seed: int) -> bool:
-    """Read 40 files in an order of its own; mixed-up connections would mix up the answers."""
+    """Read 40 files in an order that depends on ``seed``, and check their content."""
     names = [(number * seed) % 40 for number in range(40)]
     return all(
         backend.get(f"{root}/{name}") == str(name).encode() * 1000  # type: ignore[attr-defined]  # any backend
@@ -21,7 +21,7 @@ def read_all(backend: object, root: str, seed: int) -> bool:
 
 
 def main() -> int:
-    """Return the number of processes that read something wrong."""
+    """Return the number of processes that read wrong content."""
     name, arguments, root = sys.argv[1:]
     backend = get_file_backend(backend_args={"backend": name, **json.loads(arguments)})
     if not read_all(backend, root, 1):

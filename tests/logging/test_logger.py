@@ -37,7 +37,8 @@ def test_error_line_shows_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     here = re.escape(__file__)
     line = capsys.readouterr().out
     assert re.fullmatch(
-        rf"{STAMP} - engine - ERROR - {here} - test_error_line_shows_its_place - \d+ - division by zero\n",
+        rf"{STAMP} - engine - ERROR - {here} - test_error_line_shows_its_place - \d+ - "
+        r"division by zero\n",
         line,
     )
 

@@ -1,4 +1,4 @@
-"""Registries of their own for each test, and packages made on the spot."""
+"""New registries for each test, and packages written by tests."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def root() -> Registry:
 def make_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str, str], None]]:
-    """Write an importable module; it is forgotten again after the test."""
+    """Write an importable module; it is removed from ``sys.modules`` after the test."""
     monkeypatch.syspath_prepend(tmp_path)
     made: list[str] = []
 

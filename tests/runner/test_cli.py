@@ -120,7 +120,7 @@ def test_mistake_is_told_without_a_traceback(
 
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert "imported on the way" not in done.stderr
+    assert "imported for this look-up" not in done.stderr
 
 
 def test_mistake_in_a_file_is_told_with_its_line_and_what_was_meant(

@@ -1,4 +1,4 @@
-"""What the processes of the progress tests do; they import it by name."""
+"""Tasks for the processes of the progress tests, which import them by name."""
 
 import os
 import time

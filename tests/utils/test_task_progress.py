@@ -21,7 +21,7 @@ from engine_utils import (
 
 
 class Terminal(io.StringIO):
-    """A file that is a terminal for its users."""
+    """A file that reports to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The module of the tasks; the processes find it, too."""
+    """The module of the tasks, which the worker processes can import."""
     folder = str(Path(__file__).parent)
     monkeypatch.syspath_prepend(folder)
     os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
@@ -161,7 +161,7 @@ def test_parallel_results_are_in_order(tasks: Any, chunksize: int, tmp_path: Pat
 def test_parallel_results_without_keep_order_are_in_order_of_completion(
     tasks: Any, tmp_path: Path
 ) -> None:
-    # So many that the last chunk is submitted only after others are done.
+    # Enough tasks that the last chunk is submitted after others are done.
     work = [(number, tmp_path) for number in range(10)]
     results = track_parallel_progress(
         tasks.first_waits_for_last, work, nproc=2, keep_order=False, file=io.StringIO()

@@ -107,7 +107,7 @@ def test_each_row_is_exported_has_an_extra_and_passes_the_contract(
     assert all(VISBACKENDS.get(row.name) is row.load() for row in rows)
 
 
-def test_a_new_backend_is_one_file_and_one_row(toy: BackendRow, tmp_path: Path) -> None:
+def test_new_backend_is_one_file_and_one_row(toy: BackendRow, tmp_path: Path) -> None:
     visualizer = Visualizer(vis_backends=[{"type": "ToyVisBackend"}], save_dir=tmp_path)
 
     visualizer.add_scalar("loss", 0.5)

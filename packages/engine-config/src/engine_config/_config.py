@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from engine_config.merge._merge import Note
     from engine_config.origin._origin import Origin
 
-# Modules that few programs need are imported inside of methods: Python's parser, `inspect`,
-# argparse, difflib and the storage backends would double the import time.
+# Modules that are slow and rarely needed are imported inside of methods, to halve the import time.
 _OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources"])
 
 

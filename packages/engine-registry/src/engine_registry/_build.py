@@ -92,6 +92,7 @@ def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:
         found = home.find_loaded(kind)
         if found is None:
             found = _search(kind, home, registry)
+        # Only if the line is written: log_found walks the whole tree.
         if _logger.isEnabledFor(logging.DEBUG):
             home.log_found(found)
         return found

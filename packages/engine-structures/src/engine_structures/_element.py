@@ -139,6 +139,7 @@ class BaseDataElement:
                 f"got {type(value).__name__}"
             )
         state = self.__dict__
+        # A slice with step -1 swaps the two names.
         own, other = ("_metainfo_fields", "_data_fields")[:: 1 if field_type == "metainfo" else -1]
         if name in state[other]:
             raise AttributeError(_wrong_kind(name, field_type))
@@ -271,6 +272,7 @@ class BaseDataElement:
             metainfo: Its meta information; by default that of this element.
             **kwargs: Its data fields; by default those of this element. Values are not copied.
         """
+        # Not through the constructor, whose parameters a subclass may change.
         made = object.__new__(type(self))
         made._begin()
         made.set_metainfo(self.metainfo if metainfo is None else metainfo)
@@ -356,6 +358,7 @@ class BaseDataElement:
         lines += [f"{name}: {value!r}" for name, value in self.metainfo_items()]
         lines += ["", "DATA FIELDS"]
         lines += [f"{name}: {value!r}" for name, value in self.items()]
+        # Indent every line, so that nested elements line up, but keep empty lines empty.
         body = "\n".join(lines).replace("\n", "\n    ").replace("    \n", "\n")
         return f"<{type(self).__name__}(\n{body}\n) at {hex(id(self))}>"
 

@@ -123,6 +123,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
     def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
         """Join parts with one slash between them; leading slashes of later parts are dropped."""
         first, *rest = (uri_of(part) for part in (filepath, *filepaths))
+        # The slashes of a scheme such as s3:// are not separators.
         head = first if first.endswith("://") else first.rstrip("/")
         for part in rest:
             gap = "" if not head or head.endswith("/") else "/"

@@ -95,6 +95,7 @@ class LocalBackend(BaseStorageBackend):
         # List first: if the folder cannot be listed, no empty target is created.
         names = list(_walk(str(root), recursive=True))
         target.mkdir(parents=True)
+        # All folders first: threads then only write files, and empty folders are copied too.
         for name, is_folder in names:
             if is_folder:
                 (target / name).mkdir()
@@ -168,6 +169,7 @@ class LocalBackend(BaseStorageBackend):
         source, target = _local(src), _local(dst)
         with open(source, "rb") as reader, atomic_write(target) as writer:
             shutil.copyfileobj(reader, writer, _CHUNK)
+        # A new file has the permissions of the umask, so copy those of the source.
         shutil.copymode(source, target)
 
     def _same(self, src: StrPath, dst: StrPath) -> bool:
