@@ -184,9 +184,7 @@ def memcached_server() -> Iterator[str]:
         missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         missing("the program memcached is missing; run: apt-get install memcached")
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(
-            folder, 0o777
-        )  # the server runs as the user nobody, and writes its port to a file there
+        os.chmod(folder, 0o777)  # the server runs as nobody and writes its port file there
         file = Path(folder) / "port"
         process = subprocess.Popen(
             [program, "-u", "nobody", "-l", "127.0.0.1", "-p", "-1", "-m", "16", "-t", "1"],
