@@ -57,7 +57,7 @@ def make_resolver(
         A function of the value of ``type`` and the key path of the dict that holds it. It returns
         the class or function, or None where there is nothing to build: a dict without ``type``
         (the value is None), a key of ``other_meaning``, or a name that is unknown where no place
-        asks for one, as outside of all places and in a ``norm_cfg``. It raises the errors of
+        asks for one, as outside of all places and in or below a ``norm_cfg``. It raises the errors of
         `resolve_type`.
 
     Example:
@@ -78,10 +78,12 @@ def make_resolver(
         key = keys[-1] if keys else ""
         if type_value is None or key in other_meaning:
             return None
-        expected = next((registries[k] for k in reversed(keys) if k in registries), ())
+        place = next((k for k in reversed(keys) if k in registries), None)
+        expected = () if place is None else registries[place]
         # Code of the user may use `type` as it likes outside of all places, and in settings such
-        # as `norm_cfg`, which a model reads itself.
-        optional = not expected or (key.endswith("_cfg") and key not in registries)
+        # as `norm_cfg` or the `test_cfg` of a detector, which a model reads itself.
+        below = keys[len(keys) - keys[::-1].index(place) :] if place is not None else keys
+        optional = not expected or any(k.endswith("_cfg") for k in below)
         if optional and not (isinstance(type_value, str) or callable(type_value)):
             return None
         anywhere = [] if key in registries else _all_roots()
