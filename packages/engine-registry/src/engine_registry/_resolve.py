@@ -57,8 +57,8 @@ def make_resolver(
         A function of the value of ``type`` and the key path of the dict that holds it. It returns
         the class or function, or None where there is nothing to build: a dict without ``type``
         (the value is None), a key of ``other_meaning``, or a name that is unknown where no place
-        asks for one, as outside of all places and in or below a ``norm_cfg``. It raises the errors of
-        `resolve_type`.
+        asks for one, as outside of all places and in or below a ``norm_cfg``. It raises the
+        errors of `resolve_type`.
 
     Example:
         >>> from engine_registry import HOOKS
