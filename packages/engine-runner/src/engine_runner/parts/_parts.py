@@ -37,8 +37,11 @@ class Parts:
         return self.finished.get(key)
 
     def put(self, key: str, part: Any) -> None:
-        """Set a part, in place of the one that would be built."""
-        self.finished[key] = part
+        """Set a part, in place of the one that would be built; None builds it again."""
+        if part is None:
+            self.finished.pop(key, None)
+        else:
+            self.finished[key] = part
 
     def configured(self, key: str) -> bool:
         """Return whether the settings have this part."""
