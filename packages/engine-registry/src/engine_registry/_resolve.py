@@ -57,7 +57,7 @@ def make_resolver(
         A function of the value of ``type`` and the key path of the dict that holds it. It returns
         the class or function, or None where nothing is built. This is the case for a dict without
         ``type`` (the value is None) and for a key of ``other_meaning``. It is also the case for an
-        unknown name outside of all places, or in a setting such as ``norm_cfg``. It raises the
+        unknown name outside of all places, in or below a setting such as ``norm_cfg``. It raises the
         errors of `resolve_type`.
 
     Example:
@@ -78,10 +78,12 @@ def make_resolver(
         key = keys[-1] if keys else ""
         if type_value is None or key in other_meaning:
             return None
-        expected = next((registries[k] for k in reversed(keys) if k in registries), ())
-        # Outside of all places, and in settings such as `norm_cfg` that a model reads itself, user
-        # code may give `type` another meaning.
-        optional = not expected or (key.endswith("_cfg") and key not in registries)
+        place = next((k for k in reversed(keys) if k in registries), None)
+        expected = () if place is None else registries[place]
+        # Outside of all places, and in settings that a model reads itself, such as `norm_cfg` or
+        # the `test_cfg` of a detector, user code may give `type` another meaning.
+        below = keys if place is None else keys[len(keys) - keys[::-1].index(place) :]
+        optional = not expected or any(k.endswith("_cfg") for k in below)
         if optional and not (isinstance(type_value, str) or callable(type_value)):
             return None
         anywhere = [] if key in registries else _all_roots()

@@ -154,6 +154,7 @@ class Settings:
         registries=(OPTIM_WRAPPERS,),
         implied=_optim_wrapper,
         takes=("constructor", "paramwise_cfg"),
+        many=True,
         group="training",
         rule=rules.optim_wrapper_rule,
         trial=stand_ins.for_optim_wrapper,
@@ -288,6 +289,7 @@ _REQUIRED = tuple(
     for item in fields(Settings)
     if item.default is MISSING and item.default_factory is MISSING
 )
+_OUR_LOOPS = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop")
 _LIKENESS = 0.85  # a transposition in ``train_cfg`` has 0.89, an optimizer's own key far less
 
 
@@ -326,8 +328,21 @@ def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
             continue
         wrong = list(_shape_mistakes(name, row, value))
         yield from wrong
-        if not wrong:
+        if not wrong and not _is_of_the_loop(name, values):
             yield from row.mistakes(name, value)
+
+
+def _is_of_the_loop(name: str, values: EngineConfig | Config) -> bool:
+    """Return whether a loop of the user's own reads data in another form than one loader's config.
+
+    It may take several loaders by name.
+    """
+    mode, _, kind = name.partition("_")
+    loop, loader = values.get(f"{mode}_cfg"), values.get(name)
+    if kind != "dataloader" or not isinstance(loader, Mapping) or "dataset" in loader:
+        return False
+    chosen = loop.get("type", _OUR_LOOPS[0]) if isinstance(loop, Mapping) else loop
+    return getattr(chosen, "__name__", chosen) not in _OUR_LOOPS
 
 
 def _shape_mistakes(name: str, row: Row, value: Any) -> Mistakes:

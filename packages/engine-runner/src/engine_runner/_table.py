@@ -126,7 +126,7 @@ NESTED: Mapping[str, Row] = {
     "sampler": Row(registries=(DATA_SAMPLERS,), adds=("dataset", "seed")),
     "transforms": Row(registries=(TRANSFORMS,)),
     "tta_model": Row(registries=(MODELS,)),
-    "vis_backends": Row(registries=(VISBACKENDS,)),
+    "vis_backends": Row(registries=(VISBACKENDS,), adds=("save_dir",)),
     "worker_init_fn": Row(
         registries=(FUNCTIONS, COLLATE_FUNCTIONS),
         target=worker_init_fn,
