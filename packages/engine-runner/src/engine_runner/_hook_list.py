@@ -36,6 +36,7 @@ class HookList:
     def __init__(self) -> None:
         self._entries: list[tuple[int, int, Hook]] = []
         self._named: dict[str, Hook] = {}
+        self._next_name = ""
         self._methods: dict[str, tuple[Method, ...]] = {}
 
     def __iter__(self) -> Iterator[Hook]:
@@ -66,8 +67,19 @@ class HookList:
         # The number of earlier hooks keeps equal priorities in the order of their addition.
         rank = get_priority(hook.priority if priority is None else priority)
         insort(self._entries, (rank, len(self._entries), hook), key=lambda entry: entry[:2])
-        self._named[self._free(name or type(hook).__name__)] = hook
+        self._named[self._free(name or self._next_name or type(hook).__name__)] = hook
+        self._next_name = ""
         self._methods.clear()
+
+    def named(self, hooks: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield hooks or their configs, and give each its name when it is added.
+
+        Args:
+            hooks: Hooks or configs by name; each is added, if at all, before the next one.
+        """
+        for self._next_name, hook in hooks.items():
+            yield hook
+        self._next_name = ""
 
     def find(self, name: str) -> Hook | None:
         """Return the hook of a name, or None."""

@@ -180,4 +180,6 @@ def _integers(key: str, value: Mapping[str, Any], **least: int) -> Mistakes:
 
 
 def _listed(value: Any) -> Sequence[Any]:
-    return [value] if isinstance(value, Mapping) else list(value or ())
+    if isinstance(value, Mapping):
+        return [value]
+    return value if isinstance(value, Sequence) else ()  # reading an iterator would empty it

@@ -133,7 +133,7 @@ class Runner:
         if self._settings.param_scheduler is not None:
             self.param_schedulers = self.build_param_scheduler(self._settings.param_scheduler)
         self.strategy.initialize(self.model)
-        self._execute(loop)
+        self._execute(loop, trains=True)
         return self.model
 
     @with_instances
@@ -152,14 +152,14 @@ class Runner:
         metrics: dict[str, Any] = self._execute(loop)
         return metrics
 
-    def _execute(self, loop: Loop) -> Any:
+    def _execute(self, loop: Loop, *, trains: bool = False) -> Any:
         """Run a loop between ``before_run`` and ``after_run``, and return its result."""
         with self._hooks.around(self):
             self.call_hook("before_run")
             self.load_or_resume()
             if isinstance(loop, TrainLoop):
                 loop.continue_from_progress()
-            if loop is self._parts.built("train_cfg"):
+            if trains:
                 self.optim_wrapper.initialize_count_status(self.model, self.iter, self.max_iters)
             result = loop.run()
             self.call_hook("after_run")
@@ -279,8 +279,8 @@ class Runner:
 
     def register_default_hooks(self, hooks: Mapping[str, Any] | None = None) -> None:
         """Add the default hooks; ``hooks`` replaces, adds or (with ``None``) drops by name."""
-        for name, hook in parts.default_hooks(hooks).items():
-            self.register_hook(hook, name=name)
+        for hook in self._hooks.named(parts.default_hooks(hooks)):
+            self.register_hook(hook)  # without the name, which a user's override does not take
 
     def register_custom_hooks(self, hooks: Sequence[Any]) -> None:
         """Add further hooks."""

@@ -1,5 +1,6 @@
 """Name a run and create its folder, so that no two runs share either."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import count
@@ -9,6 +10,9 @@ from typing import Any
 from engine_dist import broadcast_object_list, get_rank
 from engine_logging import MMLogger
 from engine_runner._errors import SettingsError
+
+_lock = threading.Lock()
+_chosen: set[str] = set()  # the names of runs of this process
 
 
 def create_log_dir(work_dir: Path) -> Path:
@@ -58,8 +62,11 @@ def experiment_name(given: str | None, config_file: str | None, timestamp: str) 
     """
     stem = given or (Path(config_file).stem if config_file else None)
     name = f"{stem}_{timestamp}" if stem else timestamp
-    taken = MMLogger.check_instance_created
-    return next(free for free in _numbered(name) if not taken(free))
+    with _lock:  # the logger that takes the name is created later
+        taken = MMLogger.check_instance_created
+        chosen = next(n for n in _numbered(name) if not taken(n) and n not in _chosen)
+        _chosen.add(chosen)
+    return chosen
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -30,13 +30,13 @@ class SaveOnInterrupt(Hook):
     SIGINT then raises ``KeyboardInterrupt``, SIGTERM exits with code 143. A second signal stops at
     once.
 
-    Signals keep their handlers outside of a training, in any thread but the main one, where the
+    Signals keep their handlers outside of a training loop, in any thread but the main one, where the
     program has set a handler of its own, and with several processes, whose ranks would not agree
     on the iteration at which to save.
 
     Example:
         >>> SaveOnInterrupt().get_triggered_stages()[:2]
-        ['before_train_iter', 'after_train_iter']
+        ['before_train', 'before_train_iter']
     """
 
     priority = "LOWEST"
@@ -46,20 +46,14 @@ class SaveOnInterrupt(Hook):
         self._process = os.getpid()
         self._runner: Run | None = None  # while its state is that of a finished iteration
         self._saved_at = -1
+        self._former: dict[int, Any] = {}
+        self._children: Any = None
 
     @contextmanager
     def around_run(self, runner: Run) -> Iterator[None]:
-        """Handle the signals while the run lasts."""
-        if runner.world_size > 1 or threading.current_thread() is not threading.main_thread():
-            yield
-            return
+        """Set the former handlers of the signals again, however the run ends."""
         # Anew for each run: a hook object may serve several runs, one after the other.
         self._signal, self._runner, self._saved_at = 0, None, -1
-        former = {number: signal.getsignal(number) for number in _SIGNALS}
-        ours = [number for number in _SIGNALS if former[number] in _DEFAULT_HANDLERS]
-        children = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
-        for number in ours:
-            signal.signal(number, self._note)
         try:
             yield
         except RuntimeError:
@@ -69,10 +63,25 @@ class SaveOnInterrupt(Hook):
                 self._save_and_stop(self._runner, self._runner.progress)
             raise
         finally:
-            for number in ours:
-                signal.signal(number, former[number])
-            if children is not None and self._signal:
-                signal.signal(signal.SIGCHLD, children)
+            for number, handler in self._former.items():
+                signal.signal(number, handler)
+            if self._children is not None and self._signal:
+                signal.signal(signal.SIGCHLD, self._children)
+            self._former, self._children = {}, None
+
+    def before_train(self, runner: Run) -> None:
+        """Handle the signals from now on.
+
+        Before, and in a validation or test alone, there is nothing to save: signals stop at once.
+        """
+        if runner.world_size > 1 or threading.current_thread() is not threading.main_thread():
+            return
+        self._children = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
+        former = {number: signal.getsignal(number) for number in _SIGNALS}
+        for number, handler in former.items():
+            if handler in _DEFAULT_HANDLERS:
+                self._former[number] = handler
+                signal.signal(number, self._note)
 
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
         """Store the iteration of a checkpoint to resume from; the best one has no optimizer."""

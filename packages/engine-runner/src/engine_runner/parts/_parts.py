@@ -54,7 +54,7 @@ class Parts:
         Raises:
             NotConfiguredError: The run has no such setting.
         """
-        if key not in self.finished:
+        if self.finished.get(key) is None:  # a part that was set to None is built again
             setting = getattr(self._settings, key)
             if setting is None:
                 raise _not_configured(key)
