@@ -57,8 +57,8 @@ def make_resolver(
         A function of the value of ``type`` and the key path of the dict that holds it. It returns
         the class or function, or None where nothing is built. This is the case for a dict without
         ``type`` (the value is None) and for a key of ``other_meaning``. It is also the case for an
-        unknown name outside of all places, in or below a setting such as ``norm_cfg``. It raises the
-        errors of `resolve_type`.
+        unknown name outside of all places, or in or below a setting such as ``norm_cfg``. It
+        raises the errors of `resolve_type`.
 
     Example:
         >>> from engine_registry import HOOKS

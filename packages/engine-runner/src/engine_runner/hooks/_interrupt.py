@@ -30,9 +30,9 @@ class SaveOnInterrupt(Hook):
     SIGINT then raises ``KeyboardInterrupt``, SIGTERM exits with code 143. A second signal stops at
     once.
 
-    Signals keep their handlers outside of a training loop, in any thread but the main one, where the
-    program has set a handler of its own, and with several processes, whose ranks would not agree
-    on the iteration at which to save.
+    Signals keep their handlers outside of a training loop, in any thread but the main one, where
+    the program has set a handler of its own, and with several processes, whose ranks would not
+    agree on the iteration at which to save.
 
     Example:
         >>> SaveOnInterrupt().get_triggered_stages()[:2]
