@@ -37,8 +37,11 @@ class Parts:
         return self.finished.get(key)
 
     def put(self, key: str, part: Any) -> None:
-        """Set a part, in place of the one that would be built."""
-        self.finished[key] = part
+        """Set a part, in place of the one that would be built; None builds it again when needed."""
+        if part is None:
+            self.finished.pop(key, None)
+        else:
+            self.finished[key] = part
 
     def configured(self, key: str) -> bool:
         """Return whether the settings have this part."""
@@ -54,7 +57,7 @@ class Parts:
         Raises:
             NotConfiguredError: The run has no such setting.
         """
-        if self.finished.get(key) is None:  # a part that was set to None is built again
+        if key not in self.finished:
             setting = getattr(self._settings, key)
             if setting is None:
                 raise _not_configured(key)
