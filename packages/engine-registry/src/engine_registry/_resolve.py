@@ -80,9 +80,9 @@ def make_resolver(
             return None
         place = next((k for k in reversed(keys) if k in registries), None)
         expected = () if place is None else registries[place]
-        # Outside of all places, and in settings such as `norm_cfg` or a detector's `test_cfg`,
-        # which a model reads itself, user code may give `type` another meaning.
-        below = keys[len(keys) - keys[::-1].index(place) :] if place is not None else keys
+        # Outside of all places, and in settings that a model reads itself, such as `norm_cfg` or
+        # the `test_cfg` of a detector, user code may give `type` another meaning.
+        below = keys if place is None else keys[len(keys) - keys[::-1].index(place) :]
         optional = not expected or any(k.endswith("_cfg") for k in below)
         if optional and not (isinstance(type_value, str) or callable(type_value)):
             return None

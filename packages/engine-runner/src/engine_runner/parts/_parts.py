@@ -37,7 +37,7 @@ class Parts:
         return self.finished.get(key)
 
     def put(self, key: str, part: Any) -> None:
-        """Set a part, in place of the one that would be built; None builds it again."""
+        """Set a part, in place of the one that would be built; None builds it again when needed."""
         if part is None:
             self.finished.pop(key, None)
         else:

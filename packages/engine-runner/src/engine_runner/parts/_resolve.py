@@ -14,6 +14,7 @@ from engine_runner._table import NESTED, OTHER_MEANING, READ_BEFORE, Row
 Resolve = Callable[[object, str], Callable[..., Any] | None]
 
 _REGISTRIES = {key: row.registries for key, row in {**NESTED, **TABLE}.items() if row.registries}
+_OF_THE_TOP = TABLE.keys() - NESTED.keys()
 
 
 class PartResolver:
@@ -48,7 +49,7 @@ class PartResolver:
         keys = [key for key in re.split(r"[.\[\]]+", key_path) if key]
         row = _row(keys)
         if type_value is not None:
-            found = self._resolve(type_value, key_path)
+            found = self._resolve(type_value, _place(keys))
         elif row is not None:
             found = self._without_type(row, keys)
         else:
@@ -159,6 +160,25 @@ def _row(keys: list[str]) -> Row | None:
     top = TABLE.get(keys[0])
     if len(keys) == 1:
         return top or NESTED.get(keys[0])
-    if len(keys) == 2 and top is not None and top.many:
-        return top
-    return NESTED.get(keys[-1])
+    names = [key for key in keys if not key.isdecimal()]
+    nested = NESTED.get(names[-1])
+    if top is None or not top.many or len(names) > 2:
+        return nested
+    # The names of hooks, and of optimizers and their schedules, are the user's.
+    return nested if len(names) == 2 and nested and not _names_are_free(top) else top
+
+
+def _place(keys: list[str]) -> str:
+    """Return the key path that decides where a ``type`` is looked up.
+
+    A hook may be called ``param_scheduler``, and the ``train_cfg`` of a model is not a loop: keys
+    of the top level mean something else below it.
+    """
+    first, *rest = keys
+    if rest and first in TABLE and _names_are_free(TABLE[first]):
+        rest = rest[1:]
+    return ".".join([first, *(f"own_{key}" if key in _OF_THE_TOP else key for key in rest)])
+
+
+def _names_are_free(row: Row) -> bool:
+    return row.many and row.shape == "mapping"
