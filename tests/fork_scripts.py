@@ -16,7 +16,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch  # noqa: F401  # loaded here, once for all scripts
+# Loaded here, once for all scripts, with the part that the first optimizer loads: half of it all.
+import torch._dynamo  # noqa: F401
 
 SECONDS = 600
 
