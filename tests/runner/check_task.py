@@ -19,6 +19,7 @@ from engine_registry import (
     Registry,
 )
 from engine_runner import EpochBasedTrainLoop, Hook
+from engine_runner.hooks import CheckpointHook
 
 built: list[str] = []
 
@@ -93,6 +94,15 @@ class Bell(Hook):
 
     def __init__(self, every: int = 1) -> None:
         self.every = every
+
+
+@HOOKS.register_module()
+class Saver(CheckpointHook):
+    """A hook whose further arguments are those of its base."""
+
+    def __init__(self, note: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.note = note
 
 
 @LOOPS.register_module()

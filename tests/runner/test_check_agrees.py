@@ -59,6 +59,10 @@ RIGHT = {
     "default hook added": 'default_hooks = dict(bell=dict(type="Bell"))',
     "checkpoint hook": """default_hooks = dict(
         checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1, meta=dict(a=1)))""",
+    "checkpoint hook of the user": """default_hooks = dict(
+        checkpoint=dict(type="Saver", note="a", by_epoch=False, interval=1))""",
+    "keys that contain dots": """optim_wrapper = dict(
+        paramwise_cfg=dict(custom_keys={"linear.weight": dict(lr_mult=0.1)}))""",
     "schedule": 'param_scheduler = dict(type="LinearLR", start_factor=0.5, by_epoch=False)',
     "schedules": """param_scheduler = [
         dict(type="LinearLR", end=1, by_epoch=False),
@@ -72,7 +76,7 @@ RIGHT = {
         train_cfg=dict(assigner=1), norm_cfg=dict(type="BN"))""",
     "preprocessor": 'data_preprocessor = dict(type="BaseDataPreprocessor", non_blocking=True)',
     "batch sampler": """train_dataloader = dict(
-        batch_sampler=dict(type="torch.utils.data.BatchSampler", drop_last=True))""",
+        batch_sampler=dict(type="torch.utils.data.BatchSampler", drop_last=False))""",
     "worker function": """train_dataloader = dict(
         worker_init_fn=dict(type="seed_worker", salt=1), num_workers=0, drop_last=True)""",
     "transforms": """train_dataloader = dict(
@@ -262,6 +266,12 @@ WRONG = {
     ),
     "no batch size": Wrong(
         "train_dataloader = dict(batch_size=0)", "train_dataloader.batch_size", "batch_size"
+    ),
+    "last batch dropped by two": Wrong(
+        "train_dataloader = dict(drop_last=True, batch_sampler=\n"
+        '    dict(type="torch.utils.data.BatchSampler", drop_last=False))',
+        "train_dataloader.batch_sampler",
+        "mutually exclusive",
     ),
     "workers below zero": Wrong(
         "train_dataloader = dict(num_workers=-1)", "train_dataloader.num_workers", "num_workers"

@@ -31,6 +31,7 @@ def test_training_reaches_the_line(make_runner: MakeRunner) -> None:
         train_cfg={"by_epoch": True, "max_epochs": 60},
         optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.05}},
         param_scheduler=None,
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "interval": 60}},
     )
 
     model = runner.train()

@@ -52,7 +52,8 @@ def dataloader_rule(key: str, value: Any) -> Mistakes:
         )
     numbers = {name: value[name] for name in _LOADER_NUMBERS if name in value}
     if value.get("batch_sampler") is not None:
-        numbers.pop("batch_size", None)  # the batch sampler takes it
+        numbers["batch_sampler"] = [[0]]
+        numbers.pop("batch_size", None)  # the builder passes it to the batch sampler
     try:
         DataLoader([0], **numbers)  # type: ignore[arg-type]  # a list is a dataset, too
     except (TypeError, ValueError) as error:

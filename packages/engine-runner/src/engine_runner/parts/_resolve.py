@@ -144,7 +144,8 @@ def adapted(
 
 def _passed_on(found: Callable[..., Any], runner: Callable[..., Any] | None) -> list[str]:
     """Return the arguments of the method of the runner that takes the ``**kwargs`` of ``found``."""
-    method = getattr(runner, getattr(found, "kwargs_of", ""), None)
+    # The class's own: the ``**kwargs`` of a subclass usually go to the constructor of its base.
+    method = getattr(runner, getattr(found, "__dict__", {}).get("kwargs_of", ""), None)
     return list(inspect.signature(method).parameters)[1:] if method is not None else []
 
 
