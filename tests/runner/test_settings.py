@@ -47,7 +47,9 @@ def test_settings_from_cfg_name_what_is_missing(name: str) -> None:
 
 
 def test_settings_from_cfg_leave_other_keys_to_the_config() -> None:
-    settings = Settings.from_cfg({"model": {"type": "Line"}, "work_dir": "runs", "data_root": "data"})
+    settings = Settings.from_cfg(
+        {"model": {"type": "Line"}, "work_dir": "runs", "data_root": "data"}
+    )
 
     assert settings.work_dir == "runs"
 
