@@ -278,3 +278,27 @@ def command(
         return done
 
     return run
+
+
+@pytest.fixture
+def run_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[[str, str], tuple[int, str]]:
+    """Return a function that runs a command on `check_base.py` with a change from line 2 on.
+
+    It returns the exit code and what was printed.
+    """
+    here = Path(__file__).parent
+    monkeypatch.syspath_prepend(here)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "check_task", raising=False)  # its parts are registered anew
+
+    def run(command: str, change: str) -> tuple[int, str]:
+        Path("case.py").write_text(f"_base_ = {str(here / 'check_base.py')!r}\n{change}\n")
+        monkeypatch.setattr(sys, "argv", ["engine", command, "case.py"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = "".join(capfd.readouterr())
+        return int(str(ended.value.code)), printed
+
+    return run

@@ -40,26 +40,28 @@ def test_settings_refuse_unknown_randomness() -> None:
 
 @pytest.mark.parametrize("name", ["model", "work_dir"])
 def test_settings_from_cfg_name_what_is_missing(name: str) -> None:
-    cfg = {"model": {}, "work_dir": "runs"} | {name: None}
+    cfg = {"model": {"type": "Line"}, "work_dir": "runs"} | {name: None}
 
     with pytest.raises(SettingsError, match=repr(name)):
         Settings.from_cfg(cfg)
 
 
 def test_settings_from_cfg_leave_other_keys_to_the_config() -> None:
-    settings = Settings.from_cfg({"model": {}, "work_dir": "runs", "data_root": "data"})
+    settings = Settings.from_cfg(
+        {"model": {"type": "Line"}, "work_dir": "runs", "data_root": "data"}
+    )
 
     assert settings.work_dir == "runs"
 
 
 def test_settings_from_cfg_refuse_a_misspelt_key_that_would_be_passed_over() -> None:
     with pytest.raises(SettingsError, match=r"'param_schduler'.*did you mean 'param_scheduler'"):
-        Settings.from_cfg({"model": {}, "work_dir": "runs", "param_schduler": []})
+        Settings.from_cfg({"model": {"type": "Line"}, "work_dir": "runs", "param_schduler": []})
 
 
 def test_settings_from_cfg_leave_alone_what_resembles_a_setting_that_is_there() -> None:
     settings = Settings.from_cfg(
-        {"model": {}, "work_dir": "runs", "custom_hooks": [], "custom_hooks2": []}
+        {"model": {"type": "Line"}, "work_dir": "runs", "custom_hooks": [], "custom_hooks2": []}
     )
 
     assert settings.custom_hooks == []

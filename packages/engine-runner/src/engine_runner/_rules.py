@@ -7,18 +7,25 @@ the first one, the check reports all of them with file and line.
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from logging import getLevelNamesMapping
 from multiprocessing import get_all_start_methods
+from os import PathLike
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
+from engine_optim import DefaultOptimWrapperConstructor
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
+from engine_utils import call_mistakes
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+SYNC_BN = ("torch", "mmcv")
 
+_LOADER_PARTS = ("dataset", "sampler", "batch_sampler", "collate_fn", "worker_init_fn")
 # The arguments of a data loader that are plain values, which PyTorch checks.
 _LOADER_NUMBERS = (
     "batch_size",
@@ -50,6 +57,7 @@ def dataloader_rule(key: str, value: Any) -> Mistakes:
             "a dataloader config needs a 'sampler', such as "
             "sampler=dict(type='DefaultSampler', shuffle=False)",
         )
+    yield from _objects({f"{key}.{name}": value.get(name) for name in _LOADER_PARTS})
     numbers = {name: value[name] for name in _LOADER_NUMBERS if name in value}
     if value.get("batch_sampler") is not None:
         numbers["batch_sampler"] = [[0]]
@@ -121,6 +129,55 @@ def optim_wrapper_rule(key: str, value: Any) -> Mistakes:
             f"{key} needs an 'optimizer'; configs of several optimizers need a 'constructor' that "
             f"distributes the parameters among them; got the keys {sorted(value)}",
         )
+    if isinstance(optimizer, Mapping | Optimizer):
+        try:
+            DefaultOptimWrapperConstructor({"optimizer": optimizer}, value.get("paramwise_cfg"))
+        except (TypeError, ValueError) as error:
+            yield f"{key}.paramwise_cfg", str(error)
+
+
+def schedules_rule(key: str, value: Any) -> Mistakes:
+    """Yield entries that are not schedules, and a conversion from epochs of what counts none."""
+    separate = isinstance(value, Mapping) and "type" not in value
+    for path, part in [(f"{key}.{n}", v) for n, v in value.items()] if separate else [(key, value)]:
+        numbered = isinstance(part, Sequence) and not isinstance(part, str)
+        entries = {f"{path}.{n}": v for n, v in enumerate(part)} if numbered else {path: part}
+        yield from _objects(entries)
+        for name, entry in entries.items():
+            if (
+                isinstance(entry, Mapping)
+                and entry.get("convert_to_iter_based")
+                and not entry.get("by_epoch", True)
+            ):
+                yield (
+                    f"{name}.by_epoch",
+                    f"{name} sets by_epoch=False and convert_to_iter_based=True, which converts "
+                    "epochs; remove one of the two",
+                )
+
+
+def visualizer_rule(key: str, value: Any) -> Mistakes:
+    """Yield backends that are neither objects nor configs in a list."""
+    backends = value.get("vis_backends") if isinstance(value, Mapping) else None
+    if isinstance(backends, str | Mapping):
+        yield (
+            f"{key}.vis_backends",
+            f"{key}.vis_backends must be a list of backends or configs, got {backends!r}",
+        )
+    elif isinstance(backends, Sequence):
+        yield from _objects({f"{key}.vis_backends.{n}": one for n, one in enumerate(backends)})
+
+
+def work_dir_rule(key: str, value: Any) -> Mistakes:
+    """Yield what is not a path."""
+    if not isinstance(value, str | PathLike):
+        yield key, f"{key} must be a path, got {value!r}"
+
+
+def sync_bn_rule(key: str, value: Any) -> Mistakes:
+    """Yield an implementation that does not exist."""
+    if value not in SYNC_BN:
+        yield key, f"{key} must be one of {', '.join(SYNC_BN)} or None, got {value!r}"
 
 
 def hooks_rule(key: str, value: Any) -> Mistakes:
@@ -155,10 +212,14 @@ def log_level_rule(key: str, value: Any) -> Mistakes:
 
 
 def randomness_rule(key: str, value: Any) -> Mistakes:
-    """Yield a seed that is not an integer."""
+    """Yield a seed that is not an integer, or not one that PyTorch takes."""
     seed = value.get("seed") if isinstance(value, Mapping) else None
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+    if seed is None:
+        return
+    if isinstance(seed, bool) or not isinstance(seed, int):
         yield f"{key}.seed", f"{key}.seed must be an integer or None, got {seed!r}"
+    elif not -(2**63) <= seed < 2**64:
+        yield f"{key}.seed", f"{key}.seed must be >= -2**63 and < 2**64, got {seed!r}"
 
 
 def compile_rule(key: str, value: Any) -> Mistakes:
@@ -168,6 +229,26 @@ def compile_rule(key: str, value: Any) -> Mistakes:
             key,
             f"{key} must be True, False or options such as dict(mode='default'), got {value!r}",
         )
+        return
+    options = value if isinstance(value, Mapping) else {}
+    for mistake in call_mistakes(partial(torch.compile, None), options):
+        yield f"{key}.{mistake.key}", mistake.message
+    backend = options.get("backend")
+    # The list is asked for only if it is needed, as it loads the compiler, which takes seconds.
+    if isinstance(backend, str) and backend != "inductor":
+        known = torch.compiler.list_backends(exclude_tags=())
+        if backend not in known:
+            yield (
+                f"{key}.backend",
+                f"{key}.backend must be one of {', '.join(known)}, got {backend!r}",
+            )
+
+
+def _objects(entries: Mapping[str, Any]) -> Mistakes:
+    """Yield the key paths whose values can be neither an object of the run nor its config."""
+    for path, value in entries.items():
+        if isinstance(value, str | int | float):
+            yield path, f"{path} must be an object or a config with a type, got {value!r}"
 
 
 def _integers(key: str, value: Mapping[str, Any], **least: int) -> Mistakes:

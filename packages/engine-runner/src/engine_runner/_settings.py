@@ -46,6 +46,10 @@ def _optim_wrapper(config: Config) -> str | None:
     return None if "constructor" in config or "optimizer" not in config else "OptimWrapper"
 
 
+def _visualizer(config: Config) -> str | None:
+    return None if config else "Visualizer"
+
+
 def _evaluator(config: Config) -> str | None:
     return "Evaluator" if "metrics" in config else None
 
@@ -116,7 +120,7 @@ class Settings:
     """
 
     model: Any = setting(registries=(MODELS,), takes=("data_preprocessor",))
-    work_dir: str | Path = setting(shape="value")
+    work_dir: str | Path = setting(shape="value", rule=rules.work_dir_rule)
     train_dataloader: Any = setting(
         None, target=DataLoader, group="training", rule=rules.dataloader_rule
     )
@@ -165,6 +169,7 @@ class Settings:
         adds=("optimizer",),
         takes=_SCHEDULE_KEYS,
         many=True,
+        rule=rules.schedules_rule,
         trial=stand_ins.for_schedule,
     )
     val_evaluator: Any = setting(
@@ -191,7 +196,7 @@ class Settings:
         rule=rules.hooks_rule,
         trial=stand_ins.for_nothing,
     )
-    data_preprocessor: Any = setting(None, registries=(MODELS,))
+    data_preprocessor: Any = setting(None, registries=(MODELS,), trial=stand_ins.for_nothing)
     load_from: str | None = setting(None, shape="value")
     resume: bool = setting(False, shape="value")
     launcher: str = setting("none", shape="value", rule=rules.launcher_rule)
@@ -210,7 +215,9 @@ class Settings:
         trial=stand_ins.for_nothing,
     )
     log_level: int | str = setting("INFO", shape="value", rule=rules.log_level_rule)
-    visualizer: Any = setting(None, registries=(VISUALIZERS,))
+    visualizer: Any = setting(
+        None, registries=(VISUALIZERS,), implied=_visualizer, rule=rules.visualizer_rule
+    )
     default_scope: str = setting("engine", shape="value")
     randomness: Config = setting(
         factory=lambda: {"seed": None},
@@ -236,7 +243,7 @@ class Settings:
         by_name=True,
         example="dict(type='MMDistributedDataParallel')",
     )
-    sync_bn: str | None = setting(None, shape="value")
+    sync_bn: str | None = setting(None, shape="value", rule=rules.sync_bn_rule)
     compile: bool | Config = setting(False, shape="value", rule=rules.compile_rule)
     cfg: Any = setting(None, shape="value")
 
@@ -290,6 +297,7 @@ _REQUIRED = tuple(
     if item.default is MISSING and item.default_factory is MISSING
 )
 _OUR_LOOPS = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop")
+_TYPED = ("data_preprocessor", "model", "strategy", "visualizer")  # built by their type alone
 _LIKENESS = 0.85  # a transposition in ``train_cfg`` has 0.89, an optimizer's own key far less
 
 
@@ -351,6 +359,9 @@ def _shape_mistakes(name: str, row: Row, value: Any) -> Mistakes:
     named = row.by_name and isinstance(value, str)
     if row.shape == "part" and isinstance(value, str | int | float) and not named:
         yield name, f"{name} must be an object or a config such as {row.example}, got {value!r}"
+    typed = isinstance(value, Mapping) and ("type" in value or row.implied_type(value) is not None)
+    if name in _TYPED and isinstance(value, Mapping) and not typed:
+        yield name, f"{name} must have a type, as in {row.example}, got the keys {sorted(value)}"
 
 
 def _group_mistakes(values: EngineConfig | Config) -> Mistakes:

@@ -71,5 +71,6 @@ def for_schedule(part: Config, config: Whole) -> Mapping[str, Any]:
     loop = loop if isinstance(loop, Mapping) else {}
     by_epoch = bool(part.get("by_epoch", True))
     end = loop.get("max_epochs" if by_epoch else "max_iters")
-    ends = {} if end is None or "end" in part else {"end": end}
+    valid = isinstance(end, int) and end >= 0  # otherwise the loop has the mistake
+    ends = {"end": end} if valid and "end" not in part else {}
     return {"optimizer": SimpleNamespace(param_groups=groups, defaults=options), **ends}

@@ -116,17 +116,18 @@ def setting(default: Any = MISSING, *, factory: Any = MISSING, **row: Any) -> An
 NESTED: Mapping[str, Row] = {
     "batch_sampler": Row(registries=(DATA_SAMPLERS,), adds=("sampler", "batch_size")),
     "collate_fn": Row(registries=(FUNCTIONS, COLLATE_FUNCTIONS), first=True),
-    "constructor": Row(registries=(OPTIM_WRAPPER_CONSTRUCTORS, RUNNER_CONSTRUCTORS)),
+    "constructor": Row(registries=(OPTIM_WRAPPER_CONSTRUCTORS, RUNNER_CONSTRUCTORS), by_name=True),
+    "data_preprocessor": Row(registries=(MODELS,), trial=stand_ins.for_nothing),
     "dataset": Row(registries=(DATASETS,)),
     "init_cfg": Row(registries=(WEIGHT_INITIALIZERS,)),
     "mp_cfg": Row(target=set_multi_processing, adds=("distributed",), shape="mapping"),
     "optimizer": Row(registries=(OPTIMIZERS,), adds=("params",), trial=stand_ins.for_optimizer),
     "pipeline": Row(registries=(TRANSFORMS,)),
-    "runner_type": Row(registries=(RUNNERS,)),
+    "runner_type": Row(registries=(RUNNERS,), by_name=True),
     "sampler": Row(registries=(DATA_SAMPLERS,), adds=("dataset", "seed")),
     "transforms": Row(registries=(TRANSFORMS,)),
     "tta_model": Row(registries=(MODELS,)),
-    "vis_backends": Row(registries=(VISBACKENDS,), adds=("save_dir",)),
+    "vis_backends": Row(registries=(VISBACKENDS,), adds=("save_dir",), takes=("name",), many=True),
     "worker_init_fn": Row(
         registries=(FUNCTIONS, COLLATE_FUNCTIONS),
         target=worker_init_fn,
@@ -134,6 +135,9 @@ NESTED: Mapping[str, Row] = {
         first=True,
     ),
 }
+
+# The key paths below the table of settings at which a name stands for a config.
+BY_NAME = {"optim_wrapper.constructor": NESTED["constructor"], "runner_type": NESTED["runner_type"]}
 
 # Here ``type`` says something else: the kind of clipping, of launcher.
 OTHER_MEANING = frozenset({"clip_grad", "dist_cfg", "env_cfg"})

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine_config import Config, ConfigError, Problem
 from engine_runner._rules import hooks_rule
-from engine_runner._settings import TABLE, key_mistakes, setting_mistakes
+from engine_runner._settings import key_mistakes, setting_mistakes
 from engine_runner.parts._hooks import dropped_mistakes
 from engine_runner.parts._resolve import PartResolver, part_at, root_of
 from engine_runner.parts._trial import trial_mistake
@@ -28,7 +28,7 @@ def check_config(config: Config, runner: Callable[..., Any]) -> list[Problem]:
     _add(problems, config, key_mistakes(config))
     _add(problems, config, setting_mistakes(config))
     _add(problems, config, _hook_mistakes(config))
-    _add(problems, config, _name_mistakes(config, resolver))
+    _add(problems, config, resolver.names())
     paths = [problem.key_path for problem in problems]
     _add(problems, config, _value_mistakes(config, resolver, paths))
     order = {key: index for index, key in enumerate(config)}
@@ -46,16 +46,6 @@ def _hook_mistakes(config: Config) -> Mistakes:
     hooks = config.get("default_hooks")
     if isinstance(hooks, Mapping) and not list(hooks_rule("default_hooks", hooks)):
         yield from dropped_mistakes(hooks)
-
-
-def _name_mistakes(config: Config, resolver: PartResolver) -> Mistakes:
-    """Yield the names that stand for configs and are unknown."""
-    for key, row in TABLE.items():
-        if row.by_name and isinstance(config.get(key), str):
-            try:
-                resolver.name(key)
-            except LookupError as error:
-                yield key, str(error.args[0])
 
 
 def _value_mistakes(config: Config, resolver: PartResolver, wrong: list[str]) -> Mistakes:

@@ -2,14 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from engine_config import Config
 from engine_registry import make_resolver
 from engine_runner._settings import TABLE
-from engine_runner._table import NESTED, OTHER_MEANING, READ_BEFORE, Row
+from engine_runner._table import BY_NAME, NESTED, OTHER_MEANING, READ_BEFORE, Row
 
 Resolve = Callable[[object, str], Callable[..., Any] | None]
 
@@ -59,16 +59,15 @@ class PartResolver:
         self.found[".".join(keys)] = (found, row)
         return adapted(found, row, self._runner)
 
-    def name(self, key: str) -> None:
-        """Look up a name that stands for a config.
-
-        Args:
-            key: The key of the table with the name as its value.
-
-        Raises:
-            NotRegisteredError: The name is unknown.
-        """
-        self._resolve(self._config[key], key)
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield the key path and the message of each unknown name that stands for a config."""
+        for path, row in {**TABLE, **BY_NAME}.items():
+            name = part_at(self._config, path.split("."))
+            if row.by_name and isinstance(name, str):
+                try:
+                    self._resolve(name, path)
+                except LookupError as error:
+                    yield path, str(error.args[0])
 
     def _without_type(self, row: Row, keys: list[str]) -> Callable[..., Any] | None:
         """Return what a dict without ``type`` is passed to.
@@ -85,15 +84,15 @@ class PartResolver:
 
 
 def part_at(config: Config, keys: list[str]) -> Any:
-    """Return the value of a config at a key path.
+    """Return the value of a config at a key path, or None if there is none.
 
-    A key that contains dots, as in ``custom_keys``, belongs to no row: its value is None.
+    A key that contains dots, as in ``custom_keys``, is not found: it belongs to no row.
     """
     value: Any = config
     try:
         for key in keys:
             value = value[int(key)] if isinstance(value, list | tuple) else value[key]
-    except (KeyError, IndexError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return None
     return value
 
@@ -163,7 +162,8 @@ def _row(keys: list[str]) -> Row | None:
     names = [key for key in keys if not key.isdecimal()]
     nested = NESTED.get(names[-1])
     if top is None or not top.many or len(names) > 2:
-        return nested
+        listed = keys[-1].isdecimal()  # an item of a list is a part where its row says so
+        return None if listed and nested is not None and not nested.many else nested
     # The names of hooks, and of optimizers and their schedules, are the user's.
     return nested if len(names) == 2 and nested and not _names_are_free(top) else top
 

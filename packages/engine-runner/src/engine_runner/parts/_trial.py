@@ -9,7 +9,12 @@ from engine_runner._table import Row
 from engine_runner._types import Config
 
 # The constructors of these have no side effects where a row has stand-ins for their arguments.
-_WITHOUT_EFFECTS = ("engine_optim.", "engine_runner.", "torch.optim.")
+_WITHOUT_EFFECTS = (
+    "engine_model._preprocess.",
+    "engine_optim.",
+    "engine_runner.",
+    "torch.optim.",
+)
 _NO_PARAMETERS = "optimizer got an empty parameter list"
 
 
