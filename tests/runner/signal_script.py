@@ -92,6 +92,16 @@ def stopped(folder: Path, number: int) -> dict[str, Any]:
     }
 
 
+def late(folder: Path) -> dict[str, Any]:
+    class SendAtTheEnd(Hook):
+        def after_train(self, runner: Any) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = _handlers()
+    end = _end(_run(folder, SendAtTheEnd()).train)
+    return {"end": end, "files": _files(folder), "handlers as before": _handlers() == before}
+
+
 def twice(folder: Path) -> dict[str, Any]:
     before = _handlers()
     end = _end(_run(folder, Send(signal.SIGINT, signal.SIGINT)).train)
@@ -141,6 +151,7 @@ def main(folder: Path) -> None:
     cases: dict[str, Callable[[], dict[str, Any]]] = {
         "SIGINT": lambda: stopped(folder / "int", signal.SIGINT),
         "SIGTERM": lambda: stopped(folder / "term", signal.SIGTERM),
+        "late": lambda: late(folder / "late"),
         "twice": lambda: twice(folder / "twice"),
         "own handler": lambda: own_handler(folder / "own"),
         "thread": lambda: thread(folder / "thread"),

@@ -39,6 +39,14 @@ def test_script_finishes_the_iteration_saves_and_stops(found: Found, name: str, 
     }
 
 
+def test_signal_after_the_last_iteration_stops_the_script(found: Found) -> None:
+    assert found["late"] == {
+        "end": "SystemExit(143)",
+        "files": ["epoch_1.pth", "epoch_2.pth"],
+        "handlers as before": True,
+    }
+
+
 def test_second_signal_stops_at_once(found: Found) -> None:
     assert found["twice"] == {"end": "KeyboardInterrupt()", "files": [], "handlers as before": True}
 

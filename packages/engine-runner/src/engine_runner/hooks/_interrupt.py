@@ -56,6 +56,8 @@ class SaveOnInterrupt(Hook):
         self._signal, self._runner, self._saved_at = 0, None, -1
         try:
             yield
+            if self._signal:  # it arrived after the last iteration: all is saved
+                self._stop()
         except RuntimeError:
             # A scheduler may signal the whole process group, and so end the workers of the data
             # loader. The training then fails at its next batch: save the last iteration.
