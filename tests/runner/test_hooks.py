@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+import torch
 
 from engine_runner import Hook, Priority, get_priority
 from engine_runner.hooks import (
@@ -107,3 +108,11 @@ def test_hook_has_the_22_documented_points() -> None:
 )
 def test_hook_counts_inner_iterations_from_one(index: int, n: int, expected: bool) -> None:
     assert Hook().every_n_inner_iters(index, n) is expected
+
+
+@pytest.mark.parametrize(("index", "expected"), [(0, False), (2, True)])
+def test_hook_finds_the_last_batch_of_a_loader(index: int, expected: bool) -> None:
+    data = torch.utils.data.TensorDataset(torch.zeros(5))
+    loader = torch.utils.data.DataLoader(data, batch_size=2)
+
+    assert Hook().end_of_epoch(loader, index) is expected

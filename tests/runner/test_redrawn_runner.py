@@ -229,3 +229,14 @@ def test_check_finds_the_mistakes_beside_them(
     problems = check_config(config, Runner)
 
     assert [problem.key_path.partition(".")[0] for problem in problems] == [path]
+
+
+def test_wrap_model_of_one_process_places_the_model_without_a_wrapper(
+    make_runner: Callable[..., Runner],
+) -> None:
+    runner, model = make_runner(), torch.nn.Linear(1, 1)
+
+    wrapped = runner.wrap_model({"type": "MMDistributedDataParallel"}, model)
+
+    assert wrapped is model
+    assert wrapped.weight.device == runner.strategy.device
