@@ -37,6 +37,7 @@ from engine_dist._objects import (
 )
 from engine_dist._pickling import TensorPickler, dumps_tensors
 from engine_dist._results import collect_results, collect_results_cpu, collect_results_gpu
+from engine_dist._rounds import first_of_launch, restart_count
 from engine_dist._tensors import cast_data_device, get_data_device, map_tensors
 from engine_dist.watch import guard_collective, record_failure
 
@@ -60,6 +61,7 @@ __all__ = [
     "collect_results_cpu",
     "collect_results_gpu",
     "dumps_tensors",
+    "first_of_launch",
     "gather",
     "gather_object",
     "get_backend",
@@ -81,5 +83,6 @@ __all__ = [
     "master_only",
     "merge_results",
     "record_failure",
+    "restart_count",
     "sync_random_seed",
 ]

@@ -1,7 +1,8 @@
 """Open the key-value store through which the ranks of a new group find each other."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlparse
@@ -11,8 +12,10 @@ from torch.distributed import (  # type: ignore[attr-defined]  # torch exports t
     TCPStore,
     rendezvous,
 )
+from torch.distributed.distributed_c10d import PrefixStore
 
 from engine_dist._errors import DistError, RankLost
+from engine_dist._rounds import Rounds, uses_agent_store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +26,17 @@ class Rendezvous:
         store: The store of torch.
         place: The location of the store, as part of an error message.
         store_rank: The rank whose process holds the store; None if a file or the launcher holds it.
+        base: ``store`` without the prefix of this attempt; None if there is none.
+        round: The number of the group in a store that outlives the processes; else 0.
+        answer: The function that rank 0 calls until all ranks have joined.
     """
 
     store: Any
     place: str
     store_rank: int | None = None
+    base: Any = None
+    round: int = 0
+    answer: Callable[[], None] = lambda: None
 
 
 def open_rendezvous(
@@ -78,8 +87,7 @@ def _open_tcp(
     address: tuple[str, int], rank: int, world_size: int, timeout: timedelta
 ) -> Rendezvous:
     host, port = address
-    # The agent of torchrun holds the store itself, and sets this variable.
-    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    agent = uses_agent_store()
     holds = rank == 0 and not agent
     place = f"the store at {host}:{port}"
     try:
@@ -100,4 +108,20 @@ def _open_tcp(
             ) from error
         hint = f"{place} never opened; check MASTER_ADDR and MASTER_PORT"
         raise RankLost("init_dist", {} if agent else {0: f"is not there: {hint}"}, hint) from error
-    return Rendezvous(store=store, place=place, store_rank=None if agent else 0)
+    opened = Rendezvous(store=store, place=place, store_rank=None if agent else 0)
+    return (
+        _in_round(opened, rank, hint=f"{place} has no number of the attempt") if agent else opened
+    )
+
+
+def _in_round(opened: Rendezvous, rank: int, *, hint: str) -> Rendezvous:
+    """Separate the keys of this attempt from those of the attempts before."""
+    try:
+        rounds = Rounds(opened.store, rank)
+    except torch_dist.DistError as error:
+        reasons = {0: "never joined: it did not call init_dist"} if rank else {}
+        raise RankLost("init_dist", reasons, f"{hint}: {error}") from error
+    store = PrefixStore(f"engine_dist/group/{rounds.number}", opened.store)
+    return replace(
+        opened, store=store, base=opened.store, round=rounds.number, answer=rounds.answer
+    )

@@ -85,7 +85,11 @@ class RankMonitor:
         self._place, self._store_rank = rendezvous.place, rendezvous.store_rank
         self._group: weakref.ref[torch_dist.ProcessGroup] | None = None
         timeout = max(timing.search, 1.0) if heartbeat else None
-        self._status = StatusStore(rendezvous.store, rank, number=number, timeout=timeout)
+        self._answer = rendezvous.answer
+        store = rendezvous.store if rendezvous.base is None else rendezvous.base
+        self._status = StatusStore(
+            store, rank, number=number, timeout=timeout, round=rendezvous.round
+        )
         self._pid = os.getpid()
         self._ended = self._failed = False
         self._depth = 0
@@ -183,6 +187,7 @@ class RankMonitor:
         deadline, pause = time.monotonic() + self._timing.collective, 0.005
         # Polled, because waiting for the key would not end when another rank fails.
         while not self._status.all_joined():
+            self._answer()
             if self._status.failures() or time.monotonic() > deadline:
                 raise self.find_lost("init_dist", range(self.world_size))
             time.sleep(pause)

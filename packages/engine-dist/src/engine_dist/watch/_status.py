@@ -1,7 +1,6 @@
 """Store the status of each rank in the group's store: joined, alive, exited or failed, and why."""
 
 import json
-import os
 import queue
 import threading
 import time
@@ -56,19 +55,20 @@ class StatusStore:
     """Read and write the status of ranks. Each method may raise RuntimeError or OSError.
 
     Args:
-        store: The group's store, without prefixes.
+        store: The group's store.
         rank: This process's rank.
+        round: The number of the group in a store that outlives the processes.
         number: The number of groups that these processes tried to create before. It separates the
             status of several groups in one store.
         timeout: The maximum seconds to open a separate connection to the store. None to share the
             group's connection.
     """
 
-    def __init__(self, store: Any, rank: int, *, number: int, timeout: float | None) -> None:
-        # A launcher's store outlives the processes. After a restart it still holds their old
-        # status.
-        restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        self._prefix = f"engine_dist/{restart}/{number}"
+    def __init__(
+        self, store: Any, rank: int, *, number: int, timeout: float | None, round: int = 0
+    ) -> None:
+        # After a restart, the launcher's store still holds the status of the ended processes.
+        self._prefix = f"engine_dist/{round}/{number}"
         self._rank = rank
         self._held: Any = store
         self._shared: Callable[[], Any] = lambda: None
