@@ -7,3 +7,7 @@ class SettingsError(ValueError):
 
 class NotConfiguredError(RuntimeError):
     """The settings of a run leave out the training, validation or test that was called."""
+
+
+class NonFiniteLossError(ArithmeticError):
+    """A loss or a weight of a training is NaN or infinite; see `FiniteLossHook`."""

@@ -86,7 +86,8 @@ class Settings:
         test_evaluator: Metrics of the test.
         default_hooks: Hooks by name, which replace default ones or are added; ``None`` drops one.
             The default ones are ``runtime_info``, ``timer``, ``sampler_seed``, ``logger``,
-            ``param_scheduler``, ``checkpoint``, ``save_on_interrupt`` and ``progress_bar``.
+            ``param_scheduler``, ``finite_loss``, ``checkpoint``, ``save_on_interrupt`` and
+            ``progress_bar``.
         custom_hooks: Further hooks.
         data_preprocessor: The preprocessor of a model config that has none.
         load_from: A checkpoint to load weights from, or to resume.

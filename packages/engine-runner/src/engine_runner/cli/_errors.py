@@ -6,13 +6,14 @@ from engine_config import ConfigError
 from engine_fileio import StorageError
 from engine_model.weights import WeightsError
 from engine_registry import RegistryError
-from engine_runner._errors import NotConfiguredError, SettingsError
+from engine_runner._errors import NonFiniteLossError, NotConfiguredError, SettingsError
 
 _KNOWN = (
     ConfigError,
     RegistryError,
     SettingsError,
     NotConfiguredError,
+    NonFiniteLossError,
     StorageError,
     WeightsError,
 )

@@ -97,6 +97,7 @@ class LoggerHook(Hook):
         tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
         runner.logger.info(line)
         runner.visualizer.add_scalars(tag, step=runner.iter + 1)
+        runner.call_hook("after_log")  # for hooks that read what is read from the device by now
 
     def after_val_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None

@@ -15,6 +15,7 @@ _DEFAULT: Mapping[str, Config] = {
     "sampler_seed": {"type": "DistSamplerSeedHook"},
     "logger": {"type": "LoggerHook"},
     "param_scheduler": {"type": "ParamSchedulerHook"},
+    "finite_loss": {"type": "FiniteLossHook"},
     "checkpoint": {"type": "CheckpointHook", "interval": 1},
     "save_on_interrupt": {"type": "SaveOnInterrupt"},
     "progress_bar": {"type": "ProgressBar"},
