@@ -36,7 +36,9 @@ def construct(factory: Callable[..., Any], arguments: dict[str, Any], kind: Any)
         raise
     except Exception as error:
         message = explain(factory, arguments, kind, error)
-        raise ConstructionError.from_error(error, message) from error
+        failure = ConstructionError.from_error(error, message)
+        failure.config = {"type": kind, **arguments}
+        raise failure from error
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug(
             "An `%s` instance is built from registry, its implementation can be found in %s",

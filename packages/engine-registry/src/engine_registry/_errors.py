@@ -35,6 +35,7 @@ class ConstructionError(RegistryError):
 
     Attributes:
         inside: The enclosing constructions, from the inner to the outer one.
+        config: The config of what could not be built, with ``type``; empty after unpickling.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -43,6 +44,7 @@ class ConstructionError(RegistryError):
         Exception.__init__(self, message)
         self.message = message
         self.inside: list[str] = []
+        self.config: dict[str, Any] = {}
 
     def __str__(self) -> str:
         return "\n".join([self.message, *(f"  while building {outer}" for outer in self.inside)])

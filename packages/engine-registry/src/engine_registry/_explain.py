@@ -1,5 +1,6 @@
 """Explain why a construction failed."""
 
+import os
 import reprlib
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,21 @@ from typing import Any
 from engine_utils import call_mistakes
 
 _SHOWN_REASONS = 4
+_PLAIN = (bool, float, complex, bytes, os.PathLike)
+
+
+class _Short(reprlib.Repr):
+    """Show a built object by its class, and an array also by its shape: its values help nobody."""
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        """Return the text of a value that is not a plain one."""
+        if isinstance(x, dict):  # such as a config's own kind
+            return self.repr_dict(x, level)
+        if x is None or isinstance(x, _PLAIN) or hasattr(x, "__name__"):  # a class or function
+            return super().repr_instance(x, level)
+        shape = getattr(x, "shape", None)
+        size = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
+        return f"<{type(x).__name__}{size}>"
 
 
 def explain(
@@ -59,7 +75,7 @@ def _name(factory: Callable[..., Any]) -> str:
 
 def _config(kind: Any, arguments: dict[str, Any]) -> str:
     # A config may hold a whole model or dataset, so the text is shortened at each level.
-    shown = reprlib.Repr()
+    shown = _Short()
     shown.maxdict, shown.maxstring, shown.maxother, shown.maxlevel = 12, 80, 80, 3
     kind = kind if isinstance(kind, str) else getattr(kind, "__name__", kind)
     items = shown.repr(arguments)[1:-1]

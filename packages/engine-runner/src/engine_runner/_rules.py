@@ -25,7 +25,7 @@ from engine_utils import call_mistakes
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 SYNC_BN = ("torch", "mmcv")
 
-_LOADER_PARTS = ("dataset", "sampler", "batch_sampler", "collate_fn", "worker_init_fn")
+_LOADER_PARTS = ("dataset", "sampler", "batch_sampler", "collate_fn")
 # The arguments of a data loader that are plain values, which PyTorch checks.
 _LOADER_NUMBERS = (
     "batch_size",
@@ -249,6 +249,8 @@ def _objects(entries: Mapping[str, Any]) -> Mistakes:
     for path, value in entries.items():
         if isinstance(value, str | int | float):
             yield path, f"{path} must be an object or a config with a type, got {value!r}"
+        elif isinstance(value, Mapping) and "type" not in value:
+            yield path, f"{path} must be a config with a type, got the keys {sorted(value)}"
 
 
 def _integers(key: str, value: Mapping[str, Any], **least: int) -> Mistakes:

@@ -1,6 +1,7 @@
 """Save, load and resume checkpoints. `CheckpointHook` decides when to save."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -250,6 +251,8 @@ class Checkpointer:
         if self._started:
             return None
         self._started = True
+        if load_from is not None and "://" not in load_from:
+            return os.path.expanduser(load_from)
         if load_from is not None or not resumes:
             return load_from
         latest = find_latest_checkpoint(work_dir)

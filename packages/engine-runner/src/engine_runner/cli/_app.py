@@ -1,16 +1,25 @@
 """The command group, and what becomes of an error."""
 
+import logging
 import sys
 import traceback
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine_logging import MMLogger
 from engine_runner.cli._check import check
 from engine_runner.cli._config import config
 from engine_runner.cli._env import env
 from engine_runner.cli._errors import mistake
+from engine_runner.cli._options import CONFIG
+from engine_runner.cli._place import place_of
+from engine_runner.cli._streams import protect_output
 from engine_runner.cli._test import test
 from engine_runner.cli._train import train
+
+if TYPE_CHECKING:
+    from engine_config import Config
 
 _EPILOG = """
 \b
@@ -44,10 +53,14 @@ for command in (train, test, config, check, env):
 
 def main() -> None:
     """Run the command line, and exit with its code."""
+    protect_output()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    facts: dict[str, Any] = {}
     try:
-        code = engine.main(arguments, prog_name="engine", standalone_mode=False)
+        code = _run(arguments, facts)
+    except click.exceptions.Exit as error:  # a command that has found problems
+        code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -57,13 +70,40 @@ def main() -> None:
     except Exception as error:
         code = 1
         _record_failure(error)
-        text = None if debug else mistake(error)
-        if text is None:
-            traceback.print_exc()
-        else:
-            click.echo(f"Error: {text}", err=True)
-            click.echo("(--debug shows the traceback)", err=True)
+        _show(error, debug=debug, config=facts.get(CONFIG))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(arguments: list[str], facts: dict[str, Any]) -> object:
+    """Run a command; ``facts`` gets what it notes for the report of an error."""
+    with engine.make_context("engine", arguments) as context:
+        try:
+            return engine.invoke(context)
+        finally:
+            facts.update(context.meta)
+
+
+def _show(error: Exception, *, debug: bool, config: "Config | None") -> None:
+    """Print the message of an error, or the traceback of one that is not a mistake in a config."""
+    text = None if debug else mistake(error)
+    if text is None:
+        traceback.print_exception(error)
+        return
+    _log_traceback(error)
+    click.echo(f"Error: {place_of(error, config)}{text}", err=True)
+    click.echo("(--debug shows the traceback)", err=True)
+
+
+def _log_traceback(error: Exception) -> None:
+    """Write the traceback to the log file of the run, if it has begun."""
+    for logger in list(MMLogger._instance_dict.values()):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                record = logger.makeRecord(
+                    logger.name, logging.ERROR, __file__, 0, "%s", (error,),
+                    (type(error), error, error.__traceback__), func="main",
+                )  # fmt: skip
+                handler.handle(record)
 
 
 def _record_failure(error: Exception) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine_runner.cli._folder import default_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def check(context: click.Context, config_file: Path, cfg_options: tuple[str, ...
     """Report every mistake of CONFIG at once, without building anything."""
     config = read_config(config_file, cfg_options)
     # ``engine train`` names a folder after the config, so a config needs none to be right.
-    config.setdefault("work_dir", str(Path("work_dirs") / config_file.stem))
+    config.setdefault("work_dir", str(default_work_dir(config_file)))
     problems = find_problems(config)
     for problem in problems:
         click.echo(as_text(problem), err=True)
@@ -28,18 +29,18 @@ def check(context: click.Context, config_file: Path, cfg_options: tuple[str, ...
     click.echo(f"{config_file}: no problems found")
 
 
-def find_problems(config: "Config") -> "list[Problem]":
-    """Return every mistake of a config for its runner."""
+def find_problems(config: "Config", *, trains: bool = True) -> "list[Problem]":
+    """Return every mistake of a config for its runner, which trains or only tests."""
     from engine_registry import RUNNERS
     from engine_runner import Runner
     from engine_runner.parts import check_config
 
     kind = config.get("runner_type")
     runner = RUNNERS.get(kind) if isinstance(kind, str) else kind
-    return check_config(config, runner or Runner)
+    return check_config(config, runner or Runner, trains=trains)
 
 
-def check_before(config: "Config") -> None:
+def check_before(config: "Config", *, trains: bool = True) -> None:
     """Raise the mistakes of a config, before anything of it is built.
 
     Raises:
@@ -47,7 +48,7 @@ def check_before(config: "Config") -> None:
     """
     from engine_config import ConfigCheckError
 
-    problems = find_problems(config)
+    problems = find_problems(config, trains=trains)
     if problems:
         raise ConfigCheckError(problems)
 

@@ -1,8 +1,11 @@
 """Report a mistake of the user as a message, without a traceback."""
 
 import errno
+import linecache
+from types import TracebackType
 
 from engine_config import ConfigError
+from engine_dist import DistError
 from engine_fileio import StorageError
 from engine_model.weights import WeightsError
 from engine_registry import RegistryError
@@ -10,6 +13,7 @@ from engine_runner._errors import NonFiniteLossError, NotConfiguredError, Settin
 
 _KNOWN = (
     ConfigError,
+    DistError,
     RegistryError,
     SettingsError,
     NotConfiguredError,
@@ -35,7 +39,25 @@ def mistake(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
-    return None
+    if isinstance(error, ImportError) and "pip install" in str(error):
+        return str(error)  # a missing extra, whose message has the command
+    return str(error) if _is_of_ours(error) else None
+
+
+def _is_of_ours(error: BaseException) -> bool:
+    """Return whether a ``raise`` of one of our packages, and not of a library, raised the error.
+
+    Its message then names the value and the way out. An error with a cause may hide the user's own
+    code, which the traceback shows.
+    """
+    last: TracebackType | None = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or error.__cause__ is not None:
+        return False
+    module = str(last.tb_frame.f_globals.get("__name__", ""))
+    line = linecache.getline(last.tb_frame.f_code.co_filename, last.tb_lineno)
+    return module.startswith("engine_") and line.lstrip().startswith("raise ")
 
 
 def without_details(text: str) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+CONFIG = "engine_runner.config"
+"""The key of the config in the ``meta`` of the commands' context."""
+
 _FLAG = "--cfg-options"
 _RESUME = "--resume"
 _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
@@ -41,7 +44,7 @@ class ConfigCommand(click.Command):
 
 
 def _without_config_after_resume(args: list[str]) -> list[str]:
-    followed = zip(args, [*args[1:], ""], strict=True)
+    followed = zip(args, [*args[1:], ""], strict=False)  # without arguments the second has one
     return [
         f"{_RESUME}=auto" if argument == _RESUME and after.endswith(_CONFIG_ENDINGS) else argument
         for argument, after in followed
@@ -69,6 +72,7 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
     """
     from engine_config import Config, ConfigError, parse_overrides
 
+    config_file = config_file.expanduser()
     if config_file.is_dir():
         raise click.UsageError(f"{config_file} is a folder; name the config file in it")
     if not config_file.is_file():
@@ -79,6 +83,7 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
         raise click.UsageError(f"{_FLAG}: {error}") from error
     _import_from(config_file.parent, Path.cwd())
     config = Config.fromfile(str(config_file))
+    click.get_current_context().find_root().meta[CONFIG] = config  # for the place of an error
     if overrides:
         _check_spelling(overrides, config)
         config.merge_from_dict(overrides, origin=_FLAG)

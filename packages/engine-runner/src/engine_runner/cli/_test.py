@@ -8,8 +8,9 @@ import click
 from engine_runner._hook import Hook
 from engine_runner._rules import LAUNCHERS
 from engine_runner.cli._check import check_before
+from engine_runner.cli._folder import removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
-from engine_runner.cli._train import set_launcher, set_work_dir
+from engine_runner.cli._train import expanded, set_launcher
 
 if TYPE_CHECKING:
     from engine_runner.runner import Runner
@@ -57,6 +58,7 @@ def test(
 ) -> None:
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
+    checkpoint = expanded(checkpoint)
     if "://" not in checkpoint and not Path(checkpoint).is_file():
         raise click.UsageError(f"no such checkpoint: {checkpoint}")
     set_work_dir(config, config_file, work_dir)
@@ -64,11 +66,12 @@ def test(
     config.load_from = checkpoint
     config.resume = False
 
-    check_before(config)
+    check_before(config, trains=False)
     from engine_registry import RUNNERS
     from engine_runner import Runner
 
-    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    with removed_if_unused(config):
+        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
     if not partial:
         runner.register_hook(CheckWeights(checkpoint))
     metrics = runner.test()

@@ -8,6 +8,7 @@ import click
 
 from engine_runner._rules import LAUNCHERS
 from engine_runner.cli._check import check_before
+from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
 if TYPE_CHECKING:
@@ -64,33 +65,49 @@ def train(
     if resume is not None:
         config.resume = True
         if resume != "auto":
-            config.load_from = resume
+            config.load_from = expanded(resume)
     if amp:
         use_amp(config)
     if auto_scale_lr:
         enable_auto_scale_lr(config)
-    run(config)
+    run(config, config_file)
 
 
-def run(config: "Config") -> None:
+def run(config: "Config", config_file: Path) -> None:
     """Check the config, train, and print where the results lie."""
     check_before(config)
+    check_load_from(config)
     from engine_registry import RUNNERS
     from engine_runner import Runner
     from engine_runner.cli._final_report import final_report
 
-    runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    with removed_if_unused(config):
+        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    note_owner(runner, config_file)
     runner.train()
     if runner.is_main:
         final_report(runner)
 
 
-def set_work_dir(config: "Config", config_file: Path, work_dir: Path | None) -> None:
-    """Choose the work directory: the command line's, the config's, or one of the config's name."""
-    if work_dir is not None:
-        config.work_dir = str(work_dir)
-    elif config.get("work_dir") is None:
-        config.work_dir = str(Path("work_dirs") / config_file.stem)
+def expanded(path: str) -> str:
+    """Return a path with ``~`` as the home folder; an address stays as it is."""
+    return path if "://" in path else str(Path(path).expanduser())
+
+
+def check_load_from(config: "Config") -> None:
+    """Raise for a missing checkpoint now, before model and data are built.
+
+    Raises:
+        click.ClickException: ``load_from`` is a local file that does not exist.
+    """
+    path = config.get("load_from")
+    if not isinstance(path, str) or "://" in path or Path(path).expanduser().exists():
+        return
+    origin = config.origin("load_from")
+    place = f"{origin.file}:{origin.line}: " if origin.line else ""
+    raise click.ClickException(
+        f"{place}load_from: no checkpoint file {path}; a relative path begins in {Path.cwd()}"
+    )
 
 
 def set_launcher(config: "Config", option: str | None) -> None:

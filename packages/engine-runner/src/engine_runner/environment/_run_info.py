@@ -53,7 +53,7 @@ class RunInfo:
             name: The name of the experiment, if it has one.
             config_file: The file whose name is taken otherwise.
         """
-        folder = create_log_dir(Path(work_dir).absolute())
+        folder = create_log_dir(Path(work_dir).expanduser().absolute())
         return cls(
             experiment_name=experiment_name(name, config_file, folder.name),
             log_folder=folder,

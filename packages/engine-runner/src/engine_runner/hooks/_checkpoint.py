@@ -14,6 +14,7 @@ from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
+from engine_runner._validation import never_validates
 from engine_runner.checkpoint import (
     MARKER,
     BestMetric,
@@ -143,6 +144,9 @@ class CheckpointHook(Hook):
                 "train_cfg counts iterations and CheckpointHook epochs: a checkpoint is saved at "
                 "the end of the training only. Set its by_epoch=False, and interval to iterations"
             )
+        reason = never_validates(runner) if self.best else None
+        if reason is not None:
+            runner.logger.warning(f"save_best never acts: it needs a validation, and {reason}")
         if runner.iter == 0:
             self._warn_of_earlier_run(runner)
         if self.out_dir is None:

@@ -10,6 +10,7 @@ from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Metrics
+from engine_runner._validation import never_validates
 from engine_runner.checkpoint import BestMetric, best_metrics
 
 
@@ -83,12 +84,13 @@ class EarlyStoppingHook(Hook):
         """Count validations from now on: those of ``runner.val()`` stop nothing.
 
         Raises:
-            SettingsError: The run has no validation.
+            SettingsError: The run never validates.
         """
-        if runner.val_loop is None:
+        reason = never_validates(runner)
+        if reason is not None:
             raise SettingsError(
-                f"EarlyStoppingHook(monitor={self.monitor!r}) needs a validation, and the run has "
-                "none; set val_dataloader, val_cfg and val_evaluator, or remove the hook"
+                f"EarlyStoppingHook(monitor={self.monitor!r}) needs a validation, and {reason}; "
+                "or remove the hook"
             )
         self._trains = True
 

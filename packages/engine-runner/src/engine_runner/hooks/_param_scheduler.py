@@ -7,6 +7,7 @@ from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
+from engine_runner._validation import never_validates
 
 
 @HOOKS.register_module()
@@ -15,10 +16,17 @@ class ParamSchedulerHook(Hook):
 
     Example:
         >>> ParamSchedulerHook().get_triggered_stages()
-        ['after_train_iter', 'after_train_epoch', 'after_val_epoch']
+        ['before_train', 'after_train_iter', 'after_train_epoch', 'after_val_epoch']
     """
 
     priority = "LOW"
+
+    def before_train(self, runner: Run) -> None:
+        """Warn of schedules that wait for a metric in a run that never validates."""
+        for scheduler in _flat(runner.param_schedulers):
+            reason = never_validates(runner) if _waits(scheduler) else None
+            if reason is not None:
+                runner.logger.warning(f"{type(scheduler).__name__} never acts: {reason}")
 
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
@@ -43,8 +51,12 @@ class ParamSchedulerHook(Hook):
         if metrics is None:
             return
         for scheduler in _flat(runner.param_schedulers):
-            if getattr(scheduler, "need_val_args", False):
+            if _waits(scheduler):
                 scheduler.step(metrics)
+
+
+def _waits(scheduler: Any) -> bool:
+    return bool(getattr(scheduler, "need_val_args", False))
 
 
 def _flat(schedulers: Any) -> Iterator[Any]:

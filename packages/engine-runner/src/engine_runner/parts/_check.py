@@ -7,6 +7,7 @@ from typing import Any, Literal
 from engine_config import Config, ConfigError, Problem
 from engine_runner._rules import hooks_rule
 from engine_runner._settings import key_mistakes, setting_mistakes
+from engine_runner._validation import validation_mistakes
 from engine_runner.parts._hooks import dropped_mistakes
 from engine_runner.parts._resolve import PartResolver, part_at, root_of
 from engine_runner.parts._trial import trial_mistake
@@ -14,7 +15,9 @@ from engine_runner.parts._trial import trial_mistake
 Mistakes = Iterator[tuple[str, str]]
 
 
-def check_config(config: Config, runner: Callable[..., Any]) -> list[Problem]:
+def check_config(
+    config: Config, runner: Callable[..., Any], *, trains: bool = True
+) -> list[Problem]:
     """Return every mistake of a run's config, in the order of its keys.
 
     What this accepts, `Runner.from_cfg` accepts.
@@ -22,12 +25,15 @@ def check_config(config: Config, runner: Callable[..., Any]) -> list[Problem]:
     Args:
         config: The merged config.
         runner: The class that the config is for.
+        trains: Whether the run trains, and may wait for a validation in vain.
     """
     resolver = PartResolver(config, runner)
     problems = config.check(resolver, root=root_of(runner))
     _add(problems, config, key_mistakes(config))
     _add(problems, config, setting_mistakes(config))
     _add(problems, config, _hook_mistakes(config))
+    if trains:
+        _add(problems, config, validation_mistakes(config))
     _add(problems, config, resolver.names())
     paths = [problem.key_path for problem in problems]
     _add(problems, config, _value_mistakes(config, resolver, paths))

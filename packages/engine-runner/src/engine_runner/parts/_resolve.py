@@ -14,6 +14,7 @@ from engine_runner._table import BY_NAME, NESTED, OTHER_MEANING, READ_BEFORE, Ro
 Resolve = Callable[[object, str], Callable[..., Any] | None]
 
 _REGISTRIES = {key: row.registries for key, row in {**NESTED, **TABLE}.items() if row.registries}
+_READ = TABLE.keys() | set(READ_BEFORE)
 _OF_THE_TOP = TABLE.keys() - NESTED.keys()
 
 
@@ -47,6 +48,8 @@ class PartResolver:
     def __call__(self, type_value: object, key_path: str) -> Callable[..., Any] | None:
         """Return what the dict at a key path is passed to, or None."""
         keys = [key for key in re.split(r"[.\[\]]+", key_path) if key]
+        if keys and keys[0] not in _READ:
+            return None  # a helper of the user's: what of it is used stands in another key, too
         row = _row(keys)
         if type_value is not None:
             found = self._resolve(type_value, _place(keys))

@@ -42,13 +42,19 @@ def trial_mistake(
     arguments = {key: value for key, value in part.items() if key not in ignored}
     added = row.trial(part, config)
     message = _error(found, {**arguments, **added})
-    return None if message is None else (_key_at_fault(found, arguments, added, message), message)
+    if message is None:
+        return None
+    key = _key_at_fault(found, arguments, added, message)
+    if key and key not in message:  # an error of Python's own, such as of a comparison
+        name = getattr(found, "__name__", repr(found))
+        message = f"{name} does not accept {key}={arguments[key]!r} ({message})"
+    return key, message
 
 
 def _error(found: Callable[..., Any], arguments: Mapping[str, Any]) -> str | None:
     try:
         found(**arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError) as error:
         return None if str(error) == _NO_PARAMETERS else str(error)
     except Exception:  # such as a device that only the machine of the training has
         return None
