@@ -92,7 +92,6 @@ visualizer = dict(type="Visualizer", vis_backends=vis_backends)""",
     "runner by name": 'runner_type = "Runner"',
     "many schedules": """param_scheduler = [
         dict(type="LinearLR", start_factor=0.001, by_epoch=False, end=500),
-        dict(type="ReduceOnPlateauLR", monitor="distance"),
         dict(type="OneCycleLR", eta_max=1, total_steps=9),
         dict(type="CosineRestartLR", periods=[1, 2], restart_weights=[1, 0.5], eta_min=0),
         dict(type="ExponentialParamScheduler", param_name="weight_decay", gamma=0.5)]""",

@@ -32,11 +32,11 @@ def check_config(
     _add(problems, config, key_mistakes(config))
     _add(problems, config, setting_mistakes(config))
     _add(problems, config, _hook_mistakes(config))
-    if trains:
-        _add(problems, config, validation_mistakes(config))
     _add(problems, config, resolver.names())
     paths = [problem.key_path for problem in problems]
     _add(problems, config, _value_mistakes(config, resolver, paths))
+    if trains:
+        _add(problems, config, _waiting_mistakes(config, problems))
     order = {key: index for index, key in enumerate(config)}
     return sorted(problems, key=lambda one: order.get(_first(one.key_path), len(order)))
 
@@ -52,6 +52,14 @@ def _hook_mistakes(config: Config) -> Mistakes:
     hooks = config.get("default_hooks")
     if isinstance(hooks, Mapping) and not list(hooks_rule("default_hooks", hooks)):
         yield from dropped_mistakes(hooks)
+
+
+def _waiting_mistakes(config: Config, problems: list[Problem]) -> Mistakes:
+    """Yield the settings that wait for a validation in vain, in parts without other problems."""
+    wrong = {problem.key_path.rpartition(".")[0] for problem in problems}
+    for path, message in validation_mistakes(config):
+        if path.rpartition(".")[0] not in wrong:
+            yield path, message
 
 
 def _value_mistakes(config: Config, resolver: PartResolver, wrong: list[str]) -> Mistakes:
