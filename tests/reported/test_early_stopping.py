@@ -63,6 +63,22 @@ def test_a_resumed_run_counts_on(toy_run: Callable[..., Runner]) -> None:
     assert runner.epoch == 4
 
 
+@pytest.mark.parametrize(
+    ("interval", "names"),
+    [(1, ["epoch_1.pth", "epoch_2.pth", "epoch_3.pth"]), (2, ["epoch_2.pth", "stopped_early.pth"])],
+)
+def test_the_last_state_of_a_stopped_run_is_saved_once(
+    toy_run: Callable[..., Runner], tmp_path: Path, interval: int, names: list[str]
+) -> None:
+    hooks = {"checkpoint": {"type": "CheckpointHook", "interval": interval}}
+    toy_run(validate=[0.5] * 8, default_hooks=hooks, **stopping(patience=2)).train()
+
+    assert sorted(path.name for path in (tmp_path / "work").glob("*.pth")) == names
+    resumed = toy_run(resume=True)
+    resumed.load_or_resume()
+    assert resumed.epoch == 3
+
+
 def test_without_a_validation_the_hook_is_refused(toy_run: Callable[..., Runner]) -> None:
     with pytest.raises(ValueError, match="needs a validation"):
         toy_run(**stopping()).train()

@@ -92,10 +92,34 @@ def test_a_checkpoint_of_iterations_is_not_replaced_by_weights_that_are_not_fini
         },
     )  # fmt: skip
 
-    with pytest.raises(ArithmeticError, match=r"weights must be finite.*'linear.weight'"):
+    with pytest.raises(ArithmeticError, match="must be finite"):
         runner.train()
 
     assert saved(tmp_path / "work") == ["iter_2.pth"]
+
+
+class SaveNow(Hook):
+    """Save a checkpoint at every iteration, as hooks of users do."""
+
+    priority = "VERY_LOW"
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        runner.save_checkpoint(runner.work_dir, "own.pth", by_epoch=False)
+
+
+def test_weights_are_checked_before_any_checkpoint_is_saved(
+    toy_run: Callable[..., Runner], tmp_path: Path
+) -> None:
+    runner = toy_run(custom_hooks=[SpoilWeight(at=3), SaveNow()])
+
+    with pytest.raises(ArithmeticError, match=r"weights must be finite.*'linear.weight'"):
+        runner.train()
+
+    state = torch.load(tmp_path / "work" / "own.pth", weights_only=False)
+    assert state["progress"]["iter"] == 2
+    assert state["state_dict"]["linear.weight"].isfinite().all()
 
 
 def test_warn_logs_once_and_trains_on(toy_run: Callable[..., Runner], tmp_path: Path) -> None:
@@ -145,6 +169,17 @@ def test_skipped_steps_of_a_scaler_are_no_error_but_lasting_ones_are(
 
     assert runner.iter == ends_at
     assert all(weight.isfinite().all() for weight in runner.model.parameters())
+
+
+def test_a_weight_without_elements_is_no_error(toy_run: Callable[..., Runner]) -> None:
+    model = Breaks()
+    model.register_parameter("empty", nn.Parameter(torch.zeros(0)))
+    model.register_parameter("short", nn.Parameter(torch.zeros(2, dtype=torch.bfloat16)))
+    runner = toy_run(model=model)
+
+    runner.train()
+
+    assert runner.iter == 8
 
 
 def test_an_iteration_that_does_not_log_calls_no_method_of_the_check() -> None:

@@ -9,15 +9,12 @@ from engine_dist import DistError
 from engine_fileio import StorageError
 from engine_model.weights import WeightsError
 from engine_registry import RegistryError
-from engine_runner._errors import NonFiniteLossError, NotConfiguredError, SettingsError
+from engine_runner._errors import NotConfiguredError
 
 _KNOWN = (
     ConfigError,
     DistError,
     RegistryError,
-    SettingsError,
-    NotConfiguredError,
-    NonFiniteLossError,
     StorageError,
     WeightsError,
 )
@@ -31,7 +28,7 @@ def mistake(error: BaseException) -> str | None:
     An error of the user's own code, such as a model that raises ``ValueError``, needs the
     traceback.
     """
-    if isinstance(error, _KNOWN):
+    if isinstance(error, _KNOWN) or type(error).__module__ == NotConfiguredError.__module__:
         return _message(str(error), getattr(error, "__notes__", []))
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}" if error.filename else str(error)

@@ -198,11 +198,13 @@ def _non_finite_weight(model: nn.Module) -> str | None:
 
     Buffers and frozen weights are left out: a mask may be infinite on purpose.
     """
-    weights = {
+    parts = {
         name: _local(weight)
         for name, weight in model.named_parameters()
         if weight.requires_grad and weight.is_floating_point()
     }
+    # Of a sharded weight, this rank may hold nothing, of which there is no norm.
+    weights = {name: part for name, part in parts.items() if part.numel()}
     # One number is read from the device, however many weights there are.
     norm = nn.utils.get_total_norm(weights.values(), norm_type=math.inf)
     if math.isfinite(float(norm)):
