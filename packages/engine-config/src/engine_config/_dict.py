@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from operator import is_
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import addict
@@ -249,7 +250,8 @@ def nested(value: Any) -> Any:
     if kind is list or kind is tuple:
         # A list without dicts is not copied: the program may keep a reference and change it later.
         if any(type(item) in (dict, list, tuple) for item in value):
-            return kind(map(nested, value))
+            converted = kind(map(nested, value))
+            return value if all(map(is_, value, converted)) else converted
         return value
     if isinstance(value, dict) and not isinstance(value, ConfigDict):
         return ConfigDict(value)

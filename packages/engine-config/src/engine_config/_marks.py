@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -65,13 +66,19 @@ class Mark:
 
 NOWHERE: Final = Mark(Source("", ""), 0)  # for a value whose place is unknown
 
+# The statement of a config that is being followed without running it: it has no frame.
+followed_mark: ContextVar[Mark | None] = ContextVar("followed_mark", default=None)
+SOURCE: Final = "__engine_source__"  # the global name of a running config's source
 _program_sources: dict[str, Source] = {}
 _PACKAGE: Final = "engine_config"
 _SUBPACKAGES: Final = "engine_config."
 
 
 def caller_mark() -> Mark:
-    """Return a mark for the line of the program that called this package."""
+    """Return a mark for the line of the program or config that sets a value."""
+    followed = followed_mark.get()
+    if followed is not None:
+        return followed
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         # Compare package names, not paths: comparing paths would access the disk for every key.
@@ -82,7 +89,8 @@ def caller_mark() -> Mark:
     if frame is None:
         return Mark(Source("<program>", ""), 0)
     file = frame.f_code.co_filename
-    source = _program_sources.get(file)
+    # A config that is running has its text at hand.
+    source = frame.f_globals.get(SOURCE) or _program_sources.get(file)
     if source is None:
         # setdefault, because another thread may have added it: all marks of a file must share one
         # source.

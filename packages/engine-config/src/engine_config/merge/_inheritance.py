@@ -23,11 +23,12 @@ from engine_config._marks import Mark, Source, error_at
 from engine_config.merge._locate import base_path, imported_path
 from engine_config.merge._merge import Merging, Note
 from engine_config.origin import Attacher, Lines
+from engine_config.origin._changes import Changes
 from engine_config.origin._origin import origin_at
 from engine_config.read._files import Options, Parsed, is_remote, parse_text, read_text, suffix_of
 from engine_config.read._kind import Kind
 from engine_config.read._literal import Evaluator
-from engine_config.read._python import BaseView, PythonConfig, run
+from engine_config.read._python import PythonConfig, run
 from engine_config.read._substitution import Substitution, Use, base_value
 
 _MAX_CHAIN: Final = 50
@@ -117,24 +118,77 @@ def _load_plain(
         if scope:
             _set_scope(loaded.values, scope)
         _add_base(result, loaded, repeated=_reject_repeated)
+    copied = result.values
     if parsed.python is not None:
-        names: dict[str, Any] = {}
-        if base_names:
-            # A copy, so that code that changes `_base_` does not change the values of the base.
-            names[BASE_KEY] = BaseView(copy_containers(result.values))
-        data, lines = run(parsed.python, names, parsed.substitution, options.execute)
+        if parsed.python.changing and parsed.substitution.uses:
+            # {{_base_.x}} is a copy of the value of the base, whatever this file changes in it.
+            copied = copy_containers(result.values)
+        data, lines = _run_plain(
+            parsed.python,
+            parsed.substitution,
+            source,
+            options,
+            bases=result if base_names else None,
+        )
     else:
         lines = _children(parsed)
     attacher = Attacher(source)
     own = attacher.root(_checked_root(data, source, lines), dict(lines))
     # After the marks are attached, so that a value of the base keeps its marks from the base.
     if parsed.substitution.uses:
-        find = partial(base_value, result.values, file=source.file)
+        find = partial(base_value, copied, file=source.file)
+        if copied is not result.values:
+            # The file may have put a {{…}} into a value of the bases.
+            parsed.substitution.resolve(result.values, find)
         parsed.substitution.resolve(own, find)
     merging = Merging(notes=result.notes, has_commands=attacher.has_commands)
     merging.merge(result.values, own)
     result.sources.append(source)
     return result
+
+
+def _run_plain(
+    python: PythonConfig,
+    substitution: Substitution,
+    source: Source,
+    options: Options,
+    *,
+    bases: Loaded | None,
+) -> tuple[dict[str, Any], Mapping[object, Lines]]:
+    """Run a file with its bases as ``_base_``, and keep what it changes in them."""
+    # The values of the bases were built for this file: what it changes, no other file sees.
+    names = {} if bases is None else {BASE_KEY: bases.values}
+    changes = Changes(bases.values, source) if bases is not None and python.changing else None
+    data, lines = run(
+        python,
+        names,
+        substitution,
+        source=source,
+        execute=options.execute,
+        compare=changes.compare if changes is not None else _no_changes,
+    )
+    if bases is not None and changes is not None:
+        # An error that the file has caught may have skipped the last comparison.
+        changes.compare(max(statement.lineno for statement in python.changing))
+        if changes.found:
+            bases.values = _settled_base(changes.marked(), source)
+    return data, lines
+
+
+def _no_changes(line: int) -> int:
+    return 0  # a file without bases cannot change them
+
+
+def _settled_base(base: ConfigDict, source: Source) -> ConfigDict:
+    for key in dict.keys(base):
+        if reason := reserved(key):
+            raise error_at(ConfigKeyError, reason, marks_of(base)[key], str(key))
+    # A copy: the file may have set one object as two values, and merging would change both.
+    attacher = Attacher(source)
+    values = attacher.root(base, {})
+    # The file replaced these values, so a `_delete_` in them has acted already.
+    Merging(has_commands=attacher.has_commands).settle(values, Mark(source, 1), "")
+    return values
 
 
 def _load_base(
@@ -279,7 +333,14 @@ def _load_lazy(
         loaded.values = _imported_names(node, loaded.values, source.file, path)
         _add_base(result, loaded, repeated=_reject_different)
     given = dict(dict.items(result.values))
-    data, lines = run(python, dict(given), substitution, options.execute)
+    data, lines = run(
+        python,
+        dict(given),
+        substitution,
+        source=source,
+        execute=options.execute,
+        compare=_no_changes,
+    )
     root = ConfigDict()
     dict.update(root, _checked_root(data, source, lines))
     for key, value in data.items():

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from engine_config.origin._lines import Children, Lines
+
+# The function that makes the dicts of a file that changes its bases: `read._base_changes` wraps
+# each of them as ``MADE_DICT(number, dict)``.
+MADE_DICT: Final = "__engine_dict__"
 
 
 def follow(statements: Iterable[ast.stmt]) -> dict[object, Lines]:
@@ -43,6 +48,8 @@ def _dict_display(node: ast.Dict, names: dict[object, Lines]) -> Children:
 
 
 def _call(node: ast.Call, names: dict[object, Lines]) -> Children:
+    if isinstance(node.func, ast.Name) and node.func.id == MADE_DICT:
+        return of_expression(node.args[1], names).children
     # Only these calls show their keys in the text; the result of any other function is unknown.
     if not (isinstance(node.func, ast.Name) and node.func.id in ("dict", "ConfigDict")):
         return None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import copy
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from engine_config._dict import copy_containers
-from engine_config._errors import ConfigParseError
+from engine_config._dict import ConfigDict
+from engine_config._errors import ConfigError, ConfigParseError
 from engine_config._lazy import LazyObject
-from engine_config.origin._follow import updated_globals
+from engine_config.origin._follow import MADE_DICT
+from engine_config.read._base_changes import UnwrapDicts
 
 _MAX_SIZE: Final = 1_000_000  # of a string or sequence joined with +
+_MAX_STEPS: Final = 1_000_000  # evaluated expressions of one file; eight copied items are one
 _MAX_NUMBER: Final = 1 << 256  # for a calculated integer: a*a*a… must not fill the memory
 
 
@@ -23,6 +26,14 @@ def _bytearray(value: bytes = b"") -> bytearray:
     return bytearray(value)
 
 
+EVALUATION_ERRORS: Final = (
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RuntimeError,  # a dict changed its size in a loop over it
+)
 _CONSTRUCTORS: Final[Mapping[str, Callable[..., Any]]] = {
     "dict": dict,
     "list": list,
@@ -34,6 +45,56 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[..., Any]]] = {
     "range": range,
     "slice": slice,
     "bytearray": _bytearray,
+    "len": len,
+    "enumerate": enumerate,
+}
+# The methods that can be called on these classes: those that call nothing else. Hashing and
+# comparing literal values runs no code of the file.
+_METHODS: Final[Mapping[type, frozenset[str]]] = {
+    dict: frozenset(
+        [
+            "clear",
+            "copy",
+            "get",
+            "items",
+            "keys",
+            "pop",
+            "popitem",
+            "setdefault",
+            "update",
+            "values",
+        ]
+    ),
+    list: frozenset(
+        [
+            "append",
+            "clear",
+            "copy",
+            "count",
+            "extend",
+            "index",
+            "insert",
+            "pop",
+            "remove",
+            "reverse",
+            "sort",
+        ]
+    ),
+    tuple: frozenset(["count", "index"]),
+    set: frozenset(["add", "clear", "copy", "discard", "pop", "remove", "update"]),
+}
+_COMPARING: Final = frozenset(["count", "index", "remove", "sort", "discard"])
+_COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], Any]]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+    ast.In: lambda item, owner: item in owner,
+    ast.NotIn: lambda item, owner: item not in owner,
 }
 _OPERATORS: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
@@ -45,95 +106,92 @@ _OPERATORS: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
 _UNARY: Final[Mapping[type[ast.unaryop], Callable[[Any], Any]]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
-    ast.Not: operator.not_,
 }
 
 
 class Evaluator:
-    """Evaluate the statements of a config file that assign literal values.
+    """Evaluate expressions of a config file: literals, parts of known values, and simple calls.
 
     Args:
         file: The path of the file, for errors.
-        names: The values by name before the first statement. The statements add to them.
+        names: The values by name.
+        make_dict: The function that makes the dicts of a file that changes its bases.
     """
 
-    def __init__(self, file: str, names: dict[str, Any]) -> None:
-        self._file = file
+    def __init__(
+        self,
+        file: str,
+        names: dict[str, Any],
+        make_dict: Callable[[int, Any], Any] | None = None,
+    ) -> None:
+        self._file, self._make_dict = file, make_dict
         self.names = names
-
-    def run(self, statements: Iterable[ast.stmt]) -> None:
-        """Evaluate the statements in order.
-
-        Raises:
-            ConfigParseError: A statement needs to run code; the error names its line.
-        """
-        for statement in statements:
-            if isinstance(statement, ast.Assign):
-                value = self.value(statement.value)
-                for target in statement.targets:
-                    self._assign(target, value)
-            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                self._assign(statement.target, self.value(statement.value))
-            elif isinstance(statement, ast.Expr):
-                self._expression(statement.value)
-            elif isinstance(statement, ast.Import | ast.ImportFrom):
-                self.names.update(lazy_names(statement, self._file))
-            elif not isinstance(statement, ast.Pass):
-                raise self._rejected(statement)
+        self._left = _MAX_STEPS
 
     def value(self, node: ast.expr) -> Any:
-        """Return the value of an expression."""
+        """Return the value of an expression.
+
+        Raises:
+            ConfigParseError: It needs to run code, or running it would fail.
+        """
         handler = _HANDLERS.get(type(node))
         if handler is None:
-            raise self._rejected(node)
+            raise self.rejected(node)
+        self.spend(1, node)
         try:
             return handler(self, node)
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            if isinstance(error, ConfigParseError):
+        except EVALUATION_ERRORS as error:
+            if isinstance(error, ConfigError):
                 raise
             raise ConfigParseError(str(error), file=self._file, line=node.lineno) from error
 
-    def _rejected(self, node: ast.stmt | ast.expr) -> ConfigParseError:
-        what = ast.unparse(node).partition("\n")[0]
+    def truth(self, node: ast.expr) -> bool:
+        """Return whether the value of a condition is true."""
+        return self.truth_of(self.value(node), node)
+
+    def truth_of(self, value: Any, node: ast.expr) -> bool:
+        """Return whether a value is true.
+
+        Raises:
+            ConfigParseError: The value is not known without running code.
+        """
+        self._reject_unknown(node, value)
+        return bool(value)
+
+    def _reject_unknown(self, node: ast.expr, *values: Any) -> None:
+        # A LazyObject stands for a value that only an import could give.
+        if LazyObject.created and any(map(_holds_lazy, values)):
+            raise self.rejected(node)
+
+    def spend(self, steps: int, node: ast.stmt | ast.expr) -> None:
+        """Count steps of work.
+
+        Raises:
+            ConfigParseError: The file takes too many: loops multiply them.
+        """
+        self._left -= steps
+        if self._left < 0:
+            message = f"the config takes more than {_MAX_STEPS:,} steps to evaluate"
+            raise ConfigParseError(message, file=self._file, line=node.lineno)
+
+    def rejected(self, node: ast.stmt | ast.expr) -> ConfigParseError:
+        """Return the error for a statement or expression that needs to run code."""
+        # A copy, because the parsed file is cached.
+        what = ast.unparse(UnwrapDicts().visit(copy.deepcopy(node))).partition("\n")[0]
         what = what if len(what) <= 60 else f"{what[:57]}..."
         return ConfigParseError(
-            f"`{what}` would have to run; with execute=False a config may only assign literals",
+            f"`{what}` would have to run; with execute=False a config may only assign "
+            "literals and change them by the methods of dicts and lists",
             file=self._file,
             line=node.lineno,
         )
-
-    def _assign(self, target: ast.expr, value: Any) -> None:
-        if isinstance(target, ast.Name):
-            self.names[target.id] = value
-        # Not inside of `_base_`: each read returns a copy, so the change would be lost.
-        elif isinstance(target, ast.Subscript) and not self._is_base(target):
-            owner, key = self.value(target.value), self.value(target.slice)
-            try:
-                owner[key] = value
-            except (TypeError, IndexError) as error:
-                raise ConfigParseError(str(error), file=self._file, line=target.lineno) from error
-        else:
-            raise self._rejected(target)
-
-    def _is_base(self, node: ast.expr) -> bool:
-        while isinstance(node, ast.Subscript | ast.Attribute):
-            node = node.value
-        return isinstance(node, ast.Name) and node.id == "_base_"
-
-    def _expression(self, node: ast.expr) -> None:
-        if isinstance(node, ast.Constant):
-            return  # a docstring
-        if isinstance(node, ast.Call) and updated_globals(ast.Expr(node)):
-            self.names.update(self.value(node.args[0]))
-            return
-        raise self._rejected(node)
 
     def _constant(self, node: ast.Constant) -> Any:
         return node.value
 
     def _name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
-            raise self._rejected(node)
+            raise self.rejected(node)
         return self.names[node.id]
 
     def _dict(self, node: ast.Dict) -> dict[Any, Any]:
@@ -162,11 +220,20 @@ class Evaluator:
         return set(self._items(node))
 
     def _call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Attribute):
+            return self._method(node, node.func)
         name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == MADE_DICT and self._make_dict is not None:
+            number, made = node.args
+            return self._make_dict(self.value(number), self.value(made))
         # If the config has a key named `dict`, the name is not the built-in: running the file would
         # fail too.
         if name not in _CONSTRUCTORS or name in self.names:
-            raise self._rejected(node)
+            raise self.rejected(node)
+        arguments, keywords = self._arguments(node)
+        return _CONSTRUCTORS[name](*arguments, **keywords)
+
+    def _arguments(self, node: ast.Call) -> tuple[list[Any], dict[str, Any]]:
         arguments = [self._bounded(self.value(argument), node) for argument in node.args]
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
@@ -174,10 +241,41 @@ class Evaluator:
                 keywords.update(self.value(keyword.value))
             else:
                 keywords[keyword.arg] = self.value(keyword.value)
-        return _CONSTRUCTORS[name](*arguments, **keywords)
+        for argument in arguments:
+            self.spend(_size(argument), node)
+        return arguments, keywords
+
+    def _method(self, node: ast.Call, function: ast.Attribute) -> Any:
+        owner = self.value(function.value)
+        kind = dict if type(owner) is ConfigDict else type(owner)
+        if function.attr not in _METHODS.get(kind, ()):
+            raise self.rejected(node)
+        arguments, keywords = self._arguments(node)
+        if function.attr in _COMPARING:
+            self._reject_unknown(node, owner, *arguments)
+        self.spend(_size(owner), node)
+        result = getattr(owner, function.attr)(*arguments, **keywords)
+        self._bounded(owner, node)
+        return result
+
+    def augmented(self, node: ast.AugAssign, old: Any, added: Any) -> Any:
+        """Return the value of ``old += added``; a list or dict is changed in place."""
+        if isinstance(node.op, ast.Add) and type(old) is list:
+            if not isinstance(added, list | tuple | dict | range | set):
+                raise self.rejected(node)
+            self.spend(_size(added), node)
+            old += added
+            return self._bounded(old, node)
+        if isinstance(node.op, ast.BitOr) and isinstance(old, dict) and isinstance(added, dict):
+            self.spend(_size(added), node)
+            old |= added
+            return old
+        return self._operation(node, left=old, right=added)
 
     def _binary(self, node: ast.BinOp) -> Any:
-        left, right = self.value(node.left), self.value(node.right)
+        return self._operation(node, left=self.value(node.left), right=self.value(node.right))
+
+    def _operation(self, node: ast.BinOp | ast.AugAssign, *, left: Any, right: Any) -> Any:
         # Strings and sequences can only be joined: `"ab" * 10**9` and `%` formats would create
         # values of any size from a short text.
         numbers = all(isinstance(side, int | float | complex) for side in (left, right))
@@ -185,10 +283,36 @@ class Evaluator:
         if type(node.op) not in _OPERATORS or not (
             numbers or (joins and isinstance(left, str | bytes | list | tuple))
         ):
-            raise self._rejected(node)
+            raise self.rejected(node)
+        if joins and not numbers:
+            self.spend(_size(left) + _size(right), node)
         return self._bounded(_OPERATORS[type(node.op)](left, right), node)
 
-    def _bounded(self, value: Any, node: ast.expr) -> Any:
+    def _compare(self, node: ast.Compare) -> bool:
+        left = self.value(node.left)
+        for operation, part in zip(node.ops, node.comparators, strict=True):
+            right = self.value(part)
+            self._reject_unknown(node, left, right)
+            for side in (left, right):
+                self.spend(_size(side), node)
+            if not _COMPARISONS[type(operation)](left, right):
+                return False
+            left = right
+        return True
+
+    def _boolean(self, node: ast.BoolOp) -> Any:
+        value: Any = None
+        for part in node.values:
+            value = self.value(part)
+            if self.truth_of(value, part) is isinstance(node.op, ast.Or):
+                break
+        return value
+
+    def _slice(self, node: ast.Slice) -> slice:
+        parts = (node.lower, node.upper, node.step)
+        return slice(*(None if part is None else self.value(part) for part in parts))
+
+    def _bounded(self, value: Any, node: ast.expr | ast.stmt) -> Any:
         # Checked after each operation, because nested operations multiply the size.
         too_big = isinstance(value, int) and abs(value) > _MAX_NUMBER
         if too_big or (
@@ -200,29 +324,35 @@ class Evaluator:
         return value
 
     def _unary(self, node: ast.UnaryOp) -> Any:
+        if isinstance(node.op, ast.Not):
+            return not self.truth(node.operand)
         operand = self.value(node.operand)
         if type(node.op) not in _UNARY or not isinstance(operand, int | float | complex):
-            raise self._rejected(node)
+            raise self.rejected(node)
         return _UNARY[type(node.op)](operand)
 
     def _attribute(self, node: ast.Attribute) -> Any:
         owner = self.value(node.value)
         if isinstance(owner, LazyObject):
             return getattr(owner, node.attr)
-        if not isinstance(owner, dict) or node.attr not in owner:
-            raise self._rejected(node)
-        return self._part(node, dict.__getitem__(owner, node.attr))
+        # A plain dict has no keys as attributes; and a method is not a value of a config.
+        if not isinstance(owner, ConfigDict) or hasattr(ConfigDict, node.attr):
+            raise self.rejected(node)
+        if node.attr not in owner:
+            return getattr(owner, node.attr)  # raises with the closest key
+        return dict.__getitem__(owner, node.attr)
 
     def _subscript(self, node: ast.Subscript) -> Any:
         owner = self.value(node.value)
-        if not isinstance(owner, dict | list | tuple | str):
-            raise self._rejected(node)
-        return self._part(node, owner[self.value(node.slice)])
-
-    def _part(self, node: ast.Attribute | ast.Subscript, value: Any) -> Any:
-        # Return a copy, as `BaseView` does when the config runs.
-        own = isinstance(node.value, ast.Name) and node.value.id == "_base_"
-        return copy_containers(value) if own else value
+        if not isinstance(owner, dict | list | tuple | str | range):
+            raise self.rejected(node)
+        if isinstance(node.slice, ast.Slice):
+            self.spend(_size(owner), node)
+        key = self.value(node.slice)
+        if isinstance(owner, ConfigDict) and key not in owner:
+            return owner[key]  # raises with the closest key
+        # Not ConfigDict.__getitem__, which would import a lazy name.
+        return dict.__getitem__(owner, key) if isinstance(owner, dict) else owner[key]
 
 
 _HANDLERS: Final[Mapping[type[ast.expr], Callable[[Evaluator, Any], Any]]] = {
@@ -237,34 +367,20 @@ _HANDLERS: Final[Mapping[type[ast.expr], Callable[[Evaluator, Any], Any]]] = {
     ast.UnaryOp: Evaluator._unary,
     ast.Attribute: Evaluator._attribute,
     ast.Subscript: Evaluator._subscript,
+    ast.Slice: Evaluator._slice,
+    ast.Compare: Evaluator._compare,
+    ast.BoolOp: Evaluator._boolean,
 }
 
 
-def lazy_names(node: ast.Import | ast.ImportFrom, file: str) -> dict[str, LazyObject]:
-    """Return the names that an import statement binds, as lazy objects.
+def _size(value: Any) -> int:
+    """Return the steps to copy or compare a value."""
+    return 1 + len(value) // 8 if hasattr(value, "__len__") else 1
 
-    Raises:
-        ConfigParseError: The statement imports ``*``, or is relative.
-    """
-    if isinstance(node, ast.Import):
-        return {
-            alias.asname or alias.name.partition(".")[0]: LazyObject(
-                alias.name if alias.asname else alias.name.partition(".")[0],
-                file=file,
-                line=node.lineno,
-            )
-            for alias in node.names
-        }
-    if node.level or any(alias.name == "*" for alias in node.names):
-        raise ConfigParseError(
-            f"`{ast.unparse(node)}`: relative and star imports are for base configs, inside "
-            "`with read_base():`",
-            file=file,
-            line=node.lineno,
-        )
-    return {
-        alias.asname or alias.name: LazyObject(
-            node.module or "", alias.name, file=file, line=node.lineno
-        )
-        for alias in node.names
-    }
+
+def _holds_lazy(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_lazy, dict.values(value)))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_lazy, value))
+    return isinstance(value, LazyObject)

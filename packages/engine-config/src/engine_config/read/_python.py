@@ -6,15 +6,25 @@ import __future__
 import ast
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine_config._dict import ConfigDict, copy_containers
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
+from engine_config._keys import BASE_KEY
 from engine_config._lazy import LazyObject
+from engine_config._marks import SOURCE, Source
 from engine_config.origin import Lines
-from engine_config.origin._follow import follow, updated_globals
+from engine_config.origin._follow import MADE_DICT, follow, updated_globals
+from engine_config.read._base_changes import (
+    BLOCKS,
+    Record,
+    changing_statements,
+    dict_maker,
+    mentions_base,
+    reject_new_bases,
+    wrap_dicts,
+)
 from engine_config.read._kind import (
     OURS,
     Kind,
@@ -22,14 +32,11 @@ from engine_config.read._kind import (
     is_foreign,
     is_read_base,
     kind_of,
-    root_name,
 )
-from engine_config.read._literal import Evaluator, lazy_names
+from engine_config.read._statements import Program, lazy_names
 from engine_config.read._substitution import BaseReference, Substitution
 
 _LAZY: Final = "__engine_lazy__"
-_SEEN: Final = "__engine_seen__"
-_SIMPLE: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
 # Top-level values of these classes are helpers of the file's code, not keys of the config.
 CODE: Final = (
     __future__._Feature,
@@ -55,6 +62,8 @@ class PythonConfig:
         code: The compiled statements, instrumented to record the assignments that run.
         lines: The lines of the top-level names, or None if they depend on how the code runs.
         followed: The statements whose order decides the lines. The code records their positions.
+        changing: The statements that may change ``_base_``; the code compares it after each.
+        dict_lines: The lines of the keys of each dict, in a file that may change ``_base_``.
         stand_ins: The lazy objects of the imports; the code refers to them by position.
         explicit: The keys set by ``globals().update({…})``: keys of the config, even if the value
             is a class.
@@ -68,6 +77,8 @@ class PythonConfig:
     code: types.CodeType
     lines: Mapping[object, Lines] | None
     followed: list[ast.stmt]
+    changing: frozenset[ast.stmt]
+    dict_lines: list[Mapping[object, int]]
     stand_ins: list[LazyObject]
     explicit: frozenset[object]
 
@@ -104,20 +115,23 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     base, base_imports, body = _take_bases(tree.body, file)
     # Without blocks, statements run in the order of the text, so the lines are known now. With an
     # `if` or a loop, the code records which assignments it runs.
-    blocks = any(isinstance(node, _BLOCKS) for node in body)
+    blocks = any(isinstance(node, BLOCKS) for node in body)
     followed: list[ast.stmt] = []
-    if blocks:
-        running = _Instrument(followed).statements(body)
-    else:
-        running, followed = body, body
+    record = Record(followed if blocks else None, frozenset())
+    running = record.statements(body) if blocks else body
     stand_ins: list[LazyObject] = []
     if kind == "lazy":
         running = _lazy_imports(running, file, stand_ins)
-    module = ast.Module(body=running, type_ignores=[])
-    # dont_inherit: otherwise the __future__ imports of this module would apply to the config.
-    code = compile(module, file, "exec", dont_inherit=True)
-    if "_base_" in code.co_names:
-        _reject_base_changes(body, file)
+    code = _code(running, file)
+    changing: frozenset[ast.stmt] = frozenset()
+    dict_lines: list[Mapping[object, int]] = []
+    if mentions_base(code):
+        reject_new_bases(body, file)
+        changing = changing_statements(body) if kind == "plain" else changing
+    if changing:
+        followed.clear()
+        dict_lines = wrap_dicts(body)
+        code = _code(Record(followed if blocks else None, changing).statements(body), file)
     return PythonConfig(
         file=file,
         kind=kind,
@@ -127,9 +141,16 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
         code=code,
         lines=None if blocks else follow(body),
         followed=followed,
+        changing=changing,
+        dict_lines=dict_lines,
         stand_ins=stand_ins,
         explicit=frozenset(key for node in body for key in updated_globals(node)),
     )
+
+
+def _code(body: list[ast.stmt], file: str) -> types.CodeType:
+    # dont_inherit: otherwise the __future__ imports of this module would apply to the config.
+    return compile(ast.Module(body=body, type_ignores=[]), file, "exec", dont_inherit=True)
 
 
 def _take_bases(
@@ -165,22 +186,6 @@ def _base_import(node: ast.stmt, file: str) -> ast.ImportFrom:
     )
 
 
-def _reject_base_changes(body: list[ast.stmt], file: str) -> None:
-    """Raise for statements that set ``_base_`` too late, or change a copy of its values."""
-    for node in ast.walk(ast.Module(body, [])):
-        if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-            continue
-        if isinstance(node.ctx, ast.Load) or root_name(node) != "_base_":
-            continue
-        what = ast.unparse(node)
-        message = (
-            "_base_ must be set once, at the top level of the file"
-            if isinstance(node, ast.Name)
-            else f"a change of `{what}` would be lost with the copy it changes; set the key itself"
-        )
-        raise ConfigParseError(message, file=file, line=node.lineno)
-
-
 class _Constants(ast.NodeTransformer):
     """Replace file and environment variables by constants.
 
@@ -209,44 +214,6 @@ class _Constants(ast.NodeTransformer):
         return expression
 
 
-_BLOCKS: Final = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match)
-
-
-class _Instrument:
-    """Add calls to a file with blocks that record which assignments run."""
-
-    def __init__(self, followed: list[ast.stmt]) -> None:
-        self._followed = followed
-
-    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        result: list[ast.stmt] = []
-        for node in body:
-            result.append(self._block(node) if isinstance(node, _BLOCKS) else node)
-            if isinstance(node, _SIMPLE):
-                # After the assignment: one that fails inside a `try` sets nothing.
-                result.append(self._record(node))
-        return result
-
-    def _record(self, node: ast.stmt) -> ast.stmt:
-        self._followed.append(node)
-        number = ast.Constant(len(self._followed) - 1)
-        call = ast.Call(ast.Name(_SEEN, ast.Load()), [number], [])
-        return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node))
-
-    def _block(self, node: Any) -> Any:
-        changed: dict[str, Any] = {}
-        for field, value in ast.iter_fields(node):
-            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
-                # A loop assigns its variable in each iteration, so record the loop inside its body.
-                first = [self._record(node)] if isinstance(node, ast.For) else []
-                changed[field] = [*first, *self.statements(value)]
-            elif isinstance(value, list) and field in ("handlers", "cases"):
-                changed[field] = [self._block(part) for part in value]
-            else:
-                changed[field] = value
-        return ast.copy_location(type(node)(**changed), node)
-
-
 def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) -> list[ast.stmt]:
     """Replace imports by lazy objects, except imports of the standard library."""
     result: list[ast.stmt] = []
@@ -271,15 +238,26 @@ def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) 
 
 
 def run(
-    config: PythonConfig, names: dict[str, Any], substitution: Substitution, execute: bool
+    config: PythonConfig,
+    names: dict[str, Any],
+    substitution: Substitution,
+    *,
+    source: Source,
+    execute: bool,
+    compare: Callable[[int], int],
 ) -> tuple[dict[str, Any], Mapping[object, Lines]]:
     """Return the values that a config assigns at its top level, and their lines.
+
+    The values of ``_base_`` are changed if the file does so.
 
     Args:
         config: The parsed file.
         names: The values its statements can refer to: ``_base_``, or the names of lazy bases.
         substitution: The meaning of its ``{{…}}``.
-        execute: Whether code may run; otherwise literal values are evaluated.
+        source: The text of the file.
+        execute: Whether code may run; otherwise it is followed without running it.
+        compare: Called with the line of each statement that may have changed ``_base_``; it
+            returns the number of steps that it took.
 
     Raises:
         ConfigExecutionError: The code raised an error, which is the cause.
@@ -288,25 +266,39 @@ def run(
     for name, use in substitution.uses.items():
         if use.base is not None:
             names[name] = BaseReference(use, config.file)
-    inner = {"_base_", *substitution.uses}
-    if not execute:
-        Evaluator(config.file, names).run(config.body)
-        return _kept(names, inner, config.explicit), config.lines or follow(config.body)
+    inner = {BASE_KEY, *substitution.uses}
+    make_dict = dict_maker(config.dict_lines, source)
+    if execute:
+        own = {Record.CHANGED: compare, MADE_DICT: make_dict, SOURCE: source}
+        space, lines = _executed(config, names, own)
+    else:
+        program = Program(
+            source, names, make_dict=make_dict, changing=config.changing, compare=compare
+        )
+        program.run(config.body)
+        space, lines = names, config.lines or follow(program.ran)
+    return _kept(space, inner, config.explicit), lines
+
+
+def _executed(
+    config: PythonConfig, names: dict[str, Any], own: dict[str, Any]
+) -> tuple[dict[str, Any], Mapping[object, Lines]]:
     seen: list[int] = []
     space = {
         **names,
+        **own,
         "__builtins__": __builtins__,
         # Not "__main__", so that a block `if __name__ == "__main__":` does not run.
         "__file__": os.path.abspath(config.file),
         "__name__": "__engine_config__",
         _LAZY: config.stand_ins,
-        _SEEN: seen.append,
+        Record.SEEN: seen.append,
     }
     _execute(config, space)
     lines = config.lines
     if lines is None:
         lines = follow(config.followed[number] for number in seen)
-    return _kept(space, inner, config.explicit), lines
+    return space, lines
 
 
 def _kept(names: Mapping[str, Any], inner: set[str], explicit: frozenset[object]) -> dict[str, Any]:
@@ -335,18 +327,6 @@ def _execute(config: PythonConfig, space: dict[str, Any]) -> None:
             trace = trace.tb_next
         message = f"{type(error).__name__}: {error}"
         # A common mistake: a key of the base is used as a name in this file.
-        if isinstance(error, NameError) and error.name in space.get("_base_", ()):
+        if isinstance(error, NameError) and error.name in space.get(BASE_KEY, ()):
             message = f"{message} here, but in the base: write _base_.{error.name}"
         raise ConfigExecutionError(message, file=config.file, line=line) from error
-
-
-class BaseView(ConfigDict):
-    """``_base_`` inside a config: each read of a key returns a new copy."""
-
-    __slots__ = ()
-
-    def __getitem__(self, key: Any) -> Any:
-        return copy_containers(super().__getitem__(key))
-
-    def __getattr__(self, name: str) -> Any:
-        return copy_containers(super().__getattr__(name))

@@ -17,12 +17,23 @@ from engine_config._errors import ConfigKeyError, ConfigTypeError
 from engine_config.read._values import parse_value
 
 _FILE: Final = ("fileDirname", "fileBasename", "fileBasenameNoExtension", "fileExtname")
-# Only these forms are replaced. Other text in double braces, such as a Jinja template, is kept.
-PATTERN: Final = re.compile(
-    r"\{\{[ \t]*(?:_base_\.(?P<base>\w+(?:\.\w+)*)"
-    rf"|(?P<file>{'|'.join(_FILE)})"
-    r"|\$[ \t]*(?P<env>[A-Za-z_]\w*)[ \t]*(?P<given>:(?P<default>[^{}\n]*?))?)[ \t]*\}\}"
+# The quotes of a key may be escaped, as in a JSON string: "{{_base_[\"sizes\"]}}".
+_STEP: Final = (
+    r"\.\w+|\[[ \t]*-?\d+[ \t]*\]"
+    r"|\[[ \t]*\\?'[^'\\{}\n]*\\?'[ \t]*\]|\[[ \t]*\\?\"[^\"\\{}\n]*\\?\"[ \t]*\]"
 )
+# Only these forms are replaced. Other text in double braces, such as a Jinja template, is kept.
+_PATTERN: Final = re.compile(
+    rf"\{{\{{[ \t]*(?:_base_(?P<base>(?:{_STEP})+)"
+    rf"|(?P<file>{'|'.join(_FILE)})"
+    r"|\$[ \t]*(?P<env>[A-Za-z_]\w*)[ \t]*(?P<given>:(?P<default>[^{}\n]*?))?"
+    # Malformed uses, or names that may be misspelled.
+    r"|(?P<other>(?:_base_\b|\$)[^{}\n]*?|[A-Za-z]\w*))[ \t]*\}\}"
+)
+# `filename` is a usual name in templates of other programs, and less similar.
+_LIKENESS: Final = 0.88
+_FILE_PART: Final = re.compile(r"file_?(?:dir|base|ext)", re.IGNORECASE)
+_HOW_TO_KEEP: Final = "to keep the text as it is, write \\u007b for its first brace"
 _JSON_STRING: Final = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 
 
@@ -31,18 +42,20 @@ class Use:
     """One ``{{…}}``.
 
     Attributes:
-        base: The dotted path of a value of the bases, or None.
-        text: The replacement; None for an environment variable that is not set.
+        base: The expression of a value of the bases, such as ``_base_.steps[0]``, or None.
+        keys: The keys and indices in that expression.
+        text: The replacement; None if there is none.
         bare: Whether the use is outside of quotes, so that the replacement is parsed as a value.
         line: Its line.
-        variable: The name of the environment variable.
+        mistake: The reason why there is no replacement.
     """
 
     base: str | None
+    keys: tuple[str | int, ...]
     text: str | None
     bare: bool
     line: int
-    variable: str = ""
+    mistake: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +80,11 @@ class Substitution:
         """Return the replacement for a use.
 
         Raises:
-            ConfigKeyError: The use names an environment variable that is not set.
+            ConfigKeyError: The use names an environment variable that is not set, or nothing.
         """
         if use.text is not None:
             return use.text
-        raise ConfigKeyError(
-            f"the environment variable {use.variable} is not set; set it, or give a default as "
-            f"{{{{${use.variable}:default}}}}",
-            file=self.path,
-            line=use.line,
-        )
+        raise ConfigKeyError(use.mistake, file=self.path, line=use.line)
 
     def value_of(self, use: Use) -> Any:
         """Return the value of a use that is the whole expression or string."""
@@ -128,8 +136,8 @@ class BaseReference:
 
     def _reject(self, *_: object) -> Any:
         raise ConfigTypeError(
-            f"{{{{_base_.{self.use.base}}}}} can be copied to a key but not used or changed while "
-            f"the file is read; write _base_.{self.use.base} without braces",
+            f"{{{{{self.use.base}}}}} can be copied to a key but not used or changed while "
+            f"the file is read; write {self.use.base} without braces",
             file=self.file,
             line=self.use.line,
         )
@@ -172,26 +180,98 @@ def substitute(
     uses: dict[str, Use] = {}
 
     def replace(match: re.Match[str]) -> str:
-        line = text.count("\n", 0, match.start()) + 1
-        # Disabled by an argument of `Config.fromfile`: keep the text.
-        if (match["file"] and match["file"] not in variables) or (match["env"] and not environment):
+        # Disabled by an argument of `Config.fromfile`, or text of another program: keep it.
+        if not _is_use(match, file_variables=file_variables, environment=environment):
             return match[0]
-        value = _environment(match) if match["env"] else variables.get(match["file"] or "", "")
+        value, mistake = _value_or_mistake(match, variables)
         quoted = is_json and any(a < match.start() < b for a, b in strings)
         bare = not quoted if is_json else text[match.start() - 1 : match.start()] not in "'\""
         # The final underscore is needed so that the name of use 1 is not found in that of use 10.
         name = f"{prefix}{len(uses)}_"
         uses[name] = Use(
-            base=match["base"],
+            base=f"_base_{match['base']}" if match["base"] else None,
+            keys=_keys(match["base"] or ""),
             text=value,
             bare=bare and match["file"] is None,
-            line=line,
-            variable=match["env"] or "",
+            line=text.count("\n", 0, match.start()) + 1,
+            mistake=mistake,
         )
         return f'"{name}"' if is_json and not quoted else name
 
-    replaced = PATTERN.sub(replace, text)
+    replaced = _PATTERN.sub(replace, text)
     return Substitution(path=path, text=replaced, uses=uses, prefix=prefix)
+
+
+def escaped(text: str) -> str:
+    """Return a text of Python's string literal, in which no ``{{…}}`` is replaced on reading."""
+    if "{{" not in text:
+        return text
+
+    def escape(match: re.Match[str]) -> str:
+        return f"{{\\x7b{match[0][2:]}" if _is_use(match) else match[0]
+
+    return _PATTERN.sub(escape, text)
+
+
+def _is_use(match: re.Match[str], *, file_variables: bool = True, environment: bool = True) -> bool:
+    """Return whether a text in double braces is one of the documented forms, or almost."""
+    other = match["other"] or ""
+    if match["env"] or other.startswith("$"):
+        return environment
+    if match["base"] or other.startswith("_base_"):
+        return True
+    return file_variables and bool(match["file"] or _is_like_variable(other))
+
+
+def _is_like_variable(name: str) -> bool:
+    if _FILE_PART.match(name):
+        return True
+    # Imported here, for texts with other names only: it takes as long as reading a config.
+    from engine_utils import closest_name
+
+    return closest_name(name, _FILE, likeness=_LIKENESS) is not None
+
+
+def _value_or_mistake(match: re.Match[str], variables: Mapping[str, str]) -> tuple[str | None, str]:
+    """Return the replacement of a use, or None with the reason why there is none."""
+    if match["env"]:
+        value = os.environ.get(match["env"])
+        if value is None and match["given"] is not None:
+            value = (match["default"] or "").strip()
+        return value, (
+            f"the environment variable {match['env']} is not set; set it, or give a default as "
+            f"{{{{${match['env']}:default}}}}"
+        )
+    if not match["other"]:
+        return variables.get(match["file"] or "", ""), ""
+    return None, _mistake(match[0], match["other"])
+
+
+def _mistake(text: str, name: str) -> str:
+    if name.startswith("_base_"):
+        rule = "must name a value of the bases by keys and indices, as in {{_base_.a['b'][0]}}"
+    elif name.startswith("$"):
+        rule = "must name an environment variable, as in {{$NAME}} or {{$NAME:default}}"
+    else:
+        # Imported here, for errors only, as in `_is_like_variable`.
+        from engine_utils import closest_name
+
+        close = closest_name(name, _FILE, likeness=0) or _FILE[0]
+        rule = f"is not a predefined variable; did you mean {{{{{close}}}}}?"
+    return f"{text} {rule}; {_HOW_TO_KEEP}"
+
+
+def _keys(expression: str) -> tuple[str | int, ...]:
+    """Return the keys and indices in an expression such as ``.a[0]['b']``."""
+    keys: list[str | int] = []
+    for match in re.finditer(_STEP, expression):
+        step = match[0].strip("[] \t")
+        if step.startswith("."):
+            keys.append(step[1:])
+        else:
+            quoted = step.strip("\\")[:1] in "'\""
+            keys.append(step.replace("\\", "")[1:-1] if quoted else int(step))
+    return tuple(keys)
 
 
 def _file_variables(path: str) -> dict[str, str]:
@@ -207,13 +287,6 @@ def _file_variables(path: str) -> dict[str, str]:
     }
 
 
-def _environment(match: re.Match[str]) -> str | None:
-    value = os.environ.get(match["env"])
-    if value is not None or match["given"] is None:
-        return value
-    return (match["default"] or "").strip()
-
-
 def literal(text: str) -> Any:
     """Parse a text outside of quotes as a value; return the text if it cannot be parsed."""
     try:
@@ -223,22 +296,38 @@ def literal(text: str) -> Any:
 
 
 def base_value(base: ConfigDict, use: Use, file: str) -> Any:
-    """Return a copy of the value that ``{{_base_.a.b}}`` names.
+    """Return a copy of the value that ``{{_base_.a[0]['b']}}`` names.
 
     Raises:
         ConfigKeyError: The bases have no such key.
     """
     value: Any = base
-    for name in (use.base or "").split("."):
+    for key in use.keys:
         try:
             # Not ConfigDict.__getitem__, which would import a lazy name.
-            raw = dict.__getitem__(value, name) if isinstance(value, dict) else value[int(name)]
+            raw = dict.__getitem__(value, key) if isinstance(value, dict) else _item(value, key)
         except (KeyError, IndexError, ValueError, TypeError):
-            keys = ", ".join(map(str, value)) if isinstance(value, dict) else "no keys"
-            raise ConfigKeyError(
-                f"{{{{_base_.{use.base}}}}}: the base has no {name!r}; it has: {keys}",
-                file=file,
-                line=use.line,
-            ) from None
+            raise _missing(value, key, use, file) from None
         value = raw
     return copy_containers(value)
+
+
+def _item(value: Any, key: str | int) -> Any:
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    return value[int(key)]  # {{_base_.steps.0}} names an item, too
+
+
+def _missing(value: Any, key: str | int, use: Use, file: str) -> ConfigKeyError:
+    if isinstance(value, dict):
+        from engine_utils import did_you_mean
+
+        has = (
+            f"it has: {', '.join(map(str, dict.keys(value)))}{did_you_mean(key, dict.keys(value))}"
+        )
+    elif isinstance(value, list | tuple):
+        has = f"it is a list of {len(value)} elements"
+    else:
+        has = "it has no keys"
+    message = f"{{{{{use.base}}}}}: the base has no {key!r}; {has}"
+    return ConfigKeyError(message, file=file, line=use.line)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from engine_config._dict import ConfigDict
 from engine_config._lazy import LazyObject, parts
 from engine_config.read._python import CODE
-from engine_config.read._substitution import PATTERN
+from engine_config.read._substitution import escaped
 
 WIDTH: Final = 100
 _INDENT: Final = "    "
@@ -239,9 +239,8 @@ def _is_name(key: Any) -> bool:
 
 
 def _string(value: str) -> str:
-    text = str.__repr__(value)
     # Escaped: otherwise {{fileDirname}} in a string would be replaced when the text is read again.
-    return PATTERN.sub(lambda match: "{\\x7b" + match[0][2:], text) if "{{" in text else text
+    return escaped(str.__repr__(value))
 
 
 def _float(value: float) -> str:
