@@ -101,7 +101,7 @@ def test_resume_inside_a_window_warns(
 
     wrapper.initialize_count_status(make_model(), 6, 20)
 
-    assert "first 2 iterations are lost" in caplog.text
+    assert "averages the gradients of 2 iterations" in caplog.text
 
 
 def test_accumulation_with_batch_norm_warns(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine_optim.wrappers._window import has_gradient
 from engine_optim.wrappers._wrapper import NO_CONTEXT, OptimWrapper
 from engine_registry import OPTIM_WRAPPERS
 
@@ -111,6 +112,9 @@ class AmpOptimWrapper(OptimWrapper):
                 "closure must be None with dtype='float16', whose loss scale changes between "
                 "steps; use dtype='bfloat16' or OptimWrapper"
             )
+        # The scaler raises if no parameter has a gradient; other wrappers skip such a step.
+        if not has_gradient(self.optimizer):
+            return
         if self.clip_func is not None:
             # Unscale first, so that the limit applies to the true gradients.
             scaler.unscale_(self.optimizer)

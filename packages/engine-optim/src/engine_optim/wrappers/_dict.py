@@ -1,6 +1,6 @@
 """Hold several optimizer wrappers by name, and save and report them together."""
 
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
@@ -103,13 +103,32 @@ class OptimWrapperDict(OptimWrapper):
             wrapper.zero_grad(**kwargs)
 
     def initialize_count_status(self, model: nn.Module, cur_iter: int, max_iters: int) -> None:
-        """Do nothing: the model decides how often a wrapper updates in an iteration.
+        """Continue each wrapper at its own count, which a resumed run has saved.
+
+        The model decides how often a wrapper updates in an iteration, so the iterations of the run
+        set no end of its windows.
 
         Args:
-            model: Unused.
+            model: The model.
             cur_iter: Unused.
             max_iters: Unused.
         """
+        for wrapper in self.values():
+            wrapper.initialize_count_status(model, wrapper.inner_count, -1)
+
+    def accumulation(self) -> dict[str, Any]:
+        """Return the unfinished window of each wrapper, by name."""
+        return {name: wrapper.accumulation() for name, wrapper in self.items()}
+
+    def resume_accumulation(self, state: Mapping[str, Any]) -> None:
+        """Continue in the windows that `accumulation` has saved.
+
+        Args:
+            state: A state for each wrapper, by name; missing ones start a window.
+        """
+        for name, wrapper in self.items():
+            if name in state:
+                wrapper.resume_accumulation(state[name])
 
     def train(self, mode: bool = True) -> None:
         """Switch all optimizers that have modes to training or to evaluation.

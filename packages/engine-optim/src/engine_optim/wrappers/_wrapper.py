@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -11,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from engine_optim.wrappers._clipping import clipping
+from engine_optim.wrappers._window import enter_window, why_no_gradient, window_state
 from engine_registry import OPTIM_WRAPPERS
-from engine_utils import call_mistakes
 
 logger = logging.getLogger("engine.optim")
 
@@ -80,7 +80,11 @@ class OptimWrapper:
         self._inner_count = 0
         self._max_counts = -1
         self._remainder_counts = 0
-        self.clip_func, self.clip_grad_kwargs = _clipping(clip_grad)
+        # The first window of a resumed run may be another than the counts say: its first call,
+        # and the one after its last.
+        self._first_window = (0, 0)
+        self._resumed: Mapping[str, Any] | None = None
+        self.clip_func, self.clip_grad_kwargs = clipping(clip_grad)
         self.last_grad_norm: Tensor | None = None
         self._base_group: dict[str, Any] | None = None
 
@@ -117,7 +121,12 @@ class OptimWrapper:
         Args:
             loss: A scalar with a graph.
             **kwargs: For `torch.Tensor.backward`.
+
+        Raises:
+            RuntimeError: The loss depends on no trainable parameter.
         """
+        if not loss.requires_grad:
+            raise RuntimeError(why_no_gradient(self.optimizer))
         # Count here: a model may call `backward` and `step` itself, without `update_params`.
         loss.backward(**kwargs)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._inner_count += 1
@@ -193,32 +202,56 @@ class OptimWrapper:
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
         """Set the begin and end of the run, so that a smaller last window steps too.
 
+        Gradients that `resume_accumulation` has given are set now, and the run continues in their
+        window. A window that a resumed run enters without them has fewer calls; their average
+        counts.
+
         Args:
             model: The model; batch norm together with accumulation is logged as a warning.
             init_counts: The number of earlier calls of `update_params`, in a resumed run.
             max_counts: The number of calls in the whole run; -1 if unknown.
         """
-        self._inner_count = init_counts
-        self._max_counts = max_counts
         counts = self._accumulative_counts
+        resumed, self._resumed = self._resumed, None
+        self._inner_count = init_counts if resumed is None else resumed["inner_count"]
+        self._max_counts = max_counts
         # The size of the last window if it is smaller than the others, otherwise 0.
         self._remainder_counts = max_counts % counts if max_counts > 0 else 0
-        if counts == 1:
-            return
-        if init_counts % counts:
-            logger.warning(
-                "The run resumes at iteration %d, inside a window of accumulative_counts=%d: the "
-                "gradients of the window's first %d iterations are lost.",
-                init_counts,
-                counts,
-                init_counts % counts,
-            )
-        if any(isinstance(module, _BatchNorm) for module in model.modules()):
+        self._first_window = enter_window(
+            self.optimizer, resumed, self._inner_count, counts, max_counts
+        )
+        if counts > 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
             logger.warning(
                 "Batch norm computes its statistics per batch; accumulative_counts=%d does not "
                 "change that.",
                 counts,
             )
+
+    def accumulation(self) -> dict[str, Any]:
+        """Return the calls and the gradients of an unfinished window, for a checkpoint.
+
+        Outside of a window there are no gradients to save. The tensors are those of the parameters,
+        not copies.
+
+        Returns:
+            ``inner_count``, the ``calls`` in the window so far, its ``size``, and ``gradients``:
+            one tensor or ``None`` per parameter.
+        """
+        count = self._inner_count
+        first, end = self._first_window
+        start = first if count < end else count - count % self._accumulative_counts
+        calls = 0 if self.should_update() else count - start
+        return window_state(self.optimizer, count, calls, self._window_size())
+
+    def resume_accumulation(self, state: Mapping[str, Any]) -> None:
+        """Continue in the window that `accumulation` has saved.
+
+        `initialize_count_status` then takes the count from the state, and sets the gradients.
+
+        Args:
+            state: The state; it is not changed.
+        """
+        self._resumed = dict(state)
 
     def should_update(self) -> bool:
         """Return whether the last counted call completes a window."""
@@ -236,13 +269,20 @@ class OptimWrapper:
         Args:
             loss: The loss of the next call.
         """
-        size = self._accumulative_counts
-        if size == 1:
+        if self._accumulative_counts == 1 and not self._first_window[1]:
             return loss
+        return loss / self._window_size()
+
+    def _window_size(self) -> int:
+        """Return the size of the window of the next call."""
+        count = self._inner_count
+        first, end = self._first_window
+        if count < end:
+            return end - first
         remainder = self._remainder_counts
-        if remainder and self._inner_count >= self._max_counts - remainder:
-            size = remainder
-        return loss / size
+        if remainder and count >= self._max_counts - remainder:
+            return remainder
+        return self._accumulative_counts
 
     @property
     def accumulative_counts(self) -> int:
@@ -342,32 +382,3 @@ def _momentum(group: dict[str, Any]) -> Any:
     if "momentum" in group:
         return _number(group["momentum"])
     return _number(group["betas"][0]) if "betas" in group else 0
-
-
-_CLIP: dict[str, Callable[..., Tensor | None]] = {
-    "norm": torch.nn.utils.clip_grad_norm_,
-    "value": torch.nn.utils.clip_grad_value_,
-}
-
-
-def _clipping(
-    clip_grad: Mapping[str, Any] | None,
-) -> tuple[Callable[..., Tensor | None] | None, dict[str, Any]]:
-    """Return the function that clips, or ``None``, and its arguments."""
-    if clip_grad is None:
-        return None, {}
-    if not isinstance(clip_grad, Mapping) or not clip_grad:
-        raise ValueError(
-            "clip_grad must be a dict such as dict(max_norm=1.0) or dict(clip_value=0.2), got "
-            f"{clip_grad!r}"
-        )
-    arguments = dict(clip_grad)
-    kind = arguments.pop("type", "value" if "clip_value" in arguments else "norm")
-    if kind not in _CLIP:
-        raise ValueError(f"type of clip_grad must be one of {', '.join(_CLIP)}, got {kind!r}")
-    # The first parameter of both functions is the parameters themselves.
-    for mistake in call_mistakes(partial(_CLIP[kind], ()), arguments):
-        # Torch accepts more types than its annotations list, such as a tensor for a number.
-        if mistake.kind != "wrong type":
-            raise ValueError(f"clip_grad of type {kind!r}: {mistake.message}")
-    return _CLIP[kind], arguments

@@ -1,5 +1,6 @@
 """Checkpoints: what is saved, how it is written, which is the latest and which are kept."""
 
+from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.checkpoint._best import BestMetric, best_metrics
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer, load_progress
@@ -21,6 +22,7 @@ from engine_runner.checkpoint.writers import PlainWriter, Writer
 
 __all__ = [
     "MARKER",
+    "AccumulationStates",
     "BestMetric",
     "Checkpointer",
     "LoaderPosition",

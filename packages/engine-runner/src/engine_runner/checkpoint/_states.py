@@ -5,6 +5,7 @@ from typing import Any
 
 from engine_model import gather_tensors, spread_optimizer_state
 from engine_runner._protocols import Run, Stateful
+from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.environment import capture_random_states, restore_random_states
 from engine_runner.parts import Parts
 
@@ -131,6 +132,7 @@ def run_states(
     states: dict[str, Stateful] = {"message_hub": run.message_hub}
     if include["optimizer"] and (parts.built("optim_wrapper") if saving else trains):
         states["optimizer"] = OptimizerStates(run.optim_wrapper)
+        states["accumulation"] = AccumulationStates(run.optim_wrapper)
     if include["param_schedulers"] and (saving or trains):
         states["param_schedulers"] = ScheduleStates(run.param_schedulers)
     if trains:

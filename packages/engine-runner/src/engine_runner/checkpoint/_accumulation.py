@@ -1,0 +1,65 @@
+"""The gradients of unfinished accumulation windows as a checkpoint saves and restores them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine_dist import all_reduce, all_reduce_params, get_world_size
+from engine_model import gather_tensors
+
+
+class AccumulationStates:
+    """The unfinished windows of one optimizer wrapper, or of several; all ranks must save together.
+
+    Inside a window each rank has gradients of its own. Their average is saved: it gives the same
+    sum at the end of the window, and fits any number of ranks.
+
+    Args:
+        optim_wrapper: An `engine_optim.OptimWrapper` or `engine_optim.OptimWrapperDict`.
+
+    Example:
+        >>> from engine_optim import OptimWrapper
+        >>> wrapper = OptimWrapper(torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.5))
+        >>> AccumulationStates(wrapper).state_dict()["calls"]
+        0
+    """
+
+    def __init__(self, optim_wrapper: Any) -> None:
+        self._optim_wrapper = optim_wrapper
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts and the gradients, averaged over the ranks."""
+        wrapper = self._optim_wrapper
+        if not hasattr(wrapper, "values"):
+            return _over_ranks(wrapper)
+        return {name: _over_ranks(one) for name, one in wrapper.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue in the saved windows."""
+        self._optim_wrapper.resume_accumulation(state_dict)
+
+
+def _over_ranks(wrapper: Any) -> dict[str, Any]:
+    window: dict[str, Any] = wrapper.accumulation()
+    params = [param for group in wrapper.optimizer.param_groups for param in group["params"]]
+    return {**window, "gradients": _averaged(window["gradients"], params)}
+
+
+def _averaged(gradients: list[Tensor | None], params: list[Tensor]) -> list[Tensor | None]:
+    """Return the averages; the gradients of this rank, which trains on, are not changed."""
+    # Gradients of sharded parameters are exchanged already.
+    sharded = any(hasattr(param, "full_tensor") for param in params)
+    if get_world_size() == 1 or sharded or not gradients:
+        whole: list[Tensor | None] = gather_tensors(gradients)
+        return whole
+    # A rank may have no gradient where another has one: it sends zeros.
+    ranks = torch.tensor([gradient is not None for gradient in gradients], dtype=torch.int32)
+    all_reduce(ranks)
+    averages: list[Tensor | None] = []
+    for param, gradient, held in zip(params, gradients, ranks.tolist(), strict=True):
+        copy = torch.zeros_like(param.detach()) if gradient is None else gradient.clone()
+        averages.append(copy if held else None)
+    all_reduce_params([item for item in averages if item is not None], op="mean")
+    return averages
