@@ -40,6 +40,7 @@ from engine_optim.schedulers import (
     StepMomentum,
     StepParamScheduler,
     _ParamScheduler,
+    resume_schedules,
 )
 from engine_optim.wrappers import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
@@ -87,4 +88,5 @@ __all__ = [
     "build_optim_wrapper",
     "merge_equal_groups",
     "param_table",
+    "resume_schedules",
 ]

@@ -30,6 +30,7 @@ from engine_optim.schedulers._plateau import (
     ReduceOnPlateauParamScheduler,
 )
 from engine_optim.schedulers._poly import PolyLR, PolyMomentum, PolyParamScheduler
+from engine_optim.schedulers._resume import resume_schedules
 from engine_optim.schedulers._step import StepLR, StepMomentum, StepParamScheduler
 
 __all__ = [
@@ -63,4 +64,5 @@ __all__ = [
     "StepMomentum",
     "StepParamScheduler",
     "_ParamScheduler",
+    "resume_schedules",
 ]

@@ -1,5 +1,6 @@
 """The base class of schedulers: count steps, set the values of groups, and save the state."""
 
+import inspect
 import logging
 import math
 from collections.abc import Iterable
@@ -16,7 +17,10 @@ INF = 10**9
 Value: TypeAlias = "float | Tensor"
 
 # These attributes depend on the optimizer in use, so the state dict leaves them out.
-_NOT_STATE = ("optimizer", "_source")
+_NOT_STATE = ("optimizer", "_source", "_frozen")
+
+# These attributes count, so a resumed run takes them over although `last_step` is an argument.
+_COUNTERS = frozenset({"last_step", "_global_step", "base_values", "_last_value"})
 
 
 class Schedulable(Protocol):
@@ -75,6 +79,9 @@ class _ParamScheduler:
     # settings that count epochs may hold fractions of an epoch.
     _step_arguments: ClassVar[tuple[str, ...]] = ()
 
+    # The attributes that the constructor derives from its arguments.
+    _derived: ClassVar[tuple[str, ...]] = ("total_iters",)
+
     def __init__(
         self,
         optimizer: Schedulable,
@@ -97,6 +104,7 @@ class _ParamScheduler:
         self.by_epoch = by_epoch
         self.verbose = verbose
         self.base_values = self._initial_values(last_step)
+        self._frozen = self._frozen_groups()
         self.last_step = last_step
         # `begin` may be a fraction: the schedule starts at the next integer step.
         self._global_step = -1 if last_step == -1 else math.ceil(begin) + last_step
@@ -128,6 +136,18 @@ class _ParamScheduler:
                 )
         return [_copy(group[initial]) for group in self._groups()]
 
+    def _frozen_groups(self) -> list[int]:
+        """Return the groups whose learning rate is 0 by a factor such as ``lr_mult=0``."""
+        default = getattr(self.optimizer, "defaults", {}).get(self.param_name)
+        if self.param_name != "lr" or not default:
+            return []
+        return [index for index, value in enumerate(self.base_values) if not value]
+
+    def _set_initial(self, values: list[Value]) -> None:
+        """Set the initial values of the groups, from which later schedules start."""
+        for group, value in zip(self._groups(), values, strict=True):
+            group[f"initial_{self.param_name}"] = _copy(value)
+
     def _groups(self) -> list[dict[str, Any]]:
         groups: list[dict[str, Any]] = getattr(self.optimizer, self._source)
         return groups
@@ -146,6 +166,9 @@ class _ParamScheduler:
 
     def _assign(self, values: list[Value]) -> None:
         name = self.param_name
+        # A lowest or highest value of the schedule must not wake a group with a rate of 0.
+        for index in self._frozen:
+            values[index] = 0.0
         for group, value in zip(self._groups(), values, strict=True):
             if type(group[name]) is float:
                 group[name] = value
@@ -163,6 +186,25 @@ class _ParamScheduler:
         if self.begin <= step < self.end:
             self.last_step += 1
             self._assign(self._get_value())
+
+    def repeat_step(self) -> None:
+        """Take a step again that the saved run has taken."""
+        self.step()
+
+    @classmethod
+    def settings_names(cls) -> frozenset[str]:
+        """Return the attributes that come from the config: arguments and what they determine.
+
+        A subclass lists those that its constructor derives in ``_derived``.
+        """
+        # Of each base, as a constructor may pass on `**kwargs`.
+        own = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+        names = {name for init in own for name in inspect.signature(init).parameters}
+        return frozenset({*names, *cls._derived}) - _COUNTERS - {"self", "optimizer"}
+
+    def lived_names(self) -> frozenset[str]:
+        """Return the attributes that steps have changed, besides the counters."""
+        return frozenset(self.state_dict()) - self.settings_names() - _COUNTERS
 
     def get_last_value(self) -> list[Value]:
         """Return the last computed values, one per parameter group."""

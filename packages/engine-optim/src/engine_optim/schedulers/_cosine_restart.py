@@ -34,6 +34,7 @@ class CosineRestartParamScheduler(_ParamScheduler):
     """
 
     _step_arguments = ("periods",)
+    _derived = ("starts",)
 
     optimizer: Schedulable
     param_name: str

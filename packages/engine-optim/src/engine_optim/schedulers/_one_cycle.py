@@ -35,6 +35,7 @@ class OneCycleParamScheduler(_ParamScheduler):
     """
 
     _step_arguments = ("total_steps",)
+    _derived = ("phases",)
 
     optimizer: Schedulable
     param_name: str

@@ -70,6 +70,8 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         self.best = float("inf") if self.rule == "less" else float("-inf")
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
+        # The steps of training after which the value was reduced, once per reduction.
+        self.reductions: list[int] = []
         super().__post_init__()
         # Check this last: the base class sets the attributes that `_groups` reads.
         given, count = len(self.min_value), len(self._groups())
@@ -108,7 +110,18 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
         self._observe(float(metrics[self.monitor]))
         if self.num_bad_epochs > self.patience:
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+            self.reductions.append(self._global_step)
             self._assign(self._get_value())
+
+    def repeat_step(self) -> None:
+        """Count a step of training, and reduce the value if the saved run did then."""
+        super().repeat_step()
+        for _ in range(self.reductions.count(self._global_step)):
+            self._assign(self._get_value())
+
+    def lived_names(self) -> frozenset[str]:
+        """Return the attributes that evaluations have changed, with their number."""
+        return super().lived_names() | {"last_step"}
 
     def _observe(self, metric: float) -> None:
         if self._is_better(metric):

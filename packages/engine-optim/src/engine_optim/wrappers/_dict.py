@@ -159,6 +159,15 @@ class OptimWrapperDict(OptimWrapper):
         for wrapper in self.values():
             wrapper.track_base_lr()
 
+    def scale_lr(self, factor: float) -> None:
+        """Multiply the learning rates of all wrappers by a factor.
+
+        Args:
+            factor: The factor.
+        """
+        for wrapper in self.values():
+            wrapper.scale_lr(factor)
+
     def get_lr(self) -> dict[str, list[float]]:
         """Return the learning rates of all, as ``{"<name>.lr": [...]}``."""
         return {f"{n}.{key}": lr for n, w in self.items() for key, lr in w.get_lr().items()}

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from engine_optim.wrappers._clipping import clipping
+from engine_optim.wrappers._options import configured_options
 from engine_optim.wrappers._window import enter_window, why_no_gradient, window_state
 from engine_registry import OPTIM_WRAPPERS
 
@@ -40,6 +41,8 @@ class OptimWrapper:
         last_grad_norm: The total norm before the last clipping by norm, a tensor on the device of
             the gradients, or ``None``. Reading it as a number waits for the device.
         grad_norm_name: The name under which that norm is logged.
+        options: The numbers among the options of each group as they were configured, which
+            schedules do not change.
 
     Raises:
         TypeError: ``optimizer`` is not a torch optimizer.
@@ -87,6 +90,7 @@ class OptimWrapper:
         self.clip_func, self.clip_grad_kwargs = clipping(clip_grad)
         self.last_grad_norm: Tensor | None = None
         self._base_group: dict[str, Any] | None = None
+        self.options = configured_options(optimizer.param_groups)
 
     def update_params(
         self,
@@ -317,6 +321,18 @@ class OptimWrapper:
         """
         # This group has no parameters and is not in the optimizer, which never updates it.
         self._base_group = {"params": [], **self.optimizer.defaults}
+
+    def scale_lr(self, factor: float) -> None:
+        """Multiply all learning rates by a factor, before schedules are built.
+
+        Args:
+            factor: The factor.
+        """
+        # Schedules start from ``initial_lr`` where an optimizer has it already.
+        for group in [*self.scheduled_groups, *self.options]:
+            for key in ("lr", "initial_lr"):
+                if key in group:
+                    group[key] *= factor
 
     def get_lr(self) -> dict[str, list[float]]:
         """Return ``{"lr": [...]}`` with a number per group, and ``base_lr`` if it is tracked."""

@@ -10,6 +10,7 @@ from engine_runner.checkpoint._latest import (
     find_latest_checkpoint,
     mark_latest_checkpoint,
 )
+from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.checkpoint._retention import Retention
 from engine_runner.checkpoint._states import (
     LoaderPosition,
@@ -26,6 +27,7 @@ __all__ = [
     "BestMetric",
     "Checkpointer",
     "LoaderPosition",
+    "OptimizerOptions",
     "OptimizerStates",
     "PlainWriter",
     "RandomStates",

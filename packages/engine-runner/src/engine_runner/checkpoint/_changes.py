@@ -45,8 +45,8 @@ def warn_of_new_config(before: str | None, now: str) -> None:
         shown.append(f"... and {len(changes) - len(shown)} more lines")
     _log.warning(
         "the config has changed since the checkpoint was saved:\n%s\nOptimizers and schedules "
-        "continue with the settings of the checkpoint; to restart them from its weights, use "
-        "load_from with resume=False",
+        "continue where they ended, with the settings of this config; to restart them from the "
+        "checkpoint's weights, use load_from with resume=False",
         "\n".join(shown),
     )
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine_model import gather_tensors, spread_optimizer_state
+from engine_optim import resume_schedules
 from engine_runner._protocols import Run, Stateful
 from engine_runner.checkpoint._accumulation import AccumulationStates
+from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.environment import capture_random_states, restore_random_states
 from engine_runner.parts import Parts
 
@@ -43,16 +45,20 @@ class OptimizerStates:
 class ScheduleStates:
     """The states of a list of schedules, or of a list for each optimizer.
 
+    A restored schedule continues with its own settings; see `engine_optim.resume_schedules`.
+
     Args:
         schedules: The schedules of the run.
+        run: The run, whose counters place a schedule that counted others in the saved run.
 
     Example:
         >>> ScheduleStates({"generator": [], "critic": []}).state_dict()
         {'generator': [], 'critic': []}
     """
 
-    def __init__(self, schedules: Any) -> None:
+    def __init__(self, schedules: Any, run: Run | None = None) -> None:
         self._schedules = schedules
+        self._run = run
 
     def state_dict(self) -> Any:
         """Return the states in the structure of the schedules."""
@@ -64,8 +70,18 @@ class ScheduleStates:
         Raises:
             ValueError: The run has other schedules than the checkpoint.
         """
-        if self._schedules:
-            _load_schedules(self._schedules, state_dict)
+        if not self._schedules:
+            return
+        run = self._run
+        if run is None:
+            _load_schedules(self._schedules, state_dict, {}, 0)
+            return
+        counts = {True: run.progress.epoch, False: run.progress.iter}
+        try:
+            length = len(run.train_dataloader)
+        except TypeError:  # an iterable dataset has no length
+            length = 0
+        _load_schedules(self._schedules, state_dict, counts, length)
 
 
 class LoaderPosition:
@@ -132,9 +148,10 @@ def run_states(
     states: dict[str, Stateful] = {"message_hub": run.message_hub}
     if include["optimizer"] and (parts.built("optim_wrapper") if saving else trains):
         states["optimizer"] = OptimizerStates(run.optim_wrapper)
+        states["optimizer_options"] = OptimizerOptions(run.optim_wrapper)
         states["accumulation"] = AccumulationStates(run.optim_wrapper)
     if include["param_schedulers"] and (saving or trains):
-        states["param_schedulers"] = ScheduleStates(run.param_schedulers)
+        states["param_schedulers"] = ScheduleStates(run.param_schedulers, run if trains else None)
     if trains:
         states["dataloader"] = LoaderPosition(run.train_dataloader)
         states["hooks"] = hooks
@@ -149,7 +166,9 @@ def _schedule_states(schedules: Any) -> Any:
     return [schedule.state_dict() for schedule in schedules or ()]
 
 
-def _load_schedules(schedules: Any, states: Any) -> None:
+def _load_schedules(
+    schedules: Any, states: Any, counts: Mapping[bool, int], epoch_length: int
+) -> None:
     if isinstance(schedules, Mapping):
         if not isinstance(states, Mapping) or states.keys() != schedules.keys():
             raise ValueError(
@@ -157,15 +176,14 @@ def _load_schedules(schedules: Any, states: Any) -> None:
                 f"{_names(schedules)}; resume with resume_param_scheduler=False to restart them"
             )
         for name, group in schedules.items():
-            _load_schedules(group, states[name])
+            _load_schedules(group, states[name], counts, epoch_length)
         return
     if len(states) != len(schedules):
         raise ValueError(
             f"the checkpoint has {len(states)} parameter schedulers, the run has "
             f"{len(schedules)}; resume with resume_param_scheduler=False to restart them"
         )
-    for schedule, state in zip(schedules, states, strict=True):
-        schedule.load_state_dict(state)
+    resume_schedules(schedules, states, counts=counts, epoch_length=epoch_length)
 
 
 def _names(entries: Any) -> str:

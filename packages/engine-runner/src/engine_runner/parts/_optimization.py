@@ -147,11 +147,5 @@ def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, datalo
     batches = dataloader if dataloader.batch_size is not None else dataloader.batch_sampler
     real = batches.batch_size * get_world_size()
     ratio = real / float(auto_scale_lr["base_batch_size"])
-    several = isinstance(optim_wrapper, OptimWrapperDict)
-    for wrapper in optim_wrapper.values() if several else [optim_wrapper]:
-        for group in wrapper.scheduled_groups:
-            group["lr"] *= ratio
-            # Schedules start from ``initial_lr`` where an optimizer has it already.
-            if "initial_lr" in group:
-                group["initial_lr"] *= ratio
+    optim_wrapper.scale_lr(ratio)
     _log.info("the learning rates were scaled by %g for %d samples per update", ratio, real)
