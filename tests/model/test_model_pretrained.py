@@ -70,8 +70,10 @@ def test_an_override_loads_into_a_sub_module(file: str) -> None:
 
 
 def test_weights_that_do_not_fit_are_logged(file: str, caplog: pytest.LogCaptureFixture) -> None:
-    WEIGHT_INITIALIZERS.build({"type": "Pretrained", "checkpoint": file})(nn.Linear(1, 1))
-    assert "head.weight" in caplog.text
+    other = nn.ModuleDict({"head": nn.Linear(1, 1), "neck": nn.Linear(1, 1)})
+    WEIGHT_INITIALIZERS.build({"type": "Pretrained", "checkpoint": file})(other)
+    assert "neck.weight" in caplog.text
+    assert "backbone.linear.weight" in caplog.text
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 

@@ -262,14 +262,14 @@ WRONG = {
     ),
     "unknown runner": Wrong('runner_type = "Runer"', "runner_type", "'Runner'"),
     "preprocessor": Wrong(
-        'data_preprocessor = dict(type="ImgDataPreprocessor", mean=[1, 2], std=[1])',
+        'data_preprocessor = dict(type="ImgDataPreprocessor", mean=[1, 2], std=[1, 2, 3])',
         "data_preprocessor.mean",
-        "one or three values",
+        "equally many values",
     ),
     "preprocessor of the model": Wrong(
-        'model = dict(data_preprocessor=dict(type="ImgDataPreprocessor", mean=[1, 2], std=[1]))',
+        'model = dict(data_preprocessor=dict(type="ImgDataPreprocessor", mean=[], std=[]))',
         "model.data_preprocessor.mean",
-        "one or three values",
+        "at least one value",
     ),
     "folder of a wrong kind": Wrong("work_dir = 5", "work_dir", "must be a path, got 5"),
     "unknown synchronization": Wrong('sync_bn = "nccl"', "sync_bn", "one of torch, mmcv or None"),

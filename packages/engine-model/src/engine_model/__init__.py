@@ -2,6 +2,7 @@
 
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._batch import stack_batch
+from engine_model._compiled import compiled_in_place
 from engine_model._model import BaseModel, OptimizerWrapper
 from engine_model._module import BaseModule, ModuleDict, ModuleList, Sequential
 from engine_model._norm import convert_sync_batchnorm, revert_sync_batchnorm
@@ -53,6 +54,7 @@ from engine_model.weights import (
     load_checkpoint,
     load_checkpoint_with_prefix,
     load_state_dict,
+    naming_the_checkpoint,
     read_checkpoint,
     revise_names,
     save_checkpoint,
@@ -105,6 +107,7 @@ __all__ = [
     "XavierInit",
     "bias_init_with_prob",
     "caffe2_xavier_init",
+    "compiled_in_place",
     "constant_init",
     "convert_sync_batchnorm",
     "detect_anomalous_params",
@@ -122,6 +125,7 @@ __all__ = [
     "load_checkpoint_with_prefix",
     "load_state_dict",
     "merge_dict",
+    "naming_the_checkpoint",
     "normal_init",
     "read_checkpoint",
     "revert_sync_batchnorm",

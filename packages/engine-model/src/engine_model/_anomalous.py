@@ -5,6 +5,8 @@ from collections import deque
 
 from torch import Tensor, nn
 
+from engine_utils import plain_name
+
 logger = logging.getLogger("engine.model")
 
 
@@ -28,7 +30,7 @@ def detect_anomalous_params(loss: Tensor, model: nn.Module) -> None:
         if parameter.requires_grad and id(parameter) not in reached:
             logger.error(
                 "%s with shape %s is not in the computational graph of the loss",
-                name,
+                plain_name(name),
                 tuple(parameter.shape),
             )
 

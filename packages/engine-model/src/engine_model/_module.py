@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from engine_model._compiled import original
 from engine_model.init._initialize import InitConfig, as_dicts, initialize, is_pretrained
 from engine_model.init._record import recording, update_init_info
 
@@ -66,7 +67,7 @@ class BaseModule(nn.Module):
             initialize(self, [cfg for cfg in configs if not is_pretrained(cfg)])
             for child in _initializable(self):
                 child.init_weights()
-                name = type(child).__name__
+                name = type(original(child)).__name__
                 update_init_info(child, f"Initialized by user-defined `init_weights` in {name} ")
             initialize(self, [cfg for cfg in configs if is_pretrained(cfg)])
         self._is_init = True

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from engine_model._compiled import original
+
 
 class BatchNormXd(_BatchNorm):
     """Normalize inputs ``(N, C, ...)`` of any number of dimensions.
@@ -96,8 +98,8 @@ def _replace(
     module: nn.Module, is_chosen: Callable[[nn.Module], bool], target: type[nn.Module]
 ) -> nn.Module:
     """Replace chosen layers by layers of type ``target``; shared layers stay shared."""
-    if is_chosen(module):
-        return _like(module, target)
+    if is_chosen(original(module)):
+        return _like(original(module), target)
     # remove_duplicate=False lists a shared layer under each of its names. All names get the same
     # new layer.
     made: dict[nn.Module, nn.Module] = {}
@@ -105,6 +107,10 @@ def _replace(
         if is_chosen(layer):
             if layer not in made:
                 made[layer] = _like(layer, target)
+            # The compiled code of a layer that was compiled itself calls the old layer, so the new
+            # layer replaces both.
+            while path.rpartition(".")[2] == "_orig_mod":
+                path = path.rpartition(".")[0]
             module.set_submodule(path, made[layer])
     return module
 

@@ -43,7 +43,8 @@ class BaseDataPreprocessor(nn.Module):
     def cast_data(self, data: Any) -> Any:
         """Return ``data`` with every tensor and data element on `device`.
 
-        If nothing has to move, ``data`` itself is returned.
+        If nothing has to move and there is no data element, ``data`` itself is returned.
+        Elements are always new ones: a model may change them without changing the dataset's.
 
         Args:
             data: Nested containers of tensors, data elements and anything else.
@@ -92,20 +93,20 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
     Images are converted to float32 on the device: uint8 images have a quarter of the size to copy.
 
     Args:
-        mean: The mean of each channel after conversion, or one value for all channels.
+        mean: The mean of each channel after conversion, or one value for all channels. Images may
+            have any number of channels.
         std: The standard deviation of each channel, or one value. Without ``mean`` and ``std``,
             images are not normalized.
         pad_size_divisor: The height and width of the batch are padded to multiples of this value.
         pad_value: The value of the padding, which is added after normalization.
-        bgr_to_rgb: Whether to convert three channels from BGR to RGB.
+        bgr_to_rgb: Whether to convert three channels from BGR to RGB. Gray images stay as they are.
         rgb_to_bgr: Whether to convert three channels from RGB to BGR.
         non_blocking: Whether copies from pinned memory are asynchronous.
 
     Raises:
         TypeError: ``mean`` or ``std`` is not a sequence.
         ValueError: Both conversions are set, only one of ``mean`` and ``std`` is given, they
-            differ in length, they have neither one nor three values, or a value of ``std`` is not
-            positive.
+            differ in length and neither has one value, or a value of ``std`` is not positive.
 
     Example:
         >>> preprocess = ImgDataPreprocessor(mean=[127.5], std=[127.5], pad_size_divisor=4)
@@ -158,7 +159,8 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
         Raises:
             TypeError: ``data`` or its images have another type.
             ValueError: Dicts of a list differ in their keys, or images have another number of
-                dimensions, or another number of channels than ``mean`` has values.
+                dimensions, or another number of channels than ``mean`` or ``std`` has values, or
+                channels are converted and there are not one or three.
         """
         if isinstance(data, list) and data and all(isinstance(item, Mapping) for item in data):
             data = _collated(data)
@@ -199,15 +201,21 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
     def _normalized(self, images: Tensor) -> Tensor:
         """Return images ``(..., C, H, W)`` as float, converted and normalized."""
         channels = images.shape[-3]
-        if self._channel_conversion and channels == 3:
+        if self._channel_conversion and channels != 1:  # gray images have no order of channels
+            if channels != 3:
+                raise ValueError(
+                    f"bgr_to_rgb and rgb_to_bgr must be False for images of {channels} channels; "
+                    "they convert three channels only"
+                )
             images = images.flip(-3)
         images = images.float()
         if not self._enable_normalize:
             return images
-        if len(self.mean) not in (1, channels):
+        values = max(len(self.mean), len(self.std))
+        if values not in (1, channels):
             raise ValueError(
                 f"mean and std must have one value, or one per channel of the images ({channels}), "
-                f"got {len(self.mean)} values"
+                f"got {values} values"
             )
         # The difference is a new tensor. Dividing it in place saves an allocation.
         return (images - self.mean).div_(self.std)
@@ -232,10 +240,13 @@ def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None)
     for name, value in (("mean", mean), ("std", std)):
         if not hasattr(value, "__len__"):
             raise TypeError(f"{name} must be a list with one value per channel, got {value!r}")
-    if len(mean) not in (1, 3) or len(std) not in (1, 3):
-        raise ValueError(f"mean and std must have one or three values, got {mean} and {std}")
-    if len(mean) != len(std):
-        raise ValueError(f"mean and std must have equally many values, got {mean} and {std}")
+    if not len(mean) or not len(std):
+        raise ValueError(f"mean and std must have at least one value, got {mean} and {std}")
+    if len(mean) != len(std) and 1 not in (len(mean), len(std)):
+        raise ValueError(
+            f"mean and std must have equally many values, or one of them a single value, got "
+            f"{mean} and {std}"
+        )
     if min(std) <= 0:
         raise ValueError(f"std must be positive, got {std}; images are divided by it")
 

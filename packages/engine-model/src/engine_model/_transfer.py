@@ -13,7 +13,8 @@ def to_device(data: Any, device: torch.device, non_blocking: bool = False) -> An
     """Return ``data`` with every tensor and data element on ``device``.
 
     Containers keep their type. A container in which nothing has to move is returned unchanged, and
-    so are values of other types.
+    so are values of other types. Data elements are always new ones, so that a model that changes
+    them does not change those of the dataset. Tensors that are on the device are not copied.
 
     Args:
         data: Nested containers of tensors, data elements and anything else.
@@ -27,17 +28,9 @@ def to_device(data: Any, device: torch.device, non_blocking: bool = False) -> An
     """
 
     def move(value: Tensor | BaseDataElement) -> Tensor | BaseDataElement:
-        return value if _is_on(value, device) else value.to(device, non_blocking=non_blocking)
+        if isinstance(value, Tensor) and value.device == device:
+            return value
+        return value.to(device, non_blocking=non_blocking)
 
     # A data element is moved as a whole, by its own `to`.
     return map_tensors(move, data, leaves=(Tensor, BaseDataElement))
-
-
-def _is_on(value: object, device: torch.device) -> bool:
-    """Return whether a tensor, or every tensor of a data element, is on ``device``."""
-    if isinstance(value, Tensor):
-        return value.device == device
-    # `BaseDataElement.to` always copies, so check the devices of the fields before.
-    return not isinstance(value, BaseDataElement) or all(
-        _is_on(field, device) for field in value.values()
-    )

@@ -1,8 +1,9 @@
 """Test-time augmentation: merge the predictions for several augmented views of a sample."""
 
 from abc import abstractmethod
+from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -37,6 +38,9 @@ class BaseTTAModel(BaseModel):
         >>> Mean(Doubling()).test_step({"inputs": [[1, 10], [3, 30]]})
         [4.0, 40.0]
     """
+
+    # `get_state_dict` and `load_state_dict` read this: keys are those of the inner model.
+    _has_inner_names: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -88,6 +92,23 @@ class BaseTTAModel(BaseModel):
             raise ValueError(f"views of a batch must have equally many predictions, got {counts}")
         return self.merge_preds([list(sample) for sample in zip(*views, strict=True)])
 
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load weights by their names in the inner model, or by those in this model.
+
+        Args:
+            state_dict: The weights; they are not changed.
+            strict: Whether to raise an error if a key does not fit.
+            assign: Whether to use the given tensors themselves.
+        """
+        versions = getattr(state_dict, "_metadata", None)
+        if versions is not None:
+            inner = {f"module.{name}".rstrip("."): value for name, value in versions.items()}
+            state_dict = OrderedDict(state_dict)
+            state_dict._metadata = {**inner, **versions}  # type: ignore[attr-defined]  # torch's way
+        return super().load_state_dict(state_dict, strict, assign)
+
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
         """Raise an error: test-time augmentation has `test_step` only.
 
@@ -121,8 +142,13 @@ def _check_views(counts: list[int]) -> None:
 
 
 def _drop_prefix(module: nn.Module, state: dict[str, Any], prefix: str, metadata: object) -> None:
-    for key in [key for key in state if key.startswith(f"{prefix}module.")]:
-        state[prefix + key.removeprefix(f"{prefix}module.")] = state.pop(key)
+    inner = f"{prefix}module."
+    for key in [key for key in state if key.startswith(inner)]:
+        state[prefix + key.removeprefix(inner)] = state.pop(key)
+    # torch stores the versions of modules beside the weights; see `engine_model.weights._names`.
+    versions = getattr(state, "_metadata", {})
+    for name in [name for name in versions if f"{name}.".startswith(inner)]:
+        versions[(prefix + f"{name}.".removeprefix(inner)).rstrip(".")] = versions.pop(name)
 
 
 def _add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *rest: object) -> None:

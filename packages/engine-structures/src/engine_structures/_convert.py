@@ -63,3 +63,20 @@ def duplicate(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.clone()
     return value.clone() if hasattr(value, "clone") else copy.deepcopy(value)
+
+
+def as_integer(value: object) -> int | None:
+    """Return an integer of Python or NumPy, or of a tensor or array without dimensions.
+
+    Returns:
+        The integer; ``None`` for every other value, booleans included.
+    """
+    if isinstance(value, torch.Tensor):
+        if value.ndim or value.is_floating_point() or value.is_complex():
+            return None
+        value = value.item()
+    elif isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        return None
+    return int(value)

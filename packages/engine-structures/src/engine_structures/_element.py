@@ -164,6 +164,10 @@ class BaseDataElement:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._properties:
             super().__setattr__(name, value)
+        elif name == "__dict__":
+            # Libraries restore an element so. The names of its fields may come as sets.
+            names = {key: dict.fromkeys(value[key]) for key in _FIELD_LISTS if key in value}
+            super().__setattr__(name, {**value, **names})
         else:
             self.set_field(value, name)
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from engine_structures._convert import as_integer
 from engine_structures._element import BaseDataElement
 from engine_structures._errors import FieldTypeError, FieldValueError
 
@@ -58,9 +59,9 @@ class InstanceData(BaseDataElement):
         """Return a field, or an element with some of the instances or fields.
 
         Args:
-            item: One of: the name of a field, or a list of names; an integer (keeps the dimension)
-                or a slice; a mask (bool tensor, array or list); positions (integer tensor, array or
-                list).
+            item: One of: the name of a field, or a list of names; an integer, also as a tensor or
+                array without dimensions (keeps the dimension); a slice; a mask (bool tensor, array
+                or list); positions (integer tensor, array or list).
 
         Raises:
             KeyError: There is no such field.
@@ -73,8 +74,9 @@ class InstanceData(BaseDataElement):
             return self._converted(operator.itemgetter(item))
         if isinstance(item, str):
             return self._field(item)
-        if isinstance(item, int | np.integer) and not isinstance(item, bool):
-            return self._one(int(item))
+        index = as_integer(item)
+        if index is not None:
+            return self._one(index)
         if isinstance(item, list) and item and all(isinstance(name, str) for name in item):
             return self._with([(self._stored(name), self._field(name)) for name in item])
         positions = _Positions(item, len(self))

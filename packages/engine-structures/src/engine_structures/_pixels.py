@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from engine_structures._convert import as_integer
 from engine_structures._element import BaseDataElement
 from engine_structures._errors import FieldTypeError, FieldValueError
 
@@ -51,7 +52,8 @@ class PixelData(BaseDataElement):
         """Crop all maps to the same rows and columns.
 
         Args:
-            item: Rows and columns, each an integer or a slice.
+            item: Rows and columns, each an integer (also as a tensor or array without dimensions)
+                or a slice.
 
         Raises:
             TypeError: ``item`` is not such a pair.
@@ -69,10 +71,11 @@ class PixelData(BaseDataElement):
 def _as_slice(item: int | slice, size: int) -> slice:
     if isinstance(item, slice):
         return item
-    if isinstance(item, bool) or not isinstance(item, int | np.integer):
+    index = as_integer(item)
+    if index is None:
         raise FieldTypeError(f"rows and columns must be integers or slices, got {item!r}")
-    if not -size <= item < size:
-        raise IndexError(f"index {item} is out of range for {size} pixels")
+    if not -size <= index < size:
+        raise IndexError(f"index {index} is out of range for {size} pixels")
     # A slice of length 1 keeps the dimension.
-    start = int(item) % size
+    start = index % size
     return slice(start, start + 1)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         symlink,
     )
     from engine_utils._plain import plain_value
+    from engine_utils._plain_name import plain_name
     from engine_utils._progress import ProgressBar
     from engine_utils._sequences import (
         concat_list,
@@ -89,6 +90,7 @@ __all__ = [
     "iter_cast",
     "list_cast",
     "mkdir_or_exist",
+    "plain_name",
     "plain_value",
     "requires_executable",
     "requires_package",
@@ -133,6 +135,7 @@ _MODULES = {
         "symlink",
     ),
     "_plain": ("plain_value",),
+    "_plain_name": ("plain_name",),
     "_progress": ("ProgressBar",),
     "_sequences": (
         "concat_list",

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine_model._compiled import uncompiled
 from engine_model.analysis._cost import ModelCost, measure_cost
 from engine_model.analysis._numbers import short_number
 
@@ -57,7 +58,8 @@ def get_model_complexity_info(
     if show_table:
         info["out_table"] = cost.table()
     if show_arch:
-        info["out_arch"] = repr(model)
+        with uncompiled(model) as plain:
+            info["out_arch"] = repr(plain)
     return info
 
 

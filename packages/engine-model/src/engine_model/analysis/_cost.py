@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from engine_model._compiled import uncompiled
 from engine_model.analysis._numbers import short_number, table
 
 
@@ -109,8 +110,8 @@ class ModelCost:
 def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
     """Run a model once and count the cost of each of its modules.
 
-    The model runs in evaluation mode and without gradients. Afterwards each module has its previous
-    mode.
+    The model runs in evaluation mode, without gradients and without compilation. Afterwards each
+    module is as before.
 
     Args:
         model: The model.
@@ -120,6 +121,11 @@ def measure_cost(model: nn.Module, *args: Any, **kwargs: Any) -> ModelCost:
     Returns:
         The counts for these inputs, including their batch size.
     """
+    with uncompiled(model) as plain:
+        return _measure(plain, args, kwargs)
+
+
+def _measure(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCost:
     counter = FlopCounterMode(display=False)
     with (
         _evaluation_mode(model),

@@ -2,13 +2,16 @@
 
 from torch import nn
 
+from engine_model._compiled import uncompiled
 from engine_model.analysis._numbers import short_number, table
+from engine_utils import plain_name
 
 
 def parameter_count(model: nn.Module) -> dict[str, int]:
     """Count the parameters of a model and of each of its modules and parameters.
 
-    A shared parameter counts once in each module that contains all its uses.
+    A shared parameter counts once in each module that contains all its uses. Names are those of the
+    model without `torch.compile`.
 
     Args:
         model: The model.
@@ -21,10 +24,11 @@ def parameter_count(model: nn.Module) -> dict[str, int]:
         {'': 9, '0': 9, '0.weight': 6, '0.bias': 3}
     """
     counts: dict[str, int] = {}
-    for name, module in model.named_modules():
-        counts[name] = sum(param.numel() for param in module.parameters())
-        for own, param in module.named_parameters(prefix=name, recurse=False):
-            counts[own] = param.numel()
+    with uncompiled(model) as plain:
+        for name, module in plain.named_modules():
+            counts[name] = sum(param.numel() for param in module.parameters())
+            for own, param in module.named_parameters(prefix=name, recurse=False):
+                counts[own] = param.numel()
     return counts
 
 
@@ -42,7 +46,7 @@ def parameter_count_table(model: nn.Module, max_depth: int = 3) -> str:
           weight      6  (3, 2)
           bias        3  (3,)
     """
-    shapes = {name: str(tuple(param.shape)) for name, param in model.named_parameters()}
+    shapes = {plain_name(name): str(tuple(param.shape)) for name, param in model.named_parameters()}
     lines = [["name", "count", "shape"]]
     for name, count in parameter_count(model).items():
         depth = name.count(".") + 1 if name else 0

@@ -1,14 +1,14 @@
 """The base class of running averages: match, group and average the parameters of a model."""
 
-import copy
 from abc import ABCMeta, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from engine_model._sharded_tensors import is_sharded, local_parts
+from engine_model.averaging._copy import copied, power_iteration_buffers
 
 # Only tensors of other types, such as DTensor, may be sharded.
 _PLAIN = (Tensor, nn.Parameter)
@@ -22,11 +22,11 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
     ``interval``-th update averages them. The copy has no gradients.
 
     Args:
-        model: The model to copy.
+        model: The model to copy. The copy is not compiled.
         interval: The number of calls of `update_parameters` per average.
         device: The device of the copy; by default that of the model.
-        update_buffers: Whether to average floating-point buffers too. Otherwise each update copies
-            all buffers of the model.
+        update_buffers: Whether to average floating-point buffers too, except the vectors of
+            spectral normalization. Otherwise each update copies all buffers of the model.
 
     Attributes:
         module: The averaged copy.
@@ -68,11 +68,15 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
                 f"{sharded[0]}; build the average before the model is sharded, and shard the "
                 "average's `module` in the same way"
             )
-        self.module = copy.deepcopy(model).requires_grad_(False)
+        self.module = copied(model).requires_grad_(False)
         if device is not None:
             self.module.to(device)
         self.interval = interval
         self.update_buffers = update_buffers
+        vectors = power_iteration_buffers(self.module)
+        self._power_iterations = {
+            place for place, buffer in enumerate(self.module.buffers()) if id(buffer) in vectors
+        }
         self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=device))
         # A cached count, with the tensor and the version for which it is valid; see `_count`.
         self._counted = (self.steps, self.steps._version, 0)
@@ -108,12 +112,16 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         is_due = steps % self.interval == 0
         averaged = [_matched(self.module, model, "parameters")] if is_due else []
         buffers = _matched(self.module, model, "buffers")
-        if is_due and self.update_buffers:
-            averaged.append(buffers)
+        copied_buffers = buffers
+        if self.update_buffers:
+            at = self._power_iterations
+            copied_buffers = _chosen(buffers, lambda place: is_due and place in at)
+            if is_due:
+                averaged.append(_chosen(buffers, lambda place: place not in at))
         # Match both before writing anything, so that an error does not change the average.
         self._average(averaged, steps)
-        if not self.update_buffers and buffers[0]:
-            torch._foreach_copy_(*buffers)
+        if copied_buffers[0]:
+            torch._foreach_copy_(*copied_buffers)
         self.steps.add_(1)
         self._counted = (self.steps, self.steps._version, steps + 1)
 
@@ -172,6 +180,13 @@ def _matched(
                 "the averaged copy; update the average with the model that it copied"
             )
     return ours, theirs
+
+
+def _chosen(pair: _Matched, wanted: Callable[[int], bool]) -> _Matched:
+    """Return the tensors at the wanted places."""
+    ours, theirs = pair
+    places = [place for place in range(len(ours)) if wanted(place)]
+    return [ours[place] for place in places], [theirs[place] for place in places]
 
 
 def _groups(

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from engine_model._compiled import original
 from engine_model.init._initializers import BaseInit
 from engine_registry import WEIGHT_INITIALIZERS
 
@@ -47,7 +48,7 @@ def initialize(module: nn.Module, init_cfg: InitConfig) -> None:
                 "init_cfg %r initializes nothing in %s; list classes in `layer`, or sub-modules in "
                 "`override`",
                 cfg,
-                type(module).__name__,
+                type(original(module)).__name__,
             )
         initializer(module)
         for single in as_dicts(override, "override") if override is not None else ():
@@ -93,7 +94,7 @@ def _initialize_named(module: nn.Module, override: dict[str, Any], cfg: dict[str
     initializer = WEIGHT_INITIALIZERS.build(copy.deepcopy(own))
     if isinstance(initializer, BaseInit):
         initializer.wholly_init = not initializer.layer
-    initializer(_submodule(module, name))
+    initializer(original(_submodule(module, name)))
 
 
 def _submodule(module: nn.Module, name: str) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 
 from torch import Tensor, nn
 
+from engine_model._compiled import is_compiled, original
 from engine_model.init._functions import (
     Distribution,
     FanMode,
@@ -20,6 +21,7 @@ from engine_model.init._functions import (
 )
 from engine_model.init._record import is_recording, update_init_info
 from engine_registry import WEIGHT_INITIALIZERS
+from engine_utils import plain_name
 
 logger = logging.getLogger("engine.model")
 
@@ -88,20 +90,21 @@ class BaseInit(ABC):
 
     def __call__(self, module: nn.Module) -> None:
         """Initialize the chosen layers of ``module``, itself included."""
-        chosen = [(name, layer) for name, layer in module.named_modules() if self._is_chosen(layer)]
+        layers = [(n, layer) for n, layer in module.named_modules() if not is_compiled(layer)]
+        chosen = [(name, layer) for name, layer in layers if self._is_chosen(layer)]
         if self.layer and not chosen:
             logger.warning(
                 "%s initializes nothing: %s has no layer of the class %s; its classes are %s",
                 type(self).__name__,
-                type(module).__name__,
+                type(original(module)).__name__,
                 " or ".join(self.layer),
-                ", ".join(sorted({type(layer).__name__ for layer in module.modules()})),
+                ", ".join(sorted({type(layer).__name__ for _, layer in layers})),
             )
         for name, layer in chosen:
             try:
                 self.initialize_layer(layer)
             except Exception as error:
-                where = f"{name or 'the module itself'} ({type(layer).__name__})"
+                where = f"{plain_name(name) or 'the module itself'} ({type(layer).__name__})"
                 error.add_note(f"in the initialization of {where} by {self.describe()}")
                 raise
         # The table exists only while `BaseModule.init_weights` runs.

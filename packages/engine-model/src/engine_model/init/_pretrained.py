@@ -5,7 +5,12 @@ import logging
 from torch import nn
 
 from engine_model.init._record import is_recording, update_init_info
-from engine_model.weights import load_checkpoint, load_checkpoint_with_prefix, load_state_dict
+from engine_model.weights import (
+    load_checkpoint,
+    load_checkpoint_with_prefix,
+    load_state_dict,
+    naming_the_checkpoint,
+)
 from engine_model.weights._read import MapLocation
 from engine_registry import WEIGHT_INITIALIZERS
 
@@ -17,7 +22,8 @@ class PretrainedInit:
     """Load the weights of a checkpoint.
 
     `BaseModule.init_weights` runs it after all other initializers, so nothing overwrites the loaded
-    weights. Names and shapes that do not fit are logged as a warning.
+    weights. Names and shapes that do not fit are logged as a warning. If no weight fits, loading
+    raises a `StateDictError`.
 
     Args:
         checkpoint: The path or address of the checkpoint; see `CheckpointLoader`.
@@ -56,7 +62,8 @@ class PretrainedInit:
             weights = load_checkpoint_with_prefix(
                 self.checkpoint, self.prefix, map_location=self.map_location
             )
-            load_state_dict(module, weights, logger=logger)
+            with naming_the_checkpoint(self.checkpoint):
+                load_state_dict(module, weights, logger=logger)
         if is_recording(module):
             update_init_info(module, self.describe())
 

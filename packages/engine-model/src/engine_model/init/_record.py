@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine_model._compiled import is_compiled, original
+from engine_utils import plain_name
+
 logger = logging.getLogger("engine.model")
 
 # The number of values that a fingerprint samples, besides the sum.
@@ -60,7 +63,7 @@ def update_init_info(module: nn.Module, init_info: str) -> None:
 def is_recording(module: nn.Module) -> bool:
     """Return whether an initialization of ``module`` is being recorded."""
     # Do not use hasattr: nn.Module.__getattr__ would search parameters, buffers and sub-modules.
-    return _TABLE in module.__dict__
+    return _TABLE in original(module).__dict__
 
 
 @contextmanager
@@ -75,7 +78,8 @@ def recording(module: nn.Module) -> Iterator[None]:
     table: dict[nn.Parameter, InitRecord] = {}
     # All sub-modules share one table, so that an initializer of any of them can write to it. Store
     # the list, because `init_weights` may replace sub-modules.
-    members = list(module.modules())
+    # A compiled module would set the attribute of its original, which is a member itself.
+    members = [member for member in module.modules() if not is_compiled(member)]
     for member in members:
         setattr(member, _TABLE, table)
     # The blank at the end is part of the documented log line.
@@ -98,7 +102,7 @@ def _log(module: nn.Module, table: dict[nn.Parameter, InitRecord]) -> None:
     for name, parameter in module.named_parameters():
         record = table.get(parameter)
         message = record.message if record else "Added while `init_weights` ran "
-        logger.info("\n%s - %s: \n%s \n", name, parameter.shape, message)
+        logger.info("\n%s - %s: \n%s \n", plain_name(name), parameter.shape, message)
 
 
 @torch.no_grad()

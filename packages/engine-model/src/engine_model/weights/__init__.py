@@ -4,6 +4,7 @@ from engine_model._sharded_tensors import gather_tensors, is_sharded, spread_opt
 from engine_model.weights._checkpoint import (
     load_checkpoint,
     load_checkpoint_with_prefix,
+    naming_the_checkpoint,
     revise_names,
     save_checkpoint,
     weights_in,
@@ -39,6 +40,7 @@ __all__ = [
     "load_checkpoint",
     "load_checkpoint_with_prefix",
     "load_state_dict",
+    "naming_the_checkpoint",
     "read_checkpoint",
     "revise_names",
     "save_checkpoint",

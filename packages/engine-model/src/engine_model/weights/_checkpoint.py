@@ -6,7 +6,9 @@ import logging
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +17,12 @@ from torch import Tensor, nn
 
 from engine_fileio import LocalBackend, atomic_write, get_file_backend
 from engine_model._sharded_tensors import sharded_names
-from engine_model.weights._errors import CheckpointError
+from engine_model.weights._errors import CheckpointError, StateDictError
 from engine_model.weights._loader import CheckpointLoader
-from engine_model.weights._read import MapLocation, require_safetensors
+from engine_model.weights._names import COMPILED, copy_versions
+from engine_model.weights._read import VERSIONS, MapLocation, require_safetensors
 from engine_model.weights._state import load_state_dict
+from engine_utils import plain_name
 
 KeyRules = Sequence[tuple[str, str]] | Mapping[str, str | None]
 """Pairs of a regular expression and its replacement, or a mapping from old names to new ones."""
@@ -59,7 +63,8 @@ def revise_names(weights: dict[str, Any], rules: KeyRules) -> dict[str, Any]:
         rules: Pairs ``(pattern, replacement)``, which `re.sub` applies to each name in order. Or
             a mapping from old to new prefixes of names, such as ``{"backbone": "encoder"}``. A
             prefix is one or more whole words between dots, and the longest match applies. Weights
-            whose prefix maps to ``None`` are dropped.
+            whose prefix maps to ``None`` are dropped. Unless a pattern contains ``_orig_mod``, the
+            ``_orig_mod.`` of compiled modules is removed first.
 
     Raises:
         ValueError: Two weights get the same name.
@@ -71,17 +76,26 @@ def revise_names(weights: dict[str, Any], rules: KeyRules) -> dict[str, Any]:
         >>> dict(revise_names({"backbone.w": 0, "head.w": 1}, rules))
         {'encoder.w': 0}
     """
-    result: Any = OrderedDict()  # Any only to carry _metadata, the versions of modules
+    result: OrderedDict[str, Any] = OrderedDict()
+    rename = _renaming(rules)
+    pairs = []
     for old, value in weights.items():
-        new = _renamed(old, rules)
+        new = rename(old)
         if new is None:
             continue
         if new in result:
             raise ValueError(f"names must differ, but {old!r} and another key both become {new!r}")
         result[new] = value
-    if hasattr(weights, "_metadata"):
-        result._metadata = weights._metadata
-    return result  # type: ignore[no-any-return]  # Any only to carry _metadata
+        pairs.append((old, new))
+    copy_versions(weights, result, rename, pairs)
+    return result
+
+
+def _renaming(rules: KeyRules) -> Callable[[str], str | None]:
+    """Return the function that renames one weight."""
+    if any(COMPILED in (rule if isinstance(rule, str) else rule[0]) for rule in rules):
+        return partial(_renamed, rules=rules)
+    return lambda name: _renamed(plain_name(name), rules)
 
 
 def _renamed(name: str, rules: KeyRules) -> str | None:
@@ -102,7 +116,8 @@ def weights_under(weights: dict[str, Any], prefix: str) -> dict[str, Any]:
 
     Args:
         weights: Weights by name.
-        prefix: The name of the part, such as ``"backbone"``, with or without a dot at the end.
+        prefix: The name of the part, such as ``"backbone"``, with or without a dot at the end. If
+            no name begins with it, it is looked up inside ``module.``, the prefix of a wrapper.
 
     Raises:
         CheckpointError: No name begins with the prefix.
@@ -112,15 +127,23 @@ def weights_under(weights: dict[str, Any], prefix: str) -> dict[str, Any]:
         {'conv.weight': 0}
     """
     start = prefix if prefix.endswith(".") else f"{prefix}."
-    found = OrderedDict(
-        (k.removeprefix(start), v) for k, v in weights.items() if k.startswith(start)
-    )
-    if not found:
-        parts = sorted({key.partition(".")[0] for key in weights})
-        raise CheckpointError(
-            f"no weights under the prefix {start!r}; the checkpoint has {', '.join(parts)}"
+    plain = revise_names(weights, [])
+    for begin in (start, f"module.{start}"):
+        found = OrderedDict(
+            (k.removeprefix(begin), v) for k, v in plain.items() if k.startswith(begin)
         )
-    return found
+        if found:
+            inside = partial(_inside, begin)
+            copy_versions(plain, found, inside)
+            return found
+    parts = sorted({key.partition(".")[0] for key in weights})
+    raise CheckpointError(
+        f"no weights under the prefix {start!r}; the checkpoint has {', '.join(parts)}"
+    )
+
+
+def _inside(prefix: str, name: str) -> str | None:
+    return name.removeprefix(prefix) if name.startswith(prefix) else None
 
 
 def load_checkpoint_with_prefix(
@@ -171,7 +194,7 @@ def load_checkpoint(
 
     Raises:
         CheckpointError: The file has no weights.
-        StateDictError: ``strict`` is true, and a name or shape does not fit.
+        StateDictError: No weight fits, or ``strict`` is true and a name or shape does not fit.
         TypeError: ``model`` is not a module.
     """
     if not isinstance(model, nn.Module):
@@ -182,8 +205,22 @@ def load_checkpoint(
     checkpoint = CheckpointLoader.load_checkpoint(
         filename, map_location, logger, weights_only=weights_only
     )
-    load_state_dict(model, revise_names(weights_in(checkpoint), revise_keys), strict, logger)
+    with naming_the_checkpoint(filename):
+        load_state_dict(model, revise_names(weights_in(checkpoint), revise_keys), strict, logger)
     return checkpoint
+
+
+@contextmanager
+def naming_the_checkpoint(filename: str | Path) -> Iterator[None]:
+    """Begin the message of a `StateDictError` inside the context with the path of the weights.
+
+    Args:
+        filename: The path or address.
+    """
+    try:
+        yield
+    except StateDictError as error:
+        raise StateDictError(f"{filename}: {error}") from error
 
 
 def save_checkpoint(
@@ -244,7 +281,11 @@ def _write(checkpoint: dict[str, Any], file: IO[bytes], filename: str) -> None:
     weights = weights_in(checkpoint)
     meta = {} if weights is checkpoint else checkpoint.get("meta", {})
     _check_storable(checkpoint, weights, filename)
-    file.write(require_safetensors().save(_unshared(weights), _as_texts(meta)))
+    texts = _as_texts(meta)
+    versions = getattr(weights, "_metadata", None)
+    if versions is not None:
+        texts[VERSIONS] = json.dumps(versions)
+    file.write(require_safetensors().save(_unshared(weights), texts))
 
 
 def _check_storable(checkpoint: dict[str, Any], weights: dict[str, Any], filename: str) -> None:

@@ -6,12 +6,14 @@ other name becomes a placeholder class, which only stores its arguments.
 """
 
 import codecs
+import math
 import pickle
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import IO, Any, ClassVar, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -132,6 +134,29 @@ def _numpy_scalar(dtype: object, data: object = b"") -> object:
     return struct.unpack(order + _NUMBERS[code], data)[0]
 
 
+class _UnreadArray(ForeignObject):
+    """A NumPy array between its creation and the operation that sets its values."""
+
+    class_name = "numpy.ndarray"
+
+
+def _array(state: object) -> "np.ndarray[Any, Any] | None":
+    """Return the array of a state ``(version, shape, dtype, is_fortran, data)``; else None."""
+    match state:
+        case (int(), tuple(shape), ForeignObject() as dtype, is_fortran, bytes(data)):
+            code = dtype.args[0] if dtype.args else None
+            if code not in _NUMBERS or not all(isinstance(size, int) for size in shape):
+                return None
+            order = ">" if isinstance(dtype.state, tuple) and ">" in dtype.state[:2] else "<"
+            values = np.frombuffer(data, np.dtype(code).newbyteorder(order))
+            if values.size != math.prod(shape):
+                _reject("has an array with too few or too many values")
+            # A copy, because an array on top of bytes is read-only.
+            return values.reshape(shape, order="F" if is_fortran else "C").copy()
+        case _:
+            return None
+
+
 # The functions that a pickle of torch calls, per kind of tensor. A version of torch may lack some.
 _REBUILD: tuple[str, ...] = (
     "_rebuild_tensor",
@@ -152,6 +177,8 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     # numpy 2 renamed the module.
     ("numpy.core.multiarray", "scalar"): _numpy_scalar,
     ("numpy._core.multiarray", "scalar"): _numpy_scalar,
+    ("numpy.core.multiarray", "_reconstruct"): _UnreadArray,
+    ("numpy._core.multiarray", "_reconstruct"): _UnreadArray,
     ("torch", "Size"): torch.Size,
     ("torch", "device"): torch.device,
     ("torch", "Tensor"): Tensor,
@@ -182,6 +209,7 @@ class InertUnpickler(pickle._Unpickler):
 
     # Attributes of the base class that its stub omits.
     stack: list[Any]
+    memo: dict[int, Any]
     append: Callable[[Any], None]
     # Copy the table, because other unpicklers use the one of the base class.
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)
@@ -189,6 +217,7 @@ class InertUnpickler(pickle._Unpickler):
     def __init__(self, file: IO[bytes], **kwargs: Any) -> None:
         super().__init__(file, **kwargs)
         self._placeholders: dict[tuple[str, str], type[ForeignObject]] = {}
+        self._has_unread_arrays = False
 
     def find_class(self, module: str, name: str) -> Any:
         """Return an allowed function or class, a dtype, or a placeholder, and import nothing."""
@@ -244,6 +273,7 @@ class InertUnpickler(pickle._Unpickler):
         target = self.stack[-1]
         if isinstance(target, ForeignObject):
             target.state = state
+            self._read_array(target)
         elif type(target) is OrderedDict and isinstance(state, dict):
             # torch stores the versions of modules in the attribute `_metadata` of a state dict.
             # Drop all other attributes, because they could replace methods.
@@ -253,6 +283,17 @@ class InertUnpickler(pickle._Unpickler):
         elif not isinstance(target, Tensor):
             _reject(f"sets the state of {target!r:.100}")
 
+    def _read_array(self, target: ForeignObject) -> None:
+        """Replace a NumPy array on the stack and in the memo, if its values are plain numbers."""
+        array = _array(target.state) if isinstance(target, _UnreadArray) else None
+        if array is not None:
+            self.stack[-1] = array
+            for key, value in self.memo.items():
+                if value is target:
+                    self.memo[key] = array
+        elif isinstance(target, _UnreadArray):
+            self._has_unread_arrays = True
+
     def get_extension(self, code: int) -> None:
         """EXT1, EXT2 and EXT4: raise an error, since the number may refer to any class."""
         _reject(f"names a class by the extension code {code}")
@@ -260,7 +301,10 @@ class InertUnpickler(pickle._Unpickler):
     @property
     def placeholders(self) -> list[str]:
         """The names of the classes that placeholders replace."""
-        return sorted(kind.class_name for kind in self._placeholders.values())
+        names = {kind.class_name for kind in self._placeholders.values()}
+        # Arrays and scalars name these two, and are read.
+        names -= {"numpy.ndarray", "numpy.dtype"}
+        return sorted(names | ({"numpy.ndarray"} if self._has_unread_arrays else set()))
 
 
 # pickle looks up operations in this table, so overriding the methods is not enough.

@@ -4,6 +4,7 @@ import json
 import logging
 import pickle
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,9 @@ MapLocation: TypeAlias = str | torch.device | dict[str, str] | Callable[[Any, st
 """The types of ``map_location`` in `torch.load`."""
 
 logger = logging.getLogger("engine.model")
+
+VERSIONS = "engine_module_versions"
+"""The key of the metadata of safetensors under which the versions of modules are saved."""
 
 # The position of the text "ustar" in a tar archive.
 _TAR_MARK = slice(257, 262)
@@ -151,8 +155,13 @@ def require_safetensors(part: str = "torch") -> ModuleType:
 def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, Any]:
     library = require_safetensors()
     data = file.read()
-    tensors = {key: _placed(tensor, map_location) for key, tensor in library.load(data).items()}
-    return {"state_dict": tensors, "meta": _safetensors_metadata(data)}
+    tensors: Any = OrderedDict(
+        (key, _placed(tensor, map_location)) for key, tensor in library.load(data).items()
+    )
+    meta = _safetensors_metadata(data)
+    if VERSIONS in meta:
+        tensors._metadata = OrderedDict(json.loads(meta.pop(VERSIONS)))
+    return {"state_dict": tensors, "meta": meta}
 
 
 def _placed(tensor: Tensor, map_location: MapLocation) -> Tensor:

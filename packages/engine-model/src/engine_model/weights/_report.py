@@ -1,8 +1,12 @@
 """Report the weights that do not fit a module."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 Shape = tuple[int, ...]
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +52,50 @@ class LoadReport:
         for key, (given, expected) in self.mismatched.items():
             lines.append(f"  {key}: {given} in the weights, {expected} in the model")
         return "\n".join([*lines, *self.errors])
+
+
+def nothing_fits(
+    model: str, given: Sequence[str], expected: Sequence[str], report: LoadReport
+) -> str:
+    """Return the message of an error about weights that fit no key of a model.
+
+    Args:
+        model: The name of the model.
+        given: The keys of the weights.
+        expected: The keys of the model.
+        report: The report of loading.
+    """
+    lines = [f"none of the weights fits {model}, which would keep its initial weights"]
+    if report.mismatched:
+        lines.append("keys of another shape:")
+        for key, (ours, theirs) in list(report.mismatched.items())[:_SHOWN]:
+            lines.append(f"  {key}: {ours} in the weights, {theirs} in the model")
+        lines.append("build the model with the sizes that it was saved with")
+        return "\n".join(lines)
+    lines.append(f"keys of the weights: {_some(given)}")
+    lines.append(f"keys of the model: {_some(expected)}")
+    rule = _renaming(given, expected) or "(pattern, replacement)"
+    lines.append(
+        f"rename keys with load_checkpoint(..., revise_keys=[{rule}]), load a part of the weights "
+        "with load_checkpoint_with_prefix, or choose another checkpoint"
+    )
+    return "\n".join(lines)
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f", … ({len(keys)} in all)" if len(keys) > _SHOWN else ""
+    return (", ".join(keys[:_SHOWN]) or "none") + more
+
+
+def _renaming(given: Sequence[str], expected: Sequence[str]) -> str | None:
+    """Return the rule that makes the names equal if one side has a prefix."""
+    for key in given:
+        for name in expected[:1]:
+            if key.endswith(f".{name}"):
+                prefix = re.escape(key.removesuffix(name))
+                return f"(r'^{prefix}', '')"
+    for name in expected:
+        for key in given[:1]:
+            if name.endswith(f".{key}"):
+                return f"(r'^', '{name.removesuffix(key)}')"
+    return None

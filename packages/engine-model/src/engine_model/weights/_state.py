@@ -7,34 +7,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine_model._model_wrapper import is_model_wrapper
+from engine_model._compiled import original
 from engine_model._sharded_tensors import shard_like, whole
 from engine_model.weights._errors import StateDictError
 from engine_model.weights._loader import resolve_logger
-from engine_model.weights._report import LoadReport
-
-
-def wrapper_prefixes(module: nn.Module) -> list[str]:
-    """Return the names of the wrapped modules, with a dot at the end.
-
-    Args:
-        module: The outermost module.
-    """
-    return [
-        f"{name}.module." if name else "module."
-        for name, child in module.named_modules(remove_duplicate=False)
-        # A wrapper of another library may store its model under another name.
-        if is_model_wrapper(child) and isinstance(getattr(child, "module", None), nn.Module)
-    ]
-
-
-def _without_wrappers(key: str, prefixes: list[str]) -> str:
-    """Return a key without the ``module.`` of each wrapper."""
-    # Start with the innermost prefix: it contains the `module.` of the outer wrappers.
-    for prefix in sorted(prefixes, key=len, reverse=True):
-        if key.startswith(prefix):
-            key = prefix.removesuffix("module.") + key.removeprefix(prefix)
-    return key
+from engine_model.weights._names import prefix_of, versions_for, without_wrappers, wrapper_prefixes
+from engine_model.weights._report import LoadReport, nothing_fits
+from engine_utils import plain_name
 
 
 def get_state_dict(
@@ -46,7 +25,8 @@ def get_state_dict(
     """Return the state dict of a module, with the names that it would have without wrappers.
 
     It is `nn.Module.state_dict` without the ``module.`` that wrappers such as
-    `DistributedDataParallel` add at any depth. Sharded weights stay sharded. `weights_to_cpu`
+    `DistributedDataParallel` add at any depth, and without the ``_orig_mod.`` of `torch.compile`.
+    Sharded weights stay sharded. `weights_to_cpu`
     gathers them.
 
     Args:
@@ -64,21 +44,16 @@ def get_state_dict(
     state: Any = module.state_dict(keep_vars=keep_vars)
     inner = wrapper_prefixes(module)
     result: Any = OrderedDict() if destination is None else destination
-    result.update({prefix + _without_wrappers(key, inner): v for key, v in state.items()})
+    result.update({prefix + without_wrappers(key, inner): v for key, v in state.items()})
     # torch reads the versions to convert old weights: a batch norm of version 1 counts no batches.
     metadata = {
-        prefix_of(prefix, _without_wrappers(f"{name}.", inner)): version
+        prefix_of(prefix, without_wrappers(f"{name}.", inner)): version
         for name, version in getattr(state, "_metadata", {}).items()
     }
     if isinstance(result, OrderedDict):
         given: dict[str, Any] = getattr(result, "_metadata", {})
         result._metadata = OrderedDict({**given, **metadata})  # type: ignore[attr-defined]  # torch's way
     return result  # type: ignore[no-any-return]  # Any only to carry _metadata
-
-
-def prefix_of(prefix: str, name: str) -> str:
-    """Join a prefix and the name of a module, and drop the dot at the end."""
-    return (prefix + name.removeprefix(".")).rstrip(".")
 
 
 def load_state_dict(
@@ -89,7 +64,8 @@ def load_state_dict(
 ) -> LoadReport:
     """Load weights into a module, and report the keys that did not fit.
 
-    Keys are the names that `get_state_dict` returns. Weights of another shape are skipped and
+    Keys are the names that `get_state_dict` returns. Keys of a compiled module are accepted too.
+    Weights of another shape are skipped and
     reported, while torch would raise an error. A module on the device ``meta`` uses the given
     tensors themselves.
 
@@ -106,7 +82,7 @@ def load_state_dict(
         The keys that did not fit.
 
     Raises:
-        StateDictError: ``strict`` is true, and a key does not fit.
+        StateDictError: No key fits, or ``strict`` is true and a key does not fit.
         TypeError: ``state_dict`` is not a mapping.
 
     Example:
@@ -118,25 +94,40 @@ def load_state_dict(
     """
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"state_dict must be a dict of weights, got {type(state_dict).__name__}")
-    report = _load(module, state_dict)
+    module = original(module)
+    inner = wrapper_prefixes(module)
+    current = module.state_dict(keep_vars=True)  # the parameters, without a detached copy of each
+    report = _load(module, state_dict, current, inner)
     if report.fits:
         return report
-    message = f"the weights do not fit {type(module).__name__} exactly\n{report}"
+    name = type(module).__name__
+    message = f"the weights do not fit {name} exactly\n{report}"
     if strict:
         raise StateDictError(message)
+    if len(report.missing) + len(report.mismatched) >= len(current) > 0:
+        expected = [without_wrappers(key, inner) for key in current]
+        raise StateDictError(nothing_fits(name, list(state_dict), expected, report))
     chosen = resolve_logger(logger)
     if chosen is not None:
         chosen.warning("%s", message)
     return report
 
 
-def _load(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport:
-    inner = wrapper_prefixes(module)
-    current = module.state_dict(keep_vars=True)  # the parameters, without a detached copy of each
-    actual = {_without_wrappers(key, inner): key for key in current}
-    given: Any = OrderedDict((actual.get(key, key), value) for key, value in state_dict.items())
+def _load(
+    module: nn.Module,
+    state_dict: Mapping[str, Any],
+    current: Mapping[str, Any],
+    inner: list[str],
+) -> LoadReport:
+    actual = {without_wrappers(key, inner): key for key in current}
+    given: Any = OrderedDict()
+    for key, value in state_dict.items():
+        plain = plain_name(key)
+        # If the weights have both names, only the plain one is loaded.
+        name = key if key in actual or plain in state_dict else plain
+        given[actual.get(name, name)] = value
     if hasattr(state_dict, "_metadata"):
-        given._metadata = _metadata_for(module, inner, state_dict._metadata)
+        given._metadata = versions_for(module, inner, state_dict._metadata)
     for key, value in given.items():
         given[key] = shard_like(value, current.get(key))
     missing, unexpected, errors = _load_all_that_fits(module, given)
@@ -148,22 +139,11 @@ def _load(module: nn.Module, state_dict: Mapping[str, Any]) -> LoadReport:
         if _differ(given[key], current.get(key)) and any(f" {key}:" in text for text in errors)
     }
     return LoadReport(
-        missing=[_without_wrappers(key, inner) for key in missing],
-        unexpected=[_without_wrappers(key, inner) for key in unexpected],
-        mismatched={_without_wrappers(key, inner): s for key, s in mismatched.items()},
+        missing=[without_wrappers(key, inner) for key in missing],
+        unexpected=[without_wrappers(key, inner) for key in unexpected],
+        mismatched={without_wrappers(key, inner): s for key, s in mismatched.items()},
         errors=[text for text in errors if not any(f" {key}:" in text for key in mismatched)],
     )
-
-
-def _metadata_for(
-    module: nn.Module, inner: list[str], metadata: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the versions of modules by their names with wrappers."""
-    names = {
-        name: prefix_of("", _without_wrappers(f"{name}.", inner))
-        for name, _ in module.named_modules()
-    }
-    return {name: metadata[clean] for name, clean in names.items() if clean in metadata}
 
 
 def _differ(given: object, current: object) -> bool:

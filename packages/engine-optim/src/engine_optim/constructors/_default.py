@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from engine_optim.constructors._groups import is_listed, merge_equal_groups
 from engine_optim.wrappers import OptimWrapper
 from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
-from engine_utils import did_you_mean
+from engine_utils import did_you_mean, plain_name
 
 logger = logging.getLogger("engine.optim")
 
@@ -174,7 +174,8 @@ class DefaultOptimWrapperConstructor:
             for key in sorted(self.paramwise_cfg.keys() - set(keys)):
                 hint = did_you_mean(key, keys) or f"; it may hold {', '.join(keys)}"
                 logger.warning("paramwise_cfg has the unused key %r%s", key, hint)
-        names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+        named = model.named_parameters(remove_duplicate=False)
+        names = [plain_name(name) for name, _ in named]
         for key in self._custom_keys:
             if not any(key in name for name in names):
                 logger.warning("custom_keys has %r, which matches no parameter", key)
@@ -196,7 +197,7 @@ class DefaultOptimWrapperConstructor:
         """
         in_dcn = bool(is_dcn_module)
         for name, param in module.named_parameters(recurse=False):
-            full_name = f"{prefix}.{name}" if prefix else name
+            full_name = plain_name(f"{prefix}.{name}" if prefix else name)
             if self.paramwise_cfg.get("bypass_duplicate") and is_listed(param, params):
                 logger.warning("%s is duplicate: it keeps its first group.", full_name)
                 continue

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from engine_optim.wrappers import OptimWrapper
+from engine_utils import plain_name
 
 
 def is_listed(param: nn.Parameter, groups: Iterable[dict[str, Any]]) -> bool:
@@ -129,7 +130,8 @@ def param_table(model: nn.Module, optim_wrapper: OptimWrapper) -> ParamTable:
     ]
     places = {id(p): index for index, group in enumerate(groups) for p in group["params"]}
     rows, left_out = [], []
-    for name, param in model.named_parameters():
+    for full_name, param in model.named_parameters():
+        name = plain_name(full_name)
         index = places.get(id(param))
         if index is None:
             left_out.append(name)

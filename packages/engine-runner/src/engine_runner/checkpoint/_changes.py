@@ -37,8 +37,9 @@ def warn_of_new_config(before: str | None, now: str) -> None:
         before: The text of the checkpoint's config, if it has one.
         now: The text of this run's config.
     """
-    changes = _changed_lines(before or "", now)
-    if not before or not now or not changes:
+    # A checkpoint of another library may hold another object than text.
+    changes = _changed_lines(before, now) if isinstance(before, str) and before and now else []
+    if not changes:
         return
     shown = changes[:_MOST_CHANGES]
     if len(changes) > len(shown):

@@ -14,6 +14,7 @@ from engine_model.weights import (
     CheckpointLoader,
     LoadReport,
     StateDictError,
+    naming_the_checkpoint,
     revise_names,
     weights_in,
 )
@@ -21,6 +22,7 @@ from engine_runner._progress import Progress
 from engine_runner._protocols import Run, Stateful
 from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
+from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside, find_latest_checkpoint
 from engine_runner.checkpoint.writers import PlainWriter, Writer
 from engine_runner.strategies import Strategy, current_device
@@ -132,7 +134,7 @@ class Checkpointer:
             revise_keys: Patterns and replacements by which keys are renamed.
 
         Raises:
-            StateDictError: If ``strict`` and something does not fit.
+            StateDictError: No weight fits, or something does not fit and ``strict`` is true.
         """
         state = revise_names(weights_in(checkpoint), revise_keys or [])
         self.load_report = self.strategy.load_model_state(model, state, strict=strict)
@@ -215,7 +217,8 @@ class Checkpointer:
         """
         checkpoint = self.read(filename, map_location)
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
+        with naming_the_checkpoint(filename):
+            self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
         run.logger.info(f"Load checkpoint from {filename}")
         return checkpoint
 
@@ -236,6 +239,8 @@ class Checkpointer:
         meta = checkpoint.get("meta", {})
         warn_of_changes(meta, seed=run.seed, world_size=run.world_size)
         warn_of_new_config(meta.get("cfg"), run.cfg.pretty_text)
+        if is_foreign(checkpoint):
+            checkpoint, states = readable(checkpoint), foreign_states(states)
         self.restore(checkpoint, states)
         run.logger.info(f"resumed epoch: {run.epoch}, iter: {run.iter}")
 

@@ -1,5 +1,6 @@
 """The steps from a built model to a trainable one, and back to its weights."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +9,16 @@ import torch
 from torch import nn
 
 from engine_dist import broadcast, is_distributed
-from engine_model import convert_sync_batchnorm, is_model_wrapper, is_sharded
+from engine_model import (
+    compiled_in_place,
+    convert_sync_batchnorm,
+    is_model_wrapper,
+    is_sharded,
+)
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
 from engine_runner._errors import SettingsError
+
+_log = logging.getLogger("engine.runner")
 
 
 class Strategy(ABC):
@@ -21,7 +29,8 @@ class Strategy(ABC):
     Args:
         device: The device on which this process computes.
         sync_bn: Convert batch normalization layers to ones that normalize over all ranks:
-            ``"torch"`` or ``"mmcv"``. ``None`` leaves them as they are.
+            ``"torch"`` or ``"mmcv"``. ``None`` leaves them as they are. It has no effect without a
+            process group.
         compile: Compile the model with `torch.nn.Module.compile`: ``True``, or its arguments such
             as ``dict(mode="max-autotune")``. Weights keep their names.
 
@@ -47,9 +56,17 @@ class Strategy(ABC):
             self.compile_options = dict(compile) if isinstance(compile, Mapping) else {}
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """Return the model converted, on its device, compiled and wrapped, in this order."""
+        """Return the model converted, on its device, compiled and wrapped, in this order.
+
+        A model that `torch.compile` returned is replaced by its original, compiled in place. Only
+        so do the steps of the model run the compiled code, and its weights keep their names.
+        """
+        model = compiled_in_place(model)
         if self.sync_bn is not None:
-            model = convert_sync_batchnorm(model, self.sync_bn)
+            if is_distributed():
+                model = convert_sync_batchnorm(model, self.sync_bn)
+            else:
+                _log.info("sync_bn=%r has no effect in a run of one process.", self.sync_bn)
         model = model.to(self.device)
         if self.compile_options is not None:
             # In place: `torch.compile` would return a module whose weights have other names.
@@ -82,7 +99,7 @@ class Strategy(ABC):
 
         All ranks must call this.
         """
-        return dict(weights_to_cpu(get_state_dict(self.unwrap(model))))
+        return weights_to_cpu(get_state_dict(self.unwrap(model)))
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
@@ -97,7 +114,7 @@ class Strategy(ABC):
         Returns:
             The weights that did not fit.
         """
-        return load_state_dict(self.unwrap(model), dict(state), strict=strict)
+        return load_state_dict(self.unwrap(model), state, strict=strict)
 
     def unwrap(self, model: nn.Module) -> nn.Module:
         """Return the model inside its wrapper, or a model without an inner one as it is."""

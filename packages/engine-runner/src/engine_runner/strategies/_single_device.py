@@ -1,11 +1,16 @@
 """One process, one device."""
 
+import logging
+
 from torch import nn
 
 from engine_dist import get_world_size
+from engine_model import revert_sync_batchnorm
 from engine_registry import STRATEGIES
 from engine_runner._errors import SettingsError
 from engine_runner.strategies._base import Strategy
+
+_log = logging.getLogger("engine.runner")
 
 
 @STRATEGIES.register_module()
@@ -23,10 +28,17 @@ class SingleDeviceStrategy(Strategy):
     """
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Return the model unchanged."""
+        """Return the model, with ordinary batch normalization in place of synchronized ones.
+
+        `torch.nn.SyncBatchNorm` raises an error on a CPU, and one process has nothing to
+        synchronize.
+        """
         if get_world_size() > 1:
             raise SettingsError(
                 "SingleDeviceStrategy is for one process, got "
                 f"{get_world_size()}; use DDPStrategy or FSDPStrategy"
             )
+        if any(isinstance(module, nn.SyncBatchNorm) for module in model.modules()):
+            _log.info("SyncBatchNorm is replaced by BatchNorm, since this run has one process.")
+            model = revert_sync_batchnorm(model)
         return model
