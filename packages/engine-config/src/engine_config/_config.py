@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigKeyError
-from engine_config._keys import malformed, reserved
-from engine_config._marks import Mark, Source, caller_mark
-from engine_config.merge import Merging, expand, merge_options
+from engine_config._keys import reserved
+from engine_config._marks import Source, caller_mark
+from engine_config.merge import Merging, merge_given
 from engine_config.origin import Attacher, find_origin, walk_origins
 from engine_config.read import import_listed_modules
 
@@ -92,33 +92,37 @@ class Config:
         config._fill(loaded.values, loaded.sources, loaded.notes, filename)
         return config
 
-    # --- from and to files -------------------------------------------------------------------
-
     @staticmethod
     def fromfile(
         filename: str | os.PathLike[str],
         use_predefined_variables: bool = True,
         import_custom_modules: bool = True,
         *,
-        use_environment_variables: bool = True,
+        use_environment_variables: bool | None = None,
         lazy_import: bool | None = None,
         execute: bool = True,
+        read_remote_bases: bool | None = None,
+        timeout: float = 60.0,
     ) -> Config:
         """Read a config file and its bases.
 
         Args:
             filename: The path of a ``.py``, ``.json``, ``.yaml`` or ``.yml`` file, on the disk or
                 in a storage of engine-fileio (``s3://…``); or ``package::path`` for a config that
-                an installed package ships.
+                an installed package ships. ``~`` is the home folder, here and in ``_base_``.
             use_predefined_variables: Whether ``{{fileDirname}}``, ``{{fileBasename}}``,
                 ``{{fileBasenameNoExtension}}`` and ``{{fileExtname}}`` are replaced.
             import_custom_modules: Whether the modules in ``custom_imports`` are imported.
             use_environment_variables: Whether ``{{$NAME}}`` and ``{{$NAME:default}}`` are replaced.
+                None replaces them if ``execute`` is true.
             lazy_import: Whether the file is a lazy config, whose imports happen at first use. None
                 decides by the file: it is lazy with ``read_base()``, or with an import from outside
                 the standard library and no ``_base_``.
             execute: Whether to run a Python file. If False, the file may only assign literal
                 values, and ``custom_imports`` is skipped.
+            read_remote_bases: Whether ``_base_`` may name an address, such as ``https://…``. None
+                allows it if ``execute`` is true.
+            timeout: Seconds that reading one file at an address may take.
 
         Raises:
             ConfigError: A file is missing, malformed, or does not fit its bases.
@@ -133,15 +137,27 @@ class Config:
             environment=use_environment_variables,
             lazy=lazy_import,
             execute=execute,
+            remote_bases=read_remote_bases,
+            timeout=timeout,
         )
         config = Config._from_loaded(load_file(path, options), path)
         if import_custom_modules and execute:
-            import_listed_modules(config._cfg_dict)
+            config.import_custom_modules()
         return config
+
+    def import_custom_modules(self) -> None:
+        """Import the modules in ``custom_imports``; for a config that was changed after reading."""
+        import_listed_modules(self._cfg_dict, [source.file for source in self._sources])
 
     @staticmethod
     def fromstring(
-        cfg_str: str, file_format: str, *, lazy_import: bool | None = None, execute: bool = True
+        cfg_str: str,
+        file_format: str,
+        *,
+        lazy_import: bool | None = None,
+        execute: bool = True,
+        use_environment_variables: bool | None = None,
+        read_remote_bases: bool | None = None,
     ) -> Config:
         """Read a config from a text; bases are relative to the current folder.
 
@@ -150,6 +166,8 @@ class Config:
             file_format: ``.py``, ``.json``, ``.yaml`` or ``.yml``.
             lazy_import: As for `fromfile`.
             execute: As for `fromfile`.
+            use_environment_variables: As for `fromfile`.
+            read_remote_bases: As for `fromfile`.
 
         Raises:
             ConfigError: The text is malformed.
@@ -158,18 +176,23 @@ class Config:
         from engine_config.merge._inheritance import load_text
         from engine_config.read._files import Options
 
-        options = Options(lazy=lazy_import, execute=execute)
+        options = Options(
+            environment=use_environment_variables,
+            lazy=lazy_import,
+            execute=execute,
+            remote_bases=read_remote_bases,
+        )
         loaded = load_text(cfg_str, "<string>", file_format.lower(), options)
         config = Config._from_loaded(loaded, None)
         if execute:
-            import_listed_modules(config._cfg_dict)
+            config.import_custom_modules()
         return config
 
     def dump(self, file: str | os.PathLike[str] | None = None) -> str | None:
         """Write the merged config to a file without bases, or return its text.
 
-        A Python file keeps every value. In JSON and YAML, tuples and sets become lists, and classes
-        become import paths.
+        A Python file reads back equal. In JSON and YAML, tuples and sets become lists, paths become
+        strings, and classes become import paths.
 
         Args:
             file: The file to write, on the disk or in a storage; its extension is the format. None
@@ -177,21 +200,15 @@ class Config:
 
         Raises:
             ConfigFormatError: The extension is not that of a config.
+            ConfigTypeError: A value cannot be written, such as an open file; nothing is written.
         """
-        from engine_config.write import format_of, text_as
+        from engine_config.write import dump
 
-        path = None if file is None else os.fspath(file)
-        text = text_as(self._cfg_dict, format_of(path, self._filename), path)
-        if path is None:
-            return text
-        from engine_fileio import put_text
-
-        put_text(text, path)
-        return None
+        return dump(self._cfg_dict, file, source=self._filename)
 
     @property
     def filename(self) -> str | None:
-        """The path of the config file, as it was passed."""
+        """The path of the config file, as it was passed, but without ``~`` and ``package::``."""
         return self._filename
 
     @property
@@ -203,12 +220,10 @@ class Config:
 
     @property
     def pretty_text(self) -> str:
-        """The merged config as Python text, which reads back equal."""
+        """The merged config as Python text; a value that `dump` rejects is shown shortened."""
         from engine_config.write import python_text
 
         return python_text(self._cfg_dict)
-
-    # --- merging, origins and checks ---------------------------------------------------------
 
     def merge_from_dict(
         self, options: Mapping[str, Any], allow_list_keys: bool = True, *, origin: str | None = None
@@ -229,18 +244,7 @@ class Config:
             ConfigKeyError: A list has no such element, or a key is malformed or reserved.
             ConfigTypeError: A key lies inside of a value that is not a dict or list.
         """
-        caller = caller_mark() if origin is None else None
-
-        def mark_of(key: str, value: Any) -> Mark:
-            return caller or Mark(Source(origin or "", f"{key}={value}", is_option=True), 0)
-
-        if not isinstance(options, Mapping):
-            raise TypeError(f"options must be a mapping, got {type(options).__name__}")
-        for key in options:
-            if reason := malformed(str(key)) or reserved(str(key).partition(".")[0]):
-                raise ConfigKeyError(reason, key_path=str(key))
-        expanded = expand(options, mark_of)
-        notes = merge_options(self._cfg_dict, expanded, list_keys=allow_list_keys)
+        notes = merge_given(self._cfg_dict, options, list_keys=allow_list_keys, origin=origin)
         self._notes.extend(notes)
 
     def origin(self, key_path: str) -> Origin:
@@ -305,19 +309,14 @@ class Config:
         Returns:
             The diff; empty if they are equal.
         """
-        import difflib
+        from engine_config.write import text_diff
 
+        # The modules in `custom_imports` change no text.
         first, second = (
-            cfg if isinstance(cfg, Config) else Config.fromfile(cfg) for cfg in (cfg1, cfg2)
+            cfg if isinstance(cfg, Config) else Config.fromfile(cfg, import_custom_modules=False)
+            for cfg in (cfg1, cfg2)
         )
-        lines = difflib.unified_diff(
-            first.pretty_text.splitlines(),
-            second.pretty_text.splitlines(),
-            fromfile=first.filename or "cfg1",
-            tofile=second.filename or "cfg2",
-            lineterm="",
-        )
-        return "\n".join(lines)
+        return text_diff(first, second)
 
     @staticmethod
     def auto_argparser(description: str | None = None) -> tuple[argparse.ArgumentParser, Config]:
@@ -334,8 +333,6 @@ class Config:
 
         config = Config.fromfile(named_config(description))
         return options_parser(config._cfg_dict, description), config
-
-    # --- as a dict ---------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         return f"Config (path: {self._filename}): {self._cfg_dict!r}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import importlib
+import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from engine_config._errors import ConfigError, ConfigImportError
 
@@ -64,9 +65,10 @@ class LazyObject:
             # Compare the names first, which needs no import. Two names may also mean the same
             # object: `torch.optim.SGD` is `torch.optim.sgd.SGD`.
             return str(self) == dotted_name(other) or self.resolve() is other
-        if isinstance(other, enum.Enum):
-            return self.resolve() is other
-        return NotImplemented
+        named = None if type(other) in _LITERAL else import_path(other)
+        if named is None:
+            return NotImplemented
+        return str(self) == ".".join(filter(None, named)) or bool(self.resolve() == other)
 
     def __hash__(self) -> int:
         return hash(str(self))
@@ -135,6 +137,53 @@ def parts(lazy: LazyObject) -> tuple[str, str]:
 def dotted_name(value: type | types.FunctionType | types.BuiltinFunctionType) -> str:
     """Return the import path of a class or function, such as `torch.optim.sgd.SGD`."""
     return f"{value.__module__}.{value.__qualname__}"
+
+
+# A dtype, layout or memory format of PyTorch: its `repr` is its import path.
+_TORCH_CONSTANTS: Final = frozenset(["dtype", "layout", "memory_format", "qscheme"])
+_LITERAL: Final = frozenset([bool, int, float, str, bytes, type(None), list, tuple, dict, set])
+
+
+def import_path(value: Any) -> tuple[str, str] | None:
+    """Return the module and path from which a value is imported, or None if there is no such path.
+
+    The path is checked: it leads to the value. A class inside a function, a lambda, and whatever
+    ``__main__`` defines have no path.
+    """
+    if isinstance(value, LazyObject):
+        return parts(value)
+    module, path = _claimed_path(value)
+    if not isinstance(module, str) or not isinstance(path, str) or "__main__" in (module, path):
+        return None
+    if _found(module, path, value):
+        return module, path
+    # Python names `type(None)` builtins.NoneType, which does not exist.
+    name = path.rpartition(".")[2]
+    alias = {"NoneType": "NoneType", "ellipsis": "EllipsisType", "function": "FunctionType"}
+    if isinstance(value, type) and _found("types", alias.get(name, name), value):
+        return "types", alias.get(name, name)
+    return None
+
+
+def _claimed_path(value: Any) -> tuple[Any, Any]:
+    kind = type(value)
+    if isinstance(value, types.ModuleType):
+        return value.__name__, ""
+    if isinstance(value, enum.Enum):
+        return kind.__module__, f"{kind.__qualname__}.{value.name}"
+    if kind.__module__ == "torch" and kind.__name__ in _TORCH_CONSTANTS:
+        return "torch", repr(value).removeprefix("torch.")
+    if not callable(value):
+        return None, None
+    return getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+
+
+def _found(module: str, path: str, value: Any) -> bool:
+    found: Any = sys.modules.get(module)
+    for name in path.split(".") if path else ():
+        found = getattr(found, name, None)
+    # Python makes a new object each time that a class method is read.
+    return found is value or (isinstance(value, types.MethodType) and bool(found == value))
 
 
 @contextmanager

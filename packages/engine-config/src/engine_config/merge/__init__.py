@@ -5,6 +5,6 @@ parsers, the others `argparse`.
 """
 
 from engine_config.merge._merge import Merging
-from engine_config.merge._overrides import expand, merge_options, parse_overrides
+from engine_config.merge._overrides import merge_given, parse_overrides
 
-__all__ = ["Merging", "expand", "merge_options", "parse_overrides"]
+__all__ = ["Merging", "merge_given", "parse_overrides"]

@@ -20,7 +20,7 @@ from engine_config._errors import (
 )
 from engine_config._keys import BASE_KEY, SCOPE_KEY, reserved
 from engine_config._marks import Mark, Source, error_at
-from engine_config.merge._locate import base_path, imported_path
+from engine_config.merge._locate import BaseImport, base_path, imported_configs
 from engine_config.merge._merge import Merging, Note
 from engine_config.origin import Attacher, Lines
 from engine_config.origin._changes import Changes
@@ -72,7 +72,7 @@ def load_file(path: str, options: Options, chain: Mapping[str, str] = _NO_CHAIN)
         raise ConfigParseError(f"circular `_base_`: {circle}", file=files[-1])
     if len(chain) > _MAX_CHAIN:
         raise ConfigParseError(f"more than {_MAX_CHAIN} configs inherit in a row", file=path)
-    text = read_text(path)
+    text = read_text(path, options.timeout)
     return load_text(text, path, suffix_of(path), options, chain={**chain, real: path})
 
 
@@ -111,7 +111,7 @@ def _load_plain(
     result = Loaded(values=ConfigDict(), kind=kind, sources=[])
     plain = replace(options, lazy=False)
     for name in base_names:
-        path, scope = base_path(name, source.file, base_line)
+        path, scope = base_path(name, source.file, base_line, options)
         loaded = _load_base(path, plain, chain, named_at=(source.file, base_line, BASE_KEY))
         if loaded.kind == "lazy":
             raise _mixed(source.file, base_line, "_base_", path)
@@ -324,14 +324,16 @@ def _load_lazy(
     chain: Mapping[str, str],
 ) -> Loaded:
     result = Loaded(values=ConfigDict(), kind="lazy", sources=[])
+    lazy = replace(options, lazy=True)
     for node in python.base_imports:
-        path = imported_path(node, source.file)
-        lazy = replace(options, lazy=True)
-        loaded = _load_base(path, lazy, chain, named_at=(source.file, node.lineno, "read_base"))
-        if loaded.kind == "plain":
-            raise _mixed(source.file, node.lineno, "read_base", path)
-        loaded.values = _imported_names(node, loaded.values, source.file, path)
-        _add_base(result, loaded, repeated=_reject_different)
+        for base in imported_configs(node, source.file):
+            named_at = (source.file, node.lineno, "read_base")
+            loaded = _load_base(base.path, lazy, chain, named_at=named_at)
+            if loaded.kind == "plain":
+                raise _mixed(source.file, node.lineno, "read_base", base.path)
+            mark = Mark(source, node.lineno)
+            loaded.values = _imported_names(base, loaded.values, mark)
+            _add_base(result, loaded, repeated=_reject_different)
     given = dict(dict.items(result.values))
     data, lines = run(
         python,
@@ -360,15 +362,18 @@ def _reject_different(first: ConfigDict, second: ConfigDict, key: str) -> None:
         _reject_repeated(first, second, key)
 
 
-def _imported_names(node: ast.ImportFrom, values: ConfigDict, file: str, base: str) -> ConfigDict:
-    if any(alias.name == "*" for alias in node.names):
+def _imported_names(base: BaseImport, values: ConfigDict, mark: Mark) -> ConfigDict:
+    if any(alias.name == "*" for alias in base.names):
         return values
     chosen = ConfigDict()
-    for alias in node.names:
+    if base.whole:
+        dict.__setitem__(chosen, base.whole, values)
+        marks_of(chosen)[base.whole] = mark
+    for alias in base.names:
         if alias.name not in values:
             has = ", ".join(dict.keys(values))
-            message = f"{base} has no {alias.name!r}; it has: {has}"
-            raise ConfigKeyError(message, file=file, line=node.lineno)
+            message = f"{base.path} has no {alias.name!r}; it has: {has}"
+            raise ConfigKeyError(message, file=mark.source.file, line=mark.line)
         name = alias.asname or alias.name
         dict.__setitem__(chosen, name, dict.__getitem__(values, alias.name))
         marks_of(chosen)[name] = marks_of(values)[alias.name]

@@ -7,8 +7,8 @@ from typing import Any
 
 from engine_config._dict import ConfigDict, copy_containers, marks_of, nested
 from engine_config._errors import ConfigKeyError, ConfigParseError
-from engine_config._keys import join
-from engine_config._marks import Mark
+from engine_config._keys import join, malformed, reserved
+from engine_config._marks import Mark, Source, caller_mark
 from engine_config.merge._merge import Merging, Note
 from engine_config.read._values import parse_value
 
@@ -108,6 +108,28 @@ def _combine(root: ConfigDict, new: ConfigDict, path: str) -> None:
             )
         else:
             _put(root, key, value, marks_of(new)[key])
+
+
+def merge_given(
+    config: ConfigDict, options: Mapping[str, Any], *, list_keys: bool, origin: str | None
+) -> list[Note]:
+    """Merge options with dotted keys into a config; the arguments are those of `Config`.
+
+    Raises:
+        ConfigKeyError: A key is malformed or reserved, or a list has no such element.
+        TypeError: ``options`` is not a mapping.
+    """
+    caller = caller_mark() if origin is None else None
+
+    def mark_of(key: str, value: Any) -> Mark:
+        return caller or Mark(Source(origin or "", f"{key}={value}", is_option=True), 0)
+
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a mapping, got {type(options).__name__}")
+    for key in options:
+        if reason := malformed(str(key)) or reserved(str(key).partition(".")[0]):
+            raise ConfigKeyError(reason, key_path=str(key))
+    return merge_options(config, expand(options, mark_of), list_keys=list_keys)
 
 
 def merge_options(config: ConfigDict, options: ConfigDict, *, list_keys: bool) -> list[Note]:

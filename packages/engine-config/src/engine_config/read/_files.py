@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine_config._errors import ConfigFileNotFoundError, ConfigFormatError, ConfigReadError
+from engine_config._errors import (
+    ConfigError,
+    ConfigFileNotFoundError,
+    ConfigFormatError,
+    ConfigParseError,
+    ConfigReadError,
+)
 from engine_config.origin import Lines
 from engine_config.read._python import PythonConfig, parse
-from engine_config.read._substitution import Substitution, substitute
+from engine_config.read._substitution import PATTERN, Substitution, substitute
 
 FORMATS: Final = (".py", ".json", ".yaml", ".yml")
 _CACHE_SIZE: Final = 512
+_KINDS: Final = {stat.S_IFIFO: "a named pipe (FIFO)", stat.S_IFSOCK: "a socket"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options for reading configs: the arguments of `Config.fromfile`."""
+    """The options for reading configs: the arguments of `Config.fromfile`.
+
+    None for ``environment`` and ``remote_bases`` allows them if code may run.
+    """
 
     file_variables: bool = True
-    environment: bool = True
+    environment: bool | None = None
     lazy: bool | None = None
     execute: bool = True
+    remote_bases: bool | None = None
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("environment", "remote_bases"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, self.execute)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +109,7 @@ def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
         text,
         path,
         file_variables=options.file_variables,
-        environment=options.environment,
+        environment=bool(options.environment),
         is_json=suffix == ".json",
     )
     # The key includes the values of `{{…}}`, because an environment variable may change.
@@ -105,7 +123,10 @@ def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
 
 def _parse(substitution: Substitution, path: str, suffix: str, options: Options) -> Parsed:
     if suffix == ".py":
-        python = parse(substitution.text, path, substitution, options.lazy)
+        try:
+            python = parse(substitution.text, path, substitution, options.lazy)
+        except ConfigParseError as error:
+            raise _explained(error, substitution.text, options) from error.__cause__
         return Parsed(substitution=substitution, python=python)
     # Imported here, because most configs are Python: importing PyYAML takes as long as reading a
     # hundred configs.
@@ -117,27 +138,48 @@ def _parse(substitution: Substitution, path: str, suffix: str, options: Options)
     return Parsed(substitution=substitution, data=data, lines=lines)
 
 
+def _explained(error: ConfigParseError, text: str, options: Options) -> ConfigParseError:
+    """Return the error for a line that is malformed because its variable was not replaced."""
+    line = text.split("\n")[error.line - 1] if error.line else ""
+    variable = PATTERN.search(line)
+    if options.environment or variable is None or not variable["env"]:
+        return error
+    message = (
+        f"{variable[0]} is an environment variable, which is not read here; pass "
+        "use_environment_variables=True"
+    )
+    return ConfigParseError(message, file=error.file, line=error.line)
+
+
 def is_remote(path: str) -> bool:
     """Return whether a path has a prefix such as ``s3://``."""
     return "://" in path
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, timeout: float) -> str:
     """Return the text of a config file on the disk or in a storage of engine-fileio.
+
+    Args:
+        path: The path or address.
+        timeout: Seconds that reading from an address may take.
 
     Raises:
         ConfigFileNotFoundError: There is no such file.
-        ConfigReadError: It cannot be read, or is not UTF-8.
+        ConfigReadError: It cannot be read in time, is not a regular file, or is not UTF-8.
     """
     try:
         if is_remote(path):
-            # Imported here, for remote files only: it is slower to import than this package.
-            from engine_fileio import get_text
-
-            return get_text(path).replace("\r\n", "\n")
+            return _remote_text(path, timeout).replace("\r\n", "\n")
+        # Opening a pipe would wait for a writer, and a device may have no end.
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):  # open() has a good message for a folder
+            what = _KINDS.get(kind, "a device")
+            raise ConfigReadError(f"a config must be a regular file, got {what}", file=path)
         # utf-8-sig: editors on Windows write a byte-order mark, which Python's parser rejects.
         with open(path, encoding="utf-8-sig") as file:
             return file.read()
+    except ConfigError:
+        raise
     except FileNotFoundError as error:
         raise ConfigFileNotFoundError(_not_found(path), file=path) from error
     except OSError as error:
@@ -145,6 +187,32 @@ def read_text(path: str) -> str:
         raise ConfigReadError(message, file=path) from error
     except (UnicodeDecodeError, ValueError) as error:
         raise ConfigReadError(f"the config is not UTF-8 text: {error}", file=path) from error
+
+
+def _remote_text(path: str, timeout: float) -> str:
+    # Imported here, for remote files only: it is slower to import than this package.
+    from engine_fileio import get_text
+
+    found: list[str] = []
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            found.append(get_text(path))
+        except Exception as error:
+            errors.append(error)
+
+    # A thread, because a server that sends a byte now and then keeps to the time limits of a
+    # connection. A daemon, because it may never end.
+    thread = threading.Thread(target=read, name=f"read {path}", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if errors:
+        raise errors[0]
+    if not found:
+        message = f"no complete answer within {timeout:g} s; copy the config to the disk, or pass"
+        raise ConfigReadError(f"{message} a longer timeout to Config.fromfile", file=path)
+    return found[0]
 
 
 def _not_found(path: str) -> str:

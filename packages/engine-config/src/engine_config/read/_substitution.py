@@ -202,15 +202,16 @@ def substitute(
     return Substitution(path=path, text=replaced, uses=uses, prefix=prefix)
 
 
-def escaped(text: str) -> str:
-    """Return a text of Python's string literal, in which no ``{{…}}`` is replaced on reading."""
+def escaped(text: str, brace: str = "\\x7b") -> str:
+    """Return a quoted text in which no ``{{…}}`` is replaced on reading.
+
+    Args:
+        text: The text, in the quotes of a file format.
+        brace: The escape of the format for an opening brace.
+    """
     if "{{" not in text:
         return text
-
-    def escape(match: re.Match[str]) -> str:
-        return f"{{\\x7b{match[0][2:]}" if _is_use(match) else match[0]
-
-    return _PATTERN.sub(escape, text)
+    return _PATTERN.sub(lambda use: f"{{{brace}{use[0][2:]}" if _is_use(use) else use[0], text)
 
 
 def _is_use(match: re.Match[str], *, file_variables: bool = True, environment: bool = True) -> bool:
@@ -280,7 +281,8 @@ def _file_variables(path: str) -> dict[str, str]:
     name = os.path.basename(path)
     stem, suffix = os.path.splitext(name)
     return {
-        "fileDirname": folder.replace("\\", "/"),
+        # On Windows only: elsewhere a backslash is part of a name.
+        "fileDirname": folder.replace(os.sep, "/"),
         "fileBasename": name,
         "fileBasenameNoExtension": stem,
         "fileExtname": suffix,

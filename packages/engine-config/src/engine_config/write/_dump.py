@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import json
+import math
 import numbers
 import os
 import types
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigFormatError
-from engine_config._lazy import LazyObject, dotted_name
+from engine_config._lazy import LazyObject, import_path
 from engine_config.read._files import FORMATS, suffix_of
+from engine_config.read._substitution import escaped
+from engine_config.write._calls import is_exact_real, plain_scalar
+from engine_config.write._refused import Refused, refusal
 from engine_config.write._text import python_text
+
+_ELSEWHERE: Final = "; write the config as Python, or remove the key"
+
+
+def dump(
+    values: ConfigDict, file: str | os.PathLike[str] | None, *, source: str | None
+) -> str | None:
+    """Write a config to a file, or return its text if there is no file.
+
+    Args:
+        values: The config.
+        file: The file, on the disk or in a storage; ``~`` is the home folder.
+        source: The file the config was read from.
+
+    Raises:
+        ConfigFormatError: The suffix is not a config format.
+        ConfigTypeError: A value cannot be written in this format; nothing is written.
+    """
+    path = None if file is None else os.path.expanduser(os.fspath(file))
+    text = text_as(values, format_of(path, source), path)
+    if path is None:
+        return text
+    from engine_fileio import put_text
+
+    put_text(text, path)
+    return None
 
 
 def format_of(file: str | None, source: str | None) -> str:
@@ -35,52 +66,112 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
 
     Raises:
         ConfigFormatError: The suffix is not a config format.
+        ConfigTypeError: A value cannot be written in this format.
     """
     if suffix not in FORMATS:
         message = f"{suffix!r} is not a config format; use {', '.join(FORMATS)}"
         raise ConfigFormatError(message, file=file)
-    if suffix == ".py":
-        return python_text(values)
-    data = plain_data(values)
-    if suffix == ".json":
-        return json.dumps(data, ensure_ascii=False)
+    try:
+        if suffix == ".py":
+            return python_text(values, strict=True)
+        return _json_text(values) if suffix == ".json" else _yaml_text(values)
+    except Refused as refused:
+        raise refusal(values, refused) from None
+
+
+def _json_text(values: ConfigDict) -> str:
+    data = plain_data(values, _check_json, _check_json_key)
+    text = json.dumps(data, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+        text = json.dumps(data)
+    # Otherwise {{fileDirname}} would be replaced when the text is read again.
+    return escaped(text, brace="\\u007b")
+
+
+def _yaml_text(values: ConfigDict) -> str:
     # Imported here, for YAML only: PyYAML is as slow to import as this package.
     from engine_config.write._yaml import yaml_text
 
-    return yaml_text(data)
+    return yaml_text(plain_data(values, _check_yaml, _check_yaml))
 
 
-def plain_data(value: Any) -> Any:
+def plain_data(value: Any, check: Callable[[Any], None], check_key: Callable[[Any], None]) -> Any:
     """Convert a value to dicts, lists, strings, numbers, booleans and None.
 
     Tuples and sets become lists (sets are sorted), classes and functions become their import paths,
-    and any other value becomes its ``repr``.
+    paths become strings, and numbers of NumPy become numbers.
+
+    Args:
+        value: The value.
+        check: A function that raises `Refused` for a scalar that the format does not have.
+        check_key: The same for a key.
+
+    Raises:
+        Refused: A value would be read back as another one.
     """
     if isinstance(value, dict):
-        return {_key(key): plain_data(item) for key, item in dict.items(value)}
+        return {
+            _key(key, check_key): plain_data(item, check, check_key)
+            for key, item in dict.items(value)
+        }
     if isinstance(value, list | tuple):
-        return [plain_data(item) for item in value]
+        return [plain_data(item, check, check_key) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain_data(item, check, check_key) for item in value), key=repr)
+    plain = _scalar(value)
+    check(plain)
+    return plain
+
+
+def _key(key: Any, check_key: Callable[[Any], None]) -> Any:
+    plain = _scalar(key)
+    check_key(plain)
+    return plain
+
+
+def _scalar(value: Any) -> Any:
+    value = plain_scalar(value)
     if value is None or type(value) in (bool, int, float, str):
         return value
-    return _other(value)
-
-
-def _key(key: Any) -> Any:
-    # `json` converts keys of these types to strings, and raises for others.
-    return key if key is None or isinstance(key, str | int | float | bool) else repr(key)
-
-
-def _other(value: Any) -> Any:
-    if isinstance(value, set | frozenset):
-        return sorted(map(plain_data, value), key=repr)
-    if isinstance(value, LazyObject):
-        return str(value)
-    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
-        return dotted_name(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, LazyObject | type | types.FunctionType | types.BuiltinFunctionType):
+        path = import_path(value)
+        if path is not None:
+            return ".".join(filter(None, path))
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, numbers.Integral):  # NumPy's integers too, which are not `int`
+    if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, numbers.Real):
+    if isinstance(value, numbers.Real) and is_exact_real(value):
         return float(value)
-    return str(value) if isinstance(value, str) else repr(value)
+    raise Refused(value, f"has no form in JSON and YAML{_ELSEWHERE}")
+
+
+def _check_json(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Refused(value, f"is not a number of JSON{_ELSEWHERE}")
+    _check_size(value)
+
+
+def _check_json_key(key: Any) -> None:
+    # `json` would write the key 1 as "1".
+    if not isinstance(key, str):
+        raise Refused(key, f"cannot be a key in JSON, where keys are strings{_ELSEWHERE}")
+
+
+def _check_yaml(value: Any) -> None:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Refused(value, f"is not text that YAML can hold{_ELSEWHERE}") from error
+    _check_size(value)
+
+
+def _check_size(value: Any) -> None:
+    # Python does not read a decimal number of more than 4300 digits.
+    if isinstance(value, int) and value.bit_length() >= 10_000:
+        raise Refused(value, f"has too many digits{_ELSEWHERE}")

@@ -10,17 +10,18 @@ import enum
 import keyword
 import math
 import numbers
-import os
-import types
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from engine_config._dict import ConfigDict
-from engine_config._lazy import LazyObject, parts
+from engine_config._lazy import import_path
 from engine_config.read._python import CODE
 from engine_config.read._substitution import escaped
+from engine_config.write._calls import Call, call_of, is_exact_real, plain_scalar
+from engine_config.write._refused import Refused, shortened
 
 WIDTH: Final = 100
+_WHOLE: Final = frozenset(["numpy", "torch"])  # `numpy.array(…)` reads better than `array(…)`
 _INDENT: Final = "    "
 # Names that the written text uses. A top-level key of the same name would hide them in later lines.
 _USED_NAMES: Final = frozenset(
@@ -28,13 +29,21 @@ _USED_NAMES: Final = frozenset(
 )
 
 
-def python_text(config: ConfigDict) -> str:
+def python_text(config: ConfigDict, *, strict: bool = False) -> str:
     """Return a config as Python text: one assignment per key, in the order of the keys.
 
-    A value without a Python literal that cannot be imported (an open file, a lambda) is written as
-    the string of its ``repr``. Every other value reads back equal.
+    Values that need an import are written with it: classes, functions, enums, dates, paths, dtypes,
+    and arrays and tensors on the CPU of up to 4096 elements.
+
+    Args:
+        config: The config.
+        strict: Whether to raise for a value that has no text which reads back equal (an open file,
+            a lambda). If False, the string of its shortened ``repr`` is written.
+
+    Raises:
+        Refused: ``strict`` is true, and there is such a value.
     """
-    return _Printer(frozenset(map(str, dict.keys(config)))).config(config)
+    return _Printer(frozenset(map(str, dict.keys(config))), strict).config(config)
 
 
 class _Printer:
@@ -42,10 +51,12 @@ class _Printer:
 
     Args:
         keys: The top-level keys; an imported name must not be equal to one.
+        strict: See `python_text`.
     """
 
-    def __init__(self, keys: frozenset[str]) -> None:
+    def __init__(self, keys: frozenset[str], strict: bool) -> None:
         self._keys = keys
+        self._strict = strict
         self._imports: dict[tuple[str, str], str] = {}
         self._braces = bool(keys & {"dict"})
 
@@ -79,7 +90,9 @@ class _Printer:
         writer = _SCALARS.get(kind)
         if writer is not None:
             return writer(value)
-        room = WIDTH - column - 2 if value else WIDTH  # an empty value cannot be split over lines
+        # An empty value cannot be split over lines. Only containers: an array has no truth value.
+        empty = isinstance(value, dict | list | tuple) and not value
+        room = WIDTH if empty else WIDTH - column - 2
         flat = self._flat(value, room)
         return flat if flat is not None else self._tall(value, depth)
 
@@ -93,6 +106,8 @@ class _Printer:
             text = self._flat_dict(value, room)
         elif kind is list or kind is tuple:
             text = self._flat_sequence(value, room)
+        elif call := call_of(value):
+            text = self._flat_call(call, room)
         else:
             text = self._other(value)
         return text if text is not None and len(text) <= room else None
@@ -126,6 +141,16 @@ class _Printer:
             return f"[{', '.join(result)}]"
         return f"({result[0]},)" if len(result) == 1 else f"({', '.join(result)})"
 
+    def _flat_call(self, call: Call, room: int) -> str | None:
+        named = [(f"{name}=", item) for name, item in call.kwargs.items()]
+        result: list[str] = []
+        for name, item in (*(("", item) for item in call.args), *named):
+            text = self._flat(item, room)
+            if text is None:
+                return None
+            result.append(f"{name}{text}")
+        return f"{self._import(call.module, call.function)}({', '.join(result)})"
+
     def _tall(self, value: Any, depth: int) -> str:
         """Return the text with one item per line."""
         inner = depth + 1
@@ -145,6 +170,13 @@ class _Printer:
             else:
                 items = [self.value(item, column, inner) for item in value]
             opening, closing = ("[", "]") if type(value) is list else ("(", ")")
+        elif made := call_of(value):
+            items = [self.value(item, column, inner) for item in made.args]
+            items += [
+                f"{name}={self.value(item, column + len(name) + 1, inner)}"
+                for name, item in made.kwargs.items()
+            ]
+            opening, closing = f"{self._import(made.module, made.function)}(", ")"
         else:
             return self._other(value)
         return f"{opening}{start}{f',{start}'.join(items)},{end}{closing}"
@@ -156,26 +188,23 @@ class _Printer:
         return self._flat(key, 1 << 60) or ""
 
     def _other(self, value: Any) -> str:
+        value = plain_scalar(value)
+        if type(value) in _SCALARS:
+            return _SCALARS[type(value)](value)
         if isinstance(value, set | frozenset):
             return self._set(value)
-        if isinstance(value, LazyObject):
-            return self._import(*parts(value))
-        if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
-            return self._class(value)
-        if isinstance(value, types.ModuleType):
-            return self._import(value.__name__, "")
-        if isinstance(value, os.PathLike):
-            return _string(os.fspath(value))
         # An enum of int or str is equal to its value, which is written below.
-        if isinstance(value, enum.Enum) and not isinstance(value, int | str):
-            return self._member(value)
+        if not isinstance(value, int | str) and (path := import_path(value)):
+            return self._import(*path, whole=not isinstance(value, (*CODE, enum.Enum)))
         for base, writer in _SUBCLASSES.items():
-            if isinstance(value, base):
+            if isinstance(value, base) and (base is not numbers.Real or is_exact_real(value)):
                 return writer(value)
         if isinstance(value, list | tuple):
             plain = list(value) if isinstance(value, list) else tuple(value)
             return self._flat_sequence(plain, 1 << 60) or ""
-        return _string(repr(value))
+        if self._strict:
+            raise Refused(value)
+        return _string(shortened(value))
 
     def _set(self, value: set[Any] | frozenset[Any]) -> str:
         # Sorted, because sets have no order, but equal sets must give equal text.
@@ -184,19 +213,17 @@ class _Printer:
             return f"frozenset({{{items}}})" if items else "frozenset()"
         return f"{{{items}}}" if items else "set()"
 
-    def _member(self, value: enum.Enum) -> str:
-        owner = self._class(type(value))
-        importable = not owner.startswith(("'", '"'))
-        return f"{owner}.{value.name}" if importable else _string(repr(value))
+    def _import(self, module: str, path: str, *, whole: bool = False) -> str:
+        """Return an expression for an importable object, and add the import for it.
 
-    def _class(self, value: type | types.FunctionType | types.BuiltinFunctionType) -> str:
-        module, path = value.__module__, value.__qualname__
-        if value is type(None) or module is None or "<" in path or module == "__main__":
-            return _string(repr(value))
-        return self._import(module, path)
-
-    def _import(self, module: str, path: str) -> str:
-        """Return an expression for an importable object, and add the import for it."""
+        Args:
+            module: The module.
+            path: The path of the object in it; empty for the module itself.
+            whole: Whether to import the module. An imported name that is not code, such as a
+                dtype, would be read back as a key of the config.
+        """
+        if path and (whole or module in _WHOLE):
+            return f"{self._import(module, '')}.{path}"
         first, _, rest = path.partition(".")
         name = self._imports.get((module, first))
         if name is None:
@@ -224,7 +251,10 @@ def _filled(texts: list[str], width: int) -> list[str]:
 
 
 def _is_imported(value: Any) -> bool:
-    return isinstance(value, (*CODE, enum.Enum)) and not isinstance(value, int | str)
+    # Containers first: they are the most frequent values, and have no path.
+    if isinstance(value, int | float | str | dict | list | tuple):
+        return False
+    return import_path(value) is not None
 
 
 def _is_name(key: Any) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
+from engine_config.read._substitution import escaped
 from engine_config.read._yaml import scalar_rules
 
+_STRING: Final = "tag:yaml.org,2002:str"
 _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -18,6 +20,13 @@ class _Dumper(_SafeDumper):  # type: ignore[misc]  # chosen when imported
     def ignore_aliases(self, data: object) -> bool:
         return True  # write a list that occurs at two keys twice, without &id001
 
+    def represent_text(self, data: str) -> Any:
+        # In double quotes, where `yaml_text` can write an escape.
+        return self.represent_scalar(_STRING, data, style='"' if "{{" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 
 def yaml_text(value: Any) -> str:
     """Return a value as block-style YAML; keys are sorted if all are strings."""
@@ -26,7 +35,8 @@ def yaml_text(value: Any) -> str:
     text: str = yaml.dump(
         value, Dumper=_Dumper, sort_keys=sort, default_flow_style=False, allow_unicode=True
     )
-    return text
+    # Otherwise {{fileDirname}} would be replaced when the text is read again.
+    return escaped(text)
 
 
 def _all_text_keys(value: Any) -> bool:

@@ -28,5 +28,5 @@ def _value(merged: object, key_path: str) -> str:
     value = merged
     for part in key_path.split("."):
         value = value[int(part)] if isinstance(value, list | tuple) else value[part]  # type: ignore[index]  # a path of origins leads through mappings and sequences
-    text = repr(value)
+    text = " ".join(repr(value).split())  # a tensor has several lines
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from engine_runner._settings import TABLE
-from engine_utils import closest_name, import_modules_from_strings
+from engine_utils import closest_name
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -89,7 +89,7 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
         config.merge_from_dict(overrides, origin=_FLAG)
     # Reading the file has imported only the modules that the file names.
     if any(key.partition(".")[0] == "custom_imports" for key in overrides):
-        import_modules_from_strings(**config.custom_imports)
+        config.import_custom_modules()
     return config
 
 

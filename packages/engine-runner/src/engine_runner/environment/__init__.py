@@ -1,5 +1,6 @@
 """The process around a run: devices, random numbers, folders, names and the report of them."""
 
+from engine_runner.environment._config_file import write_config
 from engine_runner.environment._folders import create_log_dir, experiment_name
 from engine_runner.environment._process import prepare_process, setup_environment
 from engine_runner.environment._report import environment_report
@@ -20,4 +21,5 @@ __all__ = [
     "restore_random_states",
     "set_random_seed",
     "setup_environment",
+    "write_config",
 ]

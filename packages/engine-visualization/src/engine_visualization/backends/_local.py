@@ -1,6 +1,7 @@
 """The tracking backend that writes to a local folder."""
 
 import json
+import logging
 import weakref
 from collections.abc import Mapping
 from os import PathLike
@@ -13,6 +14,8 @@ from PIL import Image
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.drawing import to_image
+
+_logger = logging.getLogger("engine.visualization")
 
 
 class LocalVisBackend(BaseVisBackend):
@@ -61,9 +64,18 @@ class LocalVisBackend(BaseVisBackend):
         return self
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
-        """Write the config to ``config_save_file``."""
+        """Write the config to ``config_save_file``.
+
+        If its format cannot hold a value, such as an array in JSON or an open file, the text of the
+        config is written with the suffix ``.py``.
+        """
         self._config.parent.mkdir(parents=True, exist_ok=True)
-        config.dump(str(self._config))
+        try:
+            config.dump(str(self._config))
+        except TypeError as error:
+            target = self._config.with_suffix(".py")
+            target.write_text(config.pretty_text, encoding="utf-8")
+            _logger.warning("the config is written as text to %s: %s", target, error)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Write an image ``(H, W, 3)`` or ``(H, W)`` to ``<img_save_dir>/<name>_<step>.png``.
