@@ -153,6 +153,8 @@ def test_array_or_tensor_reads_back_with_its_dtype_and_shape(value: Any) -> None
 
     again = Config.fromstring(text, ".py")
 
+    assert repr(value).count("nan") or again == Config({"w": value, "part": {"w": [value]}})
+    assert again != Config({"w": value, "part": {"w": [value[None]]}})
     for read in (again.w, again.part.w[0]):
         assert type(read) is type(value)
         assert (read.dtype, read.shape) == (value.dtype, value.shape)

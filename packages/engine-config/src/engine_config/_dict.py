@@ -113,6 +113,12 @@ class ConfigDict(_Dict):
             return {key: real(value) for key, value in dict.items(self)}.values()
         return values
 
+    def __eq__(self, other: object) -> bool:
+        return same(self, other) if isinstance(other, dict) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return not same(self, other) if isinstance(other, dict) else NotImplemented
+
     # --- writing -----------------------------------------------------------------------------
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -232,6 +238,30 @@ def _rebuild(items: dict[Any, Any], marks: dict[Any, Mark]) -> ConfigDict:
 def _put_marks(target: ConfigDict, marks: dict[Any, Mark]) -> None:
     # Not ConfigDict.__setattr__, which would set a key.
     object.__setattr__(target, "_marks_", marks)
+
+
+def same(first: Any, second: Any) -> bool:
+    """Return whether two values are equal; arrays and tensors also need equal shapes."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return len(first) == len(second) and all(
+            key in second and same(value, dict.__getitem__(second, key))
+            for key, value in dict.items(first)
+        )
+    if type(first) in (list, tuple) and type(first) is type(second):
+        return len(first) == len(second) and all(map(same, first, second))
+    if first is second or isinstance(first, LazyObject):
+        return first is second or bool(first == second)
+    shape = _shape(first)
+    # Compare the shapes first: [1, 1] is equal to [1] in each element, and tensors raise.
+    if shape != _shape(second):
+        return False
+    equal = first == second
+    return bool(equal.all() if shape and hasattr(equal, "all") else equal)
+
+
+def _shape(value: Any) -> tuple[Any, ...]:
+    shape = getattr(value, "shape", None)
+    return tuple(shape) if isinstance(shape, tuple) else ()
 
 
 def raw_items(config: ConfigDict) -> dict[Any, Any]:

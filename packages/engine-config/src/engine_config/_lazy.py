@@ -141,6 +141,7 @@ def dotted_name(value: type | types.FunctionType | types.BuiltinFunctionType) ->
 
 # A dtype, layout or memory format of PyTorch: its `repr` is its import path.
 _TORCH_CONSTANTS: Final = frozenset(["dtype", "layout", "memory_format", "qscheme"])
+_SCRIPTS: Final = ("__main__", "__mp_main__")
 _LITERAL: Final = frozenset([bool, int, float, str, bytes, type(None), list, tuple, dict, set])
 
 
@@ -153,7 +154,8 @@ def import_path(value: Any) -> tuple[str, str] | None:
     if isinstance(value, LazyObject):
         return parts(value)
     module, path = _claimed_path(value)
-    if not isinstance(module, str) or not isinstance(path, str) or "__main__" in (module, path):
+    # A script is imported under another name, and under "__mp_main__" in its child processes.
+    if not isinstance(module, str) or not isinstance(path, str) or module in _SCRIPTS:
         return None
     if _found(module, path, value):
         return module, path
