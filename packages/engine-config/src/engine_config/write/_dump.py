@@ -16,7 +16,7 @@ from engine_config._lazy import LazyObject, import_path
 from engine_config.read._files import FORMATS, suffix_of
 from engine_config.read._substitution import escaped
 from engine_config.write._calls import is_exact_real, plain_scalar
-from engine_config.write._refused import Refused, refusal
+from engine_config.write._rejected import Rejected, rejection
 from engine_config.write._text import python_text
 
 _ELSEWHERE: Final = "; write the config as Python, or remove the key"
@@ -75,8 +75,8 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
         if suffix == ".py":
             return python_text(values, strict=True)
         return _json_text(values) if suffix == ".json" else _yaml_text(values)
-    except Refused as refused:
-        raise refusal(values, refused) from None
+    except Rejected as rejected:
+        raise rejection(values, rejected) from None
 
 
 def _json_text(values: ConfigDict) -> str:
@@ -105,11 +105,11 @@ def plain_data(value: Any, check: Callable[[Any], None], check_key: Callable[[An
 
     Args:
         value: The value.
-        check: A function that raises `Refused` for a scalar that the format does not have.
+        check: A function that raises `Rejected` for a scalar that the format does not have.
         check_key: The same for a key.
 
     Raises:
-        Refused: A value would be read back as another one.
+        Rejected: A value would be read back as another one.
     """
     if isinstance(value, dict):
         return {
@@ -147,19 +147,19 @@ def _scalar(value: Any) -> Any:
         return int(value)
     if isinstance(value, numbers.Real) and is_exact_real(value):
         return float(value)
-    raise Refused(value, f"has no form in JSON and YAML{_ELSEWHERE}")
+    raise Rejected(value, f"has no form in JSON and YAML{_ELSEWHERE}")
 
 
 def _check_json(value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise Refused(value, f"is not a number of JSON{_ELSEWHERE}")
+        raise Rejected(value, f"is not a number of JSON{_ELSEWHERE}")
     _check_size(value)
 
 
 def _check_json_key(key: Any) -> None:
     # `json` would write the key 1 as "1".
     if not isinstance(key, str):
-        raise Refused(key, f"cannot be a key in JSON, where keys are strings{_ELSEWHERE}")
+        raise Rejected(key, f"cannot be a key in JSON, where keys are strings{_ELSEWHERE}")
 
 
 def _check_yaml(value: Any) -> None:
@@ -167,11 +167,11 @@ def _check_yaml(value: Any) -> None:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise Refused(value, f"is not text that YAML can hold{_ELSEWHERE}") from error
+            raise Rejected(value, f"is not text that YAML can hold{_ELSEWHERE}") from error
     _check_size(value)
 
 
 def _check_size(value: Any) -> None:
     # Python does not read a decimal number of more than 4300 digits.
     if isinstance(value, int) and value.bit_length() >= 10_000:
-        raise Refused(value, f"has too many digits{_ELSEWHERE}")
+        raise Rejected(value, f"has too many digits{_ELSEWHERE}")

@@ -18,7 +18,7 @@ from engine_config._lazy import import_path
 from engine_config.read._python import CODE
 from engine_config.read._substitution import escaped
 from engine_config.write._calls import Call, call_of, is_exact_real, plain_scalar
-from engine_config.write._refused import Refused, shortened
+from engine_config.write._rejected import Rejected, shortened
 
 WIDTH: Final = 100
 _WHOLE: Final = frozenset(["numpy", "torch"])  # `numpy.array(…)` reads better than `array(…)`
@@ -41,7 +41,7 @@ def python_text(config: ConfigDict, *, strict: bool = False) -> str:
             a lambda). If False, the string of its shortened ``repr`` is written.
 
     Raises:
-        Refused: ``strict`` is true, and there is such a value.
+        Rejected: ``strict`` is true, and there is such a value.
     """
     return _Printer(frozenset(map(str, dict.keys(config))), strict).config(config)
 
@@ -203,7 +203,7 @@ class _Printer:
             plain = list(value) if isinstance(value, list) else tuple(value)
             return self._flat_sequence(plain, 1 << 60) or ""
         if self._strict:
-            raise Refused(value)
+            raise Rejected(value)
         return _string(shortened(value))
 
     def _set(self, value: set[Any] | frozenset[Any]) -> str:

@@ -15,7 +15,7 @@ from engine_config.origin import walk
 _WIDTH: Final = 80
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A value has no text in the format to be written.
 
     Args:
@@ -35,16 +35,16 @@ class Refused(Exception):
         self.value, self.reason = value, reason
 
 
-def refusal(config: ConfigDict, refused: Refused) -> ConfigTypeError:
-    """Return the error for a value that was refused, with its key and the line that set it."""
+def rejection(config: ConfigDict, rejected: Rejected) -> ConfigTypeError:
+    """Return the error for a value that was rejected, with its key and the line that set it."""
     for path, mark, value in walk(config, NOWHERE, ""):
-        if any(part is refused.value for part in _parts(value)):
-            return error_at(ConfigTypeError, _message(refused), mark, path)
-    return ConfigTypeError(_message(refused))
+        if any(part is rejected.value for part in _parts(value)):
+            return error_at(ConfigTypeError, _message(rejected), mark, path)
+    return ConfigTypeError(_message(rejected))
 
 
-def _message(refused: Refused) -> str:
-    return f"{shortened(refused.value)} {refused.reason}"
+def _message(rejected: Rejected) -> str:
+    return f"{shortened(rejected.value)} {rejected.reason}"
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -213,7 +213,9 @@ def test_value_without_text_is_refused_by_dump_and_shortened_in_pretty_text(
     ids=lambda value: type(value).__name__,
 )
 def test_data_formats_refuse_what_they_cannot_hold(suffix: str, value: Any, tmp_path: Path) -> None:
-    with pytest.raises(ConfigTypeError, match=r"test_config_text\.py:\d+: part\.v.*as Python"):
+    with pytest.raises(
+        ConfigTypeError, match=r"test_config_round_trip\.py:\d+: part\.v.*as Python"
+    ):
         Config({"part": {"v": value}}).dump(tmp_path / f"c{suffix}")
 
 
@@ -248,6 +250,8 @@ def test_run_with_values_without_text_trains_and_records_them_shortened(
     assert Config.fromfile(work_dir / "cfg.py").lr == 0.1
     assert "odd = '<object object>'" in (work_dir / "cfg.py").read_text()
     assert (work_dir / "epoch_2.pth").exists()
+    (tracked,) = work_dir.glob("*/vis_data/config.py")
+    assert tracked.read_text() == runner.cfg.pretty_text
     (log,) = work_dir.glob("*/*.log")
     assert "odd: <object object> cannot be written" in log.read_text() or name != "cfg.py"
     assert "WARNING" in log.read_text()
