@@ -23,7 +23,7 @@ _STEP: Final = (
     r"|\[[ \t]*\\?'[^'\\{}\n]*\\?'[ \t]*\]|\[[ \t]*\\?\"[^\"\\{}\n]*\\?\"[ \t]*\]"
 )
 # Only these forms are replaced. Other text in double braces, such as a Jinja template, is kept.
-_PATTERN: Final = re.compile(
+PATTERN: Final = re.compile(
     rf"\{{\{{[ \t]*(?:_base_(?P<base>(?:{_STEP})+)"
     rf"|(?P<file>{'|'.join(_FILE)})"
     r"|\$[ \t]*(?P<env>[A-Za-z_]\w*)[ \t]*(?P<given>:(?P<default>[^{}\n]*?))?"
@@ -198,7 +198,7 @@ def substitute(
         )
         return f'"{name}"' if is_json and not quoted else name
 
-    replaced = _PATTERN.sub(replace, text)
+    replaced = PATTERN.sub(replace, text)
     return Substitution(path=path, text=replaced, uses=uses, prefix=prefix)
 
 
@@ -211,7 +211,7 @@ def escaped(text: str, brace: str = "\\x7b") -> str:
     """
     if "{{" not in text:
         return text
-    return _PATTERN.sub(lambda use: f"{{{brace}{use[0][2:]}" if _is_use(use) else use[0], text)
+    return PATTERN.sub(lambda use: f"{{{brace}{use[0][2:]}" if _is_use(use) else use[0], text)
 
 
 def _is_use(match: re.Match[str], *, file_variables: bool = True, environment: bool = True) -> bool:
