@@ -226,7 +226,7 @@ def test_endless_growth_is_refused_without_running(folder: Path) -> None:
 
 GROWING = [
     "a = [0]\nfor i in range(99): a += a\n",
-    "b = list(range(100000))\nfor i in range(100000): _base_.steps.append(b.copy())\n",
+    "b = list(range(9000))\nfor i in range(999999): _base_.steps.append(b.copy())\n",
 ]
 
 

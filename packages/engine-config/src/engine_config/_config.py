@@ -118,8 +118,8 @@ class Config:
             lazy_import: Whether the file is a lazy config, whose imports happen at first use. None
                 decides by the file: it is lazy with ``read_base()``, or with an import from outside
                 the standard library and no ``_base_``.
-            execute: Whether to run a Python file. If False, the file may only assign literal
-                values, and ``custom_imports`` is skipped.
+            execute: Whether to run a Python file. If False, the file may only assign and
+                change literal values, and ``custom_imports`` is skipped.
             read_remote_bases: Whether ``_base_`` may name an address, such as ``https://…``. None
                 allows it if ``execute`` is true.
             timeout: Seconds that reading one file at an address may take.

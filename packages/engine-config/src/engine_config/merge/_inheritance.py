@@ -118,11 +118,14 @@ def _load_plain(
         if scope:
             _set_scope(loaded.values, scope)
         _add_base(result, loaded, repeated=_reject_repeated)
-    copied = result.values
+    original = result.values
+    changing = False
     if parsed.python is not None:
-        if parsed.python.changing and parsed.substitution.uses:
+        uses = parsed.substitution.uses.values()
+        changing = bool(parsed.python.changing) and any(use.base is not None for use in uses)
+        if changing:
             # {{_base_.x}} is a copy of the value of the base, whatever this file changes in it.
-            copied = copy_containers(result.values)
+            original = copy_containers(result.values)
         data, lines = _run_plain(
             parsed.python,
             parsed.substitution,
@@ -136,8 +139,8 @@ def _load_plain(
     own = attacher.root(_checked_root(data, source, lines), dict(lines))
     # After the marks are attached, so that a value of the base keeps its marks from the base.
     if parsed.substitution.uses:
-        find = partial(base_value, copied, file=source.file)
-        if copied is not result.values:
+        find = partial(base_value, original, file=source.file)
+        if changing:
             # The file may have put a {{…}} into a value of the bases.
             parsed.substitution.resolve(result.values, find)
         parsed.substitution.resolve(own, find)

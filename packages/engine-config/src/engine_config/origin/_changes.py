@@ -15,6 +15,7 @@ from engine_config._keys import COMMANDS
 from engine_config._marks import NOWHERE, Mark, Source
 from engine_config.origin._attach import MAX_DEPTH
 
+_CONTAINERS: Final = (dict, list, tuple)
 _SCALARS: Final = frozenset([bool, bytes, complex, float, int, str])
 
 
@@ -26,15 +27,32 @@ class _Seen:
         keys: The keys of a dict.
         items: Its items.
         marks: The marks of its items.
+        now: A view of the items that it has now.
+        marks_now: A view of the marks that it has now, for a dict.
         containers: Those of its items that have items.
     """
 
-    __slots__ = ("containers", "items", "keys", "marks", "value")
+    __slots__ = ("containers", "items", "keys", "marks", "marks_now", "now", "value")
 
     def __init__(self, value: Any, items: list[Any], marks: list[Mark]) -> None:
         self.value, self.items, self.marks = value, items, marks
-        self.keys = list(dict.keys(value)) if isinstance(value, dict) else []
-        self.containers = [item for item in items if isinstance(item, dict | list | tuple)]
+        self.keys: list[Any] = []
+        self.now, self.marks_now = value, None
+        if isinstance(value, ConfigDict):
+            self.keys = list(dict.keys(value))
+            self.now, self.marks_now = dict.values(value), marks_of(value).values()
+        self.containers = [item for item in items if isinstance(item, _CONTAINERS)]
+
+    def is_current(self) -> bool:
+        """Return whether nothing has changed since.
+
+        The marks count too: they change when a key is renamed, or set to the same object again.
+        """
+        return (
+            len(self.now) == len(self.items)
+            and all(map(is_, self.items, self.now))
+            and (self.marks_now is None or all(map(is_, self.marks, self.marks_now)))
+        )
 
 
 class Changes:
@@ -66,62 +84,62 @@ class Changes:
     def _start(self, value: Any, mark: Mark | None) -> None:
         if isinstance(value, ConfigDict):
             items = list(dict.values(value))
-            known = marks_of(value)
-            marks = [known[key] for key in dict.keys(value)]
+            marks = list(map(marks_of(value).__getitem__, dict.keys(value)))
         elif type(value) in (list, tuple):
             items = list(value)
             marks = _item_marks(mark, len(items))
         else:
             return
-        self._seen[id(value)] = _Seen(value, items, marks)
-        for item, place in zip(items, marks, strict=True):
-            if isinstance(item, dict | list | tuple):
-                self._start(item, place)
+        seen = self._seen[id(value)] = _Seen(value, items, marks)
+        if seen.containers:
+            for item, place in zip(items, marks, strict=True):
+                if isinstance(item, _CONTAINERS):
+                    self._start(item, place)
 
     def compare(self, line: int) -> int:
         """Mark what has changed since the last comparison with the line of a statement.
 
         Returns:
-            The number of values that were compared.
+            The number of values that were compared, about.
 
         Raises:
             ConfigKeyError: A dict of the bases got a command for merging, which cannot act there.
         """
         here = Mark(self._source, line)
-        visited: set[int] = set()  # the file may have made a circle
-        waiting: list[Any] = [self._base]
-        compared = 0
+        changed = [seen for seen in self._seen.values() if not seen.is_current()]
+        waiting = [seen.value for seen in changed]
         while waiting:
+            self.found = True
             value = waiting.pop()
-            if id(value) in visited:
-                continue
-            visited.add(id(value))
-            compared += len(value)
+            seen = self._seen.get(id(value))
             if isinstance(value, ConfigDict):
-                waiting.extend(self._dict(value, here))
+                marks = self._dict(value, seen, here)
+                self._seen[id(value)] = seen = _Seen(value, list(dict.values(value)), marks)
             elif type(value) in (list, tuple):
-                waiting.extend(self._sequence(value, here))
-        return compared
+                items = list(value)
+                marks = [self._first(item, here) for item in items]
+                if seen is not None:
+                    marks = self._moved(seen, items, here)
+                self._seen[id(value)] = seen = _Seen(value, items, marks)
+            else:
+                continue
+            waiting.extend(item for item in seen.containers if id(item) not in self._seen)
+        return len(self._seen) + sum(len(seen.items) for seen in changed)
 
-    def _dict(self, value: ConfigDict, here: Mark) -> list[Any]:
-        seen, marks = self._seen.get(id(value)), marks_of(value)
-        if seen is not None:
-            # The marks too: they change when a key is renamed, or set to the same object again.
-            if _same(seen.items, dict.values(value)) and _same(seen.marks, marks.values()):
-                return seen.containers
-            old = {
-                key: (item, mark)
-                for key, item, mark in zip(seen.keys, seen.items, seen.marks, strict=True)
-            }
+    def _dict(self, value: ConfigDict, seen: _Seen | None, here: Mark) -> list[Mark]:
+        marks = marks_of(value)
+        if seen is None:
+            for key in dict.keys(value):
+                marks.setdefault(key, here)
+        else:
+            places = zip(seen.items, seen.marks, strict=True)
+            old = dict(zip(seen.keys, places, strict=True))
             for key, item in dict.items(value):
                 before, mark = old.get(key, (None, None))
                 if mark is None or before is not item or mark is not marks.get(key):
                     marks[key] = here
                     self._reject_command(key, here)
-        else:
-            for key in dict.keys(value):
-                marks.setdefault(key, here)
-        return self._keep(value, list(dict.values(value)), [marks[key] for key in dict.keys(value)])
+        return [marks[key] for key in dict.keys(value)]
 
     def _reject_command(self, key: object, here: Mark) -> None:
         if key not in COMMANDS:
@@ -134,15 +152,6 @@ class Changes:
             key_path=str(key),
         )
 
-    def _sequence(self, value: Any, here: Mark) -> list[Any]:
-        seen = self._seen.get(id(value))
-        items = list(value)
-        if seen is None:
-            return self._keep(value, items, [self._first(item, here) for item in items])
-        if _same(seen.items, items):
-            return seen.containers
-        return self._keep(value, items, self._moved(seen, items, here))
-
     def _moved(self, seen: _Seen, items: list[Any], here: Mark) -> list[Mark]:
         """Return the marks of the items of a list that has changed."""
         shorter = min(len(items), len(seen.items))
@@ -153,7 +162,7 @@ class Changes:
         old = {
             id(item): mark
             for item, mark in zip(seen.items, seen.marks, strict=True)
-            if isinstance(item, dict | list | tuple)
+            if isinstance(item, _CONTAINERS)
         }
         middle = items[first : len(items) - last]
         marks = [old.get(id(item)) or self._first(item, here) for item in middle]
@@ -166,26 +175,15 @@ class Changes:
             return Mark(here.source, first.line) if first.source is here.source else here
         return here
 
-    def _keep(self, value: Any, items: list[Any], marks: list[Mark]) -> list[Any]:
-        self.found = True
-        seen = self._seen[id(value)] = _Seen(value, items, marks)
-        return seen.containers
-
     def marked(self) -> ConfigDict:
         """Return the values of the bases, with the places of all list items in their marks."""
-        waiting: list[Any] = [self._base]
-        visited: set[int] = set()
-        while waiting:
-            value = waiting.pop()
-            if id(value) in visited:
+        for seen in self._seen.values():
+            if seen.marks_now is None:
                 continue
-            visited.add(id(value))
-            if isinstance(value, ConfigDict):
-                marks = marks_of(value)
-                for key, item in dict.items(value):
-                    if type(item) in (list, tuple):
-                        marks[key] = self._with_items(item, marks[key], 0)
-            waiting.extend(self._seen[id(value)].containers if id(value) in self._seen else ())
+            marks = marks_of(seen.value)
+            for key, item in dict.items(seen.value):
+                if type(item) in (list, tuple):
+                    marks[key] = self._with_items(item, marks[key], 0)
         return self._base
 
     def _with_items(self, value: Any, mark: Mark, depth: int) -> Mark:
@@ -197,10 +195,6 @@ class Changes:
             for item, place in zip(seen.items, seen.marks, strict=True)
         ]
         return Mark(mark.source, mark.line, tuple(places))
-
-
-def _same(old: list[Any], new: Any) -> bool:
-    return len(old) == len(new) and all(map(is_, old, new))
 
 
 def _differ(one: Any, other: Any) -> bool:
