@@ -124,7 +124,7 @@ class Changes:
             else:
                 continue
             waiting.extend(item for item in seen.containers if id(item) not in self._seen)
-        return len(self._seen) + sum(len(seen.items) for seen in changed)
+        return sum(len(seen.items) for seen in self._seen.values())
 
     def _dict(self, value: ConfigDict, seen: _Seen | None, here: Mark) -> list[Mark]:
         marks = marks_of(value)
