@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine_utils._deprecation import deprecated_api_warning, deprecated_function
-    from engine_utils._extras import import_extra
+    from engine_utils._extras import MissingExtraError, import_extra
     from engine_utils._imports import import_modules_from_strings
     from engine_utils._manager import ManagerMeta, ManagerMixin
     from engine_utils._methods import has_method, is_method_overridden
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
         scandir,
         symlink,
     )
-    from engine_utils._plain import plain_value
+    from engine_utils._plain import finite_value, plain_value
     from engine_utils._plain_name import plain_name
     from engine_utils._progress import ProgressBar
+    from engine_utils._secrets import MASK, declare_secrets, mask_secrets, mask_text
     from engine_utils._sequences import (
         concat_list,
         is_list_of,
@@ -53,9 +54,11 @@ if TYPE_CHECKING:
     from engine_utils._versions import digit_version, get_git_hash
 
 __all__ = [
+    "MASK",
     "CallMistake",
     "ManagerMeta",
     "ManagerMixin",
+    "MissingExtraError",
     "ProgressBar",
     "Timer",
     "TimerError",
@@ -67,10 +70,12 @@ __all__ = [
     "closest_name",
     "closest_names",
     "concat_list",
+    "declare_secrets",
     "deprecated_api_warning",
     "deprecated_function",
     "did_you_mean",
     "digit_version",
+    "finite_value",
     "fits_annotation",
     "fopen",
     "get_git_hash",
@@ -89,6 +94,8 @@ __all__ = [
     "is_tuple_of",
     "iter_cast",
     "list_cast",
+    "mask_secrets",
+    "mask_text",
     "mkdir_or_exist",
     "plain_name",
     "plain_value",
@@ -112,7 +119,7 @@ __all__ = [
 # import in less than half of the time.
 _MODULES = {
     "_deprecation": ("deprecated_api_warning", "deprecated_function"),
-    "_extras": ("import_extra",),
+    "_extras": ("MissingExtraError", "import_extra"),
     "_imports": ("import_modules_from_strings",),
     "_manager": ("ManagerMeta", "ManagerMixin"),
     "_methods": ("has_method", "is_method_overridden"),
@@ -134,9 +141,10 @@ _MODULES = {
         "scandir",
         "symlink",
     ),
-    "_plain": ("plain_value",),
+    "_plain": ("finite_value", "plain_value"),
     "_plain_name": ("plain_name",),
     "_progress": ("ProgressBar",),
+    "_secrets": ("MASK", "declare_secrets", "mask_secrets", "mask_text"),
     "_sequences": (
         "concat_list",
         "is_list_of",

@@ -1,5 +1,6 @@
 """Convert values of NumPy and PyTorch to plain Python values, without importing either."""
 
+import math
 import sys
 from typing import Any
 
@@ -32,6 +33,28 @@ def plain_value(value: Any, *, scalars: bool = False) -> Any:
     if isinstance(value, range):
         return list(value)
     return _array(value, scalars)
+
+
+def finite_value(value: Any) -> Any:
+    """Return a value with ``None`` for NaN and infinity, which JSON cannot represent.
+
+    Args:
+        value: A number, or dicts, lists and tuples of values. Other values are returned unchanged.
+
+    Example:
+        >>> finite_value({"loss": float("nan"), "scores": [0.5, float("inf")]})
+        {'loss': None, 'scores': [0.5, None]}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {_finite_key(key): finite_value(item) for key, item in value.items()}
+    return [finite_value(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _finite_key(key: Any) -> Any:
+    # JSON keys are strings, so the name of such a number is valid as a key.
+    return key if not isinstance(key, float) or math.isfinite(key) else str(float(key))
 
 
 def _members(values: list[Any]) -> list[Any]:

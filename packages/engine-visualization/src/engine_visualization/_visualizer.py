@@ -16,6 +16,7 @@ from engine_dist import is_main_process
 from engine_registry import VISUALIZERS
 from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin
+from engine_visualization._recorder import Recorder
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend
 from engine_visualization.drawing import Canvas, can_open_window, draw_sample, show_window, to_image
 
@@ -26,7 +27,8 @@ _logger = logging.getLogger("engine.visualization")
 class Visualizer(Canvas, ManagerMixin):
     """Draw on an image, and record images, scalars, the config and the model of a run.
 
-    Each ``add_…`` method calls all backends, on the main process only. After `get_instance` has
+    Each ``add_…`` method calls all backends, on the main process only. An exception of a backend is
+    logged once and does not end the run; the other backends record. After `get_instance` has
     built a visualizer, `get_current_instance` returns it anywhere in the process.
 
     Args:
@@ -66,7 +68,7 @@ class Visualizer(Canvas, ManagerMixin):
         self.fig_show_cfg = dict(fig_show_cfg)
         self._dataset_meta: dict[str, Any] | None = None
         self._save_dir = None if save_dir is None else os.path.join(save_dir, "vis_data")
-        self._backends: dict[str, BaseVisBackend] = {}
+        self._recorders: dict[str, Recorder] = {}
         if isinstance(vis_backends, Mapping | str | BaseVisBackend):
             raise TypeError(
                 f"vis_backends must be a list of backends or configs, got {vis_backends!r}"
@@ -147,30 +149,30 @@ class Visualizer(Canvas, ManagerMixin):
         Raises:
             KeyError: No backend has the name; the message lists the names.
         """
-        if name not in self._backends:
-            choices = ", ".join(self._backends) or "none; check that save_dir is given"
+        if name not in self._recorders:
+            choices = ", ".join(self._recorders) or "none; check that save_dir is given"
             raise KeyError(f"{self.instance_name!r} has no backend {name!r}; it has: {choices}")
-        return self._backends[name]
+        return self._recorders[name].backend
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the config in all backends."""
-        for backend in self._recording():
-            backend.add_config(config=config, **kwargs)
+        for recorder in self._recording():
+            recorder.record("add_config", config=config, **kwargs)
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
         """Record the model in all backends. A backend may call it with ``data_batch``."""
-        for backend in self._recording():
-            backend.add_graph(model=model, data_batch=data_batch, **kwargs)
+        for recorder in self._recording():
+            recorder.record("add_graph", model=model, data_batch=data_batch, **kwargs)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0) -> None:
         """Record an RGB image ``(H, W, 3)`` in all backends."""
-        for backend in self._recording():
-            backend.add_image(name=name, image=image, step=step)
+        for recorder in self._recording():
+            recorder.record("add_image", name=name, image=image, step=step)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a scalar in all backends."""
-        for backend in self._recording():
-            backend.add_scalar(name=name, value=value, step=step, **kwargs)
+        for recorder in self._recording():
+            recorder.record("add_scalar", name=name, value=value, step=step, **kwargs)
 
     def add_scalars(
         self,
@@ -187,8 +189,10 @@ class Visualizer(Canvas, ManagerMixin):
             file_path: An additional file for the local backends.
             **kwargs: Arguments of the backends.
         """
-        for backend in self._recording():
-            backend.add_scalars(scalar_dict=scalar_dict, step=step, file_path=file_path, **kwargs)
+        for recorder in self._recording():
+            recorder.record(
+                "add_scalars", scalar_dict=scalar_dict, step=step, file_path=file_path, **kwargs
+            )
 
     def add_datasample(
         self,
@@ -226,12 +230,12 @@ class Visualizer(Canvas, ManagerMixin):
         self.add_image(name, drawn, step)
 
     def close(self) -> None:
-        """Close all backends."""
-        for backend in self._backends.values():
-            backend.close()
+        """Close all backends. The next record opens them again."""
+        for recorder in self._recorders.values():
+            recorder.close()
 
-    def _recording(self) -> Iterator[BaseVisBackend]:
-        return iter(self._backends.values() if is_main_process() else ())
+    def _recording(self) -> Iterator[Recorder]:
+        return iter(self._recorders.values() if is_main_process() else ())
 
     def _attach(self, backend: BaseVisBackend | Mapping[str, Any]) -> None:
         if isinstance(backend, BaseVisBackend):
@@ -257,9 +261,9 @@ class Visualizer(Canvas, ManagerMixin):
         self._keep(name, build_backend({"save_dir": self._save_dir, **settings}))
 
     def _keep(self, name: str, backend: BaseVisBackend) -> None:
-        if name in self._backends:
+        if name in self._recorders:
             raise ValueError(
                 f"names of vis_backends must differ, got {name!r} twice; add a name, as in "
                 f"dict(type=..., name='second')"
             )
-        self._backends[name] = backend
+        self._recorders[name] = Recorder(name, backend)

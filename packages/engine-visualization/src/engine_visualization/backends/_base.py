@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -26,8 +26,18 @@ class BaseVisBackend:
     passes each argument by keyword. Open files and connections at the first record, because a
     visualizer without records must not write.
 
+    A visualizer logs the first exception of a backend as a warning, and the run continues.
+
     Args:
         save_dir: Folder for the files of the backend.
+
+    Attributes:
+        threaded: Whether a visualizer calls the backend in a thread. Set it for a service that may
+            let its callers wait.
+        close_timeout: Time limit in seconds for the pending records of a threaded backend when it
+            is closed.
+        libraries: The modules that the backend imports at its first record, and the requirement
+            that installs each. `build_backend` raises if one is missing.
 
     Example:
         >>> class Printer(BaseVisBackend):
@@ -36,6 +46,10 @@ class BaseVisBackend:
         >>> Printer("logs").add_scalar("loss", 0.25, step=3)
         3: loss = 0.25
     """
+
+    threaded: ClassVar[bool] = False
+    close_timeout: float = 60.0
+    libraries: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
         self._save_dir = fspath(save_dir)
@@ -73,3 +87,9 @@ class BaseVisBackend:
 
     def close(self) -> None:
         """Write pending records and close files and connections; a second call does nothing."""
+
+    def abandon(self) -> None:
+        """Drop the connection of a threaded backend that could not be closed in time.
+
+        It is called while another call may still wait. It must not wait itself.
+        """

@@ -2,16 +2,17 @@
 
 import json
 import logging
+import os
 import weakref
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from engine_utils import plain_value
+from engine_utils import finite_value, plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.drawing import to_image
 
@@ -22,8 +23,8 @@ class LocalVisBackend(BaseVisBackend):
     """Write scalars, images and the config to a local folder.
 
     Scalars are appended to a file with one JSON object per line, which holds the values of one
-    call and their ``step``. The file stays open between calls. Each line is flushed to the
-    operating system before the call returns.
+    call and their ``step``. The file stays open between calls. Each line is passed to the operating
+    system before the call returns. JSON has no NaN and no infinity; they are written as ``null``.
 
     Args:
         save_dir: The folder, which is created at the first record.
@@ -53,7 +54,7 @@ class LocalVisBackend(BaseVisBackend):
         self._images = Path(save_dir, img_save_dir)
         self._config = Path(save_dir, config_save_file)
         self._scalars = _check_json(Path(save_dir, scalar_save_file))
-        self._streams: dict[Path, TextIO] = {}
+        self._streams: dict[Path, BinaryIO] = {}
         # Close the files of a backend that is deleted without close(). They contain all lines
         # already, but Python would issue a ResourceWarning.
         weakref.finalize(self, _close_all, self._streams)
@@ -109,6 +110,7 @@ class LocalVisBackend(BaseVisBackend):
             **kwargs: Unused.
 
         Raises:
+            OSError: The line cannot be written, as on a full disk. None of it is left in the file.
             TypeError: JSON cannot represent a value.
             ValueError: ``file_path`` is the file of scalars, or does not end in ``.json``.
         """
@@ -122,13 +124,14 @@ class LocalVisBackend(BaseVisBackend):
         """Close the files; the next record opens them again."""
         _close_all(self._streams)
 
-    def _append(self, file: Path, line: str) -> None:
+    def _append(self, file: Path, line: bytes) -> None:
         stream = self._streams.get(file)
         if stream is None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            # Line buffering: each line is passed to the system, so a killed run loses no line.
-            stream = self._streams[file] = file.open("a", buffering=1, encoding="utf-8")
-        stream.write(line)
+            # Without a buffer: a killed run loses no line, and a line that did not fit on a full
+            # disk is not tried again by close().
+            stream = self._streams[file] = file.open("ab", buffering=0)
+        _write_whole(stream, line)
 
     def _extra_file(self, file_path: str) -> Path:
         file = _check_json(Path(self.save_dir, file_path))
@@ -137,15 +140,27 @@ class LocalVisBackend(BaseVisBackend):
         return file
 
 
-def _as_line(values: dict[str, Any]) -> str:
+def _write_whole(stream: BinaryIO, line: bytes) -> None:
+    """Write a line, or remove its first part again if the rest does not fit on the disk."""
+    written = 0
     try:
-        return json.dumps(values) + "\n"
+        while written < len(line):
+            written += stream.write(line[written:])
+    except OSError:
+        if written:
+            os.truncate(stream.fileno(), stream.tell() - written)
+        raise
+
+
+def _as_line(values: dict[str, Any]) -> bytes:
+    try:
+        return f"{json.dumps(finite_value(values), allow_nan=False)}\n".encode()
     except TypeError as error:
         kinds = ", ".join(f"{name!r} is a {type(value).__name__}" for name, value in values.items())
         raise TypeError(f"scalars must be JSON values ({error}), got {kinds}") from error
 
 
-def _close_all(streams: dict[Path, TextIO]) -> None:
+def _close_all(streams: dict[Path, BinaryIO]) -> None:
     while streams:
         streams.popitem()[1].close()
 

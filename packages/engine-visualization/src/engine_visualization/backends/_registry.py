@@ -5,6 +5,7 @@ from typing import Any
 
 from engine_registry import VISBACKENDS
 from engine_visualization.backends._base import BaseVisBackend
+from engine_visualization.backends._library import check_libraries
 from engine_visualization.backends._row import BackendRow
 from engine_visualization.backends._table import ROWS
 
@@ -20,9 +21,29 @@ for _row in ROWS:
 
 
 def build_backend(config: Mapping[str, Any]) -> BaseVisBackend:
-    """Build a backend from its config, whose ``type`` is a class or a registered name."""
+    """Build a backend from its config, whose ``type`` is a class or a registered name.
+
+    Raises:
+        MissingExtraError: A library of the backend is not installed; the message has the command
+            that installs it.
+    """
+    check_installed(config.get("type"))
     backend: BaseVisBackend = VISBACKENDS.build(dict(config))
     return backend
+
+
+def check_installed(kind: object) -> None:
+    """Raise if a library of a backend is missing; do nothing if ``kind`` is not a backend.
+
+    Args:
+        kind: The class of a backend, or its registered name.
+
+    Raises:
+        MissingExtraError: The message has the command that installs the library.
+    """
+    found = VISBACKENDS.get(kind) if isinstance(kind, str) else kind
+    if isinstance(found, type) and issubclass(found, BaseVisBackend):
+        check_libraries(found)
 
 
 def class_names() -> list[str]:

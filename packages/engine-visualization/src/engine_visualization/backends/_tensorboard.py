@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class TensorboardVisBackend(BaseVisBackend):
         ...     backend.add_scalar("loss", 0.3, step=10)
         ...     backend.close()
     """
+
+    libraries: ClassVar[Mapping[str, str]] = {"tensorboard": "engine-visualization[tensorboard]"}
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
         super().__init__(save_dir)

@@ -1,9 +1,11 @@
 """The tracking backend that records to Weights & Biases."""
 
+import logging
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,12 +15,17 @@ from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.backends._library import import_library
 from engine_visualization.drawing import to_image
 
+_logger = logging.getLogger("engine.visualization")
+
 
 class WandbVisBackend(BaseVisBackend):
     """Record scalars, images, the config and the model's gradients to Weights & Biases.
 
     The extra ``wandb`` is required. At the first record wandb is imported and a run is started.
-    Without an account, ``init_kwargs={"mode": "offline"}`` keeps the run below ``save_dir``.
+    Without an account, ``init_kwargs={"mode": "offline"}`` keeps the run below ``save_dir``. If the
+    server cannot be reached, the run is recorded there, too; ``wandb sync`` uploads it later.
+
+    A visualizer calls the backend in a thread, so that the training never waits for the server.
 
     Args:
         save_dir: Folder for the local files of wandb.
@@ -28,11 +35,16 @@ class WandbVisBackend(BaseVisBackend):
             until you commit a step through ``experiment``.
         log_code_name: Name of the code artifact. By default wandb chooses it.
         watch_kwargs: Arguments of `wandb.watch`, which `add_graph` calls.
+        close_timeout: Time limit in seconds for the pending records and uploads at the end. The
+            local files of wandb remain, and ``wandb sync`` uploads them.
 
     Example:
         >>> WandbVisBackend("logs", init_kwargs={"mode": "offline"}).save_dir
         'logs'
     """
+
+    threaded = True
+    libraries: ClassVar[Mapping[str, str]] = {"wandb": "engine-visualization[wandb]"}
 
     def __init__(
         self,
@@ -42,6 +54,7 @@ class WandbVisBackend(BaseVisBackend):
         commit: bool | None = True,
         log_code_name: str | None = None,
         watch_kwargs: Mapping[str, Any] | None = None,
+        close_timeout: float = 60.0,
     ) -> None:
         super().__init__(save_dir)
         self._init_kwargs = {"dir": self.save_dir, **(init_kwargs or {})}
@@ -49,7 +62,10 @@ class WandbVisBackend(BaseVisBackend):
         self._commit = commit
         self._log_code_name = log_code_name
         self._watch_kwargs = dict(watch_kwargs or {})
+        self.close_timeout = close_timeout
         self._wandb: Any = None
+        # A user may read `experiment` while a visualizer's thread starts the run.
+        self._starting = threading.Lock()
 
     @property
     def experiment(self) -> Any:
@@ -58,9 +74,10 @@ class WandbVisBackend(BaseVisBackend):
         Raises:
             ImportError: The library is not installed.
         """
-        if self._wandb is None:
-            self._wandb = self._start()
-        return self._wandb
+        with self._starting:
+            if self._wandb is None:
+                self._wandb = self._start()
+            return self._wandb
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the text of the config and, if it is a mapping, its values."""
@@ -94,15 +111,38 @@ class WandbVisBackend(BaseVisBackend):
     def close(self) -> None:
         """End the run; the next record starts a new run."""
         if self._wandb is not None:
-            self._wandb.finish()
-            self._wandb = None
+            wandb, self._wandb = self._wandb, None
+            wandb.finish()
+
+    def abandon(self) -> None:
+        """End the service process of wandb, whose exit would wait for the server."""
+        wandb = import_library("wandb", "wandb")
+        part: Any = wandb.sdk.wandb_setup.singleton()
+        # wandb has no public function for this; a version without these names is left alone.
+        for name in ("_connection", "_proc", "_process"):
+            part = getattr(part, name, None)
+        if part is not None:
+            part.kill()
+            wandb.teardown(exit_code=1)
 
     def _start(self) -> Any:
         wandb = import_library("wandb", "wandb")
         # Create the folder, because wandb writes to a temporary one if it does not exist.
         os.makedirs(self.save_dir, exist_ok=True)
-        run = wandb.init(**self._init_kwargs)
+        run = self._open_run(wandb)
         for name, summary in self._metrics.items():
             run.define_metric(name, summary=summary)
         run.log_code(name=self._log_code_name)
         return wandb
+
+    def _open_run(self, wandb: Any) -> Any:
+        try:
+            return wandb.init(**self._init_kwargs)
+        except wandb.errors.CommError as error:
+            _logger.warning(
+                "W&B cannot be reached (%s); the run is recorded offline below %s, and wandb sync "
+                "uploads it",
+                str(error).partition("\n")[0],
+                self.save_dir,
+            )
+            return wandb.init(**{**self._init_kwargs, "mode": "offline"})

@@ -113,7 +113,9 @@ def _style(axes: Any, panel: _Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
     # A loss often falls fast at first; a linear axis would hide the rest of it.
-    values = [value for curve in panel.curves.values() for value in curve.values]
+    values = [
+        value for curve in panel.curves.values() for value in curve.values if not math.isnan(value)
+    ]
     if panel.title == "training loss" and min(values) > 0 and max(values) / min(values) > 100:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
@@ -124,10 +126,13 @@ def _style(axes: Any, panel: _Panel) -> None:
 
 
 def _mark_last(axes: Any, curve: Curve) -> None:
-    """Write the last value next to the last point."""
+    """Write the last value next to its point."""
+    points = [
+        point for point in zip(curve.steps, curve.values, strict=True) if not math.isnan(point[1])
+    ]
     axes.annotate(
-        f"{curve.values[-1]:.4g}",
-        (curve.steps[-1], curve.values[-1]),
+        f"{points[-1][1]:.4g}",
+        points[-1],
         xytext=(0, -9),
         textcoords="offset points",
         ha="right",
@@ -138,9 +143,16 @@ def _mark_last(axes: Any, curve: Curve) -> None:
 
 
 def _smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
-    """Return the exponential moving average, with bias correction (Kingma & Ba, 2015)."""
-    average, smoothed = 0.0, []
-    for count, value in enumerate(values, start=1):
+    """Return the exponential moving average, with bias correction (Kingma & Ba, 2015).
+
+    A gap stays a gap; the average continues after it.
+    """
+    average, count, smoothed = 0.0, 0, []
+    for value in values:
+        if math.isnan(value):
+            smoothed.append(value)
+            continue
+        count += 1
         average = weight * average + (1 - weight) * value
         smoothed.append(average / (1 - weight**count))
     return smoothed

@@ -15,7 +15,7 @@ _BOOKKEEPING = {"step", "epoch", "iter", "time", "data_time", "memory", "eta"}
 
 @dataclass(kw_only=True)
 class Curve:
-    """Store the values of one name and their steps.
+    """Store the values of one name and their steps. NaN is a gap.
 
     Example:
         >>> curve = Curve()
@@ -56,7 +56,8 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
     """Read a file of scalars, one JSON object per line, on any storage of engine-fileio.
 
     A line with a learning rate or an iteration is from training, and its losses and rates are read.
-    Any other line is from validation, and all its numbers are read as metrics.
+    Any other line is from validation, and all its numbers are read as metrics. ``null``, NaN and
+    infinity become NaN, so that the curve has a gap there.
 
     Raises:
         ValueError: A line is not a JSON object, or no line has a loss, a rate or a metric.
@@ -65,9 +66,9 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
     for record in _records(fspath(scalars_json)):
         step = int(record.get("step", 0))
         numbers = {
-            name: float(value)
+            name: _number(value)
             for name, value in record.items()
-            if name not in _BOOKKEEPING and _is_finite_number(value)
+            if name not in _BOOKKEEPING and _is_number(value)
         }
         if "iter" in record or any(map(_is_rate, numbers)):
             last_epoch = max(last_epoch, int(record.get("epoch", 0)))
@@ -76,6 +77,7 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
             last_metric_step = max(last_metric_step, step)
             for name, value in numbers.items():
                 scalars.metrics.setdefault(name, Curve()).append(step, value)
+    _remove_empty(scalars)
     if not (scalars.losses or scalars.rates or scalars.metrics):
         raise ValueError(
             f"{fspath(scalars_json)} must contain losses, learning rates or metrics, got none"
@@ -112,5 +114,17 @@ def _is_rate(name: str) -> bool:
     return name.replace("/", ".").rsplit(".", 1)[-1] in {"lr", "base_lr"}
 
 
-def _is_finite_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _number(value: float | None) -> float:
+    return float(value) if value is not None and math.isfinite(value) else math.nan
+
+
+def _remove_empty(scalars: RunScalars) -> None:
+    """Remove the curves that have gaps only."""
+    for curves in (scalars.losses, scalars.rates, scalars.metrics):
+        for name, curve in list(curves.items()):
+            if all(map(math.isnan, curve.values)):
+                del curves[name]

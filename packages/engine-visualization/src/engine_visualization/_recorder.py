@@ -1,0 +1,122 @@
+"""Call a tracking backend so that its failures neither end a run nor stall it."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine_utils import plain_value
+from engine_visualization._record_queue import RecordQueue, close_at_exit, keep_open_at_exit
+from engine_visualization.backends import BaseVisBackend
+
+_logger = logging.getLogger("engine.visualization")
+
+_LONGEST_REASON = 200  # characters
+# A backend may attach hooks to the model, which must not happen in the middle of an iteration.
+_GRAPH_TIMEOUT = 10.0
+
+
+class Recorder:
+    """Call one backend, and log its first exception as a warning.
+
+    A backend that sets ``threaded`` is called in a thread, from a bounded queue. The values of a
+    record are copied before.
+
+    Args:
+        name: The name of the backend, for the log.
+        backend: The backend.
+
+    Attributes:
+        backend: The backend.
+        lost: The number of records that failed.
+
+    Example:
+        >>> class Broken(BaseVisBackend):
+        ...     def add_scalar(self, name, value, step=0, **kwargs):
+        ...         raise OSError("no space left")
+        >>> recorder = Recorder("broken", Broken("logs"))
+        >>> recorder.record("add_scalar", name="loss", value=0.5)
+        >>> recorder.lost
+        1
+    """
+
+    def __init__(self, name: str, backend: BaseVisBackend) -> None:
+        self.backend = backend
+        self.lost = 0
+        self._name = name
+        self._has_warned = False
+        self._queue: RecordQueue | None = None
+        if backend.threaded:
+            self._queue = RecordQueue(name, backend, self._call, self._drop)
+
+    def record(self, method: str, **arguments: Any) -> None:
+        """Call ``add_config``, ``add_graph``, ``add_image``, ``add_scalar`` or ``add_scalars``."""
+        if self._queue is None:
+            self._call(method, arguments)
+            return
+        close_at_exit(self)
+        image = arguments.get("image")
+        weight = 1 + getattr(image, "nbytes", 0) // (1 << 18)
+        self._queue.put(method, _copied(arguments), weight)
+        if method == "add_graph":
+            self._queue.wait(_GRAPH_TIMEOUT)
+
+    def close(self) -> None:
+        """Close the backend, and log the number of records that failed.
+
+        A threaded backend gets ``close_timeout`` seconds for its pending records.
+        """
+        if self._queue is None:
+            self._call("close", {})
+        else:
+            keep_open_at_exit(self)
+            self._queue.close()
+        if self.lost:
+            _logger.warning(
+                "the tracking backend %r has lost %d records of this run", self._name, self.lost
+            )
+            self.lost = 0
+
+    def _call(self, method: str, arguments: Mapping[str, Any]) -> bool:
+        """Call the backend, and return whether it succeeded."""
+        try:
+            getattr(self.backend, method)(**arguments)
+        except Exception as error:
+            self._drop(f"failed in {method}: {_reason(error)}", int(method.startswith("add_")))
+            return False
+        return True
+
+    def _drop(self, reason: str, records: int) -> None:
+        """Count lost records, and log the reason for the first ones."""
+        self.lost += records
+        if not self._has_warned:
+            self._has_warned = True
+            _logger.warning(
+                "the tracking backend %r %s; the run continues, and further failures of this "
+                "backend are not logged",
+                self._name,
+                reason,
+            )
+
+
+def _reason(error: Exception) -> str:
+    kind, text = type(error).__name__, str(error).strip()
+    reason = f"{kind}: {text.splitlines()[0]}" if text else kind
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."
+
+
+def _copied(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments with copies of the values that the caller may change later."""
+    return {name: _copy(name, value) for name, value in arguments.items()}
+
+
+def _copy(name: str, value: Any) -> Any:
+    if name == "scalar_dict":
+        return plain_value(dict(value), scalars=True)
+    if name == "value":
+        return plain_value(value, scalars=True)
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value
