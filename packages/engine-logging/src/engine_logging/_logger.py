@@ -8,104 +8,13 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self, TextIO
+from typing import Any, Literal, Self
 
+from engine_logging._handlers import ConsoleHandler, LogFileHandler, RepeatedWarningFilter
 from engine_utils import ManagerMixin, did_you_mean
 
 # The packages log to children of this standard logger, such as `engine.optim`.
 _TREE = "engine"
-
-_RESET = "\x1b[0m"
-_COLORS = {
-    logging.DEBUG: "\x1b[34m",
-    logging.INFO: "\x1b[32m",
-    logging.WARNING: "\x1b[33m",
-    logging.ERROR: "\x1b[31m",
-    logging.CRITICAL: "\x1b[1;31m",
-}
-
-# The maximum number of warnings that a filter stores, which bounds its memory in a long run.
-_STORED_WARNINGS = 4096
-
-
-class Formatter(logging.Formatter):
-    """Format a record as ``2026/01/31 12:00:00 - engine - INFO - message``.
-
-    Errors also show file, function and line. Records of the ``engine.…`` loggers are shown as
-    ``engine``.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(datefmt="%Y/%m/%d %H:%M:%S")
-
-    def usesTime(self) -> bool:  # noqa: N802 - the name is logging's
-        """Return True, because every line has a time."""
-        return True
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
-        """Return the line without the traceback."""
-        parts = [record.asctime, _shown_name(record), self.level(record)]
-        if record.levelno >= logging.ERROR:
-            parts += [record.pathname, record.funcName, str(record.lineno)]
-        return " - ".join([*parts, record.message])
-
-    def level(self, record: logging.LogRecord) -> str:
-        """Return the text of the level in the line."""
-        return record.levelname
-
-
-class ColorFormatter(Formatter):
-    """Format a record like `Formatter`, with the level in color."""
-
-    def level(self, record: logging.LogRecord) -> str:
-        """Return the name of the level in its color."""
-        color = _COLORS.get(record.levelno)
-        return f"{color}{record.levelname}{_RESET}" if color else record.levelname
-
-
-class ConsoleHandler(logging.StreamHandler[TextIO]):
-    """Write to the current ``sys.stdout``, in color if that is a terminal."""
-
-    def __init__(self) -> None:
-        # Not StreamHandler.__init__, which would set `stream` permanently.
-        logging.Handler.__init__(self)
-        self._plain, self._color = Formatter(), ColorFormatter()
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]  # looked up for each record
-        """The current standard output."""
-        return sys.stdout
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, unless the program has no stdout, such as a service."""
-        if sys.stdout is not None:
-            super().emit(record)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of the record."""
-        return (self._color if _has_color(sys.stdout) else self._plain).format(record)
-
-
-class RepeatedWarningFilter(logging.Filter):
-    """Pass each warning once: a warning per iteration would hide all other lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: set[tuple[str, str]] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is shown."""
-        if record.levelno != logging.WARNING:
-            return True
-        try:
-            message = (record.name, record.getMessage())
-        except Exception:  # the arguments do not fit the text: the handler reports that
-            return True
-        if message in self._seen:
-            return False
-        if len(self._seen) < _STORED_WARNINGS:
-            self._seen.add(message)
-        return True
 
 
 class MMLogger(logging.Logger, ManagerMixin):
@@ -116,7 +25,8 @@ class MMLogger(logging.Logger, ManagerMixin):
     the logger created last writes them.
 
     On the console, rank 0 writes records from ``log_level`` on, and other ranks write errors only.
-    A repeated warning is written once.
+    A repeated warning is written once. A full disk or a closed output never raises: what cannot be
+    written is dropped, and the first failure is reported on stderr.
 
     Args:
         name: The name of the instance.
@@ -164,9 +74,7 @@ class MMLogger(logging.Logger, ManagerMixin):
         if log_file is not None and (rank == 0 or distributed or self.level <= logging.DEBUG):
             path = _rank_file(Path(log_file), rank)
             path.parent.mkdir(parents=True, exist_ok=True)
-            file_handler = logging.FileHandler(path, file_mode, encoding="utf-8")
-            file_handler.setFormatter(Formatter())
-            self._attach(file_handler)
+            self._attach(LogFileHandler(path, file_mode))
         _tree_handler.follow(self)
 
     def _attach(self, handler: logging.Handler) -> None:
@@ -335,7 +243,8 @@ def print_log(
         hello
     """
     if logger is None:
-        sys.stdout.write(f"{msg}\n")
+        if sys.stdout is not None:  # a service has none
+            sys.stdout.write(f"{msg}\n")
     elif isinstance(logger, logging.Logger):
         logger.log(level, msg, stacklevel=2)
     elif logger == "silent":
@@ -361,16 +270,6 @@ def _checked_level(level: int | str) -> int | str:
         hint = did_you_mean(level, names) or f"; there are {', '.join(names)}"
         raise ValueError(f"there is no level {level!r}{hint}")
     return level
-
-
-def _shown_name(record: logging.LogRecord) -> str:
-    return _TREE if record.name.startswith(f"{_TREE}.") else record.name
-
-
-def _has_color(stream: TextIO) -> bool:
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return bool(getattr(stream, "isatty", bool)())
 
 
 def _rank_file(path: Path, rank: int) -> Path:

@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader
 from engine_optim import DefaultOptimWrapperConstructor
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
-from engine_utils import call_mistakes
+from engine_utils import MissingExtraError, call_mistakes
+from engine_visualization.backends import check_installed
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 SYNC_BN = ("torch", "mmcv")
@@ -157,7 +158,7 @@ def schedules_rule(key: str, value: Any) -> Mistakes:
 
 
 def visualizer_rule(key: str, value: Any) -> Mistakes:
-    """Yield backends that are neither objects nor configs in a list."""
+    """Yield backends that are neither objects nor configs in a list, or lack their library."""
     backends = value.get("vis_backends") if isinstance(value, Mapping) else None
     if isinstance(backends, str | Mapping):
         yield (
@@ -166,6 +167,12 @@ def visualizer_rule(key: str, value: Any) -> Mistakes:
         )
     elif isinstance(backends, Sequence):
         yield from _objects({f"{key}.vis_backends.{n}": one for n, one in enumerate(backends)})
+        for number, backend in enumerate(backends):
+            kind = backend.get("type") if isinstance(backend, Mapping) else None
+            try:
+                check_installed(kind)
+            except MissingExtraError as error:
+                yield f"{key}.vis_backends.{number}.type", str(error)
 
 
 def work_dir_rule(key: str, value: Any) -> Mistakes:

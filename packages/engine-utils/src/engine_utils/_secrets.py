@@ -96,7 +96,9 @@ def mask_text(text: str) -> str:
     """
 
     def replace(match: re.Match[str]) -> str:
-        if not _is_secret(match["key"], service=False):
+        name = _normal(match["key"])
+        # A text does not show whether `pad_token` is that of a model.
+        if not _is_secret(name, service=not name.endswith("_token")):
             return match[0]
         return f"{match['name']}{match['quote']}{MASK}{match['quote']}"
 

@@ -22,7 +22,7 @@ from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._names import COMPILED, copy_versions
 from engine_model.weights._read import VERSIONS, MapLocation, require_safetensors
 from engine_model.weights._state import load_state_dict
-from engine_utils import plain_name
+from engine_utils import finite_value, plain_name
 
 KeyRules = Sequence[tuple[str, str]] | Mapping[str, str | None]
 """Pairs of a regular expression and its replacement, or a mapping from old names to new ones."""
@@ -308,13 +308,17 @@ def _as_texts(meta: Mapping[str, Any]) -> dict[str, str]:
     texts = {}
     for key, value in meta.items():
         try:
-            texts[key] = value if isinstance(value, str) else json.dumps(value)
+            texts[key] = value if isinstance(value, str) else _as_json(value)
         except TypeError as error:
             raise TypeError(
                 f"meta has {key!r}, a {type(value).__name__}, which JSON cannot represent; remove "
                 "it, or use a name that ends in .pth"
             ) from error
     return texts
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(finite_value(value), allow_nan=False)
 
 
 def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:

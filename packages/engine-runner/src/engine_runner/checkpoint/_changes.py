@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from difflib import unified_diff
 from typing import Any
 
+from engine_utils import mask_text
+
 _log = logging.getLogger("engine.runner")
 _MOST_CHANGES = 20
 _OF_ONE_RUN = ("resume =", "load_from =", "launcher =", "work_dir =")
@@ -54,8 +56,9 @@ def warn_of_new_config(before: str | None, now: str) -> None:
 
 def _changed_lines(before: str, now: str) -> list[str]:
     """Return the lines that differ, without those that differ in every run."""
+    # A checkpoint of another program may have the secrets of its config.
     former, present = (
-        [line for line in text.splitlines() if not line.startswith(_OF_ONE_RUN)]
+        [line for line in mask_text(text).splitlines() if not line.startswith(_OF_ONE_RUN)]
         for text in (before, now)
     )
     changes = unified_diff(former, present, n=0, lineterm="")

@@ -25,6 +25,7 @@ from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_confi
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside, find_latest_checkpoint
 from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy, current_device
 
 _log = logging.getLogger("engine.runner")
@@ -185,7 +186,7 @@ class Checkpointer:
             OSError: The storage is full or not writable; an older file is left as it was.
         """
         facts = {
-            "cfg": run.cfg.pretty_text,
+            "cfg": shown_config(run.cfg).pretty_text,
             "seed": run.seed,
             "world_size": run.world_size,
             "experiment_name": run.experiment_name,
@@ -238,7 +239,7 @@ class Checkpointer:
         load_progress(checkpoint, run.progress)
         meta = checkpoint.get("meta", {})
         warn_of_changes(meta, seed=run.seed, world_size=run.world_size)
-        warn_of_new_config(meta.get("cfg"), run.cfg.pretty_text)
+        warn_of_new_config(meta.get("cfg"), shown_config(run.cfg).pretty_text)
         if is_foreign(checkpoint):
             checkpoint, states = readable(checkpoint), foreign_states(states)
         self.restore(checkpoint, states)

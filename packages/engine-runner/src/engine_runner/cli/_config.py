@@ -9,16 +9,20 @@ from engine_runner.cli._options import ConfigCommand, config_arguments, read_con
 
 @click.command(cls=ConfigCommand)
 @config_arguments
+@click.option("--secrets", is_flag=True, help="Show passwords, keys and tokens, too.")
 @click.option("--origins", is_flag=True, help="Show file and line of each value's assignment.")
-def config(config_file: Path, cfg_options: tuple[str, ...], origins: bool) -> None:
-    """Print the merged config."""
+def config(config_file: Path, cfg_options: tuple[str, ...], origins: bool, secrets: bool) -> None:
+    """Print the merged config; each secret, such as a token, is shown as ***."""
+    from engine_runner.environment import shown_config
+
     merged = read_config(config_file, cfg_options)
+    shown = merged if secrets else shown_config(merged)
     if not origins:
-        click.echo(merged.pretty_text.rstrip())
+        click.echo(shown.pretty_text.rstrip())
         return
     found = merged.origins()
     parents = {key.rpartition(".")[0] for key in found}
-    rows = [(key, f"{key} = {_value(merged, key)}") for key in found if key not in parents]
+    rows = [(key, f"{key} = {_value(shown, key)}") for key in found if key not in parents]
     width = min(80, max((len(text) for _, text in rows), default=0))
     for key, text in rows:
         click.echo(f"{text:<{width}}  # {found[key].file}:{found[key].line}")

@@ -10,6 +10,7 @@ from engine_fileio import StorageError
 from engine_model.weights import WeightsError
 from engine_registry import RegistryError
 from engine_runner._errors import NotConfiguredError
+from engine_utils import MissingExtraError
 
 _KNOWN = (
     ConfigError,
@@ -17,6 +18,7 @@ _KNOWN = (
     RegistryError,
     StorageError,
     WeightsError,
+    MissingExtraError,
 )
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _DETAILS = ("imported for this look-up:", "not installed:")

@@ -10,6 +10,7 @@ from engine_runner.environment._seeds import (
     restore_random_states,
     set_random_seed,
 )
+from engine_runner.environment._shown_config import shown_config
 
 __all__ = [
     "RunInfo",
@@ -21,5 +22,6 @@ __all__ = [
     "restore_random_states",
     "set_random_seed",
     "setup_environment",
+    "shown_config",
     "write_config",
 ]

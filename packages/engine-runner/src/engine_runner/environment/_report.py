@@ -5,6 +5,7 @@ from typing import Any
 
 from engine_config import Config
 from engine_dist import get_world_size
+from engine_runner.environment._shown_config import shown_config
 from engine_utils.dl_utils import collect_env
 
 _LINE = "-" * 60
@@ -15,7 +16,7 @@ def environment_report(seed: int | None, cfg: Config | None = None) -> str:
 
     Args:
         seed: The seed of the run, or ``None`` outside of one.
-        cfg: The run's config, whose text is appended.
+        cfg: The run's config, whose text is appended without its secrets.
     """
     runtime: dict[str, Any] = {"Distributed training": get_world_size() > 1}
     if seed is not None:
@@ -23,7 +24,7 @@ def environment_report(seed: int | None, cfg: Config | None = None) -> str:
     runtime["GPU number"] = get_world_size()
     text = f"\n{_LINE}\nSystem environment:\n{_rows(collect_env())}"
     text += f"\n\nRuntime environment:\n{_rows(runtime)}\n{_LINE}"
-    return f"{text}\nConfig:\n{cfg.pretty_text}" if cfg else text
+    return f"{text}\nConfig:\n{shown_config(cfg).pretty_text}" if cfg else text
 
 
 def _rows(entries: Mapping[str, Any]) -> str:

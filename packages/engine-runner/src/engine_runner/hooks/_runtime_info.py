@@ -6,6 +6,7 @@ from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
+from engine_runner.environment import shown_config
 
 
 @HOOKS.register_module()
@@ -28,7 +29,7 @@ class RuntimeInfoHook(Hook):
 
     def before_run(self, runner: Run) -> None:
         """Record what identifies the run."""
-        runner.message_hub.update_info("cfg", runner.cfg.pretty_text)
+        runner.message_hub.update_info("cfg", shown_config(runner.cfg).pretty_text)
         runner.message_hub.update_info("seed", runner.seed)
         runner.message_hub.update_info("experiment_name", runner.experiment_name)
 

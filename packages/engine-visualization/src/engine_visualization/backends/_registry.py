@@ -1,11 +1,12 @@
 """Register the tracking backends of the table, and build a backend from its config."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from engine_registry import VISBACKENDS
+from engine_utils import MissingExtraError
 from engine_visualization.backends._base import BaseVisBackend
-from engine_visualization.backends._library import check_libraries
 from engine_visualization.backends._row import BackendRow
 from engine_visualization.backends._table import ROWS
 
@@ -33,7 +34,7 @@ def build_backend(config: Mapping[str, Any]) -> BaseVisBackend:
 
 
 def check_installed(kind: object) -> None:
-    """Raise if a library of a backend is missing; do nothing if ``kind`` is not a backend.
+    """Raise if a library of a backend is missing; do nothing if there is no such backend.
 
     Args:
         kind: The class of a backend, or its registered name.
@@ -41,9 +42,18 @@ def check_installed(kind: object) -> None:
     Raises:
         MissingExtraError: The message has the command that installs the library.
     """
-    found = VISBACKENDS.get(kind) if isinstance(kind, str) else kind
+    try:
+        found = VISBACKENDS.get(kind) if isinstance(kind, str) else kind
+    except KeyError:
+        return  # the registry reports the name when the backend is built
     if isinstance(found, type) and issubclass(found, BaseVisBackend):
-        check_libraries(found)
+        for module, requirement in found.libraries.items():
+            if find_spec(module) is None:
+                raise MissingExtraError(
+                    f"{found.__name__} needs {module}, which is not installed; run: "
+                    f'pip install "{requirement}"',
+                    name=module,
+                )
 
 
 def class_names() -> list[str]:
