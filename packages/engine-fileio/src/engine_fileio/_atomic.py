@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from engine_fileio._paths import StrPath
+from engine_fileio._paths import StrPath, local_path
 
 _PREFIX, _SUFFIX = ".engine-", ".part"
 
@@ -29,7 +29,7 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
     The data goes to a temporary file in the same folder. It is renamed to ``path`` when the block
     ends, and removed when the block raises. Missing parent folders are created. If ``path`` is a
     link, its target is replaced. An existing file keeps its permission bits. A pipe or a device,
-    such as ``/dev/null``, is written directly.
+    such as ``/dev/null``, is written directly. A leading ``~`` is the home folder.
 
     Args:
         path: The file to write.
@@ -51,7 +51,7 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
         b'every byte or none'
     """
     # Write to the target of a link: renaming over `path` would replace the link itself.
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(local_path(path)))
     mode = _mode_of(target)
     if mode is not None and not stat.S_ISREG(mode):
         with open(target, "wb") as file:

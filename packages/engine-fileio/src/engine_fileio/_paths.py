@@ -1,6 +1,7 @@
 """Parse paths and URIs, and show them without secrets."""
 
 import os
+import pathlib
 import posixpath
 import re
 from urllib.parse import urlsplit, urlunsplit
@@ -13,10 +14,24 @@ _FOLDED = re.compile(r"^((?:[\w.-]+:)?[A-Za-z][\w+.-]+):/(?!/)")
 
 
 def uri_of(path: StrPath) -> str:
-    """Return ``path`` as text; restore the second slash of ``//`` that pathlib drops from a URI."""
+    """Return ``path`` as text with slashes; restore ``//``, of which pathlib drops one slash."""
     if isinstance(path, str):
         return path
-    return _FOLDED.sub(r"\1://", os.fspath(path))
+    # The separator of a PureWindowsPath, or of a Path on Windows, is not a part of a name.
+    text = path.as_posix() if isinstance(path, pathlib.PureWindowsPath) else os.fspath(path)
+    return _FOLDED.sub(r"\1://", text)
+
+
+def local_path(path: StrPath) -> StrPath:
+    """Return a local path without ``file://``, and with the home folder in place of ``~``."""
+    text = os.fspath(path)
+    if isinstance(path, str) and text.startswith("file://"):
+        return text.removeprefix("file://")
+    if not text.startswith("~"):
+        return path
+    # Not Path.expanduser, which raises for a file such as "~backup".
+    expanded = os.path.expanduser(text)
+    return expanded if isinstance(path, str) else pathlib.Path(expanded)
 
 
 def prefix_of(uri: StrPath) -> str | None:

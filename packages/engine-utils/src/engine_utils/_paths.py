@@ -24,21 +24,21 @@ def is_abs(path: str) -> bool:
 
 
 def fopen(filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> IO[Any]:
-    """Open a local file. The other arguments are those of ``open``.
+    """Open a local file; ``~`` is the home folder. The other arguments are those of ``open``.
 
     Raises:
         TypeError: ``filepath`` is neither a string nor a path.
     """
     if not is_filepath(filepath):
         raise TypeError(f"filepath must be a string or a path, got {type(filepath).__name__}")
-    opened: IO[Any] = open(filepath, *args, **kwargs)  # noqa: SIM115 - the caller closes it
+    opened: IO[Any] = open(os.path.expanduser(filepath), *args, **kwargs)  # noqa: SIM115 - the caller closes it
     return opened
 
 
 def check_file_exist(
     filename: str | os.PathLike[str], msg_tmpl: str = 'file "{}" does not exist'
 ) -> None:
-    """Raise an error if a file does not exist.
+    """Raise an error if a file does not exist; ``~`` is the home folder.
 
     Args:
         filename: The file.
@@ -47,7 +47,7 @@ def check_file_exist(
     Raises:
         FileNotFoundError: There is no such file.
     """
-    if not os.path.isfile(filename):
+    if not os.path.isfile(os.path.expanduser(filename)):
         raise FileNotFoundError(msg_tmpl.format(filename))
 
 
@@ -65,7 +65,7 @@ def mkdir_or_exist(dir_name: str | os.PathLike[str], mode: int = 0o777) -> None:
 def symlink(
     src: str | os.PathLike[str], dst: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any
 ) -> None:
-    """Create a symbolic link.
+    """Create a symbolic link; ``~`` is the home folder.
 
     Args:
         src: The target of the link.
@@ -77,11 +77,12 @@ def symlink(
         FileExistsError: ``dst`` exists, and ``overwrite`` is False.
         IsADirectoryError: ``dst`` is a folder.
     """
+    src, dst = os.path.expanduser(src), os.path.expanduser(dst)
     if not overwrite:
         os.symlink(src, dst, **kwargs)
         return
     # A link cannot be overwritten, but renaming a new one over it is atomic.
-    new = f"{os.fspath(dst)}.{os.urandom(8).hex()}"
+    new = f"{dst}.{os.urandom(8).hex()}"
     os.symlink(src, new, **kwargs)
     try:
         os.replace(new, dst)
@@ -102,7 +103,7 @@ def scandir(
     subfolder's name. Files and folders whose name begins with a dot are skipped.
 
     Args:
-        dir_path: The folder.
+        dir_path: The folder; ``~`` is the home folder.
         suffix: Return only files whose name ends with this, or with one of these.
         recursive: Also list the subfolders.
         case_sensitive: Whether suffixes are compared case-sensitively.
@@ -116,7 +117,7 @@ def scandir(
         raise TypeError(
             f"suffix must be a string or a tuple of strings, got {type(suffix).__name__}"
         )
-    paths = _files(os.fspath(dir_path), recursive)
+    paths = _files(os.path.expanduser(dir_path), recursive)
     if suffix is None:
         return paths
     endings = (suffix,) if isinstance(suffix, str) else suffix

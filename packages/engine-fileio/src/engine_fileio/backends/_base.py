@@ -6,13 +6,21 @@ import shutil
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from engine_fileio._atomic import atomic_write
 from engine_fileio._errors import OperationNotSupported
-from engine_fileio._paths import StrPath, base_name, check_listed, shown, uri_of
+from engine_fileio._paths import (
+    StrPath,
+    base_name,
+    check_listed,
+    local_path,
+    shown,
+    uri_of,
+)
 from engine_fileio.backends._keys import Entry
 from engine_fileio.backends._transfer import Progress, run_parallel
+from engine_utils import declare_secrets
 
 Suffix = str | tuple[str, ...] | None
 
@@ -23,6 +31,9 @@ class BaseStorageBackend(metaclass=ABCMeta):
     A subclass must define ``get`` and ``get_text``. It may define ``put``, ``exists``, ``isfile``,
     ``isdir``, ``list_dir_or_file`` and ``remove``. All other operations call these. An operation
     that needs an undefined method raises `OperationNotSupported`.
+
+    A subclass lists the arguments that are secret in ``secrets``. They are masked in the
+    ``backend_args`` of a config that a run logs or stores, as ``token`` and ``password`` always are.
 
     Our backends define ``_entries`` instead of ``list_dir_or_file``. They override ``_download``,
     ``_upload`` and ``_copy`` to stream transfers, instead of holding whole files in memory.
@@ -41,8 +52,13 @@ class BaseStorageBackend(metaclass=ABCMeta):
         engine_fileio._errors.OperationNotSupported: Shouting cannot do 'remove'
     """
 
+    secrets: ClassVar[tuple[str, ...]] = ()
     _allow_symlink = False
     _workers = 16
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        declare_secrets(*cls.secrets)
 
     @property
     def allow_symlink(self) -> bool:
@@ -121,8 +137,11 @@ class BaseStorageBackend(metaclass=ABCMeta):
         self._unsupported("generate_presigned_url", "only object stores sign URLs")
 
     def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
-        """Join parts with one slash between them; leading slashes of later parts are dropped."""
-        first, *rest = (uri_of(part) for part in (filepath, *filepaths))
+        """Join parts with one slash between them; leading slashes of later parts are dropped.
+
+        Parts that are paths of Windows are joined with slashes, too.
+        """
+        first, *rest = map(uri_of, (filepath, *filepaths))
         # The slashes of a scheme such as s3:// are not separators.
         head = first if first.endswith("://") else first.rstrip("/")
         for part in rest:
@@ -159,7 +178,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
 
     def copyfile_from_local(self, src: StrPath, dst: StrPath) -> str:
         """Upload a local file and return the destination; ``dst`` may be a folder."""
-        local = Path(src)
+        local = Path(local_path(src))
         target = self._file_target(local.name, dst)
         self._upload(local, target)
         return target
@@ -170,7 +189,8 @@ class BaseStorageBackend(metaclass=ABCMeta):
         Returns:
             The destination file.
         """
-        target = Path(dst) / base_name(src) if os.path.isdir(dst) else Path(dst)
+        target = Path(local_path(dst))
+        target = target / base_name(src) if target.is_dir() else target
         with atomic_write(target) as file:
             self._download(src, file)
         return str(target)
@@ -203,7 +223,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
     ) -> str:
         """Upload a local folder, several files at once; ``dst`` must not exist."""
         self._new_folder(dst)
-        root = Path(src)
+        root = Path(local_path(src))
         if not root.is_dir():
             raise NotADirectoryError(f"src must be a local folder, got {str(root)!r}")
         run_parallel(
@@ -225,7 +245,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         Returns:
             The destination folder.
         """
-        root = Path(dst)
+        root = Path(local_path(dst))
         # Check all names before the first file is written.
         names = list(self._files_of(src))
         root.mkdir(parents=True, exist_ok=True)
@@ -235,7 +255,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
                 self._download(self.join_path(src, name), file)
 
         run_parallel(download, names, workers=self._workers, progress=progress)
-        return uri_of(dst)
+        return str(root)
 
     def copy_if_symlink_fails(self, src: StrPath, dst: StrPath) -> bool:
         """Copy a file or folder, because this storage has no links.

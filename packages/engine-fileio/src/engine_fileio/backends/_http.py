@@ -1,12 +1,13 @@
 """Download files from HTTP and HTTPS servers."""
 
+import functools
 import io
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, base_name, shown, uri_of
@@ -38,7 +39,8 @@ class HTTPBackend(BaseStorageBackend):
         timeout: Seconds to wait for a connection, and for each piece of data.
         retries: Maximum number of retries in a row that receive no new data.
         backoff: Seconds before the first retry; doubled for each further retry, up to a minute.
-        headers: Headers of every request, such as ``{"Authorization": "Bearer ..."}``.
+        headers: Headers of every request, such as ``{"Authorization": "Bearer ..."}``. They do not
+            follow a redirect to another host.
 
     Example:
         >>> backend = HTTPBackend(timeout=5, retries=0)
@@ -176,14 +178,39 @@ class HTTPBackend(BaseStorageBackend):
 
     def _open_session(self) -> "requests.Session":
         library = import_library("http", "requests")
-        session: requests.Session = library.Session()
+        session: requests.Session = _session_class()()
         session.headers.update(self._headers)
+        session.own_headers = self._headers  # type: ignore[attr-defined]  # of our class
         # The default pool has ten connections: more threads than that would drop and reopen
         # connections.
         adapter = library.adapters.HTTPAdapter(pool_maxsize=self._workers)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
+
+
+@functools.cache
+def _session_class() -> "type[requests.Session]":
+    """Return a session that keeps the user's headers to the hosts that the user named."""
+    base: type[requests.Session] = import_library("http", "requests").Session
+
+    class Session(base):  # type: ignore[valid-type, misc]  # requests is imported at first use
+        own_headers: Mapping[str, str] = {}
+
+        def rebuild_auth(self, request: Any, response: Any) -> None:
+            """Remove the user's headers from a redirected request to another host."""
+            super().rebuild_auth(request, response)
+            leaves = self.should_strip_auth(response.request.url, request.url)
+            for name, value in self.own_headers.items():
+                if leaves:
+                    request.headers.pop(name, None)
+                # requests removes a Cookie header from each redirected request. A header that was
+                # removed for another host stays removed.
+                elif name.lower() == "cookie" and name in response.request.headers:
+                    received = request.headers.get(name)
+                    request.headers[name] = f"{value}; {received}" if received else value
+
+    return Session
 
 
 class _Transient(Exception):
@@ -250,7 +277,7 @@ def _check(response: "requests.Response", url: str) -> None:
         raise PermissionError(f"{text}; pass credentials through headers or the URL")
     if status in _RETRIED:
         pause = response.headers.get("Retry-After", "")
-        raise _Transient(f"status {status}", float(pause) if pause.isdigit() else 0.0)
+        raise _Transient(f"status {status}", float(pause) if pause.isdecimal() else 0.0)
     raise StorageError(text)
 
 
@@ -269,5 +296,10 @@ def _validator(response: "requests.Response") -> str | None:
 def _length(response: "requests.Response") -> int | None:
     if "Content-Encoding" in response.raw.headers:
         return None  # Content-Length counts the compressed bytes
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    length = response.headers.get("Content-Length")
+    if length is None:
+        return None
+    # Without a valid length, a body that ends early would pass as the whole file.
+    if not length.isdecimal():
+        raise _Transient(f"the server sends the Content-Length {length!r}")
+    return int(length)

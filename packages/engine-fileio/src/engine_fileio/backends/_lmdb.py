@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar
@@ -149,7 +150,7 @@ class LmdbBackend(BaseStorageBackend):
         self, *, write: bool = False, buffers: bool = False
     ) -> contextlib.AbstractContextManager[Any]:
         if self._environment is None:
-            self._environment = _shared_environment(os.fspath(self.db_path), self._options)
+            self._environment = _shared_environment(os.path.expanduser(self.db_path), self._options)
         return self._environment.begin(write=write, buffers=buffers)
 
     def _change(self, operation: str, change: Callable[[Any], T]) -> T:
@@ -230,7 +231,7 @@ class _Environment:
         if self.options["readonly"] and not os.path.exists(self.path):
             raise FileNotFoundError(f"the LMDB database {self.path!r} does not exist")
         try:
-            return library.open(self.path, **self.options)
+            opened = library.open(self.path, **self.options)
         except TypeError as error:  # the message of lmdb names neither the option nor the database
             raise TypeError(
                 f"the options {sorted(self.options)} of {self.path!r} must be arguments of "
@@ -240,6 +241,39 @@ class _Environment:
             raise StorageError(
                 f"the LMDB database {self.path!r} cannot be opened: {error}"
             ) from error
+        self._check_size(opened)
+        return opened
+
+    def _check_size(self, opened: Any) -> None:
+        """Raise if the file is truncated: reading a page behind its end would kill the process."""
+        # The last page first: a writer enlarges the file before it publishes the page.
+        needed = (opened.info()["last_pgno"] + 1) * opened.stat()["psize"]
+        file = os.path.join(self.path, "data.mdb") if os.path.isdir(self.path) else self.path
+        size = os.path.getsize(file)
+        # Free pages at the end may never have been written. Only reading all values shows that.
+        if size < needed and not _is_readable(self.path, self.options.get("subdir", True)):
+            opened.close()
+            raise StorageError(
+                f"the LMDB database {self.path!r} is truncated: its file has {size} bytes, its "
+                f"pages need {needed}; copy or download it again"
+            )
+
+
+_READ_ALL = """
+import lmdb, sys
+with lmdb.open(sys.argv[1], readonly=True, lock=False, subdir=sys.argv[2] == "True") as database:
+    with database.begin(buffers=True) as transaction:
+        for key, value in transaction.cursor():
+            value[-1:].tobytes()
+"""
+
+
+def _is_readable(path: str, subdir: bool) -> bool:
+    """Return whether another process can read all values of a database."""
+    import subprocess  # slow to import
+
+    command = [sys.executable, "-c", _READ_ALL, path, str(subdir)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 # Weak references: a database is closed together with the last backend that uses it.

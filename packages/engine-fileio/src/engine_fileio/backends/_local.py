@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine_fileio._atomic import atomic_write, is_partial, partial_name
-from engine_fileio._paths import StrPath
+from engine_fileio._paths import StrPath, local_path
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry
 from engine_fileio.backends._transfer import Progress, run_parallel
@@ -19,7 +19,7 @@ class LocalBackend(BaseStorageBackend):
     """The local file system.
 
     A write is flushed to a temporary file in the same folder, which is then renamed. A reader finds
-    the old file or the new one, never a part. Paths may begin with ``file://``.
+    the old file or the new one, never a part. Paths may begin with ``file://`` or ``~``.
 
     Example:
         >>> import tempfile
@@ -33,39 +33,42 @@ class LocalBackend(BaseStorageBackend):
 
     def get(self, filepath: StrPath) -> bytes:
         """Return the content of a file."""
-        with open(_local(filepath), "rb") as file:
+        with open(local_path(filepath), "rb") as file:
             return file.read()
 
     def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:
         """Return the content of a file as text; each line ends with a newline character."""
-        with open(_local(filepath), encoding=encoding) as file:
+        with open(local_path(filepath), encoding=encoding) as file:
             return file.read()
 
     def put(self, obj: bytes | memoryview, filepath: StrPath) -> None:
         """Write bytes to a file, atomically, and create its missing folders."""
-        with atomic_write(_local(filepath)) as file:
+        with atomic_write(local_path(filepath)) as file:
             file.write(obj)
 
     def exists(self, filepath: StrPath) -> bool:
         """Return whether there is a file or folder of this name; False for a dangling link."""
-        return os.path.exists(_local(filepath))
+        return os.path.exists(local_path(filepath))
 
     def isfile(self, filepath: StrPath) -> bool:
         """Return whether there is a file of this name."""
-        return os.path.isfile(_local(filepath))
+        return os.path.isfile(local_path(filepath))
 
     def isdir(self, filepath: StrPath) -> bool:
         """Return whether there is a folder of this name."""
-        return os.path.isdir(_local(filepath))
+        return os.path.isdir(local_path(filepath))
 
     def join_path(self, filepath: StrPath, *filepaths: StrPath) -> str:
-        """Join parts as ``os.path.join`` does: an absolute part replaces those before it."""
-        return os.path.join(filepath, *filepaths)
+        """Join parts as ``os.path.join`` does: an absolute part replaces those before it.
+
+        A leading ``~`` becomes the home folder.
+        """
+        return os.path.expanduser(os.path.join(filepath, *filepaths))
 
     @contextlib.contextmanager
     def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
         """Yield the path itself: nothing is copied or removed."""
-        local = _local(filepath)
+        local = local_path(filepath)
         yield local if isinstance(local, Path) else str(local)
 
     def copyfile_from_local(self, src: StrPath, dst: StrPath) -> str:
@@ -84,7 +87,7 @@ class LocalBackend(BaseStorageBackend):
         Returns:
             The destination folder.
         """
-        root, target = Path(_local(src)), Path(_local(dst))
+        root, target = Path(local_path(src)), Path(local_path(dst))
         if not root.is_dir():
             raise NotADirectoryError(f"src must be a folder, got {str(root)!r}")
         if target.resolve().is_relative_to(root.resolve()):
@@ -105,7 +108,7 @@ class LocalBackend(BaseStorageBackend):
             workers=self._workers,
             progress=progress,
         )
-        return os.fspath(dst)
+        return os.path.expanduser(dst)
 
     def copytree_from_local(
         self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
@@ -132,7 +135,7 @@ class LocalBackend(BaseStorageBackend):
         Raises:
             FileNotFoundError: ``src`` does not exist.
         """
-        source, link = os.fspath(_local(src)), os.fspath(_local(dst))
+        source, link = os.fspath(local_path(src)), os.fspath(local_path(dst))
         if not os.path.exists(source):
             raise FileNotFoundError(f"src of the link {link!r} must exist, got {source!r}")
         if not os.path.islink(link) and os.path.isdir(link):
@@ -144,7 +147,7 @@ class LocalBackend(BaseStorageBackend):
         return True
 
     def _entries(self, dir_path: StrPath, recursive: bool) -> Iterator[Entry]:
-        root = os.fspath(_local(dir_path))
+        root = os.fspath(local_path(dir_path))
         # A generator would raise at its first step only, so check the folder here.
         os.scandir(root).close()
         return _walk(root, recursive=recursive)
@@ -156,17 +159,17 @@ class LocalBackend(BaseStorageBackend):
             FileNotFoundError: The file does not exist.
             IsADirectoryError: The path is a folder; use ``rmtree``.
         """
-        path = _local(filepath)
+        path = local_path(filepath)
         if os.path.isdir(path) and not os.path.islink(path):
             raise self._no_file(path)
         os.remove(path)
 
     def rmtree(self, dir_path: StrPath) -> None:
         """Delete a folder and everything in it."""
-        shutil.rmtree(_local(dir_path))
+        shutil.rmtree(local_path(dir_path))
 
     def _copy(self, src: StrPath, dst: StrPath) -> None:
-        source, target = _local(src), _local(dst)
+        source, target = local_path(src), local_path(dst)
         with open(source, "rb") as reader, atomic_write(target) as writer:
             shutil.copyfileobj(reader, writer, _CHUNK)
         # A new file has the permissions of the umask, so copy those of the source.
@@ -174,24 +177,18 @@ class LocalBackend(BaseStorageBackend):
 
     def _same(self, src: StrPath, dst: StrPath) -> bool:
         try:
-            return os.path.samefile(_local(src), _local(dst))
+            return os.path.samefile(local_path(src), local_path(dst))
         except FileNotFoundError:
             return False
 
     def _file_target(self, src: StrPath, dst: StrPath) -> str:
-        if os.path.isdir(_local(dst)):
-            return os.path.join(dst, os.path.basename(os.fspath(src)))
-        return os.fspath(dst)
+        if os.path.isdir(local_path(dst)):
+            return self.join_path(dst, os.path.basename(os.fspath(src)))
+        return os.path.expanduser(dst)
 
 
 HardDiskBackend = LocalBackend
 """The old name of `LocalBackend`."""
-
-
-def _local(path: StrPath) -> StrPath:
-    if isinstance(path, str) and path.startswith("file://"):
-        return path.removeprefix("file://")
-    return path
 
 
 def _walk(

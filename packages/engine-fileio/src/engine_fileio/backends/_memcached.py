@@ -3,8 +3,10 @@
 import configparser
 import contextlib
 import json
+import logging
 import os
 import sys
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,13 +35,18 @@ _OPTIONS = frozenset(
     }
 )
 
+# Accepted, because configs of other programs have them.
+_FAILOVER = frozenset({"dead_timeout", "retry_attempts", "retry_timeout"})
+_logger = logging.getLogger("engine.fileio")
+
 
 class MemcachedBackend(BaseStorageBackend):
     """Values in one or several memcached servers, through pymemcache.
 
-    A server may drop any value at any time. It rejects values over its item size: 1 MB, or the
-    value of its option ``-I``. Keys with spaces, non-ASCII characters or more than 250 bytes are
-    encoded. memcached cannot list its keys, so operations that need a listing raise
+    A hash assigns a server to each key. If that server cannot be reached, each operation raises
+    `StorageUnavailable`. A server may drop any value at any time. It rejects values over its item
+    size: 1 MB, or the value of its option ``-I``. Keys with spaces, non-ASCII characters or more
+    than 250 bytes are encoded. memcached cannot list its keys, so operations that need a listing raise
     `OperationNotSupported`.
 
     Args:
@@ -65,15 +72,23 @@ class MemcachedBackend(BaseStorageBackend):
             sys.path.append(sys_path)
         self._servers = _read_servers(server_list_cfg)
         self._options = _read_options(client_cfg)
+        unused = sorted(_FAILOVER & self._options.keys())
+        if unused:
+            _logger.warning(
+                "client_cfg options %s have no effect: keys of a failed server are not moved to "
+                "another one",
+                ", ".join(unused),
+            )
+            self._options = {k: v for k, v in self._options.items() if k not in _FAILOVER}
         self._prefix = str(self._options.pop("key_prefix", ""))
-        self._clients = PerProcess(self._open_client)
+        self._clients = PerProcess(self._open_clients)
 
     def get(self, filepath: StrPath) -> bytes:
         """Return the value of a key.
 
         Raises:
             FileNotFoundError: No server has the key; it may have been dropped.
-            StorageUnavailable: The servers cannot be reached.
+            StorageUnavailable: The server of the key cannot be reached.
         """
         value = self._value(filepath)
         if value is None:
@@ -90,12 +105,15 @@ class MemcachedBackend(BaseStorageBackend):
         Raises:
             StorageError: The server rejects the value, mostly for its size. memcached then also
                 drops the old value of the key.
+            StorageUnavailable: The server of the key cannot be reached.
         """
         data = bytes(obj)
         with self._errors(filepath, f" of {len(data)} bytes"):
             # noreply=False: by default pymemcache does not wait for the answer, and loses a
             # rejected value.
-            self._clients.get().set(self._key(filepath), data, noreply=False)
+            stored = self._client(filepath).set(self._key(filepath), data, noreply=False)
+        if stored is not True:
+            raise StorageError(f"memcached has not stored the value of {uri_of(filepath)!r}")
 
     def exists(self, filepath: StrPath) -> bool:
         """Return whether there is a key of this name; the same as ``isfile``."""
@@ -108,14 +126,17 @@ class MemcachedBackend(BaseStorageBackend):
     def remove(self, filepath: StrPath) -> None:
         """Delete a key; raises FileNotFoundError if there is none."""
         with self._errors(filepath):
-            deleted = self._clients.get().delete(self._key(filepath), noreply=False)
+            deleted = self._client(filepath).delete(self._key(filepath), noreply=False)
         if not deleted:
             raise FileNotFoundError(f"memcached has no key {uri_of(filepath)!r}")
 
     def _value(self, filepath: StrPath) -> bytes | None:
         with self._errors(filepath):
-            value: bytes | None = self._clients.get().get(self._key(filepath))
+            value: bytes | None = self._client(filepath).get(self._key(filepath))
         return value
+
+    def _client(self, filepath: StrPath) -> Any:
+        return self._clients.get().of(self._key(filepath))
 
     @contextlib.contextmanager
     def _errors(self, filepath: StrPath, size: str = "") -> Iterator[None]:
@@ -150,18 +171,40 @@ class MemcachedBackend(BaseStorageBackend):
             return b"sha256:" + hashlib.sha256(key).hexdigest().encode()
         return key
 
-    def _open_client(self) -> Any:
+    def _open_clients(self) -> "_Servers":
         # By default pymemcache waits forever for a server that is down.
         options = {"connect_timeout": 5.0, "timeout": 10.0, **self._options}
-        servers = [_address(server) for server in self._servers]
-        return import_library("memcached", "pymemcache.client.hash").HashClient(
-            servers, use_pooling=True, **options
-        )
+        return _Servers([_address(server) for server in self._servers], options)
+
+
+class _Servers:
+    """The clients of several servers, of which a hash assigns one to each key."""
+
+    # Not pymemcache's HashClient: while it counts a server as failed, it answers "no such key" and
+    # "not stored", or asks another server. The hash is the same.
+
+    def __init__(self, addresses: Sequence[tuple[str, int]], options: Mapping[str, Any]) -> None:
+        client = import_library("memcached", "pymemcache.client.base").PooledClient
+        hashed = import_library("memcached", "pymemcache.client.rendezvous").RendezvousHash
+        self._clients = {
+            f"{host}:{port}": client((host, port), **options) for host, port in addresses
+        }
+        self._hash = hashed(list(self._clients))
+        weakref.finalize(self, _close_all, list(self._clients.values()))
+
+    def of(self, key: bytes) -> Any:
+        """Return the client for a key."""
+        return self._clients[self._hash.get_node(key)]
+
+
+def _close_all(clients: Sequence[Any]) -> None:
+    for client in clients:
+        client.close()
 
 
 def _read_servers(source: StrPath | Sequence[str]) -> list[str]:
     if isinstance(source, str | os.PathLike):
-        lines = Path(source).read_text(encoding="utf-8").splitlines()
+        lines = Path(source).expanduser().read_text(encoding="utf-8").splitlines()
     else:
         lines = list(source)
     # A line is "host:port" or "host port".
@@ -187,7 +230,9 @@ def _address(server: str) -> tuple[str, int]:
 
 
 def _read_options(source: StrPath | Mapping[str, Any]) -> dict[str, Any]:
-    options = dict(source) if isinstance(source, Mapping) else _parse_options(Path(source))
+    options = (
+        dict(source) if isinstance(source, Mapping) else _parse_options(Path(source).expanduser())
+    )
     unknown = sorted(set(options) - _OPTIONS)
     if unknown:
         raise ValueError(f"client_cfg has unknown options {unknown}; it takes: {sorted(_OPTIONS)}")

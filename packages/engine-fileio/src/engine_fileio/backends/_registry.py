@@ -9,7 +9,7 @@ from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._local import LocalBackend
 from engine_fileio.backends._row import BackendRow
 from engine_fileio.backends._table import ROWS
-from engine_utils import did_you_mean
+from engine_utils import MASK, declare_secrets, did_you_mean
 
 BackendT = TypeVar("BackendT", bound=type[BaseStorageBackend])
 
@@ -21,6 +21,7 @@ _local = LocalBackend()
 
 def add_row(row: BackendRow) -> None:
     """Add a row under its name and prefixes, and replace earlier rows of these."""
+    declare_secrets(*row.secrets)
     _by_name[row.name] = row
     _by_prefix.update(dict.fromkeys(row.prefixes, row))
 
@@ -111,7 +112,8 @@ def get_file_backend(
 
     Raises:
         KeyError: No backend has the name in ``backend_args``.
-        ValueError: No backend has the prefix of ``uri``, or both arguments are missing.
+        ValueError: No backend has the prefix of ``uri``, both arguments are missing, or a secret in
+            ``backend_args`` is masked.
 
     Example:
         >>> get_file_backend("data/train.txt").name
@@ -122,6 +124,12 @@ def get_file_backend(
     if not backend_args and enable_singleton and type(uri) is str and "://" not in uri:
         return _local  # the fast path of most calls: no look-up, no key
     arguments = dict(backend_args or {})
+    masked = [name for name, value in arguments.items() if value == MASK]
+    if masked:
+        raise ValueError(
+            f"{masked[0]} of backend_args must be the secret itself, got {MASK!r}; the config was "
+            "written by a run, which masks secrets, so set it again"
+        )
     backend = _choose(arguments.pop("backend", None), uri)
     if not enable_singleton:
         return backend(**arguments)

@@ -13,6 +13,8 @@ class BackendRow(NamedTuple):
         name: The value of ``backend`` in ``backend_args`` that chooses it.
         backend: The class, or ``"module:class"`` of a class that is imported on first use.
         prefixes: The URI schemes that choose it.
+        secrets: The arguments that are masked in logs and stored configs, beside names such as
+            ``token`` and ``password``.
 
     Example:
         >>> row = BackendRow("local", "engine_fileio.backends._local:LocalBackend", ("file",))
@@ -23,6 +25,7 @@ class BackendRow(NamedTuple):
     name: str
     backend: str | type[BaseStorageBackend]
     prefixes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
     @property
     def class_name(self) -> str:

@@ -15,7 +15,7 @@ from engine_fileio.backends._library import import_library
 from engine_fileio.backends._per_process import PerProcess
 from engine_fileio.backends._s3_address import S3Connection, S3Object, locate
 from engine_fileio.backends._s3_download import Download
-from engine_fileio.backends._s3_errors import storage_errors
+from engine_fileio.backends._s3_errors import check_answer, storage_errors
 from engine_fileio.backends._s3_listing import all_keys, folder_entries, tree_entries
 from engine_fileio.backends._transfer import run_parallel
 
@@ -291,7 +291,7 @@ class S3Backend(BaseStorageBackend):
             settings["s3"] = {"addressing_style": "path"}
         # Building a client is not thread-safe in boto3.
         with _opening.get():
-            return _sessions.get(connection.profile_name).client(
+            client = _sessions.get(connection.profile_name).client(
                 "s3",
                 endpoint_url=connection.endpoint_url,
                 region_name=connection.region_name,
@@ -300,6 +300,8 @@ class S3Backend(BaseStorageBackend):
                 aws_session_token=connection.session_token,
                 config=config.Config(**settings),
             )
+        client.meta.events.register("before-parse.s3", check_answer)
+        return client
 
 
 def _open_session(profile_name: str | None) -> Any:

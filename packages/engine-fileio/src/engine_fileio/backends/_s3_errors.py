@@ -1,7 +1,8 @@
 """Convert errors of botocore to the errors of a file system."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from engine_fileio._errors import StorageError, StorageUnavailable
 from engine_fileio._paths import StrPath, shown
@@ -62,6 +63,25 @@ def storage_errors(path: StrPath) -> Iterator[None]:
         ) from None
     except errors.BotoCoreError as error:
         raise StorageError(f"{shown(path)!r}: {type(error).__name__} in boto3") from None
+
+
+def check_answer(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Raise if an answer is a web page instead of that of a store; for an event of botocore.
+
+    A portal of a network answers each request with its page, and status 200.
+
+    Raises:
+        StorageUnavailable: The answer is a web page.
+    """
+    headers = {str(name).lower(): str(value) for name, value in response_dict["headers"].items()}
+    # The answers of stores have an ETag or a request id. An object may be a web page.
+    is_ours = "etag" in headers or any(name.startswith("x-amz") for name in headers)
+    is_page = headers.get("content-type", "").startswith("text/html")
+    if response_dict["status_code"] < 300 and is_page and not is_ours:
+        raise StorageUnavailable(
+            "the answer is a web page, not that of an object store; check endpoint_url, and "
+            "whether a proxy or a portal of the network answers in its place"
+        )
 
 
 def _meaning(response: dict[str, dict[str, object]], operation: str, path: StrPath) -> OSError:

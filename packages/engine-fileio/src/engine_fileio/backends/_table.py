@@ -26,10 +26,10 @@ _FSSPEC = ("abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "memory", "s
 ROWS = (
     BackendRow("local", f"{_HERE}._local:LocalBackend", ("file",)),
     BackendRow("disk", f"{_HERE}._local:LocalBackend"),
-    BackendRow("http", f"{_HERE}._http:HTTPBackend", ("http", "https")),
+    BackendRow("http", f"{_HERE}._http:HTTPBackend", ("http", "https"), ("headers",)),
     BackendRow("s3", f"{_HERE}._s3:S3Backend", ("s3",)),
     BackendRow("petrel", f"{_HERE}._petrel:PetrelBackend", ("petrel",)),
     BackendRow("lmdb", f"{_HERE}._lmdb:LmdbBackend"),
     BackendRow("memcached", f"{_HERE}._memcached:MemcachedBackend"),
-    BackendRow("fsspec", f"{_HERE}._fsspec:FsspecBackend", _FSSPEC),
+    BackendRow("fsspec", f"{_HERE}._fsspec:FsspecBackend", _FSSPEC, ("key", "username")),
 )

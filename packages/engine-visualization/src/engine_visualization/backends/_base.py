@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
+from engine_utils import declare_secrets
+
 
 class ConfigLike(Protocol):
     """The interface that backends need of a config, such as `Config` of engine-config."""
@@ -38,6 +40,8 @@ class BaseVisBackend:
             is closed.
         libraries: The modules that the backend imports at its first record, and the requirement
             that installs each. `build_backend` raises if one is missing.
+        secrets: The arguments that are masked where a run logs or stores its config. Names such as
+            ``token`` and ``api_key`` always are.
 
     Example:
         >>> class Printer(BaseVisBackend):
@@ -50,6 +54,11 @@ class BaseVisBackend:
     threaded: ClassVar[bool] = False
     close_timeout: float = 60.0
     libraries: ClassVar[Mapping[str, str]] = {}
+    secrets: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        declare_secrets(*cls.secrets)
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
         self._save_dir = fspath(save_dir)
