@@ -32,8 +32,8 @@ class BaseStorageBackend(metaclass=ABCMeta):
     ``isdir``, ``list_dir_or_file`` and ``remove``. All other operations call these. An operation
     that needs an undefined method raises `OperationNotSupported`.
 
-    A subclass lists the arguments that are secret in ``secrets``. They are masked in the
-    ``backend_args`` of a config that a run logs or stores, as ``token`` and ``password`` always are.
+    A subclass lists its secret arguments in ``secrets``. They are masked in the ``backend_args`` of
+    a config that a run logs or stores, as ``token`` and ``password`` always are.
 
     Our backends define ``_entries`` instead of ``list_dir_or_file``. They override ``_download``,
     ``_upload`` and ``_copy`` to stream transfers, instead of holding whole files in memory.

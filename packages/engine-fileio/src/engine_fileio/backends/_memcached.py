@@ -46,8 +46,8 @@ class MemcachedBackend(BaseStorageBackend):
     A hash assigns a server to each key. If that server cannot be reached, each operation raises
     `StorageUnavailable`. A server may drop any value at any time. It rejects values over its item
     size: 1 MB, or the value of its option ``-I``. Keys with spaces, non-ASCII characters or more
-    than 250 bytes are encoded. memcached cannot list its keys, so operations that need a listing raise
-    `OperationNotSupported`.
+    than 250 bytes are encoded. memcached cannot list its keys, so operations that need a listing
+    raise `OperationNotSupported`.
 
     Args:
         server_list_cfg: The servers as ``["host:port", ...]``, or a file with one per line. The
