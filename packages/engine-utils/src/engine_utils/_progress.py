@@ -1,6 +1,7 @@
 """Show the progress of tasks on a terminal, in a notebook or in a file."""
 
 import importlib
+import io
 import sys
 import time
 from typing import Any, Protocol, TextIO
@@ -75,7 +76,8 @@ class ProgressBar:
         self.task_num = task_num
         self.bar_width = bar_width
         self.completed = 0
-        self.file = sys.stdout if file is None else file
+        # A program may run without a standard output, such as a service.
+        self.file: TextIO = file or sys.stdout or io.StringIO()
         self._display: _Display | None = None
         if start:
             self.start()
