@@ -25,7 +25,7 @@ from engine_runner._protocols import Loop
 from engine_runner._settings import Settings
 from engine_runner._types import Model
 from engine_runner.checkpoint import Checkpointer
-from engine_runner.environment import RunInfo, shown_config, write_config
+from engine_runner.environment import RunInfo, write_config
 from engine_runner.loops import EpochBasedTrainLoop, TrainLoop, check_steps
 from engine_runner.parts import LazyPart, Parts
 from engine_runner.strategies import Strategy, choose_strategy
@@ -396,6 +396,5 @@ class Runner:
         """Write the merged config, without secrets, to the work directory and the visualizer."""
         if self.is_main and self.cfg:
             name = Path(self.cfg.filename or f"{self.timestamp}.py").name
-            shown = shown_config(self.cfg)
-            write_config(shown, Path(self.work_dir) / name, self.logger)
+            shown = write_config(self.cfg, Path(self.work_dir) / name, self.logger)
             self.visualizer.add_config(shown)

@@ -1,11 +1,7 @@
 """The config as a run logs, stores and sends it: without secrets."""
 
-import logging
-
 from engine_config import Config
 from engine_utils import mask_secrets
-
-_logger = logging.getLogger("engine.runner")
 
 
 def shown_config(cfg: Config) -> Config:
