@@ -47,6 +47,6 @@ def test_copy_does_not_share_what_the_forward_pass_stored() -> None:
     model = nn.Linear(1, 1)
     model.last = [model(torch.ones(1, 1))]  # type: ignore[assignment]  # any attribute
     average = ExponentialMovingAverage(model)
-    (copied,) = average.module.last
-    assert copied is not model.last[0]
+    (copied,) = vars(average.module)["last"]
+    assert copied is not vars(model)["last"][0]
     assert copied.grad_fn is None

@@ -132,7 +132,9 @@ def test_test_time_augmentation_reads_and_saves_the_versions_of_its_model() -> N
 @pytest.fixture
 def alone() -> Iterator[None]:
     """Start a process group of this process."""
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    distributed.init_process_group(
+        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
     yield
     distributed.destroy_process_group()
 

@@ -1,6 +1,6 @@
 """Maps over the pixels of an image, which are cropped together."""
 
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class PixelData(BaseDataElement):
                 )
         return value if value.ndim == 3 else value[None]
 
-    def __getitem__(self, item: tuple[int | slice, int | slice]) -> Self:
+    def __getitem__(self, item: tuple[SupportsIndex | slice, SupportsIndex | slice]) -> Self:
         """Crop all maps to the same rows and columns.
 
         Args:
@@ -68,7 +68,7 @@ class PixelData(BaseDataElement):
         return self._converted(lambda value: value[:, rows, columns])
 
 
-def _as_slice(item: int | slice, size: int) -> slice:
+def _as_slice(item: SupportsIndex | slice, size: int) -> slice:
     if isinstance(item, slice):
         return item
     index = as_integer(item)
