@@ -130,11 +130,10 @@ def test_test_time_augmentation_reads_and_saves_the_versions_of_its_model() -> N
 
 
 @pytest.fixture
-def alone() -> Iterator[None]:
+def alone(tmp_path: Path) -> Iterator[None]:
     """Start a process group of this process."""
-    distributed.init_process_group(
-        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
-    )
+    address = f"file://{tmp_path}/group"
+    distributed.init_process_group("gloo", init_method=address, rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
 

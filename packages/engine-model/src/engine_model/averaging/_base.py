@@ -182,10 +182,10 @@ def _matched(
     return ours, theirs
 
 
-def _chosen(pair: _Matched, wanted: Callable[[int], bool]) -> _Matched:
-    """Return the tensors at the wanted places."""
+def _chosen(pair: _Matched, is_chosen: Callable[[int], bool]) -> _Matched:
+    """Return the tensors at the chosen places."""
     ours, theirs = pair
-    places = [place for place in range(len(ours)) if wanted(place)]
+    places = [place for place in range(len(ours)) if is_chosen(place)]
     return [ours[place] for place in places], [theirs[place] for place in places]
 
 
