@@ -6,6 +6,7 @@ from engine_optim.constructors import (
     ParamOptions,
     ParamTable,
     build_optim_wrapper,
+    freeze_parameters,
     merge_equal_groups,
     param_table,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "StepParamScheduler",
     "_ParamScheduler",
     "build_optim_wrapper",
+    "freeze_parameters",
     "merge_equal_groups",
     "param_table",
     "resume_schedules",

@@ -20,7 +20,7 @@ def autocast(
     Args:
         device_type: ``"cuda"``, ``"cpu"`` …; the device that this process trains on by default.
         dtype: The lower precision; float16 on accelerators and bfloat16 on the CPU by default.
-        enabled: Do nothing if false.
+        enabled: Run in full precision if false, also inside of another such block.
         cache_enabled: Keep the lowered weights within the block.
 
     Yields:
@@ -31,9 +31,6 @@ def autocast(
         ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
         torch.bfloat16
     """
-    if not enabled:
-        yield
-        return
     device_type = device_type or get_device()
-    with torch.autocast(device_type, dtype=dtype, enabled=True, cache_enabled=cache_enabled):
+    with torch.autocast(device_type, dtype=dtype, enabled=enabled, cache_enabled=cache_enabled):
         yield

@@ -121,7 +121,8 @@ NESTED: Mapping[str, Row] = {
     "dataset": Row(registries=(DATASETS,)),
     "init_cfg": Row(registries=(WEIGHT_INITIALIZERS,)),
     "mp_cfg": Row(target=set_multi_processing, adds=("distributed",), shape="mapping"),
-    "optimizer": Row(registries=(OPTIMIZERS,), adds=("params",), trial=stand_ins.for_optimizer),
+    # First, as the class of a user may have another name for ``params``.
+    "optimizer": Row(registries=(OPTIMIZERS,), first=True, trial=stand_ins.for_optimizer),
     "pipeline": Row(registries=(TRANSFORMS,)),
     "runner_type": Row(registries=(RUNNERS,), by_name=True),
     "sampler": Row(registries=(DATA_SAMPLERS,), adds=("dataset", "seed")),

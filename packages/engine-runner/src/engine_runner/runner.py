@@ -113,7 +113,7 @@ class Runner:
                 model_wrapper_cfg, strategy=strategy, sync_bn=sync_bn, compile=compile
             )
             self.checkpointer = Checkpointer(self.strategy)
-            self.model: Model = self.strategy.prepare(self.build_model(model))
+            self.model: Model = parts.prepare(self.build_model(model), self.strategy, optim_wrapper)
             self.register_hooks(default_hooks, settings.hooks)
             hooks = self.get_hooks_info()
             self.logger.info(f"Hooks will be executed in the following order:\n{hooks}")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from engine_utils._imports import import_modules_from_strings
     from engine_utils._manager import ManagerMeta, ManagerMixin
     from engine_utils._methods import has_method, is_method_overridden
+    from engine_utils._metrics import find_metric
     from engine_utils._packages import (
         call_command,
         check_prerequisites,
@@ -75,6 +76,7 @@ __all__ = [
     "deprecated_function",
     "did_you_mean",
     "digit_version",
+    "find_metric",
     "finite_value",
     "fits_annotation",
     "fopen",
@@ -122,6 +124,7 @@ _MODULES = {
     "_extras": ("MissingExtraError", "import_extra"),
     "_imports": ("import_modules_from_strings",),
     "_manager": ("ManagerMeta", "ManagerMixin"),
+    "_metrics": ("find_metric",),
     "_methods": ("has_method", "is_method_overridden"),
     "_packages": (
         "call_command",

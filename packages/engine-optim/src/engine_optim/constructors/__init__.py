@@ -1,6 +1,7 @@
 """Build optimizer wrappers from configs, with options for each parameter."""
 
 from engine_optim.constructors._build import build_optim_wrapper
+from engine_optim.constructors._custom import freeze_parameters
 from engine_optim.constructors._default import DefaultOptimWrapperConstructor
 from engine_optim.constructors._groups import (
     ParamOptions,
@@ -14,6 +15,7 @@ __all__ = [
     "ParamOptions",
     "ParamTable",
     "build_optim_wrapper",
+    "freeze_parameters",
     "merge_equal_groups",
     "param_table",
 ]

@@ -11,29 +11,21 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
+from engine_optim.constructors._custom import (
+    DECAY_KEYS,
+    first_argument,
+    freeze_parameters,
+    ordered_keys,
+    unknown_options,
+)
 from engine_optim.constructors._groups import is_listed, merge_equal_groups
 from engine_optim.wrappers import OptimWrapper
 from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
-from engine_utils import did_you_mean, plain_name
+from engine_utils import plain_name
 
 logger = logging.getLogger("engine.optim")
 
 _NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
-_OTHER_KEYS = (
-    "lr_mult",
-    "bias_lr_mult",
-    "dcn_offset_lr_mult",
-    "custom_keys",
-    "bypass_duplicate",
-    "merge_equal",
-)
-_DECAY_KEYS = (
-    "decay_mult",
-    "bias_decay_mult",
-    "norm_decay_mult",
-    "flat_decay_mult",
-    "dwconv_decay_mult",
-)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -44,9 +36,10 @@ class DefaultOptimWrapperConstructor:
 
     - ``lr_mult``, ``decay_mult``: for all parameters;
     - ``bias_lr_mult``, ``bias_decay_mult``: for biases, except those of norms and of the offsets of
-      deformable convolutions (and, for the decay, except those of depth-wise convolutions);
+      deformable convolutions;
     - ``norm_decay_mult``: for all parameters of normalization layers;
-    - ``dwconv_decay_mult``: for all parameters of depth-wise convolutions;
+    - ``dwconv_decay_mult``: for depth-wise convolutions, and for their biases where
+      ``bias_decay_mult`` is not given;
     - ``flat_decay_mult``: for one-dimensional parameters for which none of the above is given;
     - ``dcn_offset_lr_mult``: for the offset layers of deformable convolutions;
 
@@ -54,12 +47,15 @@ class DefaultOptimWrapperConstructor:
 
     - ``custom_keys``: options by a part of the parameter's name, as in
       ``{"backbone": dict(lr_mult=0.1)}``. The longest key that occurs in the name applies; of
-      equally long keys, the first in alphabetical order. The factors above are then ignored;
-    - ``bypass_duplicate``: skip repeated parameters with a warning, instead of raising an error;
+      equally long keys, the first in alphabetical order. The factors above are then ignored.
+      ``requires_grad=False`` freezes the parameters. Arguments of the optimizer are possible, too;
+    - ``bypass_duplicate``: skip repeated parameters, such as tied weights, with a warning, instead
+      of raising an error;
     - ``merge_equal``: put parameters with equal options into one group, instead of one group per
       parameter. Optimizers that update whole groups are then as fast as without options.
 
-    Unused keys, and ``custom_keys`` that match no parameter, are logged as warnings. A subclass
+    Frozen parameters (``requires_grad=False``) have no group. A learning rate of 0 stays 0 under
+    each schedule. ``custom_keys`` that match no parameter are logged as warnings. A subclass
     overrides `add_params`, and may read its own keys. The first call gets an empty list and the
     whole model.
 
@@ -70,8 +66,8 @@ class DefaultOptimWrapperConstructor:
 
     Raises:
         TypeError: A config or ``custom_keys`` is not a mapping, or ``optimizer`` is missing.
-        ValueError: A factor of the decay is given, but the optimizer's config has no
-            ``weight_decay``.
+        ValueError: A setting does not exist, or a factor of the decay is given, but the optimizer's
+            config has no ``weight_decay``.
 
     Example:
         >>> from torch import nn
@@ -125,11 +121,13 @@ class DefaultOptimWrapperConstructor:
                 "custom_keys must be a dict such as {'backbone': dict(lr_mult=0.1)}, got "
                 f"{custom!r}"
             )
-        # The first match applies: the longest key, then the first in alphabetical order.
-        ordered = sorted(custom, key=lambda key: (-len(key), key))
-        self._custom_keys = {key: custom[key] for key in ordered}
+        self._custom_keys = ordered_keys(custom)
+        # A subclass may read its own keys.
+        if type(self) is DefaultOptimWrapperConstructor:
+            for message in unknown_options(self.paramwise_cfg, self.optimizer_cfg):
+                raise ValueError(message)
         settings = [self.paramwise_cfg, *custom.values()]
-        factors = sorted({key for each in settings for key in _DECAY_KEYS if key in each})
+        factors = sorted({key for each in settings for key in DECAY_KEYS if key in each})
         if factors and self.base_wd is None:
             raise ValueError(
                 f"paramwise_cfg has {', '.join(factors)}, but the optimizer's config has no "
@@ -143,12 +141,13 @@ class DefaultOptimWrapperConstructor:
             model: The model, or a wrapper of it such as `DistributedDataParallel`. Names of
                 parameters are those in the model itself.
         """
+        freeze_parameters(model, self.paramwise_cfg)
         model = _unwrapped(model)
         cfg = {"type": "OptimWrapper", **self.optim_wrapper_cfg}
         if isinstance(self.optimizer_cfg, Optimizer):
             optimizer = self.optimizer_cfg
         else:
-            params = {"params": self._params(model)}
+            params = {first_argument(self.optimizer_cfg): self._params(model)}
             optimizer = OPTIMIZERS.build(self.optimizer_cfg, default_args=params)
         wrapper: OptimWrapper = OPTIM_WRAPPERS.build({**cfg, "optimizer": optimizer})
         # If all groups have their own rates, none shows the schedule of the default rate.
@@ -167,13 +166,7 @@ class DefaultOptimWrapperConstructor:
         return merge_equal_groups(params, {"lr": self.base_lr, "weight_decay": self.base_wd})
 
     def _warn_of_unused_keys(self, model: nn.Module) -> None:
-        """Log unused settings: most of them are spelling mistakes."""
-        keys = [*_OTHER_KEYS, *_DECAY_KEYS]
-        # A subclass may read its own keys.
-        if type(self) is DefaultOptimWrapperConstructor:
-            for key in sorted(self.paramwise_cfg.keys() - set(keys)):
-                hint = did_you_mean(key, keys) or f"; it may hold {', '.join(keys)}"
-                logger.warning("paramwise_cfg has the unused key %r%s", key, hint)
+        """Log custom keys without a parameter: most of them are spelling mistakes."""
         named = model.named_parameters(remove_duplicate=False)
         names = [plain_name(name) for name, _ in named]
         for key in self._custom_keys:
@@ -198,15 +191,13 @@ class DefaultOptimWrapperConstructor:
         in_dcn = bool(is_dcn_module)
         for name, param in module.named_parameters(recurse=False):
             full_name = plain_name(f"{prefix}.{name}" if prefix else name)
-            if self.paramwise_cfg.get("bypass_duplicate") and is_listed(param, params):
-                logger.warning("%s is duplicate: it keeps its first group.", full_name)
+            if not param.requires_grad:
+                continue
+            if is_listed(param, params):
+                self._skip_duplicate(full_name)
                 continue
             group: dict[str, Any] = {"params": [param]}
             params.append(group)
-            # A frozen parameter has a group too: freezing a layer must not change the groups of a
-            # saved state.
-            if not param.requires_grad:
-                continue
             group.update(self._options(full_name, param, module, in_dcn))
             for key, value in group.items():
                 if key != "params":
@@ -215,6 +206,22 @@ class DefaultOptimWrapperConstructor:
         for name, child in module.named_children():
             child_prefix = f"{prefix}.{name}" if prefix else name
             self.add_params(params, child, prefix=child_prefix, is_dcn_module=is_dcn)
+
+    def _skip_duplicate(self, full_name: str) -> None:
+        """Log that a parameter keeps its first group, or raise where that is not configured."""
+        if not self.paramwise_cfg.get("bypass_duplicate"):
+            raise ValueError(
+                f"some parameters appear in more than one parameter group: {full_name} is a tied "
+                "weight that has a group already; set bypass_duplicate=True in paramwise_cfg, and "
+                "it keeps its first group"
+            )
+        logger.warning("%s is duplicate: it keeps its first group.", full_name)
+
+    def _is_in(
+        self, param_group: Mapping[str, Any], param_group_list: list[dict[str, Any]]
+    ) -> bool:
+        """Return whether a parameter of a group is in one of the other groups."""
+        return any(is_listed(param, param_group_list) for param in param_group["params"])
 
     def _options(
         self, full_name: str, param: nn.Parameter, module: nn.Module, in_dcn: bool
@@ -240,7 +247,8 @@ class DefaultOptimWrapperConstructor:
         if self.base_wd is not None:
             options["weight_decay"] = self.base_wd * custom.get("decay_mult", 1.0)
         # The factors stay in the group, where tables and users read them.
-        return {**options, **custom}
+        own = {key: value for key, value in custom.items() if key != "requires_grad"}
+        return {**options, **own}
 
     def _lr_mult(self, full_name: str, module: nn.Module, in_dcn: bool) -> float | None:
         """Return the factor of the learning rate; ``None`` where no rule applies."""
@@ -263,9 +271,8 @@ class DefaultOptimWrapperConstructor:
         # From the most specific to the most general rule: the first configured one applies.
         rules = {
             "norm_decay_mult": isinstance(module, _NORMS),
+            "bias_decay_mult": _is_bias(full_name) and not (in_dcn or isinstance(module, _NORMS)),
             "dwconv_decay_mult": _is_depthwise(module),
-            "bias_decay_mult": _is_bias(full_name)
-            and not (in_dcn or isinstance(module, _NORMS) or _is_depthwise(module)),
             "flat_decay_mult": param.ndim == 1,
         }
         applicable = [key for key, applies in rules.items() if applies]

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from engine_optim.schedulers._base import INF, Schedulable, Value, _ParamScheduler
 from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin, schedule
+from engine_utils import find_metric
 
 
 @schedule
@@ -16,7 +17,8 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
     evaluations. The rules are those of `torch.optim.lr_scheduler.ReduceLROnPlateau`.
 
     Args:
-        monitor: The key of the metric in the validation results.
+        monitor: The metric in the validation results; its prefix may be left out where only one
+            metric has that ending.
         rule: ``less`` if lower is better, ``greater`` if higher is.
         factor: The factor of a reduction, below 1.
         patience: The evaluations without improvement before a reduction.
@@ -101,13 +103,14 @@ class ReduceOnPlateauParamScheduler(_ParamScheduler):
             )
         if not self.begin <= self._global_step < self.end:
             return
-        if self.monitor not in metrics:
+        name = find_metric(self.monitor, metrics)
+        if name is None:
             raise KeyError(
                 f"monitor={self.monitor!r} is not among the validation results: "
                 f"{', '.join(sorted(metrics)) or 'none'}"
             )
         self.last_step += 1
-        self._observe(float(metrics[self.monitor]))
+        self._observe(float(metrics[name]))
         if self.num_bad_epochs > self.patience:
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
             self.reductions.append(self._global_step)

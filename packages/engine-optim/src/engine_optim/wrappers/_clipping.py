@@ -17,10 +17,10 @@ _CLIP: dict[str, Callable[..., Tensor | None]] = {
 
 def clipping(
     clip_grad: Mapping[str, Any] | None,
-) -> tuple[Callable[..., Tensor | None] | None, dict[str, Any]]:
-    """Return the function that clips, or ``None``, and its arguments."""
+) -> tuple[Callable[..., Tensor | None] | None, dict[str, Any] | None]:
+    """Return the function that clips and its arguments, or ``None`` for both."""
     if clip_grad is None:
-        return None, {}
+        return None, None
     if not isinstance(clip_grad, Mapping) or not clip_grad:
         raise ValueError(
             "clip_grad must be a dict such as dict(max_norm=1.0) or dict(clip_value=0.2), got "

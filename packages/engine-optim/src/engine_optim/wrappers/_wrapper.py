@@ -89,7 +89,7 @@ class OptimWrapper:
         self._resumed: Mapping[str, Any] | None = None
         self.clip_func, self.clip_grad_kwargs = clipping(clip_grad)
         self.last_grad_norm: Tensor | None = None
-        self._base_group: dict[str, Any] | None = None
+        self.base_param_settings: dict[str, Any] | None = None
         self.options = configured_options(optimizer.param_groups)
 
     def update_params(
@@ -182,7 +182,7 @@ class OptimWrapper:
         # torch skips parameters without gradients too. An empty list shows that there is no norm.
         params = [p for group in groups for p in group["params"] if p.grad is not None]
         if params and self.clip_func is not None:
-            norm = self.clip_func(params, **self.clip_grad_kwargs)
+            norm = self.clip_func(params, **(self.clip_grad_kwargs or {}))
             if norm is not None:
                 # The norm of sharded parameters is a DTensor. Gathering it is a collective, and all
                 # ranks are here now.
@@ -307,7 +307,7 @@ class OptimWrapper:
     def scheduled_groups(self) -> list[dict[str, Any]]:
         """The groups that schedulers change: the optimizer's groups, and the one of ``base_lr``."""
         groups = self.optimizer.param_groups
-        return groups if self._base_group is None else [*groups, self._base_group]
+        return groups if self.base_param_settings is None else [*groups, self.base_param_settings]
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -320,7 +320,7 @@ class OptimWrapper:
         It shows the schedule if all groups have their own learning rates.
         """
         # This group has no parameters and is not in the optimizer, which never updates it.
-        self._base_group = {"params": [], **self.optimizer.defaults}
+        self.base_param_settings = {"params": [], **self.optimizer.defaults}
 
     def scale_lr(self, factor: float) -> None:
         """Multiply all learning rates by a factor, before schedules are built.
@@ -339,8 +339,8 @@ class OptimWrapper:
         # Read at each iteration: a check of the type is far cheaper than a call.
         groups = self.optimizer.param_groups
         rates = {"lr": [v if type(v := group["lr"]) is float else _number(v) for group in groups]}
-        if self._base_group is not None and "lr" in self._base_group:
-            rates["base_lr"] = [_number(self._base_group["lr"])]
+        if self.base_param_settings is not None and "lr" in self.base_param_settings:
+            rates["base_lr"] = [_number(self.base_param_settings["lr"])]
         return rates
 
     def get_momentum(self) -> dict[str, list[float]]:
@@ -367,8 +367,8 @@ class OptimWrapper:
     def state_dict(self) -> dict[str, Any]:
         """Return the optimizer's state, with ``base_param_settings`` if ``base_lr`` is tracked."""
         state = self.optimizer.state_dict()
-        if self._base_group is not None:
-            state["base_param_settings"] = dict(self._base_group)
+        if self.base_param_settings is not None:
+            state["base_param_settings"] = dict(self.base_param_settings)
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -379,8 +379,8 @@ class OptimWrapper:
         """
         state = dict(state_dict)  # `pop` must not change the caller's checkpoint
         base = state.pop("base_param_settings", None)
-        if base is not None and self._base_group is not None:
-            self._base_group = dict(base)
+        if base is not None and self.base_param_settings is not None:
+            self.base_param_settings = dict(base)
         self.optimizer.load_state_dict(state)
 
     def __repr__(self) -> str:

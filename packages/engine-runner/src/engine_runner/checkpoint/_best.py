@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from engine_runner._errors import SettingsError
 from engine_runner._types import Metrics
+from engine_utils import find_metric
 
 Rule = Literal["greater", "less"]
 
@@ -49,15 +50,12 @@ class BestMetric:
         Raises:
             SettingsError: The validation does not report the metric.
         """
-        name = next(iter(metrics)) if self.key == "auto" else self.key
-        if name not in metrics:
-            endings = [full for full in metrics if full.rpartition("/")[2] == name]
-            if len(endings) != 1:
-                raise SettingsError(
-                    f"save_best={name!r} is not among the metrics of the validation: "
-                    f"{', '.join(map(repr, metrics))}; choose one of them"
-                )
-            name = endings[0]
+        name = next(iter(metrics)) if self.key == "auto" else find_metric(self.key, metrics)
+        if name is None:
+            raise SettingsError(
+                f"save_best={self.key!r} is not among the metrics of the validation: "
+                f"{', '.join(map(repr, metrics))}; choose one of them"
+            )
         if self.rule is None:
             self.rule = infer_rule(name, self.greater_keys, self.less_keys)
         return name

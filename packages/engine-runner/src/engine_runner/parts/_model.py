@@ -5,8 +5,10 @@ from typing import Any
 
 from torch import nn
 
+from engine_optim import freeze_parameters
 from engine_registry import MODELS
 from engine_runner._types import Config
+from engine_runner.strategies import Strategy
 
 
 def build_model(model: nn.Module | Config, data_preprocessor: Any = None) -> nn.Module:
@@ -28,3 +30,18 @@ def build_model(model: nn.Module | Config, data_preprocessor: Any = None) -> nn.
         config.setdefault("data_preprocessor", data_preprocessor)
     built: nn.Module = MODELS.build(config)
     return built
+
+
+def prepare(model: nn.Module, strategy: Strategy, optim_wrapper: Any) -> nn.Module:
+    """Return the model on its device and in its wrapper, with its frozen parameters.
+
+    Args:
+        model: The model.
+        strategy: Places, compiles and wraps it.
+        optim_wrapper: The setting, whose ``custom_keys`` may have ``requires_grad``. Parameters are
+            frozen before the model is wrapped, as a wrapper waits for the gradient of each
+            trainable one.
+    """
+    if isinstance(optim_wrapper, Mapping) and "constructor" not in optim_wrapper:
+        freeze_parameters(model, optim_wrapper.get("paramwise_cfg"))
+    return strategy.prepare(model)

@@ -11,7 +11,7 @@ from engine_dist import get_world_size
 from engine_optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from engine_registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from engine_runner._errors import SettingsError
-from engine_runner._rules import auto_scale_lr_rule, optim_wrapper_rule
+from engine_runner._rules import optim_wrapper_rule
 from engine_runner._settings import TABLE
 from engine_runner._types import Config
 
@@ -137,12 +137,14 @@ def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, datalo
         dataloader: The training data; its batch size is multiplied by the number of ranks.
 
     Raises:
-        SettingsError: It is enabled without ``base_batch_size``.
+        SettingsError: It has an unknown key, or is enabled without ``base_batch_size``.
     """
-    if not auto_scale_lr or not auto_scale_lr.get("enable", False):
+    if not auto_scale_lr:
         return
-    for _, message in auto_scale_lr_rule("auto_scale_lr", auto_scale_lr):
+    for _, message in TABLE["auto_scale_lr"].mistakes("auto_scale_lr", auto_scale_lr):
         raise SettingsError(message)
+    if not auto_scale_lr.get("enable", False):
+        return
     # With a batch sampler the loader has no batch size; the batch sampler has.
     batches = dataloader if dataloader.batch_size is not None else dataloader.batch_sampler
     real = batches.batch_size * get_world_size()
