@@ -129,6 +129,46 @@ def shard(rank: int, folder: Path) -> Any:
     }
 
 
+def accumulate(rank: int, folder: Path) -> Any:
+    """Resume inside a window of accumulation, with a frozen weight; compare with the whole run."""
+    draw = torch.Generator().manual_seed(0)
+    data = [(torch.randn(3, generator=draw),) for _ in range(16)]
+
+    def train(name: str, **resume: Any) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        runner = Runner(
+            Curve(),
+            folder / name,
+            train_dataloader={**LOADER, "dataset": data, "batch_size": 4},
+            train_cfg={"by_epoch": True, "max_epochs": 4},
+            optim_wrapper={
+                "optimizer": {"type": "SGD", "lr": 0.05},
+                "accumulative_counts": 3,
+                "paramwise_cfg": {"custom_keys": {"first.bias": {"requires_grad": False}}},
+            },
+            default_hooks={
+                "checkpoint": {"type": "CheckpointHook", "by_epoch": False, "interval": 1}
+            },
+            randomness={"seed": 3},
+            launcher="pytorch",
+            **resume,
+        )
+        runner.train()
+        return weights_to_cpu(get_state_dict(runner.model))
+
+    whole = train("whole")
+    path = folder / "whole" / "iter_5.pth"
+    rest = train("rest", load_from=str(path), resume=True)
+    window = torch.load(path, weights_only=True)["accumulation"]
+    torch.manual_seed(0)
+    return {
+        "equal": all(torch.allclose(whole[name], rest[name], atol=1e-7) for name in whole),
+        "frozen": torch.equal(whole["first.bias"], Curve().first.bias),
+        "calls": window["calls"],
+        "gradients": len(window["gradients"]),
+    }
+
+
 def write(rank: int, folder: Path) -> dict[str, float]:
     """Write a checkpoint with each writer, and return what the file has for this rank."""
     found = {}
@@ -141,4 +181,10 @@ def write(rank: int, folder: Path) -> dict[str, float]:
     return found
 
 
-CASES = {"save": save, "validate": validate, "shard": shard, "write": write}
+CASES = {
+    "save": save,
+    "validate": validate,
+    "shard": shard,
+    "accumulate": accumulate,
+    "write": write,
+}

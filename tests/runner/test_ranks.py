@@ -22,3 +22,9 @@ def test_sharded_run_resumes_as_if_it_had_not_stopped(rank_results: RankResults)
             "saved": True,
             "moments": [[8, 3], [8], [1, 8], [1]],
         }
+
+
+def test_ranks_resume_inside_an_accumulation_window(rank_results: RankResults) -> None:
+    for results in rank_results["rank_cases.py"]:
+        expected = {"equal": True, "frozen": True, "calls": 2, "gradients": 3}
+        assert results["accumulate"] == expected
