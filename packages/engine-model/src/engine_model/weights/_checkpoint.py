@@ -21,6 +21,7 @@ from engine_model.weights._errors import CheckpointError, StateDictError
 from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._names import COMPILED, copy_versions
 from engine_model.weights._read import VERSIONS, MapLocation, require_safetensors
+from engine_model.weights._seal import SealedFile
 from engine_model.weights._state import load_state_dict
 from engine_utils import finite_value, plain_name
 
@@ -231,6 +232,9 @@ def save_checkpoint(
 ) -> None:
     """Save a checkpoint to a path or an address; a local file appears only when it is complete.
 
+    The file ends with its size and checksum, in the comment of the zip archive that `torch.save`
+    writes. `read_checkpoint` raises if the file was damaged since; other readers skip the comment.
+
     Args:
         checkpoint: The checkpoint. If the name ends in ``.safetensors``, it must be weights, or a
             dict with ``state_dict`` and optionally ``meta``, plain values that are saved as JSON.
@@ -276,7 +280,12 @@ def _check_unsharded(checkpoint: dict[str, Any]) -> None:
 
 def _write(checkpoint: dict[str, Any], file: IO[bytes], filename: str) -> None:
     if not filename.endswith(".safetensors"):
-        torch.save(checkpoint, file)
+        if not file.seekable():  # a pipe
+            torch.save(checkpoint, file)
+            return
+        sealed = SealedFile(file)
+        torch.save(checkpoint, sealed)  # type: ignore[arg-type]  # it calls write and flush only
+        sealed.seal()
         return
     weights = weights_in(checkpoint)
     meta = {} if weights is checkpoint else checkpoint.get("meta", {})

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from engine_model.weights._errors import CheckpointError
 from engine_model.weights._foreign import InertPickle, UnsafePickleError
+from engine_model.weights._seal import damage_of
 from engine_utils import import_extra
 
 MapLocation: TypeAlias = str | torch.device | dict[str, str] | Callable[[Any, str], Any] | None
@@ -45,8 +46,8 @@ def read_checkpoint(
         The saved object; for safetensors a dict with ``state_dict`` and ``meta``.
 
     Raises:
-        CheckpointError: The format is unknown, or the pickle contains an operation that a pickle of
-            weights never contains.
+        CheckpointError: The format is unknown, the file was damaged since it was saved, or the
+            pickle contains an operation that a pickle of weights never contains.
         ImportError: The file is in safetensors, which is not installed.
 
     Example:
@@ -65,6 +66,10 @@ def read_checkpoint(
 
 def _read(file: IO[bytes], name: str, map_location: MapLocation, weights_only: bool) -> Any:
     start = file.tell()
+    # torch compares no checksum: a flipped bit would be a different weight.
+    damage = damage_of(file)
+    if damage is not None:
+        raise CheckpointError(f"{name} is damaged: {damage}; use another copy or checkpoint")
     try:
         if _is_safetensors(file):
             return _read_safetensors(file, map_location)
