@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from engine_fileio._atomic import atomic_write
+from engine_fileio._atomic import atomic_write, remove_partials
 from engine_fileio._client import FileClient
 from engine_fileio._errors import (
     OperationNotSupported,
@@ -34,6 +34,7 @@ from engine_fileio._functions import (
 )
 from engine_fileio._lists import dict_from_file, list_from_file
 from engine_fileio._load_dump import dump, load
+from engine_fileio._locks import try_lock
 from engine_fileio.backends import (
     BaseStorageBackend,
     HardDiskBackend,
@@ -92,7 +93,9 @@ __all__ = [
     "register_backend",
     "register_handler",
     "remove",
+    "remove_partials",
     "rmtree",
+    "try_lock",
 ]
 __all__ += _class_names()
 __all__.sort()

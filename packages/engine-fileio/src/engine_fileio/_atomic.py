@@ -2,14 +2,18 @@
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from engine_fileio._locks import try_lock
 from engine_fileio._paths import StrPath, local_path
 
+_WINDOWS = os.name == "nt"
 _PREFIX, _SUFFIX = ".engine-", ".part"
+_PARTIAL = re.compile(r"\.engine-[0-9a-f]{16}\.part")
 
 
 def partial_name() -> str:
@@ -58,10 +62,7 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
             yield file
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, because a rename is atomic within one file system only.
-    partial = target.parent / partial_name()
-    # Not tempfile, whose files only the owner can read. Here the umask decides, as for open().
-    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
+    partial, descriptor = _new_partial(target.parent)
     try:
         with open(descriptor, "w+b") as file:
             yield file
@@ -72,7 +73,10 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
             # Flush before the rename: otherwise a power cut may leave an empty file.
             if durable:
                 os.fsync(file.fileno())
-        os.replace(partial, target)
+            if not _WINDOWS:  # while it is open, and so locked
+                os.replace(partial, target)
+        if _WINDOWS:  # which renames closed files only
+            os.replace(partial, target)
     except BaseException:  # BaseException, to remove the temporary file after an interrupt too
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
@@ -81,9 +85,60 @@ def atomic_write(path: StrPath, *, durable: bool = True) -> Iterator[BinaryIO]:
         flush_folder(target.parent)
 
 
+def _new_partial(folder: Path) -> tuple[Path, int]:
+    """Create a temporary file, locked while this process writes it; return its descriptor, too."""
+    while True:
+        # In the same folder, because a rename is atomic within one file system only.
+        partial = folder / partial_name()
+        # Not tempfile, whose files only the owner can read. Here the umask decides, as for open().
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
+        # `remove_partials` may have locked and deleted it before this process locked it.
+        if try_lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+            return partial, descriptor
+        os.close(descriptor)
+
+
+def remove_partials(folder: StrPath) -> int:
+    """Delete the temporary files that killed processes have left in a local folder.
+
+    A file that a process writes at this time is locked, and stays. So does every file on a file
+    system without locks, where the two cannot be distinguished.
+
+    Args:
+        folder: The folder; those in it are not searched.
+
+    Returns:
+        The number of deleted files.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / ".engine-0123456789abcdef.part").write_text("half of a chec")
+        >>> remove_partials(folder), remove_partials(folder)
+        (1, 0)
+    """
+    return sum(_remove_if_left(path) for path in Path(folder).glob(f"{_PREFIX}*{_SUFFIX}"))
+
+
+def _remove_if_left(path: Path) -> bool:
+    if not _PARTIAL.fullmatch(path.name) or path.is_symlink():
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            if not try_lock(descriptor):
+                return False
+            path.unlink()
+        finally:
+            os.close(descriptor)
+    except (FileNotFoundError, PermissionError):  # renamed since, or of another user
+        return False
+    return True
+
+
 def flush_folder(folder: Path) -> None:
     """Flush the entries of a folder to disk, so that a rename in it survives a power cut."""
-    if os.name == "nt":
+    if _WINDOWS:
         return  # Windows cannot open a folder, and its file system journals renames
     descriptor = os.open(folder, os.O_RDONLY)
     try:

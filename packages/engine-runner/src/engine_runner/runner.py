@@ -154,7 +154,7 @@ class Runner:
 
     def _execute(self, loop: Loop, *, trains: bool = False) -> Any:
         """Run a loop between ``before_run`` and ``after_run``, and return its result."""
-        with self._hooks.around(self):
+        with self.checkpointer.guard(self.work_dir, trains=trains), self._hooks.around(self):
             self.call_hook("before_run")
             self.load_or_resume()
             if isinstance(loop, TrainLoop):

@@ -113,7 +113,8 @@ def freeze_parameters(model: nn.Module, paramwise_cfg: Mapping[str, Any] | None)
     if not any("requires_grad" in options for options in keys.values()):
         return
     wrapped = isinstance(model, DistributedDataParallel)
-    for name, param in model.named_parameters():
+    for full_name, param in model.named_parameters():
+        name = plain_name(full_name)
         options = next((value for key, value in keys.items() if key in name), {})
         wanted = options.get("requires_grad", param.requires_grad)
         if not isinstance(wanted, bool):

@@ -3,13 +3,16 @@
 from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.checkpoint._best import BestMetric, best_metrics
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
-from engine_runner.checkpoint._checkpointer import Checkpointer, load_progress
+from engine_runner.checkpoint._checkpointer import Checkpointer
+from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._latest import (
     MARKER,
     checkpoints_beside,
     find_latest_checkpoint,
+    latest_checkpoints,
     mark_latest_checkpoint,
 )
+from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.checkpoint._retention import Retention
 from engine_runner.checkpoint._states import (
@@ -37,9 +40,11 @@ __all__ = [
     "best_metrics",
     "checkpoints_beside",
     "find_latest_checkpoint",
+    "latest_checkpoints",
     "load_progress",
     "mark_latest_checkpoint",
     "run_states",
+    "training_in",
     "warn_of_changes",
     "warn_of_new_config",
 ]

@@ -4,10 +4,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import nn
 
+from engine_dist import all_gather_object, broadcast_object_list, is_main_process
 from engine_fileio import join_path
 from engine_model.weights import (
     CheckpointError,
@@ -22,8 +24,10 @@ from engine_runner._progress import Progress
 from engine_runner._protocols import Run, Stateful
 from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
+from engine_runner.checkpoint._complete import check_complete, load_progress
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
-from engine_runner.checkpoint._latest import checkpoints_beside, find_latest_checkpoint
+from engine_runner.checkpoint._latest import checkpoints_beside, latest_checkpoints
+from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint.writers import PlainWriter, Writer
 from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy, current_device
@@ -41,6 +45,8 @@ class Checkpointer:
     Attributes:
         load_report: The weights of the last loaded checkpoint that did not fit the model;
             ``None`` before.
+        restarts: ``"optimizer"`` or ``"param_schedulers"``, if a resumed run restarts these in
+            place of taking over their states.
 
     Example:
         >>> import tempfile, torch
@@ -58,7 +64,9 @@ class Checkpointer:
         self.strategy = strategy
         self.writer: Writer = writer or PlainWriter()
         self.load_report: LoadReport | None = None
+        self.restarts: set[str] = set()
         self._started = False
+        self._latest: list[str] = []
 
     def collect(
         self,
@@ -105,11 +113,9 @@ class Checkpointer:
             CheckpointError: There is no such checkpoint, or it is damaged. A note names the other
                 checkpoints of the folder.
         """
-        if map_location == "default":
-            map_location = str(current_device())
         try:
             checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(
-                filename, map_location=map_location
+                filename, map_location=self._device(map_location)
             )
         except CheckpointError as error:
             others = checkpoints_beside(filename)
@@ -117,6 +123,9 @@ class Checkpointer:
                 error.add_note(f"other checkpoints are there: {', '.join(others)}")
             raise
         return checkpoint
+
+    def _device(self, map_location: str | Callable[..., Any]) -> str | Callable[..., Any]:
+        return str(current_device()) if map_location == "default" else map_location
 
     def load_weights(
         self,
@@ -211,12 +220,13 @@ class Checkpointer:
 
         Args:
             run: The run.
-            filename: A path or URI.
+            filename: A path or URI. If it is damaged and was found by `source`, the next one is
+                taken.
             map_location: See `read`.
             strict: See `load_weights`.
             revise_keys: See `load_weights`.
         """
-        checkpoint = self.read(filename, map_location)
+        checkpoint, filename = self._read_whole(filename, map_location)
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         with naming_the_checkpoint(filename):
             self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
@@ -234,9 +244,12 @@ class Checkpointer:
             states: See `restore`.
 
         Raises:
-            ValueError: The checkpoint has no counters, or a state does not fit its part.
+            SettingsError: The checkpoint has no counters, or lacks a state.
+            ValueError: A state does not fit its part.
         """
+        states = {name: state for name, state in states.items() if name not in self.restarts}
         load_progress(checkpoint, run.progress)
+        check_complete(checkpoint, states, run)
         meta = checkpoint.get("meta", {})
         warn_of_changes(meta, seed=run.seed, world_size=run.world_size)
         warn_of_new_config(meta.get("cfg"), shown_config(run.cfg).pretty_text)
@@ -244,6 +257,10 @@ class Checkpointer:
             checkpoint, states = readable(checkpoint), foreign_states(states)
         self.restore(checkpoint, states)
         run.logger.info(f"resumed epoch: {run.epoch}, iter: {run.iter}")
+
+    def guard(self, work_dir: str, *, trains: bool) -> AbstractContextManager[None]:
+        """Return a context that keeps other trainings out of the folder, if this run trains."""
+        return training_in(work_dir) if trains else nullcontext()
 
     def source(self, load_from: str | None, work_dir: str, *, resumes: bool) -> str | None:
         """Return the checkpoint that a run starts from, the first time; None if there is none.
@@ -261,10 +278,56 @@ class Checkpointer:
             return os.path.expanduser(load_from)
         if load_from is not None or not resumes:
             return load_from
-        latest = find_latest_checkpoint(work_dir)
-        if latest is not None:
-            _log.info("Auto resumed from the latest checkpoint %s.", latest)
-        return latest
+        found = [latest_checkpoints(work_dir) if is_main_process() else []]
+        broadcast_object_list(found)  # folders may look different on another machine
+        self._latest = found[0]
+        if not self._latest:
+            return None
+        _log.info("Auto resumed from the latest checkpoint %s.", self._latest[0])
+        return self._latest[0]
+
+    def _read_whole(
+        self, filename: str, map_location: str | Callable[..., Any]
+    ) -> tuple[dict[str, Any], str]:
+        """Return a checkpoint and its name; of those that `source` found, the newest whole one.
+
+        Raises:
+            CheckpointError: The named one is damaged, or all are.
+        """
+        if self._latest[:1] != [filename]:  # it was named: no other one takes its place
+            return self.read(filename, map_location), filename
+        problems: list[str] = []
+        for name in self._latest:
+            checkpoint, problem = self._try_to_read(name, map_location)
+            # Storages may show the ranks different files; all ranks take the same checkpoint.
+            problem = next(filter(None, all_gather_object(problem)), "")
+            if not problem:
+                if problems:
+                    _log.warning("Resuming from %s, the newest whole checkpoint.", name)
+                return checkpoint, name
+            _log.warning("%s; trying an older checkpoint", problem)
+            problems.append(problem)
+        raise CheckpointError(
+            "no checkpoint to resume from is whole:\n"
+            + "\n".join(problems)
+            + "\nto train anew, set resume=False or another work_dir"
+        )
+
+    def _try_to_read(
+        self, filename: str, map_location: str | Callable[..., Any]
+    ) -> tuple[dict[str, Any], str]:
+        """Return a checkpoint and an empty string, or the reason why it cannot be resumed."""
+        try:
+            checkpoint = CheckpointLoader.load_checkpoint(
+                filename, map_location=self._device(map_location)
+            )
+        except (CheckpointError, FileNotFoundError) as error:
+            return {}, str(error)
+        missing = [] if isinstance(checkpoint, Mapping) else ["weights"]
+        missing = missing or [name for name in ("meta", "state_dict") if name not in checkpoint]
+        if missing:
+            return {}, f"{filename} is not a checkpoint of a run: it has no {missing[0]}"
+        return dict(checkpoint), ""
 
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.
@@ -283,18 +346,3 @@ class Checkpointer:
     def finish(self) -> None:
         """Return when every checkpoint is completely written."""
         self.writer.finish()
-
-
-def load_progress(checkpoint: Mapping[str, Any], progress: Progress) -> None:
-    """Set the counters to those of a checkpoint, of this engine or of another.
-
-    Raises:
-        ValueError: The checkpoint has weights alone.
-    """
-    state = checkpoint.get("progress") or checkpoint.get("meta")
-    if not isinstance(state, Mapping) or "iter" not in state:
-        raise ValueError(
-            "the checkpoint has no epoch and iteration, so training cannot be resumed from it; "
-            "load its weights alone with resume=False"
-        )
-    progress.load_state_dict(state)

@@ -1,9 +1,11 @@
-"""Find the checkpoint that a run resumes from."""
+"""Find the checkpoints that a run can resume from, the newest first."""
 
 import logging
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from engine_fileio import atomic_write
+from engine_fileio import atomic_write, get_file_backend, join_path, list_dir_or_file
 
 MARKER = "last_checkpoint"
 
@@ -20,29 +22,41 @@ def mark_latest_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
 
 
 def find_latest_checkpoint(path: str | Path) -> str | None:
-    """Return the newest complete checkpoint of a work directory, or ``None`` if there is none.
+    """Return the newest checkpoint of a work directory, or ``None`` if there is none.
 
-    The file ``last_checkpoint`` names it. In a work directory that was moved or copied as a whole,
-    the name is looked up beside that file. If the file or the checkpoint is missing, the checkpoint
-    that was written last is returned, with a warning.
+    The file ``last_checkpoint`` names it. In a work directory that was moved or copied, the name is
+    looked up beside that file. If the file cannot be used, or the checkpoint is missing, the
+    checkpoint that was written last is returned, with a warning.
 
     Args:
         path: The work directory of the run.
     """
-    marker = Path(path) / MARKER
-    noted = marker.read_text(encoding="utf-8").strip() if marker.is_file() else ""
-    # A checkpoint in another storage is not looked up: that may need arguments of its backend.
-    if "://" in noted or (noted and Path(noted).is_file()):
-        return noted
-    if noted and (beside := marker.with_name(Path(noted).name)).is_file():
-        return str(beside)
-    problem = f"{marker} names {noted}, which does not exist" if noted else f"there is no {marker}"
-    newest = _written_last(Path(path))
-    if newest is None:
+    return next(iter(latest_checkpoints(path)), None)
+
+
+def latest_checkpoints(path: str | Path) -> list[str]:
+    """Return all checkpoints of a work directory that a run can resume from, the newest first.
+
+    The first is that of `find_latest_checkpoint`; the others are for the case that it is damaged.
+    The best checkpoints come last, as the training continued after them.
+
+    Args:
+        path: The work directory of the run.
+    """
+    folder = Path(path)
+    noted, problem = _noted(folder / MARKER)
+    marked, problem = _marked(folder, noted) if noted else ("", problem)
+    folders = [str(folder)]
+    if marked and _parent(marked) != str(folder):
+        folders.insert(0, _parent(marked))
+    others = [file for place in folders for file in _checkpoints_in(place)]
+    best = [file for file in others if _name(file).startswith("best_")]
+    found = _distinct([*([marked] if marked else []), *(f for f in others if f not in best), *best])
+    if problem and found:
+        _log.warning("%s; resuming %s, which was written last", problem, _name(found[0]))
+    elif problem:
         _log.warning("%s: no checkpoint to resume from", problem)
-        return None
-    _log.warning("%s; resuming %s, which was written last", problem, newest.name)
-    return str(newest)
+    return found
 
 
 def checkpoints_beside(path: str | Path) -> list[str]:
@@ -54,11 +68,95 @@ def checkpoints_beside(path: str | Path) -> list[str]:
     return [file.name for file in _by_age(Path(path).parent) if file.name != Path(path).name]
 
 
-def _written_last(folder: Path) -> Path | None:
-    """Return the youngest checkpoint of a folder, except the best ones, which lack states."""
-    found = [file for file in _by_age(folder) if not file.name.startswith("best_")]
-    return found[0] if found else None
+def _noted(marker: Path) -> tuple[str, str]:
+    """Return the path in the marker and an empty string, or an empty string and the problem."""
+    try:
+        noted = marker.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return "", f"there is no {marker}"
+    except (OSError, ValueError) as error:  # a folder, not readable, not UTF-8
+        return "", f"{marker} cannot be read: {error}"
+    if "\0" in noted or "\n" in noted:
+        return "", f"{marker} names no file"
+    return noted, "" if noted else f"{marker} is empty"
+
+
+def _marked(folder: Path, noted: str) -> tuple[str, str]:
+    """Return the checkpoint that a folder's marker names; one of the two strings is empty.
+
+    The second is the problem with the name.
+    """
+    if "://" in noted:
+        # Another storage is not asked whether the file is there: that may need arguments of its
+        # backend. A storage that is not known cannot have it.
+        try:
+            get_file_backend(noted)
+        except (ValueError, ImportError) as error:
+            return "", f"{folder / MARKER} names {noted}: {error}"
+        return noted, ""
+    beside = folder / Path(noted).name
+    # A folder with a marker of its own is the work directory of another run: this one is a copy.
+    original = _is_file(Path(noted).with_name(MARKER)) and not _same(Path(noted).parent, folder)
+    if _is_file(Path(noted)) and not original:
+        return noted, ""
+    if _is_file(beside):
+        return str(beside), ""
+    shown = noted if len(noted) <= 200 else f"{noted[:200]}…"
+    where = "in another work directory" if original else "which does not exist"
+    return "", f"{folder / MARKER} names {shown}, {where}"
+
+
+def _checkpoints_in(folder: str) -> list[str]:
+    """Return the checkpoints of a folder, the newest first."""
+    if "://" not in folder:
+        return [str(file) for file in _by_age(Path(folder))]
+    # Storages report no times in common, so the numbers in the names decide.
+    try:
+        names = list(list_dir_or_file(folder, list_dir=False, suffix=".pth"))
+    except (OSError, ValueError, ImportError) as error:
+        _log.warning("%s cannot be listed: %s", folder, error)
+        return []
+    names.sort(key=lambda name: [int(part) for part in re.findall(r"\d+", name)], reverse=True)
+    return [join_path(folder, name) for name in names]
 
 
 def _by_age(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.pth"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    return sorted(_existing(folder.glob("*.pth")), key=_written_at, reverse=True)
+
+
+def _existing(files: Iterable[Path]) -> Iterator[Path]:
+    return (file for file in files if _is_file(file))
+
+
+def _written_at(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:  # deleted since it was listed
+        return 0
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except (OSError, ValueError):  # the name is too long, or has a null byte
+        return False
+
+
+def _same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
+
+
+def _distinct(files: list[str]) -> list[str]:
+    """Return the files without those that are listed twice, under whatever spelling."""
+    seen: dict[str, str] = {}
+    for file in files:
+        seen.setdefault(file if "://" in file else str(Path(file).resolve()), file)
+    return list(seen.values())
+
+
+def _parent(file: str) -> str:
+    return file.rpartition("/")[0] if "://" in file else str(Path(file).parent)
+
+
+def _name(file: str) -> str:
+    return re.split(r"[/\\]", file)[-1]

@@ -5,8 +5,10 @@ from typing import Any
 
 from engine_model import gather_tensors, spread_optimizer_state
 from engine_optim import resume_schedules
+from engine_runner._errors import SettingsError
 from engine_runner._protocols import Run, Stateful
 from engine_runner.checkpoint._accumulation import AccumulationStates
+from engine_runner.checkpoint._complete import restart
 from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.environment import capture_random_states, restore_random_states
 from engine_runner.parts import Parts
@@ -68,7 +70,7 @@ class ScheduleStates:
         """Give each schedule its state back; a run without schedules ignores them.
 
         Raises:
-            ValueError: The run has other schedules than the checkpoint.
+            SettingsError: The run has other schedules than the checkpoint.
         """
         if not self._schedules:
             return
@@ -171,17 +173,17 @@ def _load_schedules(
 ) -> None:
     if isinstance(schedules, Mapping):
         if not isinstance(states, Mapping) or states.keys() != schedules.keys():
-            raise ValueError(
+            raise SettingsError(
                 f"the checkpoint has schedules for {_names(states)}, the run for "
-                f"{_names(schedules)}; resume with resume_param_scheduler=False to restart them"
+                f"{_names(schedules)}; {restart('param_schedulers')}"
             )
         for name, group in schedules.items():
             _load_schedules(group, states[name], counts, epoch_length)
         return
     if len(states) != len(schedules):
-        raise ValueError(
+        raise SettingsError(
             f"the checkpoint has {len(states)} parameter schedulers, the run has "
-            f"{len(schedules)}; resume with resume_param_scheduler=False to restart them"
+            f"{len(schedules)}; {restart('param_schedulers')}"
         )
     resume_schedules(schedules, states, counts=counts, epoch_length=epoch_length)
 

@@ -1,0 +1,59 @@
+"""Check that a run can be resumed from a checkpoint, and restore its counters."""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from engine_runner._errors import SettingsError
+from engine_runner._progress import Progress
+from engine_runner._protocols import Run
+
+# By the key in a checkpoint: what it is, the argument of Runner.resume, the option of the command.
+_STATES = {
+    "optimizer": ("the optimizer", "resume_optimizer", "--restart-optimizer"),
+    "param_schedulers": ("the schedules", "resume_param_scheduler", "--restart-schedules"),
+}
+
+
+def load_progress(checkpoint: Mapping[str, Any], progress: Progress) -> None:
+    """Set the counters to those of a checkpoint, of this engine or of another.
+
+    Raises:
+        SettingsError: The checkpoint has weights alone.
+    """
+    state = checkpoint.get("progress") or checkpoint.get("meta")
+    if not isinstance(state, Mapping) or "iter" not in state:
+        raise SettingsError(
+            "the checkpoint has no epoch and iteration, so training cannot be resumed from it; "
+            "load its weights alone with resume=False"
+        )
+    progress.load_state_dict(state)
+
+
+def check_complete(checkpoint: Mapping[str, Any], states: Container[str], run: Run) -> None:
+    """Raise if the checkpoint lacks a state that the run would restart without it.
+
+    Args:
+        checkpoint: The checkpoint.
+        states: The names of the states to restore.
+        run: The run, whose counters are those of the checkpoint.
+
+    Raises:
+        SettingsError: The state of the optimizer or of the schedules is missing.
+    """
+    for name, (part, _, _) in _STATES.items():
+        needed = name in states and (run.param_schedulers or name != "param_schedulers")
+        if needed and name not in checkpoint:
+            raise SettingsError(
+                f"the checkpoint has no state of {part}, which would restart at iteration "
+                f"{run.iter}; to train anew from its weights, use load_from with "
+                f"resume=False; {restart(name)}"
+            )
+
+
+def restart(name: str) -> str:
+    """Return the sentence that tells how to resume a run without one of its states."""
+    part, argument, option = _STATES[name]
+    return (
+        f"to resume and restart {part}, pass {argument}=False to Runner.resume, or use "
+        f"engine train --resume CHECKPOINT {option}"
+    )
