@@ -9,5 +9,9 @@ class NotConfiguredError(RuntimeError):
     """The settings of a run leave out the training, validation or test that was called."""
 
 
+class CheckpointWriteError(OSError):
+    """A checkpoint could not be written; an older file of its name is left as it was."""
+
+
 class NonFiniteLossError(ArithmeticError):
     """A loss or a weight of a training is NaN or infinite; see `FiniteLossHook`."""

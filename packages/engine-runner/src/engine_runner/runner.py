@@ -372,7 +372,7 @@ class Runner:
             filename,
             states,
             progress=progress or counted,
-            meta=meta or {},
+            meta={**checkpoints.dataset_meta(self._parts), **(meta or {})},
             backend_args=dict(backend_args or file_client_args or {}) or None,
         )
 

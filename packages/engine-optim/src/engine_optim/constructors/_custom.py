@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from engine_registry import OPTIMIZERS
-from engine_utils import did_you_mean
+from engine_utils import did_you_mean, plain_name
 
 OTHER_KEYS = (
     "lr_mult",

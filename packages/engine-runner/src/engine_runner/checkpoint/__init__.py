@@ -5,6 +5,7 @@ from engine_runner.checkpoint._best import BestMetric, best_metrics
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
+from engine_runner.checkpoint._finite import nan_weights
 from engine_runner.checkpoint._latest import (
     MARKER,
     checkpoints_beside,
@@ -13,6 +14,7 @@ from engine_runner.checkpoint._latest import (
     mark_latest_checkpoint,
 )
 from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._meta import dataset_meta
 from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.checkpoint._retention import Retention
 from engine_runner.checkpoint._states import (
@@ -39,10 +41,12 @@ __all__ = [
     "Writer",
     "best_metrics",
     "checkpoints_beside",
+    "dataset_meta",
     "find_latest_checkpoint",
     "latest_checkpoints",
     "load_progress",
     "mark_latest_checkpoint",
+    "nan_weights",
     "run_states",
     "training_in",
     "warn_of_changes",

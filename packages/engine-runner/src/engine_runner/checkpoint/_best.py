@@ -64,7 +64,7 @@ class BestMetric:
         """Return whether ``score`` is better than the best so far; NaN never is."""
         if math.isnan(score):
             return False
-        if self.score is None:
+        if self.score is None or math.isnan(self.score):
             return True
         return score > self.score if self.rule == "greater" else score < self.score
 

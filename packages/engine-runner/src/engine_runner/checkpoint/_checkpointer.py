@@ -20,6 +20,7 @@ from engine_model.weights import (
     revise_names,
     weights_in,
 )
+from engine_runner._errors import CheckpointWriteError
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run, Stateful
 from engine_runner._version import __version__
@@ -31,6 +32,9 @@ from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint.writers import PlainWriter, Writer
 from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy, current_device
+
+# Tools of the field read this key to choose how they read the others, which have that layout.
+_LAYOUT = "0.10.7"
 
 _log = logging.getLogger("engine.runner")
 
@@ -99,8 +103,17 @@ class Checkpointer:
         *,
         backend_args: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write a collected checkpoint. All ranks must call this; see `Writer.write`."""
-        self.writer.write(checkpoint, path, backend_args=backend_args)
+        """Write a collected checkpoint. All ranks must call this; see `Writer.write`.
+
+        Raises:
+            CheckpointWriteError: The storage cannot be written to; raised on all ranks.
+        """
+        try:
+            self.writer.write(checkpoint, path, backend_args=backend_args)
+        except OSError as error:
+            if error.errno is None:
+                raise CheckpointWriteError(f"{path} cannot be written: {error}") from error
+            raise CheckpointWriteError(error.errno, error.strerror, path) from error
 
     def read(self, filename: str, map_location: str | Callable[..., Any] = "cpu") -> dict[str, Any]:
         """Read a checkpoint.
@@ -192,7 +205,8 @@ class Checkpointer:
             backend_args: Arguments of the storage backend.
 
         Raises:
-            OSError: The storage is full or not writable; an older file is left as it was.
+            CheckpointWriteError: The storage is full or not writable; an older file is left as it
+                was.
         """
         facts = {
             "cfg": shown_config(run.cfg).pretty_text,
@@ -200,6 +214,7 @@ class Checkpointer:
             "world_size": run.world_size,
             "experiment_name": run.experiment_name,
             "engine_version": __version__,
+            "mmengine_version": _LAYOUT,
         }
         checkpoint = self.collect(run.model, states, progress, {**facts, **meta})
         run.call_hook("before_save_checkpoint", checkpoint=checkpoint)

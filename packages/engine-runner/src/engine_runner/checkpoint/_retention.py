@@ -1,6 +1,6 @@
 """Choose the checkpoints to keep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -36,6 +36,10 @@ class Retention:
         surplus = max(0, len(self.names) - self.most) if self.most > 0 else 0
         removed, self.names = self.names[:surplus], self.names[surplus:]
         return removed
+
+    def put_back(self, names: Sequence[str]) -> None:
+        """Add names that were taken and could not be deleted, as the oldest."""
+        self.names = [*names, *self.names]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the names."""

@@ -1,6 +1,7 @@
 """``engine train``."""
 
 import os
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ Examples:
   engine train config.py --work-dir runs/a --cfg-options train_cfg.max_epochs=5
   engine train config.py --resume
   engine train config.py --resume runs/a/epoch_3.pth
+  engine train config.py --resume runs/a/epoch_3.pth --restart-schedules
 """
 
 
@@ -38,6 +40,12 @@ Examples:
     metavar="[CHECKPOINT]",
     help="Continue the newest checkpoint of the work directory, or the one given.",
 )
+@click.option(
+    "--restart-optimizer",
+    is_flag=True,
+    help="With --resume: start momentum and step counts of the optimizer anew.",
+)
+@click.option("--restart-schedules", is_flag=True, help="With --resume: start the schedules anew.")
 @click.option("--amp", is_flag=True, help="Train in automatic mixed precision.")
 @click.option("--auto-scale-lr", is_flag=True, help="Scale the learning rate to the batch size.")
 @click.option(
@@ -51,6 +59,8 @@ def train(
     cfg_options: tuple[str, ...],
     work_dir: Path | None,
     resume: str | None,
+    restart_optimizer: bool,
+    restart_schedules: bool,
     amp: bool,
     auto_scale_lr: bool,
     launcher: str | None,
@@ -66,15 +76,24 @@ def train(
         config.resume = True
         if resume != "auto":
             config.load_from = expanded(resume)
+    restarts = {"optimizer": restart_optimizer, "param_schedulers": restart_schedules}
+    if any(restarts.values()) and not config.get("resume"):
+        raise click.UsageError("--restart-optimizer and --restart-schedules need --resume")
     if amp:
         use_amp(config)
     if auto_scale_lr:
         enable_auto_scale_lr(config)
-    run(config, config_file)
+    run(config, config_file, restarts={name for name, restart in restarts.items() if restart})
 
 
-def run(config: "Config", config_file: Path) -> None:
-    """Check the config, train, and print where the results lie."""
+def run(config: "Config", config_file: Path, *, restarts: Set[str] = frozenset()) -> None:
+    """Check the config, train, and print where the results lie.
+
+    Args:
+        config: The merged config.
+        config_file: The file that it was read from.
+        restarts: The states that a resumed run starts anew; see `Checkpointer`.
+    """
     check_before(config)
     check_load_from(config)
     from engine_registry import RUNNERS
@@ -84,6 +103,7 @@ def run(config: "Config", config_file: Path) -> None:
     with removed_if_unused(config):
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
     note_owner(runner, config_file)
+    runner.checkpointer.restarts |= restarts
     runner.train()
     if runner.is_main:
         final_report(runner)

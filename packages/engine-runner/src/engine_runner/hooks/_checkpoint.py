@@ -1,15 +1,27 @@
 """Decide when to save a checkpoint."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from engine_dist import all_reduce_params, is_main_process
-from engine_fileio import get_file_backend, join_path, remove
+from engine_dist import all_gather_object, all_reduce_params, is_main_process
+from engine_fileio import (
+    BaseStorageBackend,
+    FileClient,
+    LocalBackend,
+    get_file_backend,
+    join_path,
+    remove,
+)
 from engine_registry import HOOKS
-from engine_runner._errors import SettingsError
+from engine_runner._errors import CheckpointWriteError, SettingsError
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
@@ -21,6 +33,8 @@ from engine_runner.checkpoint import (
     Retention,
     best_metrics,
     mark_latest_checkpoint,
+    nan_weights,
+    training_in,
 )
 from engine_utils import did_you_mean
 
@@ -35,18 +49,22 @@ class CheckpointHook(Hook):
     after that. Whenever the process ends, there is one to resume from. All ranks collect the state,
     and the main rank writes it.
 
+    A checkpoint that cannot be written (full disk, storage not reachable) is logged as an error.
+    The former ones stay, and the training continues to the next interval. If the last attempt
+    failed, the training raises at its end. Weights that have become NaN are not saved.
+
     Args:
         interval: Epochs or iterations from one checkpoint to the next; -1 for none.
         by_epoch: Count epochs, rather than iterations.
         save_optimizer: Include the optimizers' state; without it, a run cannot be resumed.
         save_param_scheduler: Include the schedulers' state.
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
-            any storage of engine-fileio. ``work_dir`` itself by default.
+            any storage of engine-fileio; ``~`` is the home folder. ``work_dir`` itself by default.
         max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
         save_last: Save at the end of training whatever the interval.
         save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best
             is saved as ``best_<metric>_epoch_N.pth`` (``iter_N`` if not ``by_epoch``), and the
-            former best deleted.
+            former best deleted. It can be resumed like the others. NaN is never the best.
         rule: ``"greater"`` or ``"less"``, for all metrics or one each; inferred from the metric's
             name by default.
         greater_keys: Metric names, or parts of them, for which greater is better.
@@ -64,6 +82,9 @@ class CheckpointHook(Hook):
         best: The metrics of ``save_best``, each with its best score and checkpoint so far.
         retention: The checkpoints that are kept.
         folder: Where they are saved; empty before the training.
+        backend_args: The arguments of the storage backend, or None.
+        file_backend: The storage backend of the folder; None before the training.
+        file_client: The older interface of the same storage; None before the training.
 
     Example:
         >>> hook = CheckpointHook(interval=2, save_best="accuracy", max_keep_ckpts=3)
@@ -94,6 +115,9 @@ class CheckpointHook(Hook):
     ) -> None:
         if file_client_args is not None and backend_args is not None:
             raise ValueError("give CheckpointHook either backend_args or file_client_args")
+        if file_client_args is not None:
+            message = "file_client_args of CheckpointHook is deprecated; use backend_args"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
         unit = "epoch" if by_epoch else "iter"
         self.interval = integer("interval", interval, at_least=-1)
         self.by_epoch = by_epoch
@@ -109,8 +133,13 @@ class CheckpointHook(Hook):
                 f"filename_tmpl needs one '{{}}' for the {unit}, got {self.filename_tmpl!r}"
             )
         self._unit: Literal["epoch", "iter"] = "epoch" if by_epoch else "iter"
-        self._backend_args = dict(backend_args or file_client_args or {}) or None
+        self.backend_args = dict(backend_args or file_client_args or {}) or None
+        self.file_backend: BaseStorageBackend | None = None
+        self.file_client: FileClient | None = None
         self.folder = ""
+        self._locks = ExitStack()
+        self._failures: dict[str, str] = {}  # of the last attempts: what was to be saved, and why
+        self._nan_from_start: set[str] = set()
         self._kwargs = kwargs
 
     @property
@@ -130,12 +159,20 @@ class CheckpointHook(Hook):
             if item.key in state_dict["best"]:
                 item.load_state_dict(state_dict["best"][item.key])
 
+    @contextmanager
+    def around_run(self, runner: Run) -> Iterator[None]:
+        """Release the lock of ``out_dir`` at the end, however the run ends."""
+        with ExitStack() as self._locks:
+            yield
+
     def before_train(self, runner: Run) -> None:
         """Find the folder, and log it, so that a wrong one fails before the first epoch.
 
         Raises:
-            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take.
+            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, or another
+                training saves to the folder.
         """
+        self._failures, self._nan_from_start = {}, set(nan_weights(runner.model))
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
         self._take_over_former_state(runner)
@@ -149,13 +186,7 @@ class CheckpointHook(Hook):
             runner.logger.warning(f"save_best never acts: it needs a validation, and {reason}")
         if runner.iter == 0:
             self._warn_of_earlier_run(runner)
-        if self.out_dir is None:
-            self.folder = runner.work_dir
-        else:
-            name = Path(runner.work_dir).name
-            self.folder = join_path(str(self.out_dir), name, backend_args=self._backend_args)
-        backend = get_file_backend(self.folder, backend_args=self._backend_args)
-        runner.logger.info(f"Checkpoints will be saved to {self.folder} by {backend.name}.")
+        self._open_folder(runner)
 
     def after_train_epoch(self, runner: Run) -> None:
         """Save at the end of every n-th epoch, and of the last."""
@@ -177,6 +208,20 @@ class CheckpointHook(Hook):
             runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
             self._save(runner, runner.iter + 1)
 
+    def after_train(self, runner: Run) -> None:
+        """Report what could not be saved.
+
+        Raises:
+            CheckpointWriteError: The last attempt to save a checkpoint, or a best one, failed.
+        """
+        if self._failures:
+            saved = ", ".join([*self.retention.names, *_names(self.best)]) or "none"
+            raise CheckpointWriteError(
+                f"the training ended, but saving failed: {'; '.join(self._failures.values())}. "
+                f"Checkpoints in {self.folder}: {saved}. Make the folder writable and resume, or "
+                "set out_dir"
+            )
+
     def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Save the model if it is the best so far."""
         # Without a folder this is ``runner.val()``, which trains nothing to save.
@@ -185,7 +230,9 @@ class CheckpointHook(Hook):
         for best in self.best:
             name = best.name(metrics)
             score = float(metrics[name])
-            if best.improves(score):
+            if math.isnan(score):
+                runner.logger.warning(f"{name} is NaN: this model is not saved as the best")
+            elif best.improves(score):
                 self._save_best(runner, best, name, score)
 
     def _check_arguments(self, runner: Run) -> None:
@@ -221,57 +268,119 @@ class CheckpointHook(Hook):
             # Each rank has running statistics of its own data. Counters are integers and equal.
             statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
             all_reduce_params(statistics, op="mean")
-        filename = self.filename_tmpl.format(count)
+        filename, former = self.filename_tmpl.format(count), self.retention.names
         # Before saving: the list in the checkpoint then has the checkpoint itself, so that a
         # resumed run deletes it in its turn.
         self.retention.add(filename)
-        path = runner.save_checkpoint(
-            self.folder,
-            filename,
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            by_epoch=self.by_epoch,
-            backend_args=self._backend_args,
-            **self._kwargs,
-        )
+        path = self._write(runner, "the checkpoint", filename, **self._kwargs)
+        if path is None:
+            self.retention.names = former
+            return
         surplus = self.retention.take_surplus()
         if is_main_process():
             # In this order: a process that ends here leaves one checkpoint too many, never none.
-            mark_latest_checkpoint(runner.work_dir, path)
-            for name in surplus:
-                self._remove(name)
+            if self._mark(runner, path):
+                surplus = [name for name in surplus if not self._remove(runner, name)]
+            self.retention.put_back(surplus)
 
     def _save_best(self, runner: Run, best: BestMetric, name: str, score: float) -> None:
-        former = best.path
+        former = (best.score, best.path)
         count = runner.epoch if self.by_epoch else runner.iter
         filename = f"best_{name.replace('/', '_')}_{self._unit}_{count}.pth"
-        best.score = score
-        best.path = join_path(self.folder, filename, backend_args=self._backend_args)
-        runner.message_hub.update_info(self._info("score", best), score)
-        runner.message_hub.update_info(self._info("ckpt", best), best.path)
-        runner.save_checkpoint(
-            self.folder,
-            filename,
-            save_optimizer=False,
-            save_param_scheduler=False,
-            by_epoch=self.by_epoch,
-            backend_args=self._backend_args,
-            progress=runner.progress,
-        )
-        if former is not None and former != best.path and is_main_process():
-            self._remove(Path(former).name)
+        path = join_path(self.folder, filename, backend_args=self.backend_args)
+        self._set_best(runner, best, score, path)
+        # The validation is finished: a run that resumes from here does not repeat it.
+        done = runner.epoch if runner.trains_by_epoch else runner.iter
+        progress = replace(runner.progress, validated=done)
+        if self._write(runner, f"the best {name}", filename, progress=progress) is None:
+            self._set_best(runner, best, *former)
+            return
+        if former[1] is not None and former[1] != best.path and is_main_process():
+            self._remove(runner, Path(former[1]).name)
         runner.logger.info(
             f"The best checkpoint with {score:.4f} {name} at {count} {self._unit} is saved to "
             f"{filename}."
         )
 
+    def _write(self, runner: Run, what: str, filename: str, **options: Any) -> str | None:
+        """Save a checkpoint, and return its path; None, after an error in the log, on failure."""
+        problem = self._nan_problem(runner)
+        if not problem:
+            try:
+                path = runner.save_checkpoint(
+                    self.folder,
+                    filename,
+                    save_optimizer=self.save_optimizer,
+                    save_param_scheduler=self.save_param_scheduler,
+                    by_epoch=self.by_epoch,
+                    backend_args=self.backend_args,
+                    **options,
+                )
+            except CheckpointWriteError as error:
+                problem = str(error)
+            else:
+                self._failures.pop(what, None)
+                return path
+        self._failures[what] = f"{filename}: {problem}"
+        runner.logger.error(
+            f"{what} {filename} was not saved: {problem}. The former one stays, and the training "
+            "continues"
+        )
+        return None
+
+    def _nan_problem(self, runner: Run) -> str:
+        """Return what is wrong with the weights, equal on all ranks; empty if nothing is."""
+        found = [name for name in nan_weights(runner.model) if name not in self._nan_from_start]
+        problem = f"{len(found)} parameters have become NaN, such as {found[0]}" if found else ""
+        if runner.distributed:  # a shard of another rank may have them
+            problem = next(filter(None, all_gather_object(problem)), "")
+        return problem
+
+    def _mark(self, runner: Run, path: str) -> bool:
+        """Name the newest checkpoint in the work directory, and return whether that succeeded."""
+        try:
+            mark_latest_checkpoint(runner.work_dir, path)
+        except OSError as error:
+            runner.logger.error(f"{MARKER} was not written: {error}. It names an older checkpoint")
+            return False
+        return True
+
+    def _set_best(
+        self, runner: Run, best: BestMetric, score: float | None, path: str | None
+    ) -> None:
+        best.score, best.path = score, path
+        runner.message_hub.update_info(self._info("score", best), score)
+        runner.message_hub.update_info(self._info("ckpt", best), path)
+
     def _info(self, what: str, best: BestMetric) -> str:
         return f"best_{what}" if len(self.best) == 1 else f"best_{what}_{best.key}"
 
-    def _remove(self, filename: str) -> None:
-        """Delete an old checkpoint; one that was deleted already is skipped."""
-        path = join_path(self.folder, filename, backend_args=self._backend_args)
+    def _remove(self, runner: Run, filename: str) -> bool:
+        """Delete an old checkpoint, and return whether it is gone."""
+        path = join_path(self.folder, filename, backend_args=self.backend_args)
         try:
-            remove(path, backend_args=self._backend_args)
+            remove(path, backend_args=self.backend_args)
         except FileNotFoundError:
             _log.debug("%s was deleted already", path)
+        except OSError as error:
+            runner.logger.warning(f"the old checkpoint {path} was not deleted: {error}")
+            return False
+        return True
+
+    def _open_folder(self, runner: Run) -> None:
+        """Find the folder and its storage, and lock it if it is not the work directory."""
+        self.folder = runner.work_dir
+        if self.out_dir is not None:
+            root, name = os.path.expanduser(self.out_dir), Path(runner.work_dir).name
+            self.folder = join_path(root, name, backend_args=self.backend_args)
+        self.file_backend = get_file_backend(self.folder, backend_args=self.backend_args)
+        prefix = FileClient.parse_uri_prefix(self.folder)
+        self.file_client = FileClient(**{"prefix": prefix, **(self.backend_args or {})})
+        if isinstance(self.file_backend, LocalBackend) and self.folder != runner.work_dir:
+            self._locks.enter_context(training_in(self.folder.removeprefix("file://")))
+        name = self.file_backend.name
+        runner.logger.info(f"Checkpoints will be saved to {self.folder} by {name}.")
+
+
+def _names(best: Sequence[BestMetric]) -> list[str]:
+    return [Path(item.path).name for item in best if item.path]

@@ -4,21 +4,27 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
 
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
-from engine_runner.checkpoint import mark_latest_checkpoint
+from engine_runner.checkpoint import MARKER, mark_latest_checkpoint
 
 _FILENAME = "interrupted.pth"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ONE_REQUEST = 1.0  # seconds in which several SIGTERM are one
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
 
 
@@ -28,7 +34,8 @@ class SaveOnInterrupt(Hook):
 
     `Runner` registers it by default; ``default_hooks=dict(save_on_interrupt=None)`` leaves it out.
     SIGINT then raises ``KeyboardInterrupt``, SIGTERM exits with code 143. A second signal stops at
-    once.
+    once; several SIGTERM within a second count as one. During a validation it saves at once, unless
+    a hook has exchanged the weights: then the validation is finished first.
 
     Signals keep their handlers outside of a training loop, in any thread but the main one, where
     the program has set a handler of its own, and with several processes, whose ranks would not
@@ -44,8 +51,12 @@ class SaveOnInterrupt(Hook):
     def __init__(self) -> None:
         self._signal = 0
         self._process = os.getpid()
-        self._runner: Run | None = None  # while its state is that of a finished iteration
+        self._arrived = 0.0
+        self._started_at = 0
         self._saved_at = -1
+        self._marked: int | None = None  # when the marker was written before the last save
+        self._runner: Run | None = None  # while its state is that of a finished iteration
+        self._weights: list[Tensor] | None = None  # sums of the weights, during a validation
         self._former: dict[int, Any] = {}
         self._children: Any = None
 
@@ -53,16 +64,16 @@ class SaveOnInterrupt(Hook):
     def around_run(self, runner: Run) -> Iterator[None]:
         """Set the former handlers of the signals again, however the run ends."""
         # Anew for each run: a hook object may serve several runs, one after the other.
-        self._signal, self._runner, self._saved_at = 0, None, -1
+        self._signal, self._runner, self._weights, self._saved_at = 0, None, None, -1
         try:
             yield
             if self._signal:  # it arrived after the last iteration: all is saved
                 self._stop()
         except RuntimeError:
             # A scheduler may signal the whole process group, and so end the workers of the data
-            # loader. The training then fails at its next batch: save the last iteration.
-            if self._signal and self._runner is not None:
-                self._save_and_stop(self._runner, self._runner.progress)
+            # loader. The training or validation then fails at its next batch.
+            if self._signal:
+                self._save_if_finished(runner)
             raise
         finally:
             for number, handler in self._former.items():
@@ -78,6 +89,7 @@ class SaveOnInterrupt(Hook):
         """
         if runner.world_size > 1 or threading.current_thread() is not threading.main_thread():
             return
+        self._started_at = runner.iter
         self._children = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
         former = {number: signal.getsignal(number) for number in _SIGNALS}
         for number, handler in former.items():
@@ -86,9 +98,9 @@ class SaveOnInterrupt(Hook):
                 signal.signal(number, self._note)
 
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
-        """Store the iteration of a checkpoint to resume from; the best one has no optimizer."""
-        if "optimizer" in checkpoint:
-            self._saved_at = checkpoint["progress"]["iter"]
+        """Store the iteration of a checkpoint that ``last_checkpoint`` names when it is written."""
+        if "optimizer" in checkpoint and self._weights is None:  # else it is the best one
+            self._saved_at, self._marked = checkpoint["progress"]["iter"], _marked_at(runner)
 
     def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Mark the state as that of an unfinished iteration."""
@@ -106,20 +118,44 @@ class SaveOnInterrupt(Hook):
     def before_val(self, runner: Run) -> None:
         """Mark the state as unfinished: hooks may change the model for a validation."""
         self._runner = None
+        if self._former:
+            self._weights = _sums(runner)
 
     def after_val_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
-        """Stop if a signal has arrived and the last checkpoint has all that was trained.
+        """Save and stop if a signal has arrived; the resumed run repeats the validation."""
+        if self._signal:
+            self._save_if_finished(runner)
 
-        The resumed run repeats the validation.
-        """
-        if self._signal and self._saved_at == runner.iter:
+    def after_val(self, runner: Run) -> None:
+        """Mark the state as finished again; save and stop if a signal has arrived."""
+        if self._weights is None:
+            return  # ``runner.val()``
+        self._runner, self._weights = runner, None
+        if self._signal:
+            done = runner.epoch if runner.trains_by_epoch else runner.iter
+            self._save_and_stop(runner, replace(runner.progress, validated=done))
+
+    def _save_if_finished(self, runner: Run) -> None:
+        """Stop, after saving what is not saved; return if the state is not a finished iteration."""
+        reason = signal.Signals(self._signal).name
+        if self._runner is not None:
+            self._save_and_stop(runner, runner.progress)
+        if runner.iter == self._started_at:
+            runner.logger.warning(f"stopped by {reason} before the first iteration ended")
+            self._stop()
+        if self._weights is None:
+            return  # within an iteration
+        if self._saved_at == runner.iter and _marked_at(runner) != self._marked:
             runner.logger.warning(
-                f"stopped by {signal.Signals(self._signal).name} while validating; --resume "
-                "continues from the last checkpoint, with this validation"
+                f"stopped by {reason} while validating; --resume continues from the last "
+                "checkpoint, with this validation"
             )
             self._stop()
+        # A hook may have exchanged the weights for those of an average.
+        if all(map(torch.equal, self._weights, _sums(runner))):
+            self._save_and_stop(runner, runner.progress)
 
     def _save_and_stop(self, runner: Run, reached: Progress) -> None:
         path = runner.save_checkpoint(runner.work_dir, _FILENAME, progress=reached)
@@ -139,11 +175,29 @@ class SaveOnInterrupt(Hook):
     def _note(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             return  # a forked worker: the main process ends it
+        now = time.monotonic()
         if self._signal:
+            # ``timeout`` and schedulers send SIGTERM to the process, and then to its group.
+            if number == signal.SIGTERM and now - self._arrived < _ONE_REQUEST:
+                return
             raise KeyboardInterrupt
-        self._signal = number
+        self._signal, self._arrived = number, now
         if hasattr(signal, "SIGCHLD"):
             # torch's handler raises when a worker was ended by the same signal, mid-iteration.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # os.write, as a signal may arrive while this thread holds the lock of sys.stderr.
         os.write(2, b"finishing this iteration, then saving; once more to stop at once\n")
+
+
+def _marked_at(runner: Run) -> int | None:
+    """Return when ``last_checkpoint`` was written, in nanoseconds; None if there is none."""
+    try:
+        return Path(runner.work_dir, MARKER).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _sums(runner: Run) -> list[Tensor]:
+    """Return the sum of each weight, on its device: no copy, and no wait for the device."""
+    tensors = [*runner.model.parameters(), *runner.model.buffers()]
+    return [item.detach().sum(dtype=torch.float32) for item in tensors if item.is_floating_point()]

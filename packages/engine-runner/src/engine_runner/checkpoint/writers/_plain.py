@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from engine_dist import barrier, is_main_process
+from engine_dist import broadcast_object_list, is_main_process
 from engine_model.weights import save_checkpoint
 
 
@@ -27,15 +27,33 @@ class PlainWriter:
         backend_args: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the checkpoint; see `Writer.write`."""
+        failure: list[OSError | None] = [None]
         if is_main_process():
-            with _naming_the_file(path):
-                save_checkpoint(
-                    checkpoint, path, backend_args=dict(backend_args) if backend_args else None
-                )
-        barrier()  # no rank continues to a state in which the checkpoint may not exist
+            try:
+                with _naming_the_file(path):
+                    save_checkpoint(
+                        checkpoint, path, backend_args=dict(backend_args) if backend_args else None
+                    )
+            except OSError as error:
+                failure[0] = error
+        # No rank continues to a state in which the checkpoint may not exist. All ranks raise the
+        # error: the others would wait for the main rank otherwise.
+        shared = [_plain(failure[0])]
+        broadcast_object_list(shared)
+        if shared[0] is not None:
+            raise failure[0] or shared[0]
 
     def finish(self) -> None:
         """Return at once: each write is complete when it returns."""
+
+
+def _plain(error: OSError | None) -> OSError | None:
+    """Return an error that can be sent to other processes, whatever its class."""
+    if error is None:
+        return None
+    if error.errno is None:
+        return OSError(str(error))
+    return OSError(error.errno, error.strerror, error.filename)
 
 
 @contextmanager

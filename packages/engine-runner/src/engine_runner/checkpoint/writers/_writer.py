@@ -25,7 +25,8 @@ class Writer(Protocol):
             backend_args: Arguments of the storage backend.
 
         Raises:
-            OSError: The storage cannot be written to; an older file is left as it was.
+            OSError: The storage cannot be written to; an older file is left as it was. All ranks
+                raise it.
         """
 
     def finish(self) -> None:

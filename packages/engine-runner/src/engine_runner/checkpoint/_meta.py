@@ -1,0 +1,57 @@
+"""The facts about the data that a checkpoint has for inference tools."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from engine_runner.parts import Parts
+from engine_utils import plain_value
+
+_log = logging.getLogger("engine.runner")
+
+
+def dataset_meta(parts: Parts) -> dict[str, Any]:
+    """Return ``{"dataset_meta": ...}``: class names and other metainfo of the data.
+
+    They are those of the training data, or else of the validation or test data of the run. Only
+    loops that are built are asked. The result is empty if none has metainfo.
+
+    Args:
+        parts: The parts of the run.
+    """
+    for key in ("train_cfg", "val_cfg", "test_cfg"):
+        metainfo = _metainfo(getattr(parts.built(key), "dataloader", None))
+        if metainfo:
+            return {"dataset_meta": _plain(metainfo)}
+    return {}
+
+
+def _metainfo(dataloader: Any) -> Mapping[str, Any] | None:
+    # A subset, or a wrapper of the user's, has the metainfo of the dataset inside.
+    dataset, seen = getattr(dataloader, "dataset", None), 0
+    while dataset is not None and seen < 10:
+        metainfo = getattr(dataset, "metainfo", None)
+        if isinstance(metainfo, Mapping):
+            return metainfo
+        dataset, seen = getattr(dataset, "dataset", None), seen + 1
+    return None
+
+
+def _plain(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that a checkpoint can hold, as plain Python values."""
+    plain = {}
+    for name, value in metainfo.items():
+        converted = value if _is_plain(value) else plain_value(value)
+        if _is_plain(converted):
+            plain[str(name)] = converted
+        else:
+            _log.debug("metainfo %r is not saved: it holds %s", name, type(value).__name__)
+    return plain
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return type(value) is dict and all(map(_is_plain, [*value, *value.values()]))
+    if isinstance(value, list | tuple):
+        return type(value) in (list, tuple) and all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str, bytes)
