@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine_registry import HOOKS
+from engine_runner._errors import CheckpointWriteError
 from engine_runner._hook import Hook
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run
@@ -69,11 +70,20 @@ class SaveOnInterrupt(Hook):
             yield
             if self._signal:  # it arrived after the last iteration: all is saved
                 self._stop()
-        except RuntimeError:
+        except (RuntimeError, OSError, EOFError) as error:
             # A scheduler may signal the whole process group, and so end the workers of the data
-            # loader. The training or validation then fails at its next batch.
+            # loader. The training or validation then fails at its next batch, with a RuntimeError
+            # of the loader or an error of the connection to the worker.
+            if isinstance(error, CheckpointWriteError):
+                raise
             if self._signal:
                 self._save_if_finished(runner)
+            if self._signal and self._weights is not None:
+                runner.logger.warning(
+                    "stopped in a validation for which a hook has exchanged the weights; nothing "
+                    "was saved, and --resume continues from the last checkpoint"
+                )
+                self._stop()
             raise
         finally:
             for number, handler in self._former.items():
