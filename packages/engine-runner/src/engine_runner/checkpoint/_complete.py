@@ -51,7 +51,7 @@ def check_complete(checkpoint: Mapping[str, Any], states: Container[str], run: R
 
 
 def restart(name: str) -> str:
-    """Return the sentence that tells how to resume a run without one of its states."""
+    """Return how to resume a run without one of its states, as a sentence."""
     part, argument, option = _STATES[name]
     return (
         f"to resume and restart {part}, pass {argument}=False to Runner.resume, or use "
