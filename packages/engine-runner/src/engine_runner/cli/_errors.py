@@ -9,7 +9,7 @@ from engine_dist import DistError
 from engine_fileio import StorageError
 from engine_model.weights import WeightsError
 from engine_registry import RegistryError
-from engine_runner._errors import CheckpointWriteError, NotConfiguredError
+from engine_runner._errors import NotConfiguredError
 from engine_utils import MissingExtraError
 
 _KNOWN = (
@@ -19,7 +19,6 @@ _KNOWN = (
     StorageError,
     WeightsError,
     MissingExtraError,
-    CheckpointWriteError,
 )
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _DETAILS = ("imported for this look-up:", "not installed:")
