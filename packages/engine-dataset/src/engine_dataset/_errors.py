@@ -1,5 +1,13 @@
 """Errors of this package that callers may catch."""
 
+import traceback
+from typing import Any
+
+from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
+
+_FETCH = _MapDatasetFetcher.fetch.__code__
+
 
 class DatasetError(RuntimeError):
     """The base class of the errors of this package.
@@ -40,3 +48,45 @@ class SampleError(DatasetError):
         super().__init__(message)
         self.index = index
         self.path = path
+
+
+def stopped_dataset(dataset: object, batch: int, indices: object = None) -> DatasetError:
+    """Return the error for a dataset with indices whose samples raised `StopIteration`.
+
+    Args:
+        dataset: The dataset.
+        batch: The number of the batch in the epoch, from 0.
+        indices: The indices of the samples in the batch; ``None`` if they are unknown.
+    """
+    samples = "" if indices is None else f", which has the samples {indices}"
+    return DatasetError(
+        f"{type(dataset).__name__} raised StopIteration in batch {batch} of the epoch{samples}; "
+        "that would end the epoch without a word: look for `next(...)` in its `__getitem__` and "
+        "its transforms, and raise IndexError or another error there"
+    )
+
+
+def check_end(dataloader: Any, end: StopIteration, batch: int) -> None:
+    """Raise if a torch `DataLoader` ended because a sample raised `StopIteration`.
+
+    Python's iteration takes that for the end of the epoch. Only the end of a dataset with indices
+    is checked: an `IterableDataset` ends so.
+
+    Args:
+        dataloader: The loader. Other iterables are not checked.
+        end: The error that ended the iteration.
+        batch: The number of batches that the loader has yielded.
+
+    Raises:
+        DatasetError: The samples of the next batch raised ``end``.
+
+    Example:
+        >>> check_end([1, 2], StopIteration(), batch=2)
+    """
+    if not isinstance(dataloader, DataLoader) or isinstance(dataloader.dataset, IterableDataset):
+        return
+    # The error comes out of torch's fetcher, or with a text out of a worker.
+    frames = (frame.f_code for frame, _ in traceback.walk_tb(end.__traceback__))
+    fetched = any(code is _FETCH for code in frames)
+    if fetched or str(end).startswith("Caught StopIteration"):
+        raise stopped_dataset(dataloader.dataset, batch) from end

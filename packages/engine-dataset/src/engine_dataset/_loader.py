@@ -1,9 +1,10 @@
 """Load batches, and save and restore the position in the epoch."""
 
+import functools
 import logging
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import torch
 from torch.utils.data import (
@@ -16,7 +17,10 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from engine_dataset._position import IndexStream, Progress
+from engine_dataset._errors import stopped_dataset
+from engine_dataset._position import IndexStream, Progress, StreamTickets
+from engine_dataset._seeds import mixed_seed
+from engine_dist import get_rank
 
 _Batch = TypeVar("_Batch", covariant=True)
 _logger = logging.getLogger("engine.dataset")
@@ -36,6 +40,13 @@ class ResumableDataLoader(DataLoader[_Batch]):
     torch without a generator gets one, whose state is saved. An `IterableDataset` has no indices:
     its past batches are loaded and dropped.
 
+    A worker is seeded for each batch, from the seed of ``generator``, the rank, the number of the
+    pass over the data, and the number of the batch. So random augmentations in workers do not
+    depend on the number of workers, on ``persistent_workers`` or on interruptions. The seed covers
+    the global generators of ``random``, numpy and torch. ``worker_init_fn`` runs when a worker
+    starts, and other generators that it seeds keep their state. Without workers, samples draw from
+    the generators of this process. Without ``generator``, the loader makes its own.
+
     Example:
         >>> loader = ResumableDataLoader(range(6), batch_size=2)
         >>> batches = iter(loader)
@@ -50,6 +61,17 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     _resumed: Mapping[str, Any] | None = None
     _progress: Progress | None = None
+    _pass = -1  # the number of the current or latest pass over the data
+
+    # Wrapped, so that the signature is that of torch's loader.
+    @functools.wraps(DataLoader.__init__)  # type: ignore[misc] # mypy expects no decorator here
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # torch would draw from the global generator in each iteration, and a resumed run once more
+        # than one without interruption.
+        if self.generator is None:
+            self.generator = _new_generator()
+        _generator_of(self.sampler)
 
     @property
     def batches_consumed(self) -> int:
@@ -108,7 +130,12 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def _index_sampler(self) -> Any:
         # torch's iterators draw the indices from here. For an IterableDataset, torch needs its own
         # sampler.
-        return super()._index_sampler if self._has_no_indices else self._stream
+        return self._tickets if self._has_no_indices else self._stream
+
+    @cached_property
+    def _tickets(self) -> Any:
+        requests = super()._index_sampler
+        return StreamTickets(requests, self.num_workers) if self.num_workers else requests
 
     @property
     def _has_no_indices(self) -> bool:
@@ -117,13 +144,15 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def __iter__(self) -> Iterator[_Batch]:  # type: ignore[override] # torch names its own class
         stream = self._stream
         start = self._take_start()
+        if self.num_workers:
+            self._index_sampler.worker_seed = self._pass_seed
         # Save the states at the begin of the epoch: a resumed run draws the order from there.
         self._random_states = {name: one.get_state() for name, one in self._generators.items()}
         stream.generator_state = self._random_states.get("sampler")
         # torch keeps this many batches in its workers.
         window = self.num_workers * (self.prefetch_factor or 0)
         progress = self._progress = stream.progress = Progress(start, window)
-        batches = _CountedBatches(super().__iter__(), progress)
+        batches = _CountedBatches(super().__iter__(), progress, self.dataset)
         if self._has_no_indices and start:
             _logger.warning("an IterableDataset has no indices: %d batches are read again", start)
             batches.drop(start)
@@ -131,9 +160,31 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     def _take_start(self) -> int:
         """Return the number of the first batch, and drop the loaded state."""
-        start, resumed = self.batches_consumed, self._resumed is not None
-        self._resumed = None
-        return start if resumed or self._stream.endless else 0
+        start, resumed, self._resumed = self.batches_consumed, self._resumed, None
+        if resumed is not None:
+            # With another epoch set on the sampler, the pass of the state is over.
+            over = resumed["batches"] > 0 and self._epoch != resumed["epoch"]
+            self._pass = int(resumed.get("pass", 0)) + over
+            return start
+        if self._stream.endless:
+            self._pass = 0
+            return start
+        self._pass += 1
+        return 0
+
+    def restart(self) -> None:
+        """Let the next iteration be the first pass, with the random numbers of the first pass.
+
+        Evaluations call it: each of them then augments in the workers alike.
+        """
+        self._pass = -1
+
+    @property
+    def _pass_seed(self) -> int:
+        """The seed of the workers for the current pass, on this rank."""
+        # The initial seed is a part of the generator's state, so a checkpoint has it.
+        generator = cast(torch.Generator, self.generator)
+        return mixed_seed(generator.initial_seed(), get_rank(), self._pass)
 
     @property
     def _epoch(self) -> int | None:
@@ -174,6 +225,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
         return {
             "batches": self.batches_consumed,
             "epoch": self._epoch,
+            "pass": self._pass if running or self._stream.endless else self._pass + 1,
             **self._layout,
             "generators": {name: state.numpy().tobytes() for name, state in states.items()},
             "samplers": {name: part.state_dict() for name, part in self._stateful_samplers.items()},
@@ -244,17 +296,20 @@ class _CountedBatches(Iterator[_Batch]):
     """Count the batches that an iterator yields."""
 
     # Each training step calls this iterator, and slots make attribute access faster.
-    __slots__ = ("_batches", "_progress")
+    __slots__ = ("_batches", "_dataset", "_progress")
 
-    def __init__(self, batches: Iterator[_Batch], progress: Progress) -> None:
+    def __init__(self, batches: Iterator[_Batch], progress: Progress, dataset: object) -> None:
         self._batches = batches
         self._progress = progress
+        self._dataset = dataset
 
     def __next__(self) -> _Batch:
         progress = self._progress
         try:
             batch = next(self._batches)
-        except StopIteration:
+        except StopIteration as error:
+            if progress.awaited:
+                self._raise_cut(error)
             progress.exhausted = True
             raise
         except Exception as error:
@@ -268,6 +323,13 @@ class _CountedBatches(Iterator[_Batch]):
         progress.batches += 1
         return batch
 
+    def _raise_cut(self, cause: StopIteration) -> NoReturn:
+        """Raise for a batch whose samples raised `StopIteration`, which would end the epoch."""
+        number = self._progress.batches
+        error = stopped_dataset(self._dataset, number, self._progress.indices_of(number))
+        self._progress.batches += 1
+        raise error from cause
+
     def __len__(self) -> int:
         return len(self._batches)  # type: ignore[arg-type] # torch's iterators have a length
 
@@ -277,15 +339,49 @@ class _CountedBatches(Iterator[_Batch]):
             next(self._batches, None)
 
 
+def _new_generator() -> torch.Generator:
+    """Return a generator seeded from the global one."""
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    return torch.Generator().manual_seed(seed)
+
+
 def _generator_of(sampler: object) -> torch.Generator | None:
     """Return the generator of a sampler, and give one to a random sampler that has none."""
     # A random sampler without a generator draws a seed from the global generator in each iteration,
     # which cannot be restored.
     if isinstance(sampler, _TORCH_RANDOM) and sampler.generator is None:
-        seed = int(torch.empty((), dtype=torch.int64).random_())
-        sampler.generator = torch.Generator().manual_seed(seed)
+        sampler.generator = _new_generator()
     generator = getattr(sampler, "generator", None)
     return generator if isinstance(generator, torch.Generator) else None
+
+
+def rank_positions(dataloader: Any, batch: int) -> list[int | None] | None:
+    """Return the positions in the epoch's order that a batch of this rank has.
+
+    Args:
+        dataloader: A torch `DataLoader` with a `DistributedSampler`.
+        batch: The number of the batch, from 0.
+
+    Returns:
+        One position per sample; ``None`` in place of the samples that the sampler repeats so that
+        all ranks have equally many. ``None`` alone for another loader, or with a batch sampler of
+        the caller.
+
+    Example:
+        >>> sampler = DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False)
+        >>> loader = DataLoader(range(5), batch_size=2, sampler=sampler)
+        >>> rank_positions(loader, 0), rank_positions(loader, 1)
+        ([1, 3], [None])
+    """
+    sampler = getattr(dataloader, "sampler", None)
+    if not isinstance(sampler, DistributedSampler) or dataloader.batch_size is None:
+        return None
+    first, last = batch * dataloader.batch_size, sampler.num_samples
+    real = last - _padding_of(sampler)
+    return [
+        sampler.rank + place * sampler.num_replicas if place < real else None
+        for place in range(first, min(first + dataloader.batch_size, last))
+    ]
 
 
 def _padding_of(sampler: object) -> int:

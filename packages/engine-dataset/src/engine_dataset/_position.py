@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import torch
 
+from engine_dataset._seeds import SeededIndices
+
 
 class Progress:
     """Store the progress of one iteration over a loader.
@@ -39,6 +41,11 @@ class Progress:
         """Return the indices of a batch, or ``None`` if it is not among the last drawn ones."""
         return next((indices for number, indices in self.drawn if number == batch), None)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a batch was drawn that the trainer has not received."""
+        return bool(self.drawn) and self.drawn[-1][0] >= self.batches
+
 
 class IndexStream:
     """Draw the indices of batches from any start, and record the drawn indices.
@@ -58,6 +65,8 @@ class IndexStream:
         self.batch_size = batch_size
         self.progress = Progress()
         self.generator_state: torch.Tensor | None = None
+        # Seeds the workers for each batch; without workers there is none to seed.
+        self.worker_seed: int | None = None
 
     @property
     def endless(self) -> bool:
@@ -70,9 +79,11 @@ class IndexStream:
     def __iter__(self) -> Iterator[Any]:
         # Pass the current values as arguments: the body of a generator starts at its first `next`,
         # and another iteration may have replaced them by then.
-        return self._draw(self.progress, self.generator_state)
+        return self._draw(self.progress, self.generator_state, self.worker_seed)
 
-    def _draw(self, progress: Progress, generator_state: torch.Tensor | None) -> Iterator[Any]:
+    def _draw(
+        self, progress: Progress, generator_state: torch.Tensor | None, seed: int | None
+    ) -> Iterator[Any]:
         # torch first draws the seed of its workers, perhaps from the sampler's generator. The order
         # must not depend on such draws, so the state is restored here.
         if generator_state is not None:
@@ -80,7 +91,8 @@ class IndexStream:
         start, drawn = progress.batches, progress.drawn
         for numbered in enumerate(self._from(start), start):
             drawn.append(numbered)
-            yield numbered[1]
+            number, indices = numbered
+            yield indices if seed is None else SeededIndices(indices, seed, number)
 
     def _from(self, start: int) -> Iterator[Any]:
         if self.batch_size is not None and hasattr(self.sampler, "start_at"):
@@ -88,3 +100,32 @@ class IndexStream:
             return iter(self.batches)
         # Other samplers draw the past indices again. No past sample is loaded.
         return islice(iter(self.batches), start, None)
+
+
+class StreamTickets:
+    """The requests for batches of an `IterableDataset`; the first of each worker seeds it.
+
+    A dataset without indices continues its own stream in each worker, so a worker is seeded once
+    per pass, by its number.
+
+    Args:
+        requests: torch's own sampler of such a dataset.
+        num_workers: The number of workers; the first requests go to each of them in turn.
+    """
+
+    def __init__(self, requests: Iterable[Any], num_workers: int) -> None:
+        self.requests = requests
+        self.num_workers = num_workers
+        self.worker_seed = 0
+
+    def __len__(self) -> int:
+        return len(cast(Sized, self.requests))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._draw(self.worker_seed)
+
+    def _draw(self, seed: int) -> Iterator[Any]:
+        requests = iter(self.requests)
+        for worker, request in enumerate(islice(requests, self.num_workers)):
+            yield SeededIndices(request, seed, worker)
+        yield from requests

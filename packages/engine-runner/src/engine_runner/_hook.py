@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
 
@@ -152,8 +153,8 @@ class Hook:
         return n > 0 and (runner.iter + 1) % n == 0
 
     def end_of_epoch(self, dataloader: "DataLoader[Any]", batch_idx: int) -> bool:
-        """Return whether this batch is the data loader's last."""
-        return batch_idx + 1 == len(dataloader)
+        """Return whether this batch is the data loader's last; false if it has no length."""
+        return batch_idx + 1 == length_of(dataloader)
 
     def is_last_train_epoch(self, runner: Run) -> bool:
         """Return whether the current epoch is the last of the run."""

@@ -1,5 +1,6 @@
 """Format the numbers of the message hub as a line of the log."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from engine_dist.device import get_max_cuda_memory, is_cuda_available
 from engine_logging import HistoryBuffer
 from engine_registry import LOG_PROCESSORS
 from engine_runner._integer import integer
+from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 
 Mode = Literal["train", "val", "test"]
@@ -120,7 +122,9 @@ class LogProcessor:
             if source not in buffers:
                 continue
             if "window_size" in arguments:
-                arguments["window_size"] = self._window(arguments["window_size"], runner, mode)
+                arguments["window_size"] = self._window(
+                    arguments["window_size"], runner, mode, batch_idx
+                )
             stats[name] = buffers[source].statistics(method, **arguments)
         return stats
 
@@ -129,23 +133,27 @@ class LogProcessor:
             return buffer.mean(self.window_size)
         return buffer.current()
 
-    def _window(self, size: int | str, runner: Run, mode: Mode) -> int:
+    def _window(self, size: int | str, runner: Run, mode: Mode, batch_idx: int) -> int:
         if size == "epoch":
-            return len(_dataloader(runner, mode))
+            return length_of(_dataloader(runner, mode)) or batch_idx + 1
         if size == "global":
             return runner.iter + 1
         return int(size)
 
     def _head(self, runner: Run, batch: int, mode: Mode) -> str:
-        size = len(_dataloader(runner, mode))
+        size = length_of(_dataloader(runner, mode))
         if self.by_epoch:
             epoch = "" if mode == "test" else f"[{self._epoch(runner, mode)}]"
+            if not size:  # data without a length
+                return f"Epoch({mode}) {epoch}[{batch}]"
             # A loop of iterations counts its batches across epochs.
             within = (batch - 1) % size + 1
             return f"Epoch({mode}) {epoch}[{within}/{size}]"
         if mode == "train":
-            return f"Iter(train) [{runner.iter + 1}/{runner.max_iters}]"
-        return f"Iter({mode}) [{batch}/{size}]"
+            most = runner.max_iters
+            end = f"/{most}" if math.isfinite(most) else ""
+            return f"Iter(train) [{runner.iter + 1}{end}]"
+        return f"Iter({mode}) [{batch}/{size}]" if size else f"Iter({mode}) [{batch}]"
 
     def _epoch(self, runner: Run, mode: Mode) -> int:
         """Return the current epoch, or the one that a validation follows, counted from 1."""
@@ -158,9 +166,10 @@ class LogProcessor:
         if mode == "train":
             seconds = runner.message_hub.get_info("eta")
         else:
-            left = len(_dataloader(runner, mode)) - batch_idx - 1
-            seconds = left * stats["time"]
-        parts = [f"eta: {timedelta(seconds=int(seconds))}"]
+            size = length_of(_dataloader(runner, mode)) or math.inf
+            seconds = (size - batch_idx - 1) * stats["time"]
+        # Of data without a length, the end is unknown.
+        parts = [f"eta: {timedelta(seconds=int(seconds))}"] if math.isfinite(seconds) else []
         parts += [f"{name}: {self._number(stats[name])}" for name in _TIMES if name in stats]
         if is_cuda_available():
             parts.append(f"memory: {get_max_cuda_memory()}")

@@ -1,6 +1,7 @@
 """The optimizer wrapper: run backward, accumulation, clipping and step in one call."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
@@ -213,14 +214,14 @@ class OptimWrapper:
         Args:
             model: The model; batch norm together with accumulation is logged as a warning.
             init_counts: The number of earlier calls of `update_params`, in a resumed run.
-            max_counts: The number of calls in the whole run; -1 if unknown.
+            max_counts: The number of calls in the whole run; -1 or infinity if unknown.
         """
         counts = self._accumulative_counts
         resumed, self._resumed = self._resumed, None
         self._inner_count = init_counts if resumed is None else resumed["inner_count"]
         self._max_counts = max_counts
         # The size of the last window if it is smaller than the others, otherwise 0.
-        self._remainder_counts = max_counts % counts if max_counts > 0 else 0
+        self._remainder_counts = max_counts % counts if 0 < max_counts < math.inf else 0
         self._first_window = enter_window(
             self.optimizer, resumed, self._inner_count, counts, max_counts
         )

@@ -1,7 +1,10 @@
 """The parts of a run as a checkpoint saves and restores them, each `Stateful`."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
+
+from torch.utils.data import DataLoader
 
 from engine_model import gather_tensors, spread_optimizer_state
 from engine_optim import resume_schedules
@@ -12,6 +15,8 @@ from engine_runner.checkpoint._complete import restart
 from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.environment import capture_random_states, restore_random_states
 from engine_runner.parts import Parts
+
+_log = logging.getLogger("engine.runner")
 
 
 class OptimizerStates:
@@ -107,8 +112,15 @@ class LoaderPosition:
 
     def load_state_dict(self, state_dict: Mapping[str, Any] | None) -> None:
         """Continue at the position that the checkpoint has, if it has one."""
-        if state_dict and hasattr(self._dataloader, "load_state_dict"):
-            self._dataloader.load_state_dict(state_dict)
+        if not state_dict or not hasattr(self._dataloader, "load_state_dict"):
+            return
+        if isinstance(self._dataloader, DataLoader) and "begin" in state_dict:
+            _log.warning(
+                "the checkpoint has the position of another kind of data loader; the pass begins "
+                "again at its first batch"
+            )
+            return
+        self._dataloader.load_state_dict(state_dict)
 
 
 class RandomStates:
@@ -155,7 +167,8 @@ def run_states(
     if include["param_schedulers"] and (saving or trains):
         states["param_schedulers"] = ScheduleStates(run.param_schedulers, run if trains else None)
     if trains:
-        states["dataloader"] = LoaderPosition(run.train_dataloader)
+        data = run.train_dataloader  # builds the loop
+        states["dataloader"] = LoaderPosition(getattr(parts.built("train_cfg"), "position", data))
         states["hooks"] = hooks
     if saving or trains:  # last, as building the parts above draws random numbers
         states["random"] = RandomStates()

@@ -6,7 +6,9 @@ from engine_runner.environment._process import prepare_process, setup_environmen
 from engine_runner.environment._report import environment_report
 from engine_runner.environment._run_info import RunInfo
 from engine_runner.environment._seeds import (
+    capture_host_states,
     capture_random_states,
+    restore_host_states,
     restore_random_states,
     set_random_seed,
 )
@@ -14,11 +16,13 @@ from engine_runner.environment._shown_config import shown_config
 
 __all__ = [
     "RunInfo",
+    "capture_host_states",
     "capture_random_states",
     "create_log_dir",
     "environment_report",
     "experiment_name",
     "prepare_process",
+    "restore_host_states",
     "restore_random_states",
     "set_random_seed",
     "setup_environment",

@@ -60,12 +60,7 @@ def restore_random_states(states: Sequence[Mapping[str, Any]]) -> bool:
     if rank >= len(states):
         return False
     state = states[rank]
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    torch.set_rng_state(state["torch"].cpu())
-    numpy_state = state.get("numpy")
-    if numpy_state is not None:
-        _numpy_random().set_state(tuple(numpy_state))
+    restore_host_states(state)
     devices = state.get("cuda")
     if devices and len(devices) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([device.cpu() for device in devices])
@@ -73,6 +68,12 @@ def restore_random_states(states: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _capture() -> dict[str, Any]:
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {**capture_host_states(), "cuda": devices}
+
+
+def capture_host_states() -> dict[str, Any]:
+    """Return the states of the generators of Python, NumPy and PyTorch on the CPU."""
     # Lists in place of tuples and arrays: a checkpoint is loaded with weights_only=True.
     version, numbers, gauss = random.getstate()
     name, keys, *rest = _numpy_random().get_state()
@@ -80,8 +81,21 @@ def _capture() -> dict[str, Any]:
         "python": [version, list(numbers), gauss],
         "numpy": [name, keys.tolist(), *rest],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
+
+
+def restore_host_states(state: Mapping[str, Any]) -> None:
+    """Set the generators on the CPU back.
+
+    Args:
+        state: What `capture_host_states` returned.
+    """
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    torch.set_rng_state(state["torch"].cpu())
+    numpy_state = state.get("numpy")
+    if numpy_state is not None:
+        _numpy_random().set_state(tuple(numpy_state))
 
 
 def _numpy_random() -> Any:

@@ -12,6 +12,8 @@ from engine_runner._types import Batch, Outputs
 class IterTimerHook(Hook):
     """Record ``time`` and ``data_time`` of each iteration in seconds, and ``eta``.
 
+    ``eta`` is infinity for data without a length.
+
     ``time`` runs from the end of one iteration to the end of the next, ``data_time`` to the moment
     the batch is there. The time of validation and checkpointing between iterations is not counted.
     On an accelerator these are times of the host: the device is not synchronized for them.
@@ -27,7 +29,7 @@ class IterTimerHook(Hook):
         self._last = 0.0
         self._elapsed = 0.0
         self._iterations = 0
-        self._left = 0
+        self._left: int | float = 0
 
     def before_train(self, runner: Run) -> None:
         """Start counting at the iteration from which the run starts or resumes."""

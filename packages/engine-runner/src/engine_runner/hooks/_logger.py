@@ -7,6 +7,7 @@ from engine_fileio import copyfile_from_local, dump, get_file_backend, join_path
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
+from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
 from engine_utils import plain_value
@@ -69,7 +70,8 @@ class LoggerHook(Hook):
         self.keep_local = keep_local
         self.log_metric_by_epoch = log_metric_by_epoch
         self._backend_args = dict(backend_args or file_client_args or {}) or None
-        self._short_end = 0
+        self._short_end: float = 0
+        self._evaluated = 0
 
     def before_run(self, runner: Run) -> None:
         """Resolve ``out_dir``, so that a wrong one is reported now and not when the run ends."""
@@ -82,8 +84,11 @@ class LoggerHook(Hook):
 
     def before_train(self, runner: Run) -> None:
         """Note the last iteration of an epoch, where it is logged whatever the interval."""
-        size = len(runner.train_dataloader) if runner.trains_by_epoch else runner.max_iters
-        self._short_end = size if not self.ignore_last or size < self.interval else 0
+        size: float | None = runner.max_iters
+        if runner.trains_by_epoch:
+            size = length_of(runner.train_dataloader)
+        short = size is not None and (not self.ignore_last or size < self.interval)
+        self._short_end = size if short and size is not None else 0
 
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
@@ -103,6 +108,7 @@ class LoggerHook(Hook):
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the validation at every interval."""
+        self._evaluated = batch_idx + 1
         if self.every_n_inner_iters(batch_idx, self.interval):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "val")
             runner.logger.info(line)
@@ -111,13 +117,14 @@ class LoggerHook(Hook):
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the test at every interval."""
+        self._evaluated = batch_idx + 1
         if self.every_n_inner_iters(batch_idx, self.interval):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "test")
             runner.logger.info(line)
 
     def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a validation."""
-        size = len(runner.val_dataloader)
+        size = length_of(runner.val_dataloader) or self._evaluated
         tag, line = runner.log_processor.get_log_after_epoch(runner, size, "val")
         runner.logger.info(line)
         by_epoch = self.log_metric_by_epoch and runner.trains_by_epoch
@@ -125,7 +132,7 @@ class LoggerHook(Hook):
 
     def after_test_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a test, and write them to ``<timestamp>.json`` in the log folder."""
-        size = len(runner.test_dataloader)
+        size = length_of(runner.test_dataloader) or self._evaluated
         tag, line = runner.log_processor.get_log_after_epoch(
             runner, size, "test", with_non_scalar=True
         )

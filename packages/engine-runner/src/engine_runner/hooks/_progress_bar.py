@@ -1,5 +1,6 @@
 """Show a bar on a terminal, below the lines of the log."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -48,9 +49,8 @@ class ProgressBar(Hook):
             return
         self._progress = _bar()
         self._progress.start()
-        self._task = self._progress.add_task(
-            "training", total=runner.max_iters, completed=runner.iter
-        )
+        total = runner.max_iters if math.isfinite(runner.max_iters) else None
+        self._task = self._progress.add_task("training", total=total, completed=runner.iter)
 
     def before_train_epoch(self, runner: Run) -> None:
         """Name the epoch."""

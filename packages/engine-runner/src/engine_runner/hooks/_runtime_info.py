@@ -41,7 +41,8 @@ class RuntimeInfoHook(Hook):
         hub.update_info("iter", runner.iter)
         hub.update_info("max_epochs", runner.max_epochs)
         hub.update_info("max_iters", runner.max_iters)
-        metainfo = getattr(runner.train_dataloader.dataset, "metainfo", None)
+        dataset = getattr(runner.train_dataloader, "dataset", None)
+        metainfo = getattr(dataset, "metainfo", None)
         if metainfo is not None:
             hub.update_info("dataset_meta", metainfo, resumed=False)
 

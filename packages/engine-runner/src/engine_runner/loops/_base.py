@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine_runner._integer import integer
-from engine_runner._protocols import Loop, Run
+from engine_runner._loaders import no_batch
+from engine_runner._protocols import Loop, Run, Stateful
+from engine_runner.loops._replay import Replay
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -88,6 +90,7 @@ class TrainLoop(BaseLoop):
         self.val_begin = integer("val_begin", val_begin, at_least=0)
         self.val_interval = val_interval
         self.stop_training = False
+        self._replay: Replay | None = None
 
     @property
     def epoch(self) -> int:
@@ -106,8 +109,26 @@ class TrainLoop(BaseLoop):
 
     @property
     @abstractmethod
-    def max_iters(self) -> int:
-        """Iterations to train in all."""
+    def max_iters(self) -> int | float:
+        """Iterations to train in all; infinity if that is unknown."""
+
+    @property
+    def position(self) -> Stateful:
+        """What saves the position in the data: the loader if it can, otherwise a `Replay`.
+
+        Iterating over it yields the batches that are left of the pass.
+        """
+        loader: Any = self.dataloader
+        if hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict"):
+            stateful: Stateful = loader
+            return stateful
+        # A hook may have exchanged the loader.
+        if self._replay is None or self._replay.loader is not loader:
+            self._replay = Replay(loader)
+        return self._replay
+
+    def _no_batch(self) -> ValueError:
+        return no_batch("train_dataloader", self.dataloader)
 
     def continue_from_progress(self) -> None:
         """Adjust to the counters of a resumed run; does nothing by default."""

@@ -1,5 +1,6 @@
 """Train by epochs."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ from engine_dataset import InfiniteSampler
 from engine_registry import LOOPS
 from engine_runner._errors import SettingsError
 from engine_runner._integer import integer
+from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
 from engine_runner.loops._base import TrainLoop
@@ -26,10 +28,14 @@ class EpochBasedTrainLoop(TrainLoop):
         val_begin: The epoch from which to validate, from 1.
         val_interval: Epochs from one validation to the next; the last epoch is always validated.
         dynamic_intervals: ``(epoch, interval)`` pairs that change ``val_interval`` on the way.
+        epoch_length: The number of batches per epoch of data that has no length, such as an
+            `IterableDataset`. It determines ``max_iters``, which schedules and the log use. An
+            epoch ends with its data all the same; another number of batches is logged.
 
     Raises:
         ValueError: ``max_epochs`` is not an integer >= 0, or an interval is not positive.
-        SettingsError: The data has no end.
+        SettingsError: The data has no end, ``epoch_length`` is given for data with a length, or an
+            epoch has no batch.
 
     Example:
         >>> EpochBasedTrainLoop(None, [0, 1, 2], max_epochs=2).max_iters
@@ -44,6 +50,7 @@ class EpochBasedTrainLoop(TrainLoop):
         val_begin: int = 1,
         val_interval: int = 1,
         dynamic_intervals: list[tuple[int, int]] | None = None,
+        epoch_length: int | None = None,
     ) -> None:
         super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
         if isinstance(getattr(self.dataloader, "sampler", None), InfiniteSampler):
@@ -52,7 +59,10 @@ class EpochBasedTrainLoop(TrainLoop):
                 "or use DefaultSampler"
             )
         self._max_epochs = integer("max_epochs", max_epochs, at_least=0)
-        self._max_iters = self._max_epochs * len(self.dataloader)
+        self._epoch_length = self._length(epoch_length)
+        self._max_iters: int | float = math.inf
+        if self._epoch_length is not None:
+            self._max_iters = self._max_epochs * self._epoch_length
 
     @property
     def max_epochs(self) -> int:
@@ -60,16 +70,38 @@ class EpochBasedTrainLoop(TrainLoop):
         return self._max_epochs
 
     @property
-    def max_iters(self) -> int:
-        """Iterations to train in all."""
+    def max_iters(self) -> int | float:
+        """Iterations to train in all; infinity for data without a length."""
         return self._max_iters
+
+    @property
+    def epoch_length(self) -> int | None:
+        """The number of batches per epoch; None for data without a length."""
+        return self._epoch_length
+
+    def _length(self, declared: int | None) -> int | None:
+        """Return the number of batches per epoch, or None if the data has no length."""
+        known = length_of(self.dataloader)
+        self._is_declared = known is None and declared is not None
+        if declared is None:
+            return known
+        declared = integer("epoch_length", declared, at_least=1)
+        # The check of a config has no data.
+        if known is not None and known != declared and self._runner is not None:
+            raise SettingsError(
+                f"epoch_length must be left out for data with a length, got {declared}; the data "
+                f"loader has {known} batches"
+            )
+        return declared
 
     def continue_from_progress(self) -> None:
         """Count from a resumed run whose epochs had another length.
 
         The length differs where the batch size or the number of ranks has changed.
         """
-        size = len(self.dataloader)
+        size = self._epoch_length
+        if size is None:
+            return
         # With the same length, ``iter`` equals the batches of all epochs so far. Otherwise the
         # total is that of the past iterations and of the batches that are left.
         done = self.epoch * size + self._consumed_of_this_epoch()
@@ -78,12 +110,15 @@ class EpochBasedTrainLoop(TrainLoop):
 
     def _consumed_of_this_epoch(self) -> int:
         """Return the batches of the epoch that a resumed data loader skips."""
+        consumed = int(getattr(self.position, "batches_consumed", 0))
         sampler = getattr(self.dataloader, "sampler", None)
+        if self.position is self._replay:
+            return consumed
         # A checkpoint at the end of an epoch has the position of that epoch, and the counter of
         # the next one: its batches are counted already.
         if getattr(sampler, "epoch", self.epoch) != self.epoch:
             return 0
-        return int(getattr(self.dataloader, "batches_consumed", 0))
+        return consumed
 
     def run(self) -> Model:
         """Train, and return the model.
@@ -100,6 +135,7 @@ class EpochBasedTrainLoop(TrainLoop):
         """
         runner = self._runner
         runner.call_hook("before_train")
+        self._warn_of_unknown_end()
         self._make_up_for_validation(self.epoch, self._max_epochs)
         while self.epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
@@ -113,12 +149,29 @@ class EpochBasedTrainLoop(TrainLoop):
         runner.call_hook("before_train_epoch")
         runner.model.train()
         runner.optim_wrapper.train()
-        # A loader saved after its last batch has consumed all of them, and starts at 0 again.
-        start = getattr(self.dataloader, "batches_consumed", 0)
-        for idx, data_batch in enumerate(self.dataloader, start % max(1, len(self.dataloader))):
+        position: Any = self.position
+        before = runner.progress.iter
+        start: int = getattr(position, "batches_consumed", 0)
+        for idx, data_batch in enumerate(position, start):
             self.run_iter(idx, data_batch)
+        trained = start + runner.progress.iter - before
+        if trained == 0:
+            raise self._no_batch()
         runner.call_hook("after_train_epoch")
         runner.progress.epoch += 1
+        if self._is_declared and trained != self._epoch_length:
+            runner.logger.warning(
+                f"epoch {runner.progress.epoch} has {trained} batches, but epoch_length is "
+                f"{self._epoch_length}; schedules and eta assume epoch_length"
+            )
+
+    def _warn_of_unknown_end(self) -> None:
+        counts = getattr(self._runner.optim_wrapper, "accumulative_counts", 1)
+        if self._epoch_length is None and counts > 1:
+            self._runner.logger.warning(
+                f"the training data has no length: gradients of a last window of fewer than "
+                f"accumulative_counts={counts} iterations are lost; set epoch_length in train_cfg"
+            )
 
     def run_iter(self, idx: int, data_batch: Batch) -> None:
         """Train on one batch: forward, backward, update.

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from engine_dataset import ResumableDataLoader, rank_positions
 from engine_registry import LOOPS
 from engine_runner._autocast import autocast
+from engine_runner._loaders import batches_of, no_batch, samples_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch
 from engine_runner.loops._base import BaseLoop
@@ -32,7 +34,8 @@ class _EvaluationLoop(BaseLoop):
         super().__init__(runner, dataloader)
         self.evaluator: Evaluator = runner.build_evaluator(evaluator)
         self.fp16 = fp16
-        metainfo = getattr(self.dataloader.dataset, "metainfo", None)
+        # Any iterable of batches may be the data, also one without a dataset.
+        metainfo = getattr(getattr(self.dataloader, "dataset", None), "metainfo", None)
         if metainfo is not None:
             self.evaluator.dataset_meta = metainfo
             runner.visualizer.dataset_meta = metainfo
@@ -53,12 +56,25 @@ class _EvaluationLoop(BaseLoop):
         runner.call_hook(f"before_{mode}")
         runner.call_hook(f"before_{mode}_epoch")
         runner.model.eval()
-        for idx, data_batch in enumerate(self.dataloader):
+        if isinstance(self.dataloader, ResumableDataLoader):
+            self.dataloader.restart()  # each evaluation augments alike
+        idx = -1
+        for idx, data_batch in enumerate(batches_of(self.dataloader)):
             self.run_iter(idx, data_batch)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))  # type: ignore[arg-type]  # a dataset of an evaluation has a length
+        if idx < 0 and runner.world_size == 1:
+            raise no_batch(f"{mode}_dataloader", self.dataloader)
+        metrics = self.evaluator.evaluate(self._size())
         runner.call_hook(f"after_{mode}_epoch", metrics=metrics)
         runner.call_hook(f"after_{mode}")
         return metrics
+
+    def _size(self) -> int | None:
+        """Return the number of samples without padding; None keeps all results."""
+        resumable = isinstance(self.dataloader, ResumableDataLoader)
+        # One process has no padding, and its sampler may yield more samples than the dataset has.
+        if not resumable and self._runner.world_size == 1:
+            return None
+        return samples_of(self.dataloader)
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Batch) -> None:
@@ -76,6 +92,8 @@ class _EvaluationLoop(BaseLoop):
             outputs = step(data_batch)
         # Samplers repeat samples so that all ranks have as many; indices reveal the repetitions.
         indices = getattr(self.dataloader, "batch_indices", None)
+        if indices is None and runner.world_size > 1:
+            indices = rank_positions(self.dataloader, idx)
         known = {} if indices is None else {"indices": indices}
         self.evaluator.process(data_samples=outputs, data_batch=data_batch, **known)
         runner.call_hook(

@@ -103,10 +103,11 @@ class IterBasedTrainLoop(TrainLoop):
         """Yield batches without end; each pass over the data has its own order."""
         progress = self._runner.progress
         empty_passes = 0
+        position: Any = self.position
         while empty_passes < 2:  # a run saved after the last batch of a pass resumes an empty one
             before = progress.iter
-            yield from self.dataloader
+            yield from position
             empty_passes = empty_passes + 1 if progress.iter == before else 0
             progress.epoch += 1
             set_sampler_epoch(self.dataloader, progress.epoch)
-        raise ValueError("the training data loader yields no batch: is the dataset empty?")
+        raise self._no_batch()

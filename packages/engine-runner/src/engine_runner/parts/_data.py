@@ -11,19 +11,21 @@ from engine_dataset import ResumableDataLoader, worker_init_fn
 from engine_dist import get_rank
 from engine_registry import DATA_SAMPLERS, DATASETS
 from engine_runner._errors import SettingsError
+from engine_runner._loaders import is_batches
 from engine_runner._settings import TABLE
 from engine_runner._table import NESTED
 from engine_runner._types import Config
 
 
 def build_dataloader(
-    dataloader: DataLoader[Any] | Config, seed: int | None = None, diff_rank_seed: bool = False
+    dataloader: Any, seed: int | None = None, diff_rank_seed: bool = False
 ) -> DataLoader[Any]:
     """Return the data loader of a config, or the loader given.
 
     Args:
-        dataloader: A loader, or the arguments of `torch.utils.data.DataLoader` with configs for
-            ``dataset``, ``sampler``, ``batch_sampler``, ``collate_fn`` and ``worker_init_fn``.
+        dataloader: A loader, any other iterable of batches, or the arguments of
+            `torch.utils.data.DataLoader` with configs for ``dataset``, ``sampler``,
+            ``batch_sampler``, ``collate_fn`` and ``worker_init_fn``.
         seed: Seed of the sampler and, with the rank and the worker's number, of the workers.
         diff_rank_seed: Whether ranks are seeded differently. The sampler then gets no seed, and
             draws one that all ranks share.
@@ -31,12 +33,15 @@ def build_dataloader(
     Raises:
         SettingsError: A key is unknown or missing, there is neither ``sampler`` nor
             ``batch_sampler``, or there is ``shuffle``.
-        TypeError: ``dataloader`` is neither a loader nor a config.
+        TypeError: ``dataloader`` is neither an iterable of batches nor a config.
     """
-    if isinstance(dataloader, DataLoader):
+    if is_batches(dataloader):
         return dataloader
     if not isinstance(dataloader, Mapping):
-        raise TypeError(f"a dataloader must be a DataLoader or a config, got {dataloader!r}")
+        raise TypeError(
+            "a dataloader must be a DataLoader, an iterable of batches or a config, got "
+            f"{dataloader!r}"
+        )
     for _, message in TABLE["train_dataloader"].mistakes("dataloader", dataloader):
         raise SettingsError(message)
     config = dict(dataloader)

@@ -5,6 +5,7 @@ from typing import Any
 
 from engine_registry import LOOPS
 from engine_runner._errors import SettingsError
+from engine_runner._loaders import check_loader
 from engine_runner._settings import TABLE, Settings
 
 
@@ -21,18 +22,24 @@ def build_loop(key: str, loop: Any, runner: Any, settings: Settings) -> Any:
         settings: The settings of the run, with the loop's data loader and evaluator.
 
     Raises:
-        SettingsError: The config has both ``type`` and ``by_epoch``, or ``train_cfg`` has neither.
+        SettingsError: The config has both ``type`` and ``by_epoch``, or ``train_cfg`` has neither;
+            or the data has no batch, or does not divide its samples among the ranks.
     """
+    mode = key.removesuffix("_cfg")
     if not isinstance(loop, Mapping):
-        return loop
+        return _checked(mode, loop, runner.world_size)
     row = TABLE[key]
     for _, message in row.mistakes(key, loop):
         raise SettingsError(message)
     config = row.with_type(loop)
     for name in row.takes:
         config.pop(name, None)
-    mode = key.removesuffix("_cfg")
     supplied = {"runner": runner}
     for name in row.adds[1:]:
         supplied[name] = getattr(settings, f"{mode}_{name}")
-    return LOOPS.build(config, default_args=supplied)
+    return _checked(mode, LOOPS.build(config, default_args=supplied), runner.world_size)
+
+
+def _checked(mode: str, loop: Any, world_size: int) -> Any:
+    check_loader(f"{mode}_dataloader", getattr(loop, "dataloader", None), world_size=world_size)
+    return loop

@@ -1,6 +1,7 @@
 """Build optimizers and schedules, and scale learning rates to the batch size."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from engine_dist import get_world_size
 from engine_optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from engine_registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from engine_runner._errors import SettingsError
+from engine_runner._loaders import length_of
 from engine_runner._rules import optim_wrapper_rule
 from engine_runner._settings import TABLE
 from engine_runner._types import Config
@@ -18,6 +20,8 @@ from engine_runner._types import Config
 Schedules: TypeAlias = list[Any] | dict[str, list[Any]]
 
 _log = logging.getLogger("engine.runner")
+# A schedule with one of these does not depend on its end.
+_OWN_LENGTHS = ("T_max", "total_steps", "milestones", "step_size", "gamma", "periods", "patience")
 
 
 def build_optimizers(model: nn.Module, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
@@ -64,29 +68,27 @@ def build_run_schedulers(
         loop: The training loop.
         by_epoch: Whether the loop counts epochs.
     """
-    ends = {False: loop.max_iters, **({True: loop.max_epochs} if by_epoch else {})}
-    try:
-        length = len(loop.dataloader)
-    except TypeError:  # an iterable dataset has no length
-        length = 0
-    return build_schedulers(
-        schedulers, optim_wrapper, epoch_length=length or loop.max_iters, ends=ends
-    )
+    ends = {True: loop.max_epochs} if by_epoch else {}
+    if math.isfinite(loop.max_iters):
+        ends[False] = loop.max_iters
+    length = length_of(loop.dataloader) or getattr(loop, "epoch_length", None)
+    return build_schedulers(schedulers, optim_wrapper, epoch_length=length, ends=ends)
 
 
 def build_schedulers(
-    schedulers: Any, optim_wrapper: Any, *, epoch_length: int, ends: Mapping[bool, int]
+    schedulers: Any, optim_wrapper: Any, *, epoch_length: int | None, ends: Mapping[bool, int]
 ) -> Schedules:
     """Return a list of schedules; with several optimizers, a list for each by name.
 
     Args:
         schedulers: A schedule, a config, a list of these, or a mapping of optimizer name to them.
         optim_wrapper: The optimizers whose parameters are scheduled.
-        epoch_length: Iterations per epoch, for ``convert_to_iter_based``.
+        epoch_length: Iterations per epoch, for ``convert_to_iter_based``; None if unknown.
         ends: The ``end`` of schedules that set none, by their ``by_epoch``.
 
     Raises:
-        SettingsError: A mapping names other optimizers than there are.
+        SettingsError: A mapping names other optimizers than there are, or a schedule needs a length
+            that is unknown.
     """
     if isinstance(optim_wrapper, OptimWrapperDict):
         names = list(optim_wrapper.keys())
@@ -108,7 +110,7 @@ def build_schedulers(
 
 
 def _scheduler_list(
-    schedulers: Any, optim_wrapper: Any, epoch_length: int, ends: Mapping[bool, int]
+    schedulers: Any, optim_wrapper: Any, epoch_length: int | None, ends: Mapping[bool, int]
 ) -> list[Any]:
     single = isinstance(schedulers, Mapping) or not isinstance(schedulers, Sequence)
     entries = [schedulers] if single else list(schedulers)
@@ -116,16 +118,36 @@ def _scheduler_list(
 
 
 def _build_scheduler(
-    entry: Any, optim_wrapper: Any, epoch_length: int, ends: Mapping[bool, int]
+    entry: Any, optim_wrapper: Any, epoch_length: int | None, ends: Mapping[bool, int]
 ) -> Any:
     if not isinstance(entry, Mapping):
         return entry
     config = dict(entry)
+    _check_length(config, epoch_length, ends)
     by_epoch = bool(config.get("by_epoch", True))
     if by_epoch in ends:
         config.setdefault("end", ends[by_epoch])
     defaults = {"optimizer": optim_wrapper, "epoch_length": epoch_length}
     return PARAM_SCHEDULERS.build(config, default_args=defaults)
+
+
+def _check_length(config: Config, epoch_length: int | None, ends: Mapping[bool, int]) -> None:
+    """Raise if a schedule needs a length of the training that is unknown."""
+    kind = config.get("type")
+    name = getattr(kind, "__name__", kind)
+    way_out = "train_cfg.epoch_length, the number of batches per epoch"
+    converts = config.get("convert_to_iter_based", False)
+    if converts and epoch_length is None and config.get("epoch_length") is None:
+        raise SettingsError(
+            f"{name} with convert_to_iter_based needs the iterations per epoch, and the training "
+            f"data has no length; set its own epoch_length, or {way_out}"
+        )
+    by_iteration = not config.get("by_epoch", True)
+    if by_iteration and False not in ends and not {"end", *_OWN_LENGTHS} & {*config}:
+        raise SettingsError(
+            f"{name} with by_epoch=False has no end, and the training data has no length; set its "
+            f"end, or {way_out}"
+        )
 
 
 def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, dataloader: Any) -> None:
@@ -137,7 +159,8 @@ def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, datalo
         dataloader: The training data; its batch size is multiplied by the number of ranks.
 
     Raises:
-        SettingsError: It has an unknown key, or is enabled without ``base_batch_size``.
+        SettingsError: It has an unknown key, is enabled without ``base_batch_size``, or the data
+            has no batch size.
     """
     if not auto_scale_lr:
         return
@@ -146,8 +169,14 @@ def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, datalo
     if not auto_scale_lr.get("enable", False):
         return
     # With a batch sampler the loader has no batch size; the batch sampler has.
-    batches = dataloader if dataloader.batch_size is not None else dataloader.batch_sampler
-    real = batches.batch_size * get_world_size()
+    parts = (dataloader, getattr(dataloader, "batch_sampler", None))
+    sizes = [size for part in parts if (size := getattr(part, "batch_size", None)) is not None]
+    if not sizes:
+        raise SettingsError(
+            f"auto_scale_lr needs the batch size of train_dataloader, and {dataloader!r} has no "
+            "batch_size; set auto_scale_lr.enable=False, and scale the rates in optim_wrapper"
+        )
+    real = sizes[0] * get_world_size()
     ratio = real / float(auto_scale_lr["base_batch_size"])
     optim_wrapper.scale_lr(ratio)
     _log.info("the learning rates were scaled by %g for %d samples per update", ratio, real)

@@ -1,0 +1,154 @@
+"""Facts about data loaders, and what keeps one from being trained or evaluated on."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any, TypeGuard
+
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+from engine_dataset import check_end
+from engine_runner._errors import SettingsError
+
+_log = logging.getLogger("engine.runner")
+# Each rank draws all samples from these.
+_OF_ONE_PROCESS = (
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+_WAY_OUT = (
+    "give the loader as a config with sampler=dict(type='DefaultSampler', shuffle=...), or give "
+    "it a torch.utils.data.DistributedSampler"
+)
+
+
+def length_of(dataloader: Any) -> int | None:
+    """Return the number of batches of an epoch, or ``None`` if the data has no length."""
+    try:
+        return len(dataloader)
+    except (TypeError, NotImplementedError):  # torch raises either for a dataset without length
+        return None
+
+
+def samples_of(dataloader: Any) -> int | None:
+    """Return the number of samples of a loader's dataset, or ``None`` if it is unknown."""
+    dataset = getattr(dataloader, "dataset", None)
+    sized = isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
+    return length_of(dataset) if sized else None
+
+
+def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
+    """Yield the batches of a loader.
+
+    Raises:
+        DatasetError: A sample raised `StopIteration`, which would end the iteration.
+    """
+    batches, number = iter(dataloader), 0
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration as end:
+            check_end(dataloader, end, number)
+            return
+        number += 1
+        yield batch
+
+
+def no_batch(name: str, dataloader: Any) -> SettingsError:
+    """Return the error for a loader that yields no batch.
+
+    Args:
+        name: The setting of the loader, such as ``"train_dataloader"``.
+        dataloader: The loader.
+    """
+    facts = [f"{name} ({type(dataloader).__name__}) yields no batch"]
+    size = samples_of(dataloader)
+    if size is not None:
+        dataset = type(dataloader.dataset).__name__
+        facts.append(f"{dataset} has {size} samples")
+        batches = getattr(dataloader, "batch_sampler", None) or dataloader
+        batch_size, drops = (getattr(batches, key, None) for key in ("batch_size", "drop_last"))
+        facts.append(f"batch_size is {batch_size}, drop_last is {drops}")
+        facts.append(f"the sampler divides them among {_ranks_of(dataloader) or 1} ranks")
+    if not size:
+        way_out = "check where the data comes from, and what filters it"
+    else:
+        way_out = "use a smaller batch_size or drop_last=False, or check what the sampler yields"
+    if isinstance(dataloader, Iterator):
+        way_out = (
+            "an iterator cannot begin again; give an iterable that can, such as a list or a "
+            "DataLoader"
+        )
+    return SettingsError(f"{', '.join(facts)}; {way_out}")
+
+
+def check_loader(name: str, dataloader: Any, *, world_size: int) -> None:
+    """Raise or warn if a loader has no batch, or does not divide its samples among the ranks.
+
+    Args:
+        name: The setting of the loader, such as ``"val_dataloader"``.
+        dataloader: The loader. One of a loop with another form of data is not checked.
+        world_size: The number of ranks.
+
+    Raises:
+        SettingsError: The loader has no batch, or an evaluation would count samples repeatedly.
+    """
+    if not isinstance(dataloader, Iterable) or isinstance(dataloader, Mapping):
+        return
+    trains = name.startswith("train")
+    drops = bool(getattr(dataloader, "drop_last", False))
+    # In an evaluation, a rank may have no share of a few samples.
+    shared = world_size > 1 and not trains and not drops and samples_of(dataloader)
+    if length_of(dataloader) == 0 and not shared:
+        raise no_batch(name, dataloader)
+    if world_size > 1:
+        _check_ranks(name, dataloader, world_size, trains=trains)
+
+
+def _check_ranks(name: str, dataloader: Any, world_size: int, *, trains: bool) -> None:
+    ranks = _ranks_of(dataloader)
+    if ranks == world_size:
+        return
+    batches = getattr(dataloader, "batch_sampler", None)
+    # With a batch sampler of the caller, torch sets an unused sampler.
+    sampler = getattr(dataloader if batches is None else batches, "sampler", None)
+    kind = type(sampler).__name__
+    if ranks is not None or isinstance(sampler, _OF_ONE_PROCESS):
+        told = f"its {kind} is for {ranks} ranks" if ranks else f"{kind} yields all samples"
+        problem = f"{name} does not divide its samples among {world_size} ranks: {told}"
+        if not trains:
+            raise SettingsError(
+                f"{problem}, so that metrics would count samples repeatedly; {_WAY_OUT}"
+            )
+        _log.warning("%s, so that ranks may train on the same samples; %s", problem, _WAY_OUT)
+        return
+    _log.warning(
+        "%s (%s) must yield other samples on each of the %d ranks, which cannot be checked; "
+        "otherwise samples count repeatedly",
+        *(name, type(dataloader).__name__, world_size),
+    )
+
+
+def _ranks_of(dataloader: Any) -> int | None:
+    """Return the number of ranks that the sampler of a loader knows of, or ``None``."""
+    batches = getattr(dataloader, "batch_sampler", None)
+    parts = (batches, getattr(batches, "sampler", None), getattr(dataloader, "sampler", None))
+    for part in (*parts, dataloader):
+        for key in ("num_replicas", "world_size"):
+            if isinstance(ranks := getattr(part, key, None), int):
+                return ranks
+    return None
+
+
+def is_batches(value: Any) -> TypeGuard[DataLoader[Any]]:
+    """Return whether a value may be a data loader: an iterable, but not a text or a mapping."""
+    known = isinstance(value, DataLoader)
+    return known or (hasattr(value, "__iter__") and not isinstance(value, str | bytes | Mapping))
