@@ -151,6 +151,7 @@ def _epochs(num_workers: int, *, persistent: bool = False, dataset: Any = None) 
     ]
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of two cores
 @pytest.mark.parametrize("persistent", [False, True], ids=["new", "persistent"])
 def test_batches_of_workers_do_not_depend_on_their_number(persistent: bool) -> None:
     one, three = _epochs(1), _epochs(3, persistent=persistent)
