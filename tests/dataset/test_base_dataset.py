@@ -26,7 +26,8 @@ def test_dataset_reads_records_and_joins_paths(write_annotations: Annotations) -
         "annotations/train.json", data_root=f"{root}/", data_prefix={"img_path": "train/"}
     )
     assert len(dataset) == 2
-    assert dataset.get_data_info(1) == {"img_path": f"{root}/train/1.jpg", "label": 1}
+    expected = {"img_path": f"{root}/train/1.jpg", "label": 1, "sample_idx": 1}
+    assert dataset.get_data_info(1) == expected
     assert dataset.data_prefix == {"img_path": f"{root}/train/"}
 
 
@@ -39,7 +40,7 @@ def test_dataset_reads_every_documented_format(tmp_path: Path, ending: str) -> N
     path.write_bytes(data)
     dataset = BaseDataset(str(path))
     assert dataset.metainfo == {"task": "toy"}
-    assert dataset[0] == {"label": 3}
+    assert dataset[0]["label"] == 3
 
 
 class Trap:
@@ -75,7 +76,8 @@ def test_dataset_keeps_absolute_and_remote_paths(tmp_path: Path) -> None:
     records = [{"img_path": "/elsewhere/0.jpg"}, {"img_path": "s3://bucket/1.jpg"}]
     path.write_text(json.dumps({"metainfo": {}, "data_list": records}))
     dataset = BaseDataset(str(path), data_root="/root", data_prefix={"img_path": "train"})
-    assert [dataset.get_data_info(0), dataset.get_data_info(1)] == records
+    read = [dataset.get_data_info(index) for index in range(2)]
+    assert read == [{**record, "sample_idx": index} for index, record in enumerate(records)]
 
 
 def test_dataset_joins_remote_roots() -> None:
@@ -141,7 +143,7 @@ def test_dataset_calls_load_data_list_with_attributes_set_before_init() -> None:
             return [{"inputs": torch.full((2,), one)} for one in self.source]
 
     dataset = Wrapped([1, 2])
-    assert dataset[1].keys() == {"inputs"}
+    assert dataset[1].keys() == {"inputs", "sample_idx"}
     assert torch.equal(dataset[1]["inputs"], torch.tensor([2, 2]))
 
 
@@ -198,7 +200,7 @@ def test_subset_is_independent(numbers: type[BaseDataset], serialize_data: bool)
     subset = dataset.get_subset([3])
     subset.pipeline.transforms.append(lambda record: None)
     subset.get_data_info(0)["value"] = 0
-    assert dataset[3] == {"value": 3, "label": 1}
+    assert dataset[3] == {"value": 3, "label": 1, "sample_idx": 3}
     assert type(subset) is type(dataset)
 
 

@@ -51,7 +51,7 @@ def test_wrapper_reads_each_sample_twice(numbers: type[BaseDataset], wrap: Make)
     dataset = wrap(numbers(pipeline=[lambda record: record["value"]]))
     assert len(dataset) == 20
     assert Counter(dataset) == dict.fromkeys(range(10), 2)
-    assert dataset.get_data_info(-1) == {"value": 9, "label": 1}
+    assert dataset.get_data_info(-1) == {"value": 9, "label": 1, "sample_idx": 9}
     assert dataset.get_cat_ids(-1) == [1]
     assert dataset.metainfo == {"classes": ["even", "odd"]}
 
@@ -115,7 +115,9 @@ def test_wrappers_are_built_from_configs(numbers: type[BaseDataset]) -> None:
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=5))
 def test_concat_is_one_list_after_the_other(sizes: list[int]) -> None:
     parts = [Labelled(*[[0]] * size) for size in sizes]
-    expected = [{"number": number} for size in sizes for number in range(size)]
+    expected = [
+        {"number": number, "sample_idx": number} for size in sizes for number in range(size)
+    ]
     assert list(ConcatDataset(parts)) == expected
 
 

@@ -1,6 +1,7 @@
 """The base dataset: read records from an annotation file, and make samples by a pipeline."""
 
 import copy
+import logging
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +15,11 @@ from engine_dataset._compose import Compose
 from engine_dataset._errors import SampleError
 from engine_dataset._lazy import force_full_init, load_with_warning
 from engine_dataset._records import RecordStore
-from engine_fileio import join_path, load
+from engine_fileio import join_path, list_from_file, load
 from engine_registry import DATASETS
 from engine_utils import is_abs
+
+_logger = logging.getLogger("engine.dataset")
 
 Record = dict[str, Any]
 Indices = int | Sequence[int]
@@ -36,8 +39,10 @@ class BaseDataset(Dataset[Any]):
     Args:
         ann_file: The annotation file, relative to ``data_root`` or absolute, local or remote.
         metainfo: Meta information. It overrides ``METAINFO`` of the class, which overrides the
-            meta information of the file.
-        data_root: The folder of ``ann_file`` and of the folders in ``data_prefix``.
+            meta information of the file. A value that is the path of an existing local file is
+            replaced by the list of its lines, such as class names.
+        data_root: The folder of ``ann_file`` and of the folders in ``data_prefix``. ``~`` at the
+            start of a path is the home folder.
         data_prefix: For each path key of a record, the folder that its value is relative to.
         filter_cfg: The settings of `filter_data`, stored as given.
         indices: The records to keep: ``n`` for the first ``n``, ``-n`` for the last ``n``, or a
@@ -60,9 +65,9 @@ class BaseDataset(Dataset[Any]):
         ...         return [{"value": number, "label": number % 2} for number in range(5)]
         >>> dataset = Numbers(pipeline=[lambda record: record["value"] * 10])
         >>> len(dataset), dataset[3], dataset.get_data_info(3)
-        (5, 30, {'value': 3, 'label': 1})
+        (5, 30, {'value': 3, 'label': 1, 'sample_idx': 3})
         >>> dataset.get_subset(-2).get_data_info(0)
-        {'value': 3, 'label': 1}
+        {'value': 3, 'label': 1, 'sample_idx': 0}
     """
 
     METAINFO: ClassVar[Mapping[str, Any]] = {}
@@ -85,7 +90,7 @@ class BaseDataset(Dataset[Any]):
         backend_args: Mapping[str, Any] | None = None,
         trusted: bool = False,
     ) -> None:
-        self.data_root = os.fspath(data_root or "")
+        self.data_root = _at_home(os.fspath(data_root or ""))
         self.ann_file = _join(self.data_root, os.fspath(ann_file)) if ann_file else ""
         self.data_prefix = _join_prefixes(self.data_root, data_prefix)
         self.backend_args = None if backend_args is None else dict(backend_args)
@@ -216,9 +221,14 @@ class BaseDataset(Dataset[Any]):
 
     @force_full_init
     def get_data_info(self, idx: int) -> Record:
-        """Return a copy of the record of a sample, which the caller may change."""
+        """Return a copy of the record of a sample, which the caller may change.
+
+        It has ``sample_idx``, the index of the sample from 0, also for a negative ``idx``.
+        """
         record = self._records[idx]
-        return record if self.serialize_data else copy.deepcopy(record)
+        copied = record if self.serialize_data else copy.deepcopy(record)
+        copied["sample_idx"] = idx if idx >= 0 else len(self._records) + idx
+        return copied
 
     @force_full_init
     def __len__(self) -> int:
@@ -341,12 +351,31 @@ def _pick(records: list[Record], indices: Indices) -> list[Record]:
 
 
 def _merge_metainfo(of_class: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
-        raise TypeError(f"metainfo must be a dict, got {type(given).__name__}: {given!r}")
-    return copy.deepcopy({**of_class, **(given or {})})
+    # A Config is not a Mapping; this package does not import it.
+    if given is not None and not (isinstance(given, Mapping) or hasattr(given, "to_dict")):
+        raise TypeError(
+            f"metainfo must be a dict or a Config, got {type(given).__name__}: {given!r}"
+        )
+    values = {} if given is None else {key: _lines_or(given[key]) for key in given}
+    return copy.deepcopy({**of_class, **values})
+
+
+def _lines_or(value: Any) -> Any:
+    """Return the lines of the file that a value names, or the value."""
+    path = _at_home(value) if isinstance(value, str) else ""
+    if not path or not os.path.isfile(path):
+        return value
+    _logger.info("metainfo is read from the lines of %s", path)
+    return list_from_file(path)
+
+
+def _at_home(path: str) -> str:
+    """Return a local path with ``~`` replaced by the home folder."""
+    return os.path.expanduser(path) if path.startswith("~") else path
 
 
 def _join(root: str, path: str) -> str:
+    path = _at_home(path)
     if not root or is_abs(path):
         return path
     # os.path.join would put a backslash into an address on Windows.

@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import torch
 from torch.utils.data import (
@@ -63,15 +63,16 @@ class ResumableDataLoader(DataLoader[_Batch]):
     _progress: Progress | None = None
     _pass = -1  # the number of the current or latest pass over the data
 
-    # Wrapped, so that the signature is that of torch's loader.
-    @functools.wraps(DataLoader.__init__)  # type: ignore[misc] # mypy expects no decorator here
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # torch would draw from the global generator in each iteration, and a resumed run once more
-        # than one without interruption.
-        if self.generator is None:
-            self.generator = _new_generator()
-        _generator_of(self.sampler)
+    if not TYPE_CHECKING:  # the signature is that of torch's loader, also for type checkers
+
+        @functools.wraps(DataLoader.__init__)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            # torch would draw from the global generator in each iteration, and a resumed run once
+            # more than one without interruption.
+            if self.generator is None:
+                self.generator = _new_generator()
+            _generator_of(self.sampler)
 
     @property
     def batches_consumed(self) -> int:

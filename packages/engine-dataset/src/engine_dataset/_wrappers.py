@@ -168,7 +168,7 @@ class ConcatDataset(_Wrapper):
         ...     ignore_keys="letters",
         ... )
         >>> len(both), both[2]
-        (3, {'letter': 'c'})
+        (3, {'letter': 'c', 'sample_idx': 0})
     """
 
     def __init__(

@@ -65,10 +65,7 @@ def build_dataloader(
     config["worker_init_fn"] = _worker_init(config, seed)
     # Its own generator: with the global one, the number of batches read changes dropout.
     config.setdefault("generator", torch.Generator().manual_seed(seed or 0))
-    built: DataLoader[Any] = ResumableDataLoader(
-        dataset, sampler=sampler, batch_sampler=batch_sampler, **config
-    )
-    return built
+    return ResumableDataLoader(dataset, sampler=sampler, batch_sampler=batch_sampler, **config)
 
 
 def _build_dataset(dataset: Any) -> Any:
