@@ -61,7 +61,7 @@ def stopped_dataset(dataset: object, batch: int, indices: object = None) -> Data
     samples = "" if indices is None else f", which has the samples {indices}"
     return DatasetError(
         f"{type(dataset).__name__} raised StopIteration in batch {batch} of the epoch{samples}; "
-        "that would end the epoch without a word: look for `next(...)` in its `__getitem__` and "
+        "that would end the epoch silently: look for `next(...)` in its `__getitem__` and "
         "its transforms, and raise IndexError or another error there"
     )
 

@@ -109,7 +109,7 @@ class StreamTickets:
     per pass, by its number.
 
     Args:
-        requests: torch's own sampler of such a dataset.
+        requests: The sampler that torch makes for such a dataset.
         num_workers: The number of workers; the first requests go to each of them in turn.
     """
 

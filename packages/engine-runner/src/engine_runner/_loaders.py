@@ -138,7 +138,7 @@ def _check_ranks(name: str, dataloader: Any, world_size: int, *, trains: bool) -
 
 
 def _ranks_of(dataloader: Any) -> int | None:
-    """Return the number of ranks that the sampler of a loader knows of, or ``None``."""
+    """Return the number of ranks that the sampler of a loader is made for, or ``None``."""
     batches = getattr(dataloader, "batch_sampler", None)
     parts = (batches, getattr(batches, "sampler", None), getattr(dataloader, "sampler", None))
     for part in (*parts, dataloader):
