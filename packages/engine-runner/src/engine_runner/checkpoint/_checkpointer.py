@@ -29,6 +29,7 @@ from engine_runner.checkpoint._complete import check_complete, load_progress
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside, latest_checkpoints
 from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._restart import continues_earlier_attempt
 from engine_runner.checkpoint.writers import PlainWriter, Writer
 from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy, current_device
@@ -277,22 +278,36 @@ class Checkpointer:
         """Return a context that keeps other trainings out of the folder, if this run trains."""
         return training_in(work_dir) if trains else nullcontext()
 
-    def source(self, load_from: str | None, work_dir: str, *, resumes: bool) -> str | None:
-        """Return the checkpoint that a run starts from, the first time; None if there is none.
+    def source(
+        self, load_from: str | None, work_dir: str, *, resumes: bool
+    ) -> tuple[str | None, bool]:
+        """Return the checkpoint that a run starts from, the first time, and whether to resume it.
+
+        If torchrun restarted the run, that is the latest one that the earlier attempt saved.
 
         Args:
             load_from: The checkpoint that the settings name.
             work_dir: The folder whose latest checkpoint is resumed otherwise.
-            resumes: Whether the run is to be resumed.
+            resumes: Whether the settings resume.
+
+        Returns:
+            The path, or None if there is no checkpoint; and whether to resume it.
         """
         # Once per run: ``test()`` after ``train()`` must not load the checkpoint of the start.
         if self._started:
-            return None
+            return None, resumes
         self._started = True
+        if continues_earlier_attempt(work_dir):
+            _log.info("The launcher restarted this run; it resumes what it has saved.")
+            return self._find_latest(work_dir), True
         if load_from is not None and "://" not in load_from:
-            return os.path.expanduser(load_from)
+            load_from = os.path.expanduser(load_from)
         if load_from is not None or not resumes:
-            return load_from
+            return load_from, resumes
+        return self._find_latest(work_dir), True
+
+    def _find_latest(self, work_dir: str) -> str | None:
+        """Return the latest checkpoint, equal on all ranks, or None; note the older ones."""
         found = [latest_checkpoints(work_dir) if is_main_process() else []]
         broadcast_object_list(found)  # folders may look different on another machine
         self._latest = found[0]

@@ -1,5 +1,6 @@
 """Set, capture and restore every random number generator a training step may draw from."""
 
+import itertools
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -7,9 +8,11 @@ from typing import Any
 
 import torch
 
-from engine_dist import all_gather_object, get_rank, sync_random_seed
+from engine_dist import all_gather_object, first_of_launch, get_rank, sync_random_seed
 
 _log = logging.getLogger("engine.runner")
+
+_draws = itertools.count()
 
 
 def set_random_seed(
@@ -26,7 +29,7 @@ def set_random_seed(
         The seed without the rank's share, equal on all ranks.
     """
     if seed is None:
-        seed = sync_random_seed()
+        seed = _drawn_seed()
     own = seed + get_rank() if diff_rank_seed else seed
     random.seed(own)
     _numpy_random().seed(own % 2**32)  # NumPy takes 32 bits, PyTorch 64
@@ -38,6 +41,13 @@ def set_random_seed(
         torch.backends.cudnn.deterministic = True
         torch.use_deterministic_algorithms(True, warn_only=True)
     return int(seed)
+
+
+def _drawn_seed() -> int:
+    """Return a random seed, equal on all ranks; a run that torchrun restarted has its first one."""
+    drawn = sync_random_seed()
+    first = first_of_launch(f"seed:{next(_draws)}", str(drawn))
+    return drawn if first is None else int(first)
 
 
 def capture_random_states() -> list[dict[str, Any]]:

@@ -1,0 +1,113 @@
+"""A training that torchrun restarts resumes what it has saved, and nothing older."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TASK = """
+import os
+import torch
+from engine_model import BaseModel
+from engine_registry import DATASETS, HOOKS, MODELS
+from engine_runner import Hook
+
+
+@DATASETS.register_module()
+class Ramp(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return {"x": torch.ones(1) * index / 8}
+
+
+@MODELS.register_module()
+class Scale(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1)
+
+    def forward(self, x, mode="tensor"):
+        return {"loss": (self.linear(x) - 3 * x).square().mean()}
+
+
+@HOOKS.register_module()
+class FailOnce(Hook):
+    priority = "VERY_LOW"
+
+    def before_train_epoch(self, runner):
+        print(f"rank {runner.rank}: epoch {runner.epoch}, seed {runner.seed}\\n", end="")
+        first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+        if first and runner.rank == 1 and runner.epoch == 2:
+            raise ValueError("bad sample 7")
+"""
+
+CONFIG = """
+custom_imports = dict(imports=["task"], allow_failed_imports=False)
+model = dict(type="Scale")
+train_dataloader = dict(
+    dataset=dict(type="Ramp"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+    batch_size=2,
+)
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
+train_cfg = dict(by_epoch=True, max_epochs=4)
+env_cfg = dict(dist_cfg=dict(backend="gloo"))
+"""
+
+
+def launch(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``engine train`` on two ranks, with one restart."""
+    command = ["-m", "engine_runner.cli", "train", "cfg.py"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return subprocess.run(
+        [*torchrun, "--nproc-per-node=2", "--max-restarts=1", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=200,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+def test_restarted_training_resumes_its_own_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text(TASK)
+    (tmp_path / "cfg.py").write_text(CONFIG + 'custom_hooks = [dict(type="FailOnce")]\n')
+    # The checkpoint of an older run: a restart must not continue it.
+    work_dir = tmp_path / "work_dirs" / "cfg"
+    work_dir.mkdir(parents=True)
+    (work_dir / "epoch_9.pth").write_bytes(b"of an older run")
+    (work_dir / "last_checkpoint").write_text(str(work_dir / "epoch_9.pth"))
+
+    done = launch(tmp_path)
+
+    assert done.returncode == 0, done.stdout
+    starts = re.findall(r"rank 0: epoch (\d), seed (\d+)", done.stdout)
+    assert [epoch for epoch, _ in starts] in (["0", "1", "2", "2", "3"], ["0", "1", "2", "3"])
+    assert len({seed for _, seed in starts}) == 1
+    assert "ValueError: bad sample 7" in done.stdout
+    assert "it resumes what it has saved" in done.stdout
+    assert "epoch_2.pth" in done.stdout
+    assert (work_dir / "epoch_4.pth").is_file()
+
+
+@pytest.mark.slow
+def test_restart_before_the_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text(TASK.replace("runner.epoch == 2", "runner.epoch == 0"))
+    (tmp_path / "cfg.py").write_text(CONFIG + 'custom_hooks = [dict(type="FailOnce")]\n')
+    work_dir = tmp_path / "work_dirs" / "cfg"
+    work_dir.mkdir(parents=True)
+    (work_dir / "last_checkpoint").write_text(str(work_dir / "epoch_9.pth"))
+
+    done = launch(tmp_path)
+
+    assert done.returncode == 0, done.stdout
+    assert "esume" not in re.sub(r"(?m)^.*overwrites those.*$|^ *resume = .*$", "", done.stdout)
+    assert re.findall(r"rank 0: epoch (\d)", done.stdout)[-4:] == ["0", "1", "2", "3"]
