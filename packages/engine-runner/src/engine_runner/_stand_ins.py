@@ -59,7 +59,9 @@ def for_optimizer(part: Config, config: Whole) -> Mapping[str, Any]:
 
 def for_optim_wrapper(part: Config, config: Whole) -> Mapping[str, Any]:
     """Return an optimizer that is not initialized, for the reason of `for_optimizer`."""
-    return {"optimizer": SGD.__new__(SGD)}
+    optimizer = SGD.__new__(SGD)
+    optimizer.param_groups = []
+    return {"optimizer": optimizer}
 
 
 def for_schedule(part: Config, config: Whole) -> Mapping[str, Any]:
