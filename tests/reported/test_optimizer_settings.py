@@ -103,6 +103,19 @@ def test_requires_grad_in_custom_keys_freezes_by_pattern(toy_run: MakeRun) -> No
     assert len(runner.optim_wrapper.param_groups) == 1
 
 
+def test_resume_with_other_frozen_parameters_names_the_way_out(toy_run: MakeRun) -> None:
+    def make(frozen: bool, **changes: Any) -> Runner:
+        keys = {"bias": {"requires_grad": not frozen}}
+        wrapper = {"optimizer": SGD, "paramwise_cfg": {"custom_keys": keys}}
+        return toy_run(optim_wrapper=wrapper, **changes)
+
+    make(frozen=False).train()
+
+    with pytest.raises(ValueError, match="parameter group") as error:
+        make(frozen=True, resume=True).train()
+    assert "frozen parameters have no group" in "".join(error.value.__notes__)
+
+
 def test_longer_custom_key_stays_trainable() -> None:
     model = two_layers()
 

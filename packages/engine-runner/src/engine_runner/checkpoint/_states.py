@@ -41,8 +41,19 @@ class OptimizerStates:
         return gather_tensors(self._optim_wrapper.state_dict())
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Take over a whole state; each rank keeps what its shards need."""
-        self._optim_wrapper.load_state_dict(state_dict)
+        """Take over a whole state; each rank keeps what its shards need.
+
+        Raises:
+            ValueError: The optimizer has other parameter groups than the saved one.
+        """
+        try:
+            self._optim_wrapper.load_state_dict(state_dict)
+        except ValueError as error:
+            error.add_note(
+                "frozen parameters have no group, so a run cannot resume an optimizer after it "
+                "froze others; load_from with resume=False takes the weights alone"
+            )
+            raise
         # torch takes over whole tensors as they are; sharded parameters need shards of them.
         several = hasattr(self._optim_wrapper, "values")
         for wrapper in self._optim_wrapper.values() if several else [self._optim_wrapper]:
