@@ -84,8 +84,7 @@ class OptimWrapper:
         self._inner_count = 0
         self._max_counts = -1
         self._remainder_counts = 0
-        # The first window of a resumed run may be another than the counts say: its first call,
-        # and the one after its last.
+        # The first call of the window in which a run resumes, and the one after its last.
         self._first_window = (0, 0)
         self._resumed: Mapping[str, Any] | None = None
         self.clip_func, self.clip_grad_kwargs = clipping(clip_grad)

@@ -166,8 +166,13 @@ class EpochBasedTrainLoop(TrainLoop):
             )
 
     def _warn_of_unknown_end(self) -> None:
-        counts = getattr(self._runner.optim_wrapper, "accumulative_counts", 1)
-        if self._epoch_length is None and counts > 1:
+        if self._epoch_length is not None:
+            return
+        optimizers = self._runner.optim_wrapper
+        # A dict of wrappers has no windows of its own, and raises for them.
+        wrappers = optimizers.values() if hasattr(optimizers, "values") else [optimizers]
+        counts = max((getattr(one, "accumulative_counts", 1) for one in wrappers), default=1)
+        if counts > 1:
             self._runner.logger.warning(
                 f"the training data has no length: gradients of a last window of fewer than "
                 f"accumulative_counts={counts} iterations are lost; set epoch_length in train_cfg"
