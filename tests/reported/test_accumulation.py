@@ -46,7 +46,7 @@ class Rivals(BaseModel):
         return self.second(self.first(x).relu())
 
     def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
-        x, y = data
+        x, y = self.data_preprocessor(data)
         for name in ("first", "second", "second"):
             with optim_wrapper[name].optim_context(self):
                 loss = (self(x, y) - y).square().mean()
@@ -185,7 +185,8 @@ def test_other_window_after_a_resume_averages_all_its_gradients(
 
 def by_hand(model: nn.Module, windows: list[list[int]]) -> dict[str, Tensor]:
     """Return the weights of a loop that averages the gradients of each window."""
-    points = torch.linspace(-1, 1, 8)[:, None]
+    device = next(model.parameters()).device
+    points = torch.linspace(-1, 1, 8, device=device)[:, None]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for window in windows:
         for number in window:

@@ -64,8 +64,9 @@ class Many(BaseModel):
         return (x, y)
 
     def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+        x, _ = self.data_preprocessor(data)
         for name, layer in self.layers.items():
-            optim_wrapper[name].update_params(layer(data[0]).square().mean())
+            optim_wrapper[name].update_params(layer(x).square().mean())
         return {"loss": torch.zeros(())}
 
 

@@ -40,6 +40,8 @@ def check_complete(checkpoint: Mapping[str, Any], states: Container[str], run: R
     Raises:
         SettingsError: The state of the optimizer or of the schedules is missing.
     """
+    if run.iter == 0:  # saved before the training, whose optimizer has no state yet
+        return
     for name, (part, _, _) in _STATES.items():
         needed = name in states and (run.param_schedulers or name != "param_schedulers")
         if needed and name not in checkpoint:
