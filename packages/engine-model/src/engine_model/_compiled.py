@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-_NAME = "_orig_mod"
+COMPILED = "_orig_mod"
+"""The name under which a compiled module holds the original."""
 
 
 def is_compiled(module: object) -> bool:
@@ -23,7 +24,7 @@ def is_compiled(module: object) -> bool:
         >>> is_compiled(nn.Linear(1, 1))
         False
     """
-    return isinstance(module, nn.Module) and module._modules.get(_NAME) is not None
+    return isinstance(module, nn.Module) and module._modules.get(COMPILED) is not None
 
 
 def original(module: nn.Module) -> nn.Module:
@@ -32,7 +33,7 @@ def original(module: nn.Module) -> nn.Module:
     Args:
         module: The module.
     """
-    while (inner := module._modules.get(_NAME)) is not None:
+    while (inner := module._modules.get(COMPILED)) is not None:
         module = inner
     return module
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from engine_model._compiled import original
+from engine_model._compiled import COMPILED, original
 
 
 class BatchNormXd(_BatchNorm):
@@ -109,7 +109,7 @@ def _replace(
                 made[layer] = _like(layer, target)
             # The compiled code of a layer that was compiled itself calls the old layer, so the new
             # layer replaces both.
-            while path.rpartition(".")[2] == "_orig_mod":
+            while path.rpartition(".")[2] == COMPILED:
                 path = path.rpartition(".")[0]
             module.set_submodule(path, made[layer])
     return module

@@ -64,6 +64,20 @@ def shard_like(value: _Value, like: object) -> "_Value | Tensor":
     return distribute_tensor(source.detach(), like.device_mesh, like.placements, src_data_rank=None)
 
 
+def local_part(tensor: Tensor) -> Tensor:
+    """Return the elements of a tensor on this rank, without a graph.
+
+    Args:
+        tensor: A tensor. If it is not sharded, it is returned whole.
+
+    Example:
+        >>> import torch
+        >>> local_part(torch.zeros(2, requires_grad=True))
+        tensor([0., 0.])
+    """
+    return (tensor.to_local() if is_sharded(tensor) else tensor).detach()
+
+
 def local_parts(tensor: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
     """Return the elements of ``tensor`` on this rank, and the same elements of ``source``.
 

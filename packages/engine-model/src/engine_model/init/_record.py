@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine_model._compiled import is_compiled, original
+from engine_model._sharded_tensors import local_part
 from engine_utils import plain_name
 
 logger = logging.getLogger("engine.model")
@@ -113,8 +114,7 @@ def _fingerprint(parameter: Tensor) -> bytes | None:
     permutation keeps the sum.
     """
     # Use the local part of a sharded parameter: gathering it would need all ranks here.
-    to_local = getattr(parameter, "to_local", None)
-    values = (to_local() if to_local else parameter).detach()
+    values = local_part(parameter)
     if values.is_meta:
         return None
     values = values.reshape(-1)

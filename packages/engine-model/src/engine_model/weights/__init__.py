@@ -1,6 +1,11 @@
 """Load weights from a path or address without running code, and save them."""
 
-from engine_model._sharded_tensors import gather_tensors, is_sharded, spread_optimizer_state
+from engine_model._sharded_tensors import (
+    gather_tensors,
+    is_sharded,
+    local_part,
+    spread_optimizer_state,
+)
 from engine_model.weights._checkpoint import (
     load_checkpoint,
     load_checkpoint_with_prefix,
@@ -40,6 +45,7 @@ __all__ = [
     "load_checkpoint",
     "load_checkpoint_with_prefix",
     "load_state_dict",
+    "local_part",
     "naming_the_checkpoint",
     "read_checkpoint",
     "revise_names",

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from engine_fileio import LocalBackend, atomic_write, get_file_backend
+from engine_model._compiled import COMPILED
 from engine_model._sharded_tensors import sharded_names
 from engine_model.weights._errors import CheckpointError, StateDictError
 from engine_model.weights._loader import CheckpointLoader
-from engine_model.weights._names import COMPILED, copy_versions
+from engine_model.weights._names import copy_versions
 from engine_model.weights._read import VERSIONS, MapLocation, require_safetensors
 from engine_model.weights._seal import SealedFile
 from engine_model.weights._state import load_state_dict

@@ -13,9 +13,6 @@ from torch import nn
 from engine_model._model_wrapper import is_model_wrapper
 from engine_utils import plain_name
 
-COMPILED = "_orig_mod"
-"""The name under which a compiled module holds the original."""
-
 
 def wrapper_prefixes(module: nn.Module) -> list[str]:
     """Return the names of the wrapped modules, with a dot at the end.

@@ -26,8 +26,7 @@ def get_state_dict(
 
     It is `nn.Module.state_dict` without the ``module.`` that wrappers such as
     `DistributedDataParallel` add at any depth, and without the ``_orig_mod.`` of `torch.compile`.
-    Sharded weights stay sharded. `weights_to_cpu`
-    gathers them.
+    Sharded weights stay sharded. `weights_to_cpu` gathers them.
 
     Args:
         module: The module.
@@ -65,9 +64,8 @@ def load_state_dict(
     """Load weights into a module, and report the keys that did not fit.
 
     Keys are the names that `get_state_dict` returns. Keys of a compiled module are accepted too.
-    Weights of another shape are skipped and
-    reported, while torch would raise an error. A module on the device ``meta`` uses the given
-    tensors themselves.
+    Weights of another shape are skipped and reported, while torch would raise an error. A module on
+    the device ``meta`` uses the given tensors themselves.
 
     If the module is sharded and the weights are not, each rank loads its part of the weights.
     If the weights are sharded and the module is not, all ranks must call this.
