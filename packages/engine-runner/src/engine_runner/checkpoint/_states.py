@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 from engine_model import gather_tensors, spread_optimizer_state
 from engine_optim import resume_schedules
 from engine_runner._errors import SettingsError
+from engine_runner._loaders import length_of
 from engine_runner._protocols import Run, Stateful
 from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.checkpoint._complete import restart
@@ -95,10 +96,9 @@ class ScheduleStates:
             _load_schedules(self._schedules, state_dict, {}, 0)
             return
         counts = {True: run.progress.epoch, False: run.progress.iter}
-        try:
-            length = len(run.train_dataloader)
-        except TypeError:  # an iterable dataset has no length
-            length = 0
+        # The loop has the length that is declared for data without one.
+        declared = getattr(run.train_loop, "epoch_length", None)
+        length = length_of(run.train_dataloader) or declared or 0
         _load_schedules(self._schedules, state_dict, counts, length)
 
 
