@@ -12,7 +12,7 @@ _PLAIN = (bool, float, complex, bytes, os.PathLike)
 
 
 class _Short(reprlib.Repr):
-    """Show a built object by its class, and an array also by its shape: its values help nobody."""
+    """Show a built object by its class, and an array also by its shape, not by its values."""
 
     def repr_instance(self, x: Any, level: int) -> str:
         """Return the text of a value that is not a plain one."""

@@ -122,8 +122,8 @@ def _check_ranks(name: str, dataloader: Any, world_size: int, *, trains: bool) -
     sampler = getattr(dataloader if batches is None else batches, "sampler", None)
     kind = type(sampler).__name__
     if ranks is not None or isinstance(sampler, _OF_ONE_PROCESS):
-        told = f"its {kind} is for {ranks} ranks" if ranks else f"{kind} yields all samples"
-        problem = f"{name} does not divide its samples among {world_size} ranks: {told}"
+        fact = f"its {kind} is for {ranks} ranks" if ranks else f"{kind} yields all samples"
+        problem = f"{name} does not divide its samples among {world_size} ranks: {fact}"
         if not trains:
             raise SettingsError(
                 f"{problem}, so that metrics would count samples repeatedly; {_WAY_OUT}"

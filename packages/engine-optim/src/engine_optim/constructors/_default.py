@@ -221,6 +221,7 @@ class DefaultOptimWrapperConstructor:
         self, param_group: Mapping[str, Any], param_group_list: list[dict[str, Any]]
     ) -> bool:
         """Return whether a parameter of a group is in one of the other groups."""
+        # For the `add_params` of subclasses, which call it by this name.
         return any(is_listed(param, param_group_list) for param in param_group["params"])
 
     def _options(

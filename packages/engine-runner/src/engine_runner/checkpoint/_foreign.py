@@ -9,8 +9,7 @@ from engine_runner._protocols import Stateful
 
 _log = logging.getLogger("engine.runner")
 
-_VALUES = 1_000_000
-"""The length of a history whose file does not state one."""
+_VALUES = 1_000_000  # the length of a history whose file does not state one
 
 
 def is_foreign(checkpoint: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ class _Output(io.FileIO):
 
 
 def protect_output() -> None:
-    """Open closed standard streams to nothing, and let output that nobody reads be dropped."""
+    """Redirect closed standard streams to the null device, and drop output without a reader."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if _is_closed(number):
             # The number must be taken, or the next file that is opened, such as a checkpoint, gets
