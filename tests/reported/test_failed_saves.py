@@ -56,13 +56,15 @@ class FullDisk(Hook):
             self.full = None
 
 
-def _run(toy_run: Toy, *hooks: Hook, validate: Any = None, **options: Any) -> Runner:
+def _run(
+    toy_run: Toy, *hooks: Hook, validate: Any = None, checks_loss: bool = True, **options: Any
+) -> Runner:
     """Return a run whose checkpoints have more than 400 kB."""
     checkpoint = {"type": "CheckpointHook", "interval": 1, **options}
     runner = toy_run(
         validate=validate,
         train_cfg=EPOCHS,
-        default_hooks={"checkpoint": checkpoint},
+        default_hooks={"checkpoint": checkpoint, **({} if checks_loss else {"finite_loss": None})},
         custom_hooks=list(hooks),
     )
     runner.model.large = nn.Parameter(torch.zeros(100_000))
@@ -190,11 +192,24 @@ def test_nan_weights_replace_no_checkpoint(toy_run: Toy) -> None:
     scores = [0.5, 0.9, 0.9, 0.9]
     runner = _run(toy_run, Break(2), validate=scores, save_best="acc", max_keep_ckpts=1)
 
-    with pytest.raises(CheckpointWriteError, match="large"):
+    with pytest.raises(ArithmeticError, match="large"):
         runner.train()
 
     assert _files(runner) == ["best_acc_epoch_1.pth", "epoch_1.pth"]
     assert runner.message_hub.get_info("best_score") == 0.5
+
+
+def test_nan_weights_replace_no_checkpoint_where_the_check_is_left_out(toy_run: Toy) -> None:
+    scores = [0.5, 0.9, 0.9, 0.9]
+    runner = _run(
+        toy_run, Break(2), validate=scores, checks_loss=False, save_best="acc", max_keep_ckpts=1
+    )
+
+    runner.train()
+
+    assert _files(runner) == ["best_acc_epoch_1.pth", "epoch_1.pth"]
+    assert runner.message_hub.get_info("best_score") == 0.5
+    assert "epoch_4.pth was not saved: large has become NaN or infinite" in _log(runner)
 
 
 def test_weights_that_are_nan_from_the_start_are_saved(toy_run: Toy) -> None:

@@ -5,13 +5,14 @@ from engine_runner.checkpoint._best import BestMetric, best_metrics
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
-from engine_runner.checkpoint._finite import nan_weights
+from engine_runner.checkpoint._finite import broken_weight, non_finite_weights
 from engine_runner.checkpoint._latest import (
     MARKER,
     checkpoints_beside,
     find_latest_checkpoint,
     latest_checkpoints,
     mark_latest_checkpoint,
+    marked_at,
 )
 from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._meta import dataset_meta
@@ -40,13 +41,15 @@ __all__ = [
     "ScheduleStates",
     "Writer",
     "best_metrics",
+    "broken_weight",
     "checkpoints_beside",
     "dataset_meta",
     "find_latest_checkpoint",
     "latest_checkpoints",
     "load_progress",
     "mark_latest_checkpoint",
-    "nan_weights",
+    "marked_at",
+    "non_finite_weights",
     "run_states",
     "training_in",
     "warn_of_changes",

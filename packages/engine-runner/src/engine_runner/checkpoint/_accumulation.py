@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine_dist import all_reduce, all_reduce_params, get_world_size
-from engine_model import gather_tensors
+from engine_model import gather_tensors, is_sharded
 
 
 class AccumulationStates:
@@ -50,7 +50,7 @@ def _over_ranks(wrapper: Any) -> dict[str, Any]:
 def _averaged(gradients: list[Tensor | None], params: list[Tensor]) -> list[Tensor | None]:
     """Return the averages; the gradients of this rank, which trains on, are not changed."""
     # Gradients of sharded parameters are exchanged already.
-    sharded = any(hasattr(param, "full_tensor") for param in params)
+    sharded = any(map(is_sharded, params))
     if get_world_size() == 1 or sharded or not gradients:
         whole: list[Tensor | None] = gather_tensors(gradients)
         return whole

@@ -21,6 +21,14 @@ def mark_latest_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
         file.write(str(checkpoint).encode())
 
 
+def marked_at(folder: str | Path) -> int | None:
+    """Return when ``folder/last_checkpoint`` was written, in nanoseconds; None if there is none."""
+    try:
+        return (Path(folder) / MARKER).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def find_latest_checkpoint(path: str | Path) -> str | None:
     """Return the newest checkpoint of a work directory, or ``None`` if there is none.
 

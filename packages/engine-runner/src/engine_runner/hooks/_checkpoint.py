@@ -11,7 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from engine_dist import all_gather_object, all_reduce_params, is_main_process
+from engine_dist import all_reduce_params, is_main_process
 from engine_fileio import (
     BaseStorageBackend,
     FileClient,
@@ -32,13 +32,18 @@ from engine_runner.checkpoint import (
     BestMetric,
     Retention,
     best_metrics,
+    broken_weight,
     mark_latest_checkpoint,
-    nan_weights,
+    non_finite_weights,
     training_in,
 )
 from engine_utils import did_you_mean
 
 _log = logging.getLogger("engine.runner")
+
+
+class _BrokenWeightsError(ArithmeticError):
+    """Weights must not replace those of an earlier checkpoint."""
 
 
 @HOOKS.register_module()
@@ -51,7 +56,8 @@ class CheckpointHook(Hook):
 
     A checkpoint that cannot be written (full disk, storage not reachable) is logged as an error.
     The former ones stay, and the training continues to the next interval. If the last attempt
-    failed, the training raises at its end. Weights that have become NaN are not saved.
+    failed, the training raises at its end. Weights that have become NaN or infinite are not saved:
+    `FiniteLossHook` stops such a training, and without it an error is logged.
 
     Args:
         interval: Epochs or iterations from one checkpoint to the next; -1 for none.
@@ -139,7 +145,8 @@ class CheckpointHook(Hook):
         self.folder = ""
         self._locks = ExitStack()
         self._failures: dict[str, str] = {}  # of the last attempts: what was to be saved, and why
-        self._nan_from_start: set[str] = set()
+        self._from_start: set[str] = set()  # weights that were not finite before the training
+        self._saves = False  # whether this hook saves the checkpoint, and not one of the user's
         self._kwargs = kwargs
 
     @property
@@ -172,7 +179,7 @@ class CheckpointHook(Hook):
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, or another
                 training saves to the folder.
         """
-        self._failures, self._nan_from_start = {}, set(nan_weights(runner.model))
+        self._failures, self._from_start = {}, set(non_finite_weights(runner.model))
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
         self._take_over_former_state(runner)
@@ -207,6 +214,16 @@ class CheckpointHook(Hook):
         ):
             runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
             self._save(runner, runner.iter + 1)
+
+    def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
+        """Check the weights that this hook saves, after the check of `FiniteLossHook`.
+
+        Raises:
+            ArithmeticError: A weight has become NaN or infinite; raised on all ranks.
+        """
+        name = broken_weight(runner.model, self._from_start) if self._saves else None
+        if name is not None:
+            raise _BrokenWeightsError(f"{name} has become NaN or infinite")
 
     def after_train(self, runner: Run) -> None:
         """Report what could not be saved.
@@ -304,37 +321,29 @@ class CheckpointHook(Hook):
 
     def _write(self, runner: Run, what: str, filename: str, **options: Any) -> str | None:
         """Save a checkpoint, and return its path; None, after an error in the log, on failure."""
-        problem = self._nan_problem(runner)
-        if not problem:
-            try:
-                path = runner.save_checkpoint(
-                    self.folder,
-                    filename,
-                    save_optimizer=self.save_optimizer,
-                    save_param_scheduler=self.save_param_scheduler,
-                    by_epoch=self.by_epoch,
-                    backend_args=self.backend_args,
-                    **options,
-                )
-            except CheckpointWriteError as error:
-                problem = str(error)
-            else:
-                self._failures.pop(what, None)
-                return path
-        self._failures[what] = f"{filename}: {problem}"
-        runner.logger.error(
-            f"{what} {filename} was not saved: {problem}. The former one stays, and the training "
-            "continues"
-        )
-        return None
-
-    def _nan_problem(self, runner: Run) -> str:
-        """Return what is wrong with the weights, equal on all ranks; empty if nothing is."""
-        found = [name for name in nan_weights(runner.model) if name not in self._nan_from_start]
-        problem = f"{len(found)} parameters have become NaN, such as {found[0]}" if found else ""
-        if runner.distributed:  # a shard of another rank may have them
-            problem = next(filter(None, all_gather_object(problem)), "")
-        return problem
+        self._saves = True
+        try:
+            path = runner.save_checkpoint(
+                self.folder,
+                filename,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **options,
+            )
+        except (CheckpointWriteError, _BrokenWeightsError) as error:
+            if isinstance(error, CheckpointWriteError):
+                self._failures[what] = f"{filename}: {error}"
+            runner.logger.error(
+                f"{what} {filename} was not saved: {error}. The former one stays, and the training "
+                "continues"
+            )
+            return None
+        finally:
+            self._saves = False
+        self._failures.pop(what, None)
+        return path
 
     def _mark(self, runner: Run, path: str) -> bool:
         """Name the newest checkpoint in the work directory, and return whether that succeeded."""

@@ -1,19 +1,17 @@
 """Stop a training whose loss or weights are not finite."""
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from torch import Tensor, nn
 
 from engine_registry import HOOKS
 from engine_runner._errors import NonFiniteLossError
 from engine_runner._hook import Hook
 from engine_runner._protocols import Run
-from engine_runner.checkpoint import MARKER
+from engine_runner.checkpoint import MARKER, broken_weight, marked_at, non_finite_weights
 
 Action = Literal["stop", "warn"]
 
@@ -29,7 +27,7 @@ class FiniteLossHook(Hook):
     `Runner` registers it by default; ``default_hooks=dict(finite_loss=None)`` leaves it out. It
     checks the losses of each iteration, but reads them only where the run reads its losses anyway:
     when it logs, at the end of an epoch, and before a checkpoint. There it also checks the weights
-    that are trained.
+    that are trained, except those that were not finite when the training began.
 
     With a gradient scaler (float16) a step whose gradients overflow is skipped, and is not an
     error. Only 20 iterations in a row without a finite loss are one.
@@ -61,6 +59,7 @@ class FiniteLossHook(Hook):
         self._checked = 0  # iterations whose losses were checked
         self._warned = False
         self._earlier_mark: int | None = None
+        self._from_start: set[str] = set()  # weights that were not finite before the training
 
     @contextmanager
     def around_run(self, runner: Run) -> Iterator[None]:
@@ -74,8 +73,9 @@ class FiniteLossHook(Hook):
     def before_train(self, runner: Run) -> None:
         """Check the losses from now on, not those in the history of a resumed run."""
         self._trains, self._warned, self._checked = True, False, runner.iter
+        self._from_start = set(non_finite_weights(runner.model))
         # A resumed run has begun with finite weights; otherwise an older mark is another run's.
-        self._earlier_mark = None if runner.iter else _time_of_mark(runner)
+        self._earlier_mark = None if runner.iter else marked_at(runner.work_dir)
 
     def after_log(self, runner: Run) -> None:
         """Check the losses that `LoggerHook` has just read from the device.
@@ -102,7 +102,7 @@ class FiniteLossHook(Hook):
         if not self._trains:
             return
         self._check_losses(runner)
-        name = _non_finite_weight(runner.model)
+        name = broken_weight(runner.model, self._from_start)
         if name is not None:
             self._act(runner, f"the weights must be finite, got NaN or infinity in {name!r}")
 
@@ -143,16 +143,11 @@ class FiniteLossHook(Hook):
         self._warned = True
 
     def _last_checkpoint(self, runner: Run) -> str:
-        time = _time_of_mark(runner)
+        time = marked_at(runner.work_dir)
         if time is None or time == self._earlier_mark:
             return "No checkpoint was saved before."
         path = Path(runner.work_dir, MARKER).read_text(encoding="utf-8", errors="replace").strip()
         return f"The last checkpoint is {path}"
-
-
-def _time_of_mark(runner: Run) -> int | None:
-    marker = Path(runner.work_dir, MARKER)
-    return marker.stat().st_mtime_ns if marker.is_file() else None
 
 
 def _first_non_finite(
@@ -191,32 +186,6 @@ def _overflow(losses: Mapping[str, "np.ndarray[Any, Any]"]) -> tuple[str, int, f
 def _has_scaler(optim_wrapper: Any) -> bool:
     wrappers = getattr(optim_wrapper, "optim_wrappers", {"": optim_wrapper}).values()
     return any(getattr(wrapper, "loss_scaler", None) is not None for wrapper in wrappers)
-
-
-def _non_finite_weight(model: nn.Module) -> str | None:
-    """Return the name of a trained weight that is not finite, or None.
-
-    Buffers and frozen weights are left out: a mask may be infinite on purpose.
-    """
-    parts = {
-        name: _local(weight)
-        for name, weight in model.named_parameters()
-        if weight.requires_grad and weight.is_floating_point()
-    }
-    # Of a sharded weight, this rank may hold nothing, of which there is no norm.
-    weights = {name: part for name, part in parts.items() if part.numel()}
-    # One number is read from the device, however many weights there are.
-    norm = nn.utils.get_total_norm(weights.values(), norm_type=math.inf)
-    if math.isfinite(float(norm)):
-        return None
-    return next((name for name, weight in weights.items() if not weight.isfinite().all()), None)
-
-
-def _local(weight: Tensor) -> Tensor:
-    """Return the part of a sharded weight that this rank holds, or the weight itself."""
-    to_local = getattr(weight, "to_local", None)
-    part: Tensor = weight if to_local is None else to_local()
-    return part.detach()
 
 
 def _rates(rates: Mapping[str, list[float]]) -> str:

@@ -21,7 +21,7 @@ from engine_runner._hook import Hook
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
-from engine_runner.checkpoint import MARKER, mark_latest_checkpoint
+from engine_runner.checkpoint import mark_latest_checkpoint, marked_at
 
 _FILENAME = "interrupted.pth"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -110,7 +110,8 @@ class SaveOnInterrupt(Hook):
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
         """Store the iteration of a checkpoint that ``last_checkpoint`` names when it is written."""
         if "optimizer" in checkpoint and self._weights is None:  # else it is the best one
-            self._saved_at, self._marked = checkpoint["progress"]["iter"], _marked_at(runner)
+            self._saved_at = checkpoint["progress"]["iter"]
+            self._marked = marked_at(runner.work_dir)
 
     def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Mark the state as that of an unfinished iteration."""
@@ -157,7 +158,7 @@ class SaveOnInterrupt(Hook):
             self._stop()
         if self._weights is None:
             return  # within an iteration
-        if self._saved_at == runner.iter and _marked_at(runner) != self._marked:
+        if self._saved_at == runner.iter and marked_at(runner.work_dir) != self._marked:
             runner.logger.warning(
                 f"stopped by {reason} while validating; --resume continues from the last "
                 "checkpoint, with this validation"
@@ -197,14 +198,6 @@ class SaveOnInterrupt(Hook):
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # os.write, as a signal may arrive while this thread holds the lock of sys.stderr.
         os.write(2, b"finishing this iteration, then saving; once more to stop at once\n")
-
-
-def _marked_at(runner: Run) -> int | None:
-    """Return when ``last_checkpoint`` was written, in nanoseconds; None if there is none."""
-    try:
-        return Path(runner.work_dir, MARKER).stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _sums(runner: Run) -> list[Tensor]:
