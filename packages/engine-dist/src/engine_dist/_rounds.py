@@ -53,7 +53,7 @@ def first_of_launch(name: str, value: str) -> str | None:
     """
     if not uses_agent_store():
         return None
-    # A separate connection, because the group may not exist yet, and a request blocks its connection.
+    # A separate connection: the group may not exist yet, and a request blocks its connection.
     store = TCPStore(
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
