@@ -104,6 +104,62 @@ def test_stalled_tracker_does_not_stall_the_run(
     assert len(records(tmp_path / "scalars")) == 8
 
 
+class Unprintable(Exception):
+    """An exception whose text fails, too."""
+
+    def __str__(self) -> str:
+        raise TypeError("no text")
+
+
+class Raising(BaseVisBackend):
+    """A backend that raises ``error`` at its first record."""
+
+    calls = 0
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__("x")
+        self.error: BaseException | None = error
+
+    def add_scalars(self, *args: Any, **kwargs: Any) -> None:
+        self.calls += 1
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+
+class RaisingInThread(Raising):
+    """The same, called in a thread."""
+
+    threaded = True
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), Unprintable()], ids=["exit", "unprintable"])
+def test_thread_of_a_tracker_outlives_each_kind_of_exception(
+    error: BaseException, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine_visualization._record_queue._FIRST_PAUSE", 0.0)
+    backend = RaisingInThread(error)
+    visualizer = Visualizer("raising", vis_backends=[backend])
+
+    with caplog.at_level(logging.WARNING, "engine"):
+        visualizer.add_scalars({"loss": 1.0}, step=1)
+        visualizer.add_scalars({"loss": 2.0}, step=2)
+        visualizer.close()
+
+    assert backend.calls == 2
+    assert f"failed in add_scalars: {type(error).__name__}" in caplog.text
+
+
+def test_tracker_whose_exception_has_no_text_does_not_end_the_run() -> None:
+    backend = Raising(Unprintable())
+    visualizer = Visualizer("unprintable", vis_backends=[backend])
+
+    visualizer.add_scalars({"loss": 1.0}, step=1)
+    visualizer.add_scalars({"loss": 2.0}, step=2)
+
+    assert backend.calls == 2
+
+
 def test_threaded_tracker_gets_copies_in_order_and_is_closed_last() -> None:
     backend = Keeping("x")
     visualizer = Visualizer("keeping", vis_backends=[backend])

@@ -83,7 +83,11 @@ class Recorder:
         """Call the backend, and return whether it succeeded."""
         try:
             getattr(self.backend, method)(**arguments)
-        except Exception as error:
+        except BaseException as error:
+            # In the main thread, SystemExit and such may come from a handler of a signal. In the
+            # thread of a queue they can only be the backend's, and would end it in silence.
+            if not isinstance(error, Exception) and self._queue is None:
+                raise
             self._drop(f"failed in {method}: {_reason(error)}", int(method.startswith("add_")))
             return False
         return True
@@ -101,8 +105,12 @@ class Recorder:
             )
 
 
-def _reason(error: Exception) -> str:
-    kind, text = type(error).__name__, str(error).strip()
+def _reason(error: BaseException) -> str:
+    kind = type(error).__name__
+    try:
+        text = str(error).strip()
+    except Exception:  # an exception whose own text fails must not end the run either
+        text = ""
     reason = f"{kind}: {text.splitlines()[0]}" if text else kind
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}..."
 
