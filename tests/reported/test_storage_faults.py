@@ -94,6 +94,27 @@ def test_answer_with_an_impossible_length_is_not_taken_for_a_file(length: str) -
             HTTPBackend(retries=0).get(f"{address}/file")
 
 
+@pytest.mark.parametrize("status", [300, 302, 304])
+def test_redirect_without_an_address_is_not_taken_for_a_file(status: int) -> None:
+    with web_server() as (address, handler):
+        handler.script["*"] = (status, {"Content-Length": "2"}, b"no")
+        web = HTTPBackend(retries=0)
+
+        for call in (web.get, web.exists):
+            with pytest.raises(StorageError, match=f"the server answers {status}"):
+                call(f"{address}/file")
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_part_that_was_not_asked_for_is_not_taken_for_a_file(first: int) -> None:
+    with web_server() as (address, handler):
+        headers = {"Content-Length": "3", "Content-Range": f"bytes {first}-{first + 2}/9"}
+        handler.script["*"] = (206, headers, b"abc")
+
+        with pytest.raises(StorageUnavailable, match="the server sends"):
+            HTTPBackend(retries=1, backoff=0.01).get(f"{address}/file")
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -179,6 +200,24 @@ def test_memcached_that_does_not_store_a_value_raises() -> None:
             backend.put(b"x", "full")
 
 
+def test_answer_that_is_not_of_memcached_is_unavailable() -> None:
+    class Garbage(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(b"VALUE other 0 3\r\nabc\r\nEND\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Garbage) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        backend = MemcachedBackend([f"127.0.0.1:{server.server_address[1]}"], {})
+
+        with pytest.raises(StorageUnavailable, match="cannot be used for 'k'"):
+            backend.get("k")
+        server.shutdown()
+    with pytest.raises(ValueError, match="a memcached key must not be empty"):
+        backend.get("")
+
+
 def test_keys_of_a_dead_memcached_server_are_not_moved_to_another() -> None:
     with socket.socket() as taken, memcached_server() as alive:
         taken.bind(("127.0.0.1", 0))
@@ -211,6 +250,18 @@ def test_truncated_lmdb_raises_instead_of_killing_the_process(tmp_path: Path) ->
 
     file.write_bytes(whole)
     assert LmdbBackend(tmp_path / "db").get("k7") == bytes(1000)
+
+
+def test_lmdb_whose_pages_were_not_copied_is_damaged(tmp_path: Path) -> None:
+    writer = LmdbBackend(tmp_path / "db", readonly=False)
+    for number in range(200):
+        writer.put(bytes(1000), f"k{number}")
+    del writer
+    file = tmp_path / "db/data.mdb"
+    file.write_bytes(file.read_bytes()[:8192].ljust(file.stat().st_size, b"\0"))  # as by rsync
+
+    with pytest.raises(StorageError, match=r"is damaged: .*; copy or download it again"):
+        LmdbBackend(tmp_path / "db").get("k7")
 
 
 @pytest.fixture

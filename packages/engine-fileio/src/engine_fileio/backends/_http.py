@@ -3,6 +3,7 @@
 import functools
 import io
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -120,8 +121,12 @@ class HTTPBackend(BaseStorageBackend):
                 part.restart(None)
                 raise _Transient("the server does not resume the download")
             _check(response, url)
+            first, total = _range(response)
+            if first not in (0, part.received):
+                part.restart(None)
+                raise _Transient("the server sends another part of the file than the next one")
             # A server without ranges, or with a changed file, sends the whole file: start again.
-            if response.status_code != 206 or not _continues(response, part.received):
+            if first == 0:
                 part.restart(_validator(response))
             if base_name(url).endswith(_PACKED):
                 # Some servers send the suffix as Content-Encoding, and requests would decompress
@@ -134,6 +139,8 @@ class HTTPBackend(BaseStorageBackend):
         # Checked here, because some versions of urllib3 do not report a body that ends early.
         if expected is not None and part.received - before < expected:
             raise _Transient("the connection closed before the end")
+        if total is not None and part.received < total:
+            raise _Transient(f"the server sends {part.received} of {total} bytes")
 
     def _request(self, method: str, url: str, **headers: str) -> "requests.Response":
         return self._sessions.get().request(
@@ -268,7 +275,8 @@ def _translated(url: str) -> Iterator[None]:
 def _check(response: "requests.Response", url: str) -> None:
     """Raise the error for the status of a response; do nothing if it is a success."""
     status = response.status_code
-    if status < 400:
+    # requests follows redirects; what is left of them, such as one without an address, has no file.
+    if status < 300:
         return
     text = f"{shown(url)!r}: the server answers {status} {response.reason}"
     if status in (404, 410):
@@ -281,8 +289,15 @@ def _check(response: "requests.Response", url: str) -> None:
     raise StorageError(text)
 
 
-def _continues(response: "requests.Response", received: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {received}-")
+def _range(response: "requests.Response") -> tuple[int | None, int | None]:
+    """Return the position of the body's first byte in the file, and the file's size, if known."""
+    if response.status_code != 206:
+        return 0, None
+    # A server or proxy may also answer with a part that nobody has asked for.
+    found = re.match(r"bytes (\d+)-\d+/(\d+)?", response.headers.get("Content-Range", ""))
+    if found is None:
+        return None, None
+    return int(found[1]), None if found[2] is None else int(found[2])
 
 
 def _validator(response: "requests.Response") -> str | None:

@@ -204,9 +204,14 @@ class _Environment:
             if self._opened is None:
                 self._opened = self._open()
             self._inside += 1
+        library = import_library("lmdb", "lmdb")
         try:
             with self._opened.begin(**options) as transaction:
                 yield transaction
+        except (library.CorruptedError, library.PageNotFoundError) as error:
+            raise StorageError(
+                f"the LMDB database {self.path!r} is damaged: {error}; copy or download it again"
+            ) from error
         finally:
             with self._changed:
                 self._inside -= 1

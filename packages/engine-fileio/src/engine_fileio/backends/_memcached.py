@@ -107,11 +107,11 @@ class MemcachedBackend(BaseStorageBackend):
                 drops the old value of the key.
             StorageUnavailable: The server of the key cannot be reached.
         """
-        data = bytes(obj)
+        data, key = bytes(obj), self._key(filepath)
         with self._errors(filepath, f" of {len(data)} bytes"):
             # noreply=False: by default pymemcache does not wait for the answer, and loses a
             # rejected value.
-            stored = self._client(filepath).set(self._key(filepath), data, noreply=False)
+            stored = self._clients.get().of(key).set(key, data, noreply=False)
         if stored is not True:
             raise StorageError(f"memcached has not stored the value of {uri_of(filepath)!r}")
 
@@ -125,25 +125,25 @@ class MemcachedBackend(BaseStorageBackend):
 
     def remove(self, filepath: StrPath) -> None:
         """Delete a key; raises FileNotFoundError if there is none."""
+        key = self._key(filepath)
         with self._errors(filepath):
-            deleted = self._client(filepath).delete(self._key(filepath), noreply=False)
+            deleted = self._clients.get().of(key).delete(key, noreply=False)
         if not deleted:
             raise FileNotFoundError(f"memcached has no key {uri_of(filepath)!r}")
 
     def _value(self, filepath: StrPath) -> bytes | None:
+        key = self._key(filepath)
         with self._errors(filepath):
-            value: bytes | None = self._client(filepath).get(self._key(filepath))
+            value: bytes | None = self._clients.get().of(key).get(key)
         return value
-
-    def _client(self, filepath: StrPath) -> Any:
-        return self._clients.get().of(self._key(filepath))
 
     @contextlib.contextmanager
     def _errors(self, filepath: StrPath, size: str = "") -> Iterator[None]:
         errors = import_library("memcached", "pymemcache.exceptions")
         try:
             yield
-        except (OSError, errors.MemcacheError) as error:
+        # pymemcache raises ValueError and KeyError for an answer that is not of the protocol.
+        except (OSError, ValueError, KeyError, errors.MemcacheError) as error:
             # For pymemcache a closed connection is a server error, but the value was not rejected.
             closed = isinstance(error, errors.MemcacheUnexpectedCloseError)
             if isinstance(error, errors.MemcacheServerError) and not closed:
