@@ -181,6 +181,38 @@ def test_an_epoch_of_another_length_than_declared_is_logged(
         toy_run(train_cfg=train_cfg).train()
 
 
+class Announced(Batched):
+    """Three batches, of four that its length announces."""
+
+    def __len__(self) -> int:
+        return 4
+
+
+def test_an_epoch_that_ends_before_the_length_of_its_data_is_logged(
+    toy_run: Callable[..., Runner], tmp_path: Path
+) -> None:
+    toy_run(train_dataloader=Announced()).train()
+
+    log = log_of(tmp_path / "work")
+    assert "epoch 2 has 3 batches, but the length of train_dataloader is 4" in log
+
+
+@pytest.mark.parametrize("mode", ["train", "val"])
+def test_a_dataset_is_not_taken_for_a_loader(toy_run: Callable[..., Runner], mode: str) -> None:
+    changes = {"validate": [0.1]} if mode == "val" else {}
+    runner = toy_run(**changes, **{f"{mode}_dataloader": Line()})
+
+    with pytest.raises(SettingsError, match="must yield batches, got the dataset Line"):
+        runner.train()
+
+
+def test_a_stream_in_a_config_raises_with_the_way_out(toy_run: Callable[..., Runner]) -> None:
+    runner = toy_run(train_dataloader={"dataset": Stream(), "sampler": {"type": "DefaultSampler"}})
+
+    with pytest.raises(SettingsError, match=r"the stream Stream; give torch's DataLoader"):
+        runner.train()
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("shuffle", [False, True], ids=["in-order", "shuffled"])
 def test_a_foreign_loader_resumes_at_the_next_batch(

@@ -6,6 +6,7 @@ from typing import Any, TypeGuard
 
 from torch.utils.data import (
     DataLoader,
+    Dataset,
     IterableDataset,
     RandomSampler,
     SequentialSampler,
@@ -50,7 +51,14 @@ def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
 
     Raises:
         DatasetError: A sample raised `StopIteration`, which would end the iteration.
+        SettingsError: The loader is a dataset.
     """
+    # Python would iterate by index, and without end if no index raises IndexError.
+    if isinstance(dataloader, Dataset) and not hasattr(dataloader, "__iter__"):
+        raise SettingsError(
+            f"a data loader must yield batches, got the dataset {type(dataloader).__name__}; give "
+            "DataLoader(dataset, batch_size=...), with batch_size=None if its items are batches"
+        )
     batches, number = iter(dataloader), 0
     while True:
         try:

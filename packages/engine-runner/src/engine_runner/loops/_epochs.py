@@ -159,10 +159,13 @@ class EpochBasedTrainLoop(TrainLoop):
             raise self._no_batch()
         runner.call_hook("after_train_epoch")
         runner.progress.epoch += 1
-        if self._is_declared and trained != self._epoch_length:
+        # A resumed epoch may have batches of another size.
+        is_cut = start == 0 and trained < (self._epoch_length or 0)
+        if (self._is_declared and trained != self._epoch_length) or is_cut:
+            name = "epoch_length" if self._is_declared else "the length of train_dataloader"
             runner.logger.warning(
-                f"epoch {runner.progress.epoch} has {trained} batches, but epoch_length is "
-                f"{self._epoch_length}; schedules and eta assume epoch_length"
+                f"epoch {runner.progress.epoch} has {trained} batches, but {name} is "
+                f"{self._epoch_length}; schedules and eta assume {name}"
             )
 
     def _warn_of_unknown_end(self) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from engine_dataset import ResumableDataLoader, worker_init_fn
 from engine_dist import get_rank
@@ -32,7 +32,7 @@ def build_dataloader(
 
     Raises:
         SettingsError: A key is unknown or missing, there is neither ``sampler`` nor
-            ``batch_sampler``, or there is ``shuffle``.
+            ``batch_sampler``, there is ``shuffle``, or the dataset is a stream.
         TypeError: ``dataloader`` is neither an iterable of batches nor a config.
     """
     if is_batches(dataloader):
@@ -69,10 +69,13 @@ def build_dataloader(
 
 
 def _build_dataset(dataset: Any) -> Any:
-    if not isinstance(dataset, Mapping):
-        return dataset
-    built = DATASETS.build(dataset)
-    if hasattr(built, "full_init"):
+    built = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+    if isinstance(built, IterableDataset):
+        raise SettingsError(
+            f"dataset must have indices, which samplers draw, got the stream "
+            f"{type(built).__name__}; give torch's DataLoader(dataset, batch_size=...) instead"
+        )
+    if isinstance(dataset, Mapping) and hasattr(built, "full_init"):
         built.full_init()
     return built
 
