@@ -21,7 +21,9 @@ from engine_fileio import (
     StorageError,
     StorageUnavailable,
 )
+from engine_logging import MMLogger
 from engine_utils import scandir
+from engine_visualization import LocalVisBackend, Visualizer
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -312,6 +314,21 @@ def test_tilde_is_the_home_folder_of_the_local_side_of_a_transfer(home: Path) ->
     memory.copyfile_to_local("memory://tilde/b", Path("~/back/c"))
 
     assert {path.name for path in (home / "back").iterdir()} == {"a", "b", "c"}
+
+
+def test_tilde_is_the_home_folder_of_logs_and_trackers(home: Path) -> None:
+    visualizer = Visualizer("home", vis_backends=[{"type": "LocalVisBackend"}], save_dir="~/a")
+    backend = LocalVisBackend("~/b")
+    for target in (visualizer, backend):
+        target.add_scalar("loss", 1.0)
+        target.close()
+    logger = MMLogger("home", log_file="~/c/run.log")
+    (file,) = logger.log_files
+    logger.close()
+
+    assert (home / "a/vis_data/scalars.json").is_file()
+    assert (home / "b/scalars.json").is_file()
+    assert (home / "c") in file.parents
 
 
 def test_file_whose_name_begins_with_a_tilde_is_not_a_home(home: Path) -> None:

@@ -72,7 +72,7 @@ class MMLogger(logging.Logger, ManagerMixin):
             console.setLevel(logging.ERROR)
         self._attach(console)
         if log_file is not None and (rank == 0 or distributed or self.level <= logging.DEBUG):
-            path = _rank_file(Path(log_file), rank)
+            path = _rank_file(Path(log_file).expanduser(), rank)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._attach(LogFileHandler(path, file_mode))
         _tree_handler.follow(self)

@@ -67,7 +67,9 @@ class Visualizer(Canvas, ManagerMixin):
         self.fig_save_cfg = dict(fig_save_cfg)
         self.fig_show_cfg = dict(fig_show_cfg)
         self._dataset_meta: dict[str, Any] | None = None
-        self._save_dir = None if save_dir is None else os.path.join(save_dir, "vis_data")
+        self._save_dir = None
+        if save_dir is not None:
+            self._save_dir = os.path.join(os.path.expanduser(save_dir), "vis_data")
         self._recorders: dict[str, Recorder] = {}
         if isinstance(vis_backends, Mapping | str | BaseVisBackend):
             raise TypeError(

@@ -1,7 +1,8 @@
 """The base class of tracking backends."""
 
 from collections.abc import Mapping, Sequence
-from os import PathLike, fspath
+from os import PathLike
+from os.path import expanduser
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -31,7 +32,7 @@ class BaseVisBackend:
     A visualizer logs the first exception of a backend as a warning, and the run continues.
 
     Args:
-        save_dir: Folder for the files of the backend.
+        save_dir: Folder for the files of the backend; ``~`` is the home folder.
 
     Attributes:
         threaded: Whether a visualizer calls the backend in a thread. Set it for a service that may
@@ -61,7 +62,7 @@ class BaseVisBackend:
         declare_secrets(*cls.secrets)
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
-        self._save_dir = fspath(save_dir)
+        self._save_dir = expanduser(save_dir)
 
     @property
     def save_dir(self) -> str:

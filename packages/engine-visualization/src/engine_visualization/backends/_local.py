@@ -51,9 +51,9 @@ class LocalVisBackend(BaseVisBackend):
         scalar_save_file: str = "scalars.json",
     ) -> None:
         super().__init__(save_dir)
-        self._images = Path(save_dir, img_save_dir)
-        self._config = Path(save_dir, config_save_file)
-        self._scalars = _check_json(Path(save_dir, scalar_save_file))
+        self._images = Path(self.save_dir, img_save_dir)
+        self._config = Path(self.save_dir, config_save_file)
+        self._scalars = _check_json(Path(self.save_dir, scalar_save_file))
         self._streams: dict[Path, BinaryIO] = {}
         # Close the files of a backend that is deleted without close(). They contain all lines
         # already, but Python would issue a ResourceWarning.
