@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine_fileio import get, put
 from engine_model import read_checkpoint, save_checkpoint
 from engine_model.weights import CheckpointError
 from engine_runner import Runner, find_latest_checkpoint
@@ -193,3 +194,22 @@ def test_best_checkpoint_is_resumed_when_nothing_else_is_whole(toy_run: Toy) -> 
     epoch, _ = _resumed_at(toy_run, validate=[0.1])
 
     assert epoch == 2
+
+
+def test_damaged_checkpoint_of_another_storage_is_passed_over_and_named_by_its_address(
+    toy_run: Toy, tmp_path: Path
+) -> None:
+    pytest.importorskip("fsspec")
+    out = f"memory://{tmp_path.name}"
+    hook = {"type": "CheckpointHook", "interval": 1, "out_dir": out}
+    toy_run(train_cfg=EPOCHS, default_hooks={"checkpoint": hook}).train()
+    newest = f"{out}/work/epoch_3.pth"
+    data = bytearray(get(newest))
+    data[300] ^= 4
+    put(bytes(data), newest)
+
+    epoch, runner = _resumed_at(toy_run)
+
+    assert epoch == 2
+    assert f"{newest} is damaged" in _log(runner)
+    assert f"Resuming from {out}/work/epoch_2.pth" in _log(runner)

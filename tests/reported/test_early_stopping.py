@@ -65,7 +65,7 @@ def test_a_resumed_run_counts_on(toy_run: Callable[..., Runner]) -> None:
 
 @pytest.mark.parametrize(
     ("interval", "names"),
-    [(1, ["epoch_1.pth", "epoch_2.pth", "epoch_3.pth"]), (2, ["epoch_2.pth", "stopped_early.pth"])],
+    [(1, ["epoch_1.pth", "epoch_2.pth", "epoch_3.pth"]), (2, ["epoch_2.pth", "epoch_3.pth"])],
 )
 def test_the_last_state_of_a_stopped_run_is_saved_once(
     toy_run: Callable[..., Runner], tmp_path: Path, interval: int, names: list[str]

@@ -129,10 +129,8 @@ class Runner:
         """Train, with validation if it is configured, and return the model."""
         loop = self.train_loop
         check_steps(self.model, "train", *([] if self.val_loop is None else ["val"]))
-        self.scale_lr(self.optim_wrapper, self._settings.auto_scale_lr)
-        if self._settings.param_scheduler is not None:
-            self.param_schedulers = self.build_param_scheduler(self._settings.param_scheduler)
-        self.strategy.initialize(self.model)
+        parts.schedule_once(self, self._parts, self._settings)
+        self.checkpointer.initialize(self.model)
         self._execute(loop, trains=True)
         return self.model
 
@@ -308,8 +306,7 @@ class Runner:
         load_from, resumes = self._settings.load_from, self._settings.resume
         source, resumes = self.checkpointer.source(load_from, self.work_dir, resumes=resumes)
         if source is not None:
-            load: Callable[[str], Any] = self.resume if resumes else self.load_checkpoint
-            load(source)
+            (self.resume if resumes else self.load_checkpoint)(source)
 
     @with_instances
     def load_checkpoint(
@@ -319,7 +316,7 @@ class Runner:
         strict: bool = False,
         revise_keys: list[tuple[str, str]] = _WITHOUT_MODULE,
     ) -> dict[str, Any]:
-        """Load weights, and return the checkpoint; ``load_report`` has what did not fit."""
+        """Load weights in place of ``load_from``; ``load_report`` has what did not fit."""
         return self.checkpointer.load(
             self, filename, map_location, strict=strict, revise_keys=revise_keys
         )
@@ -338,6 +335,8 @@ class Runner:
             StateDictError: The checkpoint lacks weights, or has them in another shape.
             ValueError: The file has no counters, or other schedules than the run.
         """
+        if self._parts.configured("train_cfg"):  # a call before the training
+            parts.schedule_once(self, self._parts, self._settings)
         checkpoint = self.load_checkpoint(filename, map_location)
         way_out = "load_from with resume=False takes the weights that fit"
         self.checkpointer.check_weights(filename, self.model_name, way_out)

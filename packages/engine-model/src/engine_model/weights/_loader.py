@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 import torch
 
 from engine_fileio import get_local_path
+from engine_model.weights._errors import CheckpointError
 from engine_model.weights._read import MapLocation, read_checkpoint
 from engine_model.weights._urls import (
     ENTRY_POINTS,
@@ -172,7 +173,12 @@ def load_from_storage(
             raise FileNotFoundError(
                 f"no checkpoint file {path}; look in {Path(path).parent.resolve()}"
             )
-        return read_checkpoint(path, map_location, weights_only=weights_only)
+        try:
+            return read_checkpoint(path, map_location, weights_only=weights_only)
+        except CheckpointError as error:
+            if "://" in filename:  # the message names a temporary copy, which is deleted
+                raise CheckpointError(str(error).replace(str(path), filename)) from error
+            raise
 
 
 @CheckpointLoader.register_scheme(["http://", "https://"])

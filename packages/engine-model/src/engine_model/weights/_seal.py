@@ -21,8 +21,8 @@ class SealedFile:
     """A binary file that is written once, from its start, and ends with its own checksum.
 
     CRC-32 finds each damage of up to 32 bits in a row, and any other one but for one in four
-    billion. It is computed while the data is in the cache: a tenth of the time of a save, where
-    SHA-256 takes a quarter.
+    billion. A save to a local disk takes about a quarter longer with it: 24 % for 400 MB, 23 %
+    for 100 MB, and 30 % to memory (medians of 8 pairs on a busy machine of two cores).
 
     Args:
         file: The file, opened for writing and seeking, and empty.

@@ -33,6 +33,7 @@ __all__ = [
     "BestMetric",
     "Checkpointer",
     "LoaderPosition",
+    "NaNGuard",
     "OptimizerOptions",
     "OptimizerStates",
     "PlainWriter",

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from typing import Any
 
 from torch import nn
@@ -71,6 +72,7 @@ class Checkpointer:
         self.load_report: LoadReport | None = None
         self.restarts: set[str] = set()
         self._started = False
+        self._loaded = self._resumed = False  # by the caller, before the run starts
         self._latest: list[str] = []
 
     def collect(
@@ -163,13 +165,27 @@ class Checkpointer:
         state = revise_names(weights_in(checkpoint), revise_keys or [])
         self.load_report = self.strategy.load_model_state(model, state, strict=strict)
 
+    def initialize(self, model: nn.Module) -> None:
+        """Initialize the weights that no checkpoint has given; all ranks must call this.
+
+        Args:
+            model: The model, in its wrapper.
+        """
+        report = self.load_report
+        loaded = {} if report is None else deepcopy(self.strategy.model_state(model))  # not alias
+        self.strategy.initialize(model)
+        if report is not None:
+            for name in (*report.missing, *report.mismatched):
+                loaded.pop(name, None)
+            self.strategy.load_model_state(model, loaded)
+
     def check_weights(self, filename: str, model_name: str, way_out: str) -> None:
         """Raise if the loaded checkpoint left weights of the model as they were.
 
         Args:
             filename: The checkpoint, for the message.
             model_name: The model, for the message.
-            way_out: What to do instead, for the message.
+            way_out: What to do instead.
 
         Raises:
             StateDictError: The checkpoint lacks weights of the model, or has them in another
@@ -243,6 +259,7 @@ class Checkpointer:
             revise_keys: See `load_weights`.
         """
         checkpoint, filename = self._read_whole(filename, map_location)
+        self._loaded = True
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         with naming_the_checkpoint(filename):
             self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
@@ -272,6 +289,7 @@ class Checkpointer:
         if is_foreign(checkpoint):
             checkpoint, states = readable(checkpoint), foreign_states(states)
         self.restore(checkpoint, states)
+        self._resumed = True
         run.logger.info(f"resumed epoch: {run.epoch}, iter: {run.iter}")
 
     def guard(self, work_dir: str, *, trains: bool) -> AbstractContextManager[None]:
@@ -297,9 +315,13 @@ class Checkpointer:
         if self._started:
             return None, resumes
         self._started = True
+        # Called in any case, since it notes what the first attempt began with.
         if continues_earlier_attempt(work_dir):
             _log.info("The launcher restarted this run; it resumes what it has saved.")
             return self._find_latest(work_dir), True
+        # What the caller resumed or loaded counts, not what the settings name for the start.
+        if self._resumed or (self._loaded and not resumes):
+            return None, resumes
         if load_from is not None and "://" not in load_from:
             load_from = os.path.expanduser(load_from)
         if load_from is not None or not resumes:
@@ -311,7 +333,7 @@ class Checkpointer:
         found = [latest_checkpoints(work_dir) if is_main_process() else []]
         broadcast_object_list(found)  # folders may look different on another machine
         self._latest = found[0]
-        if not self._latest:
+        if not found[0]:
             return None
         _log.info("Auto resumed from the latest checkpoint %s.", self._latest[0])
         return self._latest[0]
@@ -353,11 +375,11 @@ class Checkpointer:
             )
         except (CheckpointError, FileNotFoundError) as error:
             return {}, str(error)
-        missing = [] if isinstance(checkpoint, Mapping) else ["weights"]
-        missing = missing or [name for name in ("meta", "state_dict") if name not in checkpoint]
-        if missing:
-            return {}, f"{filename} is not a checkpoint of a run: it has no {missing[0]}"
-        return dict(checkpoint), ""
+        found = checkpoint if isinstance(checkpoint, Mapping) else {}
+        for name in ("state_dict", "meta"):
+            if name not in found:
+                return {}, f"{filename} is not a checkpoint of a run: it has no {name}"
+        return dict(found), ""
 
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.

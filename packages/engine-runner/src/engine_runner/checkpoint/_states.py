@@ -45,8 +45,13 @@ class OptimizerStates:
         """Take over a whole state; each rank keeps what its shards need.
 
         Raises:
+            SettingsError: The saved optimizer is of another kind.
             ValueError: The optimizer has other parameter groups than the saved one.
         """
+        several = hasattr(self._optim_wrapper, "values")
+        wrappers = dict(self._optim_wrapper) if several else {"": self._optim_wrapper}
+        for name, wrapper in wrappers.items():
+            _check_kind(wrapper.optimizer, state_dict.get(name, {}) if several else state_dict)
         try:
             self._optim_wrapper.load_state_dict(state_dict)
         except ValueError as error:
@@ -56,8 +61,7 @@ class OptimizerStates:
             )
             raise
         # torch takes over whole tensors as they are; sharded parameters need shards of them.
-        several = hasattr(self._optim_wrapper, "values")
-        for wrapper in self._optim_wrapper.values() if several else [self._optim_wrapper]:
+        for wrapper in wrappers.values():
             spread_optimizer_state(wrapper.optimizer)
 
 
@@ -184,6 +188,21 @@ def run_states(
     if saving or trains:  # last, as building the parts above draws random numbers
         states["random"] = RandomStates()
     return states
+
+
+def _check_kind(optimizer: Any, state: Mapping[str, Any]) -> None:
+    """Raise for the state of another kind of optimizer, which torch takes over and then fails."""
+    for own, saved in zip(optimizer.param_groups, state.get("param_groups", []), strict=False):
+        # A newer torch adds options, and a schedule adds initial ones; another kind differs both
+        # ways.
+        lacks = optimizer.defaults.keys() - saved.keys()
+        foreign = {key for key in saved.keys() - own.keys() if not key.startswith("initial_")}
+        if lacks and foreign:
+            raise SettingsError(
+                f"the optimizer must be of the kind that was saved, got "
+                f"{type(optimizer).__name__}; the saved one has {', '.join(sorted(foreign))} and "
+                f"lacks {', '.join(sorted(lacks))}; {restart('optimizer')}"
+            )
 
 
 def _schedule_states(schedules: Any) -> Any:

@@ -67,7 +67,7 @@ class CheckpointHook(Hook):
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
             any storage of engine-fileio; ``~`` is the home folder. ``work_dir`` itself by default.
         max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
-        save_last: Save at the end of training whatever the interval.
+        save_last: Save at the end of training whatever the interval, also if a hook stops it.
         save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best
             is saved as ``best_<metric>_epoch_N.pth`` (``iter_N`` if not ``by_epoch``), and the
             former best deleted. It can be resumed like the others. NaN is never the best.
@@ -147,6 +147,7 @@ class CheckpointHook(Hook):
         self._failures: dict[str, str] = {}  # of the last attempts: what was to be saved, and why
         self._from_start: set[str] = set()  # weights that were not finite before the training
         self._saves = False  # whether this hook saves the checkpoint, and not one of the user's
+        self._saved_at = 0  # the iteration of the last attempt
         self._kwargs = kwargs
 
     @property
@@ -180,6 +181,7 @@ class CheckpointHook(Hook):
                 training saves to the folder.
         """
         self._failures, self._from_start = {}, set(non_finite_weights(runner.model))
+        self._saved_at = runner.iter
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
         self._take_over_former_state(runner)
@@ -202,7 +204,8 @@ class CheckpointHook(Hook):
             or (self.save_last and self.is_last_train_epoch(runner))
         ):
             runner.logger.info(f"Saving checkpoint at {runner.epoch + 1} epochs")
-            self._save(runner, runner.epoch + 1)
+            counted = {} if runner.trains_by_epoch else {"progress": runner.progress}
+            self._save(runner, runner.epoch + 1, runner.iter, **counted)
 
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
@@ -213,7 +216,7 @@ class CheckpointHook(Hook):
             or (self.save_last and self.is_last_train_iter(runner))
         ):
             runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
-            self._save(runner, runner.iter + 1)
+            self._save(runner, runner.iter + 1, runner.iter + 1)
 
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
         """Check the weights that this hook saves, after the check of `FiniteLossHook`.
@@ -226,11 +229,17 @@ class CheckpointHook(Hook):
             raise _BrokenWeightsError(f"{name} has become NaN or infinite")
 
     def after_train(self, runner: Run) -> None:
-        """Report what could not be saved.
+        """Save the last state, where its end was not foreseen; report what could not be saved.
 
         Raises:
             CheckpointWriteError: The last attempt to save a checkpoint, or a best one, failed.
         """
+        # A hook has stopped the training, or the data has no length.
+        if self.save_last and self._saved_at != runner.iter:
+            runner.logger.info(f"Saving checkpoint at the end, after {runner.iter} iterations")
+            epoch = runner.epoch + int(not runner.trains_by_epoch)  # there, the one that is begun
+            count = epoch if self.by_epoch else runner.iter
+            self._save(runner, count, runner.iter, progress=runner.progress)
         if self._failures:
             saved = ", ".join([*self.retention.names, *_names(self.best)]) or "none"
             raise CheckpointWriteError(
@@ -280,7 +289,8 @@ class CheckpointHook(Hook):
                 "those of the same name; resume the earlier run, or choose another work_dir"
             )
 
-    def _save(self, runner: Run, count: int) -> None:
+    def _save(self, runner: Run, count: int, at: int, **options: Any) -> None:
+        self._saved_at = at
         if runner.distributed:
             # Each rank has running statistics of its own data. Counters are integers and equal.
             statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
@@ -289,7 +299,7 @@ class CheckpointHook(Hook):
         # Before saving: the list in the checkpoint then has the checkpoint itself, so that a
         # resumed run deletes it in its turn.
         self.retention.add(filename)
-        path = self._write(runner, "the checkpoint", filename, **self._kwargs)
+        path = self._write(runner, "the checkpoint", filename, **{**self._kwargs, **options})
         if path is None:
             self.retention.names = former
             return

@@ -11,9 +11,7 @@ from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Metrics
 from engine_runner._validation import never_validates
-from engine_runner.checkpoint import BestMetric, best_metrics, mark_latest_checkpoint
-
-_FILENAME = "stopped_early.pth"
+from engine_runner.checkpoint import BestMetric, best_metrics
 
 
 @HOOKS.register_module()
@@ -21,8 +19,8 @@ class EarlyStoppingHook(Hook):
     """Stop the training when a metric has not improved for ``patience`` validations in a row.
 
     The number of validations without improvement and the best value are saved in each checkpoint,
-    so that a resumed run counts on. If the last epoch or iteration has no checkpoint yet, and
-    `CheckpointHook` has ``save_last``, it is saved as ``stopped_early.pth``.
+    so that a resumed run counts on. `CheckpointHook` saves the state of the end if it has
+    ``save_last``.
 
     Args:
         monitor: The metric, named as in ``save_best`` of `CheckpointHook`.
@@ -69,7 +67,6 @@ class EarlyStoppingHook(Hook):
         self._best: float | None = None
         self._waited = 0
         self._trains = False
-        self._saved_at = -1
 
     @property
     def rule(self) -> str | None:
@@ -96,12 +93,7 @@ class EarlyStoppingHook(Hook):
                 f"EarlyStoppingHook(monitor={self.monitor!r}) needs a validation, and {reason}; "
                 "or remove the hook"
             )
-        self._trains, self._saved_at = True, -1
-
-    def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
-        """Store the iteration of a checkpoint to resume from."""
-        if "optimizer" in checkpoint:
-            self._saved_at = checkpoint["progress"]["iter"]
+        self._trains = True
 
     def after_train(self, runner: Run) -> None:
         """Count no more validations."""
@@ -120,17 +112,6 @@ class EarlyStoppingHook(Hook):
         if reason is not None:
             runner.logger.info(f"Training stops early: {self.monitor} {reason}.")
             runner.train_loop.stop_training = True
-            self._save_last(runner)
-
-    def _save_last(self, runner: Run) -> None:
-        """Save the state of the end, which `CheckpointHook` could not see coming."""
-        wanted = any(getattr(hook, "save_last", False) for hook in runner.hooks)
-        if not wanted or self._saved_at == runner.iter:
-            return
-        path = runner.save_checkpoint(runner.work_dir, _FILENAME, progress=runner.progress)
-        if runner.is_main:
-            mark_latest_checkpoint(runner.work_dir, path)
-        runner.logger.info(f"The state of the end is saved to {_FILENAME}.")
 
     def _score(self, runner: Run, metrics: Metrics) -> float | None:
         """Return the value of the metric; None, with a warning, if the validation has none."""

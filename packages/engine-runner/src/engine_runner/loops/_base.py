@@ -156,6 +156,11 @@ class TrainLoop(BaseLoop):
 
     def _make_up_for_validation(self, count: int, last: int) -> None:
         """Run the validation before which the resumed run was interrupted."""
+        if count >= last > 0:
+            self._runner.logger.warning(
+                f"nothing is left to train: the run is at {count} of {last}; to train on, "
+                "raise max_epochs or max_iters in train_cfg"
+            )
         if count > 0 and self._runner.progress.validated < count:
             self._validate_if_due(count, last)
 

@@ -11,6 +11,7 @@ from engine_runner.parts._optimization import (
     build_run_schedulers,
     build_schedulers,
     scale_learning_rate,
+    schedule_once,
 )
 from engine_runner.parts._output import build_log_processor, build_logger, build_visualizer
 from engine_runner.parts._parts import LazyPart, Parts
@@ -33,4 +34,5 @@ __all__ = [
     "default_hooks",
     "prepare",
     "scale_learning_rate",
+    "schedule_once",
 ]

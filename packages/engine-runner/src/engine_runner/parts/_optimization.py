@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from torch import nn
 from torch.optim import Optimizer
@@ -14,8 +14,9 @@ from engine_registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from engine_runner._errors import SettingsError
 from engine_runner._loaders import length_of
 from engine_runner._rules import optim_wrapper_rule
-from engine_runner._settings import TABLE
+from engine_runner._settings import TABLE, Settings
 from engine_runner._types import Config
+from engine_runner.parts._parts import Parts
 
 Schedules: TypeAlias = list[Any] | dict[str, list[Any]]
 
@@ -148,6 +149,33 @@ def _check_length(config: Config, epoch_length: int | None, ends: Mapping[bool, 
             f"{name} with by_epoch=False has no end, and the training data has no length; set its "
             f"end, or {way_out}"
         )
+
+
+class _HasSchedules(Protocol):
+    param_schedulers: Any
+
+    @property
+    def optim_wrapper(self) -> Any: ...
+    def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None: ...
+    def build_param_scheduler(self, scheduler: Any) -> Any: ...
+
+
+def schedule_once(run: _HasSchedules, parts: Parts, settings: Settings) -> None:
+    """Scale the learning rates of a run and build its schedules, unless that is done.
+
+    They must exist before a checkpoint is resumed, which continues them.
+
+    Args:
+        run: The run, whose methods scale and build; a subclass may override them.
+        parts: The parts of the run.
+        settings: The settings of the run.
+    """
+    if parts.built("param_scheduler") is not None:
+        return
+    run.scale_lr(run.optim_wrapper, settings.auto_scale_lr)
+    if settings.param_scheduler is not None:
+        run.param_schedulers = run.build_param_scheduler(settings.param_scheduler)
+    parts.put("param_scheduler", run.param_schedulers)
 
 
 def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, dataloader: Any) -> None:
