@@ -5,7 +5,7 @@ from engine_runner.checkpoint._best import BestMetric, best_metrics
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
-from engine_runner.checkpoint._finite import broken_weight, non_finite_weights
+from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
 from engine_runner.checkpoint._latest import (
     MARKER,
     checkpoints_beside,
@@ -31,6 +31,7 @@ __all__ = [
     "MARKER",
     "AccumulationStates",
     "BestMetric",
+    "BrokenWeightsError",
     "Checkpointer",
     "LoaderPosition",
     "NaNGuard",

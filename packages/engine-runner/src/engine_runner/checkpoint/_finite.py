@@ -9,6 +9,10 @@ from engine_dist import all_gather_object
 from engine_model import local_part
 
 
+class BrokenWeightsError(ArithmeticError):
+    """Weights are NaN or infinite, and must not replace those of an earlier checkpoint."""
+
+
 def non_finite_weights(model: nn.Module) -> list[str]:
     """Return the names of the trained parameters that contain NaN or infinity, on this rank.
 

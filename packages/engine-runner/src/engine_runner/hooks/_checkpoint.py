@@ -30,6 +30,7 @@ from engine_runner._validation import never_validates
 from engine_runner.checkpoint import (
     MARKER,
     BestMetric,
+    BrokenWeightsError,
     Retention,
     best_metrics,
     broken_weight,
@@ -40,10 +41,6 @@ from engine_runner.checkpoint import (
 from engine_utils import did_you_mean
 
 _log = logging.getLogger("engine.runner")
-
-
-class _BrokenWeightsError(ArithmeticError):
-    """Weights must not replace those of an earlier checkpoint."""
 
 
 @HOOKS.register_module()
@@ -180,8 +177,8 @@ class CheckpointHook(Hook):
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, or another
                 training saves to the folder.
         """
-        self._failures, self._from_start = {}, set(non_finite_weights(runner.model))
-        self._saved_at = runner.iter
+        self._failures, self._saved_at = {}, runner.iter
+        self._from_start = set(non_finite_weights(runner.model))
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
         self._take_over_former_state(runner)
@@ -222,11 +219,10 @@ class CheckpointHook(Hook):
         """Check the weights that this hook saves, after the check of `FiniteLossHook`.
 
         Raises:
-            ArithmeticError: A weight has become NaN or infinite; raised on all ranks.
+            BrokenWeightsError: A weight has become NaN or infinite; raised on all ranks.
         """
-        name = broken_weight(runner.model, self._from_start) if self._saves else None
-        if name is not None:
-            raise _BrokenWeightsError(f"{name} has become NaN or infinite")
+        if self._saves and (name := broken_weight(runner.model, self._from_start)) is not None:
+            raise BrokenWeightsError(f"{name} has become NaN or infinite")
 
     def after_train(self, runner: Run) -> None:
         """Save the last state, where its end was not foreseen; report what could not be saved.
@@ -342,7 +338,7 @@ class CheckpointHook(Hook):
                 backend_args=self.backend_args,
                 **options,
             )
-        except (CheckpointWriteError, _BrokenWeightsError) as error:
+        except (CheckpointWriteError, BrokenWeightsError) as error:
             if isinstance(error, CheckpointWriteError):
                 self._failures[what] = f"{filename}: {error}"
             runner.logger.error(
