@@ -13,9 +13,11 @@ import torch
 from engine_config import Config
 from engine_fileio import BaseStorageBackend, get_file_backend, register_backend
 from engine_logging import MMLogger
+from engine_registry import Registry
 from engine_runner import Runner
 from engine_runner.cli import main
 from engine_utils import mask_secrets, mask_text
+from engine_visualization import Visualizer
 
 SECRETS = ("s3cr3t", "t0ken", "p4ss")
 DATA = {
@@ -153,3 +155,67 @@ def test_config_command_shows_secrets_only_if_asked(
         main()
 
     assert all((secret in capsys.readouterr().out) is shows for secret in SECRETS[:1])
+
+
+def test_errors_of_a_build_mask_the_config() -> None:
+    registry = Registry("parts")
+
+    @registry.register_module()
+    class Fails:
+        def __init__(self, backend_args: Any = None, password: int = 0) -> None:
+            raise ValueError("no disk")
+
+    storage = {"token": "t0ken", "endpoint_url": "https://me:p4ss@host"}
+    for config in (
+        {"type": "Fails", "backend_args": storage},
+        {"type": "Fails", "password": "s3cr3t"},
+        {"type": "Fails", "passwort": 1, "backend_args": storage},
+        [{"type": "Fails", "backend_args": storage}],
+    ):
+        with pytest.raises((ValueError, TypeError)) as raised:
+            registry.build(config)
+        assert "***" in str(raised.value)
+        assert not [secret for secret in SECRETS if secret in str(raised.value)]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"custom_hooks": [{"backend_args": {"token": "t0ken"}}]},
+        {"default_hooks": [{"password": "s3cr3t"}]},
+        {"visualizer": {"type": "Visualizer", "vis_backends": {"token": "t0ken"}}},
+    ],
+    ids=["hooks", "list", "backends"],
+)
+def test_messages_about_settings_mask_their_values(
+    toy_run: Callable[..., Runner], setting: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"\*\*\*") as raised:
+        toy_run(**setting)
+
+    assert not [secret for secret in SECRETS if secret in str(raised.value)]
+
+
+def test_config_that_is_given_to_the_visualizer_is_masked(tmp_path: Path) -> None:
+    backends = [{"type": "LocalVisBackend"}]
+    visualizer = Visualizer(name="masks", vis_backends=backends, save_dir=str(tmp_path))
+    config = Config({"data": DATA})
+
+    visualizer.add_config(config)
+
+    texts = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any("***" in text for text in texts)
+    assert not [secret for text in texts for secret in SECRETS if secret in text]
+    assert config.data.storage.backend_args.token == "t0ken"
+
+
+def test_config_that_is_logged_is_masked(tmp_path: Path) -> None:
+    logger = MMLogger.get_instance("masks", log_file=tmp_path / "run.log")
+    config = Config({"data": DATA})
+
+    logger.info(config.pretty_text)
+    logger.info("%s", config)
+
+    text = logger.log_files[0].read_text()
+    assert "pad_token='<pad>'" in text
+    assert not [secret for secret in SECRETS if secret in text]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from engine_utils import mask_secrets
+from engine_utils import mask_text
 
 _TREE = "engine"  # records of the loggers below it are shown under this name
 _RESET = "\x1b[0m"
@@ -27,7 +27,7 @@ class Formatter(logging.Formatter):
     """Format a record as ``2026/01/31 12:00:00 - engine - INFO - message``.
 
     Errors also show file, function and line. Records of the ``engine.…`` loggers are shown as
-    ``engine``. Passwords and signatures in URLs are masked.
+    ``engine``. Passwords, and signatures in URLs, are masked.
     """
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class Formatter(logging.Formatter):
         parts = [record.asctime, _shown_name(record), self.level(record)]
         if record.levelno >= logging.ERROR:
             parts += [record.pathname, record.funcName, str(record.lineno)]
-        # A URL may hold a password or a signature.
-        return " - ".join([*parts, mask_secrets(record.message)])
+        # The text of a config, or a URL, may hold a password or a signature.
+        return " - ".join([*parts, mask_text(record.message)])
 
     def level(self, record: logging.LogRecord) -> str:
         """Return the text of the level in the line."""

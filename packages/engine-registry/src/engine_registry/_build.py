@@ -10,6 +10,7 @@ from engine_registry._not_found import not_found, unknown_default_scope
 from engine_registry._registry import Registry
 from engine_registry._scope import DefaultScope
 from engine_registry._search import Search
+from engine_utils import mask_secrets
 
 _logger = logging.getLogger("engine.registry")
 
@@ -77,7 +78,8 @@ def to_dict(cfg: Any, name: str) -> dict[str, Any]:
         # Not dict(cfg): for a subclass of dict it copies the stored values. A lazy config stores
         # placeholders.
         return {key: cfg[key] for key in cfg.keys()}  # noqa: SIM118 - not every one has __iter__
-    raise TypeError(f"{name} must be a mapping, got {type(cfg).__name__}: {cfg!r:.200}")
+    shown = repr(mask_secrets(cfg))
+    raise TypeError(f"{name} must be a mapping, got {type(cfg).__name__}: {shown:.200}")
 
 
 def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:

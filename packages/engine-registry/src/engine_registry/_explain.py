@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Callable
 from typing import Any
 
-from engine_utils import call_mistakes
+from engine_utils import call_mistakes, mask_secrets
 
 _SHOWN_REASONS = 4
 _PLAIN = (bool, float, complex, bytes, os.PathLike)
@@ -78,5 +78,5 @@ def _config(kind: Any, arguments: dict[str, Any]) -> str:
     shown = _Short()
     shown.maxdict, shown.maxstring, shown.maxother, shown.maxlevel = 12, 80, 80, 3
     kind = kind if isinstance(kind, str) else getattr(kind, "__name__", kind)
-    items = shown.repr(arguments)[1:-1]
+    items = shown.repr(mask_secrets(arguments))[1:-1]
     return "{'type': " + repr(kind) + (f", {items}" if items else "") + "}"

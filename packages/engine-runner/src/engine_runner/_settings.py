@@ -31,7 +31,7 @@ from engine_runner._errors import SettingsError
 from engine_runner._table import READ_BEFORE, Row, setting
 from engine_runner._types import Config
 from engine_runner.environment import prepare_process, set_random_seed
-from engine_utils import closest_name
+from engine_utils import closest_name, mask_secrets
 
 Mistakes = Iterator[tuple[str, str]]
 
@@ -332,7 +332,7 @@ def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
     """
     yield from _group_mistakes(values)
     for name, row in TABLE.items():
-        value = values.get(name)
+        value = mask_secrets(values.get(name))  # messages show values
         if value is None:
             continue
         wrong = list(_shape_mistakes(name, row, value))

@@ -102,7 +102,9 @@ def mask_text(text: str) -> str:
             return match[0]
         return f"{match['name']}{match['quote']}{MASK}{match['quote']}"
 
-    return _in_url(_ASSIGNED.sub(replace, text))
+    # Most lines of a log have no string in them.
+    quoted = "'" in text or '"' in text
+    return _in_url(_ASSIGNED.sub(replace, text) if quoted else text)
 
 
 def _masked(value: Any, *, service: bool) -> Any:

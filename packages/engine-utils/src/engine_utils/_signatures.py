@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from engine_utils._secrets import mask_secrets
 from engine_utils._suggest import closest_name
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def _wrong(
             continue  # `size: int = None` is how older code writes an optional argument
         if not fits_annotation(value, hints[key], opaque=opaque):
             rule = _rule(hints[key])
-            message = f"{key} of {_name(target)} must be {rule}, got {_short(value)}"
+            shown = mask_secrets({key: value})[key]
+            message = f"{key} of {_name(target)} must be {rule}, got {_short(shown)}"
             yield CallMistake(key=key, kind="wrong type", message=message)
 
 

@@ -17,7 +17,7 @@ from engine_registry import VISUALIZERS
 from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin
 from engine_visualization._recorder import Recorder
-from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend
+from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
 from engine_visualization.drawing import Canvas, can_open_window, draw_sample, show_window, to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -157,7 +157,8 @@ class Visualizer(Canvas, ManagerMixin):
         return self._recorders[name].backend
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
-        """Record the config in all backends."""
+        """Record the config in all backends, without its passwords, keys and tokens."""
+        config = without_secrets(config)
         for recorder in self._recording():
             recorder.record("add_config", config=config, **kwargs)
 

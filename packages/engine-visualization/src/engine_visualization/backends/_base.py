@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
-from engine_utils import declare_secrets
+from engine_utils import declare_secrets, mask_secrets
 
 
 class ConfigLike(Protocol):
@@ -20,6 +20,17 @@ class ConfigLike(Protocol):
 
     def dump(self, file: str | None = None) -> str | None:
         """Write the config to a file, in the format of its suffix."""
+
+
+def without_secrets(config: Any) -> Any:
+    """Return a config with ``"***"`` in place of each secret; the config itself if it has none.
+
+    Args:
+        config: A `Config` of engine-config. Another object is returned as it is.
+    """
+    values = getattr(config, "_cfg_dict", None)
+    masked = mask_secrets(values)
+    return config if masked is values else type(config)(masked, filename=config.filename)
 
 
 class BaseVisBackend:
