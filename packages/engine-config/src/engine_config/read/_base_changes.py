@@ -3,17 +3,19 @@
 In such a file ``_base_`` is the inherited config itself. `ConfigDict` stores a plain dict as a
 copy, so a dict that the file puts into ``_base_`` and changes afterwards would lose the change.
 Every dict display and ``dict(…)`` of the file therefore becomes a `ConfigDict`, which is stored as
-it is. Files that do not change ``_base_`` stay as they are.
+it is. The same holds for the dicts that calls return, such as ``json.load(…)``. Files that do not
+change ``_base_`` stay as they are.
 """
 
 from __future__ import annotations
 
 import ast
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from engine_config._dict import ConfigDict, marks_of
+from engine_config._dict import ConfigDict, marks_of, nested
 from engine_config._errors import ConfigParseError
 from engine_config._keys import BASE_KEY
 from engine_config._marks import Mark, Source
@@ -24,6 +26,8 @@ from engine_config.read._kind import root_name
 _HARMLESS: Final = frozenset(
     ["ConfigDict", "bool", "dict", "float", "int", "len", "list", "range", "set", "str", "tuple"]
 )
+# Calls that return the names of the file itself, or the attributes of an object.
+_NAMESPACES: Final = ("globals", "locals", "vars")
 BLOCKS: Final = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match)
 _FOLLOWED: Final = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
 _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -117,7 +121,7 @@ def _may_change(node: ast.AST) -> bool:
 
 
 def wrap_dicts(body: list[ast.stmt]) -> list[Mapping[object, int]]:
-    """Make each dict display, comprehension and ``dict(…)`` a ConfigDict; the body is changed.
+    """Make each dict display, comprehension and dict of a call a ConfigDict; the body is changed.
 
     Returns:
         For each of them, the lines of the keys that its text shows.
@@ -153,8 +157,18 @@ class _WrapDicts(ast.NodeTransformer):
                 self.generic_visit(child)
             return node
         self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "dict":
-            return self._wrapped(node, {key.arg: key.lineno for key in node.keywords if key.arg})
+        name = root_name(node.func) if isinstance(node.func, ast.Name) else ""
+        if name in _NAMESPACES:
+            return node
+        keywords = node.keywords if name == "dict" else []
+        return self._wrapped(node, {key.arg: key.lineno for key in keywords if key.arg})
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        self.generic_visit(node)
+        made = node.value
+        # The value of a call that is a statement is not used.
+        if isinstance(made, ast.Call) and root_name(made.func) == MADE_DICT:
+            node.value = made.args[1]
         return node
 
 
@@ -178,13 +192,26 @@ def _updates_globals(node: ast.Call) -> bool:
 def dict_maker(lines: list[Mapping[object, int]], source: Source) -> Callable[[int, Any], Any]:
     """Return the function that the calls of `wrap_dicts` call.
 
-    It converts a new dict to a ConfigDict, whose keys are marked with their lines.
+    It converts a new dict to a ConfigDict, whose keys are marked with their lines, and the dicts in
+    a list. A call that returns the same dict again gives the same ConfigDict again.
     """
+    converted: dict[int, tuple[Any, Any]] = {}  # with the value, which keeps its `id` unique
 
     def make(number: int, value: Any) -> Any:
-        if type(value) is not dict:
-            return value  # the file has another function with the name `dict`
-        new = ConfigDict(value)
+        if id(value) in converted:
+            return converted[id(value)][1]
+        if type(value) in (list, tuple):
+            new = nested(value)
+        elif type(value) in (dict, OrderedDict):
+            new = ConfigDict(value)
+        else:
+            return value
+        if new is value:
+            return value
+        converted[id(value)] = value, new
+        return marked(number, value, new) if isinstance(new, ConfigDict) else new
+
+    def marked(number: int, value: Any, new: ConfigDict) -> ConfigDict:
         known, marks = lines[number], marks_of(new)
         for key in value:
             if key in known:
