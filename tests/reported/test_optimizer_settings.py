@@ -289,3 +289,19 @@ def test_custom_key_without_a_parameter_is_logged(caplog: pytest.LogCaptureFixtu
         build(two_layers(), custom_keys={"backbone": {"lr_mult": 0.1}})
 
     assert "custom_keys has 'backbone', which matches no parameter" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("paramwise_cfg", "words"),
+    [
+        ({"custom_keys": {"linear": {"lr_mult": "x"}}}, r"lr_mult of custom_keys\['linear'\]"),
+        ({"bias_lr_mult": "2"}, "bias_lr_mult of paramwise_cfg must be a number, got '2'"),
+        ({"norm_decay_mult": None}, "norm_decay_mult of paramwise_cfg must be a number, got None"),
+        ({"custom_keys": {"linear": {"decay_mult": True}}}, "must be a number, got True"),
+        (3, "paramwise_cfg must be a dict"),
+    ],
+)
+def test_a_factor_that_is_no_number_is_refused(paramwise_cfg: Any, words: str) -> None:
+    optimizer = {"type": "SGD", "lr": 0.1, "weight_decay": 0.1}
+    with pytest.raises(TypeError, match=words):
+        DefaultOptimWrapperConstructor({"optimizer": optimizer}, paramwise_cfg)

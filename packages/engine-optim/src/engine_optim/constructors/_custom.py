@@ -49,6 +49,25 @@ def unknown_options(paramwise_cfg: Mapping[str, Any], optimizer: Any) -> Iterato
                 yield f"custom_keys[{pattern!r}] has no option {key!r}{hint}"
 
 
+def wrong_factors(paramwise_cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for each factor that is not a number.
+
+    Args:
+        paramwise_cfg: The settings, whose ``custom_keys`` are mappings.
+    """
+    factors = [key for key in (*OTHER_KEYS, *DECAY_KEYS) if key.endswith("_mult")]
+    owners = {f"custom_keys[{key!r}]": value for key, value in _custom_keys(paramwise_cfg).items()}
+    for owner, options in {"paramwise_cfg": paramwise_cfg, **owners}.items():
+        for key in factors:
+            value = options.get(key, 1.0)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                yield f"{key} of {owner} must be a number, got {value!r}"
+
+
+def _custom_keys(paramwise_cfg: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return paramwise_cfg.get("custom_keys") or {}
+
+
 def optimizer_class(optimizer: Any) -> Any:
     """Return what the config of an optimizer is passed to, or None if that is not known."""
     kind = optimizer.get("type") if isinstance(optimizer, Mapping) else None

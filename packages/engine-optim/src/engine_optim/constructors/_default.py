@@ -17,6 +17,7 @@ from engine_optim.constructors._custom import (
     freeze_parameters,
     ordered_keys,
     unknown_options,
+    wrong_factors,
 )
 from engine_optim.constructors._groups import is_listed, merge_equal_groups
 from engine_optim.wrappers import OptimWrapper
@@ -65,7 +66,8 @@ class DefaultOptimWrapperConstructor:
         paramwise_cfg: Options by parameter, as above.
 
     Raises:
-        TypeError: A config or ``custom_keys`` is not a mapping, or ``optimizer`` is missing.
+        TypeError: A config or ``custom_keys`` is not a mapping, a factor is not a number, or
+            ``optimizer`` is missing.
         ValueError: A setting does not exist, or a factor of the decay is given, but the optimizer's
             config has no ``weight_decay``.
 
@@ -99,7 +101,11 @@ class DefaultOptimWrapperConstructor:
                 f"dict(type='SGD', lr=0.01), got {optimizer!r}"
             )
         self.optimizer_cfg = optimizer
-        given = paramwise_cfg or {}
+        given = {} if paramwise_cfg is None else paramwise_cfg
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"paramwise_cfg must be a dict such as dict(bias_lr_mult=2.0), got {given!r}"
+            )
         self.paramwise_cfg = {key: given[key] for key in given}
         options = {} if isinstance(optimizer, Optimizer) else optimizer
         self.base_lr: float | None = options.get("lr")
@@ -126,6 +132,8 @@ class DefaultOptimWrapperConstructor:
         if type(self) is DefaultOptimWrapperConstructor:
             for message in unknown_options(self.paramwise_cfg, self.optimizer_cfg):
                 raise ValueError(message)
+        for message in wrong_factors(self.paramwise_cfg):
+            raise TypeError(message)
         settings = [self.paramwise_cfg, *custom.values()]
         factors = sorted({key for each in settings for key in DECAY_KEYS if key in each})
         if factors and self.base_wd is None:
