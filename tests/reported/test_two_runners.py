@@ -51,3 +51,24 @@ def test_the_current_instances_are_those_of_the_runner_that_trains(
         assert runners[number].message_hub.get_info("number") == number
         assert set(hooks[number].scopes) == {f"scope_{number}"}
         assert log_text(tmp_path / str(number)).count("[4/4]") == 2
+
+
+def test_a_visualizer_of_the_same_name_writes_to_the_folder_of_its_own_run(
+    toy_run: Callable[..., Runner], tmp_path: Path
+) -> None:
+    config = {
+        "type": "Visualizer",
+        "name": "visualizer",
+        "vis_backends": [{"type": "LocalVisBackend"}],
+    }
+    runners = [
+        toy_run(work_dir=str(tmp_path / str(number)), visualizer=dict(config))
+        for number in range(2)
+    ]
+
+    for runner in reversed(runners):
+        runner.train()
+
+    for number in range(2):
+        [scalars] = (tmp_path / str(number)).rglob("scalars.json")
+        assert scalars.read_text().count("loss") == scalars.read_text().count("\n") > 0

@@ -9,6 +9,7 @@ from engine_runner._log_processor import LogProcessor
 from engine_runner._settings import TABLE
 from engine_runner._types import Config
 from engine_runner.environment import RunInfo
+from engine_utils import ManagerMixin
 from engine_visualization import Visualizer
 
 
@@ -49,4 +50,16 @@ def build_visualizer(visualizer: Visualizer | Config | None, name: str, save_dir
     if not isinstance(visualizer, Mapping | None):
         return visualizer
     config = visualizer or {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}]}
+    if set(config) > {"type", "name"}:
+        _release_former(config)
     return VISUALIZERS.build({"name": name, "save_dir": save_dir, **config})
+
+
+def _release_former(config: Config) -> None:
+    """Free the name of a visualizer: that of an earlier run in this process keeps its own folder.
+
+    Configs of the field name theirs ``visualizer``, all of them. An earlier run keeps its instance.
+    """
+    kind = VISUALIZERS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
+    if isinstance(kind, type) and issubclass(kind, ManagerMixin) and "name" in config:
+        kind.release_instance(config["name"])
