@@ -23,6 +23,7 @@ from engine_fileio import (
 from engine_registry import HOOKS
 from engine_runner._errors import CheckpointWriteError, SettingsError
 from engine_runner._hook import Hook
+from engine_runner._idle import idle_saving
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
@@ -129,6 +130,7 @@ class CheckpointHook(Hook):
         self.out_dir: str | Path | None = out_dir
         self.retention = Retention(integer("max_keep_ckpts", max_keep_ckpts, at_least=-1))
         self.save_last = save_last
+        self.has_idle_rule = save_best is None and any((rule, greater_keys, less_keys))
         self.best: list[BestMetric] = best_metrics(save_best, rule, greater_keys, less_keys)
         self.filename_tmpl = filename_tmpl or f"{unit}_{{}}.pth"
         if self.filename_tmpl.count("{}") != 1:
@@ -182,6 +184,8 @@ class CheckpointHook(Hook):
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
         self._take_over_former_state(runner)
+        for message in idle_saving(runner, self):
+            runner.logger.warning(message)
         if self.by_epoch and not runner.trains_by_epoch and self.interval > 0:
             runner.logger.warning(
                 "train_cfg counts iterations and CheckpointHook epochs: a checkpoint is saved at "

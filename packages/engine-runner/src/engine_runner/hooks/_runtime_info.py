@@ -4,6 +4,7 @@ from typing import Any
 
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
+from engine_runner._idle import idle_validation
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
 from engine_runner.environment import shown_config
@@ -34,7 +35,12 @@ class RuntimeInfoHook(Hook):
         runner.message_hub.update_info("experiment_name", runner.experiment_name)
 
     def before_train(self, runner: Run) -> None:
-        """Record the counters, which a resumed run continues, and the dataset's meta data."""
+        """Record the counters, which a resumed run continues, and the dataset's meta data.
+
+        Intervals of the validation that the training never reaches are logged as warnings.
+        """
+        for message in idle_validation(runner):
+            runner.logger.warning(message)
         hub = runner.message_hub
         hub.update_info("loop_stage", "train")
         hub.update_info("epoch", runner.epoch)
