@@ -13,6 +13,7 @@ from engine_runner.checkpoint._latest import (
     latest_checkpoints,
     mark_latest_checkpoint,
     marked_at,
+    warn_of_earlier_run,
 )
 from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._meta import dataset_meta
@@ -55,5 +56,6 @@ __all__ = [
     "run_states",
     "training_in",
     "warn_of_changes",
+    "warn_of_earlier_run",
     "warn_of_new_config",
 ]

@@ -29,6 +29,15 @@ def marked_at(folder: str | Path) -> int | None:
         return None
 
 
+def warn_of_earlier_run(work_dir: str, logger: logging.Logger) -> None:
+    """Warn if a new run is about to overwrite checkpoints of an earlier one."""
+    if Path(work_dir, MARKER).is_file():
+        logger.warning(
+            f"{work_dir} has checkpoints of an earlier run, and this run overwrites those of the "
+            "same name; resume the earlier run, or choose another work_dir"
+        )
+
+
 def find_latest_checkpoint(path: str | Path) -> str | None:
     """Return the newest checkpoint of a work directory, or ``None`` if there is none.
 

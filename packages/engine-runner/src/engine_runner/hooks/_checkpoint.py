@@ -38,6 +38,7 @@ from engine_runner.checkpoint import (
     mark_latest_checkpoint,
     non_finite_weights,
     training_in,
+    warn_of_earlier_run,
 )
 from engine_utils import did_you_mean
 
@@ -195,7 +196,7 @@ class CheckpointHook(Hook):
         if reason is not None:
             runner.logger.warning(f"save_best never acts: it needs a validation, and {reason}")
         if runner.iter == 0:
-            self._warn_of_earlier_run(runner)
+            warn_of_earlier_run(runner.work_dir, runner.logger)
         self._open_folder(runner)
 
     def after_train_epoch(self, runner: Run) -> None:
@@ -280,14 +281,6 @@ class CheckpointHook(Hook):
         for item in self.best:
             item.score = runner.message_hub.get_info(self._info("score", item), default=None)
             item.path = runner.message_hub.get_info(self._info("ckpt", item), default=None)
-
-    def _warn_of_earlier_run(self, runner: Run) -> None:
-        earlier = Path(runner.work_dir, MARKER)
-        if earlier.is_file():
-            runner.logger.warning(
-                f"{runner.work_dir} has checkpoints of an earlier run, and this run overwrites "
-                "those of the same name; resume the earlier run, or choose another work_dir"
-            )
 
     def _save(self, runner: Run, count: int, at: int, **options: Any) -> None:
         self._saved_at = at
