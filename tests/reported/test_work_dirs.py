@@ -73,3 +73,17 @@ def test_a_config_that_was_renamed_or_moved_keeps_its_folder(
     (tmp_path / "a" / "cfg.py").unlink()
 
     assert engine("train", "b/cfg.py", "--resume")[0] == 0
+
+
+def test_a_run_that_fails_at_its_first_step_leaves_no_folder(engine: Engine, tmp_path: Path) -> None:
+    options = ("--cfg-options", "model.fails_at=step")
+
+    code, _ = engine("train", "a/cfg.py", *options)
+
+    assert code == 1
+    assert not (tmp_path / "work_dirs").exists()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "notes.txt").write_text("mine")
+    assert engine("train", "a/cfg.py", "--work-dir", "kept", *options)[0] == 1
+    assert [path.name for path in (tmp_path / "kept").iterdir() if path.is_dir()] == []
+    assert (tmp_path / "kept" / "notes.txt").read_text() == "mine"

@@ -60,14 +60,22 @@ def _check_owner(folder: Path, config_file: Path) -> None:
 
 
 @contextmanager
-def removed_if_unused(config: "Config") -> Iterator[None]:
-    """Remove the folders of a run that could not be built; its message is on the console."""
+def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
+    """Remove the folders of a run that failed at its start; its message is on the console.
+
+    Yields:
+        A list for the runner, once it is built. Folders with a checkpoint, or of a run that has
+        finished an iteration, stay.
+    """
     work_dir = Path(config.work_dir).expanduser().absolute()
     created = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
     earlier = set(MMLogger._instance_dict)
+    built: list[Runner] = []
     try:
-        yield
+        yield built
     except BaseException:
+        if any(runner.iter > 0 for runner in built) or any(work_dir.rglob("*.pth")):
+            raise
         for name in set(MMLogger._instance_dict) - earlier:
             logger = MMLogger.get_instance(name)
             folders = [file.parent for file in logger.log_files]
@@ -75,6 +83,8 @@ def removed_if_unused(config: "Config") -> Iterator[None]:
             for folder in folders:
                 if folder.parent == work_dir:
                     rmtree(folder, ignore_errors=True)
+        if work_dir in created:  # it has only what this run wrote, such as the config
+            rmtree(work_dir, ignore_errors=True)
         for folder in created:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

@@ -100,11 +100,12 @@ def run(config: "Config", config_file: Path, *, restarts: Set[str] = frozenset()
     from engine_runner import Runner
     from engine_runner.cli._final_report import final_report
 
-    with removed_if_unused(config):
+    with removed_if_unused(config) as built:
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-    note_owner(runner, config_file)
-    runner.checkpointer.restarts |= restarts
-    runner.train()
+        built.append(runner)
+        note_owner(runner, config_file)
+        runner.checkpointer.restarts |= restarts
+        runner.train()
     if runner.is_main:
         final_report(runner)
 
