@@ -35,24 +35,27 @@ class CrashAfter(Hook):
 
 
 class Rivals(BaseModel):
-    """Two layers, each with an optimizer; the second one is updated twice per iteration."""
+    """Two layers, each with an optimizer; the second one is updated twice per iteration.
 
-    def __init__(self) -> None:
+    Each loss is backpropagated through its own layer, or through both if ``shared``.
+    """
+
+    def __init__(self, *, shared: bool) -> None:
         super().__init__()
+        self.shared = shared
         torch.manual_seed(3)
         self.first, self.second = nn.Linear(1, 2), nn.Linear(2, 1)
 
     def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
-        return self.second(self.first(x).relu())
+        return self.second(self.first(x).tanh())
 
     def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
         x, y = self.data_preprocessor(data)
         for name in ("first", "second", "second"):
             with optim_wrapper[name].optim_context(self):
                 loss = (self(x, y) - y).square().mean()
-            # Each layer learns from its own loss alone.
             other = self.second if name == "first" else self.first
-            other.requires_grad_(False)
+            other.requires_grad_(self.shared)
             with optim_wrapper[name].optim_context(self):
                 loss = (self(x, y) - y).square().mean()
             optim_wrapper[name].update_params(loss)
@@ -122,11 +125,12 @@ def test_accumulation_resumes_exactly_at_each_iteration(
         assert resumed.optim_wrapper.inner_count == 8
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["own-losses", "shared-losses"])
 def test_accumulation_of_several_optimizers_resumes_exactly(
-    toy_run: MakeRun, tmp_path: Path
+    toy_run: MakeRun, tmp_path: Path, shared: bool
 ) -> None:
     def make(**changes: Any) -> Runner:
-        model = Rivals()
+        model = Rivals(shared=shared)
         wrappers = OptimWrapperDict(
             first=OptimWrapper(torch.optim.SGD(model.first.parameters(), 0.1), 3),
             second=AmpOptimWrapper(

@@ -34,7 +34,8 @@ def window_state(optimizer: Optimizer, count: int, calls: int, size: int) -> dic
     Returns:
         ``inner_count``, ``calls``, ``size`` and ``gradients``.
     """
-    params = parameters_of(optimizer) if calls else ()
+    # Outside of a window, too: the backward pass of another optimizer's loss may have left some.
+    params = parameters_of(optimizer) if calls or has_gradient(optimizer) else ()
     gradients = [param.grad if param.grad is None else param.grad.detach() for param in params]
     return {"inner_count": count, "calls": calls, "size": size, "gradients": gradients}
 
@@ -58,6 +59,8 @@ def enter_window(
     # Models sharded by FSDP keep the gradients of a window to themselves: its calls are lost.
     kept = any(gradient is not None for gradient in gradients)
     calls: int = resumed["calls"] if resumed is not None and kept else 0
+    if kept and not calls:
+        set_gradients(optimizer, gradients, 1)
     if not calls and count % counts == 0:
         return 0, 0
     end = count - count % counts + counts

@@ -234,8 +234,8 @@ class OptimWrapper:
     def accumulation(self) -> dict[str, Any]:
         """Return the calls and the gradients of an unfinished window, for a checkpoint.
 
-        Outside of a window there are no gradients to save. The tensors are those of the parameters,
-        not copies.
+        Outside of a window there are gradients only if the loss of another optimizer has left some.
+        The tensors are those of the parameters, not copies.
 
         Returns:
             ``inner_count``, the ``calls`` in the window so far, its ``size``, and ``gradients``:
