@@ -213,7 +213,7 @@ def test_nan_weights_replace_no_checkpoint_where_the_check_is_left_out(toy_run: 
 
 
 def test_weights_that_are_nan_from_the_start_are_saved(toy_run: Toy) -> None:
-    runner = _run(toy_run, check=None)
+    runner = _run(toy_run, checks_loss=False)
     with torch.no_grad():
         runner.model.large[7] = float("nan")
 
