@@ -69,9 +69,12 @@ def _restore_random_state() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _restore_loggers() -> Iterator[None]:
     engine = logging.getLogger("engine")
-    handlers, level, propagate = list(engine.handlers), engine.level, engine.propagate
+    handlers, level = list(engine.handlers), engine.level
+    # A logger of an earlier run in this process, such as one of a fixture, stops the propagation
+    # that `caplog` needs.
+    engine.propagate = True
     yield
-    engine.handlers[:], engine.propagate = handlers, propagate
+    engine.handlers[:], engine.propagate = handlers, True
     engine.setLevel(level)
 
 

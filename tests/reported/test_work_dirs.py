@@ -75,7 +75,9 @@ def test_a_config_that_was_renamed_or_moved_keeps_its_folder(
     assert engine("train", "b/cfg.py", "--resume")[0] == 0
 
 
-def test_a_run_that_fails_at_its_first_step_leaves_no_folder(engine: Engine, tmp_path: Path) -> None:
+def test_a_run_that_fails_at_its_first_step_leaves_no_folder(
+    engine: Engine, tmp_path: Path
+) -> None:
     options = ("--cfg-options", "model.fails_at=step")
 
     code, _ = engine("train", "a/cfg.py", *options)

@@ -35,7 +35,6 @@ __all__ = [
     "BrokenWeightsError",
     "Checkpointer",
     "LoaderPosition",
-    "NaNGuard",
     "OptimizerOptions",
     "OptimizerStates",
     "PlainWriter",
