@@ -208,3 +208,14 @@ def test_a_run_trains_the_compiled_code_saves_and_resumes(
     started.train()
     assert started.load_report is not None
     assert started.load_report.fits
+
+
+def test_compile_in_the_config_alone_acts(toy_run: Callable[..., Runner]) -> None:
+    torch.compiler.reset()
+
+    runner = toy_run(cfg={"compile": {"backend": "eager"}})
+
+    assert runner.model._compiled_call_impl is not None
+    runner.train()
+    assert list(runner.model.state_dict()) == ["linear.weight", "linear.bias"]
+    torch.compiler.reset()

@@ -110,7 +110,7 @@ class Runner:
             self.visualizer = self._instances.add(self.build_visualizer(visualizer))
             self.log_processor = self.build_log_processor(log_processor)
             self.strategy = choose_strategy(
-                model_wrapper_cfg, strategy=strategy, sync_bn=sync_bn, compile=compile
+                model_wrapper_cfg, strategy=strategy, sync_bn=sync_bn, compile=compile, cfg=self.cfg
             )
             self.checkpointer = Checkpointer(self.strategy)
             self.model: Model = parts.prepare(self.build_model(model), self.strategy, optim_wrapper)

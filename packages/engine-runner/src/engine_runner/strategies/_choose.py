@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from engine_config import Config
 from engine_dist import is_distributed
 from engine_dist.device import get_device
 from engine_model import MMFullyShardedDataParallel
@@ -21,8 +22,12 @@ def choose_strategy(
     strategy: Strategy | Mapping[str, Any] | str | None = None,
     sync_bn: str | None = None,
     compile: bool | Mapping[str, Any] = False,
+    cfg: Config | Mapping[str, Any] | None = None,
 ) -> Strategy:
     """Return the strategy of this process.
+
+    Each argument that is left out is read from ``cfg``: scripts that build the parts of a run
+    themselves give these keys in ``Runner(cfg=…)`` alone.
 
     Args:
         model_wrapper_cfg: A wrapper of ``MODEL_WRAPPERS``, by name or as a config, for runs of
@@ -30,7 +35,13 @@ def choose_strategy(
         strategy: A strategy, its config or its name, which then decides alone.
         sync_bn: See `Strategy`.
         compile: See `Strategy`.
+        cfg: The config of the run.
     """
+    keys: Any = {} if cfg is None else cfg
+    model_wrapper_cfg = model_wrapper_cfg or keys.get("model_wrapper_cfg")
+    strategy = strategy or keys.get("strategy")
+    sync_bn = sync_bn or keys.get("sync_bn")
+    compile = compile or keys.get("compile") or False
     if isinstance(strategy, Strategy):
         return strategy
     device = current_device()
