@@ -96,6 +96,8 @@ class ScheduleStates:
         if not self._schedules:
             return
         run = self._run
+        if run is not None and not state_dict and run.progress.iter == 0:
+            return  # saved before the training, when the schedules were not built yet
         if run is None:
             _load_schedules(self._schedules, state_dict, {}, 0)
             return

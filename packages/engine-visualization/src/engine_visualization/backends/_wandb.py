@@ -123,6 +123,7 @@ class WandbVisBackend(BaseVisBackend):
             part = getattr(part, name, None)
         if part is not None:
             part.kill()
+            part.wait()  # wandb does not wait for a service that no longer answers
             wandb.teardown(exit_code=1)
 
     def _start(self) -> Any:
