@@ -8,6 +8,7 @@ from torch import Tensor
 
 from engine_dist import all_reduce, all_reduce_params, get_world_size
 from engine_model import gather_tensors, is_sharded
+from engine_runner._wrappers import wrappers_by_name
 
 
 class AccumulationStates:
@@ -31,10 +32,9 @@ class AccumulationStates:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts and the gradients, averaged over the ranks."""
-        wrapper = self._optim_wrapper
-        if not hasattr(wrapper, "values"):
-            return _over_ranks(wrapper)
-        return {name: _over_ranks(one) for name, one in wrapper.items()}
+        wrappers = wrappers_by_name(self._optim_wrapper)
+        states = {name: _over_ranks(wrapper) for name, wrapper in wrappers.items()}
+        return states.get("", states)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue in the saved windows."""

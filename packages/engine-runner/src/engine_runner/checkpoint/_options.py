@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from engine_runner._wrappers import wrappers_by_name
+
 _log = logging.getLogger("engine.runner")
 
 
@@ -29,8 +31,7 @@ class OptimizerOptions:
     """
 
     def __init__(self, optim_wrapper: Any) -> None:
-        several = hasattr(optim_wrapper, "values")
-        self._wrappers: dict[str, Any] = dict(optim_wrapper) if several else {"": optim_wrapper}
+        self._wrappers = wrappers_by_name(optim_wrapper)
         # A loaded state has the initial values of the schedules of the saved run.
         self._scheduled = {
             name: [{key for key in group if key.startswith("initial_")} for group in groups]

@@ -11,6 +11,7 @@ from engine_optim import resume_schedules
 from engine_runner._errors import SettingsError
 from engine_runner._loaders import length_of
 from engine_runner._protocols import Run, Stateful
+from engine_runner._wrappers import wrappers_by_name
 from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.checkpoint._complete import restart
 from engine_runner.checkpoint._options import OptimizerOptions
@@ -48,10 +49,9 @@ class OptimizerStates:
             SettingsError: The saved optimizer is of another kind.
             ValueError: The optimizer has other parameter groups than the saved one.
         """
-        several = hasattr(self._optim_wrapper, "values")
-        wrappers = dict(self._optim_wrapper) if several else {"": self._optim_wrapper}
+        wrappers = wrappers_by_name(self._optim_wrapper)
         for name, wrapper in wrappers.items():
-            _check_kind(wrapper.optimizer, state_dict.get(name, {}) if several else state_dict)
+            _check_kind(wrapper.optimizer, state_dict.get(name, {}) if name else state_dict)
         try:
             self._optim_wrapper.load_state_dict(state_dict)
         except ValueError as error:

@@ -40,6 +40,7 @@ from engine_runner.checkpoint import (
     training_in,
     warn_of_earlier_run,
 )
+from engine_runner.hooks._finite_loss import FiniteLossHook
 from engine_utils import did_you_mean
 
 _log = logging.getLogger("engine.runner")
@@ -145,7 +146,7 @@ class CheckpointHook(Hook):
         self.folder = ""
         self._locks = ExitStack()
         self._failures: dict[str, str] = {}  # of the last attempts: what was to be saved, and why
-        self._from_start: set[str] = set()  # weights that were not finite before the training
+        self._from_start: set[str] | None = None  # weights not finite before; None if unchecked
         self._saves = False  # whether this hook saves the checkpoint, and not one of the user's
         self._saved_at = 0  # the iteration of the last attempt
         self._kwargs = kwargs
@@ -181,7 +182,9 @@ class CheckpointHook(Hook):
                 training saves to the folder.
         """
         self._failures, self._saved_at = {}, runner.iter
-        self._from_start = set(non_finite_weights(runner.model))
+        # Where `FiniteLossHook` stops the run, it has searched the weights before they are saved.
+        stops = any(isinstance(item, FiniteLossHook) and item.stops for item in runner.hooks)
+        self._from_start = None if stops else set(non_finite_weights(runner.model))
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
         self._take_over_former_state(runner)
@@ -221,12 +224,14 @@ class CheckpointHook(Hook):
             self._save(runner, runner.iter + 1, runner.iter + 1)
 
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
-        """Check the weights that this hook saves, after the check of `FiniteLossHook`.
+        """Check the weights that this hook saves, unless `FiniteLossHook` does.
 
         Raises:
             BrokenWeightsError: A weight has become NaN or infinite; raised on all ranks.
         """
-        if self._saves and (name := broken_weight(runner.model, self._from_start)) is not None:
+        if not self._saves or self._from_start is None:
+            return
+        if (name := broken_weight(runner.model, self._from_start)) is not None:
             raise BrokenWeightsError(f"{name} has become NaN or infinite")
 
     def after_train(self, runner: Run) -> None:
@@ -242,7 +247,8 @@ class CheckpointHook(Hook):
             count = epoch if self.by_epoch else runner.iter
             self._save(runner, count, runner.iter, progress=runner.progress)
         if self._failures:
-            saved = ", ".join([*self.retention.names, *_names(self.best)]) or "none"
+            best = [Path(item.path).name for item in self.best if item.path]
+            saved = ", ".join([*self.retention.names, *best]) or "none"
             raise CheckpointWriteError(
                 f"the training ended, but saving failed: {'; '.join(self._failures.values())}. "
                 f"Checkpoints in {self.folder}: {saved}. Make the folder writable and resume, or "
@@ -392,7 +398,3 @@ class CheckpointHook(Hook):
             self._locks.enter_context(training_in(self.folder.removeprefix("file://")))
         name = self.file_backend.name
         runner.logger.info(f"Checkpoints will be saved to {self.folder} by {name}.")
-
-
-def _names(best: Sequence[BestMetric]) -> list[str]:
-    return [Path(item.path).name for item in best if item.path]

@@ -11,6 +11,7 @@ from engine_registry import HOOKS
 from engine_runner._errors import NonFiniteLossError
 from engine_runner._hook import Hook
 from engine_runner._protocols import Run
+from engine_runner._wrappers import wrappers_by_name
 from engine_runner.checkpoint import MARKER, broken_weight, marked_at, non_finite_weights
 
 Action = Literal["stop", "warn"]
@@ -60,6 +61,11 @@ class FiniteLossHook(Hook):
         self._warned = False
         self._earlier_mark: int | None = None
         self._from_start: set[str] = set()  # weights that were not finite before the training
+
+    @property
+    def stops(self) -> bool:
+        """Whether the training ends before weights that are not finite are saved."""
+        return self.action == "stop"
 
     @contextmanager
     def around_run(self, runner: Run) -> Iterator[None]:
@@ -136,7 +142,7 @@ class FiniteLossHook(Hook):
             "optim_wrapper.clip_grad=dict(max_norm=1.0), or find the operation with "
             f"torch.autograd.set_detect_anomaly(True). {self._last_checkpoint(runner)}"
         )
-        if self.action == "stop":
+        if self.stops:
             raise NonFiniteLossError(message)
         if not self._warned:
             runner.logger.warning(message)
@@ -184,7 +190,7 @@ def _overflow(losses: Mapping[str, "np.ndarray[Any, Any]"]) -> tuple[str, int, f
 
 
 def _has_scaler(optim_wrapper: Any) -> bool:
-    wrappers = getattr(optim_wrapper, "optim_wrappers", {"": optim_wrapper}).values()
+    wrappers = wrappers_by_name(optim_wrapper).values()
     return any(getattr(wrapper, "loss_scaler", None) is not None for wrapper in wrappers)
 
 

@@ -11,6 +11,7 @@ from engine_runner._integer import integer
 from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
+from engine_runner._wrappers import wrappers_by_name
 from engine_runner.loops._base import TrainLoop
 
 if TYPE_CHECKING:
@@ -171,9 +172,8 @@ class EpochBasedTrainLoop(TrainLoop):
     def _warn_of_unknown_end(self) -> None:
         if self._epoch_length is not None:
             return
-        optimizers = self._runner.optim_wrapper
         # A dict of wrappers has no windows of its own, and raises for them.
-        wrappers = optimizers.values() if hasattr(optimizers, "values") else [optimizers]
+        wrappers = wrappers_by_name(self._runner.optim_wrapper).values()
         counts = max((getattr(one, "accumulative_counts", 1) for one in wrappers), default=1)
         if counts > 1:
             self._runner.logger.warning(
