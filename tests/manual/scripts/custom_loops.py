@@ -86,7 +86,7 @@ class CustomRunner(Runner):
 
 runner = RUNNERS.build(
     {
-        "type": "CustomRunner",
+        "runner_type": "CustomRunner",
         "model": MyAwesomeModel(layers=2),
         "work_dir": "test_work_dir",
         "train_dataloader": DataLoader(MyDataset(True, 64), batch_size=16),

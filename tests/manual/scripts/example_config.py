@@ -23,7 +23,7 @@ val_dataloader = dict(
     pin_memory=False,
     num_workers=0,
 )
-val_cfg = dict()
+val_cfg: dict[str, object] = dict()
 val_evaluator = dict(type="Accuracy")
 
 default_hooks = dict(checkpoint=dict(type="CheckpointHook", interval=1))

@@ -1,5 +1,7 @@
 """Share a message hub between the modules of a task (manual, 7061)."""
 
+from typing import Any
+
 from engine_logging import MessageHub
 
 
@@ -54,7 +56,7 @@ class ToyRunner:
 
     def __init__(self, name: str) -> None:
         self.log_processor = LogProcessor(name)
-        self.updaters = [LossUpdater(name), MetaUpdater(name), LrUpdater(name)]
+        self.updaters: list[Any] = [LossUpdater(name), MetaUpdater(name), LrUpdater(name)]
 
     def run(self) -> None:
         """Run them in order."""
