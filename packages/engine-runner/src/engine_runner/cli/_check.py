@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from engine_config import Config, Problem
 
 
-@click.command(cls=ConfigCommand)
+_EXAMPLES = """
+\b
+Examples:
+  engine check config.py
+  engine check config.py --cfg-options model.depth=50
+"""
+
+
+@click.command(cls=ConfigCommand, epilog=_EXAMPLES)
 @config_arguments
 @click.pass_context
 def check(context: click.Context, config_file: Path, cfg_options: tuple[str, ...]) -> None:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_logging import MMLogger
-
 if TYPE_CHECKING:
     from engine_config import Config
     from engine_runner.runner import Runner
@@ -69,6 +67,8 @@ def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
     """
     work_dir = Path(config.work_dir).expanduser().absolute()
     created = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
+    from engine_logging import MMLogger
+
     earlier = set(MMLogger._instance_dict)
     built: list[Runner] = []
     try:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine_runner._settings import TABLE
 from engine_utils import closest_name
 
 if TYPE_CHECKING:
@@ -26,8 +25,12 @@ _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
 class ConfigCommand(click.Command):
     """A command that takes ``--cfg-options a=1 b.c=2``: any number of pairs after one flag.
 
-    It also takes ``--resume config.py``, where the argument is the config, not a checkpoint.
+    Without arguments it prints its help. It also takes ``--resume config.py``, where the argument
+    is the config, not a checkpoint.
     """
+
+    def __init__(self, name: str | None, **attributes: Any) -> None:
+        super().__init__(name, **{"no_args_is_help": True, **attributes})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before each pair: an option of click takes a fixed number of values."""
@@ -98,6 +101,8 @@ def _check_spelling(overrides: Mapping[str, object], config: "Config") -> None:
 
     Any likeness counts here, unlike in a file: a key on the command line is seldom a new one.
     """
+    from engine_runner._settings import TABLE
+
     known = sorted({*config, *TABLE})
     for name in (key.partition(".")[0] for key in overrides):
         meant = None if name in known else closest_name(name, known)

@@ -1,19 +1,14 @@
 """``engine test``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner._hook import Hook
-from engine_runner._rules import LAUNCHERS
+from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 from engine_runner.cli._train import expanded, set_launcher
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
 
 _EXAMPLES = """
 \b
@@ -21,19 +16,6 @@ Examples:
   engine test config.py work_dirs/config/epoch_5.pth
   engine test config.py best.pth --cfg-options test_dataloader.batch_size=256
 """
-
-
-class CheckWeights(Hook):
-    """Raise before a test whose model did not get all its weights from the checkpoint."""
-
-    def __init__(self, checkpoint: str) -> None:
-        self.checkpoint = checkpoint
-
-    def before_test(self, runner: "Runner") -> None:
-        """Raise if a weight did not fit when the checkpoint was loaded."""
-        runner.checkpointer.check_weights(
-            self.checkpoint, runner.model_name, "--partial tests the model all the same"
-        )
 
 
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
@@ -69,6 +51,7 @@ def test(
     check_before(config, trains=False)
     from engine_registry import RUNNERS
     from engine_runner import Runner
+    from engine_runner.cli._check_weights import CheckWeights
 
     with removed_if_unused(config):
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)

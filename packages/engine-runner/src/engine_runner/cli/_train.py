@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner._rules import LAUNCHERS
+from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
