@@ -14,7 +14,7 @@ from engine_runner.cli._app import COMMANDS, engine
 if TYPE_CHECKING:
     from tests.runner.conftest import Command
 
-TAKES_NO_ARGUMENTS = {"env"}
+TAKES_NO_ARGUMENTS = {"env", "list"}
 
 START = """
 import os, sys

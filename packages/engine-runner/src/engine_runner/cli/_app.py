@@ -23,6 +23,8 @@ COMMANDS = {
     "test": CommandRow(f"{_CLI}._test:test", "Test the model that CONFIG describes."),
     "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
+    "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
+    "hooks": CommandRow(f"{_CLI}._hooks:hooks", "Show the hooks of each point, in their order."),
     "env": CommandRow(f"{_CLI}._env:env", "Print the environment report."),
 }
 """A new command is one file in this folder and one row here: its place and its line of the list."""

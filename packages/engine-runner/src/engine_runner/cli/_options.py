@@ -21,6 +21,9 @@ _FLAG = "--cfg-options"
 _RESUME = "--resume"
 _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
 
+CONFIG_FILE = click.Path(path_type=Path)
+"""The type of an argument that names a config; shells complete it to files."""
+
 
 class ConfigCommand(click.Command):
     """A command that takes ``--cfg-options a=1 b.c=2``: any number of pairs after one flag.
@@ -63,7 +66,7 @@ def config_arguments(function: Function) -> Function:
         metavar="KEY=VALUE ...",
         help="Change values of the config: a.b=1 a.c=[1,2] list.0.lr=0.1 …",
     )
-    path = click.argument("config_file", metavar="CONFIG", type=click.Path(path_type=Path))
+    path = click.argument("config_file", metavar="CONFIG", type=CONFIG_FILE)
     return path(options(function))
 
 
