@@ -8,12 +8,14 @@ from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import expanded, set_launcher
 
 _EXAMPLES = """
 \b
 Examples:
   engine test config.py work_dirs/config/epoch_5.pth
+  engine test config.py best.pth --device cpu
   engine test config.py best.pth --cfg-options test_dataloader.batch_size=256
 """
 
@@ -30,6 +32,7 @@ Examples:
 @click.option(
     "--partial", is_flag=True, help="Accept a checkpoint that lacks weights of the model."
 )
+@seed_and_device
 def test(
     config_file: Path,
     checkpoint: str,
@@ -37,6 +40,8 @@ def test(
     work_dir: Path | None,
     launcher: str | None,
     partial: bool,
+    seed: int | None,
+    device: str | None,
 ) -> None:
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
@@ -45,6 +50,7 @@ def test(
         raise click.UsageError(f"no such checkpoint: {checkpoint}")
     set_work_dir(config, config_file, work_dir)
     set_launcher(config, launcher)
+    set_seed_and_device(config, seed, device)
     config.load_from = checkpoint
     config.resume = False
 
