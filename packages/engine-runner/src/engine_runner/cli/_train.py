@@ -118,11 +118,13 @@ def run(config: "Config", config_file: Path, *, restarts: Set[str] = frozenset()
     from engine_registry import RUNNERS
     from engine_runner import Runner
     from engine_runner.cli._final_report import final_report
+    from engine_runner.cli._start_hooks import Began
 
     with removed_if_unused(config) as built:
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         built.append(runner)
         note_owner(runner, config_file)
+        runner.register_hook(Began())
         runner.checkpointer.restarts |= restarts
         runner.train()
     if runner.is_main:
