@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine_runner.cli._check import check_before
-from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +43,7 @@ def _shapes(
 
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
 @config_arguments
-@click.argument("checkpoint")
+@click.argument("checkpoint", shell_complete=complete_file)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

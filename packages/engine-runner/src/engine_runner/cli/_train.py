@@ -10,7 +10,7 @@ import click
 from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
-from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
 from engine_runner.cli._shortcuts import (
     seed_and_device,
     set_epochs,
@@ -45,6 +45,7 @@ Examples:
     is_flag=False,
     flag_value="auto",
     metavar="[CHECKPOINT]",
+    shell_complete=complete_file,
     help="Continue the newest checkpoint of the work directory, or the one given.",
 )
 @click.option(
