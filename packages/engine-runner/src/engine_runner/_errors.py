@@ -15,3 +15,7 @@ class CheckpointWriteError(OSError):
 
 class NonFiniteLossError(ArithmeticError):
     """A loss or a weight of a training is NaN or infinite; see `FiniteLossHook`."""
+
+
+class ExportError(RuntimeError):
+    """A model cannot be exported, or its exported file computes other outputs than the model."""

@@ -103,7 +103,7 @@ class Runner:
         self._parts = Parts(settings, self._instances)
         scope = DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=default_scope)
         self._instances.add(scope)
-        with self._instances.current():
+        with self._instances.current(), self._info.removed_on_error():
             self.logger = self._instances.add(self.build_logger(log_level=log_level))
             self.logger.info(environment.environment_report(self.seed, self.cfg))
             self.message_hub = self._instances.add(self.build_message_hub())

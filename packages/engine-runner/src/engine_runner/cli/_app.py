@@ -21,6 +21,7 @@ _CLI = "engine_runner.cli"
 COMMANDS = {
     "train": CommandRow(f"{_CLI}._train:train", "Train the model that CONFIG describes."),
     "test": CommandRow(f"{_CLI}._test:test", "Test the model that CONFIG describes."),
+    "export": CommandRow(f"{_CLI}._export:export", "Export the model that CONFIG describes."),
     "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
     "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
@@ -40,6 +41,7 @@ Examples:
   torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
   engine test config.py work_dirs/config/epoch_5.pth
   engine check config.py
+  engine list hooks
   engine config config.py --origins
 """
 

@@ -1,8 +1,8 @@
-"""Choose the work directory of a command, and leave none behind that a start did not use."""
+"""Choose the work directory of a command, and leave nothing behind of a start that failed."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
@@ -38,9 +38,14 @@ def default_work_dir(config_file: Path) -> Path:
 
 
 def note_owner(runner: "Runner", config_file: Path) -> None:
-    """Write into the work directory which config it belongs to, if that is its default one."""
+    """Write into the work directory which config it belongs to, if that is its default one.
+
+    Raises:
+        click.UsageError: It belongs to another config by now.
+    """
     folder = Path(runner.work_dir)
     if runner.is_main and folder == default_work_dir(config_file).absolute():
+        _check_owner(folder, config_file)  # another run may have begun in the meantime
         # Relative, so that a project can be moved as a whole.
         relative = os.path.relpath(config_file.absolute(), folder)
         (folder / _NOTE).write_text(relative, encoding="utf-8")
@@ -62,33 +67,55 @@ def _check_owner(folder: Path, config_file: Path) -> None:
 
 @contextmanager
 def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
-    """Remove the folders of a run that failed at its start; its message is on the console.
+    """Remove what a run has written that failed at its start; its message is on the console.
+
+    Files that an earlier run left are restored. A run that has finished an iteration, or saved a
+    checkpoint, keeps what it wrote.
 
     Yields:
-        A list for the runner, once it is built. Folders with a checkpoint, or of a run that has
-        finished an iteration, stay.
+        A list for the runner, once it is built.
     """
-    work_dir = Path(config.work_dir).expanduser().absolute()
-    created = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
-    from engine_logging import MMLogger
+    from engine_runner.environment import missing_folders, remove_log_dir
 
-    earlier = set(MMLogger._instance_dict)
+    work_dir = Path(config.work_dir).expanduser().absolute()
+    created = missing_folders(work_dir)
+    earlier = {path: path.read_bytes() for path in _written_at_start(config, work_dir)}
+    checkpoints = set(work_dir.rglob("*.pth"))
     built: list[Runner] = []
     try:
         yield built
     except BaseException:
-        if any(runner.iter > 0 for runner in built) or any(work_dir.rglob("*.pth")):
+        if _began(built) or set(work_dir.rglob("*.pth")) - checkpoints:
             raise
-        for name in set(MMLogger._instance_dict) - earlier:
-            logger = MMLogger.get_instance(name)
-            folders = [file.parent for file in logger.log_files]
-            logger.close()
-            for folder in folders:
-                if folder.parent == work_dir:
-                    rmtree(folder, ignore_errors=True)
-        if work_dir in created:  # it has only what this run wrote, such as the config
+        _restore(_written_at_start(config, work_dir), earlier)
+        for runner in built:
+            remove_log_dir(Path(runner.log_dir), ())
+        if work_dir in created:  # it has only what this run wrote, such as the lock
             rmtree(work_dir, ignore_errors=True)
         for folder in created:
-            if folder.is_dir() and not any(folder.iterdir()):
+            with suppress(OSError):  # it holds something
                 folder.rmdir()
         raise
+
+
+def _began(built: Sequence["Runner"]) -> bool:
+    """Return whether a runner has finished an iteration, of a test or since it resumed."""
+    from engine_runner.cli._start_hooks import Began
+
+    hooks = [hook for runner in built for hook in runner.hooks if isinstance(hook, Began)]
+    return any(hook.began(runner) for hook, runner in zip(hooks, built, strict=False))
+
+
+def _written_at_start(config: "Config", work_dir: Path) -> list[Path]:
+    """Return the files outside of the log folder that a run writes before its first iteration."""
+    dumped = work_dir / Path(config.filename or "config.py").name
+    files = (dumped, dumped.with_suffix(".py"), work_dir / _NOTE)
+    return [path for path in dict.fromkeys(files) if path.is_file()]
+
+
+def _restore(written: Sequence[Path], earlier: Mapping[Path, bytes]) -> None:
+    for path in written:
+        if path in earlier:
+            path.write_bytes(earlier[path])
+        else:
+            path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from engine_utils import closest_name
 
@@ -56,6 +57,13 @@ def _without_config_after_resume(args: list[str]) -> list[str]:
         f"{_RESUME}=auto" if argument == _RESUME and after.endswith(_CONFIG_ENDINGS) else argument
         for argument, after in followed
     ]
+
+
+def complete_file(
+    context: click.Context, parameter: click.Parameter, text: str
+) -> list[CompletionItem]:
+    """Let the shell complete a text, which may also be an address, to files."""
+    return [CompletionItem(text, type="file")]
 
 
 def config_arguments(function: Function) -> Function:

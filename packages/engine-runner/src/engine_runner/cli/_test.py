@@ -6,8 +6,8 @@ import click
 
 from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
-from engine_runner.cli._folder import removed_if_unused, set_work_dir
-from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
+from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
 from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import expanded, set_launcher
 
@@ -22,7 +22,7 @@ Examples:
 
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
 @config_arguments
-@click.argument("checkpoint")
+@click.argument("checkpoint", shell_complete=complete_file)
 @click.option("--work-dir", type=click.Path(path_type=Path), help="Folder of the log of the test.")
 @click.option(
     "--launcher",
@@ -57,13 +57,15 @@ def test(
     check_before(config, trains=False)
     from engine_registry import RUNNERS
     from engine_runner import Runner
-    from engine_runner.cli._check_weights import CheckWeights
+    from engine_runner.cli._start_hooks import Began, CheckWeights
 
-    with removed_if_unused(config):
+    with removed_if_unused(config) as built:
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-    if not partial:
-        runner.register_hook(CheckWeights(checkpoint))
-    metrics = runner.test()
+        built.append(runner)
+        note_owner(runner, config_file)
+        for hook in (Began(), *([] if partial else [CheckWeights(checkpoint)])):
+            runner.register_hook(hook)
+        metrics = runner.test()
     if runner.is_main:
         for name, value in metrics.items():
             click.echo(f"{name}: {value}")

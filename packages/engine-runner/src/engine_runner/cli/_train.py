@@ -10,7 +10,7 @@ import click
 from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
-from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
 from engine_runner.cli._shortcuts import (
     seed_and_device,
     set_epochs,
@@ -45,6 +45,7 @@ Examples:
     is_flag=False,
     flag_value="auto",
     metavar="[CHECKPOINT]",
+    shell_complete=complete_file,
     help="Continue the newest checkpoint of the work directory, or the one given.",
 )
 @click.option(
@@ -118,11 +119,13 @@ def run(config: "Config", config_file: Path, *, restarts: Set[str] = frozenset()
     from engine_registry import RUNNERS
     from engine_runner import Runner
     from engine_runner.cli._final_report import final_report
+    from engine_runner.cli._start_hooks import Began
 
     with removed_if_unused(config) as built:
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         built.append(runner)
         note_owner(runner, config_file)
+        runner.register_hook(Began())
         runner.checkpointer.restarts |= restarts
         runner.train()
     if runner.is_main:

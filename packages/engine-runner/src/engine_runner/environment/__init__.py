@@ -1,7 +1,12 @@
 """The process around a run: devices, random numbers, folders, names and the report of them."""
 
 from engine_runner.environment._config_file import write_config
-from engine_runner.environment._folders import create_log_dir, experiment_name
+from engine_runner.environment._folders import (
+    create_log_dir,
+    experiment_name,
+    missing_folders,
+    remove_log_dir,
+)
 from engine_runner.environment._process import check_device, prepare_process, setup_environment
 from engine_runner.environment._report import environment_report
 from engine_runner.environment._run_info import RunInfo
@@ -22,7 +27,9 @@ __all__ = [
     "create_log_dir",
     "environment_report",
     "experiment_name",
+    "missing_folders",
     "prepare_process",
+    "remove_log_dir",
     "restore_host_states",
     "restore_random_states",
     "set_random_seed",

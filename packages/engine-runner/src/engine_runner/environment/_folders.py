@@ -1,10 +1,12 @@
 """Name a run and create its folder, so that no two runs share either."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from engine_dist import broadcast_object_list, get_rank
@@ -29,6 +31,28 @@ def create_log_dir(work_dir: Path) -> Path:
         shared[0] = str(_claim_folder(work_dir, datetime.now().strftime("%Y%m%d_%H%M%S")))
     broadcast_object_list(shared)
     return Path(shared[0])
+
+
+def missing_folders(folder: Path) -> tuple[Path, ...]:
+    """Return the folders that creating one would create, from the innermost out."""
+    return tuple(each for each in (folder, *folder.parents) if not each.exists())
+
+
+def remove_log_dir(log_dir: Path, created: Sequence[Path]) -> None:
+    """Remove the log folder of a run that did not start, and close the loggers that write to it.
+
+    Args:
+        log_dir: The folder of this run's logs.
+        created: The folders around it that the run has created, from the innermost out. Those that
+            are empty then are removed.
+    """
+    for logger in list(MMLogger._instance_dict.values()):
+        if any(log_dir in file.parents for file in logger.log_files):
+            logger.close()
+    rmtree(log_dir, ignore_errors=True)
+    for folder in created:
+        with suppress(OSError):  # it holds something
+            folder.rmdir()
 
 
 def _claim_folder(work_dir: Path, timestamp: str) -> Path:

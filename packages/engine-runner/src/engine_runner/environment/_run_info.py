@@ -1,11 +1,18 @@
 """The facts that identify a run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from engine_dist import get_rank, get_world_size, is_distributed
-from engine_runner.environment._folders import create_log_dir, experiment_name
+from engine_runner.environment._folders import (
+    create_log_dir,
+    experiment_name,
+    missing_folders,
+    remove_log_dir,
+)
 from engine_runner.environment._seeds import set_random_seed
 
 
@@ -21,6 +28,8 @@ class RunInfo:
         world_size: The number of processes.
         distributed: Whether there is a process group.
         seed: The seed of the run, equal on all ranks.
+        created_folders: The folders around the log folder that this run has created, from the
+            innermost out.
         deterministic: Whether only deterministic algorithms are used.
         diff_rank_seed: Whether each rank's generators start differently.
 
@@ -38,6 +47,7 @@ class RunInfo:
     world_size: int = 1
     distributed: bool = False
     seed: int = 0
+    created_folders: tuple[Path, ...] = ()
     deterministic: bool = False
     diff_rank_seed: bool = False
 
@@ -53,7 +63,9 @@ class RunInfo:
             name: The name of the experiment, if it has one.
             config_file: The file whose name is taken otherwise.
         """
-        folder = create_log_dir(Path(work_dir).expanduser().absolute())
+        around = Path(work_dir).expanduser().absolute()
+        created = missing_folders(around)
+        folder = create_log_dir(around)
         return cls(
             experiment_name=experiment_name(name, config_file, folder.name),
             log_folder=folder,
@@ -61,7 +73,21 @@ class RunInfo:
             rank=get_rank(),
             world_size=get_world_size(),
             distributed=is_distributed(),
+            created_folders=created,
         )
+
+    @contextmanager
+    def removed_on_error(self) -> Iterator[None]:
+        """Remove the log folder, and those created around it, if the block raises.
+
+        The error is the caller's to show: a run that was never built has nothing else to log.
+        """
+        try:
+            yield
+        except BaseException:
+            if self.is_main:
+                remove_log_dir(self.log_folder, self.created_folders)
+            raise
 
     def seeded(self, seed: int | None, *, deterministic: bool, diff_rank_seed: bool) -> Self:
         """Seed every generator of this process, and return the facts with the seed."""
