@@ -13,6 +13,7 @@ from engine_model.weights import (
     weights_to_cpu,
 )
 from engine_runner._autocast import autocast
+from engine_runner._dry_run import DryStage, dry_run
 from engine_runner._hook import Hook
 from engine_runner._log_processor import LogProcessor
 from engine_runner._priority import Priority, get_priority
@@ -40,6 +41,7 @@ __all__ = [
     "BaseLoop",
     "CheckpointLoader",
     "DDPStrategy",
+    "DryStage",
     "EpochBasedTrainLoop",
     "FSDPStrategy",
     "Hook",
@@ -55,6 +57,7 @@ __all__ = [
     "ValLoop",
     "__version__",
     "autocast",
+    "dry_run",
     "find_latest_checkpoint",
     "get_deprecated_model_names",
     "get_external_models",

@@ -9,6 +9,7 @@ import click
 
 from engine_runner._rules import LAUNCHERS
 from engine_runner.cli._check import check_before
+from engine_runner.cli._dry_run import run_dry
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
@@ -20,6 +21,7 @@ _EXAMPLES = """
 Examples:
   engine train config.py
   engine train config.py --work-dir runs/a --cfg-options train_cfg.max_epochs=5
+  engine train config.py --dry-run
   engine train config.py --resume
   engine train config.py --resume runs/a/epoch_3.pth
   engine train config.py --resume runs/a/epoch_3.pth --restart-schedules
@@ -53,6 +55,11 @@ Examples:
     type=click.Choice(LAUNCHERS),
     help="How processes were started; torchrun is recognized.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Try two batches of train, checkpoint, val and test, and leave nothing behind.",
+)
 @click.option("--local_rank", "--local-rank", type=int, hidden=True)
 def train(
     config_file: Path,
@@ -64,6 +71,7 @@ def train(
     amp: bool,
     auto_scale_lr: bool,
     launcher: str | None,
+    dry_run: bool,
     local_rank: int | None,
 ) -> None:
     """Train the model that CONFIG describes."""
@@ -83,6 +91,11 @@ def train(
         use_amp(config)
     if auto_scale_lr:
         enable_auto_scale_lr(config)
+    if dry_run:
+        check_before(config)
+        check_load_from(config)
+        run_dry(config)
+        return
     run(config, config_file, restarts={name for name, restart in restarts.items() if restart})
 
 
