@@ -48,7 +48,8 @@ def called_through(module: nn.Module, wrapper: nn.Module) -> Any:
         return wrapper(*args, **kwargs)
 
     kind = type(module)
+    metaclass: Any = type(kind)
     # A subclass, since Python looks up ``__call__`` on the class, and ``super()`` needs one.
-    view = object.__new__(type(kind)(kind.__name__, (kind,), {"__call__": call}))
+    view = object.__new__(metaclass(kind.__name__, (kind,), {"__call__": call}))
     object.__setattr__(view, "__dict__", vars(module))
     return view

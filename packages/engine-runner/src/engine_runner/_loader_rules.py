@@ -103,6 +103,12 @@ def _config_rule(key: str, value: Mapping[str, Any]) -> Mistakes:
         yield f"{key}.{word}".rstrip("."), f"{key}: {error}"
 
 
+def evaluation_rule(key: str, value: Any) -> Mistakes:
+    """Yield a limit of a validation or test loop that is not a positive integer."""
+    if isinstance(value, Mapping):
+        yield from integer_mistakes(key, value, **{LIMIT: 1})
+
+
 def set_mistakes(values: EngineConfig | Config) -> Mistakes:
     """Yield limits that are set twice, and evaluators that do not fit the sets of an evaluation.
 

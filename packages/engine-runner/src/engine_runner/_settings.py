@@ -26,7 +26,12 @@ from engine_registry import (
 from engine_runner import _rules as rules
 from engine_runner import _stand_ins as stand_ins
 from engine_runner._errors import SettingsError
-from engine_runner._loader_rules import dataloader_rule, is_our_loop, set_mistakes
+from engine_runner._loader_rules import (
+    dataloader_rule,
+    evaluation_rule,
+    is_our_loop,
+    set_mistakes,
+)
 from engine_runner._table import READ_BEFORE, Row, setting
 from engine_runner._types import Config
 from engine_runner.environment import prepare_process, set_random_seed
@@ -57,7 +62,11 @@ def scale_lr(*, enable: bool = False, base_batch_size: int | None = None) -> Non
     """State the keys of the setting ``auto_scale_lr``; `scale_learning_rate` acts on them."""
 
 
-_EVALUATION = ("runner", "dataloader", "evaluator")
+_EVALUATION: Mapping[str, Any] = {
+    "registries": (LOOPS,),
+    "adds": ("runner", "dataloader", "evaluator"),
+    "rule": evaluation_rule,
+}
 _SCHEDULE_KEYS = ("convert_to_iter_based", "epoch_length")
 
 
@@ -134,12 +143,8 @@ class Settings:
         rule=rules.train_cfg_rule,
         trial=stand_ins.for_loop,
     )
-    val_cfg: Any = setting(
-        None, registries=(LOOPS,), implied="ValLoop", adds=_EVALUATION, group="validation"
-    )
-    test_cfg: Any = setting(
-        None, registries=(LOOPS,), implied="TestLoop", adds=_EVALUATION, group="test"
-    )
+    val_cfg: Any = setting(None, implied="ValLoop", group="validation", **_EVALUATION)
+    test_cfg: Any = setting(None, implied="TestLoop", group="test", **_EVALUATION)
     auto_scale_lr: Config | None = setting(
         None,
         target=scale_lr,
