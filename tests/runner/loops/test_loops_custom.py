@@ -17,6 +17,7 @@ from engine_runner import (
     Runner,
     ValLoop,
 )
+from engine_runner.hooks import RuntimeInfoHook
 
 MakeRunner = Callable[..., Runner]
 
@@ -292,7 +293,7 @@ def test_loop_stage_is_none_between_loops(make_runner: MakeRunner) -> None:
 
     runner.val()
     assert stages[3:] == ["val", None]
-    info = next(hook for hook in runner.hooks if type(hook).__name__ == "RuntimeInfoHook")
+    info = next(hook for hook in runner.hooks if isinstance(hook, RuntimeInfoHook))
     assert info.last_loop_stage is None
 
 

@@ -150,7 +150,12 @@ def test_limited_validation_evaluates_the_samples_seen(settings: Settings, place
 
     runner = Runner(**arguments)
     evaluate = runner.val_evaluator.evaluate
-    runner.val_evaluator.evaluate = lambda size: (sizes.append(size), evaluate(size))[1]
+
+    def noted(size: int | None) -> Any:
+        sizes.append(size)
+        return evaluate(size)
+
+    runner.val_evaluator.evaluate = noted
     runner.val()
 
     assert sizes == [6]
