@@ -12,7 +12,7 @@ from tests.runner.conftest import Command, Line, MeanError
 from torch.utils.data import DataLoader
 
 from engine_logging import MessageHub, MMLogger
-from engine_runner import EpochBasedTrainLoop, Hook, dry_run
+from engine_runner import DryStage, EpochBasedTrainLoop, Hook, dry_run
 from engine_visualization import Visualizer
 from engine_visualization.backends import BaseVisBackend
 
@@ -106,7 +106,8 @@ def test_failing_stage_is_reported_and_leaves_nothing(
 ) -> None:
     cfg = settings(custom_hooks=[Fails(point)], test_cfg={}, test_evaluator=MeanError())
     cfg["test_dataloader"] = cfg["val_dataloader"]
-    before, reported = _files(tmp_path), []
+    before = _files(tmp_path)
+    reported: list[DryStage] = []
 
     with pytest.raises(RuntimeError, match=f"broken at {point}") as caught:
         dry_run(cfg, report=reported.append)

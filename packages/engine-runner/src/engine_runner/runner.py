@@ -308,6 +308,8 @@ class Runner:
         for method in self._hooks.methods(fn_name):
             method(self, **kwargs)
 
+    call_hooks = call_hook  # the name in an example of the manual
+
     # ---- checkpoints -----------------------------------------------------------------------
 
     def load_or_resume(self) -> None:
