@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         weights_to_cpu,
     )
     from engine_runner._autocast import autocast
+    from engine_runner._dry_run import DryStage, dry_run
     from engine_runner._hook import Hook
     from engine_runner._log_processor import LogProcessor
     from engine_runner._priority import Priority, get_priority
@@ -46,6 +47,7 @@ __all__ = [
     "BaseLoop",
     "CheckpointLoader",
     "DDPStrategy",
+    "DryStage",
     "EpochBasedTrainLoop",
     "FSDPStrategy",
     "Hook",
@@ -61,6 +63,7 @@ __all__ = [
     "ValLoop",
     "__version__",
     "autocast",
+    "dry_run",
     "find_latest_checkpoint",
     "get_deprecated_model_names",
     "get_external_models",
@@ -91,6 +94,7 @@ _NAMES = {
         "weights_to_cpu",
     ),
     "engine_runner._autocast": ("autocast",),
+    "engine_runner._dry_run": ("DryStage", "dry_run"),
     "engine_runner._hook": ("Hook",),
     "engine_runner._log_processor": ("LogProcessor",),
     "engine_runner._priority": ("Priority", "get_priority"),

@@ -61,6 +61,9 @@ class HookList:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __getitem__(self, index: int) -> Hook:
+        return self._entries[index][2]
+
     @property
     def in_order(self) -> list[Hook]:
         """The hooks in the order in which they are called."""

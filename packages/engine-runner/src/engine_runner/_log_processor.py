@@ -114,7 +114,7 @@ class LogProcessor:
     def _statistics(self, runner: Run, batch_idx: int, mode: Mode) -> dict[str, Any]:
         """Return the statistic of each scalar of a mode, in the order of their first record."""
         buffers = _named(runner.message_hub.log_scalars, mode)
-        stats = {name: self._usual(name, buffer) for name, buffer in buffers.items()}
+        stats = {name: self._usual(name, buffer, mode) for name, buffer in buffers.items()}
         for entry in self.custom_cfg:
             arguments = dict(entry)
             source, method = arguments.pop("data_src"), arguments.pop("method_name")
@@ -128,8 +128,9 @@ class LogProcessor:
             stats[name] = buffers[source].statistics(method, **arguments)
         return stats
 
-    def _usual(self, name: str, buffer: HistoryBuffer) -> Any:
-        if "loss" in name or name in _TIMES:
+    def _usual(self, name: str, buffer: HistoryBuffer, mode: Mode) -> Any:
+        # The loss of an evaluation is of that one, without those before.
+        if name in _TIMES or (mode == "train" and "loss" in name):
             return buffer.mean(self.window_size)
         return buffer.current()
 
@@ -141,6 +142,10 @@ class LogProcessor:
         return int(size)
 
     def _head(self, runner: Run, batch: int, mode: Mode) -> str:
+        part = "" if mode == "train" else _set(runner, mode)
+        return self._place(runner, batch, mode) + (f"  set: {part}" if part else "")
+
+    def _place(self, runner: Run, batch: int, mode: Mode) -> str:
         size = length_of(_dataloader(runner, mode))
         if self.by_epoch:
             epoch = "" if mode == "test" else f"[{self._epoch(runner, mode)}]"
@@ -211,8 +216,15 @@ def _is_rate(name: str) -> bool:
 
 
 def _dataloader(runner: Run, mode: Mode) -> Any:
-    return {
-        "train": lambda: runner.train_dataloader,
-        "val": lambda: runner.val_dataloader,
-        "test": lambda: runner.test_dataloader,
-    }[mode]()
+    """Return the data loader of a mode; of several sets, the one that is being evaluated."""
+    if mode == "train":
+        return runner.train_dataloader
+    name = _set(runner, mode)
+    loader = runner.val_dataloader if mode == "val" else runner.test_dataloader
+    return loader[name] if name else loader
+
+
+def _set(runner: Run, mode: Mode) -> str:
+    """Return the name of the set that is being evaluated, or an empty string."""
+    loop: Any = runner.val_loop if mode == "val" else runner.test_loop
+    return str(getattr(loop, "current_set", ""))  # a loop of the user's has no sets

@@ -8,8 +8,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from engine_dist import guard_collective
 from engine_model._anomalous import detect_anomalous_params
-from engine_model._forward import run_forward
-from engine_model._model import OptimizerWrapper
+from engine_model._forward import called_through, run_forward
+from engine_model._model import BaseModel, OptimizerWrapper
 from engine_model.wrappers._group import require_process_group
 from engine_model.wrappers._steps import StepsOfModel
 from engine_registry import MODEL_WRAPPERS
@@ -67,7 +67,7 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         with optim_wrapper.optim_context(self):
             data = self.module.data_preprocessor(data, True)
             # Call the wrapper: its forward prepares the hooks that average gradients.
-            losses = run_forward(self, data, "loss")
+            losses = self._run_forward(data, "loss")
         loss, log_vars = self.module.parse_losses(losses)
         if self.detect_anomalous_params:
             detect_anomalous_params(loss, self.module)
@@ -76,3 +76,10 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result
+
+    def _run_forward(self, data: Any, mode: str) -> Any:
+        """Call this wrapper with the parts of a batch, as `BaseModel._run_forward` of the model."""
+        own = getattr(type(self.module), "_run_forward", BaseModel._run_forward)
+        if own is BaseModel._run_forward:
+            return run_forward(self, data, mode)
+        return called_through(self.module, self)._run_forward(data, mode)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from engine_dist import guard_collective
-from engine_model._forward import run_forward
+from engine_model._forward import run_forward_of
 from engine_model._model import OptimizerWrapper
 from engine_model.wrappers._group import require_process_group
 from engine_model.wrappers._policies import WrapPolicy
@@ -110,7 +110,7 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
         """
         with optim_wrapper.optim_context(self):
             data = self.module.data_preprocessor(data, True)
-            losses = run_forward(self.module, data, "loss")
+            losses = run_forward_of(self.module, data, "loss")
             accumulates = self._keeps_gradients
         loss, log_vars = self.module.parse_losses(losses)
         # The optimizer wrapper enters `no_sync` only around the forward pass. For

@@ -9,6 +9,7 @@ import click
 
 from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
+from engine_runner.cli._dry_run import run_dry
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
 from engine_runner.cli._shortcuts import (
@@ -27,6 +28,7 @@ Examples:
   engine train config.py
   engine train config.py --seed 1 --device cuda:1 --epochs 5 --work-dir runs/a
   engine train config.py --cfg-options optim_wrapper.optimizer.lr=0.01 randomness.seed=1
+  engine train config.py --dry-run
   engine train config.py --resume
   engine train config.py --resume runs/a/epoch_3.pth
   engine train config.py --resume runs/a/epoch_3.pth --restart-schedules
@@ -67,6 +69,11 @@ Examples:
     help="Epochs to train; schedules keep what the config says.",
 )
 @seed_and_device
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Try two batches of train, checkpoint, val and test, and leave nothing behind.",
+)
 @click.option("--local_rank", "--local-rank", type=int, hidden=True)
 def train(
     config_file: Path,
@@ -78,6 +85,7 @@ def train(
     amp: bool,
     auto_scale_lr: bool,
     launcher: str | None,
+    dry_run: bool,
     local_rank: int | None,
     seed: int | None,
     device: str | None,
@@ -103,6 +111,11 @@ def train(
         use_amp(config)
     if auto_scale_lr:
         enable_auto_scale_lr(config)
+    if dry_run:
+        check_before(config)
+        check_load_from(config)
+        run_dry(config)
+        return
     run(config, config_file, restarts={name for name, restart in restarts.items() if restart})
 
 
