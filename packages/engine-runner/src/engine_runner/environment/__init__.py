@@ -3,7 +3,7 @@
 from engine_runner.environment._config_file import write_config
 from engine_runner.environment._folders import create_log_dir, experiment_name
 from engine_runner.environment._process import prepare_process, setup_environment
-from engine_runner.environment._report import environment_report
+from engine_runner.environment._report import environment_report, log_environment
 from engine_runner.environment._run_info import RunInfo
 from engine_runner.environment._seeds import (
     capture_host_states,
@@ -21,6 +21,7 @@ __all__ = [
     "create_log_dir",
     "environment_report",
     "experiment_name",
+    "log_environment",
     "prepare_process",
     "restore_host_states",
     "restore_random_states",
