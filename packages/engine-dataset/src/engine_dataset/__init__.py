@@ -5,7 +5,8 @@ from engine_dataset._compose import Compose
 from engine_dataset._dataset import BaseDataset
 from engine_dataset._errors import DatasetError, SampleError, check_end
 from engine_dataset._lazy import force_full_init
-from engine_dataset._loader import ResumableDataLoader, rank_positions
+from engine_dataset._loader import ResumableDataLoader
+from engine_dataset._padding import rank_positions
 from engine_dataset._samplers import DefaultSampler, InfiniteSampler
 from engine_dataset._workers import worker_init_fn
 from engine_dataset._wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset

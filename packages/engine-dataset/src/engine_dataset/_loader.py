@@ -3,14 +3,14 @@
 import functools
 import logging
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
 
 import torch
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    DistributedSampler,
     IterableDataset,
     RandomSampler,
     SubsetRandomSampler,
@@ -18,6 +18,7 @@ from torch.utils.data import (
 )
 
 from engine_dataset._errors import stopped_dataset
+from engine_dataset._padding import padding_of
 from engine_dataset._position import IndexStream, Progress, StreamTickets
 from engine_dataset._seeds import mixed_seed
 from engine_dist import get_rank
@@ -47,6 +48,10 @@ class ResumableDataLoader(DataLoader[_Batch]):
     starts, and other generators that it seeds keep their state. Without workers, samples draw from
     the generators of this process. Without ``generator``, the loader makes its own.
 
+    Attributes:
+        num_batch_per_epoch: The most batches of a pass over the data; None for all. `limited` sets
+            it.
+
     Example:
         >>> loader = ResumableDataLoader(range(6), batch_size=2)
         >>> batches = iter(loader)
@@ -58,6 +63,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
         >>> list(resumed), len(resumed)
         ([tensor([2, 3]), tensor([4, 5])], 3)
     """
+
+    num_batch_per_epoch: int | None = None
 
     _resumed: Mapping[str, Any] | None = None
     _progress: Progress | None = None
@@ -73,6 +80,35 @@ class ResumableDataLoader(DataLoader[_Batch]):
             if self.generator is None:
                 self.generator = _new_generator()
             _generator_of(self.sampler)
+
+    def limited(self, num_batch_per_epoch: int) -> Self:
+        """Return a loader of the same data and samplers, whose passes end after some batches.
+
+        Only those batches are loaded. With a sampler that shuffles, each pass has other samples.
+
+        Args:
+            num_batch_per_epoch: The most batches of a pass, at least 1.
+
+        Raises:
+            ValueError: The sampler never ends, or the dataset has no indices.
+        """
+        if self._stream.endless or self._has_no_indices:
+            kind = type(self.dataset if self._has_no_indices else self._stream.sampler).__name__
+            raise ValueError(
+                "num_batch_per_epoch must be left out for data whose passes have no end or no "
+                f"indices, got {num_batch_per_epoch} with {kind}; use DefaultSampler"
+            )
+        loader = copy(self)
+        for cached in ("_stream", "_tickets", "_progress", "_resumed"):
+            loader.__dict__.pop(cached, None)
+        loader._iterator = None  # of persistent workers, which draw from the other one
+        loader.num_batch_per_epoch = num_batch_per_epoch
+        return loader
+
+    def __len__(self) -> int:
+        size = super().__len__()
+        limit = self.num_batch_per_epoch
+        return size if limit is None else min(size, limit)
 
     @property
     def batches_consumed(self) -> int:
@@ -108,7 +144,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
     def _padding_in(self, batch: int, size: int) -> int:
         """Return the number of padding samples at the end of a batch."""
         stream = self._stream
-        padding = _padding_of(stream.sampler)
+        padding = padding_of(stream.sampler)
         if not padding or stream.batch_size is None:
             return 0
         first_padding = len(stream.sampler) - padding  # type: ignore[arg-type]
@@ -144,6 +180,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
 
     def __iter__(self) -> Iterator[_Batch]:  # type: ignore[override] # torch names its own class
         stream = self._stream
+        stream.limit = self.num_batch_per_epoch
         start = self._take_start()
         if self.num_workers:
             self._index_sampler.worker_seed = self._pass_seed
@@ -354,42 +391,3 @@ def _generator_of(sampler: object) -> torch.Generator | None:
         sampler.generator = _new_generator()
     generator = getattr(sampler, "generator", None)
     return generator if isinstance(generator, torch.Generator) else None
-
-
-def rank_positions(dataloader: Any, batch: int) -> list[int | None] | None:
-    """Return the positions in the epoch's order that a batch of this rank has.
-
-    Args:
-        dataloader: A torch `DataLoader` with a `DistributedSampler`.
-        batch: The number of the batch, from 0.
-
-    Returns:
-        One position per sample; ``None`` in place of the samples that the sampler repeats so that
-        all ranks have equally many. ``None`` alone for another loader, or with a batch sampler of
-        the caller.
-
-    Example:
-        >>> sampler = DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False)
-        >>> loader = DataLoader(range(5), batch_size=2, sampler=sampler)
-        >>> rank_positions(loader, 0), rank_positions(loader, 1)
-        ([1, 3], [None])
-    """
-    sampler = getattr(dataloader, "sampler", None)
-    if not isinstance(sampler, DistributedSampler) or dataloader.batch_size is None:
-        return None
-    first, last = batch * dataloader.batch_size, sampler.num_samples
-    real = last - _padding_of(sampler)
-    return [
-        sampler.rank + place * sampler.num_replicas if place < real else None
-        for place in range(first, min(first + dataloader.batch_size, last))
-    ]
-
-
-def _padding_of(sampler: object) -> int:
-    """Return the number of repeated samples at the end of a rank's share."""
-    # torch's distributed sampler pads too, but has no number of it.
-    if isinstance(sampler, DistributedSampler):
-        size = len(sampler.dataset)  # type: ignore[arg-type] # the sampler has measured it
-        real = len(range(sampler.rank, size, sampler.num_replicas))
-        return max(0, sampler.num_samples - real)
-    return int(getattr(sampler, "padding", 0))

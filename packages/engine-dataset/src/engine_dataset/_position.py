@@ -64,6 +64,8 @@ class IndexStream:
         self.sampler = sampler
         self.batch_size = batch_size
         self.progress = Progress()
+        # The most batches of a pass; None for all.
+        self.limit: int | None = None
         self.generator_state: torch.Tensor | None = None
         # Seeds the workers for each batch; without workers there is none to seed.
         self.worker_seed: int | None = None
@@ -74,7 +76,8 @@ class IndexStream:
         return bool(getattr(self.sampler, "endless", False))
 
     def __len__(self) -> int:
-        return len(cast(Sized, self.batches))
+        size = len(cast(Sized, self.batches))
+        return size if self.limit is None else min(size, self.limit)
 
     def __iter__(self) -> Iterator[Any]:
         # Pass the current values as arguments: the body of a generator starts at its first `next`,
@@ -95,11 +98,13 @@ class IndexStream:
             yield indices if seed is None else SeededIndices(indices, seed, number)
 
     def _from(self, start: int) -> Iterator[Any]:
+        # A resumed position may be beyond the limit, if the limit was higher then.
+        end = None if self.limit is None else max(start, self.limit)
         if self.batch_size is not None and hasattr(self.sampler, "start_at"):
             self.sampler.start_at(start * self.batch_size)
-            return iter(self.batches)
+            return islice(iter(self.batches), None if end is None else end - start)
         # Other samplers draw the past indices again. No past sample is loaded.
-        return islice(iter(self.batches), start, None)
+        return islice(iter(self.batches), start, end)
 
 
 class StreamTickets:

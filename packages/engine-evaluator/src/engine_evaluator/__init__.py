@@ -4,6 +4,7 @@ from engine_evaluator._dump import DumpResults
 from engine_evaluator._errors import MetricError
 from engine_evaluator._evaluator import Evaluator
 from engine_evaluator._metric import BaseMetric
+from engine_evaluator._padding import drop_padding
 from engine_evaluator._torchmetrics import TorchMetric
 from engine_evaluator._value import get_metric_value
 
@@ -13,5 +14,6 @@ __all__ = [
     "Evaluator",
     "MetricError",
     "TorchMetric",
+    "drop_padding",
     "get_metric_value",
 ]

@@ -94,7 +94,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
         """
         with optim_wrapper.optim_context(self):
             data = self.data_preprocessor(data, True)
-            losses = run_forward(self, data, "loss")
+            losses = self._run_forward(data, "loss")
         loss, log_vars = self.parse_losses(losses)
         optim_wrapper.update_params(loss)
         return log_vars
@@ -106,7 +106,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
             data: The batch that the data loader yielded.
         """
         data = self.data_preprocessor(data, False)
-        return run_forward(self, data, "predict")
+        return self._run_forward(data, "predict")
 
     def test_step(self, data: Any) -> Any:
         """Return the predictions for one batch, by default as in validation.
@@ -115,7 +115,18 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
             data: The batch that the data loader yielded.
         """
         data = self.data_preprocessor(data, False)
-        return run_forward(self, data, "predict")
+        return self._run_forward(data, "predict")
+
+    def _run_forward(self, data: Any, mode: str) -> Any:
+        """Call the model with the parts of a batch; a subclass may override it.
+
+        `train_step`, `val_step` and `test_step` call it, also where a wrapper trains the model.
+
+        Args:
+            data: The batch that the data preprocessor returned.
+            mode: ``"loss"``, ``"predict"`` or ``"tensor"``.
+        """
+        return run_forward(self, data, mode)
 
     def parse_losses(
         self, losses: Mapping[str, Tensor | Sequence[Tensor]]

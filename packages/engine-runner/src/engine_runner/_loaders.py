@@ -17,6 +17,9 @@ from torch.utils.data import (
 from engine_dataset import check_end
 from engine_runner._errors import SettingsError
 
+LIMIT = "num_batch_per_epoch"
+"""The key of a loader's config and of a loop's: the most batches of a pass."""
+
 _log = logging.getLogger("engine.runner")
 # Each rank draws all samples from these.
 _OF_ONE_PROCESS = (
@@ -32,7 +35,13 @@ _WAY_OUT = (
 
 
 def length_of(dataloader: Any) -> int | None:
-    """Return the number of batches of an epoch, or ``None`` if the data has no length."""
+    """Return the number of batches of an epoch, or ``None`` if the data has no length.
+
+    Of several loaders by name, it is the sum.
+    """
+    if isinstance(dataloader, Mapping):
+        sizes = [length_of(loader) for loader in dataloader.values()]
+        return None if None in sizes else sum(filter(None, sizes))
     try:
         return len(dataloader)
     except (TypeError, NotImplementedError):  # torch raises either for a dataset without length
@@ -44,6 +53,24 @@ def samples_of(dataloader: Any) -> int | None:
     dataset = getattr(dataloader, "dataset", None)
     sized = isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
     return length_of(dataset) if sized else None
+
+
+def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
+    """Return the number of samples that a pass yields on all ranks, without padding.
+
+    Args:
+        dataloader: The loader.
+        world_size: The number of ranks.
+
+    Returns:
+        None if it is unknown.
+    """
+    size, limit = samples_of(dataloader), getattr(dataloader, LIMIT, None)
+    batches = getattr(dataloader, "batch_sampler", None) or dataloader
+    batch_size: int | None = getattr(batches, "batch_size", None)
+    if size is None or limit is None or batch_size is None:
+        return size
+    return min(size, int(limit) * batch_size * world_size)
 
 
 def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
@@ -109,6 +136,10 @@ def check_loader(name: str, dataloader: Any, *, world_size: int) -> None:
     Raises:
         SettingsError: The loader has no batch, or an evaluation would count samples repeatedly.
     """
+    if is_sets(dataloader):
+        for part, loader in dataloader.items():
+            check_loader(f"{name}.{part}", loader, world_size=world_size)
+        return
     if not isinstance(dataloader, Iterable) or isinstance(dataloader, Mapping):
         return
     trains = name.startswith("train")
@@ -154,6 +185,22 @@ def _ranks_of(dataloader: Any) -> int | None:
             if isinstance(ranks := getattr(part, key, None), int):
                 return ranks
     return None
+
+
+def is_sets(value: Any) -> bool:
+    """Return whether a value is a mapping of names to data loaders, or to their configs.
+
+    The config of a single loader has the key ``dataset``.
+    """
+    if not isinstance(value, Mapping) or "dataset" in value:
+        return False
+    entries = value.values()
+    meant = any(isinstance(one, DataLoader) or _is_config(one) for one in entries)
+    return meant or (bool(value) and all(is_batches(one) for one in entries))
+
+
+def _is_config(value: Any) -> bool:
+    return isinstance(value, Mapping) and "dataset" in value
 
 
 def is_batches(value: Any) -> TypeGuard[DataLoader[Any]]:

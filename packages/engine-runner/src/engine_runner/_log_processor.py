@@ -191,15 +191,19 @@ class LogProcessor:
             size = int(runner.max_iters)
         else:
             size = None
+        part = getattr(self._get_cur_loop(runner, mode), "current_set", "")
+        end = f"  set: {part}" if part else ""
         if not self.by_epoch:
-            return f"Iter({mode}) {_place(runner.iter + 1 if mode == 'train' else batch, size)}"
+            number = runner.iter + 1 if mode == "train" else batch
+            return f"Iter({mode}) {_place(number, size)}{end}"
         epoch = ""
         if mode != "test":
             epoch = f"[{self._epoch(runner, mode)}]"
             if runner.trains_by_epoch:
                 epoch = epoch.rjust(len(f"[{runner.max_epochs}]"))
         # A loop of iterations counts its batches across epochs.
-        return f"Epoch({mode}) {epoch}{_place((batch - 1) % size + 1 if size else batch, size)}"
+        within = (batch - 1) % size + 1 if size else batch
+        return f"Epoch({mode}) {epoch}{_place(within, size)}{end}"
 
     def _get_cur_loop(self, runner: Run, mode: Mode) -> Any:
         """Return the loop of a mode; a subclass may choose another one."""
@@ -211,7 +215,10 @@ class LogProcessor:
         """Return the number of batches per pass, or None if it is unknown."""
         loop = self._get_cur_loop(runner, mode)
         declared: int | None = getattr(loop, "epoch_length", None)
-        return length_of(loop.dataloader) if declared is None else declared
+        if declared is not None:
+            return declared
+        # Of several sets, the one that is being evaluated. A loop of the user's has no sets.
+        return length_of(getattr(loop, "current_dataloader", loop.dataloader))
 
     def _epoch(self, runner: Run, mode: Mode) -> int:
         """Return the current epoch, or the one that a validation follows, counted from 1."""

@@ -13,7 +13,8 @@ class Progress:
         epoch: Finished epochs.
         iter: Finished iterations, over all epochs.
         validated: The value of the loop's counter (epochs or iterations) at the last finished
-            validation. A resumed run repeats a validation that was interrupted.
+            validation; -1 before the first. A resumed run repeats a validation that was
+            interrupted.
 
     Example:
         >>> progress = Progress(epoch=2, iter=50)
@@ -25,7 +26,7 @@ class Progress:
 
     epoch: int = 0
     iter: int = 0
-    validated: int = 0
+    validated: int = -1
 
     def advanced(self, *, epochs: int = 0, iterations: int = 0) -> "Progress":
         """Return a copy that is further by some epochs and iterations."""

@@ -4,7 +4,6 @@ Each rule yields the key path and the message of every mistake. `Settings` and t
 the first one, the check reports all of them with file and line.
 """
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -15,7 +14,6 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
 from engine_optim import DefaultOptimWrapperConstructor
 from engine_runner._integer import integer
@@ -26,48 +24,7 @@ from engine_visualization.backends import check_installed
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 SYNC_BN = ("torch", "mmcv")
 
-_LOADER_PARTS = ("dataset", "sampler", "batch_sampler", "collate_fn")
-# The arguments of a data loader that are plain values, which PyTorch checks.
-_LOADER_NUMBERS = (
-    "batch_size",
-    "drop_last",
-    "multiprocessing_context",
-    "num_workers",
-    "persistent_workers",
-    "pin_memory",
-    "prefetch_factor",
-    "timeout",
-)
-
 Mistakes = Iterator[tuple[str, str]]
-
-
-def dataloader_rule(key: str, value: Any) -> Mistakes:
-    """Yield the mistakes of a data loader's config; a built loader has none."""
-    if not isinstance(value, Mapping):
-        return
-    if value.get("shuffle"):
-        yield (
-            f"{key}.shuffle",
-            "a dataloader config takes no 'shuffle', because a sampler sets the order; write "
-            "sampler=dict(type='DefaultSampler', shuffle=True)",
-        )
-    elif value.get("sampler") is None and value.get("batch_sampler") is None:
-        yield (
-            key,
-            "a dataloader config needs a 'sampler', such as "
-            "sampler=dict(type='DefaultSampler', shuffle=False)",
-        )
-    yield from _objects({f"{key}.{name}": value.get(name) for name in _LOADER_PARTS})
-    numbers = {name: value[name] for name in _LOADER_NUMBERS if name in value}
-    if value.get("batch_sampler") is not None:
-        numbers["batch_sampler"] = [[0]]
-        numbers.pop("batch_size", None)  # the builder passes it to the batch sampler
-    try:
-        DataLoader([0], **numbers)  # type: ignore[arg-type]  # a list is a dataset, too
-    except (TypeError, ValueError) as error:
-        word = next((word for word in re.findall(r"\w+", str(error)) if word in numbers), "")
-        yield f"{key}.{word}".rstrip("."), f"{key}: {error}"
 
 
 def train_cfg_rule(key: str, value: Any) -> Mistakes:
@@ -95,14 +52,14 @@ def auto_scale_lr_rule(key: str, value: Any) -> Mistakes:
             f"{key} needs base_batch_size: the number of samples per update that lr is chosen for",
         )
     else:
-        yield from _integers(key, value, base_batch_size=1)
+        yield from integer_mistakes(key, value, base_batch_size=1)
 
 
 def env_cfg_rule(key: str, value: Any) -> Mistakes:
     """Yield limits that are not positive, and a start method that this system does not have."""
     if not isinstance(value, Mapping):
         return
-    yield from _integers(key, value, torch_num_threads=1, resource_limit=1)
+    yield from integer_mistakes(key, value, torch_num_threads=1, resource_limit=1)
     workers = value.get("mp_cfg")
     method = workers.get("mp_start_method", "fork") if isinstance(workers, Mapping) else "fork"
     choices = get_all_start_methods()
@@ -143,7 +100,7 @@ def schedules_rule(key: str, value: Any) -> Mistakes:
     for path, part in [(f"{key}.{n}", v) for n, v in value.items()] if separate else [(key, value)]:
         numbered = isinstance(part, Sequence) and not isinstance(part, str)
         entries = {f"{path}.{n}": v for n, v in enumerate(part)} if numbered else {path: part}
-        yield from _objects(entries)
+        yield from object_mistakes(entries)
         for name, entry in entries.items():
             if (
                 isinstance(entry, Mapping)
@@ -166,7 +123,9 @@ def visualizer_rule(key: str, value: Any) -> Mistakes:
             f"{key}.vis_backends must be a list of backends or configs, got {backends!r}",
         )
     elif isinstance(backends, Sequence):
-        yield from _objects({f"{key}.vis_backends.{n}": one for n, one in enumerate(backends)})
+        yield from object_mistakes(
+            {f"{key}.vis_backends.{n}": one for n, one in enumerate(backends)}
+        )
         for number, backend in enumerate(backends):
             kind = backend.get("type") if isinstance(backend, Mapping) else None
             try:
@@ -251,7 +210,7 @@ def compile_rule(key: str, value: Any) -> Mistakes:
             )
 
 
-def _objects(entries: Mapping[str, Any]) -> Mistakes:
+def object_mistakes(entries: Mapping[str, Any]) -> Mistakes:
     """Yield the key paths whose values can be neither an object of the run nor its config."""
     for path, value in entries.items():
         if isinstance(value, str | int | float):
@@ -260,7 +219,7 @@ def _objects(entries: Mapping[str, Any]) -> Mistakes:
             yield path, f"{path} must be a config with a type, got the keys {sorted(value)}"
 
 
-def _integers(key: str, value: Mapping[str, Any], **least: int) -> Mistakes:
+def integer_mistakes(key: str, value: Mapping[str, Any], **least: int) -> Mistakes:
     """Yield the entries that are set, and are not integers from their least value on."""
     for name, bound in least.items():
         if value.get(name) is not None:

@@ -9,8 +9,6 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import DataLoader
-
 from engine_config import Config as EngineConfig
 from engine_registry import (
     EVALUATOR,
@@ -28,6 +26,7 @@ from engine_registry import (
 from engine_runner import _rules as rules
 from engine_runner import _stand_ins as stand_ins
 from engine_runner._errors import SettingsError
+from engine_runner._loader_rules import dataloader_rule, is_our_loop, set_mistakes
 from engine_runner._table import READ_BEFORE, Row, setting
 from engine_runner._types import Config
 from engine_runner.environment import prepare_process, set_random_seed
@@ -73,8 +72,8 @@ class Settings:
         model: The model.
         work_dir: Folder of the checkpoints; logs go to ``work_dir/<timestamp>``.
         train_dataloader: Training data.
-        val_dataloader: Validation data.
-        test_dataloader: Test data.
+        val_dataloader: Validation data: one loader, or several sets by name.
+        test_dataloader: Test data: one loader, or several sets by name.
         train_cfg: The training loop: ``by_epoch=True`` with ``max_epochs``, ``by_epoch=False``
             with ``max_iters``, or a ``type``; and ``val_begin``, ``val_interval``.
         val_cfg: The validation loop; ``{}`` for `ValLoop`.
@@ -82,8 +81,8 @@ class Settings:
         auto_scale_lr: ``base_batch_size`` and ``enable``: scale learning rates to the batch size.
         optim_wrapper: Optimizers, with accumulation, clipping and precision.
         param_scheduler: Schedules of learning rate, momentum and other options.
-        val_evaluator: Metrics of the validation.
-        test_evaluator: Metrics of the test.
+        val_evaluator: Metrics of the validation, for each set, or by the names of the sets.
+        test_evaluator: Metrics of the test, for each set, or by the names of the sets.
         default_hooks: Hooks by name, which replace default ones or are added; ``None`` drops one.
             The default ones are ``runtime_info``, ``timer``, ``sampler_seed``, ``logger``,
             ``param_scheduler``, ``finite_loss``, ``checkpoint``, ``save_on_interrupt`` and
@@ -122,15 +121,9 @@ class Settings:
 
     model: Any = setting(registries=(MODELS,), takes=("data_preprocessor",))
     work_dir: str | Path = setting(shape="value", rule=rules.work_dir_rule)
-    train_dataloader: Any = setting(
-        None, target=DataLoader, group="training", rule=rules.dataloader_rule
-    )
-    val_dataloader: Any = setting(
-        None, target=DataLoader, group="validation", rule=rules.dataloader_rule
-    )
-    test_dataloader: Any = setting(
-        None, target=DataLoader, group="test", rule=rules.dataloader_rule
-    )
+    train_dataloader: Any = setting(None, group="training", rule=dataloader_rule)
+    val_dataloader: Any = setting(None, group="validation", rule=dataloader_rule)
+    test_dataloader: Any = setting(None, group="test", rule=dataloader_rule)
     train_cfg: Any = setting(
         None,
         registries=(LOOPS,),
@@ -297,7 +290,6 @@ _REQUIRED = tuple(
     for item in fields(Settings)
     if item.default is MISSING and item.default_factory is MISSING
 )
-_OUR_LOOPS = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop")
 _TYPED = ("data_preprocessor", "model", "strategy", "visualizer")  # built by their type alone
 _LIKENESS = 0.85  # a transposition in ``train_cfg`` has 0.89, an optimizer's own key far less
 
@@ -331,6 +323,7 @@ def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
         values: The settings by name; those that are missing have their defaults.
     """
     yield from _group_mistakes(values)
+    yield from set_mistakes(values)
     for name, row in TABLE.items():
         value = mask_secrets(values.get(name))  # messages show values
         if value is None:
@@ -350,8 +343,7 @@ def _is_of_the_loop(name: str, values: EngineConfig | Config) -> bool:
     loop, loader = values.get(f"{mode}_cfg"), values.get(name)
     if kind != "dataloader" or not isinstance(loader, Mapping) or "dataset" in loader:
         return False
-    chosen = loop.get("type", _OUR_LOOPS[0]) if isinstance(loop, Mapping) else loop
-    return getattr(chosen, "__name__", chosen) not in _OUR_LOOPS
+    return not is_our_loop(loop)
 
 
 def _shape_mistakes(name: str, row: Row, value: Any) -> Mistakes:

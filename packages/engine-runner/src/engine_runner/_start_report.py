@@ -1,7 +1,7 @@
 """The few lines on the console at the start of a run; the log file has the long reports."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -33,7 +33,11 @@ def _lines(runner: Run, modes: tuple[str, ...]) -> Iterator[str]:
     yield f"Device: {_device(runner)}"
     for mode in modes:
         if mode != "val" or runner.val_loop is not None:
-            yield f"{mode.capitalize()} data: {_data(runner, mode)}"
+            loader = getattr(runner, f"{mode}_dataloader")
+            sets = loader if isinstance(loader, Mapping) else {"": loader}
+            for name, one in sets.items():
+                label = f"{mode.capitalize()} data {name}".rstrip()
+                yield f"{label}: {_data(one, runner.world_size)}"
     if "train" in modes:
         yield f"Training: {_extent(runner)}"
     yield f"Hooks: {', '.join(type(hook).__name__ for hook in runner.hooks)}"
@@ -54,8 +58,7 @@ def _device(runner: Run) -> str:
     return f"{text}; PyTorch {torch.__version__}, seed {runner.seed}"
 
 
-def _data(runner: Run, mode: str) -> str:
-    loader: Any = getattr(runner, f"{mode}_dataloader")
+def _data(loader: Any, world_size: int) -> str:
     dataset = getattr(loader, "dataset", loader)
     samples, batches, size = samples_of(loader), length_of(loader), batch_size_of(loader)
     parts = [type(dataset).__name__]
@@ -64,7 +67,7 @@ def _data(runner: Run, mode: str) -> str:
     text = "batches" if batches is None else _count(batches, "batch")
     if size is not None:
         text += f" of {size}"
-    if runner.world_size > 1:
+    if world_size > 1:
         text += " per process"
     parts.append(text)
     workers = getattr(loader, "num_workers", None)

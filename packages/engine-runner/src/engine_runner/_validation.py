@@ -14,9 +14,13 @@ def never_validates(runner: Run) -> str | None:
     """Return why a training never validates, with the way out, or None if it does."""
     if runner.val_loop is None:
         return f"the run has none; {_WAY_OUT}"
+    unit = "epochs" if runner.trains_by_epoch else "iterations"
     last = runner.max_epochs if runner.trains_by_epoch else runner.max_iters
-    begin = getattr(runner.train_loop, "val_begin", 0)  # a loop of the user's may have none
-    return _too_late(begin, last, "epochs" if runner.trains_by_epoch else "iterations")
+    loop = runner.train_loop
+    validates = getattr(loop, "validates", None)  # a loop of the user's may have none
+    if validates is None or last == 0 or validates(last):
+        return None
+    return _reason(last, unit, loop.val_begin, loop.val_interval)
 
 
 def validation_mistakes(values: EngineConfig | Config) -> Iterator[tuple[str, str]]:
@@ -34,7 +38,9 @@ def validation_mistakes(values: EngineConfig | Config) -> Iterator[tuple[str, st
     if reason is None:
         return
     if values.get("val_cfg") is not None:
-        yield "train_cfg.val_begin", f"val_begin must be in the training: {reason}"
+        late = "later" in reason
+        key = "val_begin" if late else "val_interval"
+        yield f"train_cfg.{key}", f"{key} must be in the training: {reason}"
     for path, name in _waiting(values):
         yield path, f"{name} waits for a validation, and {reason}; or remove it"
 
@@ -47,14 +53,23 @@ def _never_validates_by(values: EngineConfig | Config) -> str | None:
     if last is None:
         last, unit = loop.get("max_iters"), "iterations"
     begin = loop.get("val_begin", 0)
-    plain = isinstance(last, int) and isinstance(begin, int)  # else the loop has the mistake
-    return _too_late(begin, last, unit) if plain else None
-
-
-def _too_late(begin: Any, last: Any, unit: str) -> str | None:
-    if last == 0 or begin <= last:
+    interval = loop.get("val_interval", 1 if unit == "epochs" else 1000)
+    plain = all(isinstance(value, int) for value in (last, begin, interval))
+    # In other cases the loop has the mistake, or chooses among several intervals.
+    if not plain or loop.get("val_before_train") or last == 0 or interval < 1:
         return None
-    return f"val_begin={begin} is later than the last of {last} {unit}; lower val_begin"
+    at_end = loop.get("val_at_end", True)
+    due = last if at_end or loop.get("dynamic_intervals") else last // interval * interval
+    return None if due and begin <= due else _reason(last, unit, begin, interval)
+
+
+def _reason(last: Any, unit: str, begin: Any, interval: Any) -> str:
+    if begin > last:
+        return f"val_begin={begin} is later than the last of {last} {unit}; lower val_begin"
+    return (
+        f"none is due from val_begin={begin} to the last of {last} {unit} with "
+        f"val_interval={interval} and val_at_end=False; lower val_interval, or set val_at_end=True"
+    )
 
 
 def _waiting(values: EngineConfig | Config) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from engine_config import Config
-from engine_evaluator import Evaluator
 from engine_logging import MessageHub, MMLogger
 from engine_model.weights import LoadReport
 from engine_optim import OptimWrapper, OptimWrapperDict
@@ -98,7 +97,7 @@ class Runner:
         )
         self.set_randomness(**settings.randomness)
         self.progress = Progress()
-        self.param_schedulers: Any = []
+        self.param_schedulers: Any = None
         self._hooks, self._instances = HookList(), RunInstances()
         self._parts = Parts(settings, self._instances)
         scope = DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=default_scope)
@@ -113,7 +112,8 @@ class Runner:
                 model_wrapper_cfg, strategy=strategy, sync_bn=sync_bn, compile=compile, cfg=self.cfg
             )
             self.checkpointer = Checkpointer(self.strategy)
-            self.model: Model = parts.prepare(self.build_model(model), self.strategy, optim_wrapper)
+            built = self.build_model(parts.with_preprocessor(model, data_preprocessor))
+            self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)
             self.register_hooks(default_hooks, settings.hooks)
             hooks = f"Hooks will be executed in the following order:\n{self.get_hooks_info()}"
             self.logger.info(hooks, extra={"file_only": True})
@@ -137,7 +137,7 @@ class Runner:
     @with_instances
     def val(self) -> dict[str, Any]:
         """Validate, and return the metrics by name."""
-        loop = self._val_loop
+        loop = self._validation
         check_steps(self.model, "val")
         metrics: dict[str, Any] = self._execute(loop)
         return metrics
@@ -187,10 +187,11 @@ class Runner:
     val_interval = Forward[int]("train_loop.val_interval", "Epochs or iterations per validation.")
 
     train_dataloader = Forward[DataLoader[Any]]("train_loop.dataloader", "The training data.")
-    val_dataloader = Forward[DataLoader[Any]]("_val_loop.dataloader", "The validation data.")
-    test_dataloader = Forward[DataLoader[Any]]("test_loop.dataloader", "The test data.")
-    val_evaluator = Forward[Evaluator]("_val_loop.evaluator", "The evaluator of the validation.")
-    test_evaluator = Forward[Evaluator]("test_loop.evaluator", "The evaluator of the test.")
+    # Of an evaluation of several sets: a mapping by their names.
+    val_dataloader = Forward[Any]("_validation.dataloader", "The validation data.")
+    test_dataloader = Forward[Any]("test_loop.dataloader", "The test data.")
+    val_evaluator = Forward[Any]("_validation.evaluator", "The evaluator of the validation.")
+    test_evaluator = Forward[Any]("test_loop.evaluator", "The evaluator of the test.")
     hooks = Forward[list[Hook]]("_hooks.in_order", "The hooks in the order of their calls.")
     load_report = Forward[LoadReport | None]("checkpointer.load_report", "Weights that misfit.")
 
@@ -208,17 +209,25 @@ class Runner:
     test_loop = LazyPart("test_cfg", "build_test_loop", "The test loop.")
     optim_wrapper = LazyPart("optim_wrapper", "build_optim_wrapper", "The optimizers.")
     val_loop = LazyPart("val_cfg", "build_val_loop", "The validation loop or None.", optional=True)
-    _val_loop = LazyPart("val_cfg", "build_val_loop", "The validation loop.")
+    _validation = LazyPart("val_cfg", "build_val_loop", "The validation loop.")
+
+    # What libraries read of the documented runner.
+    _train_loop = LazyPart("train_cfg", "build_train_loop", "See `train_loop`.", optional=True)
+    _val_loop = LazyPart("val_cfg", "build_val_loop", "See `val_loop`.", optional=True)
+    _test_loop = LazyPart("test_cfg", "build_test_loop", "See `test_loop`.", optional=True)
+    _train_dataloader = Forward[Any]("_settings.train_dataloader", "The setting.")
+    _val_dataloader = Forward[Any]("_settings.val_dataloader", "The setting.")
+    _test_dataloader = Forward[Any]("_settings.test_dataloader", "The setting.")
+    _load_from = Forward[str | None]("_settings.load_from", "The setting.")
+    _resume = Forward[bool]("_settings.resume", "The setting.")
+    _visualizer = Forward[Any]("visualizer", "See `visualizer`.")
 
     # ---- builders: each returns the part of a config, or the part given --------------------
 
     build_dataloader = staticmethod(parts.build_dataloader)
     build_evaluator = staticmethod(parts.build_evaluator)
     build_log_processor = staticmethod(parts.build_log_processor)
-
-    def build_model(self, model: nn.Module | Mapping[str, Any]) -> nn.Module:
-        """Return the model, with the run's preprocessor if its config has none."""
-        return parts.build_model(model, self._settings.data_preprocessor)
+    build_model = staticmethod(parts.build_model)
 
     def wrap_model(
         self, model_wrapper_cfg: Mapping[str, Any] | str | None, model: nn.Module
@@ -362,18 +371,8 @@ class Runner:
 
         It counts the epoch (``by_epoch``) or iteration that ends now, or else has ``progress``.
         """
-        counted = self.progress.advanced(epochs=int(by_epoch), iterations=int(not by_epoch))
-        include = {"optimizer": save_optimizer, "param_schedulers": save_param_scheduler}
-        states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=True)
-        return self.checkpointer.save(
-            self,
-            out_dir,
-            filename,
-            states,
-            progress=progress or counted,
-            meta={**checkpoints.dataset_meta(self._parts), **(meta or {})},
-            backend_args=dict(backend_args or file_client_args or {}) or None,
-        )
+        given = {name: value for name, value in locals().items() if name != "self"}
+        return checkpoints.save_run(self, self._parts, self._hooks, **given)
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         """Start the process group if a launcher is named, and apply ``env_cfg``."""

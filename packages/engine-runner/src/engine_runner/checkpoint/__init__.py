@@ -19,6 +19,7 @@ from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._meta import dataset_meta
 from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.checkpoint._retention import Retention
+from engine_runner.checkpoint._saving import save_run
 from engine_runner.checkpoint._states import (
     LoaderPosition,
     OptimizerStates,
@@ -53,6 +54,7 @@ __all__ = [
     "marked_at",
     "non_finite_weights",
     "run_states",
+    "save_run",
     "training_in",
     "warn_of_changes",
     "warn_of_earlier_run",

@@ -74,6 +74,14 @@ class IterTimerHook(Hook):
         """Start the clock."""
         self._last = perf_counter()
 
+    def before_val_set(self, runner: Run, name: str) -> None:
+        """Leave out the time in which the metrics of the former set are computed."""
+        self._last = perf_counter()
+
+    def before_test_set(self, runner: Run, name: str) -> None:
+        """Leave out the time in which the metrics of the former set are computed."""
+        self._last = perf_counter()
+
     def after_val(self, runner: Run) -> None:
         """Leave the time of the validation out."""
         self._last = perf_counter()

@@ -174,7 +174,7 @@ class LoggerHook(Hook):
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the validation at every interval."""
-        self._evaluated = batch_idx + 1
+        self._evaluated += 1
         if self.every_n_inner_iters(batch_idx, self.interval):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "val")
             runner.logger.info(line)
@@ -183,7 +183,7 @@ class LoggerHook(Hook):
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the test at every interval."""
-        self._evaluated = batch_idx + 1
+        self._evaluated += 1
         if self.every_n_inner_iters(batch_idx, self.interval):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "test")
             runner.logger.info(line)

@@ -46,9 +46,10 @@ class ParamSchedulerHook(Hook):
     def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Step the schedules that wait for a metric, such as `ReduceOnPlateauLR`.
 
-        Outside of training (``runner.val()``) there are no schedules, and nothing happens.
+        Outside of training (``runner.val()``) there are no schedules, and nothing happens. A
+        validation before the training shows no progress, so it counts for no schedule.
         """
-        if metrics is None:
+        if metrics is None or runner.iter == 0:
             return
         for scheduler in _flat(runner.param_schedulers):
             if _waits(scheduler):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from time import perf_counter
+from typing import Any
 
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
@@ -40,6 +41,7 @@ class ProgressBar(Hook):
         self._title = ""
         self._total: int | None = None
         self._trains = False
+        self._evaluates = False
         self._begin = 0.0
         self._loss = self._speed = self._metric = ""
 
@@ -93,6 +95,10 @@ class ProgressBar(Hook):
         if self._open(runner):
             self._show_evaluation(runner, "validating", "val")
 
+    def before_val_set(self, runner: Run, name: str) -> None:
+        """Show which of several sets is validated."""
+        self._show_evaluation(runner, f"validating {name}", "val")
+
     def after_val_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
@@ -118,6 +124,10 @@ class ProgressBar(Hook):
         if self._open(runner):
             self._show_evaluation(runner, "testing", "test")
 
+    def before_test_set(self, runner: Run, name: str) -> None:
+        """Show which of several sets is tested."""
+        self._show_evaluation(runner, f"testing {name}", "test")
+
     def after_test_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
@@ -138,7 +148,7 @@ class ProgressBar(Hook):
         return self._display is not None
 
     def _show_training(self, runner: Run, done: int) -> None:
-        self._title = "training"
+        self._title, self._evaluates = "training", False
         if runner.trains_by_epoch:
             epoch = min(runner.epoch + 1, runner.max_epochs)
             self._title = f"epoch {epoch}/{runner.max_epochs}"
@@ -146,14 +156,15 @@ class ProgressBar(Hook):
         self._draw(runner, done)
 
     def _show_evaluation(self, runner: Run, title: str, mode: str) -> None:
-        self._title, self._begin = title, perf_counter()
-        self._total = length_of(getattr(runner, f"{mode}_dataloader"))
+        self._title, self._evaluates, self._begin = title, True, perf_counter()
+        loop: Any = getattr(runner, f"{mode}_loop")
+        self._total = length_of(getattr(loop, "current_dataloader", loop.dataloader))
         self._draw(runner, 0)
 
     def _draw(self, runner: Run, done: int) -> None:
         if self._display is None:
             return
-        if self._title in ("validating", "testing"):
+        if self._evaluates:
             facts = [self._left_of_evaluation(done)]
         else:
             eta = runner.message_hub.get_info("eta", math.inf)

@@ -3,7 +3,8 @@
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
+from uuid import uuid4
 
 _BAR_WIDTH = 30
 _LEAST_BAR_WIDTH = 5
@@ -55,8 +56,9 @@ class BarLine:
 class Display(Protocol):
     """A place where one line is drawn again and again."""
 
-    interval: ClassVar[float]
-    """The least number of seconds from one drawing to the next."""
+    @property
+    def interval(self) -> float:
+        """The least number of seconds from one drawing to the next."""
 
     def draw(self, line: BarLine) -> None:
         """Replace the line."""
@@ -67,8 +69,9 @@ class Display(Protocol):
 
 def open_display() -> Display | None:
     """Return the display of this process, or None where a line cannot be drawn again."""
-    if _in_notebook():
-        return _Notebook()
+    shell = _notebook_shell()
+    if shell is not None:
+        return _Notebook(shell)
     return _Terminal() if _is_terminal() else None
 
 
@@ -103,17 +106,22 @@ class _Notebook:
     """An output of a notebook's cell, which keeps the last line.
 
     It needs no widgets, which notebooks on other servers often lack.
+
+    Args:
+        shell: The shell of IPython, which sends outputs to the notebook.
     """
 
     interval = 0.5
 
-    def __init__(self) -> None:
-        from IPython.display import display
-
-        self._handle: Any = display({"text/plain": ""}, raw=True, display_id=True)
+    def __init__(self, shell: Any) -> None:
+        self._publish = shell.display_pub.publish
+        self._name = {"display_id": uuid4().hex}  # later outputs of one name replace the first
+        self._is_there = False
 
     def draw(self, line: BarLine) -> None:
-        self._handle.update({"text/plain": line.text(_NOTEBOOK_WIDTH)}, raw=True)
+        data = {"text/plain": line.text(_NOTEBOOK_WIDTH)}
+        self._publish(data, metadata={}, transient=self._name, update=self._is_there)
+        self._is_there = True
 
     def close(self) -> None:
         pass
@@ -127,8 +135,8 @@ def _is_terminal() -> bool:
     return not is_dumb and os.environ.get("CI", "").lower() in ("", "0", "false")
 
 
-def _in_notebook() -> bool:
-    """Return whether this process is the kernel of a notebook."""
+def _notebook_shell() -> Any:
+    """Return the shell of IPython if this process is the kernel of a notebook, otherwise None."""
     ipython = sys.modules.get("IPython")  # a kernel has imported it
     shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "kernel", None) is not None
+    return shell if getattr(shell, "kernel", None) is not None else None

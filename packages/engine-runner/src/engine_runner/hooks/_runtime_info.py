@@ -21,6 +21,10 @@ class RuntimeInfoHook(Hook):
     Components that cannot reach the runner read them there: ``epoch``, ``iter``, ``max_epochs``,
     ``max_iters``, ``cfg``, ``seed`` and ``experiment_name`` as infos, ``train/lr``,
     ``train/<loss>`` and ``val/<metric>`` as scalars. Nothing is read from the device here.
+    ``loop_stage`` is ``"train"``, ``"val"``, ``"test"``, or None between loops.
+
+    Attributes:
+        last_loop_stage: What the run did before its latest validation.
 
     Example:
         >>> RuntimeInfoHook().get_triggered_stages()[:3]
@@ -31,6 +35,7 @@ class RuntimeInfoHook(Hook):
 
     def __init__(self) -> None:
         self._scalar_names: dict[str, str] = {}
+        self.last_loop_stage: str | None = None
 
     def before_run(self, runner: Run) -> None:
         """Record what identifies the run."""
@@ -79,17 +84,26 @@ class RuntimeInfoHook(Hook):
         if norm is not None:
             runner.message_hub.update_scalar(runner.optim_wrapper.grad_norm_name, norm)
 
+    def after_train(self, runner: Run) -> None:
+        """Record that no loop runs."""
+        runner.message_hub.update_info("loop_stage", None)
+
     def before_val(self, runner: Run) -> None:
         """Record that the run is validating."""
+        self.last_loop_stage = runner.message_hub.get_info("loop_stage", default=None)
         runner.message_hub.update_info("loop_stage", "val")
 
     def after_val(self, runner: Run) -> None:
-        """Record that the run is training again."""
-        runner.message_hub.update_info("loop_stage", "train")
+        """Record that the run does again what it did before, training or nothing."""
+        runner.message_hub.update_info("loop_stage", self.last_loop_stage)
 
     def before_test(self, runner: Run) -> None:
         """Record that the run is testing."""
         runner.message_hub.update_info("loop_stage", "test")
+
+    def after_test(self, runner: Run) -> None:
+        """Record that no loop runs."""
+        runner.message_hub.update_info("loop_stage", None)
 
     def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Record the metrics of a validation."""

@@ -1,11 +1,14 @@
 """The base of the loops: the data, the counters, and when to validate."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine_runner._integer import integer
-from engine_runner._loaders import no_batch
+from engine_runner._limits import agreed_limit, limited
+from engine_runner._loaders import LIMIT, is_sets, no_batch
+from engine_runner._progress import Progress
 from engine_runner._protocols import Loop, Run, Stateful
 from engine_runner.loops._replay import Replay
 
@@ -16,9 +19,16 @@ if TYPE_CHECKING:
 class BaseLoop(ABC):
     """A pass, or many, over the batches of a data loader.
 
+    A training loop of the user's may count ``self._epoch`` and ``self._iter`` itself: the counters
+    of the run are those.
+
     Args:
         runner: The run the loop is part of: the model, the hooks and the counters.
         dataloader: A data loader, or a config that `Runner.build_dataloader` builds.
+        num_batch_per_epoch: The most batches of a pass over the data; all by default.
+
+    Raises:
+        SettingsError: The data loader has another ``num_batch_per_epoch``.
 
     Example:
         >>> class Count(BaseLoop):
@@ -28,25 +38,78 @@ class BaseLoop(ABC):
         3
     """
 
-    def __init__(self, runner: Run, dataloader: "DataLoader[Any] | Mapping[str, Any]") -> None:
+    _progress: Progress | None = None  # of a training loop, which counts for the run
+
+    def __init__(
+        self,
+        runner: Run,
+        dataloader: "DataLoader[Any] | Mapping[str, Any]",
+        *,
+        num_batch_per_epoch: int | None = None,
+    ) -> None:
         self._runner = runner
-        self.dataloader: DataLoader[Any]
         # Built here, as documented: a loop of the user's receives the config, too.
-        if isinstance(dataloader, Mapping):
-            self.dataloader = runner.build_dataloader(
-                dataloader, seed=runner.seed, diff_rank_seed=runner.diff_rank_seed
-            )
-        else:
-            self.dataloader = dataloader
+        self.dataloader: Any = _built("the data loader", runner, dataloader, num_batch_per_epoch)
 
     @property
     def runner(self) -> Run:
         """The run the loop is part of."""
         return self._runner
 
+    def count_for(self, progress: Progress) -> None:
+        """Let ``self._epoch`` and ``self._iter`` be the counters of a run, which this trains."""
+        self._progress = progress
+
+    @property
+    def _epoch(self) -> int:
+        return self._counted("_epoch")
+
+    @_epoch.setter
+    def _epoch(self, count: int) -> None:
+        self._count("_epoch", count)
+
+    @property
+    def _iter(self) -> int:
+        return self._counted("_iter")
+
+    @_iter.setter
+    def _iter(self, count: int) -> None:
+        self._count("_iter", count)
+
+    def _counted(self, name: str) -> int:
+        if self._progress is not None:
+            return int(getattr(self._progress, name[1:]))
+        try:
+            return int(vars(self)[name])
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
+
+    def _count(self, name: str, count: int) -> None:
+        if self._progress is not None:
+            setattr(self._progress, name[1:], count)
+        else:
+            vars(self)[name] = count
+
     @abstractmethod
     def run(self) -> Any:
         """Execute the loop."""
+
+
+def _built(name: str, runner: Run, dataloader: Any, limit: int | None) -> Any:
+    """Return the loader of a config, or several by name, with the limit of the loop."""
+    if is_sets(dataloader):
+        return {
+            part: _built(f"{name} {part!r}", runner, loader, limit)
+            for part, loader in dataloader.items()
+        }
+    if not isinstance(dataloader, Mapping):
+        return limited(dataloader, limit)
+    if limit is not None:
+        limit = agreed_limit(name, dataloader.get(LIMIT), integer(LIMIT, limit, at_least=1))
+        dataloader = {**dataloader, LIMIT: limit}
+    return runner.build_dataloader(
+        dataloader, seed=runner.seed, diff_rank_seed=runner.diff_rank_seed
+    )
 
 
 class TrainLoop(BaseLoop):
@@ -59,6 +122,9 @@ class TrainLoop(BaseLoop):
         val_interval: Epochs or iterations from one validation to the next.
         dynamic_intervals: ``(milestone, interval)`` pairs: from the milestone on, the interval
             takes the place of ``val_interval``.
+        num_batch_per_epoch: The most batches of a pass over the data; all by default.
+        val_before_train: Validate before the first iteration, too; a resumed run does not.
+        val_at_end: Validate at the last epoch or iteration whatever the interval.
 
     Raises:
         ValueError: An interval is not an integer >= 1, or the milestones are not in order.
@@ -68,8 +134,8 @@ class TrainLoop(BaseLoop):
         ...     max_epochs, max_iters = 1, 3
         ...     def run(self):
         ...         return list(self.dataloader)
-        >>> Once(None, [1, 2, 3], val_interval=2).run()
-        [1, 2, 3]
+        >>> Once(None, [1, 2, 3], val_interval=2, num_batch_per_epoch=2).run()
+        [1, 2]
     """
 
     def __init__(
@@ -79,8 +145,14 @@ class TrainLoop(BaseLoop):
         val_begin: int = 1,
         val_interval: int = 1,
         dynamic_intervals: list[tuple[int, int]] | None = None,
+        *,
+        num_batch_per_epoch: int | None = None,
+        val_before_train: bool = False,
+        val_at_end: bool = True,
     ) -> None:
-        super().__init__(runner, dataloader)
+        super().__init__(runner, dataloader, num_batch_per_epoch=num_batch_per_epoch)
+        if runner is not None:  # the check of a config has no run
+            self.count_for(runner.progress)
         milestones = [milestone for milestone, _ in dynamic_intervals or ()]
         if milestones != sorted(milestones):
             raise ValueError(f"dynamic_intervals must be ordered by milestone, got {milestones}")
@@ -89,6 +161,8 @@ class TrainLoop(BaseLoop):
             integer("a validation interval", interval, at_least=1)
         self.val_begin = integer("val_begin", val_begin, at_least=0)
         self.val_interval = val_interval
+        self.val_before_train = val_before_train
+        self.val_at_end = val_at_end
         self.stop_training = False
         self._replay: Replay | None = None
 
@@ -101,6 +175,8 @@ class TrainLoop(BaseLoop):
     def iter(self) -> int:
         """Finished iterations."""
         return self._runner.progress.iter
+
+    _counts_epochs = True  # what ``val_begin`` and the intervals count, rather than iterations
 
     @property
     @abstractmethod
@@ -133,17 +209,46 @@ class TrainLoop(BaseLoop):
     def continue_from_progress(self) -> None:
         """Adjust to the counters of a resumed run; does nothing by default."""
 
-    def _validate_if_due(self, count: int, last: int) -> None:
-        """Validate if the interval is due, or at the last epoch or iteration."""
+    def validates(self, last: int | float) -> bool:
+        """Return whether a training of ``last`` epochs or iterations ever validates."""
+        if self.val_before_train:
+            return True
+        if self.val_at_end and math.isfinite(last):
+            return self.val_begin <= last
+        ends = [milestone for milestone, _ in self._intervals[1:]]
+        for (start, interval), end in zip(self._intervals, [*ends, math.inf], strict=True):
+            final = min(last, end - 1)  # of this interval
+            first = -(-max(self.val_begin, start, 1) // interval) * interval
+            if first <= final:
+                return True
+        return False
+
+    def _decide_current_val_interval(self, count: int | None = None) -> None:
+        """Set ``val_interval`` to the one of a counter; of the current one by default."""
+        if count is None:
+            count = self.epoch if self._counts_epochs else self.iter
         # From the start each time, so that a resumed run finds the interval of its counter.
         for milestone, interval in self._intervals:
             if count >= milestone:
                 self.val_interval = interval
+
+    def _validate_if_due(self, count: int, last: int) -> None:
+        """Validate if the interval is due, or at the last epoch or iteration."""
+        self._decide_current_val_interval(count)
         loop = self._runner.val_loop
-        due = count % self.val_interval == 0 or count == last
+        due = count % self.val_interval == 0 or (count == last and self.val_at_end)
         if loop is not None and count >= self.val_begin and due:
             self._validate(loop)
             self._runner.progress.validated = count
+
+    def _validate_before_training(self) -> None:
+        """Validate before the first iteration, if that is set and not done."""
+        progress, loop = self._runner.progress, self._runner.val_loop
+        begins = progress.iter == 0 and progress.validated < 0
+        if self.val_before_train and begins and loop is not None:
+            self._runner.logger.info("Validating before the training")
+            self._validate(loop)
+            progress.validated = 0
 
     def _validate(self, loop: Loop) -> None:
         """Validate, and return to training; some optimizers have a mode for each, too."""

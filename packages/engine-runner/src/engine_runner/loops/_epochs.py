@@ -27,11 +27,14 @@ class EpochBasedTrainLoop(TrainLoop):
         dataloader: The training data, or its config.
         max_epochs: Epochs to train in all.
         val_begin: The epoch from which to validate, from 1.
-        val_interval: Epochs from one validation to the next; the last epoch is always validated.
+        val_interval: Epochs from one validation to the next; the last epoch is validated, too.
         dynamic_intervals: ``(epoch, interval)`` pairs that change ``val_interval`` on the way.
         epoch_length: The number of batches per epoch of data that has no length, such as an
             `IterableDataset`. It determines ``max_iters``, which schedules and the log use. An
             epoch ends with its data all the same; another number of batches is logged.
+        num_batch_per_epoch: The most batches of an epoch; all by default.
+        val_before_train: Validate before the first epoch, too; a resumed run does not.
+        val_at_end: Validate the last epoch whatever the interval.
 
     Raises:
         ValueError: ``max_epochs`` is not an integer >= 0, or an interval is not positive.
@@ -52,8 +55,21 @@ class EpochBasedTrainLoop(TrainLoop):
         val_interval: int = 1,
         dynamic_intervals: list[tuple[int, int]] | None = None,
         epoch_length: int | None = None,
+        *,
+        num_batch_per_epoch: int | None = None,
+        val_before_train: bool = False,
+        val_at_end: bool = True,
     ) -> None:
-        super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
+        super().__init__(
+            runner,
+            dataloader,
+            val_begin,
+            val_interval,
+            dynamic_intervals,
+            num_batch_per_epoch=num_batch_per_epoch,
+            val_before_train=val_before_train,
+            val_at_end=val_at_end,
+        )
         if isinstance(getattr(self.dataloader, "sampler", None), InfiniteSampler):
             raise SettingsError(
                 "an epoch of InfiniteSampler never ends: train with by_epoch=False and max_iters, "
@@ -127,6 +143,7 @@ class EpochBasedTrainLoop(TrainLoop):
         The points at which hooks act::
 
             before_train
+                (validation, with val_before_train)
                 before_train_epoch
                     before_train_iter
                     after_train_iter
@@ -137,6 +154,7 @@ class EpochBasedTrainLoop(TrainLoop):
         runner = self._runner
         runner.call_hook("before_train")
         self._warn_of_unknown_end()
+        self._validate_before_training()
         self._make_up_for_validation(self.epoch, self._max_epochs)
         while self.epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()

@@ -1,6 +1,7 @@
 """Train by iterations."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from engine_registry import LOOPS
@@ -25,8 +26,15 @@ class IterBasedTrainLoop(TrainLoop):
         dataloader: The training data, or its config.
         max_iters: Iterations to train in all.
         val_begin: The iteration from which to validate, from 1.
-        val_interval: Iterations from one validation to the next; the last one always validates.
+        val_interval: Iterations from one validation to the next; the last one validates, too.
         dynamic_intervals: ``(iteration, interval)`` pairs that change ``val_interval`` on the way.
+        num_batch_per_epoch: The most batches of a pass over the data; all by default.
+        val_before_train: Validate before the first iteration, too; a resumed run does not.
+        val_at_end: Validate at the last iteration whatever the interval.
+
+    Attributes:
+        dataloader_iterator: The batches of the training, pass after pass. A loop of the user's
+            that has a `run` of its own takes them with ``next``.
 
     Raises:
         ValueError: ``max_iters`` is not an integer >= 0, an interval is not positive, or the data
@@ -37,6 +45,8 @@ class IterBasedTrainLoop(TrainLoop):
         100
     """
 
+    _counts_epochs = False
+
     def __init__(
         self,
         runner: Run,
@@ -45,14 +55,33 @@ class IterBasedTrainLoop(TrainLoop):
         val_begin: int = 1,
         val_interval: int = 1000,
         dynamic_intervals: list[tuple[int, int]] | None = None,
+        *,
+        num_batch_per_epoch: int | None = None,
+        val_before_train: bool = False,
+        val_at_end: bool = True,
     ) -> None:
-        super().__init__(runner, dataloader, val_begin, val_interval, dynamic_intervals)
+        super().__init__(
+            runner,
+            dataloader,
+            val_begin,
+            val_interval,
+            dynamic_intervals,
+            num_batch_per_epoch=num_batch_per_epoch,
+            val_before_train=val_before_train,
+            val_at_end=val_at_end,
+        )
+        self._max_epochs = 1
         self._max_iters = integer("max_iters", max_iters, at_least=0)
 
     @property
     def max_epochs(self) -> int:
         """One: the whole training is an epoch."""
-        return 1
+        return self._max_epochs
+
+    @cached_property
+    def dataloader_iterator(self) -> Iterator[Batch]:
+        """The batches of the training, pass after pass."""
+        return self._endless_batches()
 
     @property
     def max_iters(self) -> int:
@@ -66,6 +95,7 @@ class IterBasedTrainLoop(TrainLoop):
 
             before_train
                 before_train_epoch
+                    (validation, with val_before_train)
                     before_train_iter
                     after_train_iter
                     (validation)
@@ -75,12 +105,13 @@ class IterBasedTrainLoop(TrainLoop):
         runner = self._runner
         runner.call_hook("before_train")
         runner.call_hook("before_train_epoch")
+        self._validate_before_training()
         self._make_up_for_validation(self.iter, self._max_iters)
         runner.model.train()
         runner.optim_wrapper.train()
-        batches = self._endless_batches()
+        self.dataloader_iterator = self._endless_batches()  # anew, if a run follows another
         while self.iter < self._max_iters and not self.stop_training:
-            self.run_iter(next(batches))
+            self.run_iter(next(self.dataloader_iterator))
             self._validate_if_due(self.iter, self._max_iters)
         runner.call_hook("after_train_epoch")
         runner.call_hook("after_train")

@@ -11,7 +11,8 @@ from engine_dataset import ResumableDataLoader, worker_init_fn
 from engine_dist import get_rank
 from engine_registry import DATA_SAMPLERS, DATASETS
 from engine_runner._errors import SettingsError
-from engine_runner._loaders import is_batches
+from engine_runner._limits import limited
+from engine_runner._loaders import LIMIT, is_batches
 from engine_runner._settings import TABLE
 from engine_runner._table import NESTED
 from engine_runner._types import Config
@@ -25,7 +26,8 @@ def build_dataloader(
     Args:
         dataloader: A loader, any other iterable of batches, or the arguments of
             `torch.utils.data.DataLoader` with configs for ``dataset``, ``sampler``,
-            ``batch_sampler``, ``collate_fn`` and ``worker_init_fn``.
+            ``batch_sampler``, ``collate_fn`` and ``worker_init_fn``. ``num_batch_per_epoch`` is the
+            most batches of a pass.
         seed: Seed of the sampler and, with the rank and the worker's number, of the workers.
         diff_rank_seed: Whether ranks are seeded differently. The sampler then gets no seed, and
             draws one that all ranks share.
@@ -45,6 +47,7 @@ def build_dataloader(
     for _, message in TABLE["train_dataloader"].mistakes("dataloader", dataloader):
         raise SettingsError(message)
     config = dict(dataloader)
+    limit = config.pop(LIMIT, None)
     dataset = _build_dataset(config.pop("dataset"))
     sampler = config.pop("sampler", None)
     if isinstance(sampler, Mapping):
@@ -65,7 +68,10 @@ def build_dataloader(
     config["worker_init_fn"] = _worker_init(config, seed)
     # Its own generator: with the global one, the number of batches read changes dropout.
     config.setdefault("generator", torch.Generator().manual_seed(seed or 0))
-    return ResumableDataLoader(dataset, sampler=sampler, batch_sampler=batch_sampler, **config)
+    loader: DataLoader[Any] = ResumableDataLoader(
+        dataset, sampler=sampler, batch_sampler=batch_sampler, **config
+    )
+    return limited(loader, limit)  # type: ignore[no-any-return]  # of a loader with indices, one
 
 
 def _build_dataset(dataset: Any) -> Any:

@@ -27,7 +27,7 @@ def build_loop(key: str, loop: Any, runner: Any, settings: Settings) -> Any:
     """
     mode = key.removesuffix("_cfg")
     if not isinstance(loop, Mapping):
-        return _checked(mode, loop, runner.world_size)
+        return _checked(mode, loop, runner)
     row = TABLE[key]
     for _, message in row.mistakes(key, loop):
         raise SettingsError(message)
@@ -37,9 +37,12 @@ def build_loop(key: str, loop: Any, runner: Any, settings: Settings) -> Any:
     supplied = {"runner": runner}
     for name in row.adds[1:]:
         supplied[name] = getattr(settings, f"{mode}_{name}")
-    return _checked(mode, LOOPS.build(config, default_args=supplied), runner.world_size)
+    return _checked(mode, LOOPS.build(config, default_args=supplied), runner)
 
 
-def _checked(mode: str, loop: Any, world_size: int) -> Any:
-    check_loader(f"{mode}_dataloader", getattr(loop, "dataloader", None), world_size=world_size)
+def _checked(mode: str, loop: Any, runner: Any) -> Any:
+    data = getattr(loop, "dataloader", None)
+    check_loader(f"{mode}_dataloader", data, world_size=runner.world_size)
+    if mode == "train" and hasattr(loop, "count_for"):  # a loop of the user's may be any object
+        loop.count_for(runner.progress)
     return loop

@@ -11,12 +11,11 @@ from engine_runner._types import Config
 from engine_runner.strategies import Strategy
 
 
-def build_model(model: nn.Module | Config, data_preprocessor: Any = None) -> nn.Module:
+def build_model(model: nn.Module | Config) -> nn.Module:
     """Return the model of a config, or the model given.
 
     Args:
         model: A model or its config.
-        data_preprocessor: The preprocessor of a config that has none.
 
     Raises:
         TypeError: ``model`` is neither a module nor a config.
@@ -25,11 +24,15 @@ def build_model(model: nn.Module | Config, data_preprocessor: Any = None) -> nn.
         return model
     if not isinstance(model, Mapping):
         raise TypeError(f"model must be a torch.nn.Module or a config, got {type(model).__name__}")
-    config = dict(model)
-    if data_preprocessor is not None:
-        config.setdefault("data_preprocessor", data_preprocessor)
-    built: nn.Module = MODELS.build(config)
+    built: nn.Module = MODELS.build(dict(model))
     return built
+
+
+def with_preprocessor(model: nn.Module | Config, data_preprocessor: Any) -> nn.Module | Config:
+    """Return the setting of a model, with the preprocessor of the run if its config has none."""
+    if data_preprocessor is None or not isinstance(model, Mapping):
+        return model
+    return {"data_preprocessor": data_preprocessor, **model}
 
 
 def prepare(model: nn.Module, strategy: Strategy, optim_wrapper: Any) -> nn.Module:

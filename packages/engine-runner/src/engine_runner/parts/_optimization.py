@@ -175,7 +175,7 @@ def schedule_once(run: _HasSchedules, parts: Parts, settings: Settings) -> None:
     run.scale_lr(run.optim_wrapper, settings.auto_scale_lr)
     if settings.param_scheduler is not None:
         run.param_schedulers = run.build_param_scheduler(settings.param_scheduler)
-    parts.put("param_scheduler", run.param_schedulers)
+    parts.put("param_scheduler", run.param_schedulers or [])  # None would scale again
 
 
 def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, dataloader: Any) -> None:
