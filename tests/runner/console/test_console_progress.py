@@ -213,7 +213,8 @@ Runner(
     default_hooks=dict(logger=dict(type="LoggerHook", interval=2)),
 ).train();
 """
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    code = nbformat.v4.new_code_cell(cell)  # type: ignore[no-untyped-call]  # nbformat has no types
+    notebook = nbformat.v4.new_notebook(cells=[code])  # type: ignore[no-untyped-call]  # as above
 
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
