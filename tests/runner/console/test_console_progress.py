@@ -174,6 +174,28 @@ def test_bar_reads_nothing_that_the_log_has_not_read(
     assert waiting == [1, 2, 3, 0] * 3
 
 
+def test_bar_and_lines_name_each_of_several_sets(
+    make_runner: MakeRunner, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader = settings()["val_dataloader"]
+    runner = make_runner(
+        val_dataloader={"easy": loader, "hard": {**loader, "batch_size": 6}},
+        default_hooks={"logger": {"type": "LoggerHook", "interval": 2}},
+    )
+    with real_terminal(monkeypatch) as screen:
+        runner.val()
+
+    assert any(re.match(r"validating easy ░+ 0/4", line) for line in screen.seen)
+    assert any(re.match(r"validating hard ░+ 0/2", line) for line in screen.seen)
+    lines = [line.partition("INFO - ")[2] for line in screen.lines]
+    assert "Val data easy: Line, 12 samples, 4 batches of 3, 0 workers" in lines
+    assert "Val data hard: Line, 12 samples, 2 batches of 6, 0 workers" in lines
+    assert any(re.match(r"Epoch\(val\) \[1\]\[4/4\]  set: easy  eta: ", line) for line in lines)
+    assert any(re.match(r"Epoch\(val\) \[1\]\[2/2\]  set: hard  eta: ", line) for line in lines)
+    closing = r"Epoch\(val\) \[1\]\[6/6\]  easy/error: \d\.\d{4}  hard/error: \d\.\d{4}"
+    assert any(re.fullmatch(closing, line) for line in lines)
+
+
 @pytest.mark.parametrize(
     ("width", "text"),
     [
