@@ -1,12 +1,9 @@
 """The bar as a person sees it: on a real terminal, in a narrow one, and in a notebook."""
 
-import fcntl
 import os
 import pty
 import re
-import struct
 import sys
-import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,11 +47,12 @@ class Screen:
 @contextmanager
 def real_terminal(monkeypatch: pytest.MonkeyPatch, width: int = 160) -> Iterator[Screen]:
     """Put a pseudoterminal in the place of stdout; what it shows is read at the end."""
-    for name in ("CI", "COLUMNS", "LINES", "NO_COLOR"):
+    for name in ("CI", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
+    # rich asks the descriptors 0 to 2 for their size, which pytest has redirected.
+    for name, value in {"TERM": "xterm", "COLUMNS": str(width), "LINES": "40"}.items():
+        monkeypatch.setenv(name, value)
     leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     chunks: list[bytes] = []
 
     def read() -> None:
@@ -70,8 +68,6 @@ def real_terminal(monkeypatch: pytest.MonkeyPatch, width: int = 160) -> Iterator
     try:
         with open(follower, "w", encoding="utf-8") as stream:
             monkeypatch.setattr(sys, "stdout", stream)
-            # rich asks the descriptor of stdout for its width.
-            monkeypatch.setattr(sys, "__stdout__", stream)
             yield screen
             monkeypatch.undo()
     finally:
