@@ -70,6 +70,10 @@ def test_max_length_holds_for_any_number_of_updates(max_length: int) -> None:
     assert buffer.max() == 4999
 
 
+def test_max_length_is_readable() -> None:
+    assert (HistoryBuffer().max_length, HistoryBuffer(max_length=3).max_length) == (1000000, 3)
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

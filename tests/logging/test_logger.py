@@ -82,28 +82,6 @@ def test_program_without_a_console_logs_to_its_file(
     assert capsys.readouterr().err == ""
 
 
-def test_file_is_in_a_folder_of_its_name(tmp_path: Path) -> None:
-    logger = MMLogger.get_instance("run", log_file=str(tmp_path / "tmp.log"))
-    logger.warning("åß")
-    assert logger.log_files == [tmp_path / "tmp" / "tmp.log"]
-    text = (tmp_path / "tmp" / "tmp.log").read_text(encoding="utf-8")
-    assert re.fullmatch(f"{STAMP} - engine - WARNING - åß\n", text)
-
-
-def test_file_in_a_folder_of_its_name_adds_no_folder(tmp_path: Path) -> None:
-    path = tmp_path / "20260101_120000" / "20260101_120000.log"
-    assert MMLogger.get_instance("run", log_file=path).log_files == [path]
-
-
-@pytest.mark.parametrize(("mode", "lines"), [("w", 1), ("a", 2)])
-def test_file_mode_overwrites_or_appends(tmp_path: Path, mode: Any, lines: int) -> None:
-    for name in ("first", "second"):
-        logger = MMLogger(name, log_file=tmp_path / "tmp.log", file_mode=mode)
-        logger.info(name)
-        logger.close()
-    assert len((tmp_path / "tmp" / "tmp.log").read_text().splitlines()) == lines
-
-
 def test_logger_writes_the_records_of_the_packages(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

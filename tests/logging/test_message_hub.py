@@ -72,14 +72,35 @@ def test_runtime_info_can_be_copied_while_keys_are_added() -> None:
     assert hub.runtime_info == {"busy": "copied", "iter": 1}
 
 
-def test_missing_keys_name_the_closest() -> None:
+def test_missing_scalar_names_the_closest() -> None:
     hub = MessageHub("task")
     hub.update_scalar("train/loss", 1)
     with pytest.raises(KeyError, match=r"no scalar 'train/los'.*did you mean 'train/loss'"):
         hub.get_scalar("train/los")
-    with pytest.raises(KeyError, match=r"no info 'iter'.*there are: none"):
-        hub.get_info("iter")
-    assert hub.get_info("iter", default=0) == 0
+    with pytest.raises(KeyError, match=r"no scalar 'x' in this message hub; there are: train/loss"):
+        hub.get_scalar("x")
+
+
+@pytest.mark.parametrize("take", ["get_info", "pop_info"])
+def test_missing_info_is_the_default(take: str) -> None:
+    hub = MessageHub("task")
+    assert getattr(hub, take)("iter") is None
+    assert getattr(hub, take)("iter", 0) == 0
+    assert getattr(hub, take)("iter", default=0) == 0
+
+
+def test_pop_info_removes_the_value_and_how_it_is_resumed() -> None:
+    hub = MessageHub("task")
+    sent = object()
+    hub.update_info("sent", sent, resumed=False)
+    assert hub.pop_info("sent") is sent
+    assert hub.get_info("sent") is None
+    hub.update_info("sent", 1)
+    assert hub.state_dict()["runtime_info"] == {"sent": 1}
+    hub.update_scalar("both", 1, resumed=False)
+    hub.update_info("both", 1, resumed=False)
+    hub.pop_info("both")
+    assert hub.state_dict()["log_scalars"] == {}
 
 
 @pytest.mark.parametrize(

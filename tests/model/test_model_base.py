@@ -59,7 +59,7 @@ def test_train_step_updates_and_returns_the_losses(
 
     log_vars = linear_model.train_step((inputs, targets), update)
 
-    assert list(log_vars) == ["loss_square", "loss_parts", "error", "loss"]
+    assert list(log_vars) == ["loss", "loss_square", "loss_parts", "error"]
     torch.testing.assert_close(log_vars["loss"], square + parts)
     torch.testing.assert_close(log_vars["loss_square"], square)
     torch.testing.assert_close(log_vars["loss_parts"], parts)

@@ -1,10 +1,9 @@
-"""The handlers of a logger: console and file, and their format."""
+"""The console handler of a logger, and the format of the lines."""
 
 import contextlib
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import TextIO
 
 from engine_utils import mask_text
@@ -92,45 +91,11 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
             super().handleError(record)
         elif not self._has_reported:
             self._has_reported = True
-            _report(f"the standard output cannot be written ({error.strerror})")
+            report_failure(f"the standard output cannot be written ({error.strerror})")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of the record."""
         return (self._color if _has_color(sys.stdout) else self._plain).format(record)
-
-
-class LogFileHandler(logging.FileHandler):
-    """Write to a file, and survive a full disk.
-
-    Args:
-        path: The file.
-        mode: ``"w"`` or ``"a"``.
-    """
-
-    def __init__(self, path: Path, mode: str) -> None:
-        super().__init__(path, mode, encoding="utf-8")
-        self.setFormatter(Formatter())
-        self._has_reported = False
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
-        """Report a file that cannot be written once, without a traceback."""
-        error = sys.exc_info()[1]
-        if isinstance(error, OSError):
-            self._failed(error)
-        else:
-            super().handleError(record)
-
-    def close(self) -> None:
-        """Close the file; lines that still do not fit on the disk are dropped."""
-        try:
-            super().close()
-        except OSError as error:
-            self._failed(error)
-
-    def _failed(self, error: OSError) -> None:
-        if not self._has_reported:
-            self._has_reported = True
-            _report(f"the log file {self.baseFilename} cannot be written ({error.strerror})")
 
 
 class RepeatedWarningFilter(logging.Filter):
@@ -155,7 +120,7 @@ class RepeatedWarningFilter(logging.Filter):
         return True
 
 
-def _report(failure: str) -> None:
+def report_failure(failure: str) -> None:
     """Write a failure of the log to stderr, if that works."""
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:

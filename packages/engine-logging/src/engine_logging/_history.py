@@ -154,6 +154,11 @@ class HistoryBuffer:
         return taken
 
     @property
+    def max_length(self) -> int:
+        """The maximum number of values that are kept."""
+        return self._max_length
+
+    @property
     def _log_history(self) -> Array:
         return self.data[0]
 

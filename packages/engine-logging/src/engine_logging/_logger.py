@@ -5,12 +5,13 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from engine_logging._handlers import ConsoleHandler, LogFileHandler, RepeatedWarningFilter
+from engine_logging._file_handlers import build_file_handler
+from engine_logging._handlers import ConsoleHandler, RepeatedWarningFilter
 from engine_utils import ManagerMixin, did_you_mean
 
 # The packages log to children of this standard logger, such as `engine.optim`.
@@ -25,6 +26,8 @@ class MMLogger(logging.Logger, ManagerMixin):
     the logger created last writes them.
 
     On the console, rank 0 writes records from ``log_level`` on, and other ranks write errors only.
+    A record with ``extra={"file_only": True}``, such as a long report, goes to the file alone; the
+    level ``DEBUG`` shows it on the console, too, and so does a logger without a file.
     A repeated warning is written once. A full disk or a closed output never raises: what cannot be
     written is dropped, and the first failure is reported on stderr.
 
@@ -38,10 +41,14 @@ class MMLogger(logging.Logger, ManagerMixin):
         file_mode: ``"w"`` to overwrite the file, ``"a"`` to append to it.
         distributed: Write a file on all ranks. By default only rank 0 writes one, unless the level
             is ``DEBUG``.
+        file_handler_cfg: The kind of file, and its arguments: ``type`` is a handler of ``logging``
+            or ``logging.handlers`` by name, such as ``"RotatingFileHandler"``, or a subclass of
+            ``logging.FileHandler``. Kinds other than ``"FileHandler"`` append to a file.
 
     Raises:
-        ValueError: ``log_level`` is not the name of a level, or ``file_mode`` is not ``"w"`` or
-            ``"a"``.
+        TypeError: ``file_handler_cfg`` has an argument that its handler does not take.
+        ValueError: ``log_level`` is not the name of a level, ``file_mode`` is not ``"w"`` or
+            ``"a"``, or ``file_handler_cfg`` is given without ``log_file`` or has an unknown type.
 
     Example:
         >>> logger = MMLogger.get_instance("example", log_level="INFO")
@@ -58,12 +65,17 @@ class MMLogger(logging.Logger, ManagerMixin):
         log_level: int | str = "INFO",
         file_mode: Literal["w", "a"] = "w",
         distributed: bool = False,
+        file_handler_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         logging.Logger.__init__(self, logger_name)
         ManagerMixin.__init__(self, name)
         if file_mode not in ("w", "a"):
             raise ValueError(
                 f'file_mode must be "w" to overwrite or "a" to append, got {file_mode!r}'
+            )
+        if file_handler_cfg is not None and log_file is None:
+            raise ValueError(
+                f"file_handler_cfg needs log_file, got {dict(file_handler_cfg)} without one"
             )
         logging.Logger.setLevel(self, _checked_level(log_level))
         rank = _rank()
@@ -74,7 +86,7 @@ class MMLogger(logging.Logger, ManagerMixin):
         if log_file is not None and (rank == 0 or distributed or self.level <= logging.DEBUG):
             path = _rank_file(Path(log_file).expanduser(), rank)
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._attach(LogFileHandler(path, file_mode))
+            self._attach(build_file_handler(path, file_mode, file_handler_cfg or {}))
         _tree_handler.follow(self)
 
     def _attach(self, handler: logging.Handler) -> None:
@@ -101,11 +113,23 @@ class MMLogger(logging.Logger, ManagerMixin):
         """The files that this logger writes in this process."""
         return [Path(h.baseFilename) for h in self.handlers if isinstance(h, logging.FileHandler)]
 
+    @property
+    def log_file(self) -> str | None:
+        """The path of the file that this logger writes in this process; None if it has none."""
+        return next((str(path) for path in self.log_files), None)
+
     def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
         """Pass a record to the handlers of this logger; drop it if there are none."""
+        skips_console = getattr(record, "file_only", False) and self._keeps_off_the_console()
         for handler in self.handlers:
-            if record.levelno >= handler.level:
+            if record.levelno < handler.level:
+                continue
+            if not (skips_console and isinstance(handler, ConsoleHandler)):
                 handler.handle(record)
+
+    def _keeps_off_the_console(self) -> bool:
+        """Return whether records that are for the file alone do not appear on the console."""
+        return self.level > logging.DEBUG and self.log_file is not None
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's
         """Return whether records of a level are written."""

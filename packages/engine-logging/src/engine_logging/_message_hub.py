@@ -13,7 +13,7 @@ from engine_utils import ManagerMixin, did_you_mean
 
 _logger = logging.getLogger("engine.logging")
 
-_REQUIRED: Any = object()
+_MISSING: Any = object()
 
 # The maximum number of values per scalar in a checkpoint.
 _SAVED_VALUES = 10_000
@@ -206,9 +206,9 @@ class MessageHub(ManagerMixin):
         try:
             return self._log_scalars[key]
         except KeyError:
-            raise KeyError(_unknown("scalar", key, self._log_scalars)) from None
+            raise KeyError(_unknown(key, self._log_scalars)) from None
 
-    def get_info(self, key: str, *, default: Any = _REQUIRED) -> Any:
+    def get_info(self, key: str, default: Any = None) -> Any:
         """Return a copy of a value of the runtime info.
 
         Args:
@@ -216,13 +216,10 @@ class MessageHub(ManagerMixin):
             default: Returned if the key is missing.
 
         Raises:
-            KeyError: The key is missing, and no default is given.
             TypeError: The value cannot be copied, such as a generator or an open file.
         """
-        value = self._runtime_info.get(key, _REQUIRED)
-        if value is _REQUIRED:
-            if default is _REQUIRED:
-                raise KeyError(_unknown("info", key, self._runtime_info))
+        value = self._runtime_info.get(key, _MISSING)
+        if value is _MISSING:
             return default
         if type(value) in _ATOMS:
             return value
@@ -230,6 +227,20 @@ class MessageHub(ManagerMixin):
             return copy.deepcopy(value)
         except TypeError as error:
             raise TypeError(f"the info {key!r} cannot be copied: {error}") from error
+
+    def pop_info(self, key: str, default: Any = None) -> Any:
+        """Remove a value of the runtime info, and return it.
+
+        Args:
+            key: The key. A later `update_info` of it may set another ``resumed``.
+            default: Returned if the key is missing.
+        """
+        value = self._runtime_info.pop(key, _MISSING)
+        if value is _MISSING:
+            return default
+        if key not in self._log_scalars:  # scalars and infos share the table of resumed keys
+            self._resumed_keys.pop(key, None)
+        return value
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a resumed run needs, as plain Python values.
@@ -330,6 +341,6 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _unknown(kind: str, key: str, keys: Mapping[str, Any]) -> str:
-    hint = did_you_mean(key, keys) or f"; there are: {', '.join(keys) or 'none'}"
-    return f"there is no {kind} {key!r} in this message hub{hint}"
+def _unknown(key: str, scalars: Mapping[str, Any]) -> str:
+    hint = did_you_mean(key, scalars) or f"; there are: {', '.join(scalars) or 'none'}"
+    return f"there is no scalar {key!r} in this message hub{hint}"

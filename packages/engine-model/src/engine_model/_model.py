@@ -140,7 +140,8 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
             losses: The dict that `forward` returned in the mode ``"loss"``.
 
         Returns:
-            The sum of the losses, and a dict of all entries in order, with the sum as ``loss``.
+            The sum of the losses, and a dict with the sum as ``loss``, and then all entries in
+            order.
 
         Raises:
             TypeError: ``losses`` is not a dict, or a value is neither a tensor nor a list of
@@ -167,8 +168,8 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
                 f"at least one name must contain 'loss', otherwise there is nothing to optimize, "
                 f"got {list(losses)}"
             )
-        log_vars["loss"] = total
-        return total, log_vars
+        log_vars.pop("loss", None)
+        return total, {"loss": total, **log_vars}
 
     def npu(self, device: int | str | torch.device | None = None) -> Self:
         """Move to an Ascend NPU, by default the current one."""

@@ -1,6 +1,7 @@
 """Format the numbers of the message hub as a line of the log."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
@@ -14,13 +15,14 @@ from engine_runner._protocols import Run
 
 Mode = Literal["train", "val", "test"]
 _TIMES = ("time", "data_time")
+_RATE = re.compile(r"(^|[._])lr$")  # lr, base_lr, generator.lr
 
 
 @LOG_PROCESSORS.register_module()
 class LogProcessor:
     """Compute the statistics of the log and format them as one line.
 
-    Scalars whose names contain ``loss``, and the times, are averaged over the last ``window_size``
+    Scalars whose names match ``mean_pattern`` are averaged over the last ``window_size``
     iterations. Of every other scalar the last value is shown. Each entry of ``custom_cfg`` is a
     mapping that changes this: ``data_src`` is the scalar without its mode's prefix,
     ``method_name`` a statistic of `HistoryBuffer`, and ``window_size`` a number of iterations,
@@ -29,14 +31,19 @@ class LogProcessor:
 
     Args:
         window_size: Iterations over which losses and times are averaged.
-        by_epoch: Write ``Epoch(train) [1][10/25]``, rather than ``Iter(train) [10/100]``.
+        by_epoch: Write ``Epoch(train) [1][10/25]``, rather than ``Iter(train) [ 10/100]``.
         custom_cfg: Further statistics.
         num_digits: Digits after the decimal point.
+        log_with_hierarchy: Name the numbers for the visualizer with their mode, as in
+            ``train/loss`` and ``val/accuracy``, rather than ``loss`` and ``accuracy``.
+        mean_pattern: A regular expression; scalars whose names match it from the start are
+            averaged.
 
     Raises:
         ValueError: A number is not an integer or too small, an entry of ``custom_cfg`` lacks a
-            key, two replace the same scalar or share a ``log_name``, or an entry asks for
-            ``"epoch"`` while ``by_epoch`` is false.
+            key, two replace the same scalar or share a ``log_name``, an entry asks for
+            ``"epoch"`` while ``by_epoch`` is false, or ``mean_pattern`` is not a regular
+            expression.
 
     Example:
         >>> smooth = dict(data_src="loss", log_name="loss_all", method_name="mean",
@@ -50,12 +57,33 @@ class LogProcessor:
         by_epoch: bool = True,
         custom_cfg: Sequence[Mapping[str, Any]] | None = None,
         num_digits: int = 4,
+        log_with_hierarchy: bool = False,
+        mean_pattern: str = r".*(loss|time|data_time|grad_norm).*",
     ) -> None:
         self.window_size = integer("window_size", window_size, at_least=1)
         self.by_epoch = by_epoch
         self.custom_cfg = [dict(entry) for entry in custom_cfg or ()]
         self.num_digits = integer("num_digits", num_digits, at_least=0)
+        self.log_with_hierarchy = log_with_hierarchy
+        try:
+            self.mean_pattern = re.compile(mean_pattern)
+        except (re.error, TypeError) as error:
+            raise ValueError(
+                f"mean_pattern must be a regular expression, got {mean_pattern!r}: {error}"
+            ) from error
+        # How many values the scalars of an evaluation had before it.
+        self._before: dict[str, int] = {}
         self._check_custom_cfg()
+
+    def begin_evaluation(self, runner: Run, mode: Mode) -> None:
+        """Note where a validation or test begins, so that its lines show no earlier metric.
+
+        Args:
+            runner: The run whose message hub holds the numbers.
+            mode: ``"val"`` or ``"test"``.
+        """
+        scalars = _named(runner.message_hub.log_scalars, mode)
+        self._before = {f"{mode}/{name}": len(buffer) for name, buffer in scalars.items()}
 
     def get_log_after_iter(
         self, runner: Run, batch_idx: int, mode: Mode
@@ -71,17 +99,16 @@ class LogProcessor:
             The numbers by name, for the visualizer, and the line, for the log.
         """
         stats = self._statistics(runner, batch_idx, mode)
-        tag = dict(stats)
+        tag = self._tag(stats, mode)
         if mode == "train":
-            tag |= {"epoch": self._epoch(runner, mode), "iter": runner.iter + 1}
+            if self.by_epoch and runner.trains_by_epoch:
+                tag["epoch"] = self._epoch(runner, mode)
+            tag["iter"] = runner.iter + 1
+        rates = [name for name in stats if _is_rate(name)]
         parts = [self._head(runner, batch_idx + 1, mode)]
-        parts += [
-            f"{name}: {value:.{self.num_digits}e}"
-            for name, value in stats.items()
-            if _is_rate(name)
-        ]
+        parts += [f"{name}: {stats[name]:.{self.num_digits}e}" for name in rates]
         parts += self._pace(runner, batch_idx, mode, stats)
-        shown = {*_TIMES, *filter(_is_rate, stats)}
+        shown = {*_TIMES, *rates}
         parts += [
             f"{name}: {self._number(value)}" for name, value in stats.items() if name not in shown
         ]
@@ -109,11 +136,19 @@ class LogProcessor:
             + [f"{name}: {self._number(value)}" for name, value in metrics.items()]
             + [f"{name}: {value}" for name, value in infos.items()]
         )
-        return (metrics | infos if with_non_scalar else metrics), line
+        return self._tag(metrics | infos if with_non_scalar else metrics, mode), line
+
+    def _tag(self, stats: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
+        """Return the numbers under the names by which the visualizer records them."""
+        prefix = f"{mode}/" if self.log_with_hierarchy else ""
+        return {f"{prefix}{name}": value for name, value in stats.items()}
 
     def _statistics(self, runner: Run, batch_idx: int, mode: Mode) -> dict[str, Any]:
         """Return the statistic of each scalar of a mode, in the order of their first record."""
         buffers = _named(runner.message_hub.log_scalars, mode)
+        if mode != "train":
+            # Other scalars are of the evaluation before.
+            buffers = {n: b for n, b in buffers.items() if self._added(f"{mode}/{n}", b) > 0}
         stats = {name: self._usual(name, buffer, mode) for name, buffer in buffers.items()}
         for entry in self.custom_cfg:
             arguments = dict(entry)
@@ -128,37 +163,62 @@ class LogProcessor:
             stats[name] = buffers[source].statistics(method, **arguments)
         return stats
 
+    def _added(self, key: str, buffer: HistoryBuffer) -> int:
+        """Return the number of values that an evaluation has added to a scalar."""
+        size = len(buffer)
+        # A full history drops a value for each new one.
+        return size if size == buffer.max_length else size - self._before.get(key, 0)
+
     def _usual(self, name: str, buffer: HistoryBuffer, mode: Mode) -> Any:
-        # The loss of an evaluation is of that one, without those before.
-        if name in _TIMES or (mode == "train" and "loss" in name):
-            return buffer.mean(self.window_size)
-        return buffer.current()
+        if not self.mean_pattern.match(name):
+            return buffer.current()
+        size = self.window_size
+        return buffer.mean(
+            size if mode == "train" else min(size, self._added(f"{mode}/{name}", buffer))
+        )
 
     def _window(self, size: int | str, runner: Run, mode: Mode, batch_idx: int) -> int:
         if size == "epoch":
-            return length_of(_dataloader(runner, mode)) or batch_idx + 1
+            return self._get_dataloader_size(runner, mode) or batch_idx + 1
         if size == "global":
             return runner.iter + 1
         return int(size)
 
     def _head(self, runner: Run, batch: int, mode: Mode) -> str:
-        part = "" if mode == "train" else _set(runner, mode)
-        return self._place(runner, batch, mode) + (f"  set: {part}" if part else "")
+        if self.by_epoch or mode != "train":
+            size = self._get_dataloader_size(runner, mode)
+        elif math.isfinite(runner.max_iters):
+            size = int(runner.max_iters)
+        else:
+            size = None
+        part = getattr(self._get_cur_loop(runner, mode), "current_set", "")
+        end = f"  set: {part}" if part else ""
+        if not self.by_epoch:
+            number = runner.iter + 1 if mode == "train" else batch
+            return f"Iter({mode}) {_place(number, size)}{end}"
+        epoch = ""
+        if mode != "test":
+            epoch = f"[{self._epoch(runner, mode)}]"
+            if runner.trains_by_epoch:
+                epoch = epoch.rjust(len(f"[{runner.max_epochs}]"))
+        # A loop of iterations counts its batches across epochs.
+        within = (batch - 1) % size + 1 if size else batch
+        return f"Epoch({mode}) {epoch}{_place(within, size)}{end}"
 
-    def _place(self, runner: Run, batch: int, mode: Mode) -> str:
-        size = length_of(_dataloader(runner, mode))
-        if self.by_epoch:
-            epoch = "" if mode == "test" else f"[{self._epoch(runner, mode)}]"
-            if not size:  # data without a length
-                return f"Epoch({mode}) {epoch}[{batch}]"
-            # A loop of iterations counts its batches across epochs.
-            within = (batch - 1) % size + 1
-            return f"Epoch({mode}) {epoch}[{within}/{size}]"
+    def _get_cur_loop(self, runner: Run, mode: Mode) -> Any:
+        """Return the loop of a mode; a subclass may choose another one."""
         if mode == "train":
-            most = runner.max_iters
-            end = f"/{most}" if math.isfinite(most) else ""
-            return f"Iter(train) [{runner.iter + 1}{end}]"
-        return f"Iter({mode}) [{batch}/{size}]" if size else f"Iter({mode}) [{batch}]"
+            return runner.train_loop
+        return runner.val_loop if mode == "val" else runner.test_loop
+
+    def _get_dataloader_size(self, runner: Run, mode: Mode) -> int | None:
+        """Return the number of batches per pass, or None if it is unknown."""
+        loop = self._get_cur_loop(runner, mode)
+        declared: int | None = getattr(loop, "epoch_length", None)
+        if declared is not None:
+            return declared
+        # Of several sets, the one that is being evaluated. A loop of the user's has no sets.
+        return length_of(getattr(loop, "current_dataloader", loop.dataloader))
 
     def _epoch(self, runner: Run, mode: Mode) -> int:
         """Return the current epoch, or the one that a validation follows, counted from 1."""
@@ -169,9 +229,9 @@ class LogProcessor:
         if "time" not in stats:
             return []
         if mode == "train":
-            seconds = runner.message_hub.get_info("eta")
+            seconds = runner.message_hub.get_info("eta", math.inf)
         else:
-            size = length_of(_dataloader(runner, mode)) or math.inf
+            size = self._get_dataloader_size(runner, mode) or math.inf
             seconds = (size - batch_idx - 1) * stats["time"]
         # Of data without a length, the end is unknown.
         parts = [f"eta: {timedelta(seconds=int(seconds))}"] if math.isfinite(seconds) else []
@@ -212,19 +272,9 @@ def _named(entries: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
 
 
 def _is_rate(name: str) -> bool:
-    return name == "lr" or name.endswith(".lr")
+    return _RATE.search(name) is not None
 
 
-def _dataloader(runner: Run, mode: Mode) -> Any:
-    """Return the data loader of a mode; of several sets, the one that is being evaluated."""
-    if mode == "train":
-        return runner.train_dataloader
-    name = _set(runner, mode)
-    loader = runner.val_dataloader if mode == "val" else runner.test_dataloader
-    return loader[name] if name else loader
-
-
-def _set(runner: Run, mode: Mode) -> str:
-    """Return the name of the set that is being evaluated, or an empty string."""
-    loop: Any = runner.val_loop if mode == "val" else runner.test_loop
-    return str(getattr(loop, "current_set", ""))  # a loop of the user's has no sets
+def _place(number: int, total: int | None) -> str:
+    """Return ``[ 2/10]``, padded so that the lines of a pass are aligned."""
+    return f"[{number:>{len(str(total))}}/{total}]" if total else f"[{number}]"

@@ -104,7 +104,7 @@ class Runner:
         self._instances.add(scope)
         with self._instances.current(), self._info.removed_on_error():
             self.logger = self._instances.add(self.build_logger(log_level=log_level))
-            self.logger.info(environment.environment_report(self.seed, self.cfg))
+            environment.log_environment(self.logger, self.seed, self.cfg)
             self.message_hub = self._instances.add(self.build_message_hub())
             self.visualizer = self._instances.add(self.build_visualizer(visualizer))
             self.log_processor = self.build_log_processor(log_processor)
@@ -115,8 +115,8 @@ class Runner:
             built = self.build_model(parts.with_preprocessor(model, data_preprocessor))
             self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)
             self.register_hooks(default_hooks, settings.hooks)
-            hooks = self.get_hooks_info()
-            self.logger.info(f"Hooks will be executed in the following order:\n{hooks}")
+            hooks = f"Hooks will be executed in the following order:\n{self.get_hooks_info()}"
+            self.logger.info(hooks, extra={"file_only": True})
             self.dump_config()
 
     @classmethod

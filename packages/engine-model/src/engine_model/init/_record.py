@@ -103,7 +103,11 @@ def _log(module: nn.Module, table: dict[nn.Parameter, InitRecord]) -> None:
     for name, parameter in module.named_parameters():
         record = table.get(parameter)
         message = record.message if record else "Added while `init_weights` ran "
-        logger.info("\n%s - %s: \n%s \n", plain_name(name), parameter.shape, message)
+        logger.info(
+            "\n%s - %s: \n%s \n",
+            *(plain_name(name), parameter.shape, message),
+            extra={"file_only": True},  # engine-logging shows it in the file, not on the console
+        )
 
 
 @torch.no_grad()

@@ -209,7 +209,11 @@ class DefaultOptimWrapperConstructor:
             group.update(self._options(full_name, param, module, in_dcn))
             for key, value in group.items():
                 if key != "params":
-                    logger.info("paramwise_options -- %s:%s=%s", full_name, key, value)
+                    logger.info(
+                        "paramwise_options -- %s:%s=%s",
+                        *(full_name, key, value),
+                        extra={"file_only": True},  # a line per option of each parameter
+                    )
         is_dcn = in_dcn or _is_deformable(module)
         for name, child in module.named_children():
             child_prefix = f"{prefix}.{name}" if prefix else name

@@ -8,7 +8,7 @@ from engine_runner.environment._folders import (
     remove_log_dir,
 )
 from engine_runner.environment._process import check_device, prepare_process, setup_environment
-from engine_runner.environment._report import environment_report
+from engine_runner.environment._report import environment_report, log_environment
 from engine_runner.environment._run_info import RunInfo
 from engine_runner.environment._seeds import (
     capture_host_states,
@@ -27,6 +27,7 @@ __all__ = [
     "create_log_dir",
     "environment_report",
     "experiment_name",
+    "log_environment",
     "missing_folders",
     "prepare_process",
     "remove_log_dir",

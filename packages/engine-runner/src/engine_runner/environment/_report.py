@@ -5,10 +5,22 @@ from typing import Any
 
 from engine_config import Config
 from engine_dist import get_world_size
+from engine_logging import MMLogger
 from engine_runner.environment._shown_config import shown_config
 from engine_utils.dl_utils import collect_env
 
 _LINE = "-" * 60
+
+
+def log_environment(logger: MMLogger, seed: int, cfg: Config) -> None:
+    """Log the environment and the config of a run; on the console only at the level ``DEBUG``.
+
+    Args:
+        logger: The run's logger.
+        seed: The seed of the run.
+        cfg: The run's config.
+    """
+    logger.info(environment_report(seed, cfg), extra={"file_only": True})
 
 
 def environment_report(seed: int | None, cfg: Config | None = None) -> str:

@@ -18,6 +18,9 @@ class IterTimerHook(Hook):
     the batch is there. The time of validation and checkpointing between iterations is not counted.
     On an accelerator these are times of the host: the device is not synchronized for them.
 
+    Attributes:
+        start_iter: The iteration from which this training started or resumed.
+
     Example:
         >>> len(IterTimerHook().get_triggered_stages())
         11
@@ -30,11 +33,18 @@ class IterTimerHook(Hook):
         self._elapsed = 0.0
         self._iterations = 0
         self._left: int | float = 0
+        self.start_iter = 0
+
+    @property
+    def time_sec_tot(self) -> float:
+        """The seconds that the iterations of this training took, validation left out."""
+        return self._elapsed
 
     def before_train(self, runner: Run) -> None:
         """Start counting at the iteration from which the run starts or resumes."""
         self._elapsed = 0.0
         self._iterations = 0
+        self.start_iter = runner.iter
         self._left = runner.max_iters - runner.iter
         self._last = perf_counter()
 

@@ -1,5 +1,6 @@
 """Write the lines of the log, and the numbers of the curves."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
+from engine_runner._start_report import log_start
 from engine_runner._types import Batch, Config, Metrics, Outputs
 from engine_utils import plain_value
 
@@ -24,6 +26,7 @@ class LoggerHook(Hook):
         interval: Iterations from one log line to the next, in training, validation and test.
         ignore_last: Leave out the line of the last iterations of an epoch if they are fewer than
             ``interval``. An epoch shorter than ``interval`` logs its last iteration all the same.
+            Where data has no length, that line is written when the epoch has ended.
         interval_exp_name: Iterations from one mention of the experiment's name to the next.
         out_dir: Where to copy the log files when the run ends, under the last part of
             ``work_dir``; any storage of engine-fileio.
@@ -36,6 +39,11 @@ class LoggerHook(Hook):
     Raises:
         ValueError: An interval is not positive, both backend arguments are given, or
             ``keep_local`` is false although nothing is copied.
+
+    Attributes:
+        json_log_path: The name of the file of numbers, beside ``scalars.json``, that is named after
+            the run's start, and of the file of test metrics; None before the run.
+        backend_args: Arguments of the storage backend of ``out_dir``, or None.
 
     Example:
         >>> LoggerHook(keep_local=False)
@@ -60,6 +68,9 @@ class LoggerHook(Hook):
     ) -> None:
         if file_client_args is not None and backend_args is not None:
             raise ValueError("give LoggerHook either backend_args or the older file_client_args")
+        if file_client_args is not None:
+            message = "file_client_args of LoggerHook is deprecated; use backend_args"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
         if out_dir is None and not keep_local:
             raise ValueError("keep_local=False would delete the only copy of the log; set out_dir")
         self.interval = integer("interval", interval, at_least=1)
@@ -69,26 +80,37 @@ class LoggerHook(Hook):
         self.out_suffix = out_suffix
         self.keep_local = keep_local
         self.log_metric_by_epoch = log_metric_by_epoch
-        self._backend_args = dict(backend_args or file_client_args or {}) or None
-        self._short_end: float = 0
+        self.backend_args = dict(backend_args or file_client_args or {}) or None
+        self.json_log_path: str | None = None
+        self._has_begun = False
+        self._last_count: float = 0
+        self._count = 0
+        self._logged = 0
         self._evaluated = 0
 
     def before_run(self, runner: Run) -> None:
         """Resolve ``out_dir``, so that a wrong one is reported now and not when the run ends."""
+        self.json_log_path = f"{runner.timestamp}.json"
+        self._has_begun = False
         if self.out_dir is not None:
-            get_file_backend(str(self.out_dir), backend_args=self._backend_args)
+            get_file_backend(str(self.out_dir), backend_args=self.backend_args)
             self.out_dir = join_path(
-                str(self.out_dir), Path(runner.work_dir).name, backend_args=self._backend_args
+                str(self.out_dir), Path(runner.work_dir).name, backend_args=self.backend_args
             )
             runner.logger.info(f"Logs will be copied to {self.out_dir} when the run ends.")
 
     def before_train(self, runner: Run) -> None:
-        """Note the last iteration of an epoch, where it is logged whatever the interval."""
+        """Log the start, and note the last iteration of an epoch if its line is due."""
+        self._begin(runner, "train", "val")
         size: float | None = runner.max_iters
         if runner.trains_by_epoch:
-            size = length_of(runner.train_dataloader)
+            size = runner.train_loop.epoch_length
         short = size is not None and (not self.ignore_last or size < self.interval)
-        self._short_end = size if short and size is not None else 0
+        self._last_count = size if short and size is not None else 0
+
+    def before_train_epoch(self, runner: Run) -> None:
+        """Count from the start of the epoch."""
+        self._count = self._logged = 0
 
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
@@ -96,19 +118,63 @@ class LoggerHook(Hook):
         """Log the training at every interval."""
         if (runner.iter + 1) % self.interval_exp_name == 0:
             runner.logger.info(f"Exp name: {runner.experiment_name}")
-        count = batch_idx + 1
-        if count % self.interval and count != self._short_end:
+        self._count = count = batch_idx + 1
+        if count % self.interval == 0 or count == self._last_count:
+            self._log_training(runner)
+
+    def after_train_epoch(self, runner: Run) -> None:
+        """Log the last iteration of an epoch that is shorter than the interval.
+
+        In an epoch of a length that is known, `after_train_iter` has logged it.
+        """
+        if self._count == self._logged or (self.ignore_last and self._count >= self.interval):
             return
-        tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
+        # The loop has counted the iteration since.
+        runner.progress.iter -= 1
+        try:
+            self._log_training(runner)
+        finally:
+            runner.progress.iter += 1
+
+    def _log_training(self, runner: Run) -> None:
+        self._logged = self._count
+        tag, line = runner.log_processor.get_log_after_iter(runner, self._count - 1, "train")
         runner.logger.info(line)
-        runner.visualizer.add_scalars(tag, step=runner.iter + 1)
+        runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=self.json_log_path)
         runner.call_hook("after_log")  # for hooks that read what is read from the device by now
+
+    def before_val(self, runner: Run) -> None:
+        """Log the start of a validation that is not part of a training."""
+        self._begin(runner, "val")
+
+    def before_test(self, runner: Run) -> None:
+        """Log the start of a test."""
+        self._begin(runner, "test")
+
+    def _begin(self, runner: Run, *modes: str) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            log_start(runner, *modes)
+
+    def before_val_epoch(self, runner: Run) -> None:
+        """Note where the numbers of this validation begin."""
+        self._begin_evaluation(runner, "val")
+
+    def before_test_epoch(self, runner: Run) -> None:
+        """Note where the numbers of this test begin."""
+        self._begin_evaluation(runner, "test")
+
+    def _begin_evaluation(self, runner: Run, mode: str) -> None:
+        self._evaluated = 0
+        begin = getattr(runner.log_processor, "begin_evaluation", None)
+        if begin is not None:  # a log processor of the user's may have only the documented methods
+            begin(runner, mode)
 
     def after_val_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the validation at every interval."""
-        self._evaluated = batch_idx + 1
+        self._evaluated += 1
         if self.every_n_inner_iters(batch_idx, self.interval):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "val")
             runner.logger.info(line)
@@ -117,22 +183,23 @@ class LoggerHook(Hook):
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Log the pace of the test at every interval."""
-        self._evaluated = batch_idx + 1
+        self._evaluated += 1
         if self.every_n_inner_iters(batch_idx, self.interval):
             _, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "test")
             runner.logger.info(line)
 
     def after_val_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a validation."""
-        size = length_of(runner.val_dataloader) or self._evaluated
+        size = self._evaluated or length_of(runner.val_dataloader) or 0
         tag, line = runner.log_processor.get_log_after_epoch(runner, size, "val")
         runner.logger.info(line)
         by_epoch = self.log_metric_by_epoch and runner.trains_by_epoch
-        runner.visualizer.add_scalars(tag, step=runner.epoch if by_epoch else runner.iter)
+        step = runner.epoch if by_epoch else runner.iter
+        runner.visualizer.add_scalars(tag, step=step, file_path=self.json_log_path)
 
     def after_test_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a test, and write them to ``<timestamp>.json`` in the log folder."""
-        size = length_of(runner.test_dataloader) or self._evaluated
+        size = self._evaluated or length_of(runner.test_dataloader) or 0
         tag, line = runner.log_processor.get_log_after_epoch(
             runner, size, "test", with_non_scalar=True
         )
@@ -148,8 +215,8 @@ class LoggerHook(Hook):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.name.endswith(self.out_suffix):
                 relative = path.relative_to(folder.parent).as_posix()
-                target = join_path(self.out_dir, relative, backend_args=self._backend_args)
-                copyfile_from_local(path, target, backend_args=self._backend_args)
+                target = join_path(self.out_dir, relative, backend_args=self.backend_args)
+                copyfile_from_local(path, target, backend_args=self.backend_args)
                 if not self.keep_local:
                     path.unlink()
                 runner.logger.info(f"{path} was copied to {target}.")

@@ -1,6 +1,10 @@
 """Publish the state of the run in the message hub, for code without the runner."""
 
+from numbers import Real
 from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
@@ -122,4 +126,9 @@ def _record_metrics(runner: Run, mode: str, metrics: Metrics | None) -> None:
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, int | float) or getattr(value, "ndim", None) == 0
+    """Return whether a metric is a number, or a tensor or array of one."""
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not value.is_complex()
+    if isinstance(value, np.ndarray | np.generic):
+        return value.size == 1 and value.dtype.kind in "biuf"
+    return isinstance(value, Real)
