@@ -9,7 +9,10 @@ from engine_model.analysis._counts import (
     activation_count,
     flop_count,
 )
+from engine_model.analysis._numbers import short_number
+from engine_model.analysis._observe import can_observe, observe_flops
 from engine_model.analysis._params import parameter_count, parameter_count_table
+from engine_model.analysis._summary import summary_table
 from engine_model.analysis._values import OpValue
 
 __all__ = [
@@ -20,9 +23,13 @@ __all__ = [
     "OpValue",
     "OperatorAnalyzer",
     "activation_count",
+    "can_observe",
     "flop_count",
     "get_model_complexity_info",
     "measure_cost",
+    "observe_flops",
     "parameter_count",
     "parameter_count_table",
+    "short_number",
+    "summary_table",
 ]

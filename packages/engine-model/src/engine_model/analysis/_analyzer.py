@@ -54,6 +54,19 @@ class OperatorAnalyzer:
         self._warn_uncalled = True
         self._warned = False
 
+    @classmethod
+    def of(cls, recording: Recording, handles: Mapping[str, Handle] | None = None) -> Self:
+        """Return an analyzer of a pass that was recorded, which logs no warnings.
+
+        Args:
+            recording: The operators of the pass.
+            handles: The handles; those of the class by default.
+        """
+        analyzer = cls(nn.Module(), ())
+        analyzer._recording = recording
+        analyzer._handles = dict(cls.handles if handles is None else handles)
+        return analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+
     def total(self, module_name: str = "") -> int:
         """Return the count of a module, including the modules inside it.
 

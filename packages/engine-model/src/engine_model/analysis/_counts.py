@@ -77,11 +77,8 @@ def count_both(
         args: The positional inputs.
         kwargs: The named inputs.
     """
-    flops, activations = FlopAnalyzer(model, args), ActivationAnalyzer(model, args)
     recording = record(model, args, kwargs)
-    for analyzer in (flops, activations):
-        analyzer._recording = recording
-        analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    flops, activations = FlopAnalyzer.of(recording), ActivationAnalyzer.of(recording)
     return recording, flops, activations
 
 

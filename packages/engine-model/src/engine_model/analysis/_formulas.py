@@ -69,6 +69,11 @@ def _recurrent(inputs: Values, outputs: Values) -> int:
     return steps * sum(weight.elements for weight in weights if len(_shape(weight)) == 2)
 
 
+def _recurrent_layer(inputs: Values, outputs: Values) -> int:
+    """Count one layer in one direction: its input, then both weight matrices."""
+    return prod(_shape(inputs[0])[:-1]) * (inputs[1].elements + inputs[2].elements)
+
+
 def _norm(inputs: Values, affine: OpValue) -> int:
     # Mean, deviation, square, scale: four operations an element, and one for the weights.
     return inputs[0].elements * (5 if affine.shape is not None else 4)
@@ -121,6 +126,30 @@ FLOPS: Mapping[str, Handle] = {
     "aten::upsample_bilinear2d": _per_output(4),
 }
 """The handles of `FlopAnalyzer`."""
+
+KERNEL_FLOPS: Mapping[str, Handle] = {
+    **FLOPS,
+    "aten::_addmm_activation": _added_product,
+    "aten::_scaled_dot_product_cudnn_attention": _attention,
+    "aten::_scaled_dot_product_efficient_attention": _attention,
+    "aten::_scaled_dot_product_flash_attention": _attention,
+    "aten::_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "aten::_scaled_dot_product_fused_attention_overrideable": _attention,
+    "aten::_cudnn_rnn": _recurrent,
+    "aten::miopen_rnn": _recurrent,
+    "aten::mkldnn_rnn_layer": _recurrent_layer,
+    "aten::native_batch_norm": _batch_norm,
+    "aten::cudnn_batch_norm": _batch_norm,
+    "aten::miopen_batch_norm": _batch_norm,
+    "aten::native_layer_norm": lambda inputs, outputs: _norm(inputs, inputs[2]),
+    "aten::native_group_norm": lambda inputs, outputs: _norm(inputs, inputs[1]),
+    "aten::_fused_rms_norm": lambda inputs, outputs: _norm(inputs, inputs[2]) - inputs[0].elements,
+    "aten::_adaptive_avg_pool2d": _per_input(1),
+    "aten::_adaptive_avg_pool3d": _per_input(1),
+    "aten::grid_sampler_2d": _per_output(4),
+    "aten::grid_sampler_3d": _per_output(4),
+}
+"""The handles for a forward pass with gradients, in which autograd splits composite operators."""
 
 ACTIVATIONS: Mapping[str, Handle] = dict.fromkeys(
     (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -77,28 +77,38 @@ def record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R
     """
     _check(model)
     with uncompiled(model) as plain:
-        first: dict[nn.Module, str] = {}
-        names: dict[str, str] = {}
-        for name, module in plain.named_modules(remove_duplicate=False):
-            names[name] = first.setdefault(module, name)
         saved = SavedTensors(plain)
-        mode = _RecordingMode(saved)
+        mode = RecordingMode(saved)
         with (
             _recording_context(plain, args, kwargs, saved),
-            _module_calls(first, mode),
+            module_calls(plain, mode),
             mode,  # last: it records what all else in here would do
         ):
             plain(*args, **kwargs)
-        return Recording(
-            operators=mode.operators,
-            calls=mode.calls,
-            names=names,
-            kinds={name: type(module).__name__ for module, name in first.items()},
-            params={
-                name: sum(param.numel() for param in module.parameters())
-                for module, name in first.items()
-            },
-        )
+        return recording_of(plain, mode)
+
+
+def recording_of(model: nn.Module, mode: "RecordingMode") -> Recording:
+    """Return what a mode recorded about a model.
+
+    Args:
+        model: The model.
+        mode: Was active during a forward pass of the model.
+    """
+    first: dict[nn.Module, str] = {}
+    names: dict[str, str] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        names[name] = first.setdefault(module, name)
+    return Recording(
+        operators=mode.operators,
+        calls=mode.calls,
+        names=names,
+        kinds={name: type(module).__name__ for module, name in first.items()},
+        params={
+            name: sum(param.numel() for param in module.parameters())
+            for module, name in first.items()
+        },
+    )
 
 
 def _check(model: nn.Module) -> None:
@@ -132,8 +142,14 @@ def _recording_context(
 
 
 @contextmanager
-def _module_calls(first: dict[nn.Module, str], mode: "_RecordingMode") -> Iterator[None]:
-    """Note which modules run, on the stack of the mode."""
+def module_calls(model: nn.Module, mode: "RecordingMode", prefix: str = "") -> Iterator[None]:
+    """Note which modules run, on the stack of the mode, inside the context.
+
+    Args:
+        model: The model, under whose names the modules are noted.
+        mode: Holds the stack and counts the calls.
+        prefix: The name of the model itself.
+    """
     handles = []
 
     def watch(module: nn.Module, name: str) -> None:
@@ -148,7 +164,7 @@ def _module_calls(first: dict[nn.Module, str], mode: "_RecordingMode") -> Iterat
         # `always_call`: a model may catch the exception of a module.
         handles.append(module.register_forward_hook(leave, always_call=True))
 
-    for module, name in first.items():
+    for name, module in model.named_modules(prefix=prefix):
         watch(module, name)
     try:
         yield
@@ -157,10 +173,16 @@ def _module_calls(first: dict[nn.Module, str], mode: "_RecordingMode") -> Iterat
             handle.remove()
 
 
-class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types here
+class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types here
+    """Record the operators that run while this mode is active.
+
+    Args:
+        saved: Copies what an operator is about to write; ``None`` copies nothing.
+    """
+
     supports_higher_order_operators = True
 
-    def __init__(self, saved: SavedTensors) -> None:
+    def __init__(self, saved: SavedTensors | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch has no types here
         self.operators: list[OperatorCall] = []
         self.stack: tuple[str, ...] = ()
@@ -176,9 +198,10 @@ class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
             return NotImplemented
         kwargs = kwargs or {}
         inputs = _arguments(func, args, kwargs)
-        for argument, value in zip(func._schema.arguments, inputs, strict=True):
-            if argument.alias_info is not None and argument.alias_info.is_write:
-                self._before_write(value)
+        if self._saved is not None:
+            for argument, value in zip(func._schema.arguments, inputs, strict=True):
+                if argument.alias_info is not None and argument.alias_info.is_write:
+                    self._saved.before_write(value)
         outer, self.operators = self.operators, []
         try:
             with self:
@@ -205,11 +228,6 @@ class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
                 is_view=view,
             )
         )
-
-    def _before_write(self, value: object) -> None:
-        for tensor in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(tensor, Tensor):
-                self._saved.before_write(tensor)
 
 
 def _name(func: Any) -> str:

@@ -35,15 +35,16 @@ class SavedTensors:
                 self._by_storage.setdefault(_storage(data), []).append(param)
         self._written: list[tuple[Tensor, Tensor]] = []
 
-    def before_write(self, tensor: Tensor) -> None:
+    def before_write(self, value: object) -> None:
         """Copy the parameters whose memory an operator writes next.
 
         Args:
-            tensor: The tensor that is written.
+            value: The tensor that is written, or a list of them.
         """
-        if type(tensor.data) is Tensor:
-            for param in self._by_storage.pop(_storage(tensor), []):
-                self._written.append((param, param.detach().clone()))
+        for tensor in tree_leaves(value):
+            if isinstance(tensor, Tensor) and type(tensor.data) is Tensor:
+                for param in self._by_storage.pop(_storage(tensor), []):
+                    self._written.append((param, param.detach().clone()))
 
     @torch.no_grad()
     def restore(self) -> None:
