@@ -34,6 +34,7 @@ from engine_runner.strategies import (
     FSDPStrategy,
     SingleDeviceStrategy,
     Strategy,
+    turn_on_activation_checkpointing,
 )
 
 __all__ = [
@@ -66,5 +67,6 @@ __all__ = [
     "load_state_dict",
     "save_checkpoint",
     "set_random_seed",
+    "turn_on_activation_checkpointing",
     "weights_to_cpu",
 ]

@@ -1,6 +1,7 @@
 """Strategies: how a model is placed, compiled, wrapped, saved and loaded."""
 
 from engine_runner.strategies._base import Strategy
+from engine_runner.strategies._checkpointing import turn_on_activation_checkpointing
 from engine_runner.strategies._choose import choose_strategy, current_device
 from engine_runner.strategies._ddp import DDPStrategy
 from engine_runner.strategies._fsdp import FSDPStrategy
@@ -13,4 +14,5 @@ __all__ = [
     "Strategy",
     "choose_strategy",
     "current_device",
+    "turn_on_activation_checkpointing",
 ]
