@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from engine_model._compiled import is_compiled
-from engine_model._sharded_tensors import is_sharded
 from engine_model.analysis._counts import FlopAnalyzer
 from engine_model.analysis._formulas import KERNEL_FLOPS
 from engine_model.analysis._record import RecordingMode, module_calls, recording_of
@@ -43,7 +42,7 @@ def observe_flops(model: nn.Module, done: Callable[[Counter[str]], None]) -> Cal
 def can_observe(model: nn.Module) -> bool:
     """Return whether `observe_flops` leaves a model as fast and as exact as it is.
 
-    It would split compiled code into operators. Operators of sharded tensors communicate.
+    It would split compiled code into operators.
 
     Args:
         model: The model.
@@ -52,11 +51,10 @@ def can_observe(model: nn.Module) -> bool:
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     if any(map(callable, getattr(dynamo, "cached_backends", {}).values())):
         return False
-    compiled = any(
+    return not any(
         is_compiled(module) or module.__dict__.get("_compiled_call_impl") is not None
         for module in model.modules()
     )
-    return not compiled and not any(map(is_sharded, model.parameters()))
 
 
 class _Observer:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from engine_model import is_model_wrapper
+from engine_model import is_model_wrapper, is_sharded
 from engine_model.analysis import can_observe, observe_flops, short_number, summary_table
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
@@ -65,7 +65,9 @@ class ModelSummaryHook(Hook):
         model = _without_wrapper(runner.model)
         runner.logger.info(_size(model))
         self._starts_at = runner.iter
-        if not (self.flops and runner.is_main and can_observe(model)):
+        # Operators of sharded tensors stand for the whole, and communicate.
+        sharded = any(map(is_sharded, model.parameters()))
+        if sharded or not (self.flops and runner.is_main and can_observe(model)):
             self._starts_at = None
             self._log_table(runner, model, None)
 
