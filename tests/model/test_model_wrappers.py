@@ -44,6 +44,9 @@ TRAINED = [
     "sharded by name",
     "sharded by function",
     "sharded by config",
+    "sharded copies",
+    "sharded hybrid",
+    "sharded grad op",
     "sharded subgroup",
     "sharded accumulation",
 ]
@@ -133,6 +136,73 @@ def test_sharded_parameters_are_initialized_by_a_config(results: Results) -> Non
 
 def test_sharded_precision_comes_from_a_config(results: Results) -> None:
     assert [rank["dtype"] for rank in case(results, "sharded precision")] == ["torch.bfloat16"] * 2
+
+
+def test_unsharded_parameters_are_copied_to_all_ranks(results: Results) -> None:
+    for rank in case(results, "sharded copies"):
+        assert rank["local"] == sum(value.numel() for value in rank["wanted"].values())
+
+
+def test_sharded_precision_and_buffers_take_the_earlier_option(results: Results) -> None:
+    for rank in case(results, "sharded earlier precision"):
+        assert rank == {"dtype": "torch.bfloat16", "buffer": "torch.float16"}
+
+
+def test_meta_parameters_are_created_before_sharding(results: Results) -> None:
+    for rank in case(results, "sharded from meta"):
+        assert set(rank["values"]) == {3.0}  # those of rank 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"sharding_strategy": "FULL"}, ValueError, "must be one of FULL_SHARD.*got 'FULL'"),
+        ({"use_orig_params": False}, ValueError, "use_orig_params must be True"),
+        (
+            {"auto_wrap_policy": "always_wrap_policy", "fsdp_auto_wrap_policy": len},
+            ValueError,
+            "either auto_wrap_policy or fsdp_auto_wrap_policy must be given, got both",
+        ),
+        (
+            {"mixed_precision": {"param_dtype": "bfloat16"}, "mp_policy": {}},
+            ValueError,
+            "either mixed_precision or mp_policy must be given, got both",
+        ),
+        ({"mixed_precision": {"param": 1}}, ValueError, "keys param_dtype.*got 'param'"),
+        (
+            {"mixed_precision": {"keep_low_precision_grads": True}},
+            ValueError,
+            "keep_low_precision_grads of mixed_precision must be False, got True",
+        ),
+        ({"mixed_precision": 16}, TypeError, "must be a dict or a .*MixedPrecision, got 16"),
+        ({"param_init_fn": "my_init"}, ValueError, "name in FUNCTIONS, got 'my_init'"),
+        ({"param_init_fn": 3}, TypeError, "param_init_fn must be a function or its name, got 3"),
+        (
+            {"sharding_strategy": "NO_SHARD", "mesh": True},
+            ValueError,
+            "sharding_strategy must be None with mesh, got 'NO_SHARD'",
+        ),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_invalid_options_of_sharding_raise(
+    alone: None, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        MMFullyShardedDataParallel(nn.Linear(1, 1), **options)
+
+
+def test_options_of_sharding_are_given_by_name(alone: None) -> None:
+    with pytest.raises(TypeError, match="positional"):
+        MMFullyShardedDataParallel(nn.Linear(1, 1), *(None, True))  # type: ignore[call-arg,arg-type]  # wrong on purpose
+
+
+def test_module_left_on_the_meta_device_raises(alone: None) -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(1, 1))
+
+    with pytest.raises(ValueError, match="got '0' on the meta device still"):
+        MMFullyShardedDataParallel(model, param_init_fn=lambda module: None)
 
 
 @pytest.fixture

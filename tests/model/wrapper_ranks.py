@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.fsdp import MixedPrecision, ShardingStrategy
 
 from engine_model import (
     BaseModel,
@@ -285,6 +286,30 @@ def sharded_precision(rank: int) -> dict[str, Any]:
     return {"dtype": str(wrapper.val_step(batches()[0][rank]).dtype)}
 
 
+def sharded_earlier_precision(rank: int) -> dict[str, Any]:
+    model = seeded(Net)
+    model.register_buffer("scale", torch.ones(2))
+    precision = MixedPrecision(param_dtype=torch.bfloat16, buffer_dtype=torch.float16)
+    wrapper = MMFullyShardedDataParallel(model, mixed_precision=precision)
+    return {
+        "dtype": str(wrapper.val_step(batches()[0][rank]).dtype),
+        "buffer": str(model.scale.dtype),
+    }
+
+
+def sharded_from_meta(rank: int) -> dict[str, Any]:
+    def init(module: nn.Module) -> None:
+        module.to_empty(device="cpu", recurse=False)
+        for parameter in module.parameters(recurse=False):
+            nn.init.constant_(parameter, 3.0 + rank)
+
+    with torch.device("meta"):
+        model = seeded(Net)
+    MMFullyShardedDataParallel(model, param_init_fn=init, auto_wrap_policy="always_wrap_policy")
+    values = torch.cat([tensor.flatten() for tensor in full(model.state_dict()).values()])
+    return {"values": values.tolist()}
+
+
 def big(module: nn.Module, recurse: bool, unwrapped_params: int) -> bool:
     return recurse or unwrapped_params >= 16
 
@@ -310,4 +335,11 @@ CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "sharded accumulation": sharded_accumulation,
     "sharded initialisation": sharded_initialisation,
     "sharded precision": sharded_precision,
+    "sharded earlier precision": sharded_earlier_precision,
+    "sharded from meta": sharded_from_meta,
+    "sharded copies": lambda rank: sharded_step(rank, sharding_strategy="NO_SHARD"),
+    "sharded hybrid": lambda rank: sharded_step(rank, sharding_strategy="HYBRID_SHARD"),
+    "sharded grad op": lambda rank: sharded_step(
+        rank, sharding_strategy=ShardingStrategy.SHARD_GRAD_OP, auto_wrap_policy=big
+    ),
 }

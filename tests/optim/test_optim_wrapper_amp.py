@@ -1,11 +1,12 @@
 """Mixed precision."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.functional import cross_entropy
 
 from engine_optim import AmpOptimWrapper, OptimWrapper
@@ -174,3 +175,39 @@ def test_amp_uses_the_given_device(make_model: MakeModel) -> None:
 
     assert wrapper.device_type == "meta"
     assert AmpOptimWrapper(dtype="bfloat16", optimizer=sgd(make_model())).device_type == "cpu"
+
+
+def test_amp_without_a_dtype_is_float16() -> None:
+    wrapper = AmpOptimWrapper(optimizer=torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+
+    assert wrapper.dtype is torch.float16
+    assert wrapper.loss_scaler is not None
+
+
+def test_amp_use_fsdp_needs_a_process_group_and_a_scaler() -> None:
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
+
+    with pytest.raises(RuntimeError, match="use_fsdp=True needs a process group"):
+        AmpOptimWrapper("dynamic", None, True, optimizer=optimizer)
+    with pytest.raises(ValueError, match="use_fsdp must be False with dtype='bfloat16'"):
+        AmpOptimWrapper(dtype="bfloat16", use_fsdp=True, optimizer=optimizer)
+
+
+def test_amp_use_fsdp_scales_with_the_scaler_of_sharded_models(tmp_path: Path) -> None:
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
+    )
+    try:
+        model = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        wrapper = AmpOptimWrapper(use_fsdp=True, loss_scale=8, optimizer=optimizer)
+        before = model.weight.detach().clone()
+        wrapper.update_params(model(torch.ones(1, 1)).sum())
+        skipped = model.weight.detach().clone()
+        wrapper.update_params(model(torch.full((1, 1), torch.inf)).sum())
+    finally:
+        distributed.destroy_process_group()
+
+    assert type(wrapper.loss_scaler).__name__ == "ShardedGradScaler"
+    assert torch.equal(skipped, before - 0.5)
+    assert torch.equal(model.weight, skipped)  # the step of an overflow is skipped

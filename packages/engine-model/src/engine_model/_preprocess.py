@@ -82,7 +82,9 @@ class BaseDataPreprocessor(nn.Module):
         # Methods such as `to` and `cuda` call `_apply` of each sub-module with a function that
         # moves tensors. This module has no tensors, so move an empty one to get the new device.
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call] # torch leaves it bare
-        self._device = fn(torch.empty(0, device=self._device)).device
+        # From the meta device `to` raises for any tensor; only `to_empty` leaves it.
+        start = "cpu" if self._device.type == "meta" else self._device
+        self._device = fn(torch.empty(0, device=start)).device
         return self
 
 

@@ -43,7 +43,12 @@ from engine_optim.schedulers import (
     _ParamScheduler,
     resume_schedules,
 )
-from engine_optim.wrappers import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
+from engine_optim.wrappers import (
+    AmpOptimWrapper,
+    BaseOptimWrapper,
+    OptimWrapper,
+    OptimWrapperDict,
+)
 from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 
 __all__ = [
@@ -51,6 +56,7 @@ __all__ = [
     "OPTIM_WRAPPER_CONSTRUCTORS",
     "TORCH_OPTIMIZERS",
     "AmpOptimWrapper",
+    "BaseOptimWrapper",
     "ConstantLR",
     "ConstantMomentum",
     "ConstantParamScheduler",

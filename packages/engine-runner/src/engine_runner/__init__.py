@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         FSDPStrategy,
         SingleDeviceStrategy,
         Strategy,
+        turn_on_activation_checkpointing,
     )
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "load_state_dict",
     "save_checkpoint",
     "set_random_seed",
+    "turn_on_activation_checkpointing",
     "weights_to_cpu",
 ]
 
@@ -94,10 +96,16 @@ _NAMES = {
         "weights_to_cpu",
     ),
     "engine_runner._autocast": ("autocast",),
-    "engine_runner._dry_run": ("DryStage", "dry_run"),
+    "engine_runner._dry_run": (
+        "DryStage",
+        "dry_run",
+    ),
     "engine_runner._hook": ("Hook",),
     "engine_runner._log_processor": ("LogProcessor",),
-    "engine_runner._priority": ("Priority", "get_priority"),
+    "engine_runner._priority": (
+        "Priority",
+        "get_priority",
+    ),
     "engine_runner._progress": ("Progress",),
     "engine_runner._settings": ("Settings",),
     "engine_runner.checkpoint": ("find_latest_checkpoint",),
@@ -115,6 +123,7 @@ _NAMES = {
         "FSDPStrategy",
         "SingleDeviceStrategy",
         "Strategy",
+        "turn_on_activation_checkpointing",
     ),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from engine_config import Config
 from engine_logging import MessageHub, MMLogger
 from engine_model.weights import LoadReport
-from engine_optim import OptimWrapper, OptimWrapperDict
+from engine_optim import BaseOptimWrapper
 from engine_registry import RUNNERS, DefaultScope
 from engine_runner import checkpoint as checkpoints
 from engine_runner import environment, parts
@@ -235,7 +235,7 @@ class Runner:
         """Return the model on its device, and in its wrapper if there are several processes."""
         return choose_strategy(model_wrapper_cfg).prepare(model)
 
-    def build_optim_wrapper(self, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
+    def build_optim_wrapper(self, optim_wrapper: Any) -> BaseOptimWrapper:
         """Return the wrapper of an optimizer, of a config, or of a mapping of wrappers."""
         return parts.build_optimizers(self.model, optim_wrapper)
 

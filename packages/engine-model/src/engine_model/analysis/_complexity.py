@@ -6,26 +6,27 @@ import torch
 from torch import Tensor, nn
 
 from engine_model._compiled import uncompiled
+from engine_model.analysis._analyzer import split_inputs
 from engine_model.analysis._cost import ModelCost, measure_cost
 from engine_model.analysis._numbers import short_number
 
 
 def get_model_complexity_info(
     model: nn.Module,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: tuple[int, ...] | tuple[tuple[int, ...], ...] | None = None,
     inputs: Tensor | tuple[Any, ...] | dict[str, Any] | None = None,
     show_table: bool = True,
     show_arch: bool = True,
 ) -> dict[str, Any]:
     """Count parameters, FLOPs and activations; return them as numbers, short texts and a table.
 
-    A multiplication with its addition counts as two operations. Papers that report MACs count them
-    as one.
+    A multiplication with an addition counts as one operation, as in most papers. The model runs in
+    the mode it is in: call ``model.eval()`` first for the cost of an evaluation.
 
     Args:
         model: The model.
         input_shape: The shape of one input without the batch, ``(C, H, W)`` for images. The model
-            gets zeros with a batch size of one.
+            gets zeros with a batch size of one. Several shapes are those of several inputs.
         inputs: The inputs, instead of ``input_shape``: a tensor, a tuple of positional arguments,
             or a dict of keyword arguments.
         show_table: Whether to add ``out_table``, a table with one line per module.
@@ -40,7 +41,7 @@ def get_model_complexity_info(
 
     Example:
         >>> info = get_model_complexity_info(nn.Conv2d(3, 8, 3), (3, 10, 10))
-        >>> info["flops"] == 2 * 8 * 8 * 8 * 3 * 3 * 3
+        >>> info["flops"] == 8 * 8 * 8 * 3 * 3 * 3
         True
         >>> info["params_str"]
         '224'
@@ -65,13 +66,14 @@ def get_model_complexity_info(
 
 def _measure(
     model: nn.Module,
-    input_shape: tuple[int, ...] | None,
+    input_shape: tuple[int, ...] | tuple[tuple[int, ...], ...] | None,
     inputs: Tensor | tuple[Any, ...] | dict[str, Any] | None,
 ) -> ModelCost:
     if input_shape is not None:
         # The input has the device and data type of the model, or the defaults without parameters.
         like = next(model.parameters(), torch.empty(0))
-        return measure_cost(model, like.new_zeros((1, *input_shape)))
-    if isinstance(inputs, dict):
-        return measure_cost(model, **inputs)
-    return measure_cost(model, *(inputs if isinstance(inputs, tuple) else (inputs,)))
+        several = any(isinstance(shape, tuple | list) for shape in input_shape)
+        shapes: Any = input_shape if several else [input_shape]
+        inputs = tuple(like.new_zeros((1, *shape)) for shape in shapes)
+    args, kwargs = split_inputs(() if inputs is None else inputs)
+    return measure_cost(model, *args, **kwargs)

@@ -1,7 +1,8 @@
 """Optimizer wrappers for full precision, mixed precision, and several optimizers."""
 
 from engine_optim.wrappers._amp import AmpOptimWrapper
+from engine_optim.wrappers._base import BaseOptimWrapper
 from engine_optim.wrappers._dict import OptimWrapperDict
 from engine_optim.wrappers._wrapper import OptimWrapper
 
-__all__ = ["AmpOptimWrapper", "OptimWrapper", "OptimWrapperDict"]
+__all__ = ["AmpOptimWrapper", "BaseOptimWrapper", "OptimWrapper", "OptimWrapperDict"]

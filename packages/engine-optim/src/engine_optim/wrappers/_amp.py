@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
+from engine_optim.wrappers._base import NO_CONTEXT
 from engine_optim.wrappers._window import has_gradient
-from engine_optim.wrappers._wrapper import NO_CONTEXT, OptimWrapper
+from engine_optim.wrappers._wrapper import OptimWrapper
 from engine_registry import OPTIM_WRAPPERS
 
 _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -25,12 +26,17 @@ class AmpOptimWrapper(OptimWrapper):
     Args:
         loss_scale: ``dynamic`` for the defaults of `torch.amp.GradScaler`, a number for its
             ``init_scale``, or a dict of its arguments.
-        dtype: ``float16`` or ``bfloat16``, or the torch dtype of that name.
+        dtype: ``float16`` or ``bfloat16``, or the torch dtype of that name; ``None`` is float16.
+        use_fsdp: Whether to scale with `ShardedGradScaler`, so that all ranks skip a step if the
+            gradients of one overflow. `torch.amp.GradScaler` does so for `fully_shard`; other
+            wrappers that shard gradients need this. bfloat16 has no scaler to choose.
         device_type: The device type of the forward pass; by default that of the first parameter.
         **kwargs: For `OptimWrapper`.
 
     Raises:
-        ValueError: ``dtype`` is not one of these, or ``loss_scale`` is not positive.
+        ValueError: ``dtype`` is not one of these, ``loss_scale`` is not positive, or ``use_fsdp``
+            comes with bfloat16.
+        RuntimeError: ``use_fsdp`` is set, and there is no process group.
         TypeError: ``loss_scale`` has another type.
 
     Example:
@@ -48,19 +54,26 @@ class AmpOptimWrapper(OptimWrapper):
     def __init__(
         self,
         loss_scale: str | float | Mapping[str, Any] = "dynamic",
+        dtype: str | torch.dtype | None = None,
+        use_fsdp: bool = False,
         *,
-        dtype: str | torch.dtype = torch.float16,
         device_type: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        dtype = torch.float16 if dtype is None else dtype
         self.dtype = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
         if self.dtype not in _DTYPES.values():
             raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
         self._device_type = device_type
         self.loss_scaler: torch.amp.GradScaler | None = None
         if self.dtype is torch.float16:
-            self.loss_scaler = torch.amp.GradScaler(self.device_type, **_scaler_args(loss_scale))
+            scaler = _sharded_scaler() if use_fsdp else torch.amp.GradScaler
+            self.loss_scaler = scaler(self.device_type, **_scaler_args(loss_scale))
+        elif use_fsdp:
+            raise ValueError(
+                "use_fsdp must be False with dtype='bfloat16', which scales no loss; remove it"
+            )
 
     @property
     def device_type(self) -> str:
@@ -140,6 +153,17 @@ class AmpOptimWrapper(OptimWrapper):
         if scaler_state and self.loss_scaler is not None:
             self.loss_scaler.load_state_dict(scaler_state)
         super().load_state_dict(state)
+
+
+def _sharded_scaler() -> type[torch.amp.GradScaler]:
+    if not (distributed.is_available() and distributed.is_initialized()):
+        raise RuntimeError(
+            "use_fsdp=True needs a process group; start the processes with torchrun, or remove it"
+        )
+    # Here, because it loads torch.distributed.fsdp, which takes most of a second.
+    from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
+
+    return ShardedGradScaler
 
 
 def _scaler_args(loss_scale: str | float | Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
@@ -11,19 +11,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from engine_optim.wrappers._base import NO_CONTEXT, BaseOptimWrapper
 from engine_optim.wrappers._clipping import clipping
-from engine_optim.wrappers._options import configured_options
 from engine_optim.wrappers._window import enter_window, why_no_gradient, window_state
 from engine_registry import OPTIM_WRAPPERS
 
 logger = logging.getLogger("engine.optim")
 
-#: An empty context. One object for all iterations, because building one takes time.
-NO_CONTEXT: AbstractContextManager[None] = nullcontext()
-
 
 @OPTIM_WRAPPERS.register_module()
-class OptimWrapper:
+class OptimWrapper(BaseOptimWrapper):
     """Update parameters from a loss: `update_params` runs backward, step and zero_grad.
 
     With ``accumulative_counts=n`` the optimizer steps at every n-th call. These n calls are one
@@ -69,17 +66,11 @@ class OptimWrapper:
         accumulative_counts: int = 1,
         clip_grad: Mapping[str, Any] | None = None,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                "optimizer must be an instance of torch.optim.Optimizer, got "
-                f"{type(optimizer).__name__}; build the wrapper from a config with "
-                "build_optim_wrapper(model, cfg)"
-            )
+        super().__init__(optimizer)
         if not isinstance(accumulative_counts, int) or accumulative_counts < 1:
             raise ValueError(
                 f"accumulative_counts must be an integer >= 1, got {accumulative_counts!r}"
             )
-        self.optimizer = optimizer
         self._accumulative_counts = accumulative_counts
         self._inner_count = 0
         self._max_counts = -1
@@ -89,8 +80,6 @@ class OptimWrapper:
         self._resumed: Mapping[str, Any] | None = None
         self.clip_func, self.clip_grad_kwargs = clipping(clip_grad)
         self.last_grad_norm: Tensor | None = None
-        self.base_param_settings: dict[str, Any] | None = None
-        self.options = configured_options(optimizer.param_groups)
 
     def update_params(
         self,
@@ -168,14 +157,6 @@ class OptimWrapper:
         self.optimizer.step(closure=evaluate, **kwargs)
         # One step is one update, however often the optimizer called the closure.
         self._inner_count = count
-
-    def zero_grad(self, **kwargs: Any) -> None:
-        """Clear the gradients.
-
-        Args:
-            **kwargs: For the optimizer's `zero_grad`.
-        """
-        self.optimizer.zero_grad(**kwargs)
 
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups
@@ -298,103 +279,8 @@ class OptimWrapper:
         """The number of calls of `backward`, counted from ``init_counts``."""
         return self._inner_count
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """The optimizer's parameter groups."""
-        return self.optimizer.param_groups
-
-    @property
-    def scheduled_groups(self) -> list[dict[str, Any]]:
-        """The groups that schedulers change: the optimizer's groups, and the one of ``base_lr``."""
-        groups = self.optimizer.param_groups
-        return groups if self.base_param_settings is None else [*groups, self.base_param_settings]
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """The optimizer's default options."""
-        return self.optimizer.defaults
-
-    def track_base_lr(self) -> None:
-        """Schedule the optimizer's default learning rate too, and report it as ``base_lr``.
-
-        It shows the schedule if all groups have their own learning rates.
-        """
-        # This group has no parameters and is not in the optimizer, which never updates it.
-        self.base_param_settings = {"params": [], **self.optimizer.defaults}
-
-    def scale_lr(self, factor: float) -> None:
-        """Multiply all learning rates by a factor, before schedules are built.
-
-        Args:
-            factor: The factor.
-        """
-        # Schedules start from ``initial_lr`` where an optimizer has it already.
-        for group in [*self.scheduled_groups, *self.options]:
-            for key in ("lr", "initial_lr"):
-                if key in group:
-                    group[key] *= factor
-
-    def get_lr(self) -> dict[str, list[float]]:
-        """Return ``{"lr": [...]}`` with a number per group, and ``base_lr`` if it is tracked."""
-        # Read at each iteration: a check of the type is far cheaper than a call.
-        groups = self.optimizer.param_groups
-        rates = {"lr": [v if type(v := group["lr"]) is float else _number(v) for group in groups]}
-        if self.base_param_settings is not None and "lr" in self.base_param_settings:
-            rates["base_lr"] = [_number(self.base_param_settings["lr"])]
-        return rates
-
-    def get_momentum(self) -> dict[str, list[float]]:
-        """Return ``{"momentum": [...]}``: per group the momentum, the first of ``betas``, or 0."""
-        return {"momentum": [_momentum(group) for group in self.optimizer.param_groups]}
-
-    def train(self, mode: bool = True) -> None:
-        """Switch an optimizer with modes, such as a schedule-free one, to training or evaluation.
-
-        Args:
-            mode: Whether to train; otherwise evaluate the averaged weights.
-        """
-        # torch's own optimizers have neither `train` nor `eval`.
-        switch: Callable[[], Any] | None = getattr(
-            self.optimizer, "train" if mode else "eval", None
-        )
-        if switch is not None:
-            switch()
-
-    def eval(self) -> None:
-        """Switch an optimizer that has modes to evaluation."""
-        self.train(False)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the optimizer's state, with ``base_param_settings`` if ``base_lr`` is tracked."""
-        state = self.optimizer.state_dict()
-        if self.base_param_settings is not None:
-            state["base_param_settings"] = dict(self.base_param_settings)
-        return state
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state that `state_dict` returned.
-
-        Args:
-            state_dict: The state; it is not changed.
-        """
-        state = dict(state_dict)  # `pop` must not change the caller's checkpoint
-        base = state.pop("base_param_settings", None)
-        if base is not None and self.base_param_settings is not None:
-            self.base_param_settings = dict(base)
-        self.optimizer.load_state_dict(state)
-
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(accumulative_counts={self._accumulative_counts}, "
             f"optimizer={self.optimizer!r})"
         )
-
-
-def _number(value: Any) -> Any:
-    return value.item() if isinstance(value, Tensor) else value
-
-
-def _momentum(group: dict[str, Any]) -> Any:
-    if "momentum" in group:
-        return _number(group["momentum"])
-    return _number(group["betas"][0]) if "betas" in group else 0

@@ -9,6 +9,7 @@ from engine_runner.hooks._finite_loss import FiniteLossHook
 from engine_runner.hooks._interrupt import SaveOnInterrupt
 from engine_runner.hooks._iter_timer import IterTimerHook
 from engine_runner.hooks._logger import LoggerHook
+from engine_runner.hooks._model_summary import ModelSummaryHook
 from engine_runner.hooks._param_scheduler import ParamSchedulerHook
 from engine_runner.hooks._progress_bar import ProgressBar
 from engine_runner.hooks._runtime_info import RuntimeInfoHook
@@ -23,6 +24,7 @@ __all__ = [
     "HookList",
     "IterTimerHook",
     "LoggerHook",
+    "ModelSummaryHook",
     "ParamSchedulerHook",
     "Priority",
     "ProgressBar",

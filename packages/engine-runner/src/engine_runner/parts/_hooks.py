@@ -13,6 +13,7 @@ _DEFAULT: Mapping[str, Config] = {
     "runtime_info": {"type": "RuntimeInfoHook"},
     "timer": {"type": "IterTimerHook"},
     "sampler_seed": {"type": "DistSamplerSeedHook"},
+    "model_summary": {"type": "ModelSummaryHook"},
     "logger": {"type": "LoggerHook"},
     "param_scheduler": {"type": "ParamSchedulerHook"},
     "finite_loss": {"type": "FiniteLossHook"},

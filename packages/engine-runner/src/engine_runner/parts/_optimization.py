@@ -9,7 +9,12 @@ from torch import nn
 from torch.optim import Optimizer
 
 from engine_dist import get_world_size
-from engine_optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from engine_optim import (
+    BaseOptimWrapper,
+    OptimWrapper,
+    OptimWrapperDict,
+    build_optim_wrapper,
+)
 from engine_registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from engine_runner._errors import SettingsError
 from engine_runner._loaders import length_of
@@ -25,7 +30,7 @@ _log = logging.getLogger("engine.runner")
 _OWN_LENGTHS = ("T_max", "total_steps", "milestones", "step_size", "gamma", "periods", "patience")
 
 
-def build_optimizers(model: nn.Module, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
+def build_optimizers(model: nn.Module, optim_wrapper: Any) -> BaseOptimWrapper:
     """Return the wrapper of an optimizer, of a config, or of a mapping of built wrappers.
 
     Args:
@@ -36,7 +41,7 @@ def build_optimizers(model: nn.Module, optim_wrapper: Any) -> OptimWrapper | Opt
         SettingsError: A config has no optimizer, or several without a ``constructor``.
         TypeError: ``optim_wrapper`` is none of these.
     """
-    if isinstance(optim_wrapper, OptimWrapper):
+    if isinstance(optim_wrapper, BaseOptimWrapper):
         return optim_wrapper
     if isinstance(optim_wrapper, Optimizer):
         return OptimWrapper(optim_wrapper)
@@ -50,7 +55,7 @@ def build_optimizers(model: nn.Module, optim_wrapper: Any) -> OptimWrapper | Opt
     config = TABLE["optim_wrapper"].with_type(optim_wrapper)
     optimizer = config.get("optimizer")
     if isinstance(optimizer, Optimizer):
-        built: OptimWrapper = OPTIM_WRAPPERS.build(config)
+        built: BaseOptimWrapper = OPTIM_WRAPPERS.build(config)
         return built
     if isinstance(optimizer, Mapping) or "constructor" in config:
         return build_optim_wrapper(model, dict(optim_wrapper))

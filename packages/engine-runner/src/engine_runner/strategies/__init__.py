@@ -2,6 +2,7 @@
 
 from engine_dist.device import current_device
 from engine_runner.strategies._base import Strategy
+from engine_runner.strategies._checkpointing import turn_on_activation_checkpointing
 from engine_runner.strategies._choose import choose_strategy
 from engine_runner.strategies._ddp import DDPStrategy
 from engine_runner.strategies._fsdp import FSDPStrategy
@@ -14,4 +15,5 @@ __all__ = [
     "Strategy",
     "choose_strategy",
     "current_device",
+    "turn_on_activation_checkpointing",
 ]

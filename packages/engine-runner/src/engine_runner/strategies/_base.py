@@ -17,6 +17,7 @@ from engine_model import (
 )
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
 from engine_runner._errors import SettingsError
+from engine_runner.strategies._checkpointing import Modules, turn_on_activation_checkpointing
 
 _log = logging.getLogger("engine.runner")
 
@@ -33,6 +34,12 @@ class Strategy(ABC):
             process group.
         compile: Compile the model with `torch.nn.Module.compile`: ``True``, or its arguments such
             as ``dict(mode="max-autotune")``. Weights keep their names.
+        activation_checkpointing: The modules whose activations are computed again in the backward
+            pass, as `turn_on_activation_checkpointing` takes them; ``None`` for none.
+
+    Raises:
+        SettingsError: Activations are checkpointed with the backend ``"eager"`` of the compiler,
+            which computes dropout anew.
 
     Example:
         >>> class InDouble(Strategy):
@@ -48,15 +55,24 @@ class Strategy(ABC):
         *,
         sync_bn: str | None = None,
         compile: bool | Mapping[str, Any] = False,
+        activation_checkpointing: Modules | None = None,
     ) -> None:
         self.device = torch.device(device)  # a config has it as text
         self.sync_bn = sync_bn
         self.compile_options: dict[str, Any] | None = None
         if compile is not False:
             self.compile_options = dict(compile) if isinstance(compile, Mapping) else {}
+        self.activation_checkpointing = activation_checkpointing
+        if activation_checkpointing and (self.compile_options or {}).get("backend") == "eager":
+            raise SettingsError(
+                "the backend of compile must not be 'eager' with activation_checkpointing, as it "
+                "draws other random numbers in the backward pass; use 'inductor' or 'aot_eager'"
+            )
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """Return the model converted, on its device, compiled and wrapped, in this order.
+
+        Activation checkpoints are set before it is compiled.
 
         A model that `torch.compile` returned is replaced by its original, compiled in place. Only
         so do the steps of the model run the compiled code, and its weights keep their names.
@@ -68,6 +84,8 @@ class Strategy(ABC):
             else:
                 _log.info("sync_bn=%r has no effect in a run of one process.", self.sync_bn)
         model = model.to(self.device)
+        if self.activation_checkpointing:
+            turn_on_activation_checkpointing(model, self.activation_checkpointing)
         if self.compile_options is not None:
             # In place: `torch.compile` would return a module whose weights have other names.
             model.compile(**self.compile_options)

@@ -36,13 +36,20 @@ def choose_strategy(
         strategy: A strategy, its config or its name, which then decides alone.
         sync_bn: See `Strategy`.
         compile: See `Strategy`.
-        cfg: The config of the run.
+        cfg: The config of the run. Its key ``activation_checkpointing`` is that of `Strategy`.
+
+    Raises:
+        SettingsError: Both the strategy and the config have an ``activation_checkpointing``.
     """
     keys: Any = {} if cfg is None else cfg
     model_wrapper_cfg = model_wrapper_cfg or keys.get("model_wrapper_cfg")
     strategy = strategy or keys.get("strategy")
     sync_bn = sync_bn or keys.get("sync_bn")
     compile = compile or keys.get("compile") or False
+    options: dict[str, Any] = {}
+    if checkpointing := keys.get("activation_checkpointing"):
+        _check_unset(strategy, checkpointing)
+        options["activation_checkpointing"] = checkpointing
     device = current_device()
     if isinstance(strategy, Strategy):
         _check_device(strategy.device, device)
@@ -51,13 +58,23 @@ def choose_strategy(
         config = {"type": strategy} if isinstance(strategy, str) else strategy
         _check_device(config.get("device"), device)
         built: Strategy = STRATEGIES.build(
-            config, default_args={"device": device, "compile": compile}
+            config, default_args={"device": device, "compile": compile, **options}
         )
         return built
     if not is_distributed():
-        return SingleDeviceStrategy(device, sync_bn=sync_bn, compile=compile)
+        return SingleDeviceStrategy(device, sync_bn=sync_bn, compile=compile, **options)
     kind = FSDPStrategy if _shards(model_wrapper_cfg) else DDPStrategy
-    return kind(device, model_wrapper_cfg, sync_bn=sync_bn, compile=compile)
+    return kind(device, model_wrapper_cfg, sync_bn=sync_bn, compile=compile, **options)
+
+
+def _check_unset(strategy: Any, checkpointing: Any) -> None:
+    """Raise if a strategy has activation checkpoints of its own, or was built without them."""
+    given = isinstance(strategy, Mapping) and strategy.get("activation_checkpointing") is not None
+    if isinstance(strategy, Strategy) or given:
+        raise SettingsError(
+            "activation_checkpointing must be an argument of the strategy that is given, got "
+            f"{checkpointing!r} in the config; remove it there"
+        )
 
 
 def _shards(wrapper: Mapping[str, Any] | str | None) -> bool:

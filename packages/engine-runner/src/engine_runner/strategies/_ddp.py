@@ -9,6 +9,7 @@ from torch import nn
 from engine_model import is_model_wrapper
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner.strategies._base import Strategy, require_process_group, wrapper_config
+from engine_runner.strategies._checkpointing import Modules
 
 _DEFAULT = "MMDistributedDataParallel"
 
@@ -22,6 +23,7 @@ class DDPStrategy(Strategy):
         model_wrapper: Config of a wrapper of ``MODEL_WRAPPERS``, or its name.
         sync_bn: See `Strategy`.
         compile: See `Strategy`.
+        activation_checkpointing: See `Strategy`.
 
     Raises:
         SettingsError: There is no process group.
@@ -38,8 +40,14 @@ class DDPStrategy(Strategy):
         *,
         sync_bn: str | None = None,
         compile: bool | Mapping[str, Any] = False,
+        activation_checkpointing: Modules | None = None,
     ) -> None:
-        super().__init__(device, sync_bn=sync_bn, compile=compile)
+        super().__init__(
+            device,
+            sync_bn=sync_bn,
+            compile=compile,
+            activation_checkpointing=activation_checkpointing,
+        )
         self.model_wrapper = wrapper_config(model_wrapper, _DEFAULT)
         if self.model_wrapper["type"] == _DEFAULT:
             # Buffers are averaged when a checkpoint is saved, not sent in each forward pass.

@@ -1,0 +1,76 @@
+"""The inputs and outputs of an operator, as a handle receives them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpValue:
+    """One input or output of an operator.
+
+    A handle written for the values of `torch.jit.trace` runs unchanged: `type`, `sizes`,
+    `isCompleteTensor`, `toIValue`, `node` and `inputs` return what these values return.
+
+    Attributes:
+        shape: The shape of a tensor; ``None`` for all else.
+        values: The entries of a list of tensors.
+        value: The constant, such as a stride or ``None``; ``None`` for a tensor.
+
+    Example:
+        >>> import torch
+        >>> OpValue.of(torch.zeros(2, 3)).shape, OpValue.of([1, 1]).toIValue()
+        ((2, 3), [1, 1])
+    """
+
+    shape: tuple[int, ...] | None = None
+    values: tuple["OpValue", ...] = ()
+    value: Any = None
+
+    @classmethod
+    def of(cls, value: object) -> "OpValue":
+        """Return the value of an argument, without its data.
+
+        Args:
+            value: A tensor, a list of tensors, or a constant.
+        """
+        if isinstance(value, Tensor):
+            return cls(shape=tuple(value.shape))
+        if isinstance(value, list | tuple) and any(isinstance(item, Tensor) for item in value):
+            return cls(values=tuple(map(cls.of, value)))
+        return cls(value=value)
+
+    @property
+    def elements(self) -> int:
+        """The number of elements of the tensor, or of all tensors of the list."""
+        if self.shape is None:
+            return sum(value.elements for value in self.values)
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    def type(self) -> "OpValue":
+        """Return the value itself, which has the `sizes` of its type."""
+        return self
+
+    def sizes(self) -> list[int] | None:
+        """Return the shape as a list."""
+        return None if self.shape is None else list(self.shape)
+
+    def isCompleteTensor(self) -> bool:  # noqa: N802 - the name in torch
+        """Return whether this is a tensor."""
+        return self.shape is not None
+
+    def toIValue(self) -> Any:  # noqa: N802 - the name in torch
+        """Return the constant."""
+        return self.value
+
+    def node(self) -> "OpValue":
+        """Return the value itself, which has the `inputs` of its node."""
+        return self
+
+    def inputs(self) -> list["OpValue"]:
+        """Return the entries of a list of tensors."""
+        return list(self.values)
