@@ -21,7 +21,7 @@ from engine_runner import Runner
 from engine_runner.cli import main
 from engine_visualization import Visualizer
 
-RANK_CASES = ("rank_cases.py", "strategy_cases.py")
+RANK_CASES = ("rank_cases.py", "strategy_cases.py", "measure_cases.py")
 
 
 TASK = """

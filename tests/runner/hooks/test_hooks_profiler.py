@@ -127,6 +127,18 @@ def test_epochs_are_profiled_by_default(make_runner: MakeRunner, trace: Path) ->
     assert "ProfilerStep#8" not in labels
 
 
+def test_error_of_the_users_function_ends_the_run_alone(make_runner: MakeRunner) -> None:
+    def ready(profiler: torch.profiler.profile) -> None:
+        raise RuntimeError("mine")
+
+    schedule = {"wait": 0, "warmup": 1, "active": 1}
+    runner = _profiled(make_runner, schedule=schedule, on_trace_ready=ready)
+
+    with pytest.raises(RuntimeError, match="mine"):
+        runner.train()
+    assert not torch.autograd._profiler_enabled()
+
+
 @pytest.mark.parametrize("mode", ["val", "test"])
 def test_inference_is_profiled(
     make_runner: MakeRunner, settings: Callable[..., dict[str, Any]], trace: Path, mode: str
