@@ -21,7 +21,7 @@ from engine_runner import Runner
 from engine_runner.cli import main
 from engine_visualization import Visualizer
 
-RANK_CASES = ("rank_cases.py", "strategy_cases.py", "measure_cases.py")
+RANK_CASES = ("rank_cases.py", "strategies/strategy_cases.py", "hooks/measure_cases.py")
 
 
 TASK = """
@@ -236,7 +236,8 @@ def rank_results(
             for done in scripts.run_ranks(here / "run_ranks.py", folder, *cases, folder=folder):
                 assert done.returncode == 0, done.stdout
     ranks = [json.loads(file.read_text()) for file in files]
-    return {name: [results[name] for results in ranks] for name in RANK_CASES}
+    names = [Path(case).name for case in RANK_CASES]
+    return {name: [results[name] for results in ranks] for name in names}
 
 
 @pytest.fixture
@@ -288,7 +289,7 @@ def run_case(
 
     It returns the exit code and what was printed.
     """
-    here = Path(__file__).parent
+    here = Path(__file__).parent / "parts"
     monkeypatch.syspath_prepend(here)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "check_task", raising=False)  # its parts are registered anew
