@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from engine_model import BaseModel
+from engine_model import BaseModel, get_state_dict, weights_to_cpu
 from engine_runner import Runner
 from engine_runner.hooks import GradientNormHook, ProfilerHook, ThroughputHook
+from engine_runner.tuning import find_learning_rate
 
 LOADER = {
     "dataset": [(torch.tensor([float(index), 1.0, 2.0]),) for index in range(14)],
@@ -106,4 +107,31 @@ def scale(rank: int, folder: Path) -> Any:
     return runner.optim_wrapper.get_lr()["lr"]
 
 
-CASES = {"profile": profile, "throughput": throughput, "norms": norms, "scale": scale}
+def search(rank: int, folder: Path) -> Any:
+    """Search for a learning rate under each strategy; return the losses, and what has changed."""
+    found = {}
+    for name in ("DDPStrategy", "FSDPStrategy"):
+        runner = Runner(
+            Net(),
+            folder / name,
+            train_dataloader=LOADER,
+            train_cfg={"by_epoch": True, "max_epochs": 1},
+            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}},
+            launcher="pytorch",
+            strategy=name,
+        )
+        before = weights_to_cpu(get_state_dict(runner.model))
+        curve = find_learning_rate(runner, 1e-5, 1e-1, 8)
+        after = weights_to_cpu(get_state_dict(runner.model))
+        kept = all(torch.equal(before[key], after[key]) for key in before)
+        found[name] = [curve.losses, kept, len(runner.optim_wrapper.optimizer.state)]
+    return found
+
+
+CASES = {
+    "search": search,
+    "profile": profile,
+    "throughput": throughput,
+    "norms": norms,
+    "scale": scale,
+}

@@ -1,4 +1,4 @@
-"""What the measuring hooks do on several ranks."""
+"""What the measuring hooks, and the search for a learning rate, do on several ranks."""
 
 from typing import Any
 
@@ -34,3 +34,16 @@ def test_norms_of_sharded_gradients_are_those_of_whole_ones(results: list[dict[s
 def test_learning_rate_scales_to_the_samples_of_all_ranks(results: list[dict[str, Any]]) -> None:
     for rank in results:
         assert rank["scale"] == [pytest.approx(0.1 * 4 / 16)]
+
+
+def test_search_for_a_rate_agrees_and_leaves_the_ranks_as_they_were(
+    results: list[dict[str, Any]],
+) -> None:
+    first, second = (rank["search"] for rank in results)
+
+    assert first == second
+    for losses, weights_kept, optimizer_states in first.values():
+        assert len(losses) == 8
+        assert weights_kept
+        assert optimizer_states == 0
+    assert first["DDPStrategy"][0] == pytest.approx(first["FSDPStrategy"][0], rel=1e-4)

@@ -12,6 +12,7 @@ from engine_runner.cli._check import check
 from engine_runner.cli._config import config
 from engine_runner.cli._env import env
 from engine_runner.cli._errors import mistake
+from engine_runner.cli._find_lr import find_lr
 from engine_runner.cli._options import CONFIG
 from engine_runner.cli._place import place_of
 from engine_runner.cli._streams import protect_output
@@ -30,6 +31,7 @@ Examples:
   torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
   engine test config.py work_dirs/config/epoch_5.pth
   engine check config.py
+  engine find-lr config.py --out lr.png
   engine config config.py --origins
 """
 
@@ -47,7 +49,7 @@ def engine(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (train, test, config, check, env):
+for command in (train, test, config, check, find_lr, env):
     engine.add_command(command)
 
 
