@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader
 from engine_optim import DefaultOptimWrapperConstructor
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
+from engine_runner._types import LAUNCHERS
 from engine_utils import MissingExtraError, call_mistakes
 from engine_visualization.backends import check_installed
 
-LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 SYNC_BN = ("torch", "mmcv")
 SCALING_RULES = ("linear", "sqrt")
 

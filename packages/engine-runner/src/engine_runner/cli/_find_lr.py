@@ -7,6 +7,7 @@ import click
 
 from engine_runner.cli._check import check_before
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import set_launcher
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _ROWS = 12
 @click.option("--out", metavar="PICTURE", help="Plot the losses to this file, such as lr.png.")
 @click.option("--optimizer", help="Of several optimizers, the one whose rate rises.")
 @click.option("--loss", default="loss", show_default=True, help="The loss to look at.")
+@seed_and_device
 def find_lr(
     config_file: Path,
     cfg_options: tuple[str, ...],
@@ -41,6 +43,8 @@ def find_lr(
     out: str | None,
     optimizer: str | None,
     loss: str,
+    seed: int | None,
+    device: str | None,
 ) -> None:
     """Train CONFIG at rising learning rates for a moment, and suggest one.
 
@@ -48,6 +52,7 @@ def find_lr(
     """
     config = read_config(config_file, cfg_options)
     set_launcher(config, None)
+    set_seed_and_device(config, seed, device)
     config.setdefault("work_dir", "work_dirs")  # the check asks for one; nothing is written there
     check_before(config)
     from engine_dist import is_main_process
