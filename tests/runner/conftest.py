@@ -21,7 +21,12 @@ from engine_runner import Runner
 from engine_runner.cli import main
 from engine_visualization import Visualizer
 
-RANK_CASES = ("rank_cases.py", "strategies/strategy_cases.py", "loops/loop_cases.py")
+RANK_CASES = (
+    "rank_cases.py",
+    "strategies/strategy_cases.py",
+    "hooks/measure_cases.py",
+    "loops/loop_cases.py",
+)
 
 
 TASK = """

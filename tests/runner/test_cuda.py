@@ -1,13 +1,16 @@
 """What only an accelerator shows; skipped where there is none."""
 
+import json
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from engine_runner import Hook, Runner
+from engine_runner.hooks import GradientNormHook, ProfilerHook, ThroughputHook
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 Settings = Callable[..., dict[str, Any]]
@@ -58,6 +61,33 @@ def test_iteration_that_does_not_log_never_waits_for_the_device(settings: Settin
     Runner(**arguments).train()
 
     assert watch.iterations == 120
+
+
+def test_measuring_hooks_wait_only_where_the_run_logs(settings: Settings) -> None:
+    hooks = [ThroughputHook(count_flops=False), GradientNormHook(per_module=True)]
+    watch = WaitingIsAnError()
+    arguments = _pinned(settings, custom_hooks=[watch, *hooks])
+    arguments["train_cfg"] = {"by_epoch": True, "max_epochs": 10}
+    arguments["train_dataloader"]["batch_size"] = 1
+
+    runner = Runner(**arguments)
+    runner.train()
+
+    assert watch.iterations == 120
+    names = {name.removeprefix("train/") for name in runner.message_hub.log_scalars}
+    assert {"samples_per_s", "peak_memory", "grad_norm", "grad_norm/linear"} <= names
+
+
+def test_profile_has_the_kernels_of_the_device(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    hook = ProfilerHook(
+        by_epoch=False, profile_times=3, activity_with_cuda=True, json_trace_path=path
+    )
+
+    Runner(**settings(custom_hooks=[hook])).train()
+
+    events = json.loads(path.read_text())["traceEvents"]
+    assert any(event.get("cat") == "kernel" for event in events)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -23,6 +23,7 @@ from engine_utils import MissingExtraError, call_mistakes
 from engine_visualization.backends import check_installed
 
 SYNC_BN = ("torch", "mmcv")
+SCALING_RULES = ("linear", "sqrt")
 
 Mistakes = Iterator[tuple[str, str]]
 
@@ -41,15 +42,28 @@ def train_cfg_rule(key: str, value: Any) -> Mistakes:
         yield key, f"{key} needs by_epoch=True or False, or the type of a loop"
 
 
+def scale_lr(
+    *, enable: bool = False, base_batch_size: int | None = None, rule: str = "linear"
+) -> None:
+    """State the keys of the setting ``auto_scale_lr``; `scale_learning_rate` acts on them."""
+
+
 def auto_scale_lr_rule(key: str, value: Any) -> Mistakes:
-    """Yield a scaling that is enabled without the batch size to scale from."""
-    if not isinstance(value, Mapping) or not value.get("enable"):
+    """Yield an unknown rule, and a scaling that is enabled without a batch size to scale from."""
+    if not isinstance(value, Mapping):
+        return
+    if value.get("rule", SCALING_RULES[0]) not in SCALING_RULES:
+        yield (
+            f"{key}.rule",
+            f"{key}.rule must be one of {', '.join(SCALING_RULES)}, got {value['rule']!r}",
+        )
+    if not value.get("enable"):
         return
     base = value.get("base_batch_size")
     if base is None:
         yield (
             key,
-            f"{key} needs base_batch_size: the number of samples per update that lr is chosen for",
+            f"{key} needs base_batch_size: samples per batch times ranks, for which lr is chosen",
         )
     else:
         yield from integer_mistakes(key, value, base_batch_size=1)

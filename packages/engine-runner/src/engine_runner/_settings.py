@@ -58,10 +58,6 @@ def _evaluator(config: Config) -> str | None:
     return "Evaluator" if "metrics" in config else None
 
 
-def scale_lr(*, enable: bool = False, base_batch_size: int | None = None) -> None:
-    """State the keys of the setting ``auto_scale_lr``; `scale_learning_rate` acts on them."""
-
-
 _EVALUATION: Mapping[str, Any] = {
     "registries": (LOOPS,),
     "adds": ("runner", "dataloader", "evaluator"),
@@ -87,7 +83,7 @@ class Settings:
             with ``max_iters``, or a ``type``; and ``val_begin``, ``val_interval``.
         val_cfg: The validation loop; ``{}`` for `ValLoop`.
         test_cfg: The test loop; ``{}`` for `TestLoop`.
-        auto_scale_lr: ``base_batch_size`` and ``enable``: scale learning rates to the batch size.
+        auto_scale_lr: ``base_batch_size``, ``enable``, ``rule``: scale rates to the batch size.
         optim_wrapper: Optimizers, with accumulation, clipping and precision.
         param_scheduler: Schedules of learning rate, momentum and other options.
         val_evaluator: Metrics of the validation, for each set, or by the names of the sets.
@@ -147,7 +143,7 @@ class Settings:
     test_cfg: Any = setting(None, implied="TestLoop", group="test", **_EVALUATION)
     auto_scale_lr: Config | None = setting(
         None,
-        target=scale_lr,
+        target=rules.scale_lr,
         shape="mapping",
         example="dict(enable=True, base_batch_size=16)",
         rule=rules.auto_scale_lr_rule,

@@ -390,7 +390,7 @@ class Runner:
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Mapping[str, Any] | None = None) -> None:
         """Scale learning rates to the real batch size, if ``auto_scale_lr`` enables that."""
-        parts.scale_learning_rate(optim_wrapper, auto_scale_lr, self.train_dataloader)
+        parts.scale_learning_rate(self, optim_wrapper, auto_scale_lr)
 
     def dump_config(self) -> None:
         """Write the merged config, without secrets, to the work directory and the visualizer."""

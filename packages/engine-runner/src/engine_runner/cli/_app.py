@@ -26,6 +26,7 @@ COMMANDS = {
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
     "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
     "hooks": CommandRow(f"{_CLI}._hooks:hooks", "Show the hooks of each point, in their order."),
+    "find-lr": CommandRow(f"{_CLI}._find_lr:find_lr", "Suggest a learning rate for CONFIG."),
     "env": CommandRow(f"{_CLI}._env:env", "Print the environment report."),
 }
 """A new command is one file in this folder and one row here: its place and its line of the list."""
@@ -42,6 +43,7 @@ Examples:
   engine test config.py work_dirs/config/epoch_5.pth
   engine check config.py
   engine list hooks
+  engine find-lr config.py --out lr.png
   engine config config.py --origins
 """
 

@@ -209,7 +209,8 @@ def enable_auto_scale_lr(config: "Config") -> None:
     scale = config.get("auto_scale_lr")
     if not scale or "enable" not in scale or "base_batch_size" not in scale:
         raise click.UsageError(
-            "--auto-scale-lr needs auto_scale_lr.enable and auto_scale_lr.base_batch_size in the "
-            "config"
+            'Can not find "auto_scale_lr" or "auto_scale_lr.enable" or '
+            '"auto_scale_lr.base_batch_size" in your configuration file. --auto-scale-lr needs '
+            "such as auto_scale_lr = dict(enable=False, base_batch_size=16)"
         )
     scale.enable = True

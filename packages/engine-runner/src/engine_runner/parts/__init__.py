@@ -10,11 +10,10 @@ from engine_runner.parts._optimization import (
     build_optimizers,
     build_run_schedulers,
     build_schedulers,
-    scale_learning_rate,
-    schedule_once,
 )
 from engine_runner.parts._output import build_log_processor, build_logger, build_visualizer
 from engine_runner.parts._parts import LazyPart, Parts
+from engine_runner.parts._scale_lr import scale_learning_rate, schedule_once
 
 __all__ = [
     "LazyPart",

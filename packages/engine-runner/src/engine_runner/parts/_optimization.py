@@ -1,14 +1,12 @@
-"""Build optimizers and schedules, and scale learning rates to the batch size."""
+"""Build optimizers and schedules."""
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
 from torch.optim import Optimizer
 
-from engine_dist import get_world_size
 from engine_optim import (
     BaseOptimWrapper,
     OptimWrapper,
@@ -19,13 +17,11 @@ from engine_registry import OPTIM_WRAPPERS, PARAM_SCHEDULERS
 from engine_runner._errors import SettingsError
 from engine_runner._loaders import length_of
 from engine_runner._rules import optim_wrapper_rule
-from engine_runner._settings import TABLE, Settings
+from engine_runner._settings import TABLE
 from engine_runner._types import Config
-from engine_runner.parts._parts import Parts
 
 Schedules: TypeAlias = list[Any] | dict[str, list[Any]]
 
-_log = logging.getLogger("engine.runner")
 # A schedule with one of these does not depend on its end.
 _OWN_LENGTHS = ("T_max", "total_steps", "milestones", "step_size", "gamma", "periods", "patience")
 
@@ -154,62 +150,3 @@ def _check_length(config: Config, epoch_length: int | None, ends: Mapping[bool, 
             f"{name} with by_epoch=False has no end, and the training data has no length; set its "
             f"end, or {way_out}"
         )
-
-
-class _HasSchedules(Protocol):
-    param_schedulers: Any
-
-    @property
-    def optim_wrapper(self) -> Any: ...
-    def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None: ...
-    def build_param_scheduler(self, scheduler: Any) -> Any: ...
-
-
-def schedule_once(run: _HasSchedules, parts: Parts, settings: Settings) -> None:
-    """Scale the learning rates of a run and build its schedules, unless that is done.
-
-    They must exist before a checkpoint is resumed, which continues them.
-
-    Args:
-        run: The run, whose methods scale and build; a subclass may override them.
-        parts: The parts of the run.
-        settings: The settings of the run.
-    """
-    if parts.built("param_scheduler") is not None:
-        return
-    run.scale_lr(run.optim_wrapper, settings.auto_scale_lr)
-    if settings.param_scheduler is not None:
-        run.param_schedulers = run.build_param_scheduler(settings.param_scheduler)
-    parts.put("param_scheduler", run.param_schedulers or [])  # None would scale again
-
-
-def scale_learning_rate(optim_wrapper: Any, auto_scale_lr: Config | None, dataloader: Any) -> None:
-    """Scale learning rates linearly to the batch size (Goyal et al., arXiv:1706.02677).
-
-    Args:
-        optim_wrapper: The optimizers, before their schedules are built.
-        auto_scale_lr: ``enable``, and ``base_batch_size``, for which the rates were chosen.
-        dataloader: The training data; its batch size is multiplied by the number of ranks.
-
-    Raises:
-        SettingsError: It has an unknown key, is enabled without ``base_batch_size``, or the data
-            has no batch size.
-    """
-    if not auto_scale_lr:
-        return
-    for _, message in TABLE["auto_scale_lr"].mistakes("auto_scale_lr", auto_scale_lr):
-        raise SettingsError(message)
-    if not auto_scale_lr.get("enable", False):
-        return
-    # With a batch sampler the loader has no batch size; the batch sampler has.
-    parts = (dataloader, getattr(dataloader, "batch_sampler", None))
-    sizes = [size for part in parts if (size := getattr(part, "batch_size", None)) is not None]
-    if not sizes:
-        raise SettingsError(
-            f"auto_scale_lr needs the batch size of train_dataloader, and {dataloader!r} has no "
-            "batch_size; set auto_scale_lr.enable=False, and scale the rates in optim_wrapper"
-        )
-    real = sizes[0] * get_world_size()
-    ratio = real / float(auto_scale_lr["base_batch_size"])
-    optim_wrapper.scale_lr(ratio)
-    _log.info("the learning rates were scaled by %g for %d samples per update", ratio, real)

@@ -1,6 +1,5 @@
 """Plot the curves of a run: losses, validation metrics and learning rates."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +7,11 @@ from os import PathLike, fspath
 from typing import Any
 
 from engine_fileio import put
-from engine_visualization._matplotlib import import_matplotlib
+from engine_visualization.plots._figure import COLORS, INK, new_figure, png_of, style_axes
 from engine_visualization.plots._scalars import Curve, read_scalars
 
 _COLUMNS = 3
 _PANEL_INCHES = (4.6, 3.3)
-_COLORS = ("#2457a8", "#d1602c", "#2f8f63", "#8a4fa3", "#b8912b", "#5a6472")
-_INK, _FAINT = "#22272e", "#d9dde3"
 # A loss with at least this many points is drawn faint, below its moving average.
 _SMOOTHED_FROM = 100
 
@@ -65,27 +62,18 @@ def _without_echo(rates: dict[str, Curve]) -> dict[str, Curve]:
 
 
 def _render(panels: Sequence[_Panel]) -> bytes:
-    import_matplotlib("plot_curves")
-    # Do not use pyplot: it opens windows, and shares its state with the figures of the caller.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
-    size = (columns * _PANEL_INCHES[0], rows * _PANEL_INCHES[1])
-    figure = Figure(figsize=size, dpi=150, facecolor="white")
-    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
-    FigureCanvasAgg(figure)
+    width, height = columns * _PANEL_INCHES[0], rows * _PANEL_INCHES[1]
+    figure = new_figure("plot_curves", width, height)
     for place, panel in enumerate(panels, start=1):
         _draw_panel(figure.add_subplot(rows, columns, place), panel)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+    return png_of(figure)
 
 
 def _draw_panel(axes: Any, panel: _Panel) -> None:
     for place, (name, curve) in enumerate(_main_first(panel.curves)):
-        color = _COLORS[place % len(_COLORS)]
+        color = COLORS[place % len(COLORS)]
         if panel.is_metric:
             axes.plot(curve.steps, curve.values, color=color, lw=1.8, marker="o", ms=4)
         elif panel.title == "training loss" and len(curve.values) >= _SMOOTHED_FROM:
@@ -97,7 +85,7 @@ def _draw_panel(axes: Any, panel: _Panel) -> None:
     if panel.is_metric:
         _mark_last(axes, next(iter(panel.curves.values())))
     elif len(panel.curves) > 1:
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK)
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
 
 
 def _main_first(curves: dict[str, Curve]) -> list[tuple[str, Curve]]:
@@ -105,13 +93,7 @@ def _main_first(curves: dict[str, Curve]) -> list[tuple[str, Curve]]:
 
 
 def _style(axes: Any, panel: _Panel) -> None:
-    axes.set_title(panel.title, loc="left", fontsize=11, fontweight="bold", color=_INK)
-    axes.set_xlabel(panel.unit, fontsize=9.5, color=_INK)
-    axes.tick_params(labelsize=9, colors=_INK, length=3)
-    axes.grid(axis="y", color=_FAINT, lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_INK)
+    style_axes(axes, panel.title, panel.unit)
     # A loss often falls fast at first; a linear axis would hide the rest of it.
     values = [
         value for curve in panel.curves.values() for value in curve.values if not math.isnan(value)
@@ -138,7 +120,7 @@ def _mark_last(axes: Any, curve: Curve) -> None:
         ha="right",
         va="top",
         fontsize=9.5,
-        color=_INK,
+        color=INK,
     )
 
 

@@ -1,0 +1,232 @@
+"""Throughput, memory, operations per second and utilization."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine_model import BaseModel
+from engine_runner import Hook, Runner
+from engine_runner.hooks import ThroughputHook
+from engine_runner.hooks._batch_size import samples_in
+from engine_runner.hooks._device_peaks import peak_tflops
+
+MakeRunner = Callable[..., Runner]
+
+# Forward: 2 * 3 * 1 * 4 + 2 * 3 * 4 * 1; backward: the weights of both layers, the input of one.
+_FLOPS_OF_A_BATCH = 24 + 24 + 24 + 24 + 24
+
+
+class Layers(BaseModel):
+    """Two linear layers, 1 to 4 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.backbone = nn.Linear(1, 4)
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        predicted = self.head(self.backbone(x))
+        if mode == "loss":
+            return {"loss": (predicted - y).square().mean()}
+        return (predicted, y) if mode == "predict" else predicted
+
+
+class Slow(Hook):
+    """Let each iteration, and each validation, take time."""
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        time.sleep(0.01)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        time.sleep(0.5)
+
+
+def _scalars(runner: Runner, name: str) -> list[float]:
+    return runner.message_hub.get_scalar(f"train/{name}").data[0].tolist()
+
+
+def _names(runner: Runner) -> set[str]:
+    return {name.removeprefix("train/") for name in runner.message_hub.log_scalars}
+
+
+def _log(runner: Runner) -> str:
+    return next(Path(runner.log_dir).glob("*.log")).read_text()
+
+
+def _train(make_runner: MakeRunner, hook: ThroughputHook, **changes: Any) -> Runner:
+    logger = {"logger": {"type": "LoggerHook", "interval": 2}}
+    arguments = {"model": Layers(), "default_hooks": logger, "custom_hooks": [hook], **changes}
+    runner = make_runner(**arguments)
+    runner.train()
+    return runner
+
+
+def test_throughput_counts_samples_and_no_validation(make_runner: MakeRunner) -> None:
+    runner = _train(make_runner, ThroughputHook(), custom_hooks=[ThroughputHook(), Slow()])
+
+    rates = _scalars(runner, "samples_per_s")
+    assert len(rates) == 6  # of 12 iterations
+    assert all(30 < rate <= 3 / 0.01 for rate in rates)
+    assert "samples_per_s: " in _log(runner)
+
+
+def test_operations_of_the_first_iteration_are_counted(make_runner: MakeRunner) -> None:
+    runner = _train(make_runner, ThroughputHook(peak_tflops=2.0))
+
+    rates, tflops = _scalars(runner, "samples_per_s"), _scalars(runner, "tflops")
+    expected = [rate * _FLOPS_OF_A_BATCH / 3 / 1e12 for rate in rates]
+    assert tflops == pytest.approx(expected)
+    assert _scalars(runner, "mfu") == pytest.approx([one / 2.0 for one in tflops])
+
+
+def test_training_with_counted_operations_has_the_same_weights(make_runner: MakeRunner) -> None:
+    expected = make_runner(model=Layers()).train().state_dict()
+
+    state = _train(make_runner, ThroughputHook()).model.state_dict()
+
+    assert all(torch.equal(expected[name], state[name]) for name in expected)
+
+
+@pytest.mark.parametrize("stated", ["hook", "model"])
+def test_stated_operations_are_not_counted(make_runner: MakeRunner, stated: str) -> None:
+    model = Layers()
+    hook = ThroughputHook(flops_per_sample=5e9 if stated == "hook" else None)
+    if stated == "model":
+        model.flops_per_sample = 5e9
+
+    runner = _train(make_runner, hook, model=model)
+
+    rates = _scalars(runner, "samples_per_s")
+    assert _scalars(runner, "tflops") == pytest.approx([rate * 5e-3 for rate in rates])
+    assert "as counted" not in _log(runner)
+
+
+def test_device_without_a_known_peak_has_no_mfu(make_runner: MakeRunner) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("the peak of the device may be known")
+    names = _names(_train(make_runner, ThroughputHook()))
+
+    assert "tflops" in names
+    assert not {"mfu", "peak_memory"} & names
+
+
+def test_operations_need_not_be_counted(make_runner: MakeRunner) -> None:
+    names = _names(_train(make_runner, ThroughputHook(count_flops=False)))
+
+    assert "samples_per_s" in names
+    assert "tflops" not in names
+
+
+def test_operations_of_a_compiled_model_are_not_counted(make_runner: MakeRunner) -> None:
+    model: Any = Layers()
+    model.head._compiled_call_impl = model.head._call_impl  # as `compile` sets, without a compiler
+
+    runner = _train(make_runner, ThroughputHook(), model=model)
+
+    assert "tflops" not in _names(runner)
+    assert "operations of a compiled model cannot be counted" in _log(runner)
+
+
+def test_counting_ends_with_a_failed_iteration(make_runner: MakeRunner) -> None:
+    class Broken(Layers):
+        def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        _train(make_runner, ThroughputHook(), model=Broken())
+
+    from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+    assert _get_current_dispatch_mode() is None
+
+
+def test_run_without_a_logger_is_a_warning(make_runner: MakeRunner) -> None:
+    runner = _train(make_runner, ThroughputHook(), default_hooks={"logger": None})
+
+    assert "ThroughputHook never acts" in _log(runner)
+
+
+def test_batch_of_an_unknown_kind_is_a_warning(make_runner: MakeRunner) -> None:
+    class Points(Layers):
+        def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+            loss = self(torch.ones(1, 1), torch.ones(1, 1), mode="loss")["loss"]
+            optim_wrapper.update_params(loss)
+            return {"loss": loss}
+
+    runner = _train(make_runner, ThroughputHook(), model=Points(), train_dataloader=[object()] * 4)
+
+    assert "set its batch_size" in _log(runner)
+    assert "samples_per_s" not in _names(runner)
+
+
+def test_given_batch_size_is_used(make_runner: MakeRunner) -> None:
+    hook = ThroughputHook(batch_size=6)
+
+    runner = _train(make_runner, hook)
+
+    logged = next(line for line in _log(runner).splitlines() if "GFLOPs" in line)
+    assert f"{_FLOPS_OF_A_BATCH / 6 / 1e9:.4g} GFLOPs" in logged
+
+
+@pytest.mark.parametrize(
+    ("batch", "size"),
+    [
+        pytest.param(torch.zeros(5, 2), 5, id="tensor"),
+        pytest.param((torch.zeros(5, 2), torch.zeros(5)), 5, id="collated pair"),
+        pytest.param([torch.zeros(5, 2), torch.zeros(5)], 5, id="collated list"),
+        pytest.param({"image": torch.zeros(5, 2), "label": torch.zeros(5)}, 5, id="collated dict"),
+        pytest.param(
+            {"data_samples": [1] * 5, "inputs": [torch.zeros(3, 2)] * 5}, 5, id="list of inputs"
+        ),
+        pytest.param([{"image": 1}, {"image": 2}], None, id="list of mappings of numbers"),
+        pytest.param(["a", "b", "c"], 3, id="list of texts"),
+        pytest.param("text", None, id="text"),
+        pytest.param(torch.tensor(1.0), None, id="scalar"),
+        pytest.param([], None, id="empty"),
+    ],
+)
+def test_samples_of_a_batch(batch: Any, size: int | None) -> None:
+    assert samples_in(batch, None) == size
+
+
+def test_padding_of_a_batch_does_not_count() -> None:
+    class Loader:
+        batch_indices = (3, 4, None)
+
+    assert samples_in(torch.zeros(3), Loader()) == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "peak"),
+    [
+        ("NVIDIA A100-SXM4-80GB", "bfloat16", 312.0),
+        ("NVIDIA A100-PCIE-40GB", "tf32", 156.0),
+        ("NVIDIA A100 80GB PCIe", "float32", 19.5),
+        ("NVIDIA H100 80GB HBM3", "bfloat16", 989.4),
+        ("NVIDIA H100 PCIe", "float16", 756.0),
+        ("NVIDIA H200", "bfloat16", 989.4),
+        ("Tesla V100-SXM2-32GB", "float16", 125.0),
+        ("Tesla V100-SXM2-32GB", "bfloat16", None),
+        ("NVIDIA L4", "bfloat16", 121.0),
+        ("NVIDIA L40S", "bfloat16", 362.0),
+        ("NVIDIA GeForce RTX 4090", "bfloat16", 165.2),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", "bfloat16", None),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "bfloat16", None),
+        ("NVIDIA A10G", "bfloat16", None),
+        ("Some device", "float32", None),
+    ],
+)
+def test_peak_of_a_device(device: str, precision: Any, peak: float | None) -> None:
+    assert peak_tflops(device, precision) == peak
+
+
+@pytest.mark.parametrize("name", ["batch_size", "flops_per_sample", "peak_tflops"])
+def test_number_that_is_not_positive_raises(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        ThroughputHook(**{name: 0})
