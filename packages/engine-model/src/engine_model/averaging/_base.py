@@ -19,7 +19,9 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
     """Copy a model, and average the parameters of the model over its updates in the copy.
 
     A subclass implements `avg_func`. The first update copies the parameters. After that, each
-    ``interval``-th update averages them. The copy has no gradients.
+    ``interval``-th update averages them. The copy has no gradients. The copy of a sharded model is
+    sharded in the same way, so each rank averages its shards. It has no forward pass: exchange its
+    parameters for those of the model, as `EMAHook` of engine-runner does.
 
     Args:
         model: The model to copy. The copy is not compiled.
@@ -33,7 +35,6 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         steps: The number of calls of `update_parameters`, as a tensor in the state dict.
 
     Raises:
-        TypeError: ``model`` is sharded.
         ValueError: ``interval`` is below 1.
 
     Example:
@@ -61,18 +62,12 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         super().__init__()
         if interval < 1:
             raise ValueError(f"interval must be an integer >= 1, got {interval}")
-        sharded = [name for name, tensor in model.named_parameters() if is_sharded(tensor)]
-        if sharded:
-            raise TypeError(
-                f"model must not be sharded, got {type(model).__name__} with the sharded "
-                f"{sharded[0]}; build the average before the model is sharded, and shard the "
-                "average's `module` in the same way"
-            )
         self.module = copied(model).requires_grad_(False)
         if device is not None:
             self.module.to(device)
         self.interval = interval
         self.update_buffers = update_buffers
+        self._is_sharded = any(map(is_sharded, self.module.parameters()))
         vectors = power_iteration_buffers(self.module)
         self._power_iterations = {
             place for place, buffer in enumerate(self.module.buffers()) if id(buffer) in vectors
@@ -91,8 +86,28 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
             steps: The number of earlier calls of `update_parameters`.
         """
 
+    @property
+    def avg_parameters(self) -> dict[str, Tensor]:
+        """The averaged parameters by name, and with ``update_buffers`` the buffers."""
+        parameters: dict[str, Tensor] = dict(self.module.named_parameters())
+        return {**parameters, **dict(self.module.named_buffers() if self.update_buffers else ())}
+
+    @property
+    def updates(self) -> int:
+        """The number of calls of `update_parameters`, without a wait for the device."""
+        return self._count()
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the averaged copy."""
+        """Call the averaged copy.
+
+        Raises:
+            RuntimeError: The copied model is sharded.
+        """
+        if self._is_sharded:
+            raise RuntimeError(
+                f"{type(self).__name__} of a sharded model has no forward, as nothing gathers its "
+                "parameters; copy `avg_parameters` to the model"
+            )
         return self.module(*args, **kwargs)
 
     @torch.no_grad()

@@ -5,6 +5,7 @@ from engine_runner._hook_list import HookList
 from engine_runner._priority import Priority, get_priority
 from engine_runner.hooks._checkpoint import CheckpointHook
 from engine_runner.hooks._early_stopping import EarlyStoppingHook
+from engine_runner.hooks._ema import EMAHook
 from engine_runner.hooks._finite_loss import FiniteLossHook
 from engine_runner.hooks._interrupt import SaveOnInterrupt
 from engine_runner.hooks._iter_timer import IterTimerHook
@@ -17,6 +18,7 @@ from engine_runner.hooks._sampler_seed import DistSamplerSeedHook
 __all__ = [
     "CheckpointHook",
     "DistSamplerSeedHook",
+    "EMAHook",
     "EarlyStoppingHook",
     "FiniteLossHook",
     "Hook",
