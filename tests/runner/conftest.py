@@ -21,7 +21,7 @@ from engine_runner import Runner
 from engine_runner.cli import main
 from engine_visualization import Visualizer
 
-RANK_CASES = ("rank_cases.py", "strategy_cases.py")
+RANK_CASES = ("rank_cases.py", "strategy_cases.py", "hooks/ema_cases.py")
 
 
 TASK = """
@@ -236,7 +236,8 @@ def rank_results(
             for done in scripts.run_ranks(here / "run_ranks.py", folder, *cases, folder=folder):
                 assert done.returncode == 0, done.stdout
     ranks = [json.loads(file.read_text()) for file in files]
-    return {name: [results[name] for results in ranks] for name in RANK_CASES}
+    names = [Path(name).name for name in RANK_CASES]
+    return {name: [results[name] for results in ranks] for name in names}
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine_dist import all_gather_object
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel, get_state_dict, weights_to_cpu
-from engine_runner import Runner
+from engine_runner import Hook, Runner
 from engine_runner.hooks import EMAHook
 
 POINTS = [(torch.tensor([float(value)]), torch.tensor([3.0 * value])) for value in range(-4, 4)]
@@ -48,7 +48,8 @@ class Predictions(BaseMetric):
         return {"sum": sum(results)}
 
 
-def _run(work_dir: Path, ema: Mapping[str, Any], epochs: int, **more: Any) -> Runner:
+def _run(work_dir: Path, ema: Mapping[str, Any] | None, epochs: int, **more: Any) -> Runner:
+    hook = {"type": "EMAHook", "momentum": 0.3, **(ema or {})}
     runner = Runner(
         Net(),
         str(work_dir),
@@ -58,10 +59,9 @@ def _run(work_dir: Path, ema: Mapping[str, Any], epochs: int, **more: Any) -> Ru
         val_dataloader=LOADER,
         val_cfg={},
         val_evaluator=Predictions(),
-        custom_hooks=[{"type": "EMAHook", "momentum": 0.3, **ema}],
         launcher="pytorch",
         randomness={"seed": 0},
-        **more,
+        **{"custom_hooks": None if ema is None else [hook], **more},
     )
     runner.train()
     return runner
@@ -86,6 +86,10 @@ def _average(wrapper: str | None, ema: Mapping[str, Any], rank: int, folder: Pat
     whole = _run(folder / f"{name}-whole", ema, 3, **settings)
     _run(folder / f"{name}-parts", ema, 2, **settings)
     resumed = _run(folder / f"{name}-parts", ema, 3, resume=True, **settings)
+    plain = _run(folder / f"{name}-plain", None, 3, **settings)
+    trained, again, alike = (
+        _state(runner.strategy.unwrap(runner.model)) for runner in (whole, resumed, plain)
+    )
     average = _state(_hook(whole).ema_model.module)
     checkpoint = torch.load(folder / f"{name}-whole" / "epoch_3.pth", weights_only=True)
     alone = Net()
@@ -94,17 +98,17 @@ def _average(wrapper: str | None, ema: Mapping[str, Any], rank: int, folder: Pat
         predicted = sum(alone.eval()(x[None], y, mode="predict")[0].item() for x, y in POINTS)
     states = all_gather_object(checkpoint["state_dict"])
     return {
-        "resumed": _same(
-            _state(whole.strategy.unwrap(whole.model)),
-            _state(resumed.strategy.unwrap(resumed.model)),
-        ),
+        "resumed": _same(trained, again),
+        "unaffected": _same(trained, alike),
         "average": _same(_state(_hook(whole).ema_model), _state(_hook(resumed).ema_model)),
         "saved": all(
             torch.equal(checkpoint["state_dict"][key], average[key])
             for key in average
             if "norm" not in key
         ),
-        "validated": abs(whole.message_hub.get_scalar("val/sum").current() - predicted) < 1e-4,
+        "validated": bool(
+            abs(whole.message_hub.get_scalar("val/sum").current() - predicted) < 1e-4
+        ),
         "equal_ranks": all(_same(states[0], state) for state in states),
         "mean": checkpoint["state_dict"]["norm.running_mean"].item(),
         "moved": not torch.equal(
@@ -113,6 +117,38 @@ def _average(wrapper: str | None, ema: Mapping[str, Any], rank: int, folder: Pat
         ),
         "steps": int(checkpoint["ema_state_dict"]["steps"]),
     }
+
+
+def _mean(rank: int, folder: Path) -> dict[str, Any]:
+    """Return the statistics of an average of weights: those of all data, on each rank."""
+    hook = {"custom_hooks": [{"type": "SWAHook"}]}
+    whole = _run(folder / "whole", None, 2, **hook)
+    _run(folder / "parts", None, 1, **hook)
+    resumed = _run(folder / "parts", None, 2, resume=True, **hook)
+    average = _state(_hook(whole).ema_model)
+    return {
+        "mean": average["module.norm.running_mean"].item(),
+        "resumed": _same(average, _state(_hook(resumed).ema_model)),
+    }
+
+
+class Watch(Hook):
+    """Note the running mean of each rank around the hook that averages it."""
+
+    def __init__(self, priority: str) -> None:
+        self.priority = priority
+        self.means: list[float] = []
+
+    def after_train_epoch(self, runner: Any) -> None:
+        own = runner.model.module.norm.running_mean.item()
+        self.means = all_gather_object(own)
+
+
+def _sync(rank: int, folder: Path) -> dict[str, list[float]]:
+    """Return the running means of both ranks before and after `SyncBuffersHook`."""
+    before, after = Watch("HIGH"), Watch("LOW")
+    _run(folder, None, 1, custom_hooks=[{"type": "SyncBuffersHook"}, before, after])
+    return {"before": before.means, "after": after.means}
 
 
 def _case(wrapper: str | None, **ema: Any) -> Callable[[int, Path], Any]:
@@ -124,4 +160,6 @@ CASES: dict[str, Callable[[int, Path], Any]] = {
     "ddp-buffers": _case(None, update_buffers=True),
     "fsdp": _case("MMFullyShardedDataParallel"),
     "fsdp-buffers": _case("MMFullyShardedDataParallel", update_buffers=True),
+    "swa": _mean,
+    "sync": _sync,
 }

@@ -15,6 +15,8 @@ from engine_model.averaging import (
     InterpolatedAverage,
     MomentumAnnealingEMA,
     StochasticWeightAverage,
+    batch_norms,
+    update_batch_norms,
 )
 from engine_model.init import (
     BaseInit,
@@ -107,6 +109,7 @@ __all__ = [
     "UniformInit",
     "WeightsError",
     "XavierInit",
+    "batch_norms",
     "bias_init_with_prob",
     "caffe2_xavier_init",
     "compiled_in_place",
@@ -139,6 +142,7 @@ __all__ = [
     "stack_batch",
     "trunc_normal_init",
     "uniform_init",
+    "update_batch_norms",
     "update_init_info",
     "weights_in",
     "weights_to_cpu",

@@ -1,6 +1,7 @@
 """Recompute the statistics of batch normalization, which an average of weights does not have."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine_dist import all_reduce_params
+from engine_model._forward import run_forward
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
@@ -30,7 +32,7 @@ def batch_norms(model: nn.Module) -> list[_BatchNorm]:
 
 @torch.no_grad()
 def update_batch_norms(
-    model: nn.Module, batches: Iterable[Any], forward: Callable[[Any], object]
+    model: nn.Module, batches: Iterable[Any], forward: Callable[[Any], object] | None = None
 ) -> int:
     """Replace the running statistics of batch normalization by the mean over batches.
 
@@ -41,7 +43,9 @@ def update_batch_norms(
     Args:
         model: The model, in whose training mode ``forward`` is called.
         batches: The batches of this rank. If no layer needs them, none is read.
-        forward: Called with each batch; it runs the forward pass of ``model``.
+        forward: Called with each batch; it runs the forward pass of ``model``. By default a
+            `BaseModel` computes its losses, and another model is called with the batch, or with the
+            first item of a list or tuple.
 
     Returns:
         The number of layers that were updated.
@@ -51,11 +55,12 @@ def update_batch_norms(
 
     Example:
         >>> model = nn.BatchNorm1d(1)
-        >>> update_batch_norms(model, [torch.tensor([[1.0], [3.0]])], model)
+        >>> update_batch_norms(model, [torch.tensor([[1.0], [3.0]])])
         1
         >>> model.running_mean.item()
         2.0
     """
+    forward = forward or partial(_forward, model)
     modes = [(module, module.training) for module in model.modules()]
     model.train()
     layers = [layer for layer in batch_norms(model) if layer.training]
@@ -85,6 +90,13 @@ def update_batch_norms(
         raise ValueError("batches must have at least one batch, got none; check where they end")
     all_reduce_params([item for layer in layers for item in _statistics(layer)], op="mean")
     return len(layers)
+
+
+def _forward(model: nn.Module, batch: Any) -> object:
+    preprocessor: Any = getattr(model, "data_preprocessor", None)
+    if preprocessor is not None:
+        return run_forward(model, preprocessor(batch, True), "loss")
+    return model(batch[0] if isinstance(batch, list | tuple) else batch)
 
 
 def _statistics(layer: _BatchNorm) -> list[Tensor]:

@@ -6,29 +6,40 @@ from engine_runner._priority import Priority, get_priority
 from engine_runner.hooks._checkpoint import CheckpointHook
 from engine_runner.hooks._early_stopping import EarlyStoppingHook
 from engine_runner.hooks._ema import EMAHook
+from engine_runner.hooks._empty_cache import EmptyCacheHook
 from engine_runner.hooks._finite_loss import FiniteLossHook
 from engine_runner.hooks._interrupt import SaveOnInterrupt
 from engine_runner.hooks._iter_timer import IterTimerHook
 from engine_runner.hooks._logger import LoggerHook
 from engine_runner.hooks._param_scheduler import ParamSchedulerHook
+from engine_runner.hooks._prepare_tta import PrepareTTAHook, tta_config
 from engine_runner.hooks._progress_bar import ProgressBar
 from engine_runner.hooks._runtime_info import RuntimeInfoHook
 from engine_runner.hooks._sampler_seed import DistSamplerSeedHook
+from engine_runner.hooks._swa import SWAHook
+from engine_runner.hooks._sync_buffers import SyncBuffersHook
+from engine_runner.hooks._visualization import NaiveVisualizationHook
 
 __all__ = [
     "CheckpointHook",
     "DistSamplerSeedHook",
     "EMAHook",
     "EarlyStoppingHook",
+    "EmptyCacheHook",
     "FiniteLossHook",
     "Hook",
     "HookList",
     "IterTimerHook",
     "LoggerHook",
+    "NaiveVisualizationHook",
     "ParamSchedulerHook",
+    "PrepareTTAHook",
     "Priority",
     "ProgressBar",
     "RuntimeInfoHook",
+    "SWAHook",
     "SaveOnInterrupt",
+    "SyncBuffersHook",
     "get_priority",
+    "tta_config",
 ]
