@@ -1,6 +1,6 @@
 """Test-time augmentation of a run: by hook, from a config, and as the tutorial does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,20 @@ class Numbers(BaseDataset):
         return [{"value": float(number)} for number in range(5)]
 
 
-def pack(results: dict[str, Any]) -> dict[str, Any]:
-    return {"inputs": torch.tensor([results["value"]]), "data_samples": results["value"]}
+class Pack:
+    """Return the input and the data sample of a number."""
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        return {"inputs": torch.tensor([results["value"]]), "data_samples": results["value"]}
 
 
-def views(results: dict[str, Any]) -> dict[str, Any]:
+class TwoViews:
     """Return two views of a sample: itself, and itself plus 10."""
-    shifted = {**results, "value": results["value"] + 10}
-    both = [pack(results), pack(shifted)]
-    return {key: [view[key] for view in both] for key in both[0]}
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        pack = Pack()
+        both = [pack(results), pack({**results, "value": results["value"] + 10})]
+        return {key: [view[key] for view in both] for key in both[0]}
 
 
 class Double(BaseModel):
@@ -73,24 +78,23 @@ class Values(BaseMetric):
 
 
 @pytest.fixture(autouse=True)
-def _registered() -> Iterator[None]:
+def _registered() -> None:
     parts: list[tuple[Any, Any]] = [
         (DATASETS, Numbers),
-        (TRANSFORMS, pack),
-        (TRANSFORMS, views),
+        (TRANSFORMS, Pack),
+        (TRANSFORMS, TwoViews),
         (MODELS, Double),
         (MODELS, MeanOfViews),
         (METRICS, Values),
     ]
     for registry, part in parts:
         registry.register_module(module=part, force=True)
-    yield
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     loader = {
-        "dataset": {"type": "Numbers", "pipeline": [{"type": "pack"}]},
+        "dataset": {"type": "Numbers", "pipeline": [{"type": "Pack"}]},
         "sampler": {"type": "DefaultSampler", "shuffle": False},
         "batch_size": 3,
     }
@@ -105,7 +109,7 @@ def config(tmp_path: Path) -> Config:
             "test_cfg": {},
             "test_evaluator": {"type": "Values"},
             "tta_model": {"type": "MeanOfViews"},
-            "tta_pipeline": [{"type": "views"}],
+            "tta_pipeline": [{"type": "TwoViews"}],
         }
     )
 
@@ -154,9 +158,10 @@ def test_pipeline_is_replaced_inside_dataset_wrappers(
     assert Runner.from_cfg(tta_config(config)).test()["values"] == AUGMENTED
 
 
-@pytest.mark.parametrize(
-    "hooks", [None, {"type": "SyncBuffersHook"}, [{"type": "SyncBuffersHook"}]]
-)
+SYNC = {"type": "SyncBuffersHook"}
+
+
+@pytest.mark.parametrize("hooks", [None, SYNC, [SYNC]], ids=["none", "dict", "list"])
 def test_other_hooks_stay(config: Config, hooks: Any) -> None:
     config.custom_hooks = hooks
     runner = Runner.from_cfg(tta_config(config))
@@ -216,3 +221,81 @@ def test_test_that_raises_gives_the_run_its_model_back(config: Config) -> None:
 def test_hook_without_the_type_of_a_model_raises(given: Any) -> None:
     with pytest.raises(ValueError, match="tta_cfg must be a dict with the type"):
         PrepareTTAHook(given)
+
+
+TTA_TASK = """
+import torch
+from engine_model import BaseModel, BaseTTAModel
+from engine_dataset import BaseDataset
+from engine_registry import DATASETS, MODELS, TRANSFORMS
+
+
+@DATASETS.register_module()
+class Four(BaseDataset):
+    def load_data_list(self):
+        return [{"value": float(number)} for number in range(4)]
+
+
+@TRANSFORMS.register_module()
+class One:
+    def __call__(self, results):
+        value = torch.tensor([results["value"]])
+        return {"x": value, "y": value}
+
+
+@TRANSFORMS.register_module()
+class Two:
+    def __call__(self, results):
+        value = torch.tensor([results["value"]])
+        return {"x": [value, value + 1], "y": [value, value]}
+
+
+@MODELS.register_module()
+class Plus(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.shift = torch.nn.Parameter(torch.tensor([1.0]))
+
+    def forward(self, x, y, mode="tensor"):
+        return [(value + self.shift, truth) for value, truth in zip(x, y)]
+
+
+@MODELS.register_module()
+class MeanView(BaseTTAModel):
+    def merge_preds(self, data_samples_list):
+        means = [[torch.stack(part).mean() for part in zip(*views)] for views in data_samples_list]
+        return [torch.stack(part) for part in zip(*means)]
+"""
+
+TTA_CONFIG = """
+_base_ = "cfg.py"
+custom_imports = dict(imports=["task", "tta_task"], allow_failed_imports=False)
+model = dict(type="Plus")
+test_dataloader = dict(
+    _delete_=True,
+    dataset=dict(type="Four", pipeline=[dict(type="One")]),
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    batch_size=2,
+)
+tta_model = dict(type="MeanView")
+tta_pipeline = [dict(type="Two")]
+"""
+
+
+def test_command_tests_with_tta(project: Path, command: Callable[..., Any]) -> None:
+    command("train", "cfg.py", "--cfg-options", "train_cfg.max_epochs=1")
+    printed = command("test", "cfg.py", "work_dirs/cfg/epoch_1.pth", "--tta", code=2)
+
+    assert "missing: tta_model, tta_pipeline" in printed.stderr
+
+
+def test_command_merges_the_views(
+    project: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "tta_task.py").write_text(TTA_TASK)
+    (project / "tta.py").write_text(TTA_CONFIG)
+    torch.save({"state_dict": {"shift": torch.tensor([1.0])}}, project / "weights.pth")
+    monkeypatch.syspath_prepend(str(project))
+
+    # A view is shifted by 1, and the other by 2.
+    assert "error: 1.5" in command("test", "tta.py", "weights.pth", "--tta").stdout

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine_runner._errors import SettingsError
 from engine_runner._hook import Hook
 from engine_runner._rules import LAUNCHERS
 from engine_runner.cli._check import check_before
@@ -13,6 +14,7 @@ from engine_runner.cli._options import ConfigCommand, config_arguments, read_con
 from engine_runner.cli._train import expanded, set_launcher
 
 if TYPE_CHECKING:
+    from engine_config import Config
     from engine_runner.runner import Runner
 
 _EXAMPLES = """
@@ -20,6 +22,7 @@ _EXAMPLES = """
 Examples:
   engine test config.py work_dirs/config/epoch_5.pth
   engine test config.py best.pth --cfg-options test_dataloader.batch_size=256
+  engine test config.py best.pth --tta
 """
 
 
@@ -36,6 +39,16 @@ class CheckWeights(Hook):
         )
 
 
+def _with_tta(config: "Config") -> "Config":
+    """Return the config of a test with test-time augmentation."""
+    from engine_runner.hooks import tta_config  # loads torch
+
+    try:
+        return tta_config(config)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+
+
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
 @config_arguments
 @click.argument("checkpoint")
@@ -48,6 +61,7 @@ class CheckWeights(Hook):
 @click.option(
     "--partial", is_flag=True, help="Accept a checkpoint that lacks weights of the model."
 )
+@click.option("--tta", is_flag=True, help="Test with tta_model and tta_pipeline of the config.")
 def test(
     config_file: Path,
     checkpoint: str,
@@ -55,6 +69,7 @@ def test(
     work_dir: Path | None,
     launcher: str | None,
     partial: bool,
+    tta: bool,
 ) -> None:
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
@@ -65,6 +80,8 @@ def test(
     set_launcher(config, launcher)
     config.load_from = checkpoint
     config.resume = False
+    if tta:
+        config = _with_tta(config)
 
     check_before(config, trains=False)
     from engine_registry import RUNNERS
