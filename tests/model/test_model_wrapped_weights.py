@@ -50,11 +50,17 @@ def test_weights_of_another_shape_are_reported_by_a_sharded_model(results: Resul
         assert rank["errors"] == []
 
 
-@pytest.mark.parametrize("name", ["averaged whole", "averaged sharded"])
+@pytest.mark.parametrize("name", ["averaged whole", "averaged sharded", "averaged copy"])
 def test_averages_follow_a_sharded_model(results: Results, name: str) -> None:
     for rank in case(results, name):
         torch.testing.assert_close(rank["weights"], rank["wanted"])
-        assert "build the average before the model is sharded" in rank["error"]
+        assert rank["sharded"] == (name != "averaged whole")
+
+
+def test_average_of_a_sharded_model_has_no_forward(results: Results) -> None:
+    assert [rank["error"] for rank in case(results, "averaged sharded")] == ["False"] * 2
+    for rank in case(results, "averaged copy"):
+        assert "of a sharded model has no forward" in rank["error"]
 
 
 def test_sharded_model_supports_test_time_augmentation(results: Results) -> None:

@@ -18,6 +18,7 @@ from engine_model import (
     MMFullyShardedDataParallel,
     MMSeparateDistributedDataParallel,
     get_state_dict,
+    is_sharded,
     load_checkpoint,
     load_state_dict,
     save_checkpoint,
@@ -176,23 +177,32 @@ def misfit(rank: int) -> dict[str, Any]:
     return {"mismatched": report.mismatched, "fits": report.fits, "errors": report.errors}
 
 
-def averaged(rank: int, shard_too: bool) -> dict[str, Any]:
+def averaged(rank: int, shard: str) -> dict[str, Any]:
+    """Average a sharded model in a whole average, in one that is sharded, and in its own copy."""
     model, alone = seeded(Net), seeded(Net)
-    ours, theirs = (ExponentialMovingAverage(net, momentum=0.25) for net in (model, alone))
-    MMFullyShardedDataParallel(model)
-    if shard_too:
+    theirs = ExponentialMovingAverage(alone, momentum=0.25)
+    if shard == "copied":
+        wrapper = MMFullyShardedDataParallel(model, fsdp_auto_wrap_policy="always_wrap_policy")
+        with torch.no_grad():
+            wrapper.eval()(*batches()[0][rank])  # the outermost unit is gathered now
+        ours = ExponentialMovingAverage(model, momentum=0.25)
+    else:
+        ours = ExponentialMovingAverage(model, momentum=0.25)
+        MMFullyShardedDataParallel(model)
+    if shard == "too":
         fully_shard(ours.module)
     for seed in (1, 2, 3):
         for net, average in ((model, ours), (alone, theirs)):
             load_state_dict(net, seeded(Net, seed).state_dict(), strict=True)
             average.update_parameters(net)
     try:
-        ExponentialMovingAverage(model)
-    except TypeError as error:
+        message = str(ours(*batches()[0][rank]) is None)
+    except RuntimeError as error:
         message = str(error)
     return {
         "weights": weights_to_cpu(dict(ours.module.state_dict())),
         "wanted": dict(theirs.module.state_dict()),
+        "sharded": any(map(is_sharded, ours.module.parameters())),
         "error": message,
     }
 
@@ -227,8 +237,9 @@ def steps_of_the_model(rank: int) -> dict[str, Any]:
 CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "exchanged": exchanged,
     "misfit": misfit,
-    "averaged whole": partial(averaged, shard_too=False),
-    "averaged sharded": partial(averaged, shard_too=True),
+    "averaged whole": partial(averaged, shard=""),
+    "averaged sharded": partial(averaged, shard="too"),
+    "averaged copy": partial(averaged, shard="copied"),
     "augmented": augmented,
     "steps of the model": steps_of_the_model,
 }

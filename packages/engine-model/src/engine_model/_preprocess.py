@@ -142,6 +142,7 @@ class ImgDataPreprocessor(BaseDataPreprocessor):
             _check_statistics(mean, std)
             self.register_buffer("mean", torch.tensor(mean).float().view(-1, 1, 1), False)
             self.register_buffer("std", torch.tensor(std).float().view(-1, 1, 1), False)
+        self.bgr_to_rgb = bgr_to_rgb
         self._channel_conversion = bgr_to_rgb or rgb_to_bgr
         self.pad_size_divisor = pad_size_divisor
         self.pad_value = pad_value

@@ -4,10 +4,11 @@ Sharded tensors are torch's `DTensor`. Importing its package takes a second, so 
 recognizes a `DTensor` by its methods. A program that has one has imported the package already.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine_dist import map_tensors
@@ -30,6 +31,36 @@ def is_sharded(value: object) -> "TypeGuard[DTensor]":
         False
     """
     return isinstance(value, Tensor) and hasattr(value, "full_tensor")
+
+
+def sharded_modules(model: nn.Module) -> list[Any]:
+    """Return the sub-modules that `torch.distributed.fsdp.fully_shard` has changed.
+
+    Args:
+        model: The model, or its wrapper.
+
+    Example:
+        >>> sharded_modules(nn.Linear(1, 1))
+        []
+    """
+    # A program that has sharded a model has imported this package already.
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    kind = getattr(fsdp, "FSDPModule", ())
+    return [module for module in model.modules() if isinstance(module, kind)]
+
+
+def reshard(model: nn.Module) -> None:
+    """Free the gathered parameters of a sharded model.
+
+    After a forward pass without a backward pass, the outermost module keeps its gathered
+    parameters, and the next forward pass uses them. Call this before the parameters are changed
+    in place, so that the next forward pass gathers the new values.
+
+    Args:
+        model: The model, or its wrapper. One that is not sharded is not changed.
+    """
+    for module in sharded_modules(model):
+        module.reshard()
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The points of a run at which hooks act."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,6 +38,15 @@ STAGES: tuple[str, ...] = (
     "after_run",
 )
 
+_MODES = ("train", "val", "test")
+SHARED: Mapping[str, str] = {
+    f"{when}_{mode}_{unit}": f"_{when}_{unit}"
+    for when in ("before", "after")
+    for mode in _MODES
+    for unit in ("epoch", "iter")
+}
+"""The method that one point of training, validation and test shares with the other two."""
+
 
 class Hook:
     """Base of all hooks: override the points at which to act.
@@ -44,6 +54,10 @@ class Hook:
     A point that no hook overrides costs nothing. Each point receives the runner. ``batch_idx``
     counts from 0 within the epoch; ``runner.iter`` and ``runner.epoch`` count finished iterations
     and epochs.
+
+    The points of epochs and iterations call `_before_epoch`, `_after_epoch`, `_before_iter` and
+    `_after_iter`, each with the mode ``"train"``, ``"val"`` or ``"test"``. Override one of these to
+    act in all three modes.
 
     A hook with the methods ``state_dict`` and ``load_state_dict`` is saved in checkpoints, under
     its name in the run, and resumed from them.
@@ -94,45 +108,78 @@ class Hook:
 
     def before_train_epoch(self, runner: "Runner") -> None:
         """Act before each training epoch."""
+        self._before_epoch(runner, mode="train")
 
     def before_val_epoch(self, runner: "Runner") -> None:
         """Act before each pass over the validation data."""
+        self._before_epoch(runner, mode="val")
 
     def before_test_epoch(self, runner: "Runner") -> None:
         """Act before the pass over the test data."""
+        self._before_epoch(runner, mode="test")
 
     def after_train_epoch(self, runner: "Runner") -> None:
         """Act after each training epoch, before ``runner.epoch`` counts it."""
+        self._after_epoch(runner, mode="train")
 
     def after_val_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
         """Act on the metrics of a validation."""
+        self._after_epoch(runner, mode="val")
 
     def after_test_epoch(self, runner: "Runner", metrics: Metrics | None = None) -> None:
         """Act on the metrics of a test."""
+        self._after_epoch(runner, mode="test")
 
     def before_train_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
         """Act before each training step."""
+        self._before_iter(runner, batch_idx, data_batch, mode="train")
 
     def before_val_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
         """Act before each validation step."""
+        self._before_iter(runner, batch_idx, data_batch, mode="val")
 
     def before_test_iter(self, runner: "Runner", batch_idx: int, data_batch: Batch = None) -> None:
         """Act before each test step."""
+        self._before_iter(runner, batch_idx, data_batch, mode="test")
 
     def after_train_iter(
         self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Act on the log variables of a training step, before ``runner.iter`` counts it."""
+        self._after_iter(runner, batch_idx, data_batch, outputs, mode="train")
 
     def after_val_iter(
         self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Act on the predictions of a validation step."""
+        self._after_iter(runner, batch_idx, data_batch, outputs, mode="val")
 
     def after_test_iter(
         self, runner: "Runner", batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Act on the predictions of a test step."""
+        self._after_iter(runner, batch_idx, data_batch, outputs, mode="test")
+
+    def _before_epoch(self, runner: "Runner", mode: str = "train") -> None:
+        """Act before an epoch of any mode."""
+
+    def _after_epoch(self, runner: "Runner", mode: str = "train") -> None:
+        """Act after an epoch of any mode."""
+
+    def _before_iter(
+        self, runner: "Runner", batch_idx: int, data_batch: Batch = None, mode: str = "train"
+    ) -> None:
+        """Act before a step of any mode."""
+
+    def _after_iter(
+        self,
+        runner: "Runner",
+        batch_idx: int,
+        data_batch: Batch = None,
+        outputs: Outputs = None,
+        mode: str = "train",
+    ) -> None:
+        """Act after a step of any mode."""
 
     def before_save_checkpoint(self, runner: "Runner", checkpoint: dict[str, Any]) -> None:
         """Add to a checkpoint, or change it, before it is written."""
@@ -140,17 +187,29 @@ class Hook:
     def after_load_checkpoint(self, runner: "Runner", checkpoint: dict[str, Any]) -> None:
         """Take from a checkpoint, or change it, before it is applied."""
 
-    def every_n_epochs(self, runner: Run, n: int) -> bool:
-        """Return whether the current epoch is a multiple of ``n``; never for ``n <= 0``."""
-        return n > 0 and (runner.epoch + 1) % n == 0
+    def every_n_epochs(self, runner: Run, n: int, start: int = 0) -> bool:
+        """Return whether the current epoch is ``start``, or ``n`` or a multiple of it later.
+
+        Args:
+            runner: The run.
+            n: The interval; with ``n <= 0`` the result is always false.
+            start: The epoch, from 1, at which counting begins; with 0, the first is ``n``.
+        """
+        return _is_due(runner.epoch + 1 - start, n)
 
     def every_n_inner_iters(self, batch_idx: int, n: int) -> bool:
         """Return whether this batch's number is a multiple of ``n``; never for ``n <= 0``."""
         return n > 0 and (batch_idx + 1) % n == 0
 
-    def every_n_train_iters(self, runner: Run, n: int) -> bool:
-        """Return whether the current iteration is a multiple of ``n``; never for ``n <= 0``."""
-        return n > 0 and (runner.iter + 1) % n == 0
+    def every_n_train_iters(self, runner: Run, n: int, start: int = 0) -> bool:
+        """Return whether the current iteration is ``start``, or ``n`` or a multiple of it later.
+
+        Args:
+            runner: The run.
+            n: The interval; with ``n <= 0`` the result is always false.
+            start: The iteration, from 1, at which counting begins; with 0, the first is ``n``.
+        """
+        return _is_due(runner.iter + 1 - start, n)
 
     def end_of_epoch(self, dataloader: "DataLoader[Any]", batch_idx: int) -> bool:
         """Return whether this batch is the data loader's last; false if it has no length."""
@@ -165,10 +224,26 @@ class Hook:
         return runner.iter + 1 == runner.max_iters
 
     def get_triggered_stages(self) -> list[str]:
-        """Return the points that this hook overrides, in the order of a run."""
-        return [stage for stage in self.stages if self._overrides(stage)]
+        """Return the points at which this hook acts, in the order of a run."""
+        return [stage for stage in self.stages if self.acts_at(stage)]
 
-    def _overrides(self, stage: str) -> bool:
-        # A point may also be set on the instance.
-        ours = getattr(type(self), stage, None)
-        return stage in vars(self) or ours is not getattr(Hook, stage, None)
+    def acts_at(self, point: str) -> bool:
+        """Return whether this hook overrides a point, or the method that it shares with others.
+
+        Args:
+            point: One of ``Hook.stages``, or a point of the user's own.
+        """
+        shared = SHARED.get(point)
+        return self._overrides(point) or (shared is not None and self._overrides(shared))
+
+    def _overrides(self, method: str) -> bool:
+        # A point may also be set on the instance. Functions are compared, as a bound method is a
+        # new object at each access.
+        ours = getattr(self, method, None)
+        return ours is not None and getattr(ours, "__func__", ours) is not getattr(
+            Hook, method, None
+        )
+
+
+def _is_due(since: int, interval: int) -> bool:
+    return interval > 0 and since >= 0 and since % interval == 0

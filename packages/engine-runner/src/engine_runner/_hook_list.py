@@ -167,14 +167,7 @@ class HookList:
         return free
 
     def _overrides(self, point: str) -> tuple[Method, ...]:
-        base = getattr(Hook, point, None)
-        found = []
-        for hook in self:
-            method = getattr(hook, point, None)
-            # Functions are compared, as a bound method is a new object at each access.
-            if method is not None and getattr(method, "__func__", method) is not base:
-                found.append(method)
-        return tuple(found)
+        return tuple(getattr(hook, point) for hook in self if hook.acts_at(point))
 
 
 def _level(rank: int) -> str:

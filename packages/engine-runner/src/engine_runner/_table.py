@@ -127,7 +127,8 @@ NESTED: Mapping[str, Row] = {
     "runner_type": Row(registries=(RUNNERS,), by_name=True),
     "sampler": Row(registries=(DATA_SAMPLERS,), adds=("dataset", "seed")),
     "transforms": Row(registries=(TRANSFORMS,)),
-    "tta_model": Row(registries=(MODELS,)),
+    "tta_cfg": Row(registries=(MODELS,), adds=("module",)),
+    "tta_model": Row(registries=(MODELS,), adds=("module",)),
     "vis_backends": Row(registries=(VISBACKENDS,), adds=("save_dir",), takes=("name",), many=True),
     "worker_init_fn": Row(
         registries=(FUNCTIONS, COLLATE_FUNCTIONS),

@@ -7,6 +7,7 @@ from engine_model.averaging._interpolated import (
     MomentumAnnealingEMA,
     StochasticWeightAverage,
 )
+from engine_model.averaging._statistics import batch_norms, update_batch_norms
 
 __all__ = [
     "BaseAveragedModel",
@@ -14,4 +15,6 @@ __all__ = [
     "InterpolatedAverage",
     "MomentumAnnealingEMA",
     "StochasticWeightAverage",
+    "batch_norms",
+    "update_batch_norms",
 ]

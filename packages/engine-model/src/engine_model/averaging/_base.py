@@ -1,25 +1,23 @@
 """The base class of running averages: match, group and average the parameters of a model."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine_model._sharded_tensors import is_sharded, local_parts
+from engine_model._sharded_tensors import is_sharded
 from engine_model.averaging._copy import copied, power_iteration_buffers
-
-# Only tensors of other types, such as DTensor, may be sharded.
-_PLAIN = (Tensor, nn.Parameter)
-_Matched = tuple[list[Tensor], list[Tensor]]  # of the average, and of the model
+from engine_model.averaging._pairs import TensorPairs
 
 
 class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
     """Copy a model, and average the parameters of the model over its updates in the copy.
 
     A subclass implements `avg_func`. The first update copies the parameters. After that, each
-    ``interval``-th update averages them. The copy has no gradients.
+    ``interval``-th update averages them. The copy has no gradients. The copy of a sharded model is
+    sharded in the same way, so each rank averages its shards. It has no forward pass: exchange its
+    parameters for those of the model, as `EMAHook` of engine-runner does.
 
     Args:
         model: The model to copy. The copy is not compiled.
@@ -33,7 +31,6 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         steps: The number of calls of `update_parameters`, as a tensor in the state dict.
 
     Raises:
-        TypeError: ``model`` is sharded.
         ValueError: ``interval`` is below 1.
 
     Example:
@@ -61,18 +58,12 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         super().__init__()
         if interval < 1:
             raise ValueError(f"interval must be an integer >= 1, got {interval}")
-        sharded = [name for name, tensor in model.named_parameters() if is_sharded(tensor)]
-        if sharded:
-            raise TypeError(
-                f"model must not be sharded, got {type(model).__name__} with the sharded "
-                f"{sharded[0]}; build the average before the model is sharded, and shard the "
-                "average's `module` in the same way"
-            )
         self.module = copied(model).requires_grad_(False)
         if device is not None:
             self.module.to(device)
         self.interval = interval
         self.update_buffers = update_buffers
+        self._is_sharded = any(map(is_sharded, self.module.parameters()))
         vectors = power_iteration_buffers(self.module)
         self._power_iterations = {
             place for place, buffer in enumerate(self.module.buffers()) if id(buffer) in vectors
@@ -80,6 +71,7 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long, device=device))
         # A cached count, with the tensor and the version for which it is valid; see `_count`.
         self._counted = (self.steps, self.steps._version, 0)
+        self._pairs: TensorPairs | None = None
 
     @abstractmethod
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
@@ -91,8 +83,28 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
             steps: The number of earlier calls of `update_parameters`.
         """
 
+    @property
+    def avg_parameters(self) -> dict[str, Tensor]:
+        """The averaged parameters by name, and with ``update_buffers`` the buffers."""
+        parameters: dict[str, Tensor] = dict(self.module.named_parameters())
+        return {**parameters, **dict(self.module.named_buffers() if self.update_buffers else ())}
+
+    @property
+    def updates(self) -> int:
+        """The number of calls of `update_parameters`, without a wait for the device."""
+        return self._count()
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the averaged copy."""
+        """Call the averaged copy.
+
+        Raises:
+            RuntimeError: The copied model is sharded.
+        """
+        if self._is_sharded:
+            raise RuntimeError(
+                f"{type(self).__name__} of a sharded model has no forward, as nothing gathers its "
+                "parameters; copy `avg_parameters` to the model"
+            )
         return self.module(*args, **kwargs)
 
     @torch.no_grad()
@@ -110,18 +122,14 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         """
         steps = self._count()
         is_due = steps % self.interval == 0
-        averaged = [_matched(self.module, model, "parameters")] if is_due else []
-        buffers = _matched(self.module, model, "buffers")
-        copied_buffers = buffers
-        if self.update_buffers:
-            at = self._power_iterations
-            copied_buffers = _chosen(buffers, lambda place: is_due and place in at)
-            if is_due:
-                averaged.append(_chosen(buffers, lambda place: place not in at))
-        # Match both before writing anything, so that an error does not change the average.
-        self._average(averaged, steps)
-        if copied_buffers[0]:
-            torch._foreach_copy_(*copied_buffers)
+        pairs = self._pairs
+        if pairs is None or pairs.model is not model or not pairs.are_current():
+            # Match all before writing anything, so that an error does not change the average.
+            pairs = self._pairs = TensorPairs(self.module, model, self._averages_buffer)
+        if is_due:
+            self._average(pairs, steps)
+        if pairs.copied[0] and (is_due or not self.update_buffers):
+            torch._foreach_copy_(*pairs.copied)
         self.steps.add_(1)
         self._counted = (self.steps, self.steps._version, steps + 1)
 
@@ -136,15 +144,16 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         for average, source in zip(averages, sources, strict=True):
             self.avg_func(average, source, steps)
 
-    def _average(self, pairs: Sequence[_Matched], steps: int) -> None:
-        averages = [tensor for ours, _ in pairs for tensor in ours]
-        sources = [tensor for _, theirs in pairs for tensor in theirs]
-        for (_, kind), (ours, theirs) in _groups(averages, sources).items():
+    def _average(self, pairs: TensorPairs, steps: int) -> None:
+        for (_, kind), (ours, theirs) in pairs.groups().items():
             # The first update copies, and integers are never averaged.
             if steps and (kind.is_floating_point or kind.is_complex):
                 self.average_tensors(ours, theirs, steps)
             else:
                 torch._foreach_copy_(ours, theirs)
+
+    def _averages_buffer(self, place: int) -> bool:
+        return self.update_buffers and place not in self._power_iterations
 
     def _count(self) -> int:
         """Return ``steps`` as a number."""
@@ -155,58 +164,3 @@ class BaseAveragedModel(nn.Module, metaclass=ABCMeta):
         if tensor is self.steps and version == self.steps._version:
             return count
         return int(self.steps)
-
-
-def _matched(
-    average: nn.Module, model: nn.Module, what: Literal["parameters", "buffers"]
-) -> _Matched:
-    """Return the parameters or buffers of both, in the same order.
-
-    Raises:
-        ValueError: The tensors differ in number or shape.
-    """
-    ours, theirs = (list(getattr(module, what)()) for module in (average, model))
-    if len(ours) != len(theirs):
-        raise ValueError(
-            f"the model has {len(theirs)} {what}, but the averaged copy has {len(ours)}; "
-            f"update the average with the model that it copied"
-        )
-    for place, (tensor, source) in enumerate(zip(ours, theirs, strict=True)):
-        # torch would broadcast a source of another shape without an error.
-        if tensor.shape != source.shape:
-            name = list(dict(getattr(average, f"named_{what}")()))[place]
-            raise ValueError(
-                f"{name} is {tuple(source.shape)} in the model, but {tuple(tensor.shape)} in "
-                "the averaged copy; update the average with the model that it copied"
-            )
-    return ours, theirs
-
-
-def _chosen(pair: _Matched, is_chosen: Callable[[int], bool]) -> _Matched:
-    """Return the tensors at the chosen places."""
-    ours, theirs = pair
-    places = [place for place in range(len(ours)) if is_chosen(place)]
-    return [ours[place] for place in places], [theirs[place] for place in places]
-
-
-def _groups(
-    averages: list[Tensor], sources: list[Tensor]
-) -> dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]]:
-    """Group averages and sources by device and data type.
-
-    A multi-tensor operation of torch runs as one kernel only within such a group.
-    """
-    groups: dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
-    for average, source in zip(averages, sources, strict=True):
-        kind = average.device, average.dtype
-        # Compare exact types: isinstance would accept subclasses such as DTensor.
-        if type(average) not in _PLAIN or type(source) not in _PLAIN:
-            average, source = local_parts(average, source)
-        if (source.device, source.dtype) != kind:
-            source = source.to(average)
-        group = groups.get(kind)
-        if group is None:
-            groups[kind] = group = ([], [])
-        group[0].append(average)
-        group[1].append(source)
-    return groups

@@ -4,6 +4,7 @@ from engine_model._sharded_tensors import (
     gather_tensors,
     is_sharded,
     local_part,
+    reshard,
     spread_optimizer_state,
 )
 from engine_model.weights._checkpoint import (
@@ -48,6 +49,7 @@ __all__ = [
     "local_part",
     "naming_the_checkpoint",
     "read_checkpoint",
+    "reshard",
     "revise_names",
     "save_checkpoint",
     "spread_optimizer_state",

@@ -288,6 +288,7 @@ class Checkpointer:
         warn_of_new_config(meta.get("cfg"), shown_config(run.cfg).pretty_text)
         if is_foreign(checkpoint):
             checkpoint, states = readable(checkpoint), foreign_states(states)
+        run.call_hook("after_resume", checkpoint=checkpoint)
         self.restore(checkpoint, states)
         self._resumed = True
         run.logger.info(f"resumed epoch: {run.epoch}, iter: {run.iter}")
@@ -370,9 +371,7 @@ class Checkpointer:
     ) -> tuple[dict[str, Any], str]:
         """Return a checkpoint and an empty string, or the reason why it cannot be resumed."""
         try:
-            checkpoint = CheckpointLoader.load_checkpoint(
-                filename, map_location=self._device(map_location)
-            )
+            checkpoint: Any = self.read(filename, map_location)
         except (CheckpointError, FileNotFoundError) as error:
             return {}, str(error)
         found = checkpoint if isinstance(checkpoint, Mapping) else {}

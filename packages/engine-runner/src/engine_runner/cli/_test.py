@@ -1,9 +1,11 @@
 """``engine test``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from engine_runner._errors import SettingsError
 from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
@@ -11,13 +13,27 @@ from engine_runner.cli._options import ConfigCommand, complete_file, config_argu
 from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import expanded, set_launcher
 
+if TYPE_CHECKING:
+    from engine_config import Config
+
 _EXAMPLES = """
 \b
 Examples:
   engine test config.py work_dirs/config/epoch_5.pth
   engine test config.py best.pth --device cpu
   engine test config.py best.pth --cfg-options test_dataloader.batch_size=256
+  engine test config.py best.pth --tta
 """
+
+
+def _with_tta(config: "Config") -> "Config":
+    """Return the config of a test with test-time augmentation."""
+    from engine_runner.hooks import tta_config  # loads torch
+
+    try:
+        return tta_config(config)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
 
 
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
@@ -33,6 +49,7 @@ Examples:
     "--partial", is_flag=True, help="Accept a checkpoint that lacks weights of the model."
 )
 @seed_and_device
+@click.option("--tta", is_flag=True, help="Test with tta_model and tta_pipeline of the config.")
 def test(
     config_file: Path,
     checkpoint: str,
@@ -42,6 +59,7 @@ def test(
     partial: bool,
     seed: int | None,
     device: str | None,
+    tta: bool,
 ) -> None:
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
@@ -53,6 +71,8 @@ def test(
     set_seed_and_device(config, seed, device)
     config.load_from = checkpoint
     config.resume = False
+    if tta:
+        config = _with_tta(config)
 
     check_before(config, trains=False)
     from engine_registry import RUNNERS

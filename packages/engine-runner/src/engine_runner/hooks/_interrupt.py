@@ -61,6 +61,11 @@ class SaveOnInterrupt(Hook):
         self._former: dict[int, Any] = {}
         self._children: Any = None
 
+    @property
+    def stops(self) -> bool:
+        """Whether a signal has arrived, so that the run stops after the next save."""
+        return bool(self._signal)
+
     @contextmanager
     def around_run(self, runner: Run) -> Iterator[None]:
         """Set the former handlers of the signals again, however the run ends."""

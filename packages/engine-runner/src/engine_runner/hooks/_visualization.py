@@ -1,0 +1,163 @@
+"""Draw the predictions of a test on its images."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from engine_model import is_model_wrapper
+from engine_registry import HOOKS
+from engine_runner._hook import Hook
+from engine_runner._integer import integer
+from engine_runner._protocols import Run
+from engine_runner._types import Batch, Outputs
+from engine_structures import BaseDataElement
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@HOOKS.register_module()
+class NaiveVisualizationHook(Hook):
+    """Record the images of a test with their ground truth and predictions.
+
+    `Visualizer.add_datasample` draws labels, boxes and masks. The images are those that the data
+    loader yields, before the data preprocessor normalizes them: under ``inputs`` of a dict, or the
+    first item of a list or tuple. An image that a transform has normalized is scaled to its own
+    range. Padding is removed and the size restored, if the sample has ``img_shape`` and
+    ``ori_shape``.
+
+    Args:
+        interval: Draw the images of every n-th batch.
+        draw_gt: Whether to draw the ground truth.
+        draw_pred: Whether to draw the predictions.
+
+    Raises:
+        ValueError: ``interval`` is not an integer >= 1.
+
+    Example:
+        >>> NaiveVisualizationHook(interval=10).get_triggered_stages()
+        ['before_train', 'before_test_epoch', 'after_test_iter']
+    """
+
+    priority = "NORMAL"
+
+    def __init__(self, interval: int = 1, draw_gt: bool = True, draw_pred: bool = True) -> None:
+        self.interval = integer("interval", interval, at_least=1)
+        self.draw_gt = draw_gt
+        self.draw_pred = draw_pred
+        self._seen = 0
+
+    def before_train(self, runner: Run) -> None:
+        """Record the structure of the model, in backends that can."""
+        runner.visualizer.add_graph(runner.model, [])
+
+    def before_test_epoch(self, runner: Run) -> None:
+        """Count the images from 0."""
+        self._seen = 0
+
+    def after_test_iter(
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Draw the images of a batch; the step of a record is the number of its image.
+
+        Raises:
+            TypeError: The batch has no images.
+        """
+        images = _images(data_batch)
+        first, self._seen = self._seen, self._seen + len(images)
+        if not runner.is_main or not self.every_n_inner_iters(batch_idx, self.interval):
+            return
+        swaps = _swaps_channels(runner.model)
+        samples = _samples(data_batch, outputs, len(images))
+        for place, (image, sample) in enumerate(zip(images, samples, strict=True)):
+            runner.visualizer.add_datasample(
+                "test_image",
+                _shown(image, sample, swaps=swaps),
+                sample,
+                draw_gt=self.draw_gt,
+                draw_pred=self.draw_pred,
+                step=first + place,
+            )
+
+
+def _images(batch: Any) -> Sequence[Tensor]:
+    """Return the images ``(C, H, W)`` of a batch.
+
+    Raises:
+        TypeError: The batch has none.
+    """
+    if isinstance(batch, Mapping):
+        images = batch.get("inputs")
+    else:
+        images = batch[0] if isinstance(batch, list | tuple) and batch else None
+    found = list(images) if isinstance(images, Tensor | list | tuple) else []
+    if not found or not all(isinstance(item, Tensor) and item.dim() == 3 for item in found):
+        raise TypeError(
+            "NaiveVisualizationHook needs batches with images (C, H, W) under 'inputs', or as the "
+            f"first item, got {type(batch).__name__}; yield them, or remove the hook"
+        )
+    return found
+
+
+def _samples(batch: Any, outputs: Any, count: int) -> Iterator[BaseDataElement | None]:
+    """Yield the data element of each image, with ground truth and predictions, or None."""
+    given = batch.get("data_samples") if isinstance(batch, Mapping) else None
+    if given is None and isinstance(batch, list | tuple) and len(batch) > 1:
+        given = batch[1]
+    for place in range(count):
+        truth, predicted = _element(given, place), _element(outputs, place)
+        if truth is not None and predicted is not None:
+            truth = truth.cpu()  # a copy, which the update does not write through
+            truth.update(predicted.cpu())
+        found = predicted if truth is None else truth
+        yield None if found is None else found.cpu()
+
+
+def _element(items: Any, place: int) -> BaseDataElement | None:
+    listed = isinstance(items, list | tuple) and place < len(items)
+    item = items[place] if listed else None
+    return item if isinstance(item, BaseDataElement) else None
+
+
+def _swaps_channels(model: Any) -> bool:
+    """Return whether images are BGR, which the data preprocessor converts to RGB."""
+    model = model.module if is_model_wrapper(model) else model
+    preprocessor: nn.Module | None = getattr(model, "data_preprocessor", None)
+    return bool(getattr(preprocessor, "bgr_to_rgb", False))
+
+
+def _shown(image: Tensor, sample: BaseDataElement | None, *, swaps: bool) -> "np.ndarray":
+    """Return an image as RGB ``(H, W, 3)`` of bytes, in its original size."""
+    image = image.detach().cpu()
+    meta = {} if sample is None else dict(sample.metainfo_items())
+    if "img_shape" in meta:
+        height, width = meta["img_shape"][:2]
+        image = image[:, :height, :width]
+    if image.shape[0] not in (1, 3):
+        image = image[:1]  # such as the first of several bands
+    image = image.expand(3, -1, -1)
+    if swaps:
+        image = image.flip(0)
+    pixels = _bytes(image)
+    if "ori_shape" in meta and tuple(meta["ori_shape"][:2]) != tuple(pixels.shape[-2:]):
+        size = [int(side) for side in meta["ori_shape"][:2]]
+        resized = interpolate(pixels[None].float(), size, mode="bilinear", antialias=True)[0]
+        pixels = resized.round().clamp(0, 255).byte()
+    shown: np.ndarray = pixels.permute(1, 2, 0).contiguous().numpy()
+    return shown
+
+
+def _bytes(image: Tensor) -> Tensor:
+    """Return the values of an image in 0 to 255."""
+    if image.dtype is torch.uint8:
+        return image
+    image = image.float()
+    low, high = float(image.min()), float(image.max())
+    if low < 0:  # normalized by a transform
+        image = (image - low) * (255 / max(high - low, 1e-12))
+    elif high <= 1:
+        image = image * 255
+    return image.round().clamp(0, 255).byte()

@@ -1,0 +1,83 @@
+"""A run whose weights are averaged, and whose metric keeps the weights of each evaluation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine_evaluator import BaseMetric
+from engine_model import BaseModel
+from engine_runner import Runner
+
+Make = Callable[..., Runner]
+
+
+class Normed(BaseModel):
+    """Two layers with batch normalization, tied outputs and a frozen scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.first = nn.Linear(1, 3)
+        self.norm = nn.BatchNorm1d(3)
+        self.second = nn.Linear(3, 1)
+        self.also_second = self.second
+        self.scale = nn.Parameter(torch.tensor([2.0]), requires_grad=False)
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        predicted = self.scale * self.also_second(self.norm(self.first(x)).relu())
+        if mode == "loss":
+            return {"loss": (predicted - y).square().mean()}
+        return (predicted, y) if mode == "predict" else predicted
+
+
+class WeightsSeen(BaseMetric):
+    """Keep the weights with which each evaluation predicts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model: Any = None
+        self.seen: list[dict[str, Tensor]] = []
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        self.results.append(0.0)
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        self.seen.append({k: v.detach().clone() for k, v in self.model.state_dict().items()})
+        return {"error": float(len(self.seen))}
+
+
+@pytest.fixture
+def make(make_runner: Make) -> Make:
+    """Return a function that builds a run of a `Normed` model with an `EMAHook`.
+
+    ``ema`` has the arguments of the hook; None leaves it out. Its metric keeps the weights.
+    """
+
+    def build(ema: dict[str, Any] | None = {}, **changes: Any) -> Runner:  # noqa: B006  # never changed
+        model = changes.pop("model", None) or Normed()
+        metric = WeightsSeen()
+        metric.model = model
+        swa = (ema or {}).get("ema_type") == "StochasticWeightAverage"
+        given = {"type": "EMAHook", **({} if swa else {"momentum": 0.3}), **(ema or {})}
+        hooks = [] if ema is None else [given]
+        own = changes.pop("custom_hooks", [])
+        return make_runner(
+            model=model, val_evaluator=metric, custom_hooks=[*hooks, *own], **changes
+        )
+
+    return build
+
+
+@pytest.fixture
+def normed() -> Callable[[], BaseModel]:
+    """Return the class of the model."""
+    return Normed
+
+
+@pytest.fixture
+def keep_weights() -> Callable[[], BaseMetric]:
+    """Return the class of the metric."""
+    return WeightsSeen
