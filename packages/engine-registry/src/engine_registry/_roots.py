@@ -25,7 +25,7 @@ LOOPS = _root("loop", "engine_runner")
 HOOKS = _root("hook", "engine_runner.hooks")
 STRATEGIES = _root("strategy", "engine_runner")
 LOG_PROCESSORS = _root("log_processor", "engine_runner")
-INFERENCERS = _root("inferencer", "engine_runner")
+INFERENCERS = _root("inferencer", "engine_runner.infer")
 
 DATASETS = _root("dataset", "engine_dataset")
 DATA_SAMPLERS = _root("data_sampler", "engine_dataset")

@@ -14,6 +14,7 @@ from engine_runner.cli._env import env
 from engine_runner.cli._errors import mistake
 from engine_runner.cli._options import CONFIG
 from engine_runner.cli._place import place_of
+from engine_runner.cli._predict import predict
 from engine_runner.cli._streams import protect_output
 from engine_runner.cli._test import test
 from engine_runner.cli._train import train
@@ -29,6 +30,7 @@ Examples:
   engine train config.py --resume
   torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
   engine test config.py work_dirs/config/epoch_5.pth
+  engine predict config.py work_dirs/config/epoch_5.pth photos/ --out results
   engine check config.py
   engine config config.py --origins
 """
@@ -47,7 +49,7 @@ def engine(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (train, test, config, check, env):
+for command in (train, test, config, check, env, predict):
     engine.add_command(command)
 
 
