@@ -49,7 +49,7 @@ def engine(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (train, test, config, check, env, predict):
+for command in (train, test, predict, config, check, env):
     engine.add_command(command)
 
 
