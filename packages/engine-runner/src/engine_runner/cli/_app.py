@@ -21,6 +21,7 @@ _CLI = "engine_runner.cli"
 COMMANDS = {
     "train": CommandRow(f"{_CLI}._train:train", "Train the model that CONFIG describes."),
     "test": CommandRow(f"{_CLI}._test:test", "Test the model that CONFIG describes."),
+    "predict": CommandRow(f"{_CLI}._predict:predict", "Predict inputs with a trained model."),
     "export": CommandRow(f"{_CLI}._export:export", "Export the model that CONFIG describes."),
     "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
@@ -41,6 +42,7 @@ Examples:
   engine train config.py --resume
   torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
   engine test config.py work_dirs/config/epoch_5.pth
+  engine predict config.py work_dirs/config/epoch_5.pth photos/ --out results
   engine check config.py
   engine list hooks
   engine find-lr config.py --out lr.png
