@@ -21,6 +21,7 @@ from engine_runner._settings import Settings
 from engine_runner._version import __version__
 from engine_runner.checkpoint import find_latest_checkpoint
 from engine_runner.environment import set_random_seed
+from engine_runner.flexible_runner import FlexibleRunner
 from engine_runner.loops import (
     BaseLoop,
     EpochBasedTrainLoop,
@@ -30,6 +31,7 @@ from engine_runner.loops import (
 )
 from engine_runner.runner import Runner
 from engine_runner.strategies import (
+    BaseStrategy,
     DDPStrategy,
     FSDPStrategy,
     SingleDeviceStrategy,
@@ -38,10 +40,12 @@ from engine_runner.strategies import (
 
 __all__ = [
     "BaseLoop",
+    "BaseStrategy",
     "CheckpointLoader",
     "DDPStrategy",
     "EpochBasedTrainLoop",
     "FSDPStrategy",
+    "FlexibleRunner",
     "Hook",
     "IterBasedTrainLoop",
     "LogProcessor",
