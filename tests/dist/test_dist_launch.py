@@ -283,3 +283,42 @@ def test_timeout_must_be_a_number(alone: dict[str, Any], timeout: object) -> Non
 def test_timeout_must_be_positive(alone: dict[str, Any], timeout: float | timedelta) -> None:
     with pytest.raises(ValueError, match="must be a positive number"):
         dist.init_dist("pytorch", **alone, timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, "none"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0"}, "pytorch"),
+        (SLURM | {"SLURM_STEP_ID": "0"}, "slurm"),
+        (SLURM, "none"),
+        (OPEN_MPI, "mpi"),
+        ({"PMI_RANK": "0", "PMI_SIZE": "1"}, "mpi"),
+        ({"MV2_COMM_WORLD_LOCAL_RANK": "0"}, "mpi"),
+    ],
+    ids=["alone", "torchrun", "srun", "sbatch", "open-mpi", "mpich", "mvapich"],
+)
+def test_infer_launcher_reads_the_variables(
+    clean: pytest.MonkeyPatch, environ: dict[str, str], expected: str
+) -> None:
+    for name, value in environ.items():
+        clean.setenv(name, value)
+
+    assert dist.infer_launcher() == expected
+
+
+def test_init_dist_with_another_init_backend_raises(alone: dict[str, Any]) -> None:
+    with pytest.raises(
+        ValueError, match=r"init_backend must be 'torch', got 'colossalai'; .*leave"
+    ):
+        dist.init_dist("pytorch", "gloo", "colossalai", **alone)
+
+    assert not dist.is_distributed()
+
+
+def test_init_dist_with_torch_as_init_backend_makes_the_group(alone: dict[str, Any]) -> None:
+    dist.init_dist("pytorch", "gloo", init_backend="torch", **alone)
+    try:
+        assert dist.get_backend() == "gloo"
+    finally:
+        torch_dist.destroy_process_group()

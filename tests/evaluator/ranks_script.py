@@ -129,6 +129,26 @@ def all_metrics() -> Evaluator:
     return Evaluator([Samples(), Batches(), Parts()])
 
 
+def through_files(folder: Path) -> dict[str, Any]:
+    """Exchange the results of several metrics through files in one folder."""
+    home = folder / "exchanged"
+    metrics = [Samples(collect_dir=home), Batches("cpu", None, str(home)), Parts(collect_dir=home)]
+    dump = DumpResults(str(folder / "exchanged.pkl"), collect_dir=home)
+    found = evaluate(Evaluator([*metrics, dump]), shuffle=True)
+    dist.barrier()
+    return {**found, "left": [path.name for path in home.iterdir()]}
+
+
+def unreached(folder: Path) -> str:
+    """Return the error that this rank raises if it has another folder than the others."""
+    collect_dir = folder / f"of_rank_{dist.get_rank()}"
+    try:
+        evaluate(Evaluator(Samples(collect_dir=collect_dir)))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "none"
+
+
 CASES: dict[str, Callable[[Path], Any]] = {
     "in order": lambda folder: evaluate(all_metrics()),
     "shuffled": lambda folder: evaluate(all_metrics(), shuffle=True),
@@ -138,6 +158,8 @@ CASES: dict[str, Callable[[Path], Any]] = {
     "failure": failure,
     "dump": dumped,
     "offline": offline,
+    "through files": through_files,
+    "unreached": unreached,  # last, as it breaks the group
 }
 
 

@@ -34,6 +34,7 @@ def _run(world_size: int, folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_every_rank_gets_exact_results(tmp_path: Path) -> None:
     ranks = _run(WORLD_SIZE, tmp_path)
+    unreached = [rank.pop("unreached") for rank in ranks]
     failures = [rank.pop("failure") for rank in ranks]
     assert ranks == [ranks[0]] * WORLD_SIZE
     assert failures[0] == "ZeroDivisionError: no positives"
@@ -53,3 +54,10 @@ def test_every_rank_gets_exact_results(tmp_path: Path) -> None:
     assert found["dump"] == {}
     predictions = load(tmp_path / "predictions.pkl")
     assert [int(one["number"]) for one in predictions] == NUMBERS
+    assert found["through files"] == found["shuffled"] | {"left": []}
+    exchanged = load(tmp_path / "exchanged.pkl")
+    assert [int(one["number"]) for one in exchanged] == NUMBERS
+    for error in unreached[1:]:
+        assert error.startswith("FileNotFoundError: ")
+        assert "tmpdir must be a folder that all ranks reach; leave it out" in error
+    assert unreached[0] != "none"

@@ -55,6 +55,21 @@ def test_metric_moves_results_to_the_cpu_detached(samples: Make) -> None:
     assert result["c"] == "x"
 
 
+def test_collect_dir_without_the_cpu_raises(samples: Make) -> None:
+    with pytest.raises(
+        ValueError, match=r"collect_dir must be None .*'gpu', got 'x'; set collect_"
+    ):
+        samples(collect_device="gpu", collect_dir="x")
+
+
+def test_collect_dir_is_not_made_by_a_single_process(samples: Make, tmp_path: Path) -> None:
+    metric = samples(collect_dir=tmp_path / "shared")
+    metric.process(None, [{"number": 1}])
+
+    assert metric.evaluate(size=1)
+    assert not (tmp_path / "shared").exists()
+
+
 def test_unknown_collect_device_raises(samples: Make) -> None:
     with pytest.raises(ValueError, match="'cpu' or 'gpu', got 'tpu'"):
         samples(collect_device="tpu")

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,11 +71,15 @@ class Tracker:
         read: Read what was recorded, given the backend, still open, and its folder.
         options: Arguments of the backend beside ``save_dir``.
         library: The library that is imported at the first record.
+        prepare: Called before the first record.
+        environment: Environment variables; ``{folder}`` is a folder beside that of the backend.
     """
 
     read: Reader
     options: Mapping[str, Any] = field(default_factory=dict)
     library: str | None = None
+    prepare: Callable[[pytest.MonkeyPatch], None] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 _TRACKERS: dict[str, Tracker] = {}
@@ -139,6 +144,65 @@ def _read_wandb(backend: Any, folder: Path) -> Records:
     return Records(scalars, images, run.config["config"])
 
 
+@_tracker("MLflowVisBackend", library="mlflow", environment={"MLFLOW_DISABLE_TELEMETRY": "true"})
+def _read_mlflow(backend: Any, folder: Path) -> Records:
+    client = sys.modules["mlflow"].MlflowClient(backend.tracking_uri)
+    run = client.get_run(backend.run_id)
+    images = {
+        Path(file.path).name.split("+")[0]
+        for file in client.list_artifacts(run.info.run_id, "images")
+    }
+    (text,) = (folder / "mlflow_artifacts").glob("*/artifacts/config.py")
+    return Records(run.data.metrics, images, text.read_text())
+
+
+@_tracker(
+    "AimVisBackend", library="aim", options={"init_kwargs": {"system_tracking_interval": None}}
+)
+def _read_aim(backend: Any, folder: Path) -> Records:
+    run = backend.experiment
+    scalars = {metric.name: metric.values.last()[1] for metric in run.metrics()}
+    images = {image["name"] for image in run.collect_sequence_info(("images",))["images"]}
+    return Records(scalars, images, run["config_text"])
+
+
+_CLEARML = {
+    "HOME": "{folder}",
+    "CLEARML_OFFLINE_MODE": "1",
+    "CLEARML_CACHE_DIR": "{folder}",
+    "CLEARML_CONFIG_FILE": "{folder}/no_such.conf",
+}
+
+
+def _hurry_clearml(patch: pytest.MonkeyPatch) -> None:
+    """Send events ten times per second: a task waits for the next time when it is closed."""
+    from clearml.backend_interface.metrics import reporter
+
+    start = reporter.BackgroundReportService.__init__
+
+    def hurried(self: Any, **arguments: Any) -> None:
+        start(self, **arguments | {"flush_frequency": 0.1})
+
+    patch.setattr(reporter.BackgroundReportService, "__init__", hurried)
+
+
+@_tracker(
+    "ClearMLVisBackend",
+    library="clearml",
+    prepare=_hurry_clearml,
+    options={"init_kwargs": {"auto_resource_monitoring": False}},
+    environment=_CLEARML,
+)
+def _read_clearml(backend: Any, _: Path) -> Records:
+    task = backend.experiment
+    task.flush(wait_for_uploads=True)
+    lines = (task.get_offline_mode_folder() / "metrics.jsonl").read_text().splitlines()
+    events = [event for line in lines for event in json.loads(line)]
+    scalars = {e["metric"]: e["value"] for e in events if e["type"] == "training_stats_scalar"}
+    images = {e["metric"] for e in events if e["type"] == "training_debug_image"}
+    return Records(scalars, images, task.get_configuration_object("config"))
+
+
 @_tracker("ToyVisBackend")
 def _read_toy(backend: Any, _: Path) -> Records:
     records = dict(backend.records)
@@ -193,17 +257,23 @@ def recording(
         request.getfixturevalue("toy")
     folder = tmp_path_factory.mktemp("records") / "run"
     environment = dict(os.environ)
+    beside = tmp_path_factory.mktemp("beside")
+    os.environ |= {key: text.format(folder=beside) for key, text in tracker.environment.items()}
     backend = _registry.build_backend({"type": name, "save_dir": str(folder), **tracker.options})
     backend.close()
     touched = folder.exists()
     given = {"loss": torch.tensor([0.5]), "acc": np.float32(0.75)}
-    _record(backend, given)
-    records = tracker.read(backend, folder)
-    backend.close()
-    backend.close()
-    _record(backend, {"again": 1})
-    later = tracker.read(backend, folder)
-    backend.close()
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore", DeprecationWarning)  # the libraries use old names of others
+        if tracker.prepare is not None:
+            tracker.prepare(patch)
+        _record(backend, given)
+        records = tracker.read(backend, folder)
+        backend.close()
+        backend.close()
+        _record(backend, {"again": 1})
+        later = tracker.read(backend, folder)
+        backend.close()
     yield Recording(tracker, backend, touched, given, records, later)
     if tracker.library == "wandb":
         sys.modules["wandb"].teardown()  # ends the service process of wandb

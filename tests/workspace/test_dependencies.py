@@ -17,6 +17,8 @@ Name = Callable[[str], str]
 
 # Requirements that no import shows.
 USED_WITHOUT_IMPORT = {
+    "alembic": "mlflow imports it for a store in a database",
+    "sqlalchemy": "mlflow imports it for a store in a database",
     "tensorboard": "torch.utils.tensorboard imports it",
 }
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigKeyError
+from engine_config._facts import Facts, IfExecuted
 from engine_config._keys import reserved
-from engine_config._marks import Source, caller_mark
-from engine_config.merge import Merging, merge_given
-from engine_config.origin import Attacher, find_origin, walk_origins
+from engine_config._marks import Source
+from engine_config.merge import given_values, merge_given
+from engine_config.origin import find_origin, walk_origins
 from engine_config.read import import_listed_modules
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from engine_config.origin._origin import Origin
 
 # Modules that are slow and rarely needed are imported inside of methods, to halve the import time.
-_OWN = frozenset(["_cfg_dict", "_notes", "_filename", "_sources"])
+_OWN = frozenset(["_cfg_dict", "_facts", "_notes"])
 
 
 class Config:
@@ -35,6 +36,8 @@ class Config:
         cfg_dict: The values; they are copied. Top-level keys are strings.
         cfg_text: The text that the values were read from, for `text`.
         filename: The file that the values were read from.
+        env_variables: The environment variables that the text uses, and their values.
+        format_python_code: Whether `pretty_text` and `dump` break long values into lines.
 
     Raises:
         ConfigKeyError: A top-level key is reserved.
@@ -50,46 +53,34 @@ class Config:
     """
 
     _cfg_dict: ConfigDict
-    _sources: tuple[Source, ...]
+    _facts: Facts
     _notes: list[Note]
-    _filename: str | None
 
     def __init__(
         self,
         cfg_dict: Mapping[str, Any] | None = None,
         cfg_text: str | None = None,
         filename: str | os.PathLike[str] | None = None,
+        env_variables: Mapping[str, str] | None = None,
+        format_python_code: bool = True,
     ) -> None:
-        values = {} if cfg_dict is None else cfg_dict
-        if isinstance(values, Config):
-            values = values._cfg_dict
-        if not isinstance(values, Mapping):
-            raise TypeError(f"cfg_dict must be a mapping, got {type(values).__name__}")
-        for key in values:
-            if reason := reserved(key):
-                raise ConfigKeyError(reason, key_path=str(key))
-        mark = caller_mark()
-        root = values if isinstance(values, ConfigDict) else dict(values)
-        own = Attacher(mark.source, line=mark.line).root(root, {})
-        merging = Merging()
-        merging.settle(own, mark, "")
-        sources = [] if cfg_text is None else [Source(str(filename or ""), cfg_text)]
-        self._fill(own, sources, merging.notes, filename)
+        values = cfg_dict._cfg_dict if isinstance(cfg_dict, Config) else cfg_dict
+        own, notes = given_values({} if values is None else values)
+        facts = Facts(
+            filename=None if filename is None else os.fspath(filename),
+            sources=() if cfg_text is None else (Source(str(filename or ""), cfg_text),),
+            env_variables=dict(env_variables or {}),
+            wrapped=format_python_code,
+        )
+        self._fill(own, notes, facts)
 
-    def _fill(
-        self,
-        values: ConfigDict,
-        sources: list[Source],
-        notes: list[Note],
-        filename: str | os.PathLike[str] | None,
-    ) -> None:
-        self._cfg_dict, self._sources, self._notes = values, tuple(sources), list(notes)
-        self._filename = None if filename is None else os.fspath(filename)
+    def _fill(self, values: ConfigDict, notes: list[Note], facts: Facts) -> None:
+        self._cfg_dict, self._notes, self._facts = values, list(notes), facts
 
     @classmethod
-    def _from_loaded(cls, loaded: Loaded, filename: str | None) -> Config:
+    def _from_loaded(cls, loaded: Loaded, **further: Any) -> Config:
         config = cls.__new__(cls)
-        config._fill(loaded.values, loaded.sources, loaded.notes, filename)
+        config._fill(loaded.values, loaded.notes, loaded.facts()._replace(**further))
         return config
 
     @staticmethod
@@ -97,9 +88,10 @@ class Config:
         filename: str | os.PathLike[str],
         use_predefined_variables: bool = True,
         import_custom_modules: bool = True,
-        *,
-        use_environment_variables: bool | None = None,
+        use_environment_variables: bool | IfExecuted = IfExecuted.TRUE,
         lazy_import: bool | None = None,
+        format_python_code: bool = True,
+        *,
         execute: bool = True,
         read_remote_bases: bool | None = None,
         timeout: float = 60.0,
@@ -114,10 +106,12 @@ class Config:
                 ``{{fileBasenameNoExtension}}`` and ``{{fileExtname}}`` are replaced.
             import_custom_modules: Whether the modules in ``custom_imports`` are imported.
             use_environment_variables: Whether ``{{$NAME}}`` and ``{{$NAME:default}}`` are replaced.
-                None replaces them if ``execute`` is true.
+                If ``execute`` is false, only an argument ``True`` that is given replaces them: a
+                config from elsewhere could otherwise read secrets.
             lazy_import: Whether the file is a lazy config, whose imports happen at first use. None
                 decides by the file: it is lazy with ``read_base()``, or with an import from outside
                 the standard library and no ``_base_``.
+            format_python_code: Whether `pretty_text` and `dump` break long values into lines.
             execute: Whether to run a Python file. If False, the file may only assign and
                 change literal values, and ``custom_imports`` is skipped.
             read_remote_bases: Whether ``_base_`` may name an address, such as ``https://…``. None
@@ -140,14 +134,15 @@ class Config:
             remote_bases=read_remote_bases,
             timeout=timeout,
         )
-        config = Config._from_loaded(load_file(path, options), path)
+        loaded = load_file(path, options)
+        config = Config._from_loaded(loaded, filename=path, wrapped=format_python_code)
         if import_custom_modules and execute:
             config.import_custom_modules()
         return config
 
     def import_custom_modules(self) -> None:
         """Import the modules in ``custom_imports``; for a config that was changed after reading."""
-        import_listed_modules(self._cfg_dict, [source.file for source in self._sources])
+        import_listed_modules(self._cfg_dict, [source.file for source in self._facts.sources])
 
     @staticmethod
     def fromstring(
@@ -156,7 +151,7 @@ class Config:
         *,
         lazy_import: bool | None = None,
         execute: bool = True,
-        use_environment_variables: bool | None = None,
+        use_environment_variables: bool | IfExecuted = IfExecuted.TRUE,
         read_remote_bases: bool | None = None,
     ) -> Config:
         """Read a config from a text; bases are relative to the current folder.
@@ -183,7 +178,7 @@ class Config:
             remote_bases=read_remote_bases,
         )
         loaded = load_text(cfg_str, "<string>", file_format.lower(), options)
-        config = Config._from_loaded(loaded, None)
+        config = Config._from_loaded(loaded)
         if execute:
             config.import_custom_modules()
         return config
@@ -204,26 +199,29 @@ class Config:
         """
         from engine_config.write import dump
 
-        return dump(self._cfg_dict, file, source=self._filename)
+        return dump(self._cfg_dict, file, source=self.filename, wrapped=self._facts.wrapped)
 
     @property
     def filename(self) -> str | None:
         """The path of the config file, as it was passed, but without ``~`` and ``package::``."""
-        return self._filename
+        return self._facts.filename
 
     @property
     def text(self) -> str:
         """The text of the file. With bases: all texts, bases first, each below its file name."""
-        if len(self._sources) == 1:
-            return self._sources[0].text
-        return "\n".join(f"# {source.file}\n{source.text}" for source in self._sources)
+        return self._facts.text
+
+    @property
+    def env_variables(self) -> dict[str, str]:
+        """The environment variables that the texts use, and the values that were read."""
+        return dict(self._facts.env_variables)
 
     @property
     def pretty_text(self) -> str:
         """The merged config as Python text; a value that `dump` rejects is shown shortened."""
         from engine_config.write import python_text
 
-        return python_text(self._cfg_dict)
+        return python_text(self._cfg_dict, wrapped=self._facts.wrapped)
 
     def merge_from_dict(
         self, options: Mapping[str, Any], allow_list_keys: bool = True, *, origin: str | None = None
@@ -294,9 +292,14 @@ class Config:
             raise ConfigCheckError(problems)
         return problems
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values as plain dicts, lists and tuples."""
-        return self._cfg_dict.to_dict()
+    def to_dict(self, keep_imported: bool = False) -> dict[str, Any]:
+        """Return the values as plain dicts, lists and tuples.
+
+        Args:
+            keep_imported: Whether to add the names that a lazy config imports. They stay lazy.
+        """
+        values = self._cfg_dict.to_dict()
+        return {**self._facts.imported, **values} if keep_imported else values
 
     @staticmethod
     def diff(cfg1: Config | str | os.PathLike[str], cfg2: Config | str | os.PathLike[str]) -> str:
@@ -335,7 +338,7 @@ class Config:
         return options_parser(config._cfg_dict, description), config
 
     def __repr__(self) -> str:
-        return f"Config (path: {self._filename}): {self._cfg_dict!r}"
+        return f"Config (path: {self.filename}): {self._cfg_dict!r}"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Config):
@@ -384,7 +387,7 @@ class Config:
 
     def __copy__(self) -> Config:
         new = type(self).__new__(type(self))
-        new._fill(self._cfg_dict.copy(), list(self._sources), self._notes, self._filename)
+        new._fill(self._cfg_dict.copy(), self._notes, self._facts)
         return new
 
     copy = __copy__
@@ -392,6 +395,5 @@ class Config:
     def __deepcopy__(self, memo: dict[int, Any]) -> Config:
         new = type(self).__new__(type(self))
         memo[id(self)] = new
-        values = copy.deepcopy(self._cfg_dict, memo)
-        new._fill(values, list(self._sources), self._notes, self._filename)
+        new._fill(copy.deepcopy(self._cfg_dict, memo), self._notes, self._facts)
         return new

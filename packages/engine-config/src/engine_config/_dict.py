@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from operator import is_
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import addict
 
+from engine_config._keys import DELETE_KEY
 from engine_config._lazy import LazyObject
-from engine_config._marks import Mark, caller_mark
+from engine_config._marks import Mark, called_by_config, caller_mark
 
-_MISSING: Any = object()
 _set = dict.__setitem__
 _MAY_BE_LAZY: Final = frozenset([LazyObject, list, tuple])
+
+
+class _Default(Enum):
+    """The default of `ConfigDict.pop`; signatures show ``None``."""
+
+    NONE = None
+
+    def __repr__(self) -> str:
+        return "None"
 
 
 if TYPE_CHECKING:  # addict publishes no types
@@ -144,12 +154,20 @@ class ConfigDict(_Dict):
             raise AttributeError(self._miss(name))
         del self[name]
 
-    def pop(self, key: Any, default: Any = _MISSING) -> Any:
-        """Remove ``key`` and return its value, or ``default`` if it is missing."""
+    def pop(self, key: Any, default: Any = _Default.NONE) -> Any:
+        """Remove ``key`` and return its value, or ``default`` if it is missing.
+
+        In a config file, a missing key without a default is a mistake.
+
+        Raises:
+            KeyError: A config file removes a key that is missing, and gives no default.
+        """
         if key not in self:
-            if default is _MISSING:
+            if default is not _Default.NONE:
+                return default
+            if called_by_config():
                 raise KeyError(self._miss(key))
-            return default
+            return None
         self._marks_.pop(key, None)
         return real(dict.pop(self, key))
 
@@ -176,6 +194,35 @@ class ConfigDict(_Dict):
             args = (raw_items(args[0]), *args[1:])
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
+
+    def merge(self, other: Mapping[Any, Any]) -> None:
+        """Merge a mapping into this one, in place, as a config is merged into its base.
+
+        Args:
+            other: The values to set. A nested dict is merged into the one that it meets, unless it
+                has ``_delete_=True``: then it replaces that one. Any other value replaces.
+
+        Raises:
+            TypeError: ``other`` is not a mapping.
+        """
+        if not isinstance(other, Mapping):
+            raise TypeError(f"other must be a mapping, got {type(other).__name__}")
+        values = raw_items(other) if isinstance(other, ConfigDict) else dict(other)
+        if values.pop(DELETE_KEY, False):
+            self.clear()
+        for key, value in values.items():
+            old = dict.get(self, key)
+            if isinstance(value, Mapping) and isinstance(old, ConfigDict):
+                old.merge(value)
+            elif isinstance(value, Mapping):
+                self[key] = {}
+                dict.__getitem__(self, key).merge(value)  # without its `_delete_`
+            else:
+                self[key] = value
+
+    def build_lazy(self, value: Any) -> Any:
+        """Return the object that a lazy name imports, or any other value as it is."""
+        return real(value)
 
     def __or__(self, other: Any) -> ConfigDict:
         if not isinstance(other, dict):

@@ -12,7 +12,12 @@ LIST_EDITS: Final = frozenset(
     ["_append_", "_insert_", "_insert_after_", "_prepend_", "_remove_", "_replace_", "_update_"]
 )
 COMMANDS: Final = LIST_EDITS | {DELETE_KEY}
-_ATTRIBUTES: Final = ("filename", "text", "pretty_text")  # of Config, by the manual
+_ATTRIBUTES: Final = (
+    "filename",
+    "text",
+    "pretty_text",
+    "env_variables",
+)  # of Config, by the manual
 
 
 def join(path: str, key: Any) -> str:

@@ -79,13 +79,7 @@ def caller_mark() -> Mark:
     followed = followed_mark.get()
     if followed is not None:
         return followed
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        # Compare package names, not paths: comparing paths would access the disk for every key.
-        package = frame.f_globals.get("__package__") or ""
-        if package != _PACKAGE and not package.startswith(_SUBPACKAGES):
-            break
-        frame = frame.f_back
+    frame = _caller()
     if frame is None:
         return Mark(Source("<program>", ""), 0)
     file = frame.f_code.co_filename
@@ -96,6 +90,26 @@ def caller_mark() -> Mark:
         # source.
         source = _program_sources.setdefault(file, Source(file, ""))
     return Mark(source, frame.f_lineno)
+
+
+def called_by_config() -> bool:
+    """Return whether the caller is a config file that is being read, and not a program."""
+    if followed_mark.get() is not None:
+        return True
+    frame = _caller()
+    return frame is not None and SOURCE in frame.f_globals
+
+
+def _caller() -> FrameType | None:
+    """Return the frame of the program or config that has called this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        # Compare package names, not paths: comparing paths would access the disk for every key.
+        package = frame.f_globals.get("__package__") or ""
+        if package != _PACKAGE and not package.startswith(_SUBPACKAGES):
+            return frame
+        frame = frame.f_back
+    return None
 
 
 def error_at(kind: type[_Error], message: str, mark: Mark, path: str) -> _Error:

@@ -29,6 +29,7 @@ from engine_dist._groups import (
     master_only,
 )
 from engine_dist._launch import init_dist
+from engine_dist._launchers import infer_launcher
 from engine_dist._merge import RankResults, merge_results
 from engine_dist._objects import (
     all_gather_object,
@@ -75,6 +76,7 @@ __all__ = [
     "get_rank",
     "get_world_size",
     "guard_collective",
+    "infer_launcher",
     "init_dist",
     "init_local_group",
     "is_distributed",

@@ -29,7 +29,12 @@ _DEVICE_OF_BACKEND = {"nccl": "cuda", "hccl": "npu", "cncl": "mlu", "xccl": "xpu
 
 
 def init_dist(
-    launcher: str, backend: str = "nccl", *, heartbeat: bool | None = None, **kwargs: Any
+    launcher: str,
+    backend: str = "nccl",
+    init_backend: str = "torch",
+    *,
+    heartbeat: bool | None = None,
+    **kwargs: Any,
 ) -> None:
     """Join the process group of a launch, and monitor its ranks from then on.
 
@@ -47,6 +52,8 @@ def init_dist(
         backend: ``nccl``, ``gloo``, ``mpi`` or any other that torch supports. Without a CUDA
             device, ``nccl`` is replaced by torch's default for the available device (``gloo`` on
             the CPU).
+        init_backend: The library that makes the group: ``torch``. Other libraries attach to that
+            group by themselves.
         heartbeat: Whether each rank writes a heartbeat into the group's store, one to ten times per
             second, so that errors can name a killed or frozen rank. None for the value of
             ``ENGINE_DIST_HEARTBEAT`` (``1`` or ``0``). If that is not set, heartbeats are written
@@ -56,13 +63,18 @@ def init_dist(
             which names the rank. With ``init_method``, ``MASTER_ADDR`` is not needed.
 
     Raises:
-        ValueError: The launcher or the backend is unknown, or a variable or the timeout has an
-            invalid value.
+        ValueError: The launcher, the backend or ``init_backend`` is unknown, or a variable or the
+            timeout has an invalid value.
         RuntimeError: The launcher's variables are not set, a group exists already, or the backend
             has no device on this machine.
         RankLost: A rank did not join within the timeout, or died before it did.
         DistError: Two processes were given the same rank, or the port is taken.
     """
+    if init_backend != "torch":
+        raise ValueError(
+            f"init_backend must be 'torch', got {init_backend!r}; libraries such as DeepSpeed "
+            "attach to the group of torch, so leave it out"
+        )
     if torch_dist.is_initialized():
         raise RuntimeError(
             "a process group exists already; call torch.distributed.destroy_process_group first"

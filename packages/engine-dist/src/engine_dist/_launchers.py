@@ -1,10 +1,11 @@
 """Read the environment variables that a launcher sets for its processes."""
 
+import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import overload
+from typing import Literal, overload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,28 @@ def read_launch(launcher: str, environ: Mapping[str, str]) -> Launch:
             f"check the environment, or start with {_COMMANDS[launcher]}"
         )
     return launch
+
+
+def infer_launcher() -> Literal["pytorch", "slurm", "mpi", "none"]:
+    """Return the launcher that started this process, by its environment variables.
+
+    Returns:
+        ``pytorch`` for torchrun, ``slurm`` for srun, ``mpi`` for mpirun, and ``none`` for a process
+        that no launcher started. The shell of ``sbatch`` or ``salloc`` is such a process: it has
+        variables of slurm, but the other ranks start with ``srun``.
+
+    Example:
+        >>> infer_launcher()
+        'none'
+    """
+    environ = os.environ
+    if "WORLD_SIZE" in environ:
+        return "pytorch"
+    in_job_shell = "SLURM_JOB_ID" in environ and "SLURM_STEP_ID" not in environ
+    if "SLURM_NTASKS" in environ and not in_job_shell:
+        return "slurm"
+    names = {name for group in _MPI_VARIABLES for name in (group[0], group[2])}
+    return "none" if names.isdisjoint(environ) else "mpi"
 
 
 def writes_heartbeats(heartbeat: bool | None, launcher: str, environ: Mapping[str, str]) -> bool:

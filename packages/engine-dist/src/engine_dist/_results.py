@@ -4,6 +4,8 @@ import pickle
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, Literal
 
 import torch
@@ -48,7 +50,8 @@ def collect_results(
         size: The number of results over all ranks, without repeated ones.
         device: The device that sends the results: ``cpu`` (over a group that can send from the CPU)
             or ``gpu`` (over the default group).
-        tmpdir: A folder that all ranks reach, to use files instead; only with ``cpu``.
+        tmpdir: A folder that all ranks reach, to use files instead; only with ``cpu``. The files
+            are deleted.
         indices: The sample index of each result.
 
     Returns:
@@ -112,27 +115,44 @@ def _gather_parts(part: RankResults, device: str, tmpdir: str | None) -> list[Ra
 
 
 def _gather_through_files(part: RankResults, folder: Path) -> list[RankResults] | None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"part_{get_rank()}.pkl"
-    path.write_bytes(dumps_tensors(part))
-    torch_dist.barrier()
-    parts = None
+    """Gather through a subfolder of this call, so that runs may share ``folder``."""
+    own = None
     if get_rank() == 0:
-        parts = [_take_part(folder / f"part_{rank}.pkl") for rank in range(get_world_size())]
-    torch_dist.barrier()  # else the next results could overwrite unread ones
+        folder.mkdir(parents=True, exist_ok=True)
+        own = Path(mkdtemp(prefix="results_", dir=folder)).name
+    shared = folder / _wire.gather_objects(own, None)[0]
+    try:
+        _write_part(shared, part)
+        torch_dist.barrier()
+        parts = None
+        if get_rank() == 0:
+            parts = [_read_part(shared, rank) for rank in range(get_world_size())]
+    finally:
+        if own is not None:
+            rmtree(shared, ignore_errors=True)
     return parts
 
 
-def _take_part(path: Path) -> RankResults:
+def _write_part(folder: Path, part: RankResults) -> None:
     try:
-        part: RankResults = pickle.loads(path.read_bytes())
+        (folder / f"part_{get_rank()}.pkl").write_bytes(dumps_tensors(part))
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{path} is missing on rank 0: tmpdir must be a folder that all ranks reach; "
-            "leave it out to collect in memory"
-        ) from error
-    path.unlink()
+        raise _unreached(folder) from error
+
+
+def _read_part(folder: Path, rank: int) -> RankResults:
+    try:
+        part: RankResults = pickle.loads((folder / f"part_{rank}.pkl").read_bytes())
+    except FileNotFoundError as error:
+        raise _unreached(folder) from error
     return part
+
+
+def _unreached(folder: Path) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{folder} does not have the files of all ranks on rank {get_rank()}: tmpdir must be a "
+        "folder that all ranks reach; leave it out to collect in memory"
+    )
 
 
 def _cpu_group() -> Group:

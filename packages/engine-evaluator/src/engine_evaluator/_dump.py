@@ -1,6 +1,7 @@
 """Write predictions to a file."""
 
 import logging
+from os import PathLike
 from typing import Any, Literal
 
 from engine_evaluator._device import to_cpu
@@ -18,9 +19,12 @@ class DumpResults(BaseMetric):
     Args:
         out_file_path: The file to write, local or remote. It ends with ``.pkl`` or ``.pickle``.
         collect_device: The device over which ranks exchange predictions: ``"cpu"`` or ``"gpu"``.
+        collect_dir: A folder that all ranks reach, to exchange predictions through files; see
+            `BaseMetric`.
 
     Raises:
-        ValueError: ``out_file_path`` has another extension.
+        ValueError: ``out_file_path`` has another extension, or ``collect_dir`` is given with
+            ``"gpu"``.
 
     Example:
         >>> import tempfile
@@ -33,8 +37,13 @@ class DumpResults(BaseMetric):
         ([{'label': 1}, {'label': 0}], {})
     """
 
-    def __init__(self, out_file_path: str, collect_device: Literal["cpu", "gpu"] = "cpu") -> None:
-        super().__init__(collect_device=collect_device)
+    def __init__(
+        self,
+        out_file_path: str,
+        collect_device: Literal["cpu", "gpu"] = "cpu",
+        collect_dir: str | PathLike[str] | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, collect_dir=collect_dir)
         if not str(out_file_path).endswith((".pkl", ".pickle")):
             raise ValueError(
                 f"out_file_path must end with .pkl or .pickle, got {out_file_path!r}; "

@@ -1,8 +1,10 @@
 """The base class of metrics."""
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, ClassVar, Literal
 
 from engine_dist import (
@@ -31,12 +33,15 @@ class BaseMetric(ABC):
             main rank receives them on the CPU.
         prefix: The text before the names of the values, followed by a slash. ``None`` uses the
             ``default_prefix`` of the class.
+        collect_dir: A folder that all ranks reach, to exchange results through files; only with
+            ``collect_device="cpu"``. The files are deleted. ``None`` exchanges them in memory.
 
     Attributes:
         results: The results of this rank that have not been evaluated.
 
     Raises:
-        ValueError: ``collect_device`` is neither ``"cpu"`` nor ``"gpu"``.
+        ValueError: ``collect_device`` is neither ``"cpu"`` nor ``"gpu"``, or ``collect_dir`` is
+            given with ``"gpu"``.
 
     Example:
         >>> class Accuracy(BaseMetric):
@@ -54,10 +59,19 @@ class BaseMetric(ABC):
     default_prefix: ClassVar[str | None] = None
 
     def __init__(
-        self, collect_device: Literal["cpu", "gpu"] = "cpu", prefix: str | None = None
+        self,
+        collect_device: Literal["cpu", "gpu"] = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | PathLike[str] | None = None,
     ) -> None:
         if collect_device not in ("cpu", "gpu"):
             raise ValueError(f"collect_device must be 'cpu' or 'gpu', got {collect_device!r}")
+        if collect_dir is not None and collect_device != "cpu":
+            raise ValueError(
+                f"collect_dir must be None with collect_device={collect_device!r}, got "
+                f"{collect_dir!r}; set collect_device='cpu' to exchange results through files"
+            )
+        self.collect_dir = None if collect_dir is None else os.path.expanduser(collect_dir)
         self.collect_device = collect_device
         self.prefix = prefix or self.default_prefix
         self.results: list[Any] = []
@@ -160,7 +174,9 @@ class BaseMetric(ABC):
             MetricError: The computation failed on the main rank, which raises its own error.
         """
         # Collect one object per rank: merging needs the results of a rank with their indices.
-        parts = collect_results([self._contribution()], get_world_size(), self.collect_device)
+        parts = collect_results(
+            [self._contribution()], get_world_size(), self.collect_device, self.collect_dir
+        )
         if parts is None or not is_main_process():
             return self._receive_metrics()
         try:

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from os import PathLike
 from typing import Any, Literal
 
 import torch
@@ -33,6 +34,7 @@ class TorchMetric(BaseMetric):
             ``keys`` the predictions are the arguments: a tuple or list by position, a dict by name.
         collect_device: The device over which ranks exchange states: ``"cpu"`` or ``"gpu"``.
         prefix: The text before the names of the values, followed by a slash.
+        collect_dir: A folder to exchange states through files; see `BaseMetric`.
         **arguments: The arguments of the metric, if ``metric`` is a name.
 
     Raises:
@@ -53,9 +55,10 @@ class TorchMetric(BaseMetric):
         keys: Sequence[str] | None = None,
         collect_device: Literal["cpu", "gpu"] = "cpu",
         prefix: str | None = None,
+        collect_dir: str | PathLike[str] | None = None,
         **arguments: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(collect_device, prefix, collect_dir)
         self.name = metric.rpartition(".")[2] if isinstance(metric, str) else type(metric).__name__
         self.metric = _find(metric)(**arguments) if isinstance(metric, str) else metric
         self.keys = tuple(keys or ())

@@ -19,7 +19,12 @@ def _root(name: str, *locations: str, build_func: Callable[..., Any] | None = No
     return Registry(name, build_func, scope="engine", locations=list(locations))
 
 
-RUNNERS = _root("runner", "engine_runner.runner", build_func=build_runner_from_cfg)
+RUNNERS = _root(
+    "runner",
+    "engine_runner.runner",
+    "engine_runner.flexible_runner",
+    build_func=build_runner_from_cfg,
+)
 RUNNER_CONSTRUCTORS = _root("runner_constructor", "engine_runner.runner")
 LOOPS = _root("loop", "engine_runner.loops")
 HOOKS = _root("hook", "engine_runner.hooks")

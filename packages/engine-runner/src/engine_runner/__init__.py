@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from engine_runner._settings import Settings
     from engine_runner.checkpoint import find_latest_checkpoint
     from engine_runner.environment import set_random_seed
+    from engine_runner.flexible_runner import FlexibleRunner
     from engine_runner.loops import (
         BaseLoop,
         EpochBasedTrainLoop,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     )
     from engine_runner.runner import Runner
     from engine_runner.strategies import (
+        BaseStrategy,
         DDPStrategy,
         FSDPStrategy,
         SingleDeviceStrategy,
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BaseLoop",
+    "BaseStrategy",
     "CheckpointLoader",
     "DDPStrategy",
     "DryStage",
     "EpochBasedTrainLoop",
     "FSDPStrategy",
+    "FlexibleRunner",
     "Hook",
     "IterBasedTrainLoop",
     "LogProcessor",
@@ -110,6 +114,7 @@ _NAMES = {
     "engine_runner._settings": ("Settings",),
     "engine_runner.checkpoint": ("find_latest_checkpoint",),
     "engine_runner.environment": ("set_random_seed",),
+    "engine_runner.flexible_runner": ("FlexibleRunner",),
     "engine_runner.loops": (
         "BaseLoop",
         "EpochBasedTrainLoop",
@@ -119,6 +124,7 @@ _NAMES = {
     ),
     "engine_runner.runner": ("Runner",),
     "engine_runner.strategies": (
+        "BaseStrategy",
         "DDPStrategy",
         "FSDPStrategy",
         "SingleDeviceStrategy",

@@ -4,9 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine_utils._apply import apply_to
     from engine_utils._deprecation import deprecated_api_warning, deprecated_function
     from engine_utils._extras import MissingExtraError, import_extra
-    from engine_utils._imports import import_modules_from_strings
+    from engine_utils._imports import get_object_from_string, import_modules_from_strings
     from engine_utils._manager import ManagerMeta, ManagerMixin
     from engine_utils._methods import has_method, is_method_overridden
     from engine_utils._metrics import find_metric
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from engine_utils._plain import finite_value, plain_value
     from engine_utils._plain_name import plain_name
     from engine_utils._progress import ProgressBar
+    from engine_utils._rich_tasks import track_progress_rich
     from engine_utils._secrets import MASK, declare_secrets, mask_secrets, mask_text
     from engine_utils._sequences import (
         concat_list,
@@ -63,6 +65,7 @@ __all__ = [
     "ProgressBar",
     "Timer",
     "TimerError",
+    "apply_to",
     "call_command",
     "call_mistakes",
     "check_file_exist",
@@ -82,6 +85,7 @@ __all__ = [
     "fopen",
     "get_git_hash",
     "get_installed_path",
+    "get_object_from_string",
     "has_method",
     "import_extra",
     "import_modules_from_strings",
@@ -114,15 +118,17 @@ __all__ = [
     "track_iter_progress",
     "track_parallel_progress",
     "track_progress",
+    "track_progress_rich",
     "tuple_cast",
 ]
 
 # Each module is imported when one of its names is first used: packages that need a few of them
 # import in less than half of the time.
 _MODULES = {
+    "_apply": ("apply_to",),
     "_deprecation": ("deprecated_api_warning", "deprecated_function"),
     "_extras": ("MissingExtraError", "import_extra"),
-    "_imports": ("import_modules_from_strings",),
+    "_imports": ("get_object_from_string", "import_modules_from_strings"),
     "_manager": ("ManagerMeta", "ManagerMixin"),
     "_metrics": ("find_metric",),
     "_methods": ("has_method", "is_method_overridden"),
@@ -147,6 +153,7 @@ _MODULES = {
     "_plain": ("finite_value", "plain_value"),
     "_plain_name": ("plain_name",),
     "_progress": ("ProgressBar",),
+    "_rich_tasks": ("track_progress_rich",),
     "_secrets": ("MASK", "declare_secrets", "mask_secrets", "mask_text"),
     "_sequences": (
         "concat_list",

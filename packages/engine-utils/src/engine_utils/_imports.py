@@ -4,7 +4,9 @@ import importlib
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
-from typing import overload
+from typing import Any, Final, overload
+
+_MISSING: Final = object()
 
 
 @overload
@@ -64,3 +66,50 @@ def _import(name: str, allow_failed: bool) -> ModuleType | None:
         # stacklevel: show the line that calls import_modules_from_strings.
         warnings.warn(f"failed to import {name}, which is skipped: {error}", stacklevel=3)
         return None
+
+
+def get_object_from_string(obj_name: str) -> Any:
+    """Return the module, class, function or other object of a dotted name.
+
+    Modules are imported as needed. Where a module has a submodule and an attribute of one name, the
+    attribute is taken.
+
+    Args:
+        obj_name: The name, such as ``"torch.optim.SGD"`` or ``"os.path"``. It names code that runs:
+            pass no names from untrusted data.
+
+    Returns:
+        The object; None if there is none of this name.
+
+    Raises:
+        TypeError: ``obj_name`` is not a string.
+        ValueError: ``obj_name`` is empty or relative.
+        Exception: The error of a module that exists, and cannot be imported.
+
+    Example:
+        >>> get_object_from_string("collections.OrderedDict.fromkeys")("ab")
+        OrderedDict([('a', None), ('b', None)])
+    """
+    if not isinstance(obj_name, str):
+        raise TypeError(f"obj_name must be a string, got {type(obj_name).__name__}: {obj_name!r}")
+    path, *rest = obj_name.split(".")
+    if not path:
+        raise ValueError(f"obj_name must be an absolute dotted name, got {obj_name!r}")
+    found = _submodule(path)
+    for name in rest:
+        path = f"{path}.{name}"
+        parent, found = found, getattr(found, name, _MISSING)
+        if found is _MISSING and isinstance(parent, ModuleType):
+            found = _submodule(path)
+    return None if found is _MISSING else found
+
+
+def _submodule(path: str) -> Any:
+    """Import a module; return `_MISSING` if there is none."""
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        # The module may exist, and import another one that does not.
+        if error.name is not None and f"{path}.".startswith(f"{error.name}."):
+            return _MISSING
+        raise

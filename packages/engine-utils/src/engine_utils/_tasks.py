@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -17,7 +18,7 @@ _Tasks = Sequence[_T] | tuple[Iterable[_T], int]
 
 # Chunks submitted ahead per process. More would read too far ahead in an iterable of tasks; fewer
 # would leave processes idle.
-_AHEAD = 4
+AHEAD = 4
 
 
 def track_progress(
@@ -123,7 +124,7 @@ def track_parallel_progress(
     count = 0
     with ProcessPoolExecutor(nproc, initializer=initializer, initargs=initargs or ()) as pool:
         try:
-            for index, results in _chunks_done(pool, func, items, chunksize, _AHEAD * nproc):
+            for index, results in chunks_done(pool, func, items, chunksize, AHEAD * nproc):
                 done.append((index, results))
                 # The bar does not count the first `left_out` tasks, whatever chunk they are in.
                 before, count = max(count, left_out), count + len(results)
@@ -136,7 +137,7 @@ def track_parallel_progress(
     return [result for _, results in done for result in results]
 
 
-def _chunks_done(
+def chunks_done(
     pool: ProcessPoolExecutor,
     func: Callable[[Any], _R],
     items: Iterable[Any],
@@ -167,13 +168,23 @@ def _chunks_done(
             future.cancel()
 
 
+@contextmanager
+def noting_task(index: int, task: Any) -> Iterator[None]:
+    """Add the task to an error that is raised within the block."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"raised for task {index}: {task!r:.200}")
+        raise
+
+
 def _run_chunk(func: Callable[[Any], _R], chunk: list[Any], first: int) -> list[_R]:
     results = []
     for offset, task in enumerate(chunk):
         try:
-            results.append(func(task))
+            with noting_task(first + offset, task):
+                results.append(func(task))
         except Exception as error:
-            error.add_note(f"raised for task {first + offset}: {task!r:.200}")
             if not _can_be_pickled(error):
                 import traceback
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,14 @@ from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin
 from engine_visualization._recorder import Recorder
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
-from engine_visualization.drawing import Canvas, can_open_window, draw_sample, show_window, to_image
+from engine_visualization.drawing import (
+    Canvas,
+    can_open_window,
+    draw_sample,
+    show_cv2_window,
+    show_window,
+    to_image,
+)
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -118,8 +125,9 @@ class Visualizer(Canvas, ManagerMixin):
         self,
         drawn_img: np.ndarray | None = None,
         win_name: str = "image",
-        wait_time: int = 0,
+        wait_time: float = 0.0,
         continue_key: str = " ",
+        backend: Literal["matplotlib", "cv2"] = "matplotlib",
     ) -> None:
         """Show an image in a window. Without a display, write it to a file and log the path.
 
@@ -128,10 +136,18 @@ class Visualizer(Canvas, ManagerMixin):
             win_name: The title of the window and the name of the file.
             wait_time: Time in milliseconds after which the window closes; never if 0.
             continue_key: The key that closes the window.
+            backend: The library of the window: ``"matplotlib"``, or ``"cv2"`` for OpenCV.
+
+        Raises:
+            ImportError: ``backend`` is ``"cv2"``, and OpenCV is not installed.
+            ValueError: ``backend`` is neither of these.
         """
+        if backend not in ("matplotlib", "cv2"):
+            raise ValueError(f"backend must be 'matplotlib' or 'cv2', got {backend!r}")
         image = self.get_image() if drawn_img is None else to_image(drawn_img)
-        if can_open_window():
-            show_window(
+        if can_open_window(backend):
+            draw = show_cv2_window if backend == "cv2" else show_window
+            draw(
                 image,
                 title=win_name,
                 wait_ms=wait_time,

@@ -18,10 +18,13 @@ from engine_config._errors import (
     ConfigParseError,
     ConfigReadError,
 )
-from engine_config._keys import BASE_KEY, SCOPE_KEY, reserved
+from engine_config._facts import Facts
+from engine_config._keys import BASE_KEY, reserved
+from engine_config._lazy import LazyObject
 from engine_config._marks import Mark, Source, error_at
 from engine_config.merge._locate import BaseImport, base_path, imported_configs
 from engine_config.merge._merge import Merging, Note
+from engine_config.merge._scope import set_scope
 from engine_config.origin import Attacher, Lines
 from engine_config.origin._changes import Changes
 from engine_config.origin._origin import origin_at
@@ -44,12 +47,22 @@ class Loaded:
         kind: Whether the file is a plain or a lazy config.
         sources: The texts that were read, bases first.
         notes: The probable mistakes that the merges found.
+        env_variables: The environment variables that the texts use, and their values.
+        imported: The names that lazy configs import.
     """
 
     values: ConfigDict
     kind: Kind
     sources: list[Source]
     notes: list[Note] = field(default_factory=list)
+    env_variables: dict[str, str] = field(default_factory=dict)
+    imported: dict[str, LazyObject] = field(default_factory=dict)
+
+    def facts(self) -> Facts:
+        """Return the facts of the config beside its values."""
+        return Facts(
+            sources=tuple(self.sources), env_variables=self.env_variables, imported=self.imported
+        )
 
 
 def load_file(path: str, options: Options, chain: Mapping[str, str] = _NO_CHAIN) -> Loaded:
@@ -91,8 +104,12 @@ def load_text(
     source = Source(path, text)
     try:
         if parsed.python is not None and parsed.python.kind == "lazy":
-            return _load_lazy(parsed.python, parsed.substitution, source, options, chain=chain)
-        return _load_plain(parsed, source, options, chain)
+            loaded = _load_lazy(parsed.python, parsed.substitution, source, options, chain=chain)
+            loaded.imported.update(parsed.python.imported)
+        else:
+            loaded = _load_plain(parsed, source, options, chain)
+        loaded.env_variables.update(parsed.substitution.env_variables)
+        return loaded
     # Python recurses once per level. The depth that fails depends on the depth of the caller's
     # stack.
     except RecursionError as error:
@@ -116,7 +133,7 @@ def _load_plain(
         if loaded.kind == "lazy":
             raise _mixed(source.file, base_line, "_base_", path)
         if scope:
-            _set_scope(loaded.values, scope)
+            set_scope(loaded.values, scope)
         _add_base(result, loaded, repeated=_reject_repeated)
     original = result.values
     changing = False
@@ -282,27 +299,13 @@ def _add_base(
         marks_of(result.values)[key] = marks_of(loaded.values)[key]
     result.sources.extend(loaded.sources)
     result.notes.extend(loaded.notes)
+    result.env_variables.update(loaded.env_variables)
 
 
 def _reject_repeated(first: ConfigDict, second: ConfigDict, key: str) -> None:
     one, other = origin_at(marks_of(first)[key]), marks_of(second)[key]
     message = f"two bases set this key; it is also set at {one}. Keep it in one of them"
     raise error_at(ConfigKeyError, message, other, key)
-
-
-def _set_scope(value: Any, scope: str) -> None:
-    """Set ``_scope_`` to the package of a base, in the outermost dicts with a type."""
-    if isinstance(value, ConfigDict):
-        if "type" in value:
-            if SCOPE_KEY not in value:
-                dict.__setitem__(value, SCOPE_KEY, scope)
-                marks_of(value)[SCOPE_KEY] = marks_of(value)["type"]
-            return  # building this dict switches the scope for all dicts inside it
-        for item in dict.values(value):
-            _set_scope(item, scope)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _set_scope(item, scope)
 
 
 def _mixed(file: str, line: int, how: str, base: str) -> ConfigParseError:
@@ -337,6 +340,8 @@ def _load_lazy(
             mark = Mark(source, node.lineno)
             loaded.values = _imported_names(base, loaded.values, mark)
             _add_base(result, loaded, repeated=_reject_different)
+            if any(alias.name == "*" for alias in base.names):
+                result.imported.update(loaded.imported)
     given = dict(dict.items(result.values))
     data, lines = run(
         python,

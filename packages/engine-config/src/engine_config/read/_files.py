@@ -16,6 +16,7 @@ from engine_config._errors import (
     ConfigParseError,
     ConfigReadError,
 )
+from engine_config._facts import IfExecuted
 from engine_config.origin import Lines
 from engine_config.read._python import PythonConfig, parse
 from engine_config.read._substitution import PATTERN, Substitution, substitute
@@ -29,11 +30,11 @@ _KINDS: Final = {stat.S_IFIFO: "a named pipe (FIFO)", stat.S_IFSOCK: "a socket"}
 class Options:
     """The options for reading configs: the arguments of `Config.fromfile`.
 
-    None for ``environment`` and ``remote_bases`` allows them if code may run.
+    ``environment`` is allowed by default, and ``remote_bases`` with None, if code may run.
     """
 
     file_variables: bool = True
-    environment: bool | None = None
+    environment: bool | IfExecuted = IfExecuted.TRUE
     lazy: bool | None = None
     execute: bool = True
     remote_bases: bool | None = None
@@ -41,7 +42,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in ("environment", "remote_bases"):
-            if getattr(self, name) is None:
+            if getattr(self, name) in (None, IfExecuted.TRUE):
                 object.__setattr__(self, name, self.execute)
 
 

@@ -65,6 +65,7 @@ class PythonConfig:
         changing: The statements that may change ``_base_``; the code compares it after each.
         dict_lines: The lines of the keys of each dict, in a file that may change ``_base_``.
         stand_ins: The lazy objects of the imports; the code refers to them by position.
+        imported: The same objects by the names that the file gives them.
         explicit: The keys set by ``globals().update({…})``: keys of the config, even if the value
             is a class.
     """
@@ -80,6 +81,7 @@ class PythonConfig:
     changing: frozenset[ast.stmt]
     dict_lines: list[Mapping[object, int]]
     stand_ins: list[LazyObject]
+    imported: Mapping[str, LazyObject]
     explicit: frozenset[object]
 
 
@@ -120,8 +122,9 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     record = Record(followed if blocks else None, frozenset())
     running = record.statements(body) if blocks else body
     stand_ins: list[LazyObject] = []
+    imported: dict[str, LazyObject] = {}
     if kind == "lazy":
-        running = _lazy_imports(running, file, stand_ins)
+        running = _lazy_imports(running, file, stand_ins, imported)
     code = _code(running, file)
     changing: frozenset[ast.stmt] = frozenset()
     dict_lines: list[Mapping[object, int]] = []
@@ -144,6 +147,7 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
         changing=changing,
         dict_lines=dict_lines,
         stand_ins=stand_ins,
+        imported=imported,
         explicit=frozenset(key for node in body for key in updated_globals(node)),
     )
 
@@ -214,7 +218,9 @@ class _Constants(ast.NodeTransformer):
         return expression
 
 
-def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) -> list[ast.stmt]:
+def _lazy_imports(
+    body: list[ast.stmt], file: str, stand_ins: list[LazyObject], imported: dict[str, LazyObject]
+) -> list[ast.stmt]:
     """Replace imports by lazy objects, except imports of the standard library."""
     result: list[ast.stmt] = []
     for node in body:
@@ -231,6 +237,7 @@ def _lazy_imports(body: list[ast.stmt], file: str, stand_ins: list[LazyObject]) 
             assignment = ast.Assign([ast.Name(name, ast.Store())], value)
             result.append(ast.fix_missing_locations(ast.copy_location(assignment, node)))
             stand_ins.append(stand_in)
+            imported[name] = stand_in
     return result
 
 

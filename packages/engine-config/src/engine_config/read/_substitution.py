@@ -47,6 +47,7 @@ class Use:
         text: The replacement; None if there is none.
         bare: Whether the use is outside of quotes, so that the replacement is parsed as a value.
         line: Its line.
+        env: The environment variable that it names.
         mistake: The reason why there is no replacement.
     """
 
@@ -56,6 +57,7 @@ class Use:
     bare: bool
     line: int
     mistake: str = ""
+    env: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,12 @@ class Substitution:
     text: str
     uses: Mapping[str, Use] = field(default_factory=dict)
     prefix: str = ""
+
+    @property
+    def env_variables(self) -> dict[str, str]:
+        """The environment variables that are used, with their values or defaults."""
+        uses = self.uses.values()
+        return {use.env: use.text for use in uses if use.env and use.text is not None}
 
     def constant(self, text: str) -> str:
         """Replace the file and environment variables in a string of the config."""
@@ -195,6 +203,7 @@ def substitute(
             bare=bare and match["file"] is None,
             line=text.count("\n", 0, match.start()) + 1,
             mistake=mistake,
+            env=match["env"],
         )
         return f'"{name}"' if is_json and not quoted else name
 

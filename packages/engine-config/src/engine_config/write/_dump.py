@@ -23,7 +23,11 @@ _ELSEWHERE: Final = "; write the config as Python, or remove the key"
 
 
 def dump(
-    values: ConfigDict, file: str | os.PathLike[str] | None, *, source: str | None
+    values: ConfigDict,
+    file: str | os.PathLike[str] | None,
+    *,
+    source: str | None,
+    wrapped: bool = True,
 ) -> str | None:
     """Write a config to a file, or return its text if there is no file.
 
@@ -31,13 +35,14 @@ def dump(
         values: The config.
         file: The file, on the disk or in a storage; ``~`` is the home folder.
         source: The file the config was read from.
+        wrapped: See `python_text`.
 
     Raises:
         ConfigFormatError: The suffix is not a config format.
         ConfigTypeError: A value cannot be written in this format; nothing is written.
     """
     path = None if file is None else os.path.expanduser(os.fspath(file))
-    text = text_as(values, format_of(path, source), path)
+    text = text_as(values, format_of(path, source), path, wrapped=wrapped)
     if path is None:
         return text
     from engine_fileio import put_text
@@ -56,13 +61,14 @@ def format_of(file: str | None, source: str | None) -> str:
     return (suffix_of(file) if file else "") or (suffix_of(source) if source else "") or ".py"
 
 
-def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
+def text_as(values: ConfigDict, suffix: str, file: str | None, *, wrapped: bool = True) -> str:
     """Return a config as text.
 
     Args:
         values: The config.
         suffix: The format.
         file: The file to be written, for errors.
+        wrapped: See `python_text`.
 
     Raises:
         ConfigFormatError: The suffix is not a config format.
@@ -73,7 +79,7 @@ def text_as(values: ConfigDict, suffix: str, file: str | None) -> str:
         raise ConfigFormatError(message, file=file)
     try:
         if suffix == ".py":
-            return python_text(values, strict=True)
+            return python_text(values, strict=True, wrapped=wrapped)
         return _json_text(values) if suffix == ".json" else _yaml_text(values)
     except Rejected as rejected:
         raise rejection(values, rejected) from None

@@ -21,6 +21,7 @@ from engine_config.write._calls import Call, call_of, is_exact_real, plain_scala
 from engine_config.write._rejected import Rejected, shortened
 
 WIDTH: Final = 100
+_ENDLESS: Final = 1 << 60
 _WHOLE: Final = frozenset(["numpy", "torch"])  # `numpy.array(…)` reads better than `array(…)`
 _INDENT: Final = "    "
 # Names that the written text uses. A top-level key of the same name would hide them in later lines.
@@ -29,7 +30,7 @@ _USED_NAMES: Final = frozenset(
 )
 
 
-def python_text(config: ConfigDict, *, strict: bool = False) -> str:
+def python_text(config: ConfigDict, *, strict: bool = False, wrapped: bool = True) -> str:
     """Return a config as Python text: one assignment per key, in the order of the keys.
 
     Values that need an import are written with it: classes, functions, enums, dates, paths, dtypes,
@@ -39,11 +40,12 @@ def python_text(config: ConfigDict, *, strict: bool = False) -> str:
         config: The config.
         strict: Whether to raise for a value that has no text which reads back equal (an open file,
             a lambda). If False, the string of its shortened ``repr`` is written.
+        wrapped: Whether to break long values into lines.
 
     Raises:
         Rejected: ``strict`` is true, and there is such a value.
     """
-    return _Printer(frozenset(map(str, dict.keys(config))), strict).config(config)
+    return _Printer(frozenset(map(str, dict.keys(config))), strict, wrapped).config(config)
 
 
 class _Printer:
@@ -52,10 +54,12 @@ class _Printer:
     Args:
         keys: The top-level keys; an imported name must not be equal to one.
         strict: See `python_text`.
+        wrapped: See `python_text`.
     """
 
-    def __init__(self, keys: frozenset[str], strict: bool) -> None:
+    def __init__(self, keys: frozenset[str], strict: bool, wrapped: bool) -> None:
         self._keys = keys
+        self._wrapped = wrapped
         self._strict = strict
         self._imports: dict[tuple[str, str], str] = {}
         self._braces = bool(keys & {"dict"})
@@ -93,6 +97,8 @@ class _Printer:
         # An empty value cannot be split over lines. Only containers: an array has no truth value.
         empty = isinstance(value, dict | list | tuple) and not value
         room = WIDTH if empty else WIDTH - column - 2
+        if not self._wrapped:
+            room = _ENDLESS
         flat = self._flat(value, room)
         return flat if flat is not None else self._tall(value, depth)
 
@@ -185,7 +191,7 @@ class _Printer:
         return not self._braces and all(map(_is_name, dict.keys(value)))
 
     def _key(self, key: Any) -> str:
-        return self._flat(key, 1 << 60) or ""
+        return self._flat(key, _ENDLESS) or ""
 
     def _other(self, value: Any) -> str:
         value = plain_scalar(value)
@@ -201,7 +207,7 @@ class _Printer:
                 return writer(value)
         if isinstance(value, list | tuple):
             plain = list(value) if isinstance(value, list) else tuple(value)
-            return self._flat_sequence(plain, 1 << 60) or ""
+            return self._flat_sequence(plain, _ENDLESS) or ""
         if self._strict:
             raise Rejected(value)
         return _string(shortened(value))

@@ -140,6 +140,10 @@ class Strategy(ABC):
         return module if is_model_wrapper(model) and isinstance(module, nn.Module) else model
 
 
+BaseStrategy = Strategy
+"""Another name of `Strategy`."""
+
+
 def wrapper_config(model_wrapper: Mapping[str, Any] | str | None, default: str) -> dict[str, Any]:
     """Return the config of a model wrapper, given by name, as a config, or not at all.
 

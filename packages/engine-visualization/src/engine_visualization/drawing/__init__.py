@@ -5,7 +5,7 @@ from engine_visualization.drawing._colors import parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._samples import draw_sample
 from engine_visualization.drawing._values import to_image
-from engine_visualization.drawing._window import can_open_window, show_window
+from engine_visualization.drawing._window import can_open_window, show_cv2_window, show_window
 
 __all__ = [
     "Canvas",
@@ -13,6 +13,7 @@ __all__ = [
     "draw_featmap",
     "draw_sample",
     "parse_color",
+    "show_cv2_window",
     "show_window",
     "to_image",
 ]

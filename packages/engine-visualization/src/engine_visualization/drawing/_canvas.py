@@ -15,6 +15,7 @@ from engine_visualization.drawing._text import (
     TextStyle,
     Vertical,
     default_font_size,
+    font_file,
     paint_text,
 )
 from engine_visualization.drawing._values import (
@@ -194,6 +195,7 @@ class Canvas:
         horizontal_alignments: Horizontal | list[Horizontal] = "left",
         font_families: str | list[str] = "sans-serif",
         bboxes: Mapping[str, Any] | list[Mapping[str, Any]] | None = None,
+        font_properties: Any = None,
     ) -> Self:
         """Write texts at ``positions`` ``(2,)`` or ``(N, 2)``.
 
@@ -208,9 +210,12 @@ class Canvas:
                 font. Without that font, the sans-serif font of Pillow is used.
             bboxes: The box behind a text: ``facecolor``, ``edgecolor``, ``alpha``, ``linewidth``,
                 ``pad`` (pixels) and ``boxstyle`` (``"square"`` or ``"round"``).
+            font_properties: Fonts in place of ``font_families``, such as one with Chinese letters:
+                paths of font files, or `matplotlib.font_manager.FontProperties`.
 
         Raises:
-            TypeError: A text is not a string.
+            FileNotFoundError: A font file does not exist.
+            TypeError: A text is not a string, or a value of ``font_properties`` is no font.
             ValueError: A list has another length, or a value is not one of the choices.
         """
         rows, image = to_rows(positions, 2, "positions"), self._target()
@@ -220,10 +225,13 @@ class Canvas:
             raise TypeError(f"texts must be strings, got {words!r}")
         size = default_font_size(image) if font_sizes is None else font_sizes
         boxes = spread(bboxes, count, "bboxes")
+        families = spread(font_families, count, "font_families")
+        if font_properties is not None:
+            families = [font_file(f) for f in spread(font_properties, count, "font_properties")]
         columns = zip(
             spread(size, count, "font_sizes"),
             _colors(colors, count, "colors"),
-            spread(font_families, count, "font_families"),
+            families,
             spread(vertical_alignments, count, "vertical_alignments"),
             spread(horizontal_alignments, count, "horizontal_alignments"),
             strict=True,

@@ -4,11 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from os import PathLike
+from os.path import isfile
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from engine_visualization._matplotlib import import_matplotlib
 from engine_visualization.drawing._colors import RGBA, parse_color
 from engine_visualization.drawing._shapes import Mask, stamp
 
@@ -56,6 +59,40 @@ def paint_text(
         _paint_box(image, pen.textbbox(position, text, font=font, anchor=anchor), box)
     if style.color is not None:
         pen.text(position, text, fill=style.color[:3], font=font, anchor=anchor)
+
+
+def font_file(properties: Any) -> str:
+    """Return the file of a font.
+
+    Args:
+        properties: The path of the file, or a `matplotlib.font_manager.FontProperties`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        TypeError: ``properties`` is neither of these.
+    """
+    if isinstance(properties, str | PathLike):
+        path = str(properties)
+    elif hasattr(properties, "get_file"):
+        path = properties.get_file() or _found_by_matplotlib(properties)
+    else:
+        raise TypeError(
+            "font_properties must be the path of a font or a FontProperties of matplotlib, got "
+            f"{properties!r}"
+        )
+    if not isfile(path):
+        raise FileNotFoundError(
+            f"font_properties must name a font that exists, got {path!r}; without them "
+            "font_families choose the font"
+        )
+    return path
+
+
+def _found_by_matplotlib(properties: Any) -> str:
+    import_matplotlib("font_properties")
+    from matplotlib.font_manager import findfont
+
+    return str(findfont(properties))
 
 
 def default_font_size(image: Image.Image) -> float:

@@ -3,25 +3,36 @@
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from time import monotonic
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from engine_utils import import_extra
 from engine_visualization._matplotlib import import_matplotlib
 
+Library: TypeAlias = Literal["matplotlib", "cv2"]
 
-def can_open_window() -> bool:
+_STEP_MS = 100
+
+
+def can_open_window(backend: Library = "matplotlib") -> bool:
     """Return whether this process can show a window or a notebook cell.
 
-    It cannot without matplotlib (the extra ``plots``), on Linux without a display, and if
-    matplotlib is configured with a backend that only writes files.
+    It cannot without a display on Linux. With matplotlib, it cannot without that library (the extra
+    ``plots``), and if matplotlib is configured with a backend that only writes files.
+
+    Args:
+        backend: The library that shows the window.
     """
-    if "ipykernel" in sys.modules:
+    if backend == "matplotlib" and "ipykernel" in sys.modules:
         return True
-    # Check the display before matplotlib is imported, because the import takes a second.
+    # Check the display before a library is imported, because the import takes a second.
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.platform.startswith("linux") and not display:
         return False
+    if backend == "cv2":
+        return True
     try:
         import_matplotlib("a window")
         from matplotlib import pyplot
@@ -30,11 +41,44 @@ def can_open_window() -> bool:
     return str(pyplot.get_backend()).lower() != "agg"
 
 
+def show_cv2_window(
+    image: np.ndarray,
+    *,
+    title: str,
+    wait_ms: float = 0,
+    continue_key: str = " ",
+    figure: Mapping[str, Any] | None = None,
+) -> None:
+    """Show an RGB image in a window of OpenCV until a key is pressed, or the time is over.
+
+    Args:
+        image: RGB image ``(H, W, 3)``, uint8.
+        title: The window's title.
+        wait_ms: Time in milliseconds after which the window closes; never if 0.
+        continue_key: The key that ends the wait.
+        figure: Unused: OpenCV has no figure.
+
+    Raises:
+        ImportError: OpenCV cannot be imported.
+    """
+    cv2 = import_extra("cv2", install="opencv-python", purpose="show(backend='cv2')")
+    cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+    cv2.imshow(title, image[..., ::-1].copy())  # OpenCV shows BGR
+    ends = None if wait_ms <= 0 else monotonic() + wait_ms / 1000
+    while cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
+        # In short steps: OpenCV does not end its wait when the window is closed.
+        left = _STEP_MS if ends is None else min(_STEP_MS, (ends - monotonic()) * 1000)
+        if left <= 0 or cv2.waitKey(max(1, round(left))) & 0xFF == ord(continue_key[:1] or " "):
+            break
+    if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1:
+        cv2.destroyWindow(title)
+
+
 def show_window(
     image: np.ndarray,
     *,
     title: str,
-    wait_ms: int = 0,
+    wait_ms: float = 0,
     continue_key: str = " ",
     figure: Mapping[str, Any] | None = None,
 ) -> None:

@@ -1,0 +1,117 @@
+"""The tracking backend that records to Aim."""
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from engine_utils import plain_value
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._library import import_library
+from engine_visualization.backends._run_facts import nested_values
+from engine_visualization.drawing import to_image
+
+_logger = logging.getLogger("engine.visualization")
+
+
+class AimVisBackend(BaseVisBackend):
+    """Record scalars, images and the config of a run to Aim.
+
+    The extra ``aim`` is required. At the first record Aim is imported and a run is started, in a
+    repository in ``save_dir`` that ``aim up --repo <save_dir>`` shows.
+
+    A visualizer calls the backend in a thread, so that the training never waits for the disk or a
+    server.
+
+    Args:
+        save_dir: Folder of the repository; ``None`` for that of Aim.
+        init_kwargs: Arguments of `aim.Run`, such as ``experiment``, ``repo`` (the folder or address
+            of a repository) or ``run_hash`` (the run of an earlier process, to continue it). The
+            texts of the terminal are captured with ``capture_terminal_logs=True`` only.
+
+    Example:
+        >>> AimVisBackend("logs", init_kwargs={"experiment": "digits"}).save_dir
+        'logs'
+    """
+
+    threaded = True
+    libraries: ClassVar[Mapping[str, str]] = {"aim": "engine-visualization[aim]"}
+
+    def __init__(
+        self,
+        save_dir: str | PathLike[str] | None = None,
+        init_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__("." if save_dir is None else save_dir)
+        self._init_kwargs: dict[str, Any] = {"capture_terminal_logs": False}
+        if save_dir is not None:
+            self._init_kwargs["repo"] = self.save_dir
+        self._init_kwargs |= init_kwargs or {}
+        self._run: Any = None
+        # A user may read `experiment` while a visualizer's thread starts the run.
+        self._starting = threading.Lock()
+
+    @property
+    def experiment(self) -> Any:
+        """The `aim.Run`, which the first use starts.
+
+        Raises:
+            ImportError: The library is not installed.
+        """
+        with self._starting:
+            if self._run is None:
+                self._run = self._start()
+            return self._run
+
+    def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
+        """Record the values of the config as ``config``, and its text as ``config_text``."""
+        run = self.experiment
+        run["config"] = nested_values(config)
+        run["config_text"] = config.pretty_text
+
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+        """Record an image ``(H, W, 3)`` or ``(H, W)``."""
+        pixels = Image.fromarray(to_image(image))
+        run = self.experiment
+        run.track(import_library("aim", "aim").Image(pixels), name=name, step=step)
+
+    def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
+        """Record a single number. Other values are skipped, with a warning in the log."""
+        number = plain_value(value, scalars=True)
+        if isinstance(number, int | float):
+            self.experiment.track(number, name=name, step=step)
+        else:
+            kind = type(value).__name__
+            _logger.warning("Aim records single numbers only; %r is a %s", name, kind)
+
+    def add_scalars(
+        self,
+        scalar_dict: Mapping[str, Any],
+        step: int = 0,
+        file_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the numbers of one step; ``file_path`` is unused."""
+        at = int(scalar_dict.get("step", step))
+        for name, value in scalar_dict.items():
+            if name != "step":
+                self.add_scalar(name, value, at)
+
+    def close(self) -> None:
+        """Write pending records and end the run; the next record continues it."""
+        if self._run is not None:
+            run, self._run = self._run, None
+            self._init_kwargs["run_hash"] = run.hash
+            run.close()
+
+    def _start(self) -> Any:
+        aim = import_library("aim", "aim")
+        repo = self._init_kwargs.get("repo")
+        if isinstance(repo, str) and "://" not in repo:
+            os.makedirs(repo, exist_ok=True)
+        return aim.Run(**self._init_kwargs)

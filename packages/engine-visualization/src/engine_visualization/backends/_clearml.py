@@ -1,0 +1,150 @@
+"""The tracking backend that records to ClearML."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from engine_utils import plain_value
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._library import import_library
+from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
+from engine_visualization.drawing import to_image
+
+_logger = logging.getLogger("engine.visualization")
+
+# ClearML would patch torch.save, the standard output and others while the training runs, and write
+# to the last task of the same name.
+_QUIET = {
+    "auto_connect_arg_parser": False,
+    "auto_connect_frameworks": False,
+    "auto_connect_streams": False,
+    "reuse_last_task_id": False,
+}
+
+
+class ClearMLVisBackend(BaseVisBackend):
+    """Record scalars, images, the config and the files of a run to ClearML.
+
+    The extra ``clearml`` is required. At the first record ClearML is imported and a task is
+    started. Without a server, ``clearml.Task.set_offline(True)`` or ``CLEARML_OFFLINE_MODE=1``
+    keeps the task in a local folder.
+
+    A visualizer calls the backend in a thread, so that the training never waits for the server.
+
+    Args:
+        save_dir: Folder for the local files; the name of the task is that of its run.
+        init_kwargs: Arguments of `clearml.Task.init`, such as ``project_name`` (``"engine"`` by
+            default), ``task_name``, or ``continue_last_task`` (the id of a task, to continue it).
+            By default ClearML patches neither libraries nor the standard output, and starts a new
+            task.
+        artifact_suffix: Ends of the names of the files that `close` uploads: files of this run in
+            its log folder, and at the top of the config's ``work_dir``.
+        close_timeout: Time limit in seconds for the pending records and uploads at the end.
+
+    Example:
+        >>> ClearMLVisBackend("logs", init_kwargs={"project_name": "digits"}).save_dir
+        'logs'
+    """
+
+    threaded = True
+    libraries: ClassVar[Mapping[str, str]] = {"clearml": "engine-visualization[clearml]"}
+
+    def __init__(
+        self,
+        save_dir: str | PathLike[str] | None = None,
+        init_kwargs: Mapping[str, Any] | None = None,
+        artifact_suffix: Sequence[str] = (".py", ".pth"),
+        *,
+        close_timeout: float = 60.0,
+    ) -> None:
+        super().__init__("." if save_dir is None else save_dir)
+        names = {"project_name": "engine", "task_name": _run_name(self.save_dir)}
+        self._init_kwargs = {**_QUIET, **names, **(init_kwargs or {})}
+        self._suffixes = tuple(artifact_suffix)
+        self.close_timeout = close_timeout
+        self._work_dir: Path | None = None
+        self._began = time.time() - 1  # clocks of file systems are coarse
+        self._task: Any = None
+        # A user may read `experiment` while a visualizer's thread starts the task.
+        self._starting = threading.Lock()
+
+    @property
+    def experiment(self) -> Any:
+        """The `clearml.Task`, which the first use starts.
+
+        Raises:
+            ImportError: The library is not installed.
+        """
+        with self._starting:
+            if self._task is None:
+                self._task = self._start()
+            return self._task
+
+    def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
+        """Record the text of the config, and its values as parameters of the task."""
+        task = self.experiment
+        self._work_dir = work_dir_of(config)
+        task.set_configuration_object("config", config_text=config.pretty_text)
+        if values := flat_values(config):
+            task.set_parameters(values)
+
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+        """Record an image ``(H, W, 3)`` or ``(H, W)``."""
+        pixels = to_image(image)
+        logger = self.experiment.get_logger()
+        logger.report_image(title=name, series=name, iteration=step, image=pixels)
+
+    def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
+        """Record a single number. Other values are skipped, with a warning in the log."""
+        number = plain_value(value, scalars=True)
+        if isinstance(number, int | float):
+            logger = self.experiment.get_logger()
+            logger.report_scalar(title=name, series=name, value=number, iteration=step)
+        else:
+            kind = type(value).__name__
+            _logger.warning("ClearML records single numbers only; %r is a %s", name, kind)
+
+    def add_scalars(
+        self,
+        scalar_dict: Mapping[str, Any],
+        step: int = 0,
+        file_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the numbers of one step; ``file_path`` is unused."""
+        at = int(scalar_dict.get("step", step))
+        for name, value in scalar_dict.items():
+            if name != "step":
+                self.add_scalar(name, value, at)
+
+    def close(self) -> None:
+        """Upload the files of the run and end the task.
+
+        The next record continues the task; offline, it starts a new one.
+        """
+        if self._task is not None:
+            task, self._task = self._task, None
+            for path in written_files(self.save_dir, self._work_dir, self._suffixes, self._began):
+                task.upload_artifact(path.name, str(path))
+            if not task.is_offline():
+                self._init_kwargs["continue_last_task"] = task.id
+            task.close()
+
+    def _start(self) -> Any:
+        task = import_library("clearml", "clearml").Task.init(**self._init_kwargs)
+        # A continued task would add its last step to ours, which count from the start already.
+        task.set_initial_iteration(0)
+        return task
+
+
+def _run_name(save_dir: str) -> str:
+    """Return the name of a run's folder, such as ``"digits/20260131_120000"``."""
+    parts = Path(save_dir).absolute().parts
+    parts = parts[:-1] if parts[-1] == "vis_data" else parts
+    return "/".join(parts[-2:]).strip("/") or "run"

@@ -1,0 +1,122 @@
+"""`FlexibleRunner` is `Runner` with keyword-only arguments and two other defaults."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine_config import Config
+from engine_registry import RUNNERS
+from engine_runner import (
+    BaseStrategy,
+    DDPStrategy,
+    FlexibleRunner,
+    Runner,
+    SingleDeviceStrategy,
+    Strategy,
+)
+from engine_runner._errors import SettingsError
+
+MakeSettings = Callable[..., dict[str, Any]]
+
+
+def test_flexible_runner_takes_the_arguments_of_runner() -> None:
+    own = inspect.signature(FlexibleRunner).parameters
+    given = inspect.signature(Runner).parameters
+
+    assert set(own) == set(given)
+    kinds = {name: parameter.kind for name, parameter in own.items() if name != "model"}
+    assert set(kinds.values()) == {inspect.Parameter.KEYWORD_ONLY}
+    differing = {name for name in own if own[name].default != given[name].default}
+    assert differing == {"work_dir", "launcher"}
+
+
+def test_flexible_runner_trains_to_the_weights_of_runner(settings: MakeSettings) -> None:
+    weights, metrics = [], []
+    for kind in (Runner, FlexibleRunner):
+        runner = kind(**settings(strategy={"type": "SingleDeviceStrategy"}))
+        weights.append(runner.train().state_dict())
+        metrics.append(runner.val())
+
+    assert metrics[0] == metrics[1]
+    assert all(torch.equal(weights[0][name], value) for name, value in weights[1].items())
+
+
+def test_flexible_runner_resumes_a_checkpoint_of_runner(settings: MakeSettings) -> None:
+    Runner(**settings()).train()
+
+    runner = FlexibleRunner(**settings(resume=True, train_cfg={"by_epoch": True, "max_epochs": 4}))
+    runner.train()
+
+    assert (runner.epoch, runner.iter) == (4, 16)
+
+
+def test_runner_type_of_a_config_builds_the_flexible_runner(
+    settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = settings(strategy="SingleDeviceStrategy", compile={"backend": "eager"})
+    del arguments["work_dir"]
+    cfg = Config({**arguments, "runner_type": "FlexibleRunner"})
+
+    runner = RUNNERS.build(cfg)
+
+    assert type(runner) is FlexibleRunner
+    assert Path(runner.work_dir) == tmp_path / "work_dirs"
+    assert runner.strategy.compile_options == {"backend": "eager"}
+    assert "work_dir" not in cfg
+
+
+@pytest.mark.parametrize("launcher", [None, "none"])
+def test_launcher_that_is_left_out_is_inferred(
+    settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, launcher: str | None
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")  # as from torchrun, but without a rank
+
+    if launcher is None:
+        with pytest.raises(RuntimeError, match="RANK is not set, but the launcher 'pytorch'"):
+            FlexibleRunner(**settings())
+    else:
+        assert FlexibleRunner(**settings(launcher=launcher)).launcher == "none"
+
+
+def test_build_strategy_returns_the_strategy_of_the_value(settings: MakeSettings) -> None:
+    runner = FlexibleRunner(**settings())
+    own = SingleDeviceStrategy(torch.device("cpu"))
+
+    assert type(runner.build_strategy()) is SingleDeviceStrategy
+    assert type(runner.build_strategy("DDPStrategy")) is DDPStrategy
+    assert type(runner.build_strategy({"type": "DDPStrategy"}, launcher="none")) is DDPStrategy
+    assert runner.build_strategy(own, log_level="INFO", randomness={"seed": 3}) is own
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"launcher": "slurm"},
+        {"randomness": {"seed": 4}},
+        {"env_cfg": {"cudnn_benchmark": True}},
+        {"experiment_name": "other"},
+        {"log_level": "ERROR"},
+    ],
+    ids=lambda argument: next(iter(argument)),
+)
+def test_build_strategy_raises_for_another_process(
+    settings: MakeSettings, argument: dict[str, Any]
+) -> None:
+    runner = FlexibleRunner(**settings())
+
+    with pytest.raises(ValueError, match=rf"{next(iter(argument))} must be .*, that of the run"):
+        runner.build_strategy(**argument)
+
+
+def test_strategy_for_ranks_raises_in_one_process(settings: MakeSettings) -> None:
+    with pytest.raises(SettingsError, match="DDPStrategy needs a process group"):
+        FlexibleRunner(**settings(strategy="DDPStrategy"))
+
+
+def test_base_strategy_is_the_base() -> None:
+    assert BaseStrategy is Strategy
