@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from engine_evaluator import BaseMetric
@@ -102,7 +103,8 @@ def by_hand(features: Collection[str]) -> dict[str, Tensor]:
         network.stem.requires_grad_(False)
     optimizer = _optimizer(network, features)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 7], gamma=0.5)
-    average = {name: value.detach().clone() for name, value in network.named_parameters()}
+    rule = get_ema_multi_avg_fn(0.9)  # type: ignore[no-untyped-call]  # torch's
+    average = AveragedModel(network, multi_avg_fn=rule)
     batches = list(DataLoader(Points(), batch_size=BATCH))
     batches = batches[:3] if "limit" in features else batches
     window = 3 if "accumulation" in features else 1
@@ -123,11 +125,11 @@ def by_hand(features: Collection[str]) -> dict[str, Tensor]:
             optimizer.zero_grad()
         if "schedule" in features:
             scheduler.step()
-        for name, value in network.named_parameters():
-            average[name].mul_(0.9).add_(value.detach(), alpha=0.1)
+        average.update_parameters(network)
     weights = {name: value.detach() for name, value in network.state_dict().items()}
     if "averaging" in features:
-        weights |= {f"average.{name}": value for name, value in average.items()}
+        averaged = average.module.named_parameters()
+        weights |= {f"average.{name}": value.detach() for name, value in averaged}
     return weights
 
 
