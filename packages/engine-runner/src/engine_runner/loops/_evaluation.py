@@ -1,6 +1,7 @@
 """Validate and test: one pass over the data, and the metrics."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from engine_evaluator import Evaluator
+
+_FULL_PRECISION = nullcontext()
 
 
 class _EvaluationLoop(BaseLoop):
@@ -145,7 +148,6 @@ class _EvaluationLoop(BaseLoop):
             return None
         return evaluated_samples(loader, self._runner.world_size)
 
-    @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Batch) -> None:
         """Predict one batch, and pass predictions and batch to the evaluator.
 
@@ -154,23 +156,26 @@ class _EvaluationLoop(BaseLoop):
             data_batch: The batch as the data loader yields it.
         """
         runner, mode, loader = self._runner, self._mode, self.current_dataloader
-        runner.call_hook(f"before_{mode}_iter", batch_idx=idx, data_batch=data_batch)
-        # Samplers repeat samples so that all ranks have as many; indices reveal the repetitions.
-        indices = getattr(loader, "batch_indices", None)
-        if indices is None and runner.world_size > 1:
-            indices = rank_positions(loader, idx)
-        # By name at each batch: a hook may exchange the model for the time of an evaluation.
-        step = getattr(runner.model, f"{mode}_step")
-        with autocast(enabled=self.fp16):
-            outputs = step(data_batch)
-            if self._losses is not None:
-                self._losses.add_batch(runner.model, data_batch, indices)
-        known = {} if indices is None else {"indices": indices}
-        evaluator = self._evaluator_of(self.current_set)
-        evaluator.process(data_samples=outputs, data_batch=data_batch, **known)
-        runner.call_hook(
-            f"after_{mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
-        )
+        # Not as a decorator, which makes a context of its own at each call.
+        with torch.no_grad():
+            runner.call_hook(f"before_{mode}_iter", batch_idx=idx, data_batch=data_batch)
+            # Samplers repeat samples so that all ranks have as many; indices reveal the
+            # repetitions.
+            indices = getattr(loader, "batch_indices", None)
+            if indices is None and runner.world_size > 1:
+                indices = rank_positions(loader, idx)
+            # By name at each batch: a hook may exchange the model for the time of an evaluation.
+            step = getattr(runner.model, f"{mode}_step")
+            with autocast() if self.fp16 else _FULL_PRECISION:
+                outputs = step(data_batch)
+                if self._losses is not None:
+                    self._losses.add_batch(runner.model, data_batch, indices)
+            known = {} if indices is None else {"indices": indices}
+            evaluator = self._evaluator_of(self.current_set)
+            evaluator.process(data_samples=outputs, data_batch=data_batch, **known)
+            runner.call_hook(
+                f"after_{mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
+            )
 
 
 @LOOPS.register_module()
