@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine_model import BaseModel
+from engine_model import BaseDataPreprocessor, BaseModel
 from engine_runner._errors import ExportError
 from engine_runner.export import export_model, first_inputs, random_inputs
 
@@ -27,6 +27,19 @@ class Pictures(BaseModel):
         if mode == "tensor":
             return {"features": features, "best": features.argmax(1)}
         return features.sum() if mode == "loss" else [features]
+
+
+class Halve(BaseDataPreprocessor):
+    """A preprocessor of batches with two parts."""
+
+    def forward(self, data: Any, training: bool = False) -> Any:
+        images, labels = super().forward(data, training)
+        return images / 2, labels
+
+
+class Sums(BaseModel):
+    def forward(self, images: Tensor, labels: Any = None, mode: str = "loss") -> Tensor:
+        return images.sum(1) if labels is None else labels
 
 
 class FixedBatch(BaseModel):
@@ -71,6 +84,14 @@ def test_exported_program_computes_what_the_model_does(tmp_path: Path, included:
     data = {"inputs": batch, "data_samples": None}
     expected = model(**(model.data_preprocessor(data) if included else data), mode="tensor")
     torch.testing.assert_close(exported, expected)
+
+
+def test_preprocessor_of_batches_with_several_parts_is_exported(tmp_path: Path) -> None:
+    inputs = {"images": torch.ones(2, 4)}
+
+    export_model(Sums(Halve()), inputs, tmp_path / "m.pt2", with_preprocessor=True)
+
+    assert torch.export.load(tmp_path / "m.pt2").module()(torch.ones(1, 4)).tolist() == [2.0]
 
 
 @pytest.mark.slow

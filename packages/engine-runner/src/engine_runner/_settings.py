@@ -98,7 +98,7 @@ class Settings:
         resume: Continue ``load_from``, or else the newest checkpoint in ``work_dir`` if any.
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
         env_cfg: ``cudnn_benchmark``, ``mp_cfg``, ``dist_cfg``, ``resource_limit``,
-            ``torch_num_threads``.
+            ``torch_num_threads``, ``device``.
         log_processor: Statistics and format of the log.
         log_level: The least severe level that is logged.
         visualizer: Records scalars and pictures.

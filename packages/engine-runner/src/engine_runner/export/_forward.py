@@ -14,8 +14,8 @@ class TensorForward(nn.Module):
 
     Args:
         model: The model. One with a parameter ``mode`` is called with ``mode="tensor"``.
-        names: The parameters of its forward that get the tensors. Others without a default are
-            None.
+        names: The parameters of its forward that get the tensors. Others have their defaults, and
+            those without one are None.
         with_preprocessor: Whether the tensors pass the model's data preprocessor first.
 
     Raises:
@@ -47,12 +47,11 @@ class TensorForward(nn.Module):
                 f"({', '.join(parameters)}), got {', '.join(unknown)}"
             )
         self.others: dict[str, Any] = {
-            name: None
+            name: None if parameter.default is parameter.empty else parameter.default
             for name, parameter in parameters.items()
-            if name not in names and parameter.default is parameter.empty and _is_plain(parameter)
+            if name not in (*names, "mode") and _is_plain(parameter)
         }
-        if "mode" in parameters:
-            self.others["mode"] = "tensor"
+        self.mode = {"mode": "tensor"} if "mode" in parameters else {}
         if with_preprocessor and not isinstance(
             getattr(model, "data_preprocessor", None), nn.Module
         ):
@@ -60,15 +59,15 @@ class TensorForward(nn.Module):
 
     def forward(self, *tensors: Tensor) -> Any:
         """Return the outputs of the model."""
-        data: Any = dict(zip(self.names, tensors, strict=True))
+        data: Any = {**dict(zip(self.names, tensors, strict=True)), **self.others}
         if self.with_preprocessor:
             # A preprocessor finds the images by the name ``inputs``, or as the first of a sequence.
-            given = data if "inputs" in data else list(tensors)
+            given = data if "inputs" in data else list(data.values())
             preprocessor: Any = self.model.data_preprocessor
             data = preprocessor(given, False)
             if not isinstance(data, dict):
-                data = dict(zip(self.names, data, strict=True))
-        return self.model(**{**self.others, **data})
+                data = dict(zip((*self.names, *self.others), data, strict=False))
+        return self.model(**{**self.others, **data}, **self.mode)
 
 
 def input_names(model: nn.Module, count: int) -> list[str]:
