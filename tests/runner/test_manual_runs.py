@@ -100,7 +100,7 @@ def test_loops_are_chosen_by_their_configs(
 ) -> None:
     runner = Runner(**{**_testing(settings), setting: config})
 
-    loop = getattr(runner, setting.replace("cfg", "loop"))
+    loop: Any = getattr(runner, setting.replace("cfg", "loop"))
     assert type(loop) is expected
     assert loop.runner is runner
 
