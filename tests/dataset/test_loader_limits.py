@@ -12,7 +12,7 @@ Loader = ResumableDataLoader[Any]
 
 
 def _loader(workers: int = 0, **options: Any) -> Loader:
-    data = range(10)
+    data: Any = range(10)
     sampler = options.pop("sampler", None) or DefaultSampler(data, shuffle=True, seed=1)
     return ResumableDataLoader(data, batch_size=2, sampler=sampler, num_workers=workers, **options)
 
@@ -104,7 +104,8 @@ def test_workers_load_no_more_than_the_limit() -> None:
             loaded.append(index)
             return index
 
-    loader: Loader = ResumableDataLoader(Noting(range(10)), batch_size=2)
+    data: Any = Noting(range(10))
+    loader: Loader = ResumableDataLoader(data, batch_size=2)
     list(loader.limited(2))
 
     assert loaded == [0, 1, 2, 3]
