@@ -5,7 +5,13 @@ and the loss logged every 50: both loops do the same work on the same data in th
 one thread. The figure is CPU time per iteration after a warm-up. Rounds alternate between the two,
 so that a change in the load of the machine affects both; the result is the median of the rounds.
 
-    python benchmarks/loop_overhead.py [--iterations 2000] [--rounds 9] [--profile]
+Cases:
+    plain: as above.
+    features: four losses, gradients clipped by their norm, an exponential moving average.
+    late: as plain, but at iteration 1,000,000, with as many logged values in the message hub.
+    validation: a pass over the validation data with an accuracy, without training.
+
+    python benchmarks/loop_overhead.py [--case plain] [--iterations 2000] [--rounds 9] [--profile]
 """
 
 import argparse
@@ -23,13 +29,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
+from engine_evaluator import BaseMetric
+from engine_logging import HistoryBuffer
 from engine_model import BaseModel
 from engine_runner import Hook, Runner
 
-BATCH, INTERVAL, LR = 8, 50, 0.01
-BUDGET = 1.15
+BATCH, INTERVAL, LR, MAX_NORM, MOMENTUM = 8, 50, 0.01, 1.0, 0.0002
+BUDGETS = {"plain": 1.15, "features": 1.15, "late": 1.15, "validation": 1.10}
+LATE = 1_000_000
 PEERS = "Ignite 1.4, Accelerate 2.0, MMEngine 2.2, Transformers' Trainer 3.3, Lightning 4.5"
 
 
@@ -54,52 +65,110 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 2))
 
 
+def losses_of(outputs: Tensor, labels: Tensor, count: int) -> list[Tensor]:
+    """Return one loss, or four."""
+    loss = functional.cross_entropy(outputs, labels)
+    if count == 1:
+        return [loss]
+    target = functional.one_hot(labels, 2).to(outputs)
+    return [
+        loss,
+        functional.mse_loss(outputs, target),
+        functional.l1_loss(outputs, target),
+        functional.smooth_l1_loss(outputs, target),
+    ]
+
+
 class Perceptron(BaseModel):
     """The perceptron as a model of the runner."""
 
-    def __init__(self) -> None:
+    def __init__(self, losses: int = 1) -> None:
         super().__init__()
         self.network = network()
+        self.losses = losses
 
     def forward(self, points: Tensor, labels: Tensor, mode: str = "tensor") -> Any:
-        """Return the loss."""
-        return {"loss": functional.cross_entropy(self.network(points), labels)}
+        """Return the losses, or the predicted classes."""
+        outputs = self.network(points)
+        if mode == "predict":
+            return outputs.argmax(1)
+        losses = losses_of(outputs, labels, self.losses)
+        if len(losses) == 1:
+            return {"loss": losses[0]}
+        return {f"loss_{number}": loss for number, loss in enumerate(losses)}
+
+
+class Accuracy(BaseMetric):
+    """The share of points whose class is right."""
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        """Keep the number of right answers of a batch."""
+        self.results.append((data_samples == data_batch[1]).sum())
+
+    def compute_metrics(self, results: list[Tensor]) -> dict[str, float]:
+        """Return the accuracy."""
+        return {"accuracy": float(torch.stack(results).sum()) / (BATCH * len(results))}
 
 
 class ByHand:
-    """The loop without Engine, with only what this training needs."""
+    """The loop without Engine, with only what this case needs."""
 
-    def __init__(self, iterations: int) -> None:
+    def __init__(self, case: str, iterations: int) -> None:
+        self.case = case
         self.model = network()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=LR, momentum=0.9)
-        self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 10**6)
+        self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 2 * LATE)
+        average = get_ema_multi_avg_fn(1 - MOMENTUM)  # type: ignore[no-untyped-call]  # torch's
+        self.average = AveragedModel(self.model, multi_avg_fn=average)
         data = Points(iterations)
-        self.loader = DataLoader(data, batch_size=BATCH, sampler=RandomSampler(data))
+        sampler = SequentialSampler(data) if case == "validation" else RandomSampler(data)
+        self.loader = DataLoader(data, batch_size=BATCH, sampler=sampler)
         self.log = logging.getLogger("by_hand")
 
     def round(self) -> float:
-        """Train an epoch, and return the CPU seconds per iteration."""
-        losses: list[Tensor] = []
+        """Run a pass over the data, and return the CPU seconds per iteration."""
         start = time.process_time()
+        if self.case == "validation":
+            self._validate()
+        else:
+            self._train(4 if self.case == "features" else 1)
+        return (time.process_time() - start) / len(self.loader)
+
+    def _train(self, count: int) -> None:
+        history: list[list[Tensor]] = []
         self.model.train()
         for index, (points, labels) in enumerate(self.loader):
-            loss = functional.cross_entropy(self.model(points), labels)
+            losses = losses_of(self.model(points), labels, count)
+            loss = sum(losses[1:], losses[0])
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            if count > 1:
+                clip_grad_norm_(self.model.parameters(), MAX_NORM)
             self.optimizer.step()
             self.optimizer.zero_grad()
             self.scheduler.step()
-            losses.append(loss.detach())
+            if count > 1:
+                self.average.update_parameters(self.model)
+            history.append([one.detach() for one in losses])
             if (index + 1) % INTERVAL == 0:
-                mean = torch.stack(losses).mean().item()
-                self.log.info(
-                    "[%d] loss %.4f lr %.2e", index, mean, self.scheduler.get_last_lr()[0]
-                )
-                losses.clear()
-        return (time.process_time() - start) / len(self.loader)
+                columns = zip(*history, strict=True)
+                means = [torch.stack(column).mean().item() for column in columns]
+                shown = " ".join(f"loss_{number} {mean:.4f}" for number, mean in enumerate(means))
+                self.log.info("[%d] %s lr %.2e", index, shown, self.scheduler.get_last_lr()[0])
+                history.clear()
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        right: list[Tensor] = []
+        self.model.eval()
+        for index, (points, labels) in enumerate(self.loader):
+            right.append((self.model(points).argmax(1) == labels).sum())
+            if (index + 1) % INTERVAL == 0:
+                self.log.info("[%d]", index)
+        self.log.info("accuracy %.4f", float(torch.stack(right).sum()) / (BATCH * len(right)))
 
 
 class Rounds(Hook):
-    """Run rounds of the loop without Engine between the epochs of the runner."""
+    """Run rounds of the loop without Engine between the passes of the runner."""
 
     priority = "VERY_LOW"
 
@@ -108,39 +177,62 @@ class Rounds(Hook):
         self.pairs: list[tuple[float, float]] = []
         self._start = 0.0
 
-    def before_train_epoch(self, runner: Runner) -> None:
+    def begin(self) -> None:
         """Run the other loop, then start the timer."""
         reference = self.by_hand.round()
         self.pairs.append((reference, 0.0))
         self._start = time.process_time()
 
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Store the time of the epoch."""
-        spent = (time.process_time() - self._start) / len(runner.train_dataloader)
+    def end(self) -> None:
+        """Store the time of the pass."""
+        spent = (time.process_time() - self._start) / len(self.by_hand.loader)
         self.pairs[-1] = (self.pairs[-1][0], spent)
 
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Begin a round of a case that trains."""
+        self.begin()
 
-def build_runner(iterations: int, epochs: int, folder: str, hooks: list[Hook]) -> Runner:
+    def after_train_epoch(self, runner: Runner) -> None:
+        """End a round of a case that trains."""
+        self.end()
+
+
+def build_runner(case: str, iterations: int, epochs: int, folder: str, hooks: list[Any]) -> Runner:
     """Return a run with all default hooks, logging every 50 iterations."""
-    return Runner(
-        Perceptron(),
+    data = {
+        "dataset": Points(iterations),
+        "sampler": {"type": "DefaultSampler", "shuffle": case != "validation"},
+        "collate_fn": {"type": "default_collate"},
+        "batch_size": BATCH,
+    }
+    optim_wrapper: dict[str, Any] = {"optimizer": {"type": "SGD", "lr": LR, "momentum": 0.9}}
+    if case == "features":
+        optim_wrapper["clip_grad"] = {"max_norm": MAX_NORM}
+        hooks = [*hooks, {"type": "EMAHook", "momentum": MOMENTUM}]
+    validation: dict[str, Any] = {}
+    if case == "validation":
+        validation = {"val_dataloader": data, "val_cfg": {}, "val_evaluator": Accuracy()}
+    runner = Runner(
+        Perceptron(4 if case == "features" else 1),
         folder,
-        train_dataloader={
-            "dataset": Points(iterations),
-            "sampler": {"type": "DefaultSampler", "shuffle": True},
-            "collate_fn": {"type": "default_collate"},
-            "batch_size": BATCH,
-        },
+        train_dataloader=data,
         train_cfg={"by_epoch": True, "max_epochs": epochs},
-        optim_wrapper={"optimizer": {"type": "SGD", "lr": LR, "momentum": 0.9}},
-        param_scheduler={"type": "CosineAnnealingLR", "T_max": 10**6, "by_epoch": False},
+        optim_wrapper=optim_wrapper,
+        param_scheduler={"type": "CosineAnnealingLR", "T_max": 2 * LATE, "by_epoch": False},
         default_hooks={
             "logger": {"type": "LoggerHook", "interval": INTERVAL},
             "checkpoint": {"type": "CheckpointHook", "interval": 10**6, "save_last": False},
         },
         custom_hooks=hooks,
         randomness={"seed": 0},
+        **validation,
     )
+    if case == "late":
+        history = [1.0] * LATE
+        for key in ("loss", "lr", "time", "data_time"):
+            runner.message_hub.log_scalars[f"train/{key}"] = HistoryBuffer(history, [1] * LATE)
+        runner.progress.iter = LATE
+    return runner
 
 
 @contextlib.contextmanager
@@ -153,45 +245,60 @@ def quiet() -> Iterator[None]:
 def main() -> None:
     """Measure, and print the ratio and the cost per hook."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", choices=BUDGETS, default="plain")
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--profile", action="store_true", help="list the functions by own time")
     arguments = parser.parse_args()
+    case, iterations = arguments.case, arguments.iterations
     torch.set_num_threads(1)
-    by_hand = ByHand(arguments.iterations)
-    handler = logging.StreamHandler(io.StringIO())
-    by_hand.log.addHandler(handler)
+    by_hand = ByHand(case, iterations)
+    by_hand.log.addHandler(logging.StreamHandler(io.StringIO()))
     by_hand.log.setLevel(logging.INFO)
     rounds = Rounds(by_hand)
     profile = cProfile.Profile()
+    passes = arguments.rounds + 2
     with tempfile.TemporaryDirectory() as folder, quiet():
-        runner = build_runner(arguments.iterations, arguments.rounds + 2, folder, [rounds])
+        runner = build_runner(case, iterations, passes, folder, [rounds])
         if arguments.profile:
             profile.enable()
-        runner.train()
+        run(runner, case, rounds, passes)
         profile.disable()
     pairs = rounds.pairs[2:]  # the first rounds warm up caches and allocators
     ratio = statistics.median(ours / reference for reference, ours in pairs)
     reference, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+    peers = f"; {PEERS}" if case == "plain" else ""
     print(f"by hand {reference * 1e6:7.1f} us CPU per iteration")
     print(f"runner  {ours * 1e6:7.1f} us CPU per iteration, all default hooks on")
-    print(f"ratio   {ratio:7.3f} (budget {BUDGET}; {PEERS})")
+    print(f"ratio   {ratio:7.3f} (budget {BUDGETS[case]}{peers})")
     if arguments.profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(40)
     else:
-        print_shares(arguments.iterations)
+        print_shares(case, iterations)
 
 
-def print_shares(iterations: int) -> None:
+def run(runner: Runner, case: str, rounds: Rounds, passes: int) -> None:
+    """Run the passes of a case."""
+    if case != "validation":
+        runner.train()
+        return
+    for _ in range(passes):
+        rounds.begin()
+        runner.val_loop.run()  # without what `Runner.val` does once, such as loading weights
+        rounds.end()
+
+
+def print_shares(case: str, iterations: int) -> None:
     """Print the CPU time of the calls of each hook."""
     costs: dict[str, float] = {}
+    mode = "val" if case == "validation" else "train"
     with tempfile.TemporaryDirectory() as folder, quiet():
-        runner = build_runner(iterations, 1, folder, [])
+        runner = build_runner(case, iterations, 1, folder, [])
         for hook in runner.hooks:
-            for point in ("before_train_iter", "after_train_iter"):
+            for point in (f"before_{mode}_iter", f"after_{mode}_iter"):
                 if point in hook.get_triggered_stages():
                     _time_calls(hook, point, costs)
-        runner.train()
+        runner.val_loop.run() if mode == "val" else runner.train()
     empty = _clock_cost()
     print("cost per hook (us per iteration, without the cost of the timer):")
     for name, seconds in sorted(costs.items(), key=lambda item: -item[1]):

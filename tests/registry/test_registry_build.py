@@ -215,6 +215,13 @@ def test_runner_is_built_by_its_from_cfg() -> None:
     assert type(runners.build({"max_epochs": 3})) is ToyRunner
 
 
+def test_runner_named_by_type_raises() -> None:
+    runners = Registry("runner", build_func=build_runner_from_cfg, scope="base")
+
+    with pytest.raises(ValueError, match="named by runner_type, got type='CustomRunner'"):
+        runners.build({"type": "CustomRunner"})
+
+
 class Schedule:
     def __init__(self, optimizer: object, end: int, by_epoch: bool = True) -> None:
         self.optimizer, self.end, self.by_epoch = optimizer, end, by_epoch

@@ -305,10 +305,9 @@ def test_command_takes_the_stated_places(
     runner.add(f"{RUNNER}/cli/_greet.py", TOY_COMMAND)
     runner.insert(
         f"{RUNNER}/cli/_app.py",
-        "from engine_runner.cli._greet import greet\n",
-        before="from engine_runner.cli._test import test\n",
+        '    "greet": CommandRow(f"{_CLI}._greet:greet", "Print a greeting."),\n',
+        before='    "test": CommandRow(',
     )
-    runner.insert(f"{RUNNER}/cli/_app.py", "greet, ", before="env):\n")
 
     assert runner.run(RUN_THE_COMMAND) == "hello you\n"
     assert len(runner.touched) == stated_places("command")

@@ -36,7 +36,9 @@ class Column:
         """Add numbers; the dtype is promoted to one that holds the old and the new numbers."""
         new = new[-self._limit :]
         kept = self.view()[max(len(self) + len(new) - self._limit, 0) :]
-        kind = np.result_type(kept, new) if len(kept) else new.dtype
+        kind = new.dtype
+        if len(kept) and kept.dtype != kind:
+            kind = np.result_type(kept, new)
         if self._stop + len(new) > len(self._room) or kind != self._room.dtype:
             # Allocate twice the needed size, so that moves become rarer as the column grows.
             # Allocate a new array, because older views must keep their numbers.

@@ -26,6 +26,7 @@ _WAITING = 1024
 _lock = threading.RLock()
 
 _PLAIN = {float, int}
+_ONE = np.ones((), dtype=np.int64)
 
 
 class _Weighted:
@@ -81,7 +82,9 @@ class HistoryBuffer:
                 f"The length of history buffer({len(log_history)}) exceeds the "
                 f"max_length({self._max_length}), the first few elements will be ignored.\n"
             )
-        self._values, self._counts = Column(self._max_length), Column(self._max_length)
+        self._values = Column(self._max_length)
+        # Stored from the first count on that is not 1: in most histories all are.
+        self._counts: Column | None = None
         self._waiting: list[Any] = []
         # The buffers of the same message hub, whose tensors are read together. A weak reference, so
         # that a buffer does not keep its hub alive.
@@ -115,16 +118,34 @@ class HistoryBuffer:
         """Move waiting values into the arrays; tensors of the whole hub are read together."""
         with _lock:
             entries = self._take()
-            if not entries:
-                return
-            if set(map(type, entries)) <= _PLAIN:
-                self._values.extend(np.array(entries))
-                self._counts.extend(np.ones(len(entries), dtype=np.int64))
+            if not entries or self._stored_plain(entries):
                 return
             family = self._family() if self._family is not None else None
             taken = [(self, entries)]
-            taken += [(other, other._take()) for other in list((family or {}).values())]
+            for other in list((family or {}).values()):
+                waiting = other._take()
+                if not other._stored_plain(waiting):
+                    taken.append((other, waiting))
             _store(taken)
+
+    def _stored_plain(self, entries: list[Any]) -> bool:
+        """Store entries that are Python numbers; return false for others, which are left."""
+        if not set(map(type, entries)) <= _PLAIN:
+            return False
+        if entries:
+            self._extend(np.array(entries), None)
+        return True
+
+    def _extend(self, values: Array, counts: Array | None) -> None:
+        """Add values and their counts; None for a count of 1 each."""
+        if self._counts is None and counts is not None:
+            self._counts = Column(self._max_length)
+            self._counts.extend(np.ones(len(self._values), dtype=np.int64))
+        self._values.extend(values)
+        if self._counts is not None:
+            if counts is None:
+                counts = np.ones(len(values), dtype=np.int64)
+            self._counts.extend(counts)
 
     def _take(self) -> list[Any]:
         taken = self._waiting[:]
@@ -146,7 +167,10 @@ class HistoryBuffer:
         with _lock:
             if self._waiting:
                 self._settle()
-            return self._values.view(), self._counts.view()
+            values = self._values.view()
+            if self._counts is None:
+                return values, np.broadcast_to(_ONE, len(values))  # read-only, of no size
+            return values, self._counts.view()
 
     def current(self) -> Any:
         """Return the value added last.
@@ -167,7 +191,7 @@ class HistoryBuffer:
             ValueError: The history is empty, or ``window_size`` is less than 1.
         """
         values, counts = self._last(window_size)
-        return values.sum() / counts.sum()
+        return values.sum() / (len(values) if self._counts is None else counts.sum())
 
     def max(self, window_size: int | None = None) -> Any:
         """Return the largest of the last values; arguments and errors as for `mean`."""
@@ -247,9 +271,9 @@ class HistoryBuffer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._max_length = state["max_length"]
-        self._values, self._counts = Column(self._max_length), Column(self._max_length)
-        self._values.extend(state["log_history"])
-        self._counts.extend(state["count_history"])
+        self._values, self._counts = Column(self._max_length), None
+        counts = state["count_history"]
+        self._extend(state["log_history"], None if (counts == 1).all() else counts)
         self._waiting, self._family = [], None
 
 
@@ -281,7 +305,7 @@ def _checked_count(count: Any) -> Any:
 def _store(taken: list[tuple[HistoryBuffer, list[Any]]]) -> None:
     """Write the entries of several buffers into their arrays."""
     flat = list(chain.from_iterable(entries for _, entries in taken))
-    counts: Sequence[Any] | Array = np.ones(len(flat), dtype=np.int64)
+    counts: Sequence[Any] | None = None
     if _Weighted in set(map(type, flat)):
         counts = read_tensors([_count(entry) for entry in flat])
         flat = [_value(entry) for entry in flat]
@@ -290,8 +314,8 @@ def _store(taken: list[tuple[HistoryBuffer, list[Any]]]) -> None:
     for buffer, entries in taken:
         start, stop = stop, stop + len(entries)
         if entries:
-            buffer._values.extend(np.array(values[start:stop]))
-            buffer._counts.extend(np.array(counts[start:stop]))
+            weights = None if counts is None else np.array(counts[start:stop])
+            buffer._extend(np.array(values[start:stop]), weights)
 
 
 def _value(entry: Any) -> Any:

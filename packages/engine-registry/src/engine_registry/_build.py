@@ -152,8 +152,16 @@ def build_runner_from_cfg(cfg: Any, registry: Registry) -> Any:
         cfg: The whole config. ``runner_type`` names the class, ``Runner`` by default. It is passed
             to the class unchanged, because a `Config` also holds the name of its file.
         registry: The registry that looks up the class.
+
+    Raises:
+        ValueError: The class is named with ``type``, as in the configs of other parts.
     """
     arguments = to_dict(cfg, "cfg")
+    if "type" in arguments and "runner_type" not in arguments:
+        raise ValueError(
+            f"the class of a runner must be named by runner_type, got type={arguments['type']!r}; "
+            f"rename the key"
+        )
     with DefaultScope.overwrite_default_scope(arguments.get("_scope_")):
         runner: Any = find_type(arguments.get("runner_type", "Runner"), registry)
         return runner.from_cfg(cfg)

@@ -19,13 +19,13 @@ def _root(name: str, *locations: str, build_func: Callable[..., Any] | None = No
     return Registry(name, build_func, scope="engine", locations=list(locations))
 
 
-RUNNERS = _root("runner", "engine_runner", build_func=build_runner_from_cfg)
-RUNNER_CONSTRUCTORS = _root("runner_constructor", "engine_runner")
-LOOPS = _root("loop", "engine_runner")
+RUNNERS = _root("runner", "engine_runner.runner", build_func=build_runner_from_cfg)
+RUNNER_CONSTRUCTORS = _root("runner_constructor", "engine_runner.runner")
+LOOPS = _root("loop", "engine_runner.loops")
 HOOKS = _root("hook", "engine_runner.hooks")
-STRATEGIES = _root("strategy", "engine_runner")
-LOG_PROCESSORS = _root("log_processor", "engine_runner")
-INFERENCERS = _root("inferencer", "engine_runner")
+STRATEGIES = _root("strategy", "engine_runner.strategies")
+LOG_PROCESSORS = _root("log_processor", "engine_runner.runner")
+INFERENCERS = _root("inferencer", "engine_runner.infer")
 
 DATASETS = _root("dataset", "engine_dataset")
 DATA_SAMPLERS = _root("data_sampler", "engine_dataset")

@@ -4,7 +4,7 @@ import logging
 from bisect import insort
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine_runner._hook import Hook
 from engine_runner._priority import Priority, get_priority
@@ -13,6 +13,22 @@ from engine_runner._protocols import Stateful
 Method = Callable[..., None]
 
 _log = logging.getLogger("engine.runner")
+
+
+class HookPlace(NamedTuple):
+    """A hook at a point of the run.
+
+    Attributes:
+        name: The name under which its state is saved.
+        type: The name of its class.
+        priority: The number that orders the hooks of a point; lower ones are called earlier.
+        level: The name of the priority, or its number as text.
+    """
+
+    name: str
+    type: str
+    priority: int
+    level: str
 
 
 class HookList:
@@ -103,17 +119,25 @@ class HookList:
                 stack.enter_context(around_run(runner))  # type: ignore[arg-type]  # of this point
             return stack.pop_all()  # without this, an error on the way would leave some entered
 
+    def points(self) -> dict[str, list[HookPlace]]:
+        """Return the hooks that act at each point, in the order of their calls.
+
+        Points at which no hook acts are left out.
+        """
+        names = {id(hook): name for name, hook in self._named.items()}
+        stages: dict[str, list[HookPlace]] = {stage: [] for stage in Hook.stages}
+        for rank, _, hook in self._entries:
+            for stage in hook.get_triggered_stages():
+                place = HookPlace(names[id(hook)], type(hook).__name__, rank, _level(rank))
+                stages[stage].append(place)
+        return {stage: places for stage, places in stages.items() if places}
+
     def table(self) -> str:
         """Return the hooks that act at each point, one block per point."""
-        blocks = []
-        for stage in Hook.stages:
-            rows = [
-                f"({_level(rank):<12}) {type(hook).__name__}"
-                for rank, _, hook in self._entries
-                if stage in hook.get_triggered_stages()
-            ]
-            if rows:
-                blocks.append("\n".join([f"{stage}:", *rows]))
+        blocks = [
+            "\n".join([f"{stage}:", *(f"({place.level:<12}) {place.type}" for place in places)])
+            for stage, places in self.points().items()
+        ]
         return "\n -------------------- \n".join(blocks)
 
     def state_dict(self) -> dict[str, Any]:

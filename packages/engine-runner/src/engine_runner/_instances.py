@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from engine_dist.device import use_device
 from engine_utils import ManagerMixin
 
 Instance = TypeVar("Instance")
@@ -13,10 +14,14 @@ P = ParamSpec("P")
 
 
 class RunInstances:
-    """The scope, logger, message hub and visualizer of one run.
+    """The scope, logger, message hub, visualizer and device of one run.
 
     Code that has no runner asks the process for "the current" logger, hub, visualizer or scope.
     Within `current`, in this thread, it gets those of this run, however many runs there are.
+
+    Args:
+        device: The device of the run, such as ``"cpu"`` or ``"cuda:1"``; None for the one that
+            torch finds.
 
     Example:
         >>> class Recorder(ManagerMixin):
@@ -31,7 +36,8 @@ class RunInstances:
         False
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str | None = None) -> None:
+        self._device = device
         self._members: list[ManagerMixin] = []
 
     def add(self, instance: Instance) -> Instance:
@@ -44,6 +50,7 @@ class RunInstances:
     def current(self) -> Iterator[None]:
         """Make the instances the current ones of their classes within the block."""
         with ExitStack() as stack:
+            stack.enter_context(use_device(self._device))
             for member in self._members:
                 stack.enter_context(member.as_current())
             yield

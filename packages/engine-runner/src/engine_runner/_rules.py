@@ -18,10 +18,10 @@ from torch.optim import Optimizer
 from engine_optim import DefaultOptimWrapperConstructor
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
+from engine_runner._types import LAUNCHERS
 from engine_utils import MissingExtraError, call_mistakes
 from engine_visualization.backends import check_installed
 
-LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 SYNC_BN = ("torch", "mmcv")
 
 Mistakes = Iterator[tuple[str, str]]

@@ -17,3 +17,6 @@ Outputs: TypeAlias = Any
 
 Metrics: TypeAlias = Mapping[str, Any]
 """Metric name to value, in the order the metrics were computed."""
+
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+"""How the processes of a run may be started."""

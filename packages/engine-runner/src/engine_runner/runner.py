@@ -98,7 +98,7 @@ class Runner:
         self.set_randomness(**settings.randomness)
         self.progress = Progress()
         self.param_schedulers: Any = None
-        self._hooks, self._instances = HookList(), RunInstances()
+        self._hooks, self._instances = HookList(), RunInstances(settings.env_cfg.get("device"))
         self._parts = Parts(settings, self._instances)
         scope = DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=default_scope)
         self._instances.add(scope)

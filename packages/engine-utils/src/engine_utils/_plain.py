@@ -24,6 +24,8 @@ def plain_value(value: Any, *, scalars: bool = False) -> Any:
     """
     if type(value) in _PLAIN:
         return value
+    if isinstance(value, float):  # NumPy's float64 is one
+        return float(value)
     if isinstance(value, dict):
         return {key: plain_value(item, scalars=scalars) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,25 +1,35 @@
-"""The command group, and what becomes of an error."""
+"""The table of commands, and what becomes of an error."""
 
 import logging
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import shell_complete
 
-from engine_logging import MMLogger
-from engine_runner.cli._check import check
-from engine_runner.cli._config import config
-from engine_runner.cli._env import env
-from engine_runner.cli._errors import mistake
+from engine_runner.cli._group import CommandRow, LazyGroup
 from engine_runner.cli._options import CONFIG
-from engine_runner.cli._place import place_of
 from engine_runner.cli._streams import protect_output
-from engine_runner.cli._test import test
-from engine_runner.cli._train import train
 
 if TYPE_CHECKING:
     from engine_config import Config
+
+_CLI = "engine_runner.cli"
+
+COMMANDS = {
+    "train": CommandRow(f"{_CLI}._train:train", "Train the model that CONFIG describes."),
+    "test": CommandRow(f"{_CLI}._test:test", "Test the model that CONFIG describes."),
+    "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
+    "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
+    "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
+    "hooks": CommandRow(f"{_CLI}._hooks:hooks", "Show the hooks of each point, in their order."),
+    "env": CommandRow(f"{_CLI}._env:env", "Print the environment report."),
+}
+"""A new command is one file in this folder and one row here: its place and its line of the list."""
+
+_COMPLETE = "_ENGINE_COMPLETE"  # set by the shell, to ask for completions
 
 _EPILOG = """
 \b
@@ -34,7 +44,12 @@ Examples:
 """
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    rows=COMMANDS,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="engine-runner", prog_name="engine")
 @click.pass_context
@@ -47,13 +62,11 @@ def engine(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (train, test, config, check, env):
-    engine.add_command(command)
-
-
 def main() -> None:
     """Run the command line, and exit with its code."""
     protect_output()
+    if instruction := os.environ.get(_COMPLETE):
+        sys.exit(shell_complete(engine, {}, "engine", _COMPLETE, instruction))
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     facts: dict[str, Any] = {}
@@ -85,6 +98,10 @@ def _run(arguments: list[str], facts: dict[str, Any]) -> object:
 
 def _show(error: Exception, *, debug: bool, config: "Config | None") -> None:
     """Print the message of an error, or the traceback of one that is not a mistake in a config."""
+    # Imported here, as they need every package of the errors; so do the next functions.
+    from engine_runner.cli._errors import mistake
+    from engine_runner.cli._place import place_of
+
     text = None if debug else mistake(error)
     if text is None:
         traceback.print_exception(error)
@@ -96,6 +113,8 @@ def _show(error: Exception, *, debug: bool, config: "Config | None") -> None:
 
 def _log_traceback(error: Exception) -> None:
     """Write the traceback to the log file of the run, if it has begun."""
+    from engine_logging import MMLogger
+
     for logger in list(MMLogger._instance_dict.values()):
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):

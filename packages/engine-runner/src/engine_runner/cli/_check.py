@@ -1,5 +1,6 @@
 """``engine check``."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
     from engine_config import Config, Problem
 
 
-@click.command(cls=ConfigCommand)
+_EXAMPLES = """
+\b
+Examples:
+  engine check config.py
+  engine check config.py --cfg-options model.depth=50
+"""
+
+
+@click.command(cls=ConfigCommand, epilog=_EXAMPLES)
 @config_arguments
 @click.pass_context
 def check(context: click.Context, config_file: Path, cfg_options: tuple[str, ...]) -> None:
@@ -40,15 +49,24 @@ def find_problems(config: "Config", *, trains: bool = True) -> "list[Problem]":
     return check_config(config, runner or Runner, trains=trains)
 
 
-def check_before(config: "Config", *, trains: bool = True) -> None:
+def check_before(config: "Config", *, trains: bool = True, keys: Collection[str] = ()) -> None:
     """Raise the mistakes of a config, before anything of it is built.
+
+    Args:
+        config: The merged config.
+        trains: Whether its runner trains, or only tests.
+        keys: The keys of the top level whose mistakes count; all by default.
 
     Raises:
         ConfigCheckError: There are problems.
     """
     from engine_config import ConfigCheckError
 
-    problems = find_problems(config, trains=trains)
+    problems = [
+        problem
+        for problem in find_problems(config, trains=trains)
+        if not keys or problem.key_path.partition(".")[0].partition("[")[0] in keys
+    ]
     if problems:
         raise ConfigCheckError(problems)
 

@@ -6,8 +6,16 @@ import click
 
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
+_EXAMPLES = """
+\b
+Examples:
+  engine config config.py
+  engine config config.py --origins
+  engine config config.py --cfg-options train_cfg.max_epochs=5
+"""
 
-@click.command(cls=ConfigCommand)
+
+@click.command(cls=ConfigCommand, epilog=_EXAMPLES)
 @config_arguments
 @click.option("--secrets", is_flag=True, help="Show passwords, keys and tokens, too.")
 @click.option("--origins", is_flag=True, help="Show file and line of each value's assignment.")

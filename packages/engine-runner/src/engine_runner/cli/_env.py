@@ -2,8 +2,15 @@
 
 import click
 
+_EXAMPLES = """
+\b
+Examples:
+  engine env
+  engine env > environment.txt
+"""
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 def env() -> None:
     """Print the environment report: system, libraries, devices."""
     from engine_utils.dl_utils import collect_env

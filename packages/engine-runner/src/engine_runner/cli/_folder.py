@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_logging import MMLogger
+from engine_runner.cli._shortcuts import set_value
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -22,10 +22,11 @@ def set_work_dir(config: "Config", config_file: Path, work_dir: Path | None) -> 
     """Choose the work directory: the command line's, the config's, or one of the config's name.
 
     Raises:
-        click.UsageError: The folder of the config's name belongs to another config of that name.
+        click.UsageError: The folder of the config's name belongs to another config of that name, or
+            ``--cfg-options`` sets another folder.
     """
     if work_dir is not None:
-        config.work_dir = str(work_dir.expanduser())
+        set_value(config, "--work-dir", "work_dir", str(work_dir.expanduser()))
     elif config.get("work_dir") is None:
         config.work_dir = str(default_work_dir(config_file))
         _check_owner(Path(config.work_dir), config_file)
@@ -69,6 +70,8 @@ def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
     """
     work_dir = Path(config.work_dir).expanduser().absolute()
     created = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
+    from engine_logging import MMLogger
+
     earlier = set(MMLogger._instance_dict)
     built: list[Runner] = []
     try:

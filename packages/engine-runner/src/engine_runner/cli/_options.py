@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine_runner._settings import TABLE
 from engine_utils import closest_name
 
 if TYPE_CHECKING:
@@ -15,30 +14,38 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+CFG_OPTIONS = "--cfg-options"
+
 CONFIG = "engine_runner.config"
 """The key of the config in the ``meta`` of the commands' context."""
 
-_FLAG = "--cfg-options"
 _RESUME = "--resume"
 _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
+
+CONFIG_FILE = click.Path(path_type=Path)
+"""The type of an argument that names a config; shells complete it to files."""
 
 
 class ConfigCommand(click.Command):
     """A command that takes ``--cfg-options a=1 b.c=2``: any number of pairs after one flag.
 
-    It also takes ``--resume config.py``, where the argument is the config, not a checkpoint.
+    Without arguments it prints its help. It also takes ``--resume config.py``, where the argument
+    is the config, not a checkpoint.
     """
+
+    def __init__(self, name: str | None, **attributes: Any) -> None:
+        super().__init__(name, **{"no_args_is_help": True, **attributes})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the flag before each pair: an option of click takes a fixed number of values."""
         expanded: list[str] = []
         taking = False
         for argument in args:
-            follows_flag = expanded[-1:] == [_FLAG]
+            follows_flag = expanded[-1:] == [CFG_OPTIONS]
             if taking and not follows_flag and "=" in argument and not argument.startswith("-"):
-                expanded.append(_FLAG)
+                expanded.append(CFG_OPTIONS)
             elif not follows_flag:
-                taking = argument == _FLAG
+                taking = argument == CFG_OPTIONS
             expanded.append(argument)
         return super().parse_args(ctx, _without_config_after_resume(expanded))
 
@@ -54,13 +61,13 @@ def _without_config_after_resume(args: list[str]) -> list[str]:
 def config_arguments(function: Function) -> Function:
     """Add the config file and ``--cfg-options`` to a command."""
     options = click.option(
-        _FLAG,
+        CFG_OPTIONS,
         "cfg_options",
         multiple=True,
         metavar="KEY=VALUE ...",
         help="Change values of the config: a.b=1 a.c=[1,2] list.0.lr=0.1 …",
     )
-    path = click.argument("config_file", metavar="CONFIG", type=click.Path(path_type=Path))
+    path = click.argument("config_file", metavar="CONFIG", type=CONFIG_FILE)
     return path(options(function))
 
 
@@ -80,13 +87,13 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
     try:
         overrides = parse_overrides(cfg_options)
     except ConfigError as error:
-        raise click.UsageError(f"{_FLAG}: {error}") from error
+        raise click.UsageError(f"{CFG_OPTIONS}: {error}") from error
     _import_from(config_file.parent, Path.cwd())
     config = Config.fromfile(str(config_file))
     click.get_current_context().find_root().meta[CONFIG] = config  # for the place of an error
     if overrides:
         _check_spelling(overrides, config)
-        config.merge_from_dict(overrides, origin=_FLAG)
+        config.merge_from_dict(overrides, origin=CFG_OPTIONS)
     # Reading the file has imported only the modules that the file names.
     if any(key.partition(".")[0] == "custom_imports" for key in overrides):
         config.import_custom_modules()
@@ -98,11 +105,15 @@ def _check_spelling(overrides: Mapping[str, object], config: "Config") -> None:
 
     Any likeness counts here, unlike in a file: a key on the command line is seldom a new one.
     """
+    from engine_runner._settings import TABLE
+
     known = sorted({*config, *TABLE})
     for name in (key.partition(".")[0] for key in overrides):
         meant = None if name in known else closest_name(name, known)
         if meant:
-            raise click.UsageError(f"{_FLAG}: the config has no {name!r}; did you mean {meant!r}?")
+            raise click.UsageError(
+                f"{CFG_OPTIONS}: the config has no {name!r}; did you mean {meant!r}?"
+            )
 
 
 def _import_from(*folders: Path) -> None:

@@ -1,39 +1,23 @@
 """``engine test``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner._hook import Hook
-from engine_runner._rules import LAUNCHERS
+from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import expanded, set_launcher
-
-if TYPE_CHECKING:
-    from engine_runner.runner import Runner
 
 _EXAMPLES = """
 \b
 Examples:
   engine test config.py work_dirs/config/epoch_5.pth
+  engine test config.py best.pth --device cpu
   engine test config.py best.pth --cfg-options test_dataloader.batch_size=256
 """
-
-
-class CheckWeights(Hook):
-    """Raise before a test whose model did not get all its weights from the checkpoint."""
-
-    def __init__(self, checkpoint: str) -> None:
-        self.checkpoint = checkpoint
-
-    def before_test(self, runner: "Runner") -> None:
-        """Raise if a weight did not fit when the checkpoint was loaded."""
-        runner.checkpointer.check_weights(
-            self.checkpoint, runner.model_name, "--partial tests the model all the same"
-        )
 
 
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
@@ -48,6 +32,7 @@ class CheckWeights(Hook):
 @click.option(
     "--partial", is_flag=True, help="Accept a checkpoint that lacks weights of the model."
 )
+@seed_and_device
 def test(
     config_file: Path,
     checkpoint: str,
@@ -55,6 +40,8 @@ def test(
     work_dir: Path | None,
     launcher: str | None,
     partial: bool,
+    seed: int | None,
+    device: str | None,
 ) -> None:
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
@@ -63,12 +50,14 @@ def test(
         raise click.UsageError(f"no such checkpoint: {checkpoint}")
     set_work_dir(config, config_file, work_dir)
     set_launcher(config, launcher)
+    set_seed_and_device(config, seed, device)
     config.load_from = checkpoint
     config.resume = False
 
     check_before(config, trains=False)
     from engine_registry import RUNNERS
     from engine_runner import Runner
+    from engine_runner.cli._check_weights import CheckWeights
 
     with removed_if_unused(config):
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner._rules import LAUNCHERS
+from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._dry_run import run_dry
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._shortcuts import (
+    seed_and_device,
+    set_epochs,
+    set_seed_and_device,
+    set_value,
+)
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -20,7 +26,8 @@ _EXAMPLES = """
 \b
 Examples:
   engine train config.py
-  engine train config.py --work-dir runs/a --cfg-options train_cfg.max_epochs=5
+  engine train config.py --seed 1 --device cuda:1 --epochs 5 --work-dir runs/a
+  engine train config.py --cfg-options optim_wrapper.optimizer.lr=0.01 randomness.seed=1
   engine train config.py --dry-run
   engine train config.py --resume
   engine train config.py --resume runs/a/epoch_3.pth
@@ -60,6 +67,12 @@ Examples:
     is_flag=True,
     help="Try two batches of train, checkpoint, val and test, and leave nothing behind.",
 )
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Epochs to train; schedules keep what the config says.",
+)
+@seed_and_device
 @click.option("--local_rank", "--local-rank", type=int, hidden=True)
 def train(
     config_file: Path,
@@ -73,17 +86,23 @@ def train(
     launcher: str | None,
     dry_run: bool,
     local_rank: int | None,
+    seed: int | None,
+    device: str | None,
+    epochs: int | None,
 ) -> None:
     """Train the model that CONFIG describes."""
     config = read_config(config_file, cfg_options)
     set_work_dir(config, config_file, work_dir)
     set_launcher(config, launcher)
+    set_seed_and_device(config, seed, device)
+    if epochs is not None:
+        set_epochs(config, epochs)
     if local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(local_rank))
     if resume is not None:
-        config.resume = True
+        set_value(config, "--resume", "resume", True)
         if resume != "auto":
-            config.load_from = expanded(resume)
+            set_value(config, "--resume", "load_from", expanded(resume))
     restarts = {"optimizer": restart_optimizer, "param_schedulers": restart_schedules}
     if any(restarts.values()) and not config.get("resume"):
         raise click.UsageError("--restart-optimizer and --restart-schedules need --resume")
@@ -160,7 +179,7 @@ def set_launcher(config: "Config", option: str | None) -> None:
             "torchrun --nproc-per-node 2 -m engine_runner.cli train CONFIG"
         )
     if launcher != config.get("launcher", "none"):  # else the line of the config stays its origin
-        config.launcher = launcher
+        set_value(config, "--launcher", "launcher", launcher)
 
 
 def use_amp(config: "Config") -> None:

@@ -2,7 +2,7 @@
 
 from engine_runner.environment._config_file import write_config
 from engine_runner.environment._folders import create_log_dir, experiment_name
-from engine_runner.environment._process import prepare_process, setup_environment
+from engine_runner.environment._process import check_device, prepare_process, setup_environment
 from engine_runner.environment._report import environment_report
 from engine_runner.environment._run_info import RunInfo
 from engine_runner.environment._seeds import (
@@ -18,6 +18,7 @@ __all__ = [
     "RunInfo",
     "capture_host_states",
     "capture_random_states",
+    "check_device",
     "create_log_dir",
     "environment_report",
     "experiment_name",

@@ -1,5 +1,6 @@
 """Stop a training whose loss or weights are not finite."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,6 +169,8 @@ def _first_non_finite(
     found = []
     for name, values in losses.items():
         recent = values[-count:]
+        if math.isfinite(recent.sum()):  # the usual case: NaN and infinity would be in the sum
+            continue
         wrong = np.flatnonzero(~np.isfinite(recent))
         if len(wrong):
             found.append(

@@ -57,7 +57,7 @@ class IterTimerHook(Hook):
         self._iterations += 1
         hub = runner.message_hub
         hub.update_scalar("train/time", spent)
-        left = self._left - self._iterations
+        left = max(0, self._left - self._iterations)  # a custom loop may train for longer
         hub.update_info("eta", self._elapsed / self._iterations * left)
 
     def before_val_epoch(self, runner: Run) -> None:

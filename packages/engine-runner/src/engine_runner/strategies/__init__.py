@@ -1,7 +1,8 @@
 """Strategies: how a model is placed, compiled, wrapped, saved and loaded."""
 
+from engine_dist.device import current_device
 from engine_runner.strategies._base import Strategy
-from engine_runner.strategies._choose import choose_strategy, current_device
+from engine_runner.strategies._choose import choose_strategy
 from engine_runner.strategies._ddp import DDPStrategy
 from engine_runner.strategies._fsdp import FSDPStrategy
 from engine_runner.strategies._single_device import SingleDeviceStrategy

@@ -49,7 +49,7 @@ class Strategy(ABC):
         sync_bn: str | None = None,
         compile: bool | Mapping[str, Any] = False,
     ) -> None:
-        self.device = device
+        self.device = torch.device(device)  # a config has it as text
         self.sync_bn = sync_bn
         self.compile_options: dict[str, Any] | None = None
         if compile is not False:

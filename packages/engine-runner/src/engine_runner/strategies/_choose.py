@@ -7,9 +7,10 @@ import torch
 
 from engine_config import Config
 from engine_dist import is_distributed
-from engine_dist.device import get_device
+from engine_dist.device import chosen_device, current_device
 from engine_model import MMFullyShardedDataParallel
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
+from engine_runner._errors import SettingsError
 from engine_runner.strategies._base import Strategy
 from engine_runner.strategies._ddp import DDPStrategy
 from engine_runner.strategies._fsdp import FSDPStrategy
@@ -42,11 +43,13 @@ def choose_strategy(
     strategy = strategy or keys.get("strategy")
     sync_bn = sync_bn or keys.get("sync_bn")
     compile = compile or keys.get("compile") or False
-    if isinstance(strategy, Strategy):
-        return strategy
     device = current_device()
+    if isinstance(strategy, Strategy):
+        _check_device(strategy.device, device)
+        return strategy
     if strategy is not None:
         config = {"type": strategy} if isinstance(strategy, str) else strategy
+        _check_device(config.get("device"), device)
         built: Strategy = STRATEGIES.build(
             config, default_args={"device": device, "compile": compile}
         )
@@ -63,9 +66,13 @@ def _shards(wrapper: Mapping[str, Any] | str | None) -> bool:
     return isinstance(found, type) and issubclass(found, MMFullyShardedDataParallel)
 
 
-def current_device() -> torch.device:
-    """Return the device this process computes on, with its index on an accelerator."""
-    kind = get_device()
-    if kind == "cpu":
-        return torch.device("cpu")
-    return torch.device(kind, torch.accelerator.current_device_index())
+def _check_device(own: torch.device | str | None, device: torch.device) -> None:
+    """Raise if a strategy has another device than ``env_cfg`` chooses for the run."""
+    if own is None or chosen_device() is None:
+        return
+    other = torch.device(own)
+    if other.type != device.type or other.index not in (None, device.index):
+        raise SettingsError(
+            f"strategy.device and env_cfg.device must be the same, got {str(own)!r} and "
+            f"{str(device)!r}; set one of them"
+        )

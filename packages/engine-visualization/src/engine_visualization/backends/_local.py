@@ -17,6 +17,7 @@ from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
+_JSON = json.JSONEncoder(allow_nan=False)
 
 
 class LocalVisBackend(BaseVisBackend):
@@ -154,7 +155,11 @@ def _write_whole(stream: BinaryIO, line: bytes) -> None:
 
 def _as_line(values: dict[str, Any]) -> bytes:
     try:
-        return f"{json.dumps(finite_value(values), allow_nan=False)}\n".encode()
+        try:
+            text = _JSON.encode(values)
+        except ValueError:  # a value is NaN or infinite, which is rare
+            text = _JSON.encode(finite_value(values))
+        return f"{text}\n".encode()
     except TypeError as error:
         kinds = ", ".join(f"{name!r} is a {type(value).__name__}" for name, value in values.items())
         raise TypeError(f"scalars must be JSON values ({error}), got {kinds}") from error
