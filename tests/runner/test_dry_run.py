@@ -190,3 +190,9 @@ def test_command_exits_with_the_error_of_a_stage(project: Path, command: Command
     assert "test        failed after 0 batches" in done.stdout
     assert "Error: test_dataloader (ResumableDataLoader) yields no batch" in done.stderr
     assert {path for path in _files(project) - before if "__pycache__" not in path} == set()
+
+
+def test_dry_run_and_resume_exclude_each_other(command: Command) -> None:
+    done = command("train", "cfg.py", "--dry-run", "--resume", code=2)
+
+    assert "--dry-run resumes nothing; leave out --resume" in done.stderr

@@ -100,9 +100,9 @@ def test_loops_are_chosen_by_their_configs(
 ) -> None:
     runner = Runner(**{**_testing(settings), setting: config})
 
-    loop = getattr(runner, setting.replace("cfg", "loop"))
-    assert type(loop) is expected
+    loop: Any = getattr(runner, setting.replace("cfg", "loop"))
     assert loop.runner is runner
+    assert type(loop) is expected
 
 
 @pytest.mark.parametrize(("by_epoch", "interval"), [(True, 1), (False, 1000)])

@@ -321,7 +321,7 @@ def test_part_takes_the_stated_places(
     runner.insert(
         f"{RUNNER}/_settings.py",
         "    recorder: Any = setting(None, registries=(HOOKS,))\n",
-        before="    train_dataloader: Any = setting(\n",
+        before="    train_cfg: Any = setting(\n",
     )
     runner.insert(
         f"{RUNNER}/runner.py",

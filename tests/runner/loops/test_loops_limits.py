@@ -74,16 +74,20 @@ def test_limit_ends_each_epoch_and_sets_the_lengths(settings: Settings, form: st
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("at", [1, 2, 3], ids=["in a pass", "between passes", "in the second"])
+@pytest.mark.parametrize("by_epoch", [True, False], ids=["epochs", "iterations"])
 def test_limited_run_resumes_as_if_it_had_not_stopped(
-    settings: Settings, tmp_path: Path, form: str, at: int
+    settings: Settings, tmp_path: Path, form: str, at: int, by_epoch: bool
 ) -> None:
+    length = {"max_epochs": 3} if by_epoch else {"max_iters": 6}
+    changes: dict[str, Any] = {"train_cfg": {"by_epoch": by_epoch, **length}}
+    whole = Runner(**_given(settings, form, 2, work_dir=str(tmp_path / "whole"), **changes)).train()
     often = {"checkpoint": {"type": "CheckpointHook", "by_epoch": False, "interval": 1}}
-    whole = Runner(**_given(settings, form, 2, work_dir=str(tmp_path / "whole"))).train()
-    stopped = Runner(**_given(settings, form, 2, custom_hooks=[StopAt(at)], default_hooks=often))
+    changes["default_hooks"] = often
+    stopped = Runner(**_given(settings, form, 2, custom_hooks=[StopAt(at)], **changes))
     with pytest.raises(Stop):
         stopped.train()
 
-    resumed = Runner(**_given(settings, form, 2, resume=True, default_hooks=often))
+    resumed = Runner(**_given(settings, form, 2, resume=True, **changes))
     resumed.train()
 
     assert resumed.iter == 6

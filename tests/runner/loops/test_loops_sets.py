@@ -208,6 +208,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"val_dataloader": _set(3), "val_evaluator": {"clean": ONE}},
         "must be one evaluator for one data loader, got evaluators by the names clean",
     ),
+    "one file for all sets": (
+        {"val_evaluator": [ONE, {"type": "DumpResults", "out_file_path": "out.pkl"}]},
+        "must not write one file for several sets, got 'out.pkl' for clean, noisy; give an",
+    ),
     "training sets": (
         {"train_dataloader": {"a": _set(3), "b": _set(3)}},
         "train_dataloader must be one data loader, got several: a, b; .*ConcatDataset",

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from engine_config import Config
-from engine_dist import is_main_process
+from engine_dist import barrier, is_main_process
 from engine_logging import MessageHub, MMLogger
 from engine_registry import RUNNERS
 from engine_runner._hook import Hook
@@ -111,6 +111,7 @@ def dry_run(
             with _released_instances():
                 runner = RUNNERS.build(config) if "runner_type" in config else _runner(config)
                 _DryRun(runner, config, batches, note).run()
+                barrier()  # the ranks share the folder of the main one
     finally:
         restore_host_states(states)
     return stages

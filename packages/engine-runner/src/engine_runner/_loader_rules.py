@@ -157,6 +157,8 @@ def _evaluator_mistakes(mode: str, values: EngineConfig | Config) -> Mistakes:
     evaluator: Any = values.get(f"{mode}_evaluator")
     key = f"{mode}_evaluator"
     ours = loader is not None and is_our_loop(values.get(f"{mode}_cfg"))
+    if ours and not evaluators_by_set(evaluator):
+        yield from _shared_file_mistakes(mode, loader, evaluator)
     if not ours or not evaluators_by_set(evaluator):
         return
     if not is_sets(loader):
@@ -180,3 +182,26 @@ def _evaluator_mistakes(mode: str, values: EngineConfig | Config) -> Mistakes:
             f"{key} must have an evaluator for each set of {mode}_dataloader, but lacks "
             f"{', '.join(missing)}; add it, or give one evaluator for all sets",
         )
+
+
+def _shared_file_mistakes(mode: str, loader: Any, evaluator: Any) -> Mistakes:
+    """Yield the file that each of several sets would write, and the next one replace."""
+    path = _file_of(evaluator)
+    if path is not None and is_sets(loader) and len(loader) > 1:
+        key = f"{mode}_evaluator"
+        yield (
+            key,
+            f"{key} must not write one file for several sets, got {str(path)!r} for "
+            f"{', '.join(loader)}; give an evaluator for each set by its name",
+        )
+
+
+def _file_of(evaluator: Any) -> Any:
+    if isinstance(evaluator, Mapping):
+        own = evaluator.get("out_file_path")
+        return _file_of(evaluator["metrics"]) if "metrics" in evaluator else own
+    if isinstance(evaluator, Sequence) and not isinstance(evaluator, str):
+        return next(filter(None, map(_file_of, evaluator)), None)
+    if isinstance(evaluator, Evaluator):
+        return _file_of(evaluator.metrics)
+    return getattr(evaluator, "out_file_path", None)

@@ -1,5 +1,6 @@
 """``engine train --dry-run``."""
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -18,8 +19,11 @@ def run_dry(config: "Config") -> None:
     """
     from engine_runner import dry_run
 
-    click.echo("dry run: two batches per stage, in a temporary folder")
+    is_main = os.environ.get("RANK", "0") == "0"  # there is no process group yet
+    if is_main:
+        click.echo("dry run: two batches per stage, in a temporary folder")
     stages = dry_run(config, report=lambda stage: click.echo(f"  {stage}"))
-    if not stages:
+    if is_main and not stages:
         click.echo("  the config has no training, validation or test")
-    click.echo("dry run: all stages passed")
+    if is_main:
+        click.echo("dry run: all stages passed")

@@ -111,6 +111,8 @@ def train(
         use_amp(config)
     if auto_scale_lr:
         enable_auto_scale_lr(config)
+    if dry_run and resume is not None:
+        raise click.UsageError("--dry-run resumes nothing; leave out --resume")
     if dry_run:
         check_before(config)
         check_load_from(config)
