@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from engine_logging import HistoryBuffer, MessageHub
 from engine_model import BaseModel
 from engine_runner import Hook, LogProcessor, Runner
+from engine_runner.hooks import LoggerHook
 
 MakeRunner = Callable[..., Runner]
 WITHOUT_VAL = dict.fromkeys(("val_cfg", "val_dataloader", "val_evaluator"))
@@ -313,6 +314,22 @@ def test_stream_logs_the_end_of_an_epoch_as_data_with_a_length_does(
     total = f"/{declared}" if declared else ""
     end = steps[-1] - size
     assert lines_of(runner, "Epoch")[-1].startswith(f"Epoch(train) [2][{end}{total}]  lr: ")
+
+
+@pytest.mark.parametrize(
+    ("size", "last", "logged"),
+    [(25, True, [9, 19]), (25, False, [9, 19, 24]), (4, True, [3])],
+    ids=["last-ignored", "last-logged", "short"],
+)
+def test_iterations_that_will_be_logged_are_known_before(
+    make_runner: MakeRunner, size: int, last: bool, logged: list[int]
+) -> None:
+    runner = two_losses(make_runner, size=size, default_hooks=every(10, ignore_last=last))
+
+    hook = next(hook for hook in runner.hooks if isinstance(hook, LoggerHook))
+    assert [idx for idx in range(size) if hook.logs_within(idx)] == logged
+    assert hook.logs_within(0, 10)
+    assert [row["iter"] - 1 for row in rows_of(runner)] == logged
 
 
 def test_iterations_that_a_hook_stops_early_are_logged(make_runner: MakeRunner) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from engine_evaluator import BaseMetric
+from engine_registry import LOG_PROCESSORS
 from engine_runner import Hook, Runner
 from engine_runner.hooks import IterTimerHook, LoggerHook
 
@@ -195,3 +196,65 @@ def test_debug_log_of_a_run_is_in_its_folder(make_runner: MakeRunner) -> None:
 
     assert " - engine - DEBUG - a detail" in log_of(runner)
     assert Path(runner.log_dir).parent == Path(runner.work_dir)
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "removed"])
+def test_logs_are_copied_when_the_run_ends(
+    make_runner: MakeRunner, tmp_path: Path, keep: bool
+) -> None:
+    runner = make_runner(default_hooks=every(2, out_dir=tmp_path / "copies", keep_local=keep))
+
+    runner.train()
+
+    copies = tmp_path / "copies" / "work" / runner.timestamp
+    names = {path.relative_to(copies).as_posix() for path in copies.rglob("*") if path.is_file()}
+    numbered = {"vis_data/scalars.json", f"vis_data/{runner.timestamp}.json"}
+    assert names >= {f"{runner.timestamp}.log", *numbered}
+    assert "Epoch(train) [3][4/4]" in (copies / f"{runner.timestamp}.log").read_text()
+    assert len((copies / "vis_data" / "scalars.json").read_text().splitlines()) == 9
+    assert [Path(runner.log_dir, name).exists() for name in sorted(names)] == [keep] * len(names)
+
+
+def test_copied_files_are_chosen_by_their_endings(make_runner: MakeRunner, tmp_path: Path) -> None:
+    runner = make_runner(default_hooks=every(2, out_dir=tmp_path / "copies", out_suffix=".log"))
+
+    runner.train()
+
+    (copy,) = [path for path in (tmp_path / "copies").rglob("*") if path.is_file()]
+    assert copy.name == f"{runner.timestamp}.log"
+    assert f"Logs will be copied to {tmp_path / 'copies' / 'work'} when the run ends." in log_of(
+        runner
+    )
+
+
+def test_name_of_the_experiment_is_logged_at_its_interval(make_runner: MakeRunner) -> None:
+    runner = make_runner(default_hooks=every(2, interval_exp_name=5), experiment_name="lines")
+
+    runner.train()
+
+    assert len(re.findall(rf"Exp name: {runner.experiment_name}\n", log_of(runner))) == 2
+
+
+def test_log_processor_of_the_user_has_the_documented_methods_alone(
+    make_runner: MakeRunner,
+) -> None:
+    @LOG_PROCESSORS.register_module(force=True)
+    class Short:
+        """Says little."""
+
+        def get_log_after_iter(self, runner: Any, batch_idx: int, mode: str) -> Any:
+            return {"n": batch_idx}, f"{mode} {batch_idx}"
+
+        def get_log_after_epoch(
+            self, runner: Any, batch_idx: int, mode: str, with_non_scalar: bool = False
+        ) -> Any:
+            return {"all": batch_idx}, f"{mode} all {batch_idx}"
+
+    runner = make_runner(log_processor={"type": "Short"}, default_hooks=every(4))
+
+    runner.train()
+
+    assert re.findall(r" INFO - ((?:train|val) .*)", log_of(runner)) == [
+        *("train 3", "val 3", "val all 4") * 3
+    ]
+    assert [set(row) - {"step"} for row in rows_of(runner)] == [{"n"}, {"all"}] * 3

@@ -83,7 +83,7 @@ class LoggerHook(Hook):
         self.backend_args = dict(backend_args or file_client_args or {}) or None
         self.json_log_path: str | None = None
         self._has_begun = False
-        self._last_count: float = 0
+        self._short_end: float = 0
         self._count = 0
         self._logged = 0
         self._evaluated = 0
@@ -106,7 +106,7 @@ class LoggerHook(Hook):
         if runner.trains_by_epoch:
             size = runner.train_loop.epoch_length
         short = size is not None and (not self.ignore_last or size < self.interval)
-        self._last_count = size if short and size is not None else 0
+        self._short_end = size if short and size is not None else 0
 
     def before_train_epoch(self, runner: Run) -> None:
         """Count from the start of the epoch."""
@@ -119,7 +119,7 @@ class LoggerHook(Hook):
         if (runner.iter + 1) % self.interval_exp_name == 0:
             runner.logger.info(f"Exp name: {runner.experiment_name}")
         self._count = count = batch_idx + 1
-        if count % self.interval == 0 or count == self._last_count:
+        if count % self.interval == 0 or count == self._short_end:
             self._log_training(runner)
 
     def after_train_epoch(self, runner: Run) -> None:
@@ -142,6 +142,16 @@ class LoggerHook(Hook):
         runner.logger.info(line)
         runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=self.json_log_path)
         runner.call_hook("after_log")  # for hooks that read what is read from the device by now
+
+    def logs_within(self, batch_idx: int, iterations: int = 1) -> bool:
+        """Return whether one of the next training iterations is logged.
+
+        Args:
+            batch_idx: Index of the first batch in the epoch, from 0.
+            iterations: The number of iterations to look at.
+        """
+        counts = range(batch_idx + 1, batch_idx + 1 + iterations)
+        return any(count % self.interval == 0 or count == self._short_end for count in counts)
 
     def before_val(self, runner: Run) -> None:
         """Log the start of a validation that is not part of a training."""
