@@ -1,28 +1,22 @@
 """`FlopAnalyzer` and `ActivationAnalyzer`, compared with counts by hand."""
 
 import logging
-import random
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from engine_model.analysis import (
     ActivationAnalyzer,
     FlopAnalyzer,
     OpValue,
     activation_count,
-    can_observe,
     flop_count,
     get_model_complexity_info,
-    observe_flops,
 )
 
 
@@ -333,82 +327,6 @@ def test_inputs_may_be_nested_and_named(inputs: Any) -> None:
     assert FlopAnalyzer(Call(call), inputs).total() == 6
 
 
-class Changing(nn.Module):
-    """Change all that a forward can change."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(4, 4)
-        self.norm = nn.BatchNorm1d(4)
-        self.assigned = nn.Parameter(torch.ones(4))
-        self.frozen = nn.Dropout().eval()
-        self.cache: Tensor
-        self.register_buffer("cache", torch.zeros(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            self.linear.weight[0].mul_(2)
-            torch._foreach_add_([self.linear.bias], 1.0)
-        self.assigned.data = self.assigned.data + 1
-        self.cache = self.cache + random.random() + float(np.random.rand())
-        self.frozen.train()
-        y: Tensor = self.norm(self.linear(x)) * self.assigned
-        return y + torch.rand(4)
-
-
-def test_analysis_leaves_weights_buffers_modes_and_random_state() -> None:
-    model = Changing()
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    states = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy())  # type: ignore[index]  # the legacy tuple
-    assigned, cache = model.assigned, model.cache
-
-    x = torch.arange(12.0).reshape(3, 4)
-    FlopAnalyzer(model, x).total()
-
-    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-    assert model.assigned is assigned
-    assert model.cache is cache
-    assert torch.equal(torch.get_rng_state(), states[0])
-    assert random.getstate() == states[1]
-    assert (np.random.get_state()[1] == states[2]).all()  # type: ignore[index]  # as above
-    assert model.training
-    assert not model.frozen.training
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-
-
-def test_analysis_between_forward_and_backward_keeps_the_graph() -> None:
-    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
-    loss = model(torch.ones(2, 4)).sum()
-
-    FlopAnalyzer(model, torch.ones(2, 4)).total()
-    loss.backward()
-
-    assert model[0].weight.grad is not None
-
-
-def test_tensors_made_by_the_analysis_can_be_trained_with() -> None:
-    class Caching(nn.Module):
-        """Keep a tensor of the first forward."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = nn.Linear(4, 4)
-            self.positions: Tensor | None = None
-
-        def forward(self, x: Tensor) -> Tensor:
-            if self.positions is None:
-                self.positions = torch.ones(4) * 2
-            result: Tensor = self.linear(x * self.positions)
-            return result
-
-    model = Caching()
-    FlopAnalyzer(model, torch.ones(1, 4)).total()
-
-    model(torch.ones(1, 4)).sum().backward()
-
-    assert model.linear.weight.grad is not None
-
-
 def test_wrapped_and_uninitialized_models_raise() -> None:
     with pytest.raises(TypeError, match=r"got DataParallel; pass model\.module"):
         FlopAnalyzer(nn.DataParallel(nn.Linear(1, 1)), torch.zeros(1, 1)).total()
@@ -464,97 +382,3 @@ def test_complexity_info_takes_the_shapes_of_several_inputs() -> None:
     info = get_model_complexity_info(Call(torch.matmul), ((2, 3), (3, 4)))
 
     assert info["flops"] == 2 * 3 * 4
-
-
-class Block(nn.Module):
-    """A layer of each kind, with a transformer layer, an LSTM and two calls of one layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GroupNorm(2, 8))
-        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-        self.lstm = nn.LSTM(8, 8, bidirectional=True, batch_first=True)
-        self.head = nn.Linear(16, 16)
-
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = self.encoder(self.conv(x).flatten(2).transpose(1, 2))
-        scores: Tensor = self.head(self.head(self.lstm(tokens)[0]))
-        return scores
-
-
-def test_observed_flops_equal_those_of_the_analyzer() -> None:
-    model, x = Block(), torch.rand(2, 3, 6, 6)
-    found: list[Counter[str]] = []
-
-    observe_flops(model, found.append)
-    model(x).sum().backward()
-    model(x)
-
-    assert found == [FlopAnalyzer(model, x).by_module()]
-
-
-def test_observed_passes_are_equal_to_others() -> None:
-    gradients, states = [], []
-    for observed in (False, True):
-        torch.manual_seed(0)
-        model = Block()
-        if observed:
-            observe_flops(model, lambda counts: None)
-        model(torch.rand(2, 3, 6, 6)).square().sum().backward()
-        gradients.append([param.grad for param in model.parameters()])
-        states.append([*model.buffers(), torch.get_rng_state()])
-
-    assert all(map(torch.equal, *gradients))
-    assert all(map(torch.equal, *states))
-
-
-def test_observed_pass_that_raises_leaves_no_hooks() -> None:
-    model = nn.Sequential(nn.Linear(2, 2))
-    found: list[Counter[str]] = []
-    observe_flops(model, found.append)
-
-    with pytest.raises(RuntimeError):
-        model(torch.zeros(1, 3))
-
-    assert not found
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    assert not is_in_torch_dispatch_mode()
-
-
-@pytest.mark.parametrize("stopped", [True, False])
-def test_observation_stops_on_request(stopped: bool) -> None:
-    model = nn.Linear(2, 2)
-    found: list[Counter[str]] = []
-    stop = observe_flops(model, found.append)
-    if stopped:
-        stop()
-
-    model(torch.zeros(1, 2))
-
-    assert len(found) == (not stopped)
-
-
-@pytest.fixture
-def no_compiled_functions() -> Iterator[None]:
-    """Let no function be compiled, as in a fresh process."""
-    torch.compiler.reset()
-    yield
-    torch.compiler.reset()
-
-
-@pytest.mark.usefixtures("no_compiled_functions")
-def test_compiled_models_are_not_observed() -> None:
-    model = nn.Sequential(nn.Linear(2, 2))
-
-    assert can_observe(model)
-    model[0].compile(backend="eager")
-    assert not can_observe(model)
-
-
-@pytest.mark.usefixtures("no_compiled_functions")
-def test_models_with_compiled_functions_are_not_observed() -> None:
-    assert can_observe(nn.Linear(1, 1))
-
-    torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1))
-
-    assert not can_observe(nn.Linear(1, 1))

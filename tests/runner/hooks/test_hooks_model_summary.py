@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from engine_model.analysis import FlopAnalyzer
 from engine_runner import Runner
@@ -171,3 +171,21 @@ def test_logged_operations_equal_those_of_the_analyzer(settings: Settings) -> No
     x = torch.zeros(3, 1)
     total = FlopAnalyzer(runner.model, (x, x)).total()
     assert f"Forward pass: {total // 3} FLOPs per sample" in _log(runner)
+
+
+def test_sharded_model_is_summarized_as_a_whole_without_operations(
+    settings: Settings, tmp_path: Path
+) -> None:
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
+    )
+    try:
+        runner = Runner(**settings(strategy="FSDPStrategy"))
+        runner.train()
+    finally:
+        distributed.destroy_process_group()
+
+    text = _log(runner)
+    assert "Model Regressor: 2 parameters, 2 of them trained, 8B" in text
+    assert "Forward pass" not in text
+    assert "Model by module:" in text

@@ -38,6 +38,15 @@ class OperatorAnalyzer:
     Raises:
         TypeError: The model is a `DataParallel` or `DistributedDataParallel`.
         ValueError: A parameter has no shape yet.
+
+    Example:
+        >>> import torch
+        >>> class ReluAnalyzer(OperatorAnalyzer):
+        ...     handles = {"aten::relu": lambda inputs, outputs: outputs[0].elements}
+        >>> ReluAnalyzer(nn.Sequential(nn.ReLU()), torch.zeros(2, 3)).unsupported_ops_warnings(
+        ...     False
+        ... ).by_module()
+        Counter({'': 6, '0': 6})
     """
 
     handles: ClassVar[Mapping[str, Handle]] = {}

@@ -47,7 +47,7 @@ def _labels(term: str, shape: tuple[int, ...]) -> list[str]:
     if not dots:
         return list(term)
     count = len(shape) - len(before) - len(after)
-    # Digits, from the right, stand for the dimensions of the ellipsis: they are no labels.
+    # Digits, from the right, stand for the dimensions of the ellipsis: labels are letters.
     return [*before, *(str(count - 1 - index) for index in range(count)), *after]
 
 

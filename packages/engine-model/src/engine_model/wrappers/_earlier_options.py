@@ -150,7 +150,7 @@ def initialize_meta_modules(
             that of a function in ``FUNCTIONS``.
 
     Raises:
-        TypeError: ``init`` is no function.
+        TypeError: ``init`` is not callable.
         ValueError: ``FUNCTIONS`` has no function of this name, or a tensor stays on the meta
             device.
     """

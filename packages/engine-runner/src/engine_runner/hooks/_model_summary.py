@@ -110,13 +110,19 @@ def _without_wrapper(model: Any) -> nn.Module:
     return found
 
 
+def _class_name(model: nn.Module) -> str:
+    # fully_shard replaces the class by one that derives from FSDPModule and from the original.
+    kinds = type(model).__mro__
+    return (kinds[2] if kinds[1].__name__ == "FSDPModule" else kinds[0]).__name__
+
+
 def _size(model: nn.Module) -> str:
     params = list(model.parameters())
     count = sum(param.numel() for param in params)
     trained = sum(param.numel() for param in params if param.requires_grad)
     size = sum(tensor.numel() * tensor.element_size() for tensor in [*params, *model.buffers()])
     return (
-        f"Model {type(model).__name__}: {short_number(count)} parameters, "
+        f"Model {_class_name(model)}: {short_number(count)} parameters, "
         f"{short_number(trained)} of them trained, {short_number(size)}B"
     )
 

@@ -1,0 +1,105 @@
+"""Operations counted while a pass runs that happens anyway."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from engine_model.analysis import FlopAnalyzer, can_observe, observe_flops
+
+
+class Block(nn.Module):
+    """A layer of each kind, with a transformer layer, an LSTM and two calls of one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GroupNorm(2, 8))
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.lstm = nn.LSTM(8, 8, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.encoder(self.conv(x).flatten(2).transpose(1, 2))
+        scores: Tensor = self.head(self.head(self.lstm(tokens)[0]))
+        return scores
+
+
+def test_observed_flops_equal_those_of_the_analyzer() -> None:
+    model, x = Block(), torch.rand(2, 3, 6, 6)
+    found: list[Counter[str]] = []
+
+    observe_flops(model, found.append)
+    model(x).sum().backward()
+    model(x)
+
+    assert found == [FlopAnalyzer(model, x).by_module()]
+
+
+def test_observed_passes_are_equal_to_others() -> None:
+    gradients, states = [], []
+    for observed in (False, True):
+        torch.manual_seed(0)
+        model = Block()
+        if observed:
+            observe_flops(model, lambda counts: None)
+        model(torch.rand(2, 3, 6, 6)).square().sum().backward()
+        gradients.append([param.grad for param in model.parameters()])
+        states.append([*model.buffers(), torch.get_rng_state()])
+
+    assert all(map(torch.equal, *gradients))
+    assert all(map(torch.equal, *states))
+
+
+def test_observed_pass_that_raises_leaves_no_hooks() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    found: list[Counter[str]] = []
+    observe_flops(model, found.append)
+
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 3))
+
+    assert not found
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert not is_in_torch_dispatch_mode()
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_observation_stops_on_request(stopped: bool) -> None:
+    model = nn.Linear(2, 2)
+    found: list[Counter[str]] = []
+    stop = observe_flops(model, found.append)
+    if stopped:
+        stop()
+
+    model(torch.zeros(1, 2))
+
+    assert len(found) == (not stopped)
+
+
+@pytest.fixture
+def no_compiled_functions() -> Iterator[None]:
+    """Let no function be compiled, as in a fresh process."""
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+@pytest.mark.usefixtures("no_compiled_functions")
+def test_compiled_models_are_not_observed() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+
+    assert can_observe(model)
+    model[0].compile(backend="eager")
+    assert not can_observe(model)
+
+
+@pytest.mark.usefixtures("no_compiled_functions")
+def test_models_with_compiled_functions_are_not_observed() -> None:
+    assert can_observe(nn.Linear(1, 1))
+
+    torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1))
+
+    assert not can_observe(nn.Linear(1, 1))
