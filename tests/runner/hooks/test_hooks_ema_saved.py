@@ -1,5 +1,7 @@
 """`EMAHook`: what is saved, loaded and resumed."""
 
+import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,39 @@ def test_early_stop_saves_the_average(make: Make) -> None:
     assert runner.epoch == 2
     average = dict(_hook(runner).ema_model.module.named_parameters())
     assert all(torch.equal(saved["state_dict"][name], item) for name, item in average.items())
+
+
+class Interrupts(Hook):
+    """Send SIGTERM in an iteration of the training, or of the validation, of the second epoch."""
+
+    def __init__(self, point: str) -> None:
+        self.point = point
+
+    def _before_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, mode: str = "train"
+    ) -> None:
+        if mode == self.point and batch_idx == 1 and runner.iter in (5, 8):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("point", ["train", "val"])
+def test_interrupted_run_continues_its_average_exactly(
+    make: Make, tmp_path: Path, point: str
+) -> None:
+    given = {"param_scheduler": None, "work_dir": str(tmp_path / "parts")}
+    whole = make(param_scheduler=None, work_dir=str(tmp_path / "whole"))
+    whole.train()
+    stopped = make(custom_hooks=[Interrupts(point)], **given)
+    with pytest.raises(SystemExit):
+        stopped.train()
+    # In the validation, the checkpoint of its epoch is there already.
+    saved = _saved(stopped, "interrupted.pth" if point == "train" else "epoch_2.pth")
+    resumed = make(resume=True, **given)
+    resumed.train()
+
+    assert saved["meta"]["iter"] == (6 if point == "train" else 8)
+    assert not torch.equal(
+        saved["state_dict"]["first.weight"], saved["ema_state_dict"]["module.first.weight"]
+    )
+    assert _equal(_copy(whole.model), _copy(resumed.model))
+    assert _equal(_hook(whole).ema_model.state_dict(), _hook(resumed).ema_model.state_dict())
