@@ -28,7 +28,16 @@ val_dataloader = dict(
     batch_size=128,
     num_workers=0,
 )
-test_dataloader = val_dataloader
+# The pipeline also prepares the pictures for
+#   engine predict examples/digits/config.py CHECKPOINT pictures/ --out results
+test_dataloader = dict(
+    dataset=dict(type="Digits", split="validation", pipeline=[dict(type="PackDigit")]),
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    collate_fn=dict(type="default_collate"),
+    batch_size=128,
+    num_workers=0,
+)
+inferencer = dict(type="DigitInferencer")
 
 optim_wrapper = dict(
     type="OptimWrapper",

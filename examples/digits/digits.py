@@ -1,18 +1,23 @@
 """Dataset, preprocessor, model, metric and a hook of the digits example."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from engine_dataset import Compose
 from engine_evaluator import BaseMetric
 from engine_model import BaseDataPreprocessor, BaseModel
-from engine_registry import DATASETS, HOOKS, METRICS, MODELS
+from engine_registry import DATASETS, HOOKS, INFERENCERS, METRICS, MODELS, TRANSFORMS
 from engine_runner import Hook, Runner
+from engine_runner.infer import Inferencer
+from engine_structures import BaseDataElement, LabelData
 
 
 @DATASETS.register_module()
@@ -22,9 +27,20 @@ class Digits(Dataset[tuple[Tensor, int]]):
     Args:
         split: ``"train"`` (four fifths) or ``"validation"`` (the rest).
         seed: Seed of the split.
+        pipeline: The transforms of a sample with ``img``, a scan of 8 x 8 pixels from 0 to 255, and
+            ``label``. By default the items are made without any.
     """
 
-    def __init__(self, split: Literal["train", "validation"], seed: int = 0) -> None:
+    metainfo: ClassVar[dict[str, Any]] = {
+        "classes": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    }
+
+    def __init__(
+        self,
+        split: Literal["train", "validation"],
+        seed: int = 0,
+        pipeline: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
         if split not in ("train", "validation"):
             raise ValueError(f"split must be 'train' or 'validation', got {split!r}")
         data = load_digits()
@@ -33,6 +49,7 @@ class Digits(Dataset[tuple[Tensor, int]]):
         chosen = order[:border] if split == "train" else order[border:]
         self.images = torch.from_numpy(data.images).float()[chosen, None]  # (N, 1, 8, 8), 0 to 16
         self.labels = torch.from_numpy(data.target).long()[chosen]  # (N,)
+        self.pipeline = None if pipeline is None else Compose(pipeline)
 
     def __len__(self) -> int:
         """Return the number of scans."""
@@ -40,7 +57,22 @@ class Digits(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return a scan of shape (1, 8, 8) and its digit."""
-        return self.images[index], int(self.labels[index])
+        if self.pipeline is None:
+            return self.images[index], int(self.labels[index])
+        scan = (self.images[index, 0] * 255 / 16).round().byte().numpy()
+        packed: tuple[Tensor, int] = self.pipeline({"img": scan, "label": int(self.labels[index])})
+        return packed
+
+
+@TRANSFORMS.register_module()
+class PackDigit:
+    """Turn a picture of a digit, white on black, into the scan that the model expects."""
+
+    def __call__(self, sample: Mapping[str, Any]) -> tuple[Tensor, int]:
+        """Return the picture as a scan of shape (1, 8, 8), 0 to 16, and its label or -1."""
+        picture = Image.fromarray(sample["img"]).convert("L").resize((8, 8))
+        scan = torch.from_numpy(np.array(picture)).float() * 16 / 255
+        return scan.round()[None], sample.get("label", -1)
 
 
 @MODELS.register_module()
@@ -104,6 +136,16 @@ class DigitAccuracy(BaseMetric):
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the accuracy, from 0 to 1."""
         return {"accuracy": sum(results) / len(results)}
+
+
+@INFERENCERS.register_module()
+class DigitInferencer(Inferencer):
+    """Read digits in pictures."""
+
+    def split(self, predictions: Any) -> list[Any]:
+        """Return a data element with the digit of each picture."""
+        digits, _ = predictions
+        return [BaseDataElement(pred_label=LabelData(label=digit[None])) for digit in digits]
 
 
 @HOOKS.register_module()

@@ -25,6 +25,7 @@ COMMANDS = {
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
     "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
     "hooks": CommandRow(f"{_CLI}._hooks:hooks", "Show the hooks of each point, in their order."),
+    "predict": CommandRow(f"{_CLI}._predict:predict", "Predict with the model of CONFIG."),
     "env": CommandRow(f"{_CLI}._env:env", "Print the environment report."),
 }
 """A new command is one file in this folder and one row here: its place and its line of the list."""
@@ -39,6 +40,7 @@ Examples:
   engine train config.py --resume
   torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
   engine test config.py work_dirs/config/epoch_5.pth
+  engine predict config.py work_dirs/config/epoch_5.pth photos/ --out results
   engine check config.py
   engine config config.py --origins
 """

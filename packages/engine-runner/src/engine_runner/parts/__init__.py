@@ -1,6 +1,7 @@
 """The parts of a run: their builders, the lazy parts, and the check of a config."""
 
 from engine_runner.parts._check import check_config
+from engine_runner.parts._collate import build_collate_fn
 from engine_runner.parts._data import build_dataloader
 from engine_runner.parts._evaluation import build_evaluator
 from engine_runner.parts._hooks import build_hook, default_hooks
@@ -19,6 +20,7 @@ from engine_runner.parts._parts import LazyPart, Parts
 __all__ = [
     "LazyPart",
     "Parts",
+    "build_collate_fn",
     "build_dataloader",
     "build_evaluator",
     "build_hook",

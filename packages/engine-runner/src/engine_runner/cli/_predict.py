@@ -1,0 +1,190 @@
+"""``engine predict``."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+
+if TYPE_CHECKING:
+    from engine_config import Config
+    from engine_runner.infer import Inferencer, Prediction
+
+_RECORDS = "predictions.json"
+_PICTURES = "pictures"
+_EXAMPLES = """
+\b
+Examples:
+  engine predict config.py best.pth photo.jpg
+  engine predict config.py best.pth photos/ --out results
+  engine predict config.py best.pth 'photos/*.png' https://example.org/a.jpg --batch-size 8
+
+Without --out, the records go to the standard output as JSON. With it, they go to
+DIR/predictions.json, and pictures with the predictions drawn on them to DIR/pictures.
+"""
+
+
+@click.command(cls=ConfigCommand, epilog=_EXAMPLES)
+@config_arguments
+@click.argument("checkpoint")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.")
+@click.option("--overwrite", is_flag=True, help="Replace results that --out has.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=1, help="Inputs per pass.")
+@click.option("--device", help="cpu, cuda, cuda:1 …; by default the accelerator of this machine.")
+@click.option("--no-pictures", is_flag=True, help="Write records only.")
+@click.option(
+    "--partial", is_flag=True, help="Accept a checkpoint that lacks weights of the model."
+)
+@click.pass_context
+def predict(
+    context: click.Context,
+    config_file: Path,
+    checkpoint: str,
+    inputs: tuple[str, ...],
+    cfg_options: tuple[str, ...],
+    out: Path | None,
+    overwrite: bool,
+    batch_size: int,
+    device: str | None,
+    no_pictures: bool,
+    partial: bool,
+) -> None:
+    """Predict with the model that CONFIG describes and the weights of CHECKPOINT.
+
+    INPUTS are pictures: files, folders, patterns in quotes, and addresses. An input that cannot be
+    read is named and skipped; the exit code is then 1.
+    """
+    config = read_config(config_file, cfg_options)
+    if "://" not in checkpoint and not Path(checkpoint).expanduser().is_file():
+        raise click.UsageError(f"no such checkpoint: {checkpoint}")
+    out = None if out is None else out.expanduser()
+    _check_out(out, overwrite)
+    inferencer = _build(config, checkpoint, device, partial=partial)
+    drawn = out is not None and not no_pictures
+    results = Results(inferencer, out)
+    from engine_runner.infer import list_inputs
+
+    listed = list_inputs(inputs)
+    with results.written():
+        for one in _tracked(inferencer.stream(listed, batch_size, draw=drawn), len(listed)):
+            results.add(one)
+    if results.failed:
+        context.exit(1)
+
+
+class Results:
+    """The records and pictures of an inference, written even if it ends early.
+
+    Args:
+        inferencer: Makes a record of each prediction.
+        out: The folder; None prints the records.
+    """
+
+    def __init__(self, inferencer: "Inferencer", out: Path | None) -> None:
+        self._inferencer = inferencer
+        self._out = out
+        self._names: set[str] = set()
+        self._records: list[dict[str, Any]] = []
+        self.failed = 0
+
+    def add(self, one: "Prediction") -> None:
+        """Keep the record of an input, and write its picture."""
+        record: dict[str, Any] = {"input": one.name}
+        if one.error is None:
+            record["prediction"] = self._inferencer.record(one.prediction)
+        else:
+            self.failed += 1
+            record["error"] = one.error
+            click.echo(f"skipped {one.name}: {one.error}", err=True)
+        if one.picture is not None and self._out is not None:
+            record["picture"] = self._save(one.name, one.picture, self._out)
+        self._records.append(record)
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Write the records at the end of the block, and also if it raises."""
+        try:
+            yield
+        finally:
+            self._write()
+
+    def _save(self, name: str, picture: Any, out: Path) -> str:
+        from PIL import Image
+
+        folder = out / _PICTURES
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / self._free_name(name)
+        if file.exists() and Path(name).exists() and file.samefile(name):
+            raise click.ClickException(f"{file} is an input; choose another folder for --out")
+        Image.fromarray(picture).save(file)
+        return f"{_PICTURES}/{file.name}"
+
+    def _free_name(self, name: str) -> str:
+        """Return the name of a picture; those of ``a/x.png`` and ``b/x.png`` differ."""
+        stem = Path(name.partition("?")[0]).stem or "picture"
+        free, number = f"{stem}.png", 1
+        while free in self._names:
+            number += 1
+            free = f"{stem}-{number}.png"
+        self._names.add(free)
+        return free
+
+    def _write(self) -> None:
+        text = json.dumps(self._records, indent=2, ensure_ascii=False, allow_nan=False)
+        if self._out is None:
+            click.echo(text)
+            return
+        from engine_fileio import atomic_write
+
+        self._out.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self._out / _RECORDS) as file:
+            file.write(f"{text}\n".encode())
+        count = len(self._records) - self.failed
+        skipped = f", {self.failed} skipped" if self.failed else ""
+        click.echo(f"{count} predicted{skipped}: {self._out / _RECORDS}", err=True)
+
+
+def _check_out(out: Path | None, overwrite: bool) -> None:
+    """Raise for a folder that has results, before anything is computed.
+
+    Raises:
+        click.UsageError: It has results, or is a file.
+    """
+    if out is None:
+        return
+    if out.exists() and not out.is_dir():
+        raise click.UsageError(f"--out must be a folder, got the file {out}")
+    found = [name for name in (_RECORDS, _PICTURES) if (out / name).exists()]
+    if found and not overwrite:
+        raise click.UsageError(
+            f"{out} has {' and '.join(found)} already; choose another folder, or use --overwrite"
+        )
+
+
+def _build(config: "Config", checkpoint: str, device: str | None, *, partial: bool) -> "Inferencer":
+    """Return the inferencer that the config names under ``inferencer``, or `Inferencer`."""
+    from engine_registry import INFERENCERS
+
+    part = {"type": "Inferencer", **(config.get("inferencer") or {})}
+    built: Inferencer = INFERENCERS.build(
+        part,
+        default_args={"model": config, "weights": checkpoint, "device": device}
+        | ({"partial": True} if partial else {}),
+    )
+    return built
+
+
+def _tracked(results: "Iterable[Prediction]", count: int) -> "Iterable[Prediction]":
+    """Return the results, with a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return results
+    return track(results, "Predicting", total=count, console=console)
