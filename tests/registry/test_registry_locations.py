@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from engine_registry import LocationImportError, NotRegisteredError, Registry
+from engine_registry import (
+    MODELS,
+    DefaultScope,
+    LocationImportError,
+    NotRegisteredError,
+    Registry,
+)
 from engine_registry import _plugins as plugins
 
 MakePackage = Callable[[str, str], None]
@@ -195,3 +201,27 @@ def test_dotted_path_into_a_module_that_fails_names_it(
     with pytest.raises(LocationImportError, match=r"broken_parts.*out of order") as raised:
         root.build({"type": "broken_parts.Thing"})
     assert isinstance(raised.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize("key", ["otherlib.Square", "Square"], ids=["prefix", "default scope"])
+def test_registries_of_a_library_are_imported_from_its_module_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    package = tmp_path / "otherlib"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "registry.py").write_text(
+        "from engine_registry import MODELS as ROOT, Registry\n"
+        "MODELS = Registry('model', parent=ROOT, scope='otherlib', locations=['otherlib.shapes'])\n"
+    )
+    (package / "shapes.py").write_text(
+        "from otherlib.registry import MODELS\n@MODELS.register_module()\nclass Square:\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with DefaultScope.overwrite_default_scope("otherlib"):
+        built = MODELS.build({"type": key})
+
+    assert type(built).__module__ == "otherlib.shapes"
+    for name in ("otherlib", "otherlib.registry", "otherlib.shapes"):
+        del sys.modules[name]

@@ -1,6 +1,7 @@
 """Import modules, classes and functions by their names."""
 
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -86,6 +87,20 @@ def import_object(path: str, search: Search) -> Callable[..., Any] | None:
             found = getattr(found, name, None)
         return found if callable(found) else None
     return None
+
+
+def import_registries(package: str, search: Search) -> None:
+    """Import the module ``registry`` of an imported package, where libraries have their registries.
+
+    Args:
+        package: The name of the package.
+        search: The record of the look-up.
+    """
+    if package in sys.modules:
+        module = Locations([f"{package}.registry"])
+        module.load(search)
+        for missing in module.pending:  # not every package has such a module
+            search.missing.pop(missing, None)
 
 
 def import_function(value: str) -> Callable[..., Any]:

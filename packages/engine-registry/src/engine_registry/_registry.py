@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar, overload
 
-from engine_registry._locations import Locations, import_function, import_object
+from engine_registry._locations import Locations, import_function, import_object, import_registries
 from engine_registry._names import checked_string, given_names, own_name
 from engine_registry._not_found import not_found
 from engine_registry._plugins import load_plugins
@@ -230,6 +230,8 @@ class Registry:
             found = import_object(key, search)
         if found is None and scope != self.scope:
             # The import may have created the registry of that scope.
+            if self.find_scope(scope) is None:
+                import_registries(scope, search)
             found = self._find_in_scope(scope, name, search)
         return found
 

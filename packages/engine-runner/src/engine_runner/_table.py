@@ -15,6 +15,7 @@ from engine_registry import (
     DATA_SAMPLERS,
     DATASETS,
     FUNCTIONS,
+    INFERENCERS,
     MODELS,
     OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIMIZERS,
@@ -119,6 +120,12 @@ NESTED: Mapping[str, Row] = {
     "constructor": Row(registries=(OPTIM_WRAPPER_CONSTRUCTORS, RUNNER_CONSTRUCTORS), by_name=True),
     "data_preprocessor": Row(registries=(MODELS,), trial=stand_ins.for_nothing),
     "dataset": Row(registries=(DATASETS,)),
+    "inferencer": Row(
+        registries=(INFERENCERS,),
+        implied="Inferencer",
+        adds=("model", "weights", "device"),
+        by_name=True,
+    ),
     "init_cfg": Row(registries=(WEIGHT_INITIALIZERS,)),
     "mp_cfg": Row(target=set_multi_processing, adds=("distributed",), shape="mapping"),
     # First, as the class of a user may have another name for ``params``.
@@ -138,10 +145,14 @@ NESTED: Mapping[str, Row] = {
 }
 
 # The key paths below the table of settings at which a name stands for a config.
-BY_NAME = {"optim_wrapper.constructor": NESTED["constructor"], "runner_type": NESTED["runner_type"]}
+BY_NAME = {
+    "inferencer": NESTED["inferencer"],
+    "optim_wrapper.constructor": NESTED["constructor"],
+    "runner_type": NESTED["runner_type"],
+}
 
 # Here ``type`` says something else: the kind of clipping, of launcher.
 OTHER_MEANING = frozenset({"clip_grad", "dist_cfg", "env_cfg"})
 
-# Top-level keys that are read before the settings are made.
-READ_BEFORE = ("custom_imports", "runner_type")
+# Top-level keys that are read before the settings are made, or by ``engine predict``.
+READ_BEFORE = ("custom_imports", "inferencer", "runner_type")

@@ -60,8 +60,10 @@ def predict(
     read is named and skipped; the exit code is then 1.
     """
     config = read_config(config_file, cfg_options)
-    if "://" not in checkpoint and not Path(checkpoint).expanduser().is_file():
-        raise click.UsageError(f"no such checkpoint: {checkpoint}")
+    if "://" not in checkpoint:
+        checkpoint = str(Path(checkpoint).expanduser())
+        if not Path(checkpoint).is_file():
+            raise click.UsageError(f"no such checkpoint: {checkpoint}")
     out = None if out is None else out.expanduser()
     _check_out(out, overwrite)
     inferencer = _build(config, checkpoint, device, partial=partial)
@@ -135,7 +137,10 @@ class Results:
         return free
 
     def _write(self) -> None:
-        text = json.dumps(self._records, indent=2, ensure_ascii=False, allow_nan=False)
+        lines = [
+            json.dumps(record, ensure_ascii=False, allow_nan=False) for record in self._records
+        ]
+        text = "[\n" + ",\n".join(lines) + "\n]"  # one line per record: diff and grep work
         if self._out is None:
             click.echo(text)
             return
@@ -169,13 +174,17 @@ def _check_out(out: Path | None, overwrite: bool) -> None:
 def _build(config: "Config", checkpoint: str, device: str | None, *, partial: bool) -> "Inferencer":
     """Return the inferencer that the config names under ``inferencer``, or `Inferencer`."""
     from engine_registry import INFERENCERS
+    from engine_runner.infer import Inferencer
 
-    part = {"type": "Inferencer", **(config.get("inferencer") or {})}
-    built: Inferencer = INFERENCERS.build(
-        part,
-        default_args={"model": config, "weights": checkpoint, "device": device}
-        | ({"partial": True} if partial else {}),
-    )
+    part = config.get("inferencer") or {}
+    part = {"type": part} if isinstance(part, str) else {"type": "Inferencer", **part}
+    given = {"model": config, "weights": checkpoint, "device": device}
+    built = INFERENCERS.build(part, default_args=given | ({"partial": True} if partial else {}))
+    if not isinstance(built, Inferencer):
+        raise click.ClickException(
+            f"inferencer must be a subclass of engine_runner.infer.Inferencer, got "
+            f"{type(built).__name__}"
+        )
     return built
 
 

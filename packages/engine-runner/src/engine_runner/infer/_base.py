@@ -2,7 +2,6 @@
 
 import logging
 import math
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from itertools import islice
@@ -33,6 +32,7 @@ from engine_runner.infer._load import (
     config_and_weights,
     config_in,
     dataset_meta_of,
+    test_loader,
     unimported,
 )
 from engine_runner.infer._meta import STEPS, InferencerMeta
@@ -87,8 +87,7 @@ class BaseInferencer(metaclass=InferencerMeta):
         ...         return None
         ...     def postprocess(self, preds, visualization, return_datasample=False):
         ...         return {"predictions": [float(p) for p in preds], "visualization": None}
-        >>> with warnings.catch_warnings(action="ignore"):  # it has no weights
-        ...     doubler = Doubler({"model": {"type": nn.Identity}}, device="cpu")
+        >>> doubler = Doubler({"model": {"type": nn.Identity}}, device="cpu")
         >>> doubler([1, 2, 3], batch_size=2)["predictions"]
         [2.0, 4.0, 6.0]
     """
@@ -143,6 +142,7 @@ class BaseInferencer(metaclass=InferencerMeta):
         Raises:
             ValueError: A keyword belongs to no step, or ``batch_size`` is less than 1.
         """
+        _check_size(batch_size)
         preprocess, forward, visualize, postprocess = self._dispatch_kwargs(**kwargs)
         with DefaultScope.overwrite_default_scope(self.scope):
             originals = self._inputs_to_list(inputs)
@@ -272,11 +272,9 @@ class BaseInferencer(metaclass=InferencerMeta):
             checkpoint, cfg or Config()
         )
         if checkpoint is None:
-            warnings.warn(
+            _log.warning(
                 "no weights are given, so the predictions are those of a randomly initialized "
-                "model; pass weights, or set load_from in the config",
-                UserWarning,
-                stacklevel=5,
+                "model; pass weights, or set load_from in the config"
             )
             return
         weights = revise_names(weights_in(checkpoint), _IN_ANY_WRAPPER)
@@ -284,8 +282,7 @@ class BaseInferencer(metaclass=InferencerMeta):
 
     def _init_collate(self, cfg: Config) -> Callable[..., Any]:
         """Return ``collate_fn`` of the test data in the config, or `pseudo_collate`."""
-        loader = cfg.get("test_dataloader") or {}
-        return build_collate_fn(loader.get("collate_fn"))  # type: ignore[no-any-return]  # a user's
+        return build_collate_fn(test_loader(cfg).get("collate_fn"))  # type: ignore[no-any-return]  # a user's
 
     def _init_visualizer(self, cfg: Config) -> Any:
         """Return the visualizer of the config without its backends, or a `Visualizer`.
@@ -312,8 +309,7 @@ class BaseInferencer(metaclass=InferencerMeta):
         Raises:
             ValueError: ``chunk_size`` is not an integer >= 1.
         """
-        if not isinstance(chunk_size, int) or chunk_size < 1:
-            raise ValueError(f"batch_size must be an integer >= 1, got {chunk_size!r}")
+        _check_size(chunk_size)
         remaining = iter(inputs)
         while chunk := list(islice(remaining, chunk_size)):
             yield chunk
@@ -362,6 +358,11 @@ class BaseInferencer(metaclass=InferencerMeta):
         if not self.show_progress or not (console.is_terminal or console.is_jupyter):
             return batches
         return track(batches, "Inference", total=count, console=console)
+
+
+def _check_size(batch_size: int) -> None:
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be an integer >= 1, got {batch_size!r}")
 
 
 def _current_scope() -> str | None:

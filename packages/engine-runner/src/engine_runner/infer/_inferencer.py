@@ -86,9 +86,7 @@ class Inferencer(BaseInferencer):
         ...         "collate_fn": {"type": "default_collate"},
         ...     },
         ... }
-        >>> import warnings
-        >>> with warnings.catch_warnings(action="ignore"):  # it has no weights
-        ...     inferencer = Inferencer(config, device="cpu")
+        >>> inferencer = Inferencer(config, device="cpu")  # a warning says that it has no weights
         >>> inferencer([np.full((4, 4, 3), 7, dtype=np.uint8)])["predictions"]
         [{'brightness': 7.0}]
     """
@@ -337,8 +335,13 @@ class _OfAnyInput:
                     f"inputs must be paths, as the transform {self._reader} of the pipeline reads "
                     f"files, got {type(item).__name__}"
                 )
-            return _fields(as_array(item))
-        return dict(item) if isinstance(item, Mapping) else item
+            return _fields(as_array(item).copy())  # a transform may change it in place
+        if not isinstance(item, Mapping):
+            raise InputError(
+                "inputs must be paths, addresses, arrays, pictures or samples, got "
+                f"{type(item).__name__}"
+            )
+        return dict(item)
 
 
 def _fields(picture: np.ndarray) -> dict[str, Any]:

@@ -22,10 +22,7 @@ def list_inputs(inputs: Any) -> list[Any]:
     become strings, and ``~`` the home folder. A path that does not exist stays: reading it raises.
 
     Args:
-        inputs: A path, an address, an array, a sample, or an iterable of them.
-
-    Raises:
-        TypeError: ``inputs`` is not one of these.
+        inputs: A path, an address, an array, a sample, any other object, or an iterable of them.
 
     Example:
         >>> list_inputs(["a.png", "https://example.org/b.png"])
@@ -33,13 +30,8 @@ def list_inputs(inputs: Any) -> list[Any]:
     """
     if isinstance(inputs, str | os.PathLike):
         return _files_of(os.path.expanduser(os.fspath(inputs)))
-    if isinstance(inputs, np.ndarray | Tensor | Mapping | Image.Image):
+    if isinstance(inputs, np.ndarray | Tensor | Mapping) or not isinstance(inputs, Iterable):
         return [inputs]
-    if not isinstance(inputs, Iterable):
-        raise TypeError(
-            "inputs must be paths, addresses, arrays or samples, or a list of them, got "
-            f"{type(inputs).__name__}"
-        )
     return [one for item in inputs for one in _one_or_more(item)]
 
 

@@ -99,9 +99,16 @@ def dataset_meta_of(checkpoint: Any, cfg: Config) -> dict[str, Any]:
     return {str(k).lower(): v for k, v in metainfo.items()} if isinstance(metainfo, Mapping) else {}
 
 
+def test_loader(cfg: Config) -> Mapping[str, Any]:
+    """Return the config of the test data, the first where there are several; or an empty one."""
+    loader = cfg.get("test_dataloader") or {}
+    loader = loader[0] if isinstance(loader, list | tuple) else loader
+    return loader if isinstance(loader, Mapping) else {}
+
+
 def test_data(cfg: Config) -> Mapping[str, Any]:
     """Return the config of the test dataset, inside its wrappers; empty if none is set."""
-    dataset: Any = (cfg.get("test_dataloader") or {}).get("dataset") or {}
+    dataset: Any = test_loader(cfg).get("dataset") or {}
     while isinstance(dataset, Mapping) and "pipeline" not in dataset and "dataset" in dataset:
         dataset = dataset["dataset"]
     return dataset if isinstance(dataset, Mapping) else {}

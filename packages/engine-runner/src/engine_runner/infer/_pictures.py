@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine_fileio import get
 
-_ENLARGED_TO = 160  # pixels of the short side, at which a text can be read
+_ENLARGED_TO = 240  # pixels of the short side, at which a text can be read
 
 
 class InputError(ValueError):
@@ -94,7 +94,7 @@ def enlarged(picture: np.ndarray) -> np.ndarray:
 
     Example:
         >>> enlarged(np.zeros((8, 16, 3), dtype=np.uint8)).shape
-        (160, 320, 3)
+        (240, 480, 3)
     """
     factor = -(-_ENLARGED_TO // max(min(picture.shape[:2]), 1))
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
