@@ -82,12 +82,19 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Path], str]]:
+def requests() -> list[str]:
+    """Return the requests that the server has got."""
+    return []
+
+
+@pytest.fixture
+def serve(requests: list[str]) -> Iterator[Callable[[Path], str]]:
     """Return a function that serves a folder by HTTP, and returns its address."""
     servers: list[tuple[http.server.ThreadingHTTPServer, threading.Thread]] = []
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None: ...
+        def log_message(self, format: str, *args: Any) -> None:
+            requests.append(str(args[0]).rpartition(" ")[0])
 
     def start(folder: Path) -> str:
         handler = functools.partial(Quiet, directory=str(folder))

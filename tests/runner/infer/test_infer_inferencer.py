@@ -1,6 +1,7 @@
 """Inferencer: inputs of every kind, predictions of every form, pictures, and failures."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,19 +227,24 @@ def test_call_raises_for_an_input_that_cannot_be_read(inferencer: Inferencer) ->
 
 
 def test_address_is_downloaded_once(
-    inferencer: Inferencer, pictures: Path, serve: Callable[[Path], str]
+    inferencer: Inferencer,
+    pictures: Path,
+    serve: Callable[[Path], str],
+    requests: list[str],
 ) -> None:
-    address = f"{serve(pictures)}/b_dark.png"
-    stream = inferencer.stream([address])
-    read: list[str] = []
-    original = inferencer._pictures.read
-    inferencer._pictures.read = lambda path: (read.append(path), original(path))[1]  # type: ignore[method-assign]  # counts
+    requests.clear()
 
-    [one] = stream
+    [one] = inferencer.stream([f"{serve(pictures)}/b_dark.png"])
 
     assert one.picture is not None
-    assert len(read) == 2  # by the pipeline and by the drawing
-    assert inferencer._pictures._pictures == {}  # nothing is kept after its batch
+    assert requests == ["GET /b_dark.png"]
+
+
+def test_changed_file_is_read_anew(inferencer: Inferencer, pictures: Path) -> None:
+    before = names_of(inferencer(pictures / "b_dark.png"))
+    shutil.copy(pictures / "a_bright.png", pictures / "b_dark.png")
+
+    assert [*before, *names_of(inferencer(pictures / "b_dark.png"))] == ["dark", "bright"]
 
 
 def test_sixteen_bits_become_eight(inferencer: Inferencer, tmp_path: Path) -> None:

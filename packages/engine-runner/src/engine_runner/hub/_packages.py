@@ -10,6 +10,7 @@ from typing import Any
 from engine_utils import get_installed_path
 
 INDEX = "model-index.yml"
+_OWN = ("engine", "mmengine")  # their parts are imported at the first look-up
 _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
 
 
@@ -100,7 +101,7 @@ def import_parts(scope: str) -> None:
     Args:
         scope: The name of a scope.
     """
-    if _spec(scope) is None:
+    if scope in _OWN or _spec(scope) is None:
         return
     importlib.import_module(scope)
     module = f"{scope}.utils"

@@ -272,10 +272,11 @@ class BaseInferencer(metaclass=InferencerMeta):
             checkpoint, cfg or Config()
         )
         if checkpoint is None:
-            _log.warning(
-                "no weights are given, so the predictions are those of a randomly initialized "
-                "model; pass weights, or set load_from in the config"
-            )
+            if next(model.parameters(), None) is not None:
+                _log.warning(
+                    "no weights are given, so the predictions are those of a randomly initialized "
+                    "model; pass weights, or set load_from in the config"
+                )
             return
         weights = revise_names(weights_in(checkpoint), _IN_ANY_WRAPPER)
         self.load_report = load_state_dict(model, weights)

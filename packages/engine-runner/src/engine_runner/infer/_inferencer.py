@@ -86,7 +86,7 @@ class Inferencer(BaseInferencer):
         ...         "collate_fn": {"type": "default_collate"},
         ...     },
         ... }
-        >>> inferencer = Inferencer(config, device="cpu")  # a warning says that it has no weights
+        >>> inferencer = Inferencer(config, device="cpu")
         >>> inferencer([np.full((4, 4, 3), 7, dtype=np.uint8)])["predictions"]
         [{'brightness': 7.0}]
     """
@@ -113,7 +113,7 @@ class Inferencer(BaseInferencer):
         """Yield the prediction of each input, in order, as soon as its batch is done.
 
         An input that cannot be read, or that the pipeline rejects, yields its error, and the others
-        go on. No more than one batch of pictures is in memory.
+        continue. No more than one batch of pictures is in memory.
 
         Args:
             inputs: As for a call.

@@ -73,7 +73,12 @@ class ToyModel(BaseModel):
 
 
 class ToyMetric(BaseMetric):
-    """Count the samples: its ``acc`` is 1."""
+    """Count the samples: its ``acc`` is 1.
+
+    Example:
+        >>> ToyMetric().compute_metrics([1, 1])
+        {'acc': 1.0}
+    """
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Store one result per sample.
