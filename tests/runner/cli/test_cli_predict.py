@@ -262,11 +262,35 @@ def test_check_reads_the_inferencer_of_a_config(
 
 
 def test_inferencer_of_another_kind_is_an_error(digits: Path, command: "Command") -> None:
-    INFERENCERS.register_module("Anything", module=lambda model, weights, device: object())
+    INFERENCERS.register_module("Anything", module=dict)
     options = ("--cfg-options", "inferencer.type=Anything")
 
     done = command("predict", *CONFIG, "pictures/00_0.png", *options, code=1)
 
     assert (
-        "inferencer must be a subclass of engine_runner.infer.Inferencer, got object" in done.stderr
+        "inferencer must be a subclass of engine_runner.infer.Inferencer, got dict" in done.stderr
     )
+
+
+def test_mistake_in_the_pipeline_names_its_line(digits: Path, command: "Command") -> None:
+    config = digits / "examples" / "digits" / "config.py"
+    config.write_text(config.read_text().replace('type="PackDigit"', 'type="PackDigits"'))
+
+    done = command("predict", *CONFIG, "pictures/00_0.png", code=1)
+
+    assert "did you mean 'PackDigit'?" in done.stderr
+    assert "cannot build" not in done.stderr
+
+
+def test_device_that_is_missing_is_a_usage_error(digits: Path, command: "Command") -> None:
+    done = command("predict", *CONFIG, "pictures/00_0.png", "--device", "cudaa", code=2)
+
+    assert "--device must be a device of this machine, got 'cudaa'" in done.stderr
+
+
+def test_damaged_checkpoint_is_named(digits: Path, command: "Command") -> None:
+    (digits / "cut.pth").write_bytes((digits / "digits.pth").read_bytes()[:2000])
+
+    done = command("predict", CONFIG[0], "cut.pth", "pictures/00_0.png", code=1)
+
+    assert done.stderr.startswith("Error: cut.pth")
