@@ -196,7 +196,18 @@ def test_no_pictures_writes_records_only(digits: Path, command: "Command") -> No
     assert [file.name for file in (digits / "results").iterdir()] == ["predictions.json"]
 
 
-def test_model_that_fails_later_keeps_the_records_before(digits: Path, command: "Command") -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ("RuntimeError('out of memory')", 1, "RuntimeError: out of memory"),
+        ("KeyboardInterrupt", 130, "stopped"),
+    ],
+    ids=["failure", "Ctrl-C"],
+)
+def test_command_that_ends_early_keeps_the_records_before(
+    digits: Path, command: "Command", error: str, code: int, message: str
+) -> None:
+    sys.modules.pop("failing_digits", None)
     (digits / "failing_digits.py").write_text(
         "import digits\n"
         "from engine_registry import MODELS\n\n\n"
@@ -206,7 +217,7 @@ def test_model_that_fails_later_keeps_the_records_before(digits: Path, command: 
         "    def test_step(self, data):\n"
         "        self.calls += 1\n"
         "        if self.calls == 3:\n"
-        "            raise RuntimeError('out of memory')\n"
+        f"            raise {error}\n"
         "        return super().test_step(data)\n"
     )
     (digits / "failing_cfg.py").write_text(
@@ -216,10 +227,10 @@ def test_model_that_fails_later_keeps_the_records_before(digits: Path, command: 
     )
 
     done = command(
-        "predict", "failing_cfg.py", "digits.pth", "pictures", "--out", "results", code=1
+        "predict", "failing_cfg.py", "digits.pth", "pictures", "--out", "results", code=code
     )
 
-    assert "RuntimeError: out of memory" in done.stderr
+    assert message in done.stderr
     assert len(json.loads((digits / "results" / "predictions.json").read_text())) == 2
 
 

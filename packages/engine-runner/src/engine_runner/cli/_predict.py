@@ -176,7 +176,7 @@ def _check_device(device: str | None) -> None:
     """Raise for a device that this machine does not have.
 
     Raises:
-        click.UsageError: torch cannot use it.
+        click.UsageError: PyTorch cannot use it.
     """
     import torch
 
