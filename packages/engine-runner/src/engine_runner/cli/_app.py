@@ -25,7 +25,9 @@ COMMANDS = {
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
     "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
     "hooks": CommandRow(f"{_CLI}._hooks:hooks", "Show the hooks of each point, in their order."),
-    "predict": CommandRow(f"{_CLI}._predict:predict", "Predict with the model of CONFIG."),
+    "predict": CommandRow(
+        f"{_CLI}._predict:predict", "Predict with the model that CONFIG describes."
+    ),
     "env": CommandRow(f"{_CLI}._env:env", "Print the environment report."),
 }
 """A new command is one file in this folder and one row here: its place and its line of the list."""
