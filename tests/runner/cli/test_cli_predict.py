@@ -196,7 +196,18 @@ def test_no_pictures_writes_records_only(digits: Path, command: "Command") -> No
     assert [file.name for file in (digits / "results").iterdir()] == ["predictions.json"]
 
 
-def test_model_that_fails_later_keeps_the_records_before(digits: Path, command: "Command") -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ("RuntimeError('out of memory')", 1, "RuntimeError: out of memory"),
+        ("KeyboardInterrupt", 130, "stopped"),
+    ],
+    ids=["failure", "Ctrl-C"],
+)
+def test_command_that_ends_early_keeps_the_records_before(
+    digits: Path, command: "Command", error: str, code: int, message: str
+) -> None:
+    sys.modules.pop("failing_digits", None)
     (digits / "failing_digits.py").write_text(
         "import digits\n"
         "from engine_registry import MODELS\n\n\n"
@@ -206,7 +217,7 @@ def test_model_that_fails_later_keeps_the_records_before(digits: Path, command: 
         "    def test_step(self, data):\n"
         "        self.calls += 1\n"
         "        if self.calls == 3:\n"
-        "            raise RuntimeError('out of memory')\n"
+        f"            raise {error}\n"
         "        return super().test_step(data)\n"
     )
     (digits / "failing_cfg.py").write_text(
@@ -216,10 +227,10 @@ def test_model_that_fails_later_keeps_the_records_before(digits: Path, command: 
     )
 
     done = command(
-        "predict", "failing_cfg.py", "digits.pth", "pictures", "--out", "results", code=1
+        "predict", "failing_cfg.py", "digits.pth", "pictures", "--out", "results", code=code
     )
 
-    assert "RuntimeError: out of memory" in done.stderr
+    assert message in done.stderr
     assert len(json.loads((digits / "results" / "predictions.json").read_text())) == 2
 
 
@@ -262,11 +273,35 @@ def test_check_reads_the_inferencer_of_a_config(
 
 
 def test_inferencer_of_another_kind_is_an_error(digits: Path, command: "Command") -> None:
-    INFERENCERS.register_module("Anything", module=lambda model, weights, device: object())
+    INFERENCERS.register_module("Anything", module=dict)
     options = ("--cfg-options", "inferencer.type=Anything")
 
     done = command("predict", *CONFIG, "pictures/00_0.png", *options, code=1)
 
     assert (
-        "inferencer must be a subclass of engine_runner.infer.Inferencer, got object" in done.stderr
+        "inferencer must be a subclass of engine_runner.infer.Inferencer, got dict" in done.stderr
     )
+
+
+def test_mistake_in_the_pipeline_names_its_line(digits: Path, command: "Command") -> None:
+    config = digits / "examples" / "digits" / "config.py"
+    config.write_text(config.read_text().replace('type="PackDigit"', 'type="PackDigits"'))
+
+    done = command("predict", *CONFIG, "pictures/00_0.png", code=1)
+
+    assert "did you mean 'PackDigit'?" in done.stderr
+    assert "cannot build" not in done.stderr
+
+
+def test_device_that_is_missing_is_a_usage_error(digits: Path, command: "Command") -> None:
+    done = command("predict", *CONFIG, "pictures/00_0.png", "--device", "cudaa", code=2)
+
+    assert "--device must be a device of this machine, got 'cudaa'" in done.stderr
+
+
+def test_damaged_checkpoint_is_named(digits: Path, command: "Command") -> None:
+    (digits / "cut.pth").write_bytes((digits / "digits.pth").read_bytes()[:2000])
+
+    done = command("predict", CONFIG[0], "cut.pth", "pictures/00_0.png", code=1)
+
+    assert done.stderr.startswith("Error: cut.pth")

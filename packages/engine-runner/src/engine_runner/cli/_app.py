@@ -21,7 +21,9 @@ _CLI = "engine_runner.cli"
 COMMANDS = {
     "train": CommandRow(f"{_CLI}._train:train", "Train the model that CONFIG describes."),
     "test": CommandRow(f"{_CLI}._test:test", "Test the model that CONFIG describes."),
-    "predict": CommandRow(f"{_CLI}._predict:predict", "Predict inputs with a trained model."),
+    "predict": CommandRow(
+        f"{_CLI}._predict:predict", "Predict with the model that CONFIG describes."
+    ),
     "export": CommandRow(f"{_CLI}._export:export", "Export the model that CONFIG describes."),
     "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),

@@ -66,6 +66,7 @@ def predict(
             raise click.UsageError(f"no such checkpoint: {checkpoint}")
     out = None if out is None else out.expanduser()
     _check_out(out, overwrite)
+    _check_device(device)
     inferencer = _build(config, checkpoint, device, partial=partial)
     drawn = out is not None and not no_pictures
     results = Results(inferencer, out)
@@ -171,21 +172,41 @@ def _check_out(out: Path | None, overwrite: bool) -> None:
         )
 
 
+def _check_device(device: str | None) -> None:
+    """Raise for a device that this machine does not have.
+
+    Raises:
+        click.UsageError: PyTorch cannot use it.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter, if torch was built without CUDA
+        reason = str(error).partition("\n")[0]
+        raise click.UsageError(
+            f"--device must be a device of this machine, got {device!r}: {reason}"
+        ) from error
+
+
 def _build(config: "Config", checkpoint: str, device: str | None, *, partial: bool) -> "Inferencer":
-    """Return the inferencer that the config names under ``inferencer``, or `Inferencer`."""
-    from engine_registry import INFERENCERS
+    """Return the inferencer that the config names under ``inferencer``, or `Inferencer`.
+
+    It is called here, not by the registry, so that an error is that of the part that raised it.
+    """
+    from engine_registry import INFERENCERS, resolve_type
     from engine_runner.infer import Inferencer
 
     part = config.get("inferencer") or {}
     part = {"type": part} if isinstance(part, str) else {"type": "Inferencer", **part}
-    given = {"model": config, "weights": checkpoint, "device": device}
-    built = INFERENCERS.build(part, default_args=given | ({"partial": True} if partial else {}))
-    if not isinstance(built, Inferencer):
+    kind = resolve_type(part.pop("type"), registry=INFERENCERS, scope=config.get("default_scope"))
+    if not (isinstance(kind, type) and issubclass(kind, Inferencer)):
         raise click.ClickException(
-            f"inferencer must be a subclass of engine_runner.infer.Inferencer, got "
-            f"{type(built).__name__}"
+            "inferencer must be a subclass of engine_runner.infer.Inferencer, got "
+            f"{getattr(kind, '__name__', kind)}"
         )
-    return built
+    given = {"model": config, "weights": checkpoint, "device": device}
+    return kind(**given | ({"partial": True} if partial else {}) | part)
 
 
 def _tracked(results: "Iterable[Prediction]", count: int) -> "Iterable[Prediction]":
