@@ -136,7 +136,7 @@ def test_error_of_the_users_function_ends_the_run_alone(make_runner: MakeRunner)
 
     with pytest.raises(RuntimeError, match="mine"):
         runner.train()
-    assert not torch.autograd._profiler_enabled()
+    assert not torch._C._autograd._profiler_enabled()
 
 
 @pytest.mark.parametrize("mode", ["val", "test"])
@@ -255,7 +255,7 @@ def test_profiler_is_closed_and_written_however_the_run_ends(
         runner.train()
 
     assert _labels(trace)["train_step"] == 2
-    assert not torch.autograd._profiler_enabled()
+    assert not torch._C._autograd._profiler_enabled()
     assert not runner.model.head._forward_hooks
 
 
