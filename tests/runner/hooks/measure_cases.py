@@ -62,13 +62,15 @@ def profile(rank: int, folder: Path) -> Any:
 
 
 def throughput(rank: int, folder: Path) -> Any:
-    """Return the samples of all ranks, and the operations that were counted under DDP."""
-    hook = ThroughputHook()
-    runner = _train(folder, custom_hooks=[hook])
-    rates, tflops = _scalars(runner, "samples_per_s"), _scalars(runner, "tflops")
-    ratios = [tflop * 1e12 * 2 / rate for tflop, rate in zip(tflops, rates, strict=True)]
+    """Return the samples of all ranks, and the operations that each strategy was counted with."""
+    found = []
+    for name in ("DDPStrategy", "FSDPStrategy"):
+        hook = ThroughputHook()
+        runner = _train(folder / name, strategy=name, custom_hooks=[hook])
+        rates, tflops = _scalars(runner, "samples_per_s"), _scalars(runner, "tflops")
+        found.append(round(tflops[0] * 1e12 * runner.world_size / rates[0]))
     hook._samples = rank + 1  # each rank has its own; their sum is logged
-    return round(ratios[0]), hook._of_all_ranks()[0]
+    return [*found, hook._of_all_ranks()[0]]
 
 
 def norms(rank: int, folder: Path) -> Any:

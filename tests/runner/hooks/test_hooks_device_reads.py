@@ -48,11 +48,11 @@ class _Calls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Operators(TorchDispatchMode):
+class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch
     """Note the operators that read a tensor."""
 
     def __init__(self, watch: "Watch") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.watch = watch
 
     def __torch_dispatch__(

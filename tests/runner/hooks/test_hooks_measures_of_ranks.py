@@ -21,7 +21,7 @@ def test_each_rank_writes_its_trace(results: list[dict[str, Any]]) -> None:
 def test_throughput_adds_up_the_ranks_and_counts_operations(results: list[dict[str, Any]]) -> None:
     # Per sample forward 2 * (3 * 4 + 4 * 1), backward the same for weights, and 2 * 4 for the head.
     for rank in results:
-        assert rank["throughput"] == [32 + 32 + 8, 3.0]
+        assert rank["throughput"] == [32 + 32 + 8, 32 + 32 + 8, 3.0]
 
 
 def test_norms_of_sharded_gradients_are_those_of_whole_ones(results: list[dict[str, Any]]) -> None:

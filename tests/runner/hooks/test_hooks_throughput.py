@@ -48,7 +48,8 @@ class Slow(Hook):
 
 
 def _scalars(runner: Runner, name: str) -> list[float]:
-    return runner.message_hub.get_scalar(f"train/{name}").data[0].tolist()
+    values: list[float] = runner.message_hub.get_scalar(f"train/{name}").data[0].tolist()
+    return values
 
 
 def _names(runner: Runner) -> set[str]:
@@ -95,7 +96,7 @@ def test_training_with_counted_operations_has_the_same_weights(make_runner: Make
 
 @pytest.mark.parametrize("stated", ["hook", "model"])
 def test_stated_operations_are_not_counted(make_runner: MakeRunner, stated: str) -> None:
-    model = Layers()
+    model: Any = Layers()
     hook = ThroughputHook(flops_per_sample=5e9 if stated == "hook" else None)
     if stated == "model":
         model.flops_per_sample = 5e9
@@ -229,4 +230,4 @@ def test_peak_of_a_device(device: str, precision: Any, peak: float | None) -> No
 @pytest.mark.parametrize("name", ["batch_size", "flops_per_sample", "peak_tflops"])
 def test_number_that_is_not_positive_raises(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        ThroughputHook(**{name: 0})
+        ThroughputHook(**{name: 0})  # type: ignore[arg-type]  # each of the three in turn

@@ -286,7 +286,7 @@ def test_config_leaves_no_folder_and_is_not_changed(
 def test_position_in_the_data_is_restored(make_runner: MakeRunner, settings: Settings) -> None:
     runner = make_runner(model=Net())
     asked = settings()["train_dataloader"]["dataset"]
-    loader = runner.train_dataloader
+    loader: Any = runner.train_dataloader
     before = loader.state_dict()
 
     find_learning_rate(runner, num_iters=6)

@@ -9,7 +9,7 @@ from torch import Tensor
 def samples_in(batch: Any, dataloader: Any) -> int | None:
     """Return the number of samples in the batch that a loader has just yielded, or None.
 
-    A loader that is built from a config knows the samples of its last batch, without padding.
+    A loader that is built from a config has the indices of its last batch, without padding.
     Otherwise the batch is counted: the first dimension of a tensor, the length of a list of
     samples; of a mapping its ``inputs``, or else its first entry; of a tuple, such as inputs and
     labels, its first element.
