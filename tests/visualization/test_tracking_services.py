@@ -87,28 +87,27 @@ def test_mlflow_keeps_config_tags_and_files_and_continues_a_run(
     assert not lost(caplog)
 
     monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    continue_in_mlflow(client, backend.tracking_uri, home.parent / "later", config)
+    assert "keeps the first value of a parameter; changed: model.type" in caplog.text
+    assert "no key 'modl' to track; did you mean 'model'?" in caplog.text
+    assert not lost(caplog)
+
+
+def continue_in_mlflow(client: Any, uri: str, folder: Path, config: Config) -> None:
+    """Continue the run of ``MLFLOW_RUN_ID`` with another config, and check what MLflow has."""
     changed = Config({**config.to_dict(), "model": {"type": "Other"}})
-    second = Visualizer(
-        "resumed",
-        vis_backends=[
-            {
-                "type": "MLflowVisBackend",
-                "tracking_uri": backend.tracking_uri,
-                "tracked_config_keys": ["model", "modl"],
-            }
-        ],
-        save_dir=home.parent / "later",
-    )
+    options = {"tracking_uri": uri, "tracked_config_keys": ["model", "modl"]}
+    again = [{"type": "MLflowVisBackend", **options}]
+    second = Visualizer("resumed", vis_backends=again, save_dir=folder)
+
     second.add_config(changed)
     second.add_scalar("loss", 0.25, step=8)
     second.close()
 
-    history = client.get_metric_history(run.info.run_id, "loss")
+    run_id = os.environ["MLFLOW_RUN_ID"]
+    history = client.get_metric_history(run_id, "loss")
     assert [(one.step, one.value) for one in history] == [(7, 0.5), (8, 0.25)]
-    assert client.get_run(run.info.run_id).data.params["model.type"] == "Net"
-    assert "keeps the first value of a parameter; changed: model.type" in caplog.text
-    assert "no key 'modl' to track; did you mean 'model'?" in caplog.text
-    assert not lost(caplog)
+    assert client.get_run(run_id).data.params["model.type"] == "Net"
 
 
 @pytest.mark.slow

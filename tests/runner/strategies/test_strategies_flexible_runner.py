@@ -19,6 +19,7 @@ from engine_runner import (
     Strategy,
 )
 from engine_runner._errors import SettingsError
+from engine_runner.parts import check_config
 
 MakeSettings = Callable[..., dict[str, Any]]
 
@@ -120,3 +121,26 @@ def test_strategy_for_ranks_raises_in_one_process(settings: MakeSettings) -> Non
 
 def test_base_strategy_is_the_base() -> None:
     assert BaseStrategy is Strategy
+
+
+def test_deepspeed_raises_and_names_the_settings_that_do_the_same(settings: MakeSettings) -> None:
+    config = {
+        "type": "DeepSpeedStrategy",
+        "bf16": {"enabled": True},
+        "gradient_clipping": 1.0,
+        "zero_optimization": {"stage": 3},
+    }
+
+    with pytest.raises(SettingsError, match=r"got 'DeepSpeedStrategy'; .*FSDPStrategy") as caught:
+        FlexibleRunner(**settings(strategy=config))
+
+    assert "AmpOptimWrapper', dtype='bfloat16') for bf16" in str(caught.value)
+    assert "clip_grad=dict(max_norm=...)) for gradient_clipping" in str(caught.value)
+
+
+def test_check_reports_deepspeed_at_its_line(settings: MakeSettings) -> None:
+    config = Config({**settings(), "strategy": {"type": "DeepSpeedStrategy", "fp16": {"a": 1}}})
+
+    problems = [problem.message for problem in check_config(config, FlexibleRunner)]
+
+    assert any("got 'DeepSpeedStrategy'; strategy=dict(type='FSDP" in text for text in problems)

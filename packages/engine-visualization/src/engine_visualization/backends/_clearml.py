@@ -131,7 +131,8 @@ class ClearMLVisBackend(BaseVisBackend):
         if self._task is not None:
             task, self._task = self._task, None
             for path in written_files(self.save_dir, self._work_dir, self._suffixes, self._began):
-                task.upload_artifact(path.name, str(path))
+                # Waiting, because at the exit of the process a pool starts no more uploads.
+                task.upload_artifact(path.name, str(path), wait_on_upload=True)
             if not task.is_offline():
                 self._init_kwargs["continue_last_task"] = task.id
             task.close()

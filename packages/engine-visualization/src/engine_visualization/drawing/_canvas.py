@@ -215,7 +215,7 @@ class Canvas:
 
         Raises:
             FileNotFoundError: A font file does not exist.
-            TypeError: A text is not a string, or a value of ``font_properties`` is no font.
+            TypeError: A text is not a string, or a value of ``font_properties`` is not a font.
             ValueError: A list has another length, or a value is not one of the choices.
         """
         rows, image = to_rows(positions, 2, "positions"), self._target()
