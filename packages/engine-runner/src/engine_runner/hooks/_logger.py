@@ -180,16 +180,6 @@ class LoggerHook(Hook):
         if begin is not None:  # a log processor of the user's may have only the documented methods
             begin(runner, mode)
 
-    def logs_within(self, batch_idx: int, iterations: int = 1) -> bool:
-        """Return whether one of the next training iterations is logged.
-
-        Args:
-            batch_idx: Index of the first batch in the epoch, from 0.
-            iterations: The number of iterations to look at.
-        """
-        counts = range(batch_idx + 1, batch_idx + 1 + iterations)
-        return any(count % self.interval == 0 or count == self._last_count for count in counts)
-
     def after_val_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:

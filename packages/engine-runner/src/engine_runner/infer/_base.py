@@ -37,7 +37,7 @@ from engine_runner.infer._load import (
 )
 from engine_runner.infer._meta import STEPS, InferencerMeta
 from engine_runner.infer._types import InputsType, ModelType, ResType
-from engine_runner.parts import build_collate_fn, build_model
+from engine_runner.parts import build_collate_fn, build_model, with_preprocessor
 from engine_utils import ManagerMixin, did_you_mean
 from engine_visualization import Visualizer
 
@@ -249,7 +249,7 @@ class BaseInferencer(metaclass=InferencerMeta):
 
     def _build_model(self, cfg: Config) -> nn.Module:
         try:
-            return build_model(cfg.model, cfg.get("data_preprocessor"))
+            return build_model(with_preprocessor(cfg.model, cfg.get("data_preprocessor")))
         except RegistryError as error:
             if self._from_checkpoint and (modules := unimported(cfg)):
                 error.add_note(

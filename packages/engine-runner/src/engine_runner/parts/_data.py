@@ -14,8 +14,8 @@ from engine_runner._errors import SettingsError
 from engine_runner._limits import limited
 from engine_runner._loaders import LIMIT, is_batches
 from engine_runner._settings import TABLE
-from engine_runner._table import NESTED
 from engine_runner._types import Config
+from engine_runner.parts._collate import build_function
 
 
 def build_dataloader(
@@ -64,7 +64,7 @@ def build_dataloader(
     if batch_sampler is not None:
         config.pop("batch_size", None)
         sampler = None
-    config["collate_fn"] = _build_function(config.get("collate_fn", {"type": "pseudo_collate"}))
+    config["collate_fn"] = build_function(config.get("collate_fn", {"type": "pseudo_collate"}))
     config["worker_init_fn"] = _worker_init(config, seed)
     # Its own generator: with the global one, the number of batches read changes dropout.
     config.setdefault("generator", torch.Generator().manual_seed(seed or 0))
@@ -86,20 +86,6 @@ def _build_dataset(dataset: Any) -> Any:
     return built
 
 
-def _build_function(function: Any) -> Any:
-    """Return the function that a config names, with the config's other keys bound."""
-    if not isinstance(function, Mapping):
-        return function
-    arguments = dict(function)
-    kind = arguments.pop("type")
-    registries = NESTED["collate_fn"].registries
-    found = kind if callable(kind) else next(filter(None, (r.get(kind) for r in registries)), None)
-    if found is None:
-        names = sorted(name for registry in registries for name in registry.module_dict)
-        raise KeyError(f"{kind!r} is not among the functions: {', '.join(names)}")
-    return partial(found, **arguments) if arguments else found
-
-
 def _worker_init(config: Config, seed: int | None) -> Any:
     given = config.get("worker_init_fn")
     if given is not None and not isinstance(given, Mapping):
@@ -108,6 +94,6 @@ def _worker_init(config: Config, seed: int | None) -> Any:
         return None
     arguments = dict(given or {})
     kind = arguments.pop("type", worker_init_fn)
-    function = kind if callable(kind) else _build_function({"type": kind})
+    function = kind if callable(kind) else build_function({"type": kind})
     shared = {"num_workers": config.get("num_workers", 0), "rank": get_rank(), "seed": seed or 0}
     return partial(function, **shared, **arguments)
