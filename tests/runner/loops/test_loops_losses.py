@@ -62,7 +62,7 @@ def test_losses_are_the_means_over_all_samples(make_runner: MakeRunner, data: st
         val_cfg={"compute_loss": True},
     ).val()
 
-    assert list(metrics) == ["error", "loss_square", "loss_sizes", "loss"]
+    assert list(metrics) == ["error", "loss", "loss_square", "loss_sizes"]
     expected = _expected(model)
     assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=1e-6)
     assert set(model.modes) == {("predict", False, False), ("loss", False, False)}

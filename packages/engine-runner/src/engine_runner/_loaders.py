@@ -66,11 +66,17 @@ def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
         None if it is unknown.
     """
     size, limit = samples_of(dataloader), getattr(dataloader, LIMIT, None)
-    batches = getattr(dataloader, "batch_sampler", None) or dataloader
-    batch_size: int | None = getattr(batches, "batch_size", None)
+    batch_size: int | None = getattr(batching_of(dataloader), "batch_size", None)
     if size is None or limit is None or batch_size is None:
         return size
     return min(size, int(limit) * batch_size * world_size)
+
+
+def batching_of(dataloader: Any) -> Any:
+    """Return what groups samples to batches: the batch sampler of a loader, or the loader."""
+    batches = getattr(dataloader, "batch_sampler", None)
+    # Not `or`: that of a stream has no length, which the truth of an object asks for.
+    return dataloader if batches is None else batches
 
 
 def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
@@ -109,7 +115,7 @@ def no_batch(name: str, dataloader: Any) -> SettingsError:
     if size is not None:
         dataset = type(dataloader.dataset).__name__
         facts.append(f"{dataset} has {size} samples")
-        batches = getattr(dataloader, "batch_sampler", None) or dataloader
+        batches = batching_of(dataloader)
         batch_size, drops = (getattr(batches, key, None) for key in ("batch_size", "drop_last"))
         facts.append(f"batch_size is {batch_size}, drop_last is {drops}")
         facts.append(f"the sampler divides them among {_ranks_of(dataloader) or 1} ranks")

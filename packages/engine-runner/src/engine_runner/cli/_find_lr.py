@@ -46,9 +46,9 @@ def find_lr(
     seed: int | None,
     device: str | None,
 ) -> None:
-    """Train CONFIG at rising learning rates for a moment, and suggest one.
+    """Suggest a learning rate for CONFIG.
 
-    Nothing is saved but the picture. Schedules, hooks and validation do not act.
+    The model trains at rising rates for a moment. Nothing is saved but the picture. Schedules, hooks and validation do not act.
     """
     config = read_config(config_file, cfg_options)
     set_launcher(config, None)
