@@ -223,8 +223,8 @@ def test_default_hook_is_replaced_and_dropped(make_runner: MakeRunner) -> None:
     assert names == [
         "RuntimeInfoHook",
         "DistSamplerSeedHook",
-        "ModelSummaryHook",
         "LoggerHook",
+        "ModelSummaryHook",
         "ParamSchedulerHook",
         "FiniteLossHook",
         "CheckpointHook",

@@ -144,3 +144,37 @@ def test_configs_of_one_name_do_not_share_the_default_folder(
     assert files(failing / "work_dirs") == before
     command("train", "b/same.py", "--work-dir", "work_dirs/b_same")
     command(first, "a/same.py", *arguments)  # its own folder is still its own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--resume", "gone.pth"], 2, "Error: --resume: no checkpoint file gone.pth"),
+        (
+            ["--cfg-options", "load_from=gone.pth"],
+            1,
+            "Error: --cfg-options: load_from: no checkpoint file gone.pth",
+        ),
+        (
+            ["--cfg-options", "model.type=RaisesWhenBuilt", "model.out=1"],
+            1,
+            "RaisesWhenBuilt has no argument 'out'",
+        ),
+        (
+            ["--cfg-options", "model.type=RaisesWhenBuilt"],
+            1,
+            "Error: --cfg-options model.type=RaisesWhenBuilt: model: cannot build",
+        ),
+    ],
+    ids=["resume", "load_from", "key", "model"],
+)
+def test_mistake_of_an_option_names_the_option_and_leaves_no_folder(
+    command: "Command", project: Path, arguments: list[str], code: int, words: str
+) -> None:
+    with (project / "task.py").open("a") as task:
+        task.write(PARTS)
+
+    error = command("train", "cfg.py", *arguments, code=code).stderr
+
+    assert words in error
+    assert not (project / "work_dirs").exists()

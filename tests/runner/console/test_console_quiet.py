@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pytest
 from torch import nn
 
+from engine_config import Config
 from engine_runner import Hook, Runner
 
 MakeRunner = Callable[..., Runner]
@@ -71,6 +73,42 @@ def test_script_prints_a_few_lines_before_the_training(
         assert report in log
         assert report.partition("\n")[0] not in "\n".join(lines)
     assert all(line in log for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("dumped", "words"),
+    [
+        ({"model": nn.Linear(1, 1)}, "shortened objects, such as model; "),
+        ({"parts": [{"ends": [nn.ReLU(), print]}]}, "shortened objects, such as parts.0.ends.0; "),
+    ],
+    ids=["model", "nested"],
+)
+def test_config_with_objects_prints_one_short_warning(
+    make_runner: MakeRunner,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    dumped: dict[str, Any],
+    words: str,
+) -> None:
+    make_runner(cfg=Config({"note": 1, **dumped}, filename="cfg.py")).train()
+
+    (warning,) = (line for line in capsys.readouterr().out.splitlines() if "WARNING" in line)
+    assert f"the config is written with {words}cfg.py cannot repeat the run" in warning
+    assert len(warning) < 160
+    written = Config.fromfile(tmp_path / "work" / "cfg.py")
+    (recorded,) = (tmp_path / "work").glob("*/vis_data/config.py")
+    assert Config.fromfile(recorded) == written
+    assert written.note == 1
+
+
+def test_config_that_its_format_cannot_hold_is_written_as_python(
+    make_runner: MakeRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_runner(cfg=Config({"anchors": np.arange(2)}, filename="cfg.json")).train()
+
+    (warning,) = (line for line in capsys.readouterr().out.splitlines() if "WARNING" in line)
+    assert f"cfg.json cannot hold anchors; the config is in {tmp_path}/work/cfg.py" in warning
+    assert list(Config.fromfile(tmp_path / "work" / "cfg.py").anchors) == [0, 1]
 
 
 def test_level_debug_shows_the_reports_on_the_console(

@@ -10,6 +10,8 @@ from engine_registry import ConstructionError
 def place_of(error: BaseException, config: Config | None) -> str:
     """Return ``file:line: key: `` of the part that could not be built, or an empty text.
 
+    A value of the command line has its option in place of the file and line.
+
     Args:
         error: The error.
         config: The merged config, or None before it is read.
@@ -24,7 +26,7 @@ def place_of(error: BaseException, config: Config | None) -> str:
         origin = config.origin(places[0])
     except ConfigError:
         return ""
-    return f"{origin.file}:{origin.line}: {places[0]}: "
+    return f"{origin}: {places[0]}: "
 
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -32,7 +32,9 @@ DIR/predictions.json, and pictures with the predictions drawn on them to DIR/pic
 @config_arguments
 @click.argument("checkpoint")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the results."
+)
 @click.option("--overwrite", is_flag=True, help="Replace results that --out has.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, help="Inputs per pass.")
 @click.option("--device", help="cpu, cuda, cuda:1 …; by default the accelerator of this machine.")

@@ -156,16 +156,18 @@ def check_load_from(config: "Config") -> None:
     """Raise for a missing checkpoint now, before model and data are built.
 
     Raises:
-        click.ClickException: ``load_from`` is a local file that does not exist.
+        click.UsageError: ``--resume`` names a local file that does not exist.
+        click.ClickException: ``load_from`` of the config does.
     """
     path = config.get("load_from")
     if not isinstance(path, str) or "://" in path or Path(path).expanduser().exists():
         return
     origin = config.origin("load_from")
-    place = f"{origin.file}:{origin.line}: " if origin.line else ""
-    raise click.ClickException(
-        f"{place}load_from: no checkpoint file {path}; a relative path begins in {Path.cwd()}"
-    )
+    reason = f"no checkpoint file {path}; a relative path begins in {Path.cwd()}"
+    if origin.file == "--resume":
+        raise click.UsageError(f"--resume: {reason}")
+    place = f"{origin.file}:{origin.line}" if origin.line else origin.file
+    raise click.ClickException(f"{place}: load_from: {reason}")
 
 
 def set_launcher(config: "Config", option: str | None) -> None:

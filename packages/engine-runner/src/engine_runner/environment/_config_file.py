@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from engine_config import Config, ConfigTypeError
+from engine_config import Config, ConfigError, ConfigTypeError
 from engine_fileio import put_text
 from engine_runner.environment._shown_config import shown_config
 
@@ -12,7 +12,8 @@ def write_config(cfg: Config, path: Path, logger: logging.Logger) -> Config:
     """Write a config without its secrets, and return what was written.
 
     A value that the format of the file cannot hold is written to a Python file. A value without any
-    text, such as an open file, is shown shortened. Both are logged, and neither ends the run.
+    text, such as a model or an open file, is shown shortened. One line of the log states either,
+    and neither ends the run.
 
     Args:
         cfg: The config.
@@ -21,13 +22,31 @@ def write_config(cfg: Config, path: Path, logger: logging.Logger) -> Config:
     """
     shown = shown_config(cfg)
     python = path.with_suffix(".py")
-    for target in dict.fromkeys([path, python]):
+    try:
+        shown.dump(path)
+        return shown
+    except ConfigTypeError as error:
+        first = error
+    if path != python:
         try:
-            shown.dump(target)
+            shown.dump(python)
         except ConfigTypeError as error:
-            logger.warning(f"the config is not written to {target}: {error}")
+            first = error
         else:
+            logger.warning(f"{path.name} cannot hold {first.key_path}; the config is in {python}")
             return shown
     put_text(shown.pretty_text, str(python))
-    logger.warning(f"{python} shows these values shortened; a run cannot be repeated from it")
-    return shown
+    logger.warning(
+        f"the config is written with shortened objects, such as {first.key_path}; "
+        f"{python.name} cannot repeat the run"
+    )
+    return _read_back(shown)
+
+
+def _read_back(shown: Config) -> Config:
+    """Return the config with shortened objects, so that backends write it without a warning."""
+    try:
+        shortened = Config.fromstring(shown.pretty_text, ".py")
+    except ConfigError:
+        return shown
+    return Config(shortened._cfg_dict, filename=shown.filename)

@@ -43,7 +43,7 @@ class ModelSummaryHook(Hook):
         ValueError: max_depth must be an integer >= 0, got -1
     """
 
-    priority = "NORMAL"
+    priority = "BELOW_NORMAL"  # after the lines of `LoggerHook` about the device and the data
 
     def __init__(self, max_depth: int = 2, flops: bool = True) -> None:
         if not isinstance(max_depth, int) or max_depth < 0:

@@ -20,9 +20,10 @@ from engine_runner.hooks._progress_display import BarLine, Display, open_display
 class ProgressBar(Hook):
     """Show the progress of a training, validation or test; log lines appear above the bar.
 
-    The bar shows epoch, iteration, loss, the time that is left, the first metric of the last
-    validation, and samples per second. Loss and speed are those of the last log line: nothing is
-    read from the device for the bar. It is drawn at most ten times per second.
+    The bar shows epoch, iteration, loss, the first metric of the last validation, samples per
+    second, and, where the line has room, the time that is left. Loss and speed are those of the
+    last log line: nothing is read from the device for the bar. It is drawn at most ten times per
+    second.
 
     `Runner` registers it by default; ``default_hooks=dict(progress_bar=None)`` leaves it out. It
     shows nothing where output goes to a file or pipe, to a terminal that cannot redraw a line, or
@@ -168,7 +169,8 @@ class ProgressBar(Hook):
             facts = [self._left_of_evaluation(done)]
         else:
             eta = runner.message_hub.get_info("eta", math.inf)
-            facts = [self._loss, _left(eta), self._metric, self._speed]
+            # The last ones fall off a line of 80 characters, and log lines have the eta.
+            facts = [self._loss, self._metric, self._speed, _left(eta)]
         shown = tuple(fact for fact in facts if fact)
         self._display.draw(BarLine(title=self._title, done=done, total=self._total, facts=shown))
         self._due = perf_counter() + self._display.interval
