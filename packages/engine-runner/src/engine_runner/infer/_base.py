@@ -219,7 +219,7 @@ class BaseInferencer(metaclass=InferencerMeta):
 
         Raises:
             HubError: The package is not installed, or has no index of models.
-            ValueError: No scope is given, and none is set; or ``patterns`` is no expression.
+            ValueError: No scope is given, and none is set; or ``patterns`` is not an expression.
         """
         scope = scope or _current_scope()
         if scope is None:
