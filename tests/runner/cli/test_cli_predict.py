@@ -3,6 +3,7 @@
 import functools
 import http.server
 import json
+import os
 import shutil
 import sys
 import threading
@@ -177,6 +178,76 @@ def test_input_is_never_replaced_by_its_picture(digits: Path, command: "Command"
 
     assert "00_0.png is an input; choose another folder" in done.stderr
     assert (digits / "pictures" / "00_0.png").read_bytes() == before
+
+
+def test_input_among_the_pictures_of_the_results_is_never_replaced(
+    digits: Path, command: "Command"
+) -> None:
+    (digits / "more").mkdir()
+    shutil.copy(digits / "pictures" / "01_1.png", digits / "more" / "00_0.png")
+    before = (digits / "pictures" / "00_0.png").read_bytes()
+    inputs = ("more/00_0.png", "pictures/00_0.png")
+
+    done = command("predict", *CONFIG, *inputs, "--out", ".", "--overwrite", code=1)
+
+    assert "pictures/00_0.png is an input; choose another folder" in done.stderr
+    assert (digits / "pictures" / "00_0.png").read_bytes() == before
+
+
+def test_failure_before_any_record_keeps_the_earlier_results(
+    digits: Path, command: "Command"
+) -> None:
+    (digits / "results").mkdir()
+    (digits / "results" / "predictions.json").write_text("earlier")
+    option = "test_dataloader.dataset.pipeline=[]"  # its samples fit no model
+
+    arguments = ("predict", *CONFIG, "pictures/00_0.png", "--cfg-options", option)
+    failed = command(*arguments, "--out", "results", "--overwrite", code=1)
+
+    assert "predicted" not in failed.stderr
+    assert (digits / "results" / "predictions.json").read_text() == "earlier"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "out", "message"),
+    [
+        (["empty"], "results", "the folder empty has no files; those of its subfolders are"),
+        ([""], "results", "INPUTS must be paths or addresses, got an empty one"),
+        (["pictures"], "digits.pth/results", "--out must be a folder, got digits.pth/results"),
+    ],
+    ids=["empty folder", "empty path", "file above"],
+)
+def test_mistake_ends_before_any_prediction(
+    digits: Path, command: "Command", inputs: list[str], out: str, message: str
+) -> None:
+    (digits / "empty").mkdir()
+
+    done = command("predict", *CONFIG, *inputs, "--out", out, code=2)
+
+    assert message in done.stderr
+    assert not (digits / "results").exists()
+
+
+def test_several_processes_are_refused(
+    digits: Path, command: "Command", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    done = command("predict", *CONFIG, "pictures", code=2)
+
+    assert "must run in one process, got WORLD_SIZE=2" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_name_that_is_no_text_is_kept(digits: Path, command: "Command") -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(digits / "pictures" / "00_0.png", digits / name)
+
+    command("predict", *CONFIG, name, "--out", "results")
+
+    [record] = json.loads((digits / "results" / "predictions.json").read_text())
+    assert record["input"] == name
+    assert (digits / "results" / record["picture"]).is_file()
 
 
 def test_pictures_of_one_name_do_not_replace_each_other(digits: Path, command: "Command") -> None:

@@ -57,6 +57,16 @@ class Branches(BaseModel):
         return inputs if inputs.sum() > 0 else -inputs
 
 
+class Length(BaseModel):
+    def forward(self, inputs: Tensor, mode: str = "loss") -> Tensor:
+        return inputs * torch.full((len(inputs), 1), 2.0)
+
+
+class InPlace(BaseModel):
+    def forward(self, inputs: Tensor, mode: str = "loss") -> Tensor:
+        return inputs.mul_(2) + 1
+
+
 class Words(BaseModel):
     def forward(self, inputs: Tensor, mode: str = "loss") -> list[str]:
         return ["words"]
@@ -125,11 +135,12 @@ def test_fixed_batch_exports_a_model_for_one_size(tmp_path: Path) -> None:
     ("model", "words"),
     [
         (RandomNumbers(), "the exported outputs differ by"),
-        (Branches(), "Branches cannot be exported to .pt2: Could not guard"),
+        (Branches(), r"the values of a tensor at .*test_export_models.py:\d+ \(return inputs if"),
+        (Length(), r"a constant of the batch size, as len\(x\) does; .*--fixed-batch"),
         (Words(), "Words.forward must return tensors for mode='tensor', got list"),
         (Pictures(), r"Pictures cannot compute inputs of the shape \(2, 4\)"),
     ],
-    ids=["random", "branches", "no-tensors", "shape"],
+    ids=["random", "branches", "length", "no-tensors", "shape"],
 )
 def test_failed_export_raises_and_leaves_the_folder_as_it_was(
     tmp_path: Path, model: nn.Module, words: str
@@ -141,6 +152,26 @@ def test_failed_export_raises_and_leaves_the_folder_as_it_was(
 
     assert [path.name for path in tmp_path.iterdir()] == ["m.pt2"]
     assert (tmp_path / "m.pt2").read_bytes() == b"an older one"
+
+
+def test_inputs_that_the_model_changes_in_place_stay_as_they_are(tmp_path: Path) -> None:
+    inputs = {"inputs": torch.ones(2, 4)}
+
+    export_model(InPlace(), inputs, tmp_path / "m.pt2")
+
+    torch.testing.assert_close(inputs["inputs"], torch.ones(2, 4))
+
+
+@pytest.mark.slow
+def test_type_that_the_runtime_lacks_is_an_error_of_the_export(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    model = nn.Linear(4, 2).bfloat16()
+    inputs = {"input": torch.ones(2, 4).bfloat16()}
+
+    with pytest.raises(ExportError, match=r"the exported \.onnx cannot be loaded"):
+        export_model(model, inputs, tmp_path / "m.onnx")
+
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

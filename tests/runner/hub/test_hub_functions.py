@@ -74,9 +74,11 @@ def test_editable_install_ships_the_configs_of_its_source_tree(
         ("toylib::toy/toy_w3.py", "no config 'toy/toy_w3.py'; did you mean toy/toy_w"),
         ("toylib::qqqqqqqqqq", "it has 4 others"),
         ("toylib::../registry.py", "leaves the package 'toylib'"),
+        ("", "must name a config, as package::path, got ''"),
+        ("toylib::", "must name a config, as package::path, got 'toylib::'"),
         ("nowhere/toy.py", "no config file nowhere/toy.py; a config of an installed package is"),
     ],
-    ids=["no package", "close name", "no close name", "outside", "no file"],
+    ids=["no package", "close name", "no close name", "outside", "empty", "package", "no file"],
 )
 def test_config_that_is_not_found_raises(install: "Install", path: str, message: str) -> None:
     install("toylib")
@@ -189,6 +191,13 @@ def test_list_models_gives_names_and_aliases(install: "Install") -> None:
     assert list(BaseInferencer.list_models("toylib", patterns="lar.*")) == ["toy_w4"]
     with DefaultScope.overwrite_default_scope("toylib"):
         assert "no_weights" in BaseInferencer.list_models()
+
+
+def test_pattern_that_is_no_expression_raises(install: "Install") -> None:
+    install("toylib")
+
+    with pytest.raises(ValueError, match=r"patterns must be a regular expression.*'\*small'"):
+        BaseInferencer.list_models("toylib", "*small")
 
 
 def test_list_models_of_a_package_that_is_not_installed_raises() -> None:

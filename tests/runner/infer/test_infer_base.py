@@ -81,6 +81,27 @@ def test_unknown_keyword_raises_and_names_the_closest(scaled: Scaled) -> None:
         scaled([1], colour="red")
 
 
+def test_keyword_that_is_nearly_one_of_the_call_names_it(scaled: Scaled) -> None:
+    with pytest.raises(ValueError, match="'return_datasample'; did you mean 'return_datasamples'"):
+        scaled([1], return_datasample=True)
+
+
+def test_input_that_ends_an_iteration_raises(scaled: Scaled) -> None:
+    scaled.pipeline = lambda number: next(iter([]))
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        scaled([1, 2])
+
+
+def test_predictions_by_name_for_a_batch_raise() -> None:
+    class ByName(Scaled):
+        def forward(self, inputs: Any, scale: float = 1, **kwargs: Any) -> Any:
+            return {"label": inputs}
+
+    with pytest.raises(TypeError, match="with one item per input, got dict"):
+        ByName({"model": {"type": nn.Identity}}, device="cpu")([1, 2])
+
+
 @pytest.mark.parametrize("size", [0, -1, 1.5])
 def test_batch_size_must_be_a_positive_integer(scaled: Scaled, size: Any) -> None:
     with pytest.raises(ValueError, match=f"batch_size must be an integer >= 1, got {size}"):

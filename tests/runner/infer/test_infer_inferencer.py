@@ -324,3 +324,52 @@ def test_metainfo_of_an_element_is_no_part_of_its_record(inferencer: Inferencer)
     element = BaseDataElement(metainfo={"img_path": Path("a")}, pred_label=LabelData(label=2))
 
     assert inferencer.record(element) == {"pred_label": {"label": 2}}  # no class has this number
+
+
+def test_pipeline_is_that_of_the_first_of_several_sets(
+    config: Config, weights: Path, pictures: Path
+) -> None:
+    others = {"dataset": {"pipeline": [{"type": "NotBuilt"}], "metainfo": {"classes": ["x"]}}}
+    config.test_dataloader = {"first": config.test_dataloader, "second": others}
+
+    results = Inferencer(config, weights, "cpu")(pictures / "a_bright.png")
+
+    assert results["predictions"][0]["pred_label"]["class_names"] == ["bright"]
+
+
+def test_file_with_a_question_mark_in_its_name_is_a_picture(
+    inferencer: Inferencer, pictures: Path
+) -> None:
+    (pictures / "a_bright.png").rename(pictures / "what?.png")
+
+    names = [Path(one.name).name for one in inferencer.stream(pictures)]
+
+    assert names == ["b_dark.png", "c_bright.png", "what?.png"]
+
+
+def test_file_that_no_transform_reads_is_named(inferencer: Inferencer, pictures: Path) -> None:
+    [done] = inferencer.stream(pictures / "notes.txt")
+
+    assert done.error == "no picture by its name, and the pipeline reads none"
+
+
+def test_empty_path_raises(inferencer: Inferencer) -> None:
+    with pytest.raises(ValueError, match="got an empty string"):
+        inferencer("")
+
+
+def test_prediction_that_cannot_be_drawn_is_kept(
+    config: Config, weights: Path, pictures: Path
+) -> None:
+    class Turned(Inferencer):
+        def split(self, predictions: Any) -> list[Any]:
+            elements = super().split(predictions)
+            boxes = torch.tensor([[9.0, 9.0, 2.0, 2.0]])  # ends before it begins
+            elements[0].pred_instances = InstanceData(bboxes=boxes, labels=torch.tensor([0]))
+            return elements
+
+    done = list(Turned(config, weights, "cpu").stream(pictures, batch_size=3))
+
+    assert [one.picture is None for one in done] == [True, False, False]
+    assert done[0].prediction is not None
+    assert str(done[0].error).startswith("not drawn: ValueError: bboxes must be")

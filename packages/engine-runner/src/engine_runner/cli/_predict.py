@@ -1,6 +1,8 @@
 """``engine predict``."""
 
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _RECORDS = "predictions.json"
 _PICTURES = "pictures"
+_NOT_UTF8 = re.compile(r"[\ud800-\udfff]")  # Python's stand-ins for such bytes in names of files
 _EXAMPLES = """
 \b
 Examples:
@@ -67,14 +70,13 @@ def predict(
         if not Path(checkpoint).is_file():
             raise click.UsageError(f"no such checkpoint: {checkpoint}")
     out = None if out is None else out.expanduser()
+    _check_processes()
     _check_out(out, overwrite)
     _check_device(device)
-    inferencer = _build(config, checkpoint, device, partial=partial)
     drawn = out is not None and not no_pictures
+    listed = _listed(inputs, out if drawn else None)
+    inferencer = _build(config, checkpoint, device, partial=partial)
     results = Results(inferencer, out)
-    from engine_runner.infer import list_inputs
-
-    listed = list_inputs(inputs)
     with results.written():
         for one in _tracked(inferencer.stream(listed, batch_size, draw=drawn), len(listed)):
             results.add(one)
@@ -84,6 +86,8 @@ def predict(
 
 class Results:
     """The records and pictures of an inference, written even if it ends early.
+
+    One that ends without any record leaves earlier results as they are.
 
     Args:
         inferencer: Makes a record of each prediction.
@@ -95,17 +99,20 @@ class Results:
         self._out = out
         self._names: set[str] = set()
         self._records: list[dict[str, Any]] = []
+        self._skipped = 0
         self.failed = 0
 
     def add(self, one: "Prediction") -> None:
         """Keep the record of an input, and write its picture."""
         record: dict[str, Any] = {"input": one.name}
-        if one.error is None:
+        skipped = one.error is not None and one.prediction is None
+        if not skipped:
             record["prediction"] = self._inferencer.record(one.prediction)
-        else:
+        if one.error is not None:
             self.failed += 1
+            self._skipped += skipped
             record["error"] = one.error
-            click.echo(f"skipped {one.name}: {one.error}", err=True)
+            click.echo(f"{'skipped ' * skipped}{one.name}: {one.error}", err=True)
         if one.picture is not None and self._out is not None:
             record["picture"] = self._save(one.name, one.picture, self._out)
         self._records.append(record)
@@ -115,8 +122,11 @@ class Results:
         """Write the records at the end of the block, and also if it raises."""
         try:
             yield
-        finally:
-            self._write()
+        except BaseException:  # also an interrupt
+            if self._records:
+                self._write()
+            raise
+        self._write()
 
     def _save(self, name: str, picture: Any, out: Path) -> str:
         from PIL import Image
@@ -144,6 +154,7 @@ class Results:
             json.dumps(record, ensure_ascii=False, allow_nan=False) for record in self._records
         ]
         text = "[\n" + ",\n".join(lines) + "\n]"  # one line per record: diff and grep work
+        text = _NOT_UTF8.sub(lambda found: f"\\u{ord(found[0]):x}", text)
         if self._out is None:
             click.echo(text)
             return
@@ -152,8 +163,8 @@ class Results:
         self._out.mkdir(parents=True, exist_ok=True)
         with atomic_write(self._out / _RECORDS) as file:
             file.write(f"{text}\n".encode())
-        count = len(self._records) - self.failed
-        skipped = f", {self.failed} skipped" if self.failed else ""
+        count = len(self._records) - self._skipped
+        skipped = f", {self._skipped} skipped" if self._skipped else ""
         click.echo(f"{count} predicted{skipped}: {self._out / _RECORDS}", err=True)
 
 
@@ -161,17 +172,65 @@ def _check_out(out: Path | None, overwrite: bool) -> None:
     """Raise for a folder that has results, before anything is computed.
 
     Raises:
-        click.UsageError: It has results, or is a file.
+        click.UsageError: It has results, is a file, or cannot be written.
     """
     if out is None:
         return
-    if out.exists() and not out.is_dir():
-        raise click.UsageError(f"--out must be a folder, got the file {out}")
+    place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise click.UsageError(f"--out must be a folder, got {out}, and {place} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise click.UsageError(f"--out must be a folder that can be written, got {place}")
     found = [name for name in (_RECORDS, _PICTURES) if (out / name).exists()]
     if found and not overwrite:
         raise click.UsageError(
             f"{out} has {' and '.join(found)} already; choose another folder, or use --overwrite"
         )
+
+
+def _check_processes() -> None:
+    """Raise in one of several processes of a launcher: each would predict all inputs.
+
+    Raises:
+        click.UsageError: ``WORLD_SIZE`` is greater than 1.
+    """
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count not in ("", "1"):
+        raise click.UsageError(
+            f"engine predict must run in one process, got WORLD_SIZE={count}; run it without the "
+            "launcher, once for each part of the inputs"
+        )
+
+
+def _listed(inputs: tuple[str, ...], out: Path | None) -> list[str]:
+    """Return the single inputs, before the model is built.
+
+    Args:
+        inputs: What the user named.
+        out: The folder of the results, if there will be pictures.
+
+    Raises:
+        click.UsageError: An input is empty, or a folder without files.
+        click.ClickException: An input lies where the pictures go.
+    """
+    from engine_runner.infer import list_inputs
+
+    listed: list[str] = []
+    for text in inputs:
+        if not text:
+            raise click.UsageError("INPUTS must be paths or addresses, got an empty one")
+        found = list_inputs(text)
+        if not found:
+            pattern = os.path.join(text, "**", "*")
+            raise click.UsageError(
+                f"the folder {text} has no files; those of its subfolders are '{pattern}'"
+            )
+        listed += found
+    pictures = out and os.path.realpath(out / _PICTURES)
+    for name in listed if pictures else ():
+        if "://" not in name and os.path.dirname(os.path.realpath(name)) == pictures:
+            raise click.ClickException(f"{name} is an input; choose another folder for --out")
+    return listed
 
 
 def _check_device(device: str | None) -> None:

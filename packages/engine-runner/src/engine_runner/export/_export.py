@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine_runner._errors import ExportError
 from engine_runner.export._formats import FORMATS, Format, Runs, quiet_torch, tensors_of
 from engine_runner.export._forward import TensorForward
+from engine_runner.export._reasons import reason_of
 
 _FIXED = "dynamic_batch=False (--fixed-batch) exports a model for one batch size alone"
 
@@ -89,8 +90,7 @@ def export_model(
         expected = [_eager(module, batch, given) for batch in batches]
         # The largest batch: with a size of 1 the exporter would take the size for a constant.
         _write(form, module, batches[-1], list(inputs), dynamic=dynamic_batch, path=written)
-        with quiet_torch():
-            difference = _compare(form.read(written), batches, expected, tolerance)
+        difference = _compare(_runs(form, written), batches, expected, tolerance)
         for file in Path(folder).iterdir():  # ONNX has a second file for large weights
             os.replace(file, target.with_name(file.name))
     return ExportReport(
@@ -152,7 +152,7 @@ def _eager(
 ) -> list[Tensor]:
     name = type(module.model).__name__
     try:
-        outputs = module(*batch)
+        outputs = module(*_copied(batch))
     except Exception as error:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in batch)
         way_out = f"; {_FIXED}" if len(batch[0]) != len(given[0]) else ""
@@ -182,14 +182,39 @@ def _write(
     except ImportError:  # of the extra
         raise
     except Exception as error:  # the exporters of torch raise many kinds
-        cause: BaseException = error
-        while cause.__cause__ is not None:  # the first one names the operation
-            cause = cause.__cause__
-        reason = (str(cause).strip() or repr(cause)).splitlines()[0]
-        way_out = f"; {_FIXED}" if dynamic else ""
+        reason = reason_of(error, f"; {_FIXED}" if dynamic else "")
         raise ExportError(
-            f"{type(module.model).__name__} cannot be exported to {path.suffix}: {reason}{way_out}"
+            f"{type(module.model).__name__} cannot be exported to {path.suffix}: {reason}"
         ) from error
+
+
+def _copied(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return copies, as a model may change its inputs in place."""
+    return tuple(tensor.clone() for tensor in batch)
+
+
+def _runs(form: Format, path: Path) -> Runs:
+    """Return a function that runs a written file.
+
+    Raises:
+        ExportError: The file cannot be read, or later run.
+    """
+
+    def run(batch: Sequence[Tensor]) -> list[Tensor]:
+        try:
+            with quiet_torch():
+                return loaded(_copied(tuple(batch)))
+        except Exception as error:
+            raise ExportError(f"the exported {path.suffix} does not run: {error}") from error
+
+    try:
+        with quiet_torch():
+            loaded = form.read(path)
+    except ImportError:  # of the extra
+        raise
+    except Exception as error:  # such as an operation that the runtime lacks
+        raise ExportError(f"the exported {path.suffix} cannot be loaded: {error}") from error
+    return run
 
 
 def _compare(
@@ -220,7 +245,7 @@ def _compare(
                 raise ExportError(
                     f"the exported outputs differ by {difference:.3g} from those of the model with "
                     f"a batch of {size}, and the tolerance is {tolerance:g}; does the model use "
-                    "random numbers in evaluation?"
+                    "random numbers in evaluation, or change its buffers?"
                 )
             largest = max(largest, difference)
     return largest

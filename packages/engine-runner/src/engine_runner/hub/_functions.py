@@ -80,6 +80,8 @@ def get_model(cfg_path: str, pretrained: bool = False, **kwargs: Any) -> nn.Modu
 
 def _config_file(cfg_path: str) -> str:
     package, colons, inner = cfg_path.partition("::")
+    if not (inner if colons else cfg_path).strip("/"):
+        raise HubError(f"cfg_path must name a config, as package::path, got {cfg_path!r}")
     if not colons:
         return _existing(Path(cfg_path).expanduser()) or _no_file(cfg_path)
     for folder in config_folders(package):

@@ -82,7 +82,8 @@ def models_in(root: Path) -> Iterator[ModelEntry]:
 
 def _read(file: Path) -> Any:
     if not file.is_file():
-        raise HubError(f"{file} is listed as a metafile, but does not exist")
+        listed = "is listed as a metafile, but " if file.name != INDEX else ""
+        raise HubError(f"{file} {listed}does not exist")
     return load(file, file_format="yaml")
 
 

@@ -36,7 +36,7 @@ def roots(package: str) -> list[Path]:
         folder = Path(get_installed_path(package))
     except metadata.PackageNotFoundError:
         raise HubError(
-            f"the package {package!r} is not installed; install it, or correct the name before '::'"
+            f"the package {package!r} is not installed; install it, or correct the name"
         ) from None
     shipped = folder / ".mim"
     if shipped.is_dir():

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from itertools import islice
@@ -150,7 +151,7 @@ class BaseInferencer(metaclass=InferencerMeta):
             count = math.ceil(len(originals) / batch_size) if isinstance(originals, Sized) else None
             preds: list[Any] = []
             for batch in self._tracked(batches, count):
-                preds.extend(self.forward(batch, **forward))
+                preds.extend(_one_per_input(self.forward(batch, **forward)))
             visualization = self.visualize(originals, preds, **visualize)
             return self.postprocess(preds, visualization, return_datasamples, **postprocess)
 
@@ -178,7 +179,9 @@ class BaseInferencer(metaclass=InferencerMeta):
             batch_size: The number of inputs per batch; the last one may have fewer.
             **kwargs: For subclasses.
         """
-        chunks = self._get_chunk_data(map(self.pipeline, inputs), batch_size)
+        # Not by map: a StopIteration of a transform would end the inputs without an error.
+        prepared = (self.pipeline(one) for one in inputs)
+        chunks = self._get_chunk_data(prepared, batch_size)
         yield from map(self.collate_fn, chunks)
 
     @abstractmethod
@@ -216,13 +219,19 @@ class BaseInferencer(metaclass=InferencerMeta):
 
         Raises:
             HubError: The package is not installed, or has no index of models.
-            ValueError: No scope is given, and none is set.
+            ValueError: No scope is given, and none is set; or ``patterns`` is not an expression.
         """
         scope = scope or _current_scope()
         if scope is None:
             raise ValueError("scope must name a package, as no default scope is set, got None")
         models = models_of(scope)
-        return {model.name: list(model.aliases) for model in models if model.matches(patterns)}
+        try:
+            return {model.name: list(model.aliases) for model in models if model.matches(patterns)}
+        except re.error as error:
+            raise ValueError(
+                f"patterns must be a regular expression, such as 'resnet.*', got {patterns!r}: "
+                f"{error}"
+            ) from error
 
     # ---- the steps of the construction, for subclasses to override -------------------------
 
@@ -325,7 +334,9 @@ class BaseInferencer(metaclass=InferencerMeta):
         known = sorted(set().union(*sets))
         for name in kwargs:
             if name not in known:
-                hint = did_you_mean(name, known) or f"; choose from {', '.join(known) or 'none'}"
+                own = ("batch_size", "return_datasamples")  # of the call itself
+                choice = f"; choose from {', '.join(known) or 'none'}"
+                hint = did_you_mean(name, (*known, *own)) or choice
                 raise ValueError(
                     f"keywords must be in one of the sets of {type(self).__name__}, such as "
                     f"visualize_kwargs, got {name!r}{hint}"
@@ -359,6 +370,15 @@ class BaseInferencer(metaclass=InferencerMeta):
         if not self.show_progress or not (console.is_terminal or console.is_jupyter):
             return batches
         return track(batches, "Inference", total=count, console=console)
+
+
+def _one_per_input(preds: Any) -> Any:
+    if isinstance(preds, Mapping | str):  # its keys would be taken for predictions
+        raise TypeError(
+            "forward must return predictions with one item per input, got "
+            f"{type(preds).__name__}; return a list, or override __call__ of the inferencer"
+        )
+    return preds
 
 
 def _check_size(batch_size: int) -> None:

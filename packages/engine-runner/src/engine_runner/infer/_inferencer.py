@@ -15,9 +15,10 @@ from engine_dataset import Compose
 from engine_model.weights import StateDictError
 from engine_registry import INFERENCERS, DefaultScope
 from engine_runner.infer._base import BaseInferencer
-from engine_runner.infer._inputs import is_picture, name_of
+from engine_runner.infer._inputs import may_be_picture, name_of
 from engine_runner.infer._load import test_data
 from engine_runner.infer._pictures import InputError, PictureCache, as_array, enlarged
+from engine_runner.infer._pipeline import OfAnyInput
 from engine_runner.infer._records import as_record
 from engine_runner.infer._types import ModelType, ResType
 from engine_structures import BaseDataElement
@@ -31,9 +32,9 @@ class Prediction:
 
     Attributes:
         name: The path of the input, or its position.
-        prediction: The prediction as the model returned it; None if the input failed.
+        prediction: The prediction as the model returned it; None if the input was skipped.
         picture: The drawn picture, ``(H, W, 3)``, or None.
-        error: The reason why the input was skipped, or None.
+        error: The reason why the input was skipped, or its prediction not drawn; or None.
 
     Example:
         >>> Prediction(name="cat.png", error="no such file").prediction is None
@@ -50,11 +51,12 @@ class Prediction:
 class Inferencer(BaseInferencer):
     """Apply a trained model to pictures, with the pipeline of the test data in its config.
 
-    The pipeline gets a dict for each input. For a path or an address it has ``img_path``, and the
-    picture as ``img``, an RGB array ``(H, W, 3)`` of uint8, with ``img_shape`` and ``ori_shape``,
-    ``(H, W)``. A pipeline whose first transform reads the file itself, one with a name such as
-    ``LoadImageFromFile``, gets ``img_path`` alone. An array, a tensor ``(3, H, W)`` or a picture of
-    Pillow becomes ``img``. A dict is passed as it is.
+    Of several sets of test data, it is the pipeline of the first. The pipeline gets a dict for each
+    input. For a path or an address it has ``img_path``, and the picture as ``img``, an RGB array
+    ``(H, W, 3)`` of uint8, with ``img_shape`` and ``ori_shape``, ``(H, W)``. A pipeline whose first
+    transform reads the file itself, one with a name such as ``LoadImageFromFile``, gets
+    ``img_path`` alone. An array, a tensor ``(3, H, W)`` or a picture of Pillow becomes ``img``. A
+    dict is passed as it is.
 
     The predictions of a batch may be a list with one item per input, or a tensor, or a dict or
     tuple of tensors, whose first dimension is that of the batch. Override `split` for others.
@@ -113,7 +115,8 @@ class Inferencer(BaseInferencer):
         """Yield the prediction of each input, in order, as soon as its batch is done.
 
         An input that cannot be read, or that the pipeline rejects, yields its error, and the others
-        continue. No more than one batch of pictures is in memory.
+        continue; so does a prediction that cannot be drawn, beside its error. No more than one
+        batch of pictures is in memory.
 
         Args:
             inputs: As for a call.
@@ -144,10 +147,17 @@ class Inferencer(BaseInferencer):
         if samples:
             items = [chunk[at] for at in samples]
             predictions = self._matching(self.forward(self._collated(samples)), len(items))
-            pictures = self.visualize(items, predictions, draw=draw)
-            for at, prediction, picture in zip(samples, predictions, pictures, strict=True):
-                done[at] = Prediction(name=names[at], prediction=prediction, picture=picture)
+            for at, item, prediction in zip(samples, items, predictions, strict=True):
+                done[at] = self._drawn(item, prediction, names[at], draw=draw)
         return [done[at] for at in range(len(chunk))]
+
+    def _drawn(self, item: Any, prediction: Any, name: str, *, draw: bool) -> Prediction:
+        picture = error = None
+        try:
+            [picture] = self.visualize([item], [prediction], draw=draw)
+        except Exception as reason:  # such as a box that ends before it begins
+            error = f"not drawn: {_reason(reason)}"
+        return Prediction(name=name, prediction=prediction, picture=picture, error=error)
 
     def _collated(self, samples: Mapping[int, Any]) -> Any:
         try:
@@ -248,7 +258,7 @@ class Inferencer(BaseInferencer):
                 "the config must have test_dataloader.dataset.pipeline, the transforms of an "
                 "input, got none; add it, or derive from BaseInferencer and state _init_pipeline"
             )
-        return _OfAnyInput(Compose(pipeline), self._pictures)
+        return OfAnyInput(Compose(pipeline), self._pictures)
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: Mapping[str, Any] | None, cfg: Config | None
@@ -297,60 +307,10 @@ class Inferencer(BaseInferencer):
 
     def _picture_of(self, item: Any) -> np.ndarray | None:
         if isinstance(item, str):
-            return self._pictures.read(item) if _may_be_picture(item) else None
+            return self._pictures.read(item) if may_be_picture(item) else None
         if isinstance(item, Mapping):
             item = item.get("img")
         return as_array(item) if isinstance(item, np.ndarray | Tensor | Image.Image) else None
-
-
-class _OfAnyInput:
-    """The pipeline, after the sample of an input.
-
-    Args:
-        pipeline: The transforms.
-        pictures: Reads pictures.
-    """
-
-    def __init__(self, pipeline: Compose, pictures: PictureCache) -> None:
-        self.transforms = pipeline.transforms
-        self._pipeline = pipeline
-        self._pictures = pictures
-        first = type(pipeline.transforms[0]).__name__ if pipeline.transforms else ""
-        self._reader = first if first.startswith("Load") and "File" in first else ""
-
-    def __call__(self, item: Any) -> Any:
-        prepared = self._pipeline(self._sample(item))
-        if prepared is None:
-            raise InputError("the pipeline rejects it: a transform returned None")
-        return prepared
-
-    def _sample(self, item: Any) -> Any:
-        if isinstance(item, str):
-            if self._reader or not _may_be_picture(item):
-                return {"img_path": item}
-            return {"img_path": item, **_fields(self._pictures.read(item).copy())}
-        if isinstance(item, np.ndarray | Tensor | Image.Image):
-            if self._reader:
-                raise InputError(
-                    f"inputs must be paths, as the transform {self._reader} of the pipeline reads "
-                    f"files, got {type(item).__name__}"
-                )
-            return _fields(as_array(item).copy())  # a transform may change it in place
-        if not isinstance(item, Mapping):
-            raise InputError(
-                "inputs must be paths, addresses, arrays, pictures or samples, got "
-                f"{type(item).__name__}"
-            )
-        return dict(item)
-
-
-def _fields(picture: np.ndarray) -> dict[str, Any]:
-    return {"img": picture, "img_shape": picture.shape[:2], "ori_shape": picture.shape[:2]}
-
-
-def _may_be_picture(path: str) -> bool:
-    """Return whether a path has the ending of a picture, or none at all, as some addresses have."""
-    return is_picture(path) or "." not in Path(path.partition("?")[0]).name
 
 
 def _rows(value: Any) -> list[Any]:

@@ -24,6 +24,9 @@ def list_inputs(inputs: Any) -> list[Any]:
     Args:
         inputs: A path, an address, an array, a sample, any other object, or an iterable of them.
 
+    Raises:
+        ValueError: A path is empty.
+
     Example:
         >>> list_inputs(["a.png", "https://example.org/b.png"])
         ['a.png', 'https://example.org/b.png']
@@ -40,6 +43,10 @@ def _one_or_more(item: Any) -> list[Any]:
 
 
 def _files_of(path: str) -> list[str]:
+    if not path:
+        raise ValueError(
+            "inputs must be paths or addresses, got an empty string; '.' is the current folder"
+        )
     if "://" in path:
         return _remote_files(path)
     folder = Path(path)
@@ -67,7 +74,17 @@ def _preferred(files: list[str]) -> list[str]:
 
 def is_picture(path: str) -> bool:
     """Return whether the ending of a path is that of a format of pictures that Pillow reads."""
-    return os.path.splitext(path.partition("?")[0])[1].lower() in _picture_endings()
+    return os.path.splitext(_without_query(path))[1].lower() in _picture_endings()
+
+
+def may_be_picture(path: str) -> bool:
+    """Return whether a path has the ending of a picture, or none at all, as some addresses have."""
+    return is_picture(path) or "." not in Path(_without_query(path)).name
+
+
+def _without_query(address: str) -> str:
+    """Return an address without its query; the name of a file may have a question mark."""
+    return address.partition("?")[0] if "://" in address else address
 
 
 @cache

@@ -102,7 +102,8 @@ def dataset_meta_of(checkpoint: Any, cfg: Config) -> dict[str, Any]:
 def test_loader(cfg: Config) -> Mapping[str, Any]:
     """Return the config of the test data, the first where there are several; or an empty one."""
     loader = cfg.get("test_dataloader") or {}
-    loader = loader[0] if isinstance(loader, list | tuple) else loader
+    while isinstance(loader, Mapping) and loader and "dataset" not in loader:
+        loader = next(iter(loader.values()))  # of several sets by name
     return loader if isinstance(loader, Mapping) else {}
 
 
