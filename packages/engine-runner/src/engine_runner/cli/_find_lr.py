@@ -48,7 +48,8 @@ def find_lr(
 ) -> None:
     """Suggest a learning rate for CONFIG.
 
-    The model trains at rising rates for a moment. Nothing is saved but the picture. Schedules, hooks and validation do not act.
+    The model trains at rising rates for a moment. Nothing is saved but the picture. Schedules,
+    hooks and validation do not act.
     """
     config = read_config(config_file, cfg_options)
     set_launcher(config, None)
