@@ -129,7 +129,9 @@ def _size(model: nn.Module) -> str:
 
 def _samples(dataloader: Any) -> int | None:
     """Return the samples per batch of a loader, or ``None`` if it is unknown."""
-    size = getattr(getattr(dataloader, "batch_sampler", None) or dataloader, "batch_size", None)
+    sampler = getattr(dataloader, "batch_sampler", None)
+    # Not by its truth: the sampler of a stream has no length.
+    size = getattr(dataloader if sampler is None else sampler, "batch_size", None)
     return size if isinstance(size, int) and size > 0 else None
 
 
