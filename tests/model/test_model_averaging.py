@@ -188,6 +188,16 @@ def test_avg_func_of_a_subclass_is_used(base: Any, model: Any) -> None:
     assert_average(average, [torch.stack(along).amax(0) for along in zip(*path, strict=True)])
 
 
+def test_layer_that_replaces_another_is_averaged_from_the_next_update_on(model: Any) -> None:
+    average = ExponentialMovingAverage(model, momentum=0.3)
+    average.update_parameters(model)
+    former = model[2].weight.detach().clone()
+    model[2] = nn.Linear(3, 3)
+    average.update_parameters(model)
+    wanted = 0.7 * former + 0.3 * model[2].weight
+    torch.testing.assert_close(average.module[2].weight, wanted.detach())  # type: ignore[index]  # it is a Sequential
+
+
 def test_update_with_another_model_raises(model: Any) -> None:
     with pytest.raises(ValueError, match="has 1 parameters, but the averaged copy has 6"):
         ExponentialMovingAverage(model).update_parameters(nn.Linear(1, 1, bias=False))

@@ -116,6 +116,8 @@ def test_a_validation_outside_of_the_training_stops_nothing(
         ({"rule": "most"}, "rule must be"),
         ({"monitor": "width"}, "set rule="),
         ({"min_delta": -1}, "min_delta must be >= 0, got -1"),
+        ({"min_delta": "x"}, "min_delta must be >= 0, got 'x'"),
+        ({"stopping_threshold": "x"}, "stopping_threshold must be a number or None, got 'x'"),
         ({"patience": 0}, "patience"),
     ],
 )

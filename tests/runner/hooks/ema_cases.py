@@ -119,17 +119,47 @@ def _average(wrapper: str | None, ema: Mapping[str, Any], rank: int, folder: Pat
     }
 
 
-def _mean(rank: int, folder: Path) -> dict[str, Any]:
-    """Return the statistics of an average of weights: those of all data, on each rank."""
-    hook = {"custom_hooks": [{"type": "SWAHook"}]}
-    whole = _run(folder / "whole", None, 2, **hook)
-    _run(folder / "parts", None, 1, **hook)
-    resumed = _run(folder / "parts", None, 2, resume=True, **hook)
+def _mean(wrapper: str | None, folder: Path) -> dict[str, Any]:
+    """Compare a mean of weights with one by hand, and its statistics with those of all data."""
+    ends = Ends()
+    more = {"model_wrapper_cfg": wrapper}
+    hook: dict[str, Any] = {"custom_hooks": [{"type": "SWAHook", "begin_epoch": 2}, ends], **more}
+    whole = _run(folder / "whole", None, 4, **hook)
+    plain = _run(folder / "plain", None, 4, **more)
+    parts = {**hook, "custom_hooks": [{"type": "SWAHook", "begin_epoch": 2}]}
+    _run(folder / "parts", None, 3, **parts)
+    resumed = _run(folder / "parts", None, 4, resume=True, **parts)
     average = _state(_hook(whole).ema_model)
+    by_hand = {
+        name: torch.stack([weights[name] for weights in ends.weights[1:]]).mean(0)
+        for name in ends.weights[0]
+        if "norm" not in name
+    }
+    saved = torch.load(folder / "whole" / "epoch_4.pth", weights_only=True)
+    trained = _state(whole.strategy.unwrap(whole.model))
+    beside = {key.removeprefix("module."): item for key, item in saved["ema_state_dict"].items()}
     return {
         "mean": average["module.norm.running_mean"].item(),
+        "saved_mean": saved["state_dict"]["norm.running_mean"].item(),
+        "by_hand": all(
+            torch.allclose(saved["state_dict"][name], item) for name, item in by_hand.items()
+        ),
         "resumed": _same(average, _state(_hook(resumed).ema_model)),
+        "unaffected": _same(trained, _state(plain.strategy.unwrap(plain.model))),
+        "beside": all(
+            torch.equal(item, beside[name]) for name, item in trained.items() if "norm" not in name
+        ),
     }
+
+
+class Ends(Hook):
+    """Keep the weights at the end of each epoch."""
+
+    def __init__(self) -> None:
+        self.weights: list[dict[str, Tensor]] = []
+
+    def after_train_epoch(self, runner: Any) -> None:
+        self.weights.append(_state(runner.strategy.unwrap(runner.model)))
 
 
 class Watch(Hook):
@@ -160,6 +190,7 @@ CASES: dict[str, Callable[[int, Path], Any]] = {
     "ddp-buffers": _case(None, update_buffers=True),
     "fsdp": _case("MMFullyShardedDataParallel"),
     "fsdp-buffers": _case("MMFullyShardedDataParallel", update_buffers=True),
-    "swa": _mean,
+    "swa": lambda rank, folder: _mean(None, folder),
+    "swa-fsdp": lambda rank, folder: _mean("MMFullyShardedDataParallel", folder),
     "sync": _sync,
 }

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_m
 
 from engine_model import BaseAveragedModel, BaseModel
 from engine_runner import Hook, Runner
+from engine_runner._errors import SettingsError
 from engine_runner.hooks import EMAHook
 
 Make = Callable[..., Runner]
@@ -325,3 +326,29 @@ def test_update_reads_nothing_from_the_device(make: Make, monkeypatch: pytest.Mo
     runner.train()
 
     assert read == []
+
+
+@pytest.mark.parametrize("other", ["EMAHook", "SWAHook"])
+def test_two_averages_in_a_run_raise(make: Make, other: str) -> None:
+    runner = make(custom_hooks=[{"type": other}])
+
+    with pytest.raises(SettingsError, match=f"at most one hook .* got EMAHook and {other}"):
+        runner.train()
+
+
+class Widen(Hook):
+    """Give the model a wider last layer before a validation."""
+
+    priority = "HIGH"
+
+    def before_val_epoch(self, runner: Any) -> None:
+        runner.model.second = nn.Linear(3, 2)
+
+
+def test_layer_of_another_shape_raises_before_any_weight_is_exchanged(make: Make) -> None:
+    keep = Batches()
+    runner = make(custom_hooks=[keep, Widen()])
+    with pytest.raises(ValueError, match=r"got \(2, 3\) for \(1, 3\)"):
+        runner.train()
+
+    assert torch.equal(runner.model.first.weight, keep.weights[-1]["first.weight"])

@@ -27,8 +27,17 @@ def test_checkpoint_has_the_statistics_of_all_ranks(
         assert -0.5 < rank[kind]["mean"] < -0.1
 
 
-def test_statistics_of_an_average_cover_the_data_of_all_ranks(
-    rank_results: dict[str, list[dict[str, Any]]],
+@pytest.mark.parametrize("kind", ["swa", "swa-fsdp"])
+def test_mean_of_weights_on_two_ranks_equals_one_by_hand(
+    rank_results: dict[str, list[dict[str, Any]]], kind: str
 ) -> None:
     for rank in rank_results["ema_cases.py"]:
-        assert rank["swa"] == {"mean": -0.5, "resumed": True}
+        # The statistics are those of the data of all ranks.
+        assert rank[kind] == {
+            "mean": -0.5,
+            "saved_mean": -0.5,
+            "by_hand": True,
+            "resumed": True,
+            "unaffected": True,
+            "beside": True,
+        }

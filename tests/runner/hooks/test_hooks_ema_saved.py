@@ -266,3 +266,18 @@ def test_interrupted_run_continues_its_average_exactly(
     )
     assert _equal(_copy(whole.model), _copy(resumed.model))
     assert _equal(_hook(whole).ema_model.state_dict(), _hook(resumed).ema_model.state_dict())
+
+
+@pytest.mark.parametrize("averaged", [True, False], ids=["no-longer", "from-now-on"])
+def test_run_that_averages_other_buffers_resumes_the_trained_ones(
+    make: Make, averaged: bool
+) -> None:
+    runner = make({"update_buffers": averaged}, train_cfg=_epochs(2))
+    runner.train()
+    trained = _copy(runner.model)
+    average = _copy(_hook(runner).ema_model)
+    resumed = make({"update_buffers": not averaged}, resume=True)
+    resumed.load_or_resume()
+
+    assert _equal(_copy(resumed.model), trained)
+    assert _equal(_copy(_hook(resumed).ema_model), average)

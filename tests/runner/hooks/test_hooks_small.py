@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from engine_evaluator import BaseMetric
-from engine_model import BaseModel
+from engine_model import BaseModel, BaseTTAModel
 from engine_runner import Runner
 from engine_runner.hooks import EmptyCacheHook, NaiveVisualizationHook
 from engine_structures import BaseDataElement, LabelData
@@ -142,6 +142,25 @@ def test_images_of_a_test_are_recorded(draw: Draw) -> None:
     for number, shown in enumerate(recorded.values()):
         assert shown.shape == (40, 60, 3)
         assert shown[5, 5].tolist() == [10 * number, 20, 30]
+
+
+class FirstView(BaseTTAModel):
+    """Return the predictions of the first view."""
+
+    def merge_preds(self, data_samples_list: list[list[Any]]) -> list[Any]:
+        return [views[0] for views in data_samples_list]
+
+
+def test_first_view_of_an_augmented_sample_is_drawn(draw: Draw) -> None:
+    loader = _pictures(_image(10, 20, 30), _image(40, 50, 60))
+    for sample in loader["dataset"]:
+        sample["inputs"] = [sample["inputs"], sample["inputs"] + 100]
+        sample["data_samples"] = [sample["data_samples"]] * 2
+    model = FirstView(Labels(mean=[0.0] * 3, std=[1.0] * 3, bgr_to_rgb=True))
+    recorded = draw(loader, model, **PLAIN)
+
+    corners = [shown[5, 5].tolist() for shown in recorded.values()]
+    assert corners == [[30, 20, 10], [60, 50, 40]]
 
 
 def test_every_n_th_batch_is_drawn(draw: Draw) -> None:

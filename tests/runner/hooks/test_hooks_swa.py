@@ -214,3 +214,20 @@ def test_swa_by_epochs_in_a_training_by_iterations_raises(make: Make) -> None:
 def test_wrong_argument_of_swa_raises(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SWAHook(**arguments)
+
+
+@pytest.mark.parametrize("kind", ["loader", "loop"])
+def test_statistics_are_of_as_many_batches_as_an_epoch_has(
+    make: Make, settings: Callable[..., dict[str, Any]], kind: str
+) -> None:
+    given: dict[str, Any] = settings()["train_dataloader"]
+    changes: dict[str, Any] = {"train_dataloader": {**given, "num_batch_per_epoch": 2}}
+    if kind == "loop":
+        changes = {
+            "train_dataloader": DataLoader(given["dataset"], batch_size=3, shuffle=True),
+            "train_cfg": _epochs(1, num_batch_per_epoch=2),
+        }
+    runner = make({}, **{"train_cfg": _epochs(1), **changes})
+    runner.train()
+
+    assert int(_saved(runner, "epoch_1.pth")["state_dict"]["norm.num_batches_tracked"]) == 2

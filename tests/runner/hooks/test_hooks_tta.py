@@ -158,6 +158,27 @@ def test_pipeline_is_replaced_inside_dataset_wrappers(
     assert Runner.from_cfg(tta_config(config)).test()["values"] == AUGMENTED
 
 
+def test_pipeline_of_each_test_set_is_replaced(config: Config) -> None:
+    config.test_dataloader = {"one": config.test_dataloader, "two": config.test_dataloader}
+    found = Runner.from_cfg(tta_config(config)).test()
+
+    assert found["one/values"] == found["two/values"] == AUGMENTED
+
+
+@pytest.mark.parametrize("loader", [{"batch_size": 3}, [1]], ids=["no-dataset", "batches"])
+def test_test_data_without_a_config_raises(config: Config, loader: Any) -> None:
+    config.test_dataloader = loader
+    with pytest.raises(SettingsError, match="needs the config of the test dataset"):
+        tta_config(config)
+
+
+def test_losses_of_merged_views_raise(config: Config) -> None:
+    config.test_cfg = {"compute_loss": True}
+    runner = Runner.from_cfg(tta_config(config))
+    with pytest.raises(SettingsError, match=r"test_cfg\.compute_loss must be False with test-time"):
+        runner.test()
+
+
 SYNC = {"type": "SyncBuffersHook"}
 
 

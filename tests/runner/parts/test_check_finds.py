@@ -31,6 +31,11 @@ class Wrong(NamedTuple):
 
 
 WRONG = {
+    "two averages": Wrong(
+        'custom_hooks = [dict(type="EMAHook"), dict(type="SWAHook")]',
+        "custom_hooks.1",
+        "at most one hook must average the weights, got custom_hooks.0, too",
+    ),
     "misspelt key": Wrong("param_schduler = []", "param_schduler", "'param_scheduler'"),
     "misspelt key beside the right one": Wrong(
         "train_cgf = dict(max_iters=1)", "train_cgf", "did you mean 'train_cfg'?"

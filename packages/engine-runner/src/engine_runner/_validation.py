@@ -75,17 +75,17 @@ def _reason(last: Any, unit: str, begin: Any, interval: Any) -> str:
 def _waiting(values: EngineConfig | Config) -> Iterator[tuple[str, str]]:
     """Yield the key path and the name of each setting that acts at a validation only."""
     for key in ("default_hooks", "custom_hooks"):
-        for path, hook in _entries(key, values.get(key)):
+        for path, hook in entries(key, values.get(key)):
             if hook.get("save_best") is not None:
                 yield f"{path}.save_best", f"save_best={hook['save_best']!r}"
-            elif _kind(hook) == "EarlyStoppingHook":
+            elif kind_of(hook) == "EarlyStoppingHook":
                 yield path, "EarlyStoppingHook"
-    for path, schedule in _entries("param_scheduler", values.get("param_scheduler")):
-        if _kind(schedule).startswith("ReduceOnPlateau"):
-            yield path, _kind(schedule)
+    for path, schedule in entries("param_scheduler", values.get("param_scheduler")):
+        if kind_of(schedule).startswith("ReduceOnPlateau"):
+            yield path, kind_of(schedule)
 
 
-def _entries(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def entries(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the configs with a ``type`` in a part, a list or a mapping of parts, at two levels."""
     if isinstance(value, Mapping) and "type" in value:
         yield path, value
@@ -96,10 +96,10 @@ def _entries(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         items = enumerate(value) if isinstance(value, Sequence) else ()
     for name, entry in items:
         if isinstance(entry, Mapping | list | tuple):
-            yield from _entries(f"{path}.{name}", entry)
+            yield from entries(f"{path}.{name}", entry)
 
 
-def _kind(config: Mapping[str, Any]) -> str:
+def kind_of(config: Mapping[str, Any]) -> str:
     """Return the name of a ``type`` without its scope."""
     kind = config["type"]
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", "")

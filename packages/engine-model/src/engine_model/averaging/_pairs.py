@@ -47,6 +47,7 @@ class TensorPairs:
         self.copied: Pair = others
         self._averaged: Pair = ([*ours, *more[0]], [*theirs, *more[1]])
         self._places = [*_places(average), *_places(model)]
+        self._parts = list(_parts(model))
         self._uses = 0
         pairs = zip(*self._averaged, strict=True)
         alike = all(type(one) in _PLAIN and _kind(one) == _kind(other) for one, other in pairs)
@@ -74,7 +75,8 @@ class TensorPairs:
                 or tensor.get_device() != index
             ):
                 return False
-        return True
+        # A module that replaces another one has tensors of its own.
+        return all(modules.get(name) is part for modules, name, part in self._parts)
 
     def groups(self) -> Groups:
         """Return the tensors to average, by device and data type of the average.
@@ -94,6 +96,13 @@ def _places(module: nn.Module) -> Iterator[_Place]:
             for name, tensor in holder.items():
                 if tensor is not None:
                     yield holder, name, tensor, tensor.dtype, tensor.get_device()  # type: ignore[misc]  # values of a dict of parameters
+
+
+def _parts(model: nn.Module) -> Iterator[tuple[dict[str, nn.Module | None], str, nn.Module | None]]:
+    """Yield where a model has each of its modules."""
+    for part in model.modules():
+        for name, inner in part._modules.items():
+            yield part._modules, name, inner
 
 
 def _kind(tensor: Tensor) -> tuple[torch.device, torch.dtype]:

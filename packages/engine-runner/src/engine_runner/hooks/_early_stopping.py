@@ -33,7 +33,7 @@ class EarlyStoppingHook(Hook):
 
     Raises:
         ValueError: ``rule`` is unknown or cannot be inferred, ``min_delta`` is negative or not a
-            number, or ``patience`` is not an integer >= 1.
+            number, ``stopping_threshold`` is not a number, or ``patience`` is not an integer >= 1.
 
     Example:
         >>> hook = EarlyStoppingHook("accuracy", min_delta=0.001, patience=3)
@@ -55,8 +55,12 @@ class EarlyStoppingHook(Hook):
     ) -> None:
         if not isinstance(monitor, str) or not monitor:
             raise ValueError(f"monitor must be the name of a metric, got {monitor!r}")
-        if not min_delta >= 0:
+        if not isinstance(min_delta, int | float) or not min_delta >= 0:
             raise ValueError(f"min_delta must be >= 0, got {min_delta!r}")
+        if not isinstance(stopping_threshold, int | float | None):
+            raise ValueError(
+                f"stopping_threshold must be a number or None, got {stopping_threshold!r}"
+            )
         self.monitor = monitor
         self.min_delta = min_delta
         self.strict = strict

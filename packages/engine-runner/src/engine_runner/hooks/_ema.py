@@ -1,7 +1,8 @@
 """Validate, test and save a running average of the weights."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from engine_model import (
 )
 from engine_model.weights import weights_to_cpu
 from engine_registry import HOOKS, MODELS
+from engine_runner._errors import SettingsError
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
@@ -108,7 +110,17 @@ class EMAHook(Hook):
             self._restore()
 
     def before_run(self, runner: Run) -> None:
-        """Copy the model, unless an earlier call has averaged it already."""
+        """Copy the model, unless an earlier call has averaged it already.
+
+        Raises:
+            SettingsError: Another hook averages the weights, too.
+        """
+        rivals = [type(hook).__name__ for hook in runner.hooks if isinstance(hook, EMAHook)]
+        if len(rivals) > 1:
+            # Both would exchange the weights, and keep theirs under one key of a checkpoint.
+            raise SettingsError(
+                f"at most one hook must average the weights, got {' and '.join(rivals)}; keep one"
+            )
         self._prepare(runner)
 
     def before_train(self, runner: Run) -> None:
@@ -231,14 +243,12 @@ class EMAHook(Hook):
 
     def _swap_ema_state_dict(self, checkpoint: dict[str, Any]) -> None:
         """Exchange the weights of ``state_dict`` and ``ema_state_dict`` in a checkpoint."""
-        weights, averages, shared = (
-            checkpoint["state_dict"],
-            checkpoint[_SAVED],
-            self._shared_names(),
-        )
+        # Buffers, too: where they are not averaged, both have the same ones. A resumed checkpoint
+        # may be of a run that averaged them.
+        weights, averages = checkpoint["state_dict"], checkpoint[_SAVED]
         for name in weights:
             key = f"module.{name}"
-            if name not in shared and key in averages:
+            if key in averages:
                 weights[name], averages[key] = averages[key], weights[name]
 
     def _has_own_buffers(self) -> bool:
@@ -263,8 +273,24 @@ class EMAHook(Hook):
         for model in (self.src_model, self.ema_model.module):
             buffers = model.buffers() if self._has_own_buffers() else ()
             tensors.append([*model.parameters(), *buffers])
+        _check_shapes(*tensors)  # before the first exchange, so that none is half done
         for ours, theirs in zip(*tensors, strict=True):
             yield local_part(ours), local_part(theirs)
+
+
+def _check_shapes(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
+    """Raise if the tensors of a model have other shapes than those of its average.
+
+    Raises:
+        ValueError: They have.
+    """
+    for one, other in zip_longest(ours, theirs):
+        shapes = [None if item is None else tuple(item.shape) for item in (one, other)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "the model must keep the shapes of its weights while they are averaged, got "
+                f"{shapes[0]} for {shapes[1]}; change the model before the run"
+            )
 
 
 def _check_average(kind: object, arguments: Mapping[str, Any]) -> None:

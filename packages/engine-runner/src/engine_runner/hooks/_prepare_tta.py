@@ -9,6 +9,7 @@ from engine_config import Config
 from engine_registry import HOOKS, MODELS
 from engine_runner._errors import SettingsError
 from engine_runner._hook import Hook
+from engine_runner._loaders import is_sets
 from engine_runner._protocols import Run
 from engine_runner._types import Model
 
@@ -66,15 +67,16 @@ class PrepareTTAHook(Hook):
 def tta_config(cfg: Config) -> Config:
     """Return the config of a test with the ``tta_model`` and ``tta_pipeline`` of a config.
 
-    The pipeline of the test data is replaced by ``tta_pipeline``, also inside dataset wrappers.
-    `PrepareTTAHook` is added to the hooks.
+    The pipeline of the test data is replaced by ``tta_pipeline``, also inside dataset wrappers, and
+    in each of several sets. `PrepareTTAHook` is added to the hooks.
 
     Args:
         cfg: The config of a run, with ``tta_model``, the config of a subclass of `BaseTTAModel`,
             and ``tta_pipeline``, a list of transforms. It is not changed.
 
     Raises:
-        SettingsError: ``tta_model``, ``tta_pipeline`` or ``test_dataloader`` is missing.
+        SettingsError: ``tta_model``, ``tta_pipeline`` or ``test_dataloader`` is missing, or the
+            test data is not a config.
 
     Example:
         >>> cfg = Config(dict(
@@ -94,7 +96,8 @@ def tta_config(cfg: Config) -> Config:
     cfg = copy.deepcopy(cfg)
     # The validation data may be the same object.
     loader = copy.deepcopy(cfg.test_dataloader)
-    _set_pipeline(loader["dataset"], cfg.tta_pipeline)
+    for one in loader.values() if is_sets(loader) else [loader]:
+        _set_pipeline(one.get("dataset") if isinstance(one, Mapping) else one, cfg.tta_pipeline)
     cfg.test_dataloader = loader
     given = cfg.get("custom_hooks") or []
     hooks = [given] if isinstance(given, Mapping) else list(given)

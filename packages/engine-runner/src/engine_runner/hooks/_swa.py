@@ -15,7 +15,8 @@ from engine_model import batch_norms, update_batch_norms
 from engine_registry import HOOKS
 from engine_runner._errors import SettingsError
 from engine_runner._integer import integer
-from engine_runner._loaders import batches_of
+from engine_runner._limits import LimitedLoader
+from engine_runner._loaders import LIMIT, batches_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
 from engine_runner.environment import (
@@ -47,7 +48,8 @@ class SWAHook(EMAHook):
         begin_iter: The first iteration to average, if not ``by_epoch``.
         update_bn: Compute the statistics of batch normalization anew. Models without such layers
             need no passes.
-        bn_batches: How many batches of each rank to read for the statistics; one epoch by default.
+        bn_batches: How many batches of each rank to read for the statistics; one epoch by default,
+            as short as ``num_batch_per_epoch`` makes it.
         strict_load: Raise if the average of a resumed checkpoint does not fit exactly.
         device: The device of the average; by default that of the model.
 
@@ -98,8 +100,9 @@ class SWAHook(EMAHook):
         """
         super().before_train(runner)
         stream = isinstance(getattr(runner.train_dataloader, "dataset", None), IterableDataset)
+        limit = self.bn_batches or getattr(runner.train_dataloader, LIMIT, None)
         endless = stream and not runner.trains_by_epoch
-        if endless and self.bn_batches is None and self._has_own_buffers():
+        if endless and limit is None and self._has_own_buffers():
             raise SettingsError(
                 "bn_batches of SWAHook must be an integer >= 1 for a stream of data, got None; set "
                 "it, or update_bn=False"
@@ -159,7 +162,8 @@ class SWAHook(EMAHook):
         self._swap_ema_parameters()
         try:
             with _own_randomness(runner.seed):
-                batches = islice(_training_batches(runner), self.bn_batches)
+                limit = self.bn_batches or getattr(runner.train_dataloader, LIMIT, None)
+                batches = islice(_training_batches(runner), limit)
                 update_batch_norms(self.src_model, batches)
         finally:
             self._swap_ema_parameters()
@@ -185,6 +189,8 @@ def _training_batches(runner: Run) -> Iterator[Any]:
         SettingsError: The data can be read only once.
     """
     loader: Any = runner.train_dataloader
+    if isinstance(loader, LimitedLoader):
+        loader = loader.loader
     if isinstance(loader, Iterator):
         raise SettingsError(
             "SWAHook needs training data that can be read again, got an iterator; give a "

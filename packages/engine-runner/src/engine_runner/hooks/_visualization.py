@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from engine_model import is_model_wrapper
+from engine_model import BaseTTAModel, is_model_wrapper
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
@@ -27,7 +27,8 @@ class NaiveVisualizationHook(Hook):
     loader yields, before the data preprocessor normalizes them: under ``inputs`` of a dict, or the
     first item of a list or tuple. An image that a transform has normalized is scaled to its own
     range. Padding is removed and the size restored, if the sample has ``img_shape`` and
-    ``ori_shape``.
+    ``ori_shape``. With test-time augmentation, the first view of each sample is drawn, with the
+    merged prediction.
 
     Args:
         interval: Draw the images of every n-th batch.
@@ -66,6 +67,8 @@ class NaiveVisualizationHook(Hook):
         Raises:
             TypeError: The batch has no images.
         """
+        if isinstance(runner.model, BaseTTAModel):
+            data_batch = _first_view(data_batch)
         images = _images(data_batch)
         first, self._seen = self._seen, self._seen + len(images)
         if not runner.is_main or not self.every_n_inner_iters(batch_idx, self.interval):
@@ -81,6 +84,13 @@ class NaiveVisualizationHook(Hook):
                 draw_pred=self.draw_pred,
                 step=first + place,
             )
+
+
+def _first_view(batch: Any) -> Any:
+    """Return a batch of the first view of each sample, of fields that are lists of views."""
+    if isinstance(batch, Mapping):
+        return {name: views[0] for name, views in batch.items()}
+    return [views[0] for views in batch]
 
 
 def _images(batch: Any) -> Sequence[Tensor]:
@@ -124,7 +134,8 @@ def _element(items: Any, place: int) -> BaseDataElement | None:
 
 def _swaps_channels(model: Any) -> bool:
     """Return whether images are BGR, which the data preprocessor converts to RGB."""
-    model = model.module if is_model_wrapper(model) else model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
     preprocessor: nn.Module | None = getattr(model, "data_preprocessor", None)
     return bool(getattr(preprocessor, "bgr_to_rgb", False))
 

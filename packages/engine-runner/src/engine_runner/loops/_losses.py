@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine_dist import all_gather_object
 from engine_evaluator import drop_padding
-from engine_model import is_model_wrapper
+from engine_model import BaseTTAModel, is_model_wrapper
 from engine_runner._errors import SettingsError
 from engine_runner._types import Batch, Model
 
@@ -48,7 +48,8 @@ class MeanLosses:
             indices: The index of each sample, and None for padding; None if they are unknown.
 
         Raises:
-            SettingsError: The model is not a `BaseModel`, or the number of samples is unknown.
+            SettingsError: The model is not a `BaseModel` or does test-time augmentation, or the
+                number of samples is unknown.
         """
         count = None if indices is None else sum(index is not None for index in indices)
         if indices is not None and 0 < (count or 0) < len(indices):
@@ -103,6 +104,11 @@ class MeanLosses:
 
     def _losses(self, model: Model, data_batch: Batch) -> dict[str, Tensor]:
         inner: Any = model.module if is_model_wrapper(model) else model
+        if isinstance(inner, BaseTTAModel):
+            raise SettingsError(
+                f"{self._setting} must be False with test-time augmentation, got True: "
+                f"{type(inner).__name__} merges predictions and has no losses"
+            )
         missing = [name for name in _METHODS if not hasattr(inner, name)]
         if missing:
             raise SettingsError(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from engine_config import Config, ConfigError, Problem
 from engine_runner._rules import hooks_rule
 from engine_runner._settings import key_mistakes, setting_mistakes
-from engine_runner._validation import validation_mistakes
+from engine_runner._validation import entries, kind_of, validation_mistakes
 from engine_runner.parts._hooks import dropped_mistakes
 from engine_runner.parts._resolve import PartResolver, part_at, root_of
 from engine_runner.parts._trial import trial_mistake
@@ -52,6 +52,12 @@ def _hook_mistakes(config: Config) -> Mistakes:
     hooks = config.get("default_hooks")
     if isinstance(hooks, Mapping) and not list(hooks_rule("default_hooks", hooks)):
         yield from dropped_mistakes(hooks)
+    found = [
+        item for key in ("default_hooks", "custom_hooks") for item in entries(key, config.get(key))
+    ]
+    averages = [path for path, hook in found if kind_of(hook) in ("EMAHook", "SWAHook")]
+    for path in averages[1:]:
+        yield path, f"at most one hook must average the weights, got {averages[0]}, too; keep one"
 
 
 def _waiting_mistakes(config: Config, problems: list[Problem]) -> Mistakes:
