@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine_optim import LinearLR, OptimWrapper, OptimWrapperDict
+from engine_optim import BaseOptimWrapper, LinearLR, OptimWrapper, OptimWrapperDict
 
 
 def wrapper(lr: float = 0.01, **options: Any) -> OptimWrapper:
@@ -88,7 +88,8 @@ def test_ambiguous_methods_of_a_dict_raise(call: Any, both: OptimWrapperDict) ->
 def test_dict_count_status_changes_nothing(both: OptimWrapperDict) -> None:
     both.initialize_count_status(nn.Linear(1, 1), 3, 7)
 
-    assert [each.inner_count for each in both.values()] == [0, 0]
+    wrappers: Any = both.values()
+    assert [each.inner_count for each in wrappers] == [0, 0]
 
 
 def test_dict_raises_for_values_that_are_not_wrappers() -> None:
@@ -114,3 +115,42 @@ def test_dict_tracks_base_lr_and_modes_of_all(both: OptimWrapperDict) -> None:
 def test_scheduler_of_a_dict_raises_and_suggests_one_per_wrapper(both: OptimWrapperDict) -> None:
     with pytest.raises(TypeError, match="one scheduler for each"):
         LinearLR(both)  # type: ignore[arg-type]
+
+
+class Plain(BaseOptimWrapper):
+    """A wrapper without windows and clipping."""
+
+    def update_params(self, loss: torch.Tensor) -> None:
+        self.backward(loss)
+        self.step()
+        self.zero_grad()
+
+    def backward(self, loss: torch.Tensor, **kwargs: Any) -> None:
+        torch.autograd.backward(loss, **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        self.optimizer.step(**kwargs)
+
+
+def test_dict_takes_any_wrapper() -> None:
+    plain = Plain(torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+    both = OptimWrapperDict(plain=plain, usual=wrapper(0.2))
+    both.initialize_count_status(nn.Linear(1, 1), 3, 7)
+    both.resume_accumulation(both.accumulation())
+    both.load_state_dict(both.state_dict())
+
+    assert both["plain"] is plain
+    assert both.get_lr() == {"plain.lr": [0.1], "usual.lr": [0.2]}
+
+
+def test_dict_has_the_norms_of_those_that_clip() -> None:
+    model = nn.Linear(1, 1)
+    clipping = OptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1), clip_grad={"max_norm": 1.0}
+    )
+    both = OptimWrapperDict(gen=clipping, disc=wrapper(0.1))
+
+    assert both.grad_norms() == {}
+    clipping.update_params(model(torch.ones(1, 1)).sum())
+
+    assert both.grad_norms() == {"gen.grad_norm": pytest.approx(2**0.5)}

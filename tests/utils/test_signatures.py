@@ -59,6 +59,14 @@ def test_call_mistakes_suggests_an_argument_that_is_not_set_yet() -> None:
     ]
 
 
+def test_call_mistakes_suggests_a_set_argument_for_one_more_letter() -> None:
+    def load(batch_size: int = 1, batch_sampler: object = None) -> None: ...
+
+    assert messages(load, batch_size=1, batch_sizes=2) == [
+        "load has no argument 'batch_sizes'; did you mean 'batch_size'?"
+    ]
+
+
 def test_call_mistakes_counts_arguments_bound_by_a_partial() -> None:
     assert messages(functools.partial(resize, width=1), height=2) == []
     assert messages(functools.partial(resize, 1), height="2") == [

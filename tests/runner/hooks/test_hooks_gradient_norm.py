@@ -191,6 +191,43 @@ def test_each_of_several_optimizers_has_its_norm(make_runner: MakeRunner) -> Non
     assert _scalars(runner, "top.grad_norm") != _scalars(runner, "body.grad_norm")
 
 
+class InTwo(Layers):
+    """Each of two optimizers updates its part from a loss of its own."""
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+        losses = {}
+        for name in ("body", "top"):
+            losses[f"loss_{name}"] = self(*data, mode="loss")["loss"]
+            optim_wrapper[name].update_params(losses[f"loss_{name}"])
+        return losses
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_run_logs_the_norms_of_several_optimizers_that_clip(
+    make_runner: MakeRunner, hooked: bool
+) -> None:
+    model = InTwo()
+    body, top = (
+        torch.optim.SGD(part.parameters(), lr=0.0) for part in (model.backbone, model.head)
+    )
+    runner = make_runner(
+        model=model,
+        optim_wrapper=OptimWrapperDict(
+            body=OptimWrapper(body, clip_grad={"max_norm": 1e-3}), top=OptimWrapper(top)
+        ),
+        param_scheduler=None,
+        custom_hooks=[GradientNormHook(interval=1)] if hooked else [],
+    )
+
+    runner.train()
+
+    clipped = [float(norm) for norm in _scalars(runner, "body.grad_norm")]
+    assert len(clipped) == runner.iter
+    assert min(clipped) > 1e-3
+    assert "body.grad_norm: " in _log(runner)
+    assert bool(_scalars(runner, "top.grad_norm") if hooked else []) == hooked
+
+
 def test_closure_is_a_warning(make_runner: MakeRunner) -> None:
     class Closure(Layers):
         def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:

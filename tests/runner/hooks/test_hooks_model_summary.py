@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from tests.runner.conftest import Line
 from torch import distributed, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from engine_model.analysis import FlopAnalyzer
 from engine_runner import Runner
@@ -40,6 +42,20 @@ def test_summary_logs_size_and_operations_before_the_first_line(make_runner: Mak
     passed = "Forward pass: 1 FLOPs per sample, 3 samples per batch; a multiply-add is one FLOP"
     assert text.count(size) == text.count(passed) == 1
     assert text.index(size) < text.index(passed) < text.index("Epoch(train) [1]")
+
+
+class Stream(IterableDataset[Any]):
+    """Four samples without a length."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([Line()[index] for index in range(4)])
+
+
+def test_operations_of_a_stream_are_per_sample_of_its_batches(make_runner: MakeRunner) -> None:
+    runner = make_runner(train_dataloader=DataLoader(Stream(), batch_size=2), param_scheduler=None)
+    runner.train()
+
+    assert "2 samples per batch; a multiply-add" in _log(runner)
 
 
 def test_table_is_in_the_log_file_with_the_operations_of_a_batch(

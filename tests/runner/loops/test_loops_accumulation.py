@@ -1,6 +1,7 @@
 """Accumulated gradients equal those of a loop by hand, the last window included."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,3 +159,22 @@ def test_optimizers_and_their_schedules_resume(make_runner: MakeRunner) -> None:
     assert resumed.optim_wrapper.get_lr() == whole.optim_wrapper.get_lr()
     for name, value in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("window", [2, 3])
+def test_window_of_an_optimizer_that_the_training_cuts_is_a_warning(
+    make_runner: MakeRunner, window: int
+) -> None:
+    model = Pair()
+    optimizers = _optimizers(model)
+    first = OptimWrapper(optimizers["first"].optimizer, accumulative_counts=window)
+    runner = make_runner(
+        model=model, optim_wrapper=OptimWrapperDict(first=first, second=optimizers["second"])
+    )
+    runner.train()
+
+    cut = runner.iter % window
+    text = next(Path(runner.log_dir).glob("*.log")).read_text()
+    message = f"window of optimizer 'first': the gradients of its last {cut} calls are not used"
+    assert (message in text) == bool(cut)
+    assert "window of optimizer 'second'" not in text

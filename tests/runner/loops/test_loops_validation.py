@@ -145,6 +145,23 @@ def test_validation_before_training_counts_for_no_plateau(make_runner: MakeRunne
     assert runner.param_schedulers[0].best == 0.9
 
 
+@pytest.mark.parametrize("cfg", [{"by_epoch": True, "max_epochs": 3}, {"max_iters": 3}], ids=str)
+def test_plateau_reads_the_last_validation(make_runner: MakeRunner, cfg: dict[str, Any]) -> None:
+    by_epoch = "max_epochs" in cfg
+    plateau = {"type": "ReduceOnPlateauLR", "monitor": "error", "rule": "less", "patience": 1}
+
+    runner = make_runner(
+        train_cfg={"by_epoch": by_epoch, "val_interval": 1, **cfg},
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 1.0}},
+        param_scheduler={"by_epoch": by_epoch, **plateau},
+        val_evaluator=InTurn(0.1, 0.2, 0.3),
+    )
+    runner.train()
+
+    assert runner.param_schedulers[0].last_step == 2
+    assert runner.optim_wrapper.get_lr() == {"lr": [pytest.approx(0.1)]}
+
+
 NEVER = {
     "too late": ({"val_begin": 9}, "val_begin=9 is later than the last of 3 epochs"),
     "not due": (

@@ -4,6 +4,7 @@ A check raises if a strategy does not keep a promise. Loaded by test_strategies.
 and by run_ranks.py for two.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,37 @@ def choose(rank: int, folder: Path) -> dict[str, str]:
     return found
 
 
+def model_name(rank: int, folder: Path) -> dict[str, str]:
+    """Return the name of the model in each wrapper."""
+    found = {}
+    for name in ("DDPStrategy", "FSDPStrategy"):
+        cfg: dict[str, Any] = {"work_dir": str(folder / name), "strategy": name, **RUN}
+        found[name] = Runner(model=Net(), **cfg).model_name
+    return found
+
+
+class OwnStep(Net):
+    """A model with a step of its own."""
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+        return {"loss": self(*data).sum()}
+
+
+def own_step(rank: int, folder: Path) -> list[str]:
+    """Return what is logged of a model with its own step, and of one without."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]  # a handler for one test
+    logger = logging.getLogger("engine.runner")
+    logger.addHandler(handler)
+    for strategy in (DDPStrategy(CPU), FSDPStrategy(CPU)):
+        for net in (Net(), OwnStep()):
+            strategy.prepare(net)
+    DDPStrategy(CPU, "MMSeparateDistributedDataParallel").prepare(OwnStep())
+    logger.removeHandler(handler)
+    return [line.partition(" trains with")[0] for line in lines if "train_step" in line]
+
+
 def single_device(rank: int, folder: Path) -> str:
     """Return the error of a strategy for one process."""
     return _error(lambda: SingleDeviceStrategy(CPU).prepare(Net()))
@@ -229,5 +261,7 @@ CASES: dict[str, Callable[[int, Path], Any]] = {
         for name, check in CHECKS.items()
     },
     "choose": choose,
+    "model_name": model_name,
+    "own_step": own_step,
     "single_device": single_device,
 }

@@ -13,6 +13,7 @@ from torch import nn
 from engine_registry import STRATEGIES
 from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrategy, Strategy
 from engine_runner._errors import SettingsError
+from engine_runner.strategies import choose_strategy
 
 CPU = torch.device("cpu")
 CASES_FILE = Path(__file__).with_name("strategy_cases.py")
@@ -47,6 +48,9 @@ def test_ranks_choose_the_strategy_that_is_given(rank_results: RankResults) -> N
             "object": "DDPStrategy MMDistributedDataParallel",
             "user": "ScaledDDP MMDistributedDataParallel",
         }
+        wrappers = ["MMDistributedDataParallel", "MMFullyShardedDataParallel"]
+        assert results["own_step"] == wrappers
+        assert results["model_name"] == {"DDPStrategy": "Net", "FSDPStrategy": "Net"}
 
 
 def test_single_device_strategy_raises_on_several_ranks(rank_results: RankResults) -> None:
@@ -120,6 +124,15 @@ def test_strategy_beside_a_setting_of_its_own_raises(
 ) -> None:
     with pytest.raises(SettingsError, match=r"are both set; give the strategy its own"):
         make_runner(strategy="DDPStrategy", **other)
+
+
+@pytest.mark.parametrize("given", ["arguments", "config"])
+def test_chosen_strategy_beside_a_setting_of_its_own_raises(given: str) -> None:
+    settings = {"strategy": "SingleDeviceStrategy", "sync_bn": "torch"}
+    arguments: Any = settings if given == "arguments" else {"cfg": settings}
+
+    with pytest.raises(SettingsError, match="sync_bn and strategy are both set"):
+        choose_strategy(**arguments)
 
 
 def test_strategy_object_beside_a_setting_that_it_ignores_raises(make_runner: MakeRunner) -> None:

@@ -55,6 +55,13 @@ def samples_of(dataloader: Any) -> int | None:
     return length_of(dataset) if sized else None
 
 
+def batching_part(dataloader: Any) -> Any:
+    """Return what has the batch size of a loader: its batch sampler, or the loader itself."""
+    batches = getattr(dataloader, "batch_sampler", None)
+    # Not by its truth, which asks for its length: that of a stream has none, and raises.
+    return dataloader if batches is None else batches
+
+
 def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
     """Return the number of samples that a pass yields on all ranks, without padding.
 
@@ -66,17 +73,10 @@ def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
         None if it is unknown.
     """
     size, limit = samples_of(dataloader), getattr(dataloader, LIMIT, None)
-    batch_size: int | None = getattr(batching_of(dataloader), "batch_size", None)
+    batch_size: int | None = getattr(batching_part(dataloader), "batch_size", None)
     if size is None or limit is None or batch_size is None:
         return size
     return min(size, int(limit) * batch_size * world_size)
-
-
-def batching_of(dataloader: Any) -> Any:
-    """Return what groups samples to batches: the batch sampler of a loader, or the loader."""
-    batches = getattr(dataloader, "batch_sampler", None)
-    # Not `or`: that of a stream has no length, which the truth of an object asks for.
-    return dataloader if batches is None else batches
 
 
 def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
@@ -115,7 +115,7 @@ def no_batch(name: str, dataloader: Any) -> SettingsError:
     if size is not None:
         dataset = type(dataloader.dataset).__name__
         facts.append(f"{dataset} has {size} samples")
-        batches = batching_of(dataloader)
+        batches = batching_part(dataloader)
         batch_size, drops = (getattr(batches, key, None) for key in ("batch_size", "drop_last"))
         facts.append(f"batch_size is {batch_size}, drop_last is {drops}")
         facts.append(f"the sampler divides them among {_ranks_of(dataloader) or 1} ranks")

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from engine_config import Config as EngineConfig
 from engine_optim import DefaultOptimWrapperConstructor
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
-from engine_runner._types import LAUNCHERS
+from engine_runner._types import LAUNCHERS, Config
 from engine_utils import MissingExtraError, call_mistakes
 from engine_visualization.backends import check_installed
 
@@ -247,3 +248,23 @@ def _listed(value: Any) -> Sequence[Any]:
     if isinstance(value, Mapping):
         return [value]
     return value if isinstance(value, Sequence) else ()  # reading an iterator would empty it
+
+
+def strategy_mistakes(values: EngineConfig | Config) -> Mistakes:
+    """Yield the settings that do not act beside a strategy.
+
+    Args:
+        values: The settings by name.
+    """
+    strategy = values.get("strategy")
+    if strategy is None:
+        return
+    arguments = {"model_wrapper_cfg": "model_wrapper", "sync_bn": "sync_bn"}
+    if not isinstance(strategy, Mapping | str):  # the builder passes compile to a config
+        arguments["compile"] = "compile"
+    for name, argument in arguments.items():
+        if values.get(name) not in (None, False):
+            yield (
+                name,
+                f"{name} and strategy are both set; give the strategy its own {argument} instead",
+            )

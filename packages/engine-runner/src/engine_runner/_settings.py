@@ -372,20 +372,4 @@ def _group_mistakes(values: EngineConfig | Config) -> Mistakes:
             )
     if values.get("param_scheduler") is not None and values.get("optim_wrapper") is None:
         yield "param_scheduler", "param_scheduler needs optim_wrapper, which it schedules"
-    yield from _strategy_mistakes(values)
-
-
-def _strategy_mistakes(values: EngineConfig | Config) -> Mistakes:
-    """Yield the settings that do not act beside a strategy."""
-    strategy = values.get("strategy")
-    if strategy is None:
-        return
-    arguments = {"model_wrapper_cfg": "model_wrapper", "sync_bn": "sync_bn"}
-    if not isinstance(strategy, Mapping | str):  # the builder passes compile to a config
-        arguments["compile"] = "compile"
-    for name, argument in arguments.items():
-        if values.get(name) not in (None, False):
-            yield (
-                name,
-                f"{name} and strategy are both set; give the strategy its own {argument} instead",
-            )
+    yield from rules.strategy_mistakes(values)

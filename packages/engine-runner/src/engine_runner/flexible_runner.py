@@ -130,6 +130,10 @@ class FlexibleRunner(Runner):
                     f"{name} must be {of_run!r}, that of the run, got {value!r}; the process is "
                     f"set up when the runner is built, so give it to {type(self).__name__}(...)"
                 )
+        own = self._settings
         if strategy is not None:
-            return choose_strategy(strategy=strategy)
-        return choose_strategy(cfg=self.cfg)
+            compile = False if isinstance(strategy, Strategy) else own.compile
+            return choose_strategy(strategy=strategy, compile=compile)
+        return choose_strategy(
+            own.model_wrapper_cfg, sync_bn=own.sync_bn, compile=own.compile, cfg=self.cfg
+        )

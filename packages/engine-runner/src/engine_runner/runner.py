@@ -198,7 +198,7 @@ class Runner:
     @property
     def model_name(self) -> str:
         """The class name of the model inside its wrapper."""
-        return type(self.strategy.unwrap(self.model)).__name__
+        return parts.model_name(self.model, self.strategy)
 
     @property
     def trains_by_epoch(self) -> bool:

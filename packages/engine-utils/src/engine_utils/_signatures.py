@@ -103,8 +103,9 @@ def _unknown(
     for key in arguments:
         if key in named:
             continue
-        # An argument that is already set is rarely the intended one.
-        close = closest_name(key, unset) or closest_name(key, named)
+        # An argument that is already set is rarely the intended one, except for one more letter.
+        typo = closest_name(key, named, likeness=0.9)
+        close = typo or closest_name(key, unset) or closest_name(key, named)
         hint = f"did you mean {close!r}?" if close else f"it takes: {', '.join(named) or 'none'}"
         message = f"{name} has no argument {key!r}; {hint}"
         yield CallMistake(key=key, kind="unknown argument", message=message)

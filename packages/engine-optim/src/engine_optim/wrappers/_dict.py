@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
+from engine_optim.wrappers._base import BaseOptimWrapper
 from engine_optim.wrappers._wrapper import OptimWrapper
 from engine_registry import OPTIM_WRAPPERS
 
@@ -21,7 +22,7 @@ class OptimWrapperDict(OptimWrapper):
         **optim_wrapper_dict: The wrappers by name.
 
     Raises:
-        TypeError: A value is not an `OptimWrapper`.
+        TypeError: A value is not a `BaseOptimWrapper`.
 
     Example:
         >>> import torch
@@ -35,9 +36,9 @@ class OptimWrapperDict(OptimWrapper):
         ['disc', 'gen']
     """
 
-    def __init__(self, **optim_wrapper_dict: OptimWrapper) -> None:
+    def __init__(self, **optim_wrapper_dict: BaseOptimWrapper) -> None:
         for name, wrapper in optim_wrapper_dict.items():
-            if not isinstance(wrapper, OptimWrapper):
+            if not isinstance(wrapper, BaseOptimWrapper):
                 raise TypeError(
                     f"{name} must be an OptimWrapper, got {type(wrapper).__name__}; wrap the "
                     "optimizer in an OptimWrapper"
@@ -114,7 +115,16 @@ class OptimWrapperDict(OptimWrapper):
             max_iters: Unused.
         """
         for wrapper in self.values():
-            wrapper.initialize_count_status(model, wrapper.inner_count, -1)
+            count = wrapper.inner_count if isinstance(wrapper, OptimWrapper) else cur_iter
+            wrapper.initialize_count_status(model, count, -1)
+
+    def grad_norms(self) -> dict[str, Tensor]:
+        """Return the ``last_grad_norm`` of those that clip by norm, as ``{"<name>.grad_norm": …}``.
+
+        Reading one as a number waits for the device.
+        """
+        norms = {name: getattr(one, "last_grad_norm", None) for name, one in self.items()}
+        return {f"{name}.grad_norm": norm for name, norm in norms.items() if norm is not None}
 
     def accumulation(self) -> dict[str, Any]:
         """Return the unfinished window of each wrapper, by name."""
@@ -201,15 +211,15 @@ class OptimWrapperDict(OptimWrapper):
         """Return the names."""
         return self.optim_wrappers.keys()
 
-    def values(self) -> ValuesView[OptimWrapper]:
+    def values(self) -> ValuesView[BaseOptimWrapper]:
         """Return the wrappers."""
         return self.optim_wrappers.values()
 
-    def items(self) -> ItemsView[str, OptimWrapper]:
+    def items(self) -> ItemsView[str, BaseOptimWrapper]:
         """Return the pairs of name and wrapper."""
         return self.optim_wrappers.items()
 
-    def __getitem__(self, key: str) -> OptimWrapper:
+    def __getitem__(self, key: str) -> BaseOptimWrapper:
         if key not in self.optim_wrappers:
             raise KeyError(f"there is no optimizer wrapper {key!r}; there are: {', '.join(self)}")
         return self.optim_wrappers[key]

@@ -32,8 +32,8 @@ class GradientNormHook(Hook):
     as ``gen.grad_norm``.
 
     They are computed only in iterations that are logged. With accumulation that is the last step
-    before the line of the log, or the one in it. With `clip_grad_norm_` the run logs the total as
-    ``grad_norm`` without this hook, which then adds the norms of the modules.
+    before the line of the log, or the one in it. With `clip_grad_norm_` the run logs the total of
+    an optimizer without this hook, which then adds the norms of the modules.
 
     Args:
         per_module: Also log the norm of each top-level module of the model, such as
@@ -76,14 +76,18 @@ class GradientNormHook(Hook):
             )
             return
         self._modules = _top_level_modules(runner.model)
-        for name, wrapper in wrappers_by_name(runner.optim_wrapper).items():
-            logged = not name and _clips_by_norm(wrapper)  # its total, by `RuntimeInfoHook`
+        wrappers = wrappers_by_name(runner.optim_wrapper)
+        logged_by_run = {name for name, one in wrappers.items() if _clips_by_norm(one)}
+        if len(logged_by_run) == len(wrappers) and not self.per_module:
+            runner.logger.warning(
+                "GradientNormHook never acts: with clip_grad the run logs grad_norm by itself; "
+                "set per_module=True, or leave the hook out"
+            )
+            return
+        for name, wrapper in wrappers.items():
+            logged = name in logged_by_run  # its total, by `RuntimeInfoHook`
             if logged and not self.per_module:
-                runner.logger.warning(
-                    "GradientNormHook never acts: with clip_grad the run logs grad_norm by itself; "
-                    "set per_module=True, or leave the hook out"
-                )
-                return
+                continue
             record = partial(self._record, runner, f"{name}." if name else "", wrapper, logged)
             handle = wrapper.optimizer.register_step_pre_hook(record)
             self._registered.callback(handle.remove)

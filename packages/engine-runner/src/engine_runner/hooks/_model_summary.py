@@ -10,8 +10,9 @@ from torch import nn
 from engine_model import is_model_wrapper, is_sharded
 from engine_model.analysis import can_observe, observe_flops, short_number, summary_table
 from engine_registry import HOOKS
+from engine_runner._class_name import class_name
 from engine_runner._hook import Hook
-from engine_runner._loaders import batching_of
+from engine_runner._loaders import batching_part
 from engine_runner._protocols import Run
 
 
@@ -111,26 +112,20 @@ def _without_wrapper(model: Any) -> nn.Module:
     return found
 
 
-def _class_name(model: nn.Module) -> str:
-    # fully_shard replaces the class by one that derives from FSDPModule and from the original.
-    kinds = type(model).__mro__
-    return (kinds[2] if kinds[1].__name__ == "FSDPModule" else kinds[0]).__name__
-
-
 def _size(model: nn.Module) -> str:
     params = list(model.parameters())
     count = sum(param.numel() for param in params)
     trained = sum(param.numel() for param in params if param.requires_grad)
     size = sum(tensor.numel() * tensor.element_size() for tensor in [*params, *model.buffers()])
     return (
-        f"Model {_class_name(model)}: {short_number(count)} parameters, "
+        f"Model {class_name(model)}: {short_number(count)} parameters, "
         f"{short_number(trained)} of them trained, {short_number(size)}B"
     )
 
 
 def _samples(dataloader: Any) -> int | None:
     """Return the samples per batch of a loader, or ``None`` if it is unknown."""
-    size = getattr(batching_of(dataloader), "batch_size", None)
+    size = getattr(batching_part(dataloader), "batch_size", None)
     return size if isinstance(size, int) and size > 0 else None
 
 

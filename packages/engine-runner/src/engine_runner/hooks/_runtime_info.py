@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from engine_optim import OptimWrapperDict
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._idle import idle_validation
@@ -20,7 +21,8 @@ class RuntimeInfoHook(Hook):
 
     Components that cannot reach the runner read them there: ``epoch``, ``iter``, ``max_epochs``,
     ``max_iters``, ``cfg``, ``seed`` and ``experiment_name`` as infos, ``train/lr``,
-    ``train/<loss>`` and ``val/<metric>`` as scalars. Nothing is read from the device here.
+    ``train/<loss>`` and ``val/<metric>`` as scalars, and with clipping ``train/grad_norm``, which
+    several optimizers have each, such as ``train/gen.grad_norm``. Nothing is read from the device.
     ``loop_stage`` is ``"train"``, ``"val"``, ``"test"``, or None between loops.
 
     Attributes:
@@ -80,9 +82,14 @@ class RuntimeInfoHook(Hook):
             hub, names = runner.message_hub, self._scalar_names
             for name, value in outputs.items():
                 hub.update_scalar(names.get(name) or self._scalar_name(name), value)
-        norm = getattr(runner.optim_wrapper, "last_grad_norm", None)
+        optim_wrapper: Any = runner.optim_wrapper
+        if isinstance(optim_wrapper, OptimWrapperDict):
+            for name, value in optim_wrapper.grad_norms().items():
+                runner.message_hub.update_scalar(self._scalar_name(name), value)
+            return
+        norm = getattr(optim_wrapper, "last_grad_norm", None)
         if norm is not None:
-            runner.message_hub.update_scalar(runner.optim_wrapper.grad_norm_name, norm)
+            runner.message_hub.update_scalar(optim_wrapper.grad_norm_name, norm)
 
     def after_train(self, runner: Run) -> None:
         """Record that no loop runs."""

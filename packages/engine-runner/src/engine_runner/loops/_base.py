@@ -10,6 +10,7 @@ from engine_runner._limits import agreed_limit, limited
 from engine_runner._loaders import LIMIT, is_sets, no_batch
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop, Run, Stateful
+from engine_runner._wrappers import wrappers_by_name
 from engine_runner.loops._replay import Replay
 
 if TYPE_CHECKING:
@@ -240,6 +241,22 @@ class TrainLoop(BaseLoop):
         if loop is not None and count >= self.val_begin and due:
             self._validate(loop)
             self._runner.progress.validated = count
+
+    def _warn_of_lost_gradients(self) -> None:
+        """Warn of several optimizers if the training ends within an accumulation window of one.
+
+        The end of the last window of one optimizer is known beforehand; how often a model updates
+        each of several is not.
+        """
+        wrappers = wrappers_by_name(self._runner.optim_wrapper)
+        for name, wrapper in wrappers.items():
+            calls = wrapper.accumulation()["calls"] if name and not self.stop_training else 0
+            if calls:
+                self._runner.logger.warning(
+                    f"the training ends within an accumulation window of optimizer {name!r}: the "
+                    f"gradients of its last {calls} calls are not used; let its number of calls be "
+                    f"a multiple of accumulative_counts={wrapper.accumulative_counts}"
+                )
 
     def _validate_before_training(self) -> None:
         """Validate before the first iteration, if that is set and not done."""

@@ -159,6 +159,7 @@ class EpochBasedTrainLoop(TrainLoop):
         while self.epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._validate_if_due(self.epoch, self._max_epochs)
+        self._warn_of_lost_gradients()
         runner.call_hook("after_train")
         return runner.model
 

@@ -113,6 +113,7 @@ class IterBasedTrainLoop(TrainLoop):
         while self.iter < self._max_iters and not self.stop_training:
             self.run_iter(next(self.dataloader_iterator))
             self._validate_if_due(self.iter, self._max_iters)
+        self._warn_of_lost_gradients()
         runner.call_hook("after_train_epoch")
         runner.call_hook("after_train")
         return runner.model

@@ -6,7 +6,7 @@ from engine_runner.parts._data import build_dataloader
 from engine_runner.parts._evaluation import build_evaluator
 from engine_runner.parts._hooks import build_hook, default_hooks
 from engine_runner.parts._loops import build_loop
-from engine_runner.parts._model import build_model, prepare, with_preprocessor
+from engine_runner.parts._model import build_model, model_name, prepare, with_preprocessor
 from engine_runner.parts._optimization import (
     build_optimizers,
     build_run_schedulers,
@@ -33,6 +33,7 @@ __all__ = [
     "build_visualizer",
     "check_config",
     "default_hooks",
+    "model_name",
     "prepare",
     "scale_learning_rate",
     "schedule_once",

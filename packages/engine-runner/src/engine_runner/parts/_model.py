@@ -7,6 +7,7 @@ from torch import nn
 
 from engine_optim import freeze_parameters
 from engine_registry import MODELS
+from engine_runner._class_name import class_name
 from engine_runner._types import Config
 from engine_runner.strategies import Strategy
 
@@ -33,6 +34,11 @@ def with_preprocessor(model: nn.Module | Config, data_preprocessor: Any) -> nn.M
     if data_preprocessor is None or not isinstance(model, Mapping):
         return model
     return {"data_preprocessor": data_preprocessor, **model}
+
+
+def model_name(model: nn.Module, strategy: Strategy) -> str:
+    """Return the class name of a model inside the wrapper of its strategy."""
+    return class_name(strategy.unwrap(model))
 
 
 def prepare(model: nn.Module, strategy: Strategy, optim_wrapper: Any) -> nn.Module:

@@ -23,7 +23,7 @@ from engine_runner._types import Config
 Schedules: TypeAlias = list[Any] | dict[str, list[Any]]
 
 # A schedule with one of these does not depend on its end.
-_OWN_LENGTHS = ("T_max", "total_steps", "milestones", "step_size", "gamma", "periods", "patience")
+_OWN_LENGTHS = ("T_max", "total_steps", "milestones", "step_size", "gamma", "periods")
 
 
 def build_optimizers(model: nn.Module, optim_wrapper: Any) -> BaseOptimWrapper:
@@ -63,6 +63,9 @@ def build_run_schedulers(
     schedulers: Any, optim_wrapper: Any, loop: Any, *, by_epoch: bool
 ) -> Schedules:
     """Return the schedules of a training, which end with it where they set no end of their own.
+
+    Those that read the metrics of validations have no end by default: the last validation follows
+    the last step.
 
     Args:
         schedulers: See `build_schedulers`.
@@ -127,10 +130,17 @@ def _build_scheduler(
     config = dict(entry)
     _check_length(config, epoch_length, ends)
     by_epoch = bool(config.get("by_epoch", True))
-    if by_epoch in ends:
+    if by_epoch in ends and not _waits_for_metrics(config):
         config.setdefault("end", ends[by_epoch])
     defaults = {"optimizer": optim_wrapper, "epoch_length": epoch_length}
     return PARAM_SCHEDULERS.build(config, default_args=defaults)
+
+
+def _waits_for_metrics(config: Config) -> bool:
+    """Return whether a schedule reads the metrics of validations, also of the one at the end."""
+    kind = config.get("type")
+    built = PARAM_SCHEDULERS.get(kind) if isinstance(kind, str) else kind
+    return bool(getattr(built, "need_val_args", False))
 
 
 def _check_length(config: Config, epoch_length: int | None, ends: Mapping[bool, int]) -> None:
@@ -144,7 +154,7 @@ def _check_length(config: Config, epoch_length: int | None, ends: Mapping[bool, 
             f"{name} with convert_to_iter_based needs the iterations per epoch, and the training "
             f"data has no length; set its own epoch_length, or {way_out}"
         )
-    by_iteration = not config.get("by_epoch", True)
+    by_iteration = not config.get("by_epoch", True) and not _waits_for_metrics(config)
     if by_iteration and False not in ends and not {"end", *_OWN_LENGTHS} & {*config}:
         raise SettingsError(
             f"{name} with by_epoch=False has no end, and the training data has no length; set its "

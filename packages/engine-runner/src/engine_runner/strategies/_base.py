@@ -10,16 +10,21 @@ from torch import nn
 
 from engine_dist import broadcast, is_distributed
 from engine_model import (
+    BaseModel,
+    MMDistributedDataParallel,
+    MMFullyShardedDataParallel,
     compiled_in_place,
     convert_sync_batchnorm,
     is_model_wrapper,
     is_sharded,
 )
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
+from engine_runner._class_name import class_name
 from engine_runner._errors import SettingsError
 from engine_runner.strategies._checkpointing import Modules, turn_on_activation_checkpointing
 
 _log = logging.getLogger("engine.runner")
+_OWN_STEPS = (MMDistributedDataParallel.train_step, MMFullyShardedDataParallel.train_step)
 
 
 class Strategy(ABC):
@@ -153,6 +158,23 @@ def wrapper_config(model_wrapper: Mapping[str, Any] | str | None, default: str) 
     """
     given = {"type": model_wrapper} if isinstance(model_wrapper, str) else model_wrapper or {}
     return {"type": default, **given}
+
+
+def warn_of_own_step(wrapped: nn.Module, model: nn.Module) -> None:
+    """Log that a wrapper trains with its own step, if the model has another one.
+
+    Args:
+        wrapped: The model in its wrapper.
+        model: The model.
+    """
+    own = getattr(type(model), "train_step", BaseModel.train_step)
+    if own is not BaseModel.train_step and type(wrapped).train_step in _OWN_STEPS:  # type: ignore[attr-defined]  # wrappers have it
+        _log.warning(
+            "%s trains with a step of its own, and never calls the train_step of %s; set "
+            "model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel'), which calls it, or "
+            "derive a wrapper with another train_step",
+            *(type(wrapped).__name__, class_name(model)),
+        )
 
 
 def require_process_group(strategy: Strategy) -> None:

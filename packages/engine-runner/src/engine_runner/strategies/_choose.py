@@ -11,6 +11,7 @@ from engine_dist.device import chosen_device, current_device
 from engine_model import MMFullyShardedDataParallel
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner._errors import SettingsError
+from engine_runner._rules import strategy_mistakes
 from engine_runner.strategies._base import Strategy
 from engine_runner.strategies._ddp import DDPStrategy
 from engine_runner.strategies._fsdp import FSDPStrategy
@@ -39,7 +40,8 @@ def choose_strategy(
         cfg: The config of the run. Its key ``activation_checkpointing`` is that of `Strategy`.
 
     Raises:
-        SettingsError: Both the strategy and the config have an ``activation_checkpointing``.
+        SettingsError: A setting does not act beside the strategy, which has its own argument.
+            Both the strategy and the config have an ``activation_checkpointing``.
     """
     keys: Any = {} if cfg is None else cfg
     model_wrapper_cfg = model_wrapper_cfg or keys.get("model_wrapper_cfg")
@@ -47,6 +49,9 @@ def choose_strategy(
     sync_bn = sync_bn or keys.get("sync_bn")
     compile = compile or keys.get("compile") or False
     options: dict[str, Any] = {}
+    others = {"model_wrapper_cfg": model_wrapper_cfg, "sync_bn": sync_bn, "compile": compile}
+    for _, message in strategy_mistakes({"strategy": strategy, **others}):
+        raise SettingsError(message)
     if checkpointing := keys.get("activation_checkpointing"):
         _check_unset(strategy, checkpointing)
         options["activation_checkpointing"] = checkpointing

@@ -8,7 +8,12 @@ from torch import nn
 
 from engine_model import is_model_wrapper
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
-from engine_runner.strategies._base import Strategy, require_process_group, wrapper_config
+from engine_runner.strategies._base import (
+    Strategy,
+    require_process_group,
+    warn_of_own_step,
+    wrapper_config,
+)
 from engine_runner.strategies._checkpointing import Modules
 
 _DEFAULT = "MMDistributedDataParallel"
@@ -63,4 +68,5 @@ class DDPStrategy(Strategy):
         if self.device.type != "cpu":
             wrapper.setdefault("device_ids", [self.device.index])
         wrapped: nn.Module = MODEL_WRAPPERS.build(wrapper)
+        warn_of_own_step(wrapped, model)
         return wrapped

@@ -8,7 +8,12 @@ from torch import nn
 
 from engine_model import is_model_wrapper
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
-from engine_runner.strategies._base import Strategy, require_process_group, wrapper_config
+from engine_runner.strategies._base import (
+    Strategy,
+    require_process_group,
+    warn_of_own_step,
+    wrapper_config,
+)
 from engine_runner.strategies._checkpointing import Modules
 
 _DEFAULT = "MMFullyShardedDataParallel"
@@ -59,4 +64,5 @@ class FSDPStrategy(Strategy):
             return model
         # Unlike DDP it takes no device_ids: fully_shard gets its devices from the process group.
         wrapped: nn.Module = MODEL_WRAPPERS.build({**self.model_wrapper, "module": model})
+        warn_of_own_step(wrapped, model)
         return wrapped
