@@ -3,10 +3,11 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
-from engine_model.analysis import FlopAnalyzer
+from engine_model.analysis import FlopAnalyzer, measure_cost
 
 
 class Changing(nn.Module):
@@ -83,3 +84,20 @@ def test_tensors_made_by_the_analysis_can_be_trained_with() -> None:
     model(torch.ones(1, 4)).sum().backward()
 
     assert model.linear.weight.grad is not None
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_sparse_buffers_are_kept() -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 3)
+            self.register_buffer("edges", torch.eye(6).to_sparse())
+
+        def forward(self, x: Tensor) -> Tensor:
+            output: Tensor = torch.sparse.mm(self.get_buffer("edges"), self.linear(x))
+            return output
+
+    model = Graph()
+    assert measure_cost(model, torch.zeros(6, 6))["linear"].flops == 6 * 6 * 3
+    assert torch.equal(model.get_buffer("edges").to_dense(), torch.eye(6))

@@ -103,3 +103,16 @@ def test_models_with_compiled_functions_are_not_observed() -> None:
     torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1))
 
     assert not can_observe(nn.Linear(1, 1))
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged], ids=["strided", "jagged"])
+def test_passes_on_nested_tensors_are_counted(layout: torch.layout) -> None:
+    """Parts of a composite operator ask for sizes, at which such a pass ended with an error."""
+    samples = [torch.randn(2, 6), torch.randn(4, 6)]
+    nested = torch.nested.nested_tensor(samples, layout=layout)
+    model = nn.Sequential(nn.Linear(6, 3))
+    found: list[Counter[str]] = []
+    observe_flops(model, found.append)
+    model(nested)
+    assert found == [FlopAnalyzer(model, torch.randn(6, 6)).by_module()]

@@ -14,6 +14,7 @@ from engine_runner import Hook, Runner
 from engine_runner.hooks import ThroughputHook
 from engine_runner.hooks._batch_size import samples_in
 from engine_runner.hooks._device_peaks import peak_tflops
+from engine_runner.hooks._operations import OperationCounter
 
 MakeRunner = Callable[..., Runner]
 
@@ -231,3 +232,51 @@ def test_peak_of_a_device(device: str, precision: Any, peak: float | None) -> No
 def test_number_that_is_not_positive_raises(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         ThroughputHook(**{name: 0})  # type: ignore[arg-type]  # each of the three in turn
+
+
+@pytest.mark.parametrize("transposed", [False, True], ids=["convolution", "transposed"])
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_backward_pass_of_a_convolution_counts_twice(groups: int, transposed: bool) -> None:
+    """torch's formula multiplies the gradient of a grouped weight by the number of groups."""
+    kind = nn.ConvTranspose2d if transposed else nn.Conv2d
+    conv, x = kind(8, 16, 3, groups=groups), torch.randn(2, 8, 6, 6, requires_grad=True)
+    with OperationCounter() as counter:
+        output = conv(x)
+        forward = counter.flops
+        output.sum().backward()
+    positions = 36 if transposed else 16
+    assert forward == 2 * 2 * positions * 9 * 8 * 16 // groups
+    assert counter.flops == 3 * forward
+
+
+NO_VALIDATION = dict.fromkeys(("val_dataloader", "val_cfg", "val_evaluator"))
+
+
+class Penalized(Layers):
+    """With a penalty on the gradient of its input."""
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        if mode != "loss":
+            return super().forward(x, y, mode)
+        x = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.head(self.backbone(x)).sum(), x, create_graph=True)
+        slopes = torch.func.vmap(torch.func.jacrev(lambda one: self.head(self.backbone(one))))(x)
+        return {"loss": slope.square().mean() + slopes.square().mean()}
+
+
+class Nested(Layers):
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        rows = torch.nested.nested_tensor([x, x[:1]], layout=torch.jagged)
+        return {"loss": self.head(self.backbone(rows)).values().square().mean()}
+
+
+def test_gradients_within_the_forward_pass_are_counted(make_runner: MakeRunner) -> None:
+    runner = _train(make_runner, ThroughputHook(), model=Penalized(), **NO_VALIDATION)
+    assert {"samples_per_s", "tflops"} <= _names(runner)
+
+
+def test_operations_of_nested_tensors_are_a_warning(make_runner: MakeRunner) -> None:
+    runner = _train(make_runner, ThroughputHook(), model=Nested(), **NO_VALIDATION)
+    assert "nested tensors cannot be counted" in _log(runner)
+    assert "samples_per_s" in _names(runner)
+    assert "tflops" not in _names(runner)

@@ -398,3 +398,17 @@ def test_command_says_that_the_loss_does_not_fall(command: Command) -> None:
     done = command("find-lr", "cfg.py", "--num-iters", "3")
 
     assert "no suggestion: the loss does not fall" in done.stdout
+
+
+class Assigning(Net):
+    """Assign a new tensor to its buffer in each pass."""
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        self.seen = self.seen + 1
+        return super().forward(x, y, mode)
+
+
+def test_assigned_buffer_is_restored(make_runner: MakeRunner) -> None:
+    runner = make_runner(model=Assigning())
+    find_learning_rate(runner, num_iters=6)
+    assert runner.model.seen == 0

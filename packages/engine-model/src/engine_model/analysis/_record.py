@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from engine_model._compiled import uncompiled
 from engine_model.analysis._state import SavedTensors, no_fast_path, random_state_kept
@@ -204,8 +205,10 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
                     self._saved.before_write(value)
         outer, self.operators = self.operators, []
         try:
-            with self:
-                result = func.decompose(*args, **kwargs)
+            result = NotImplemented
+            if not any(map(_is_nested, tree_leaves((args, kwargs)))):
+                with self:
+                    result = func.decompose(*args, **kwargs)
             if result is NotImplemented:
                 result = func(*args, **kwargs)
         finally:
@@ -228,6 +231,11 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
                 is_view=view,
             )
         )
+
+
+def _is_nested(value: object) -> bool:
+    # The parts of a composite operator ask for sizes, which nested tensors do not have.
+    return isinstance(value, Tensor) and value.is_nested
 
 
 def _name(func: Any) -> str:

@@ -58,7 +58,9 @@ class SavedTensors:
                 param.data = data
         for tensor, copy in [*self._buffers, *self._written]:
             # Write only what changed: a write would invalidate a graph that waits for its backward.
-            if tensor.is_meta or not torch.equal(tensor, copy):
+            # Sparse tensors cannot be compared.
+            plain = tensor.layout is torch.strided and not tensor.is_meta
+            if not plain or not torch.equal(tensor, copy):
                 tensor.copy_(copy)
 
 

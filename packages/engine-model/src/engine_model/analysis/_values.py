@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -36,7 +37,7 @@ class OpValue:
             value: A tensor, a list of tensors, or a constant.
         """
         if isinstance(value, Tensor):
-            return cls(shape=tuple(value.shape))
+            return cls(shape=_shape(value))
         if isinstance(value, list | tuple) and any(isinstance(item, Tensor) for item in value):
             return cls(values=tuple(map(cls.of, value)))
         return cls(value=value)
@@ -74,3 +75,16 @@ class OpValue:
     def inputs(self) -> list["OpValue"]:
         """Return the entries of a list of tensors."""
         return list(self.values)
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    """Return the shape of a tensor; of a nested one, that of its rows one after the other."""
+    if not tensor.is_nested:
+        return tuple(tensor.shape)
+    if tensor.layout is torch.jagged:
+        rows: Tensor = tensor._values  # type: ignore[attr-defined]  # `values()` would wait for a lock
+        return tuple(rows.shape)
+    sizes = tensor._nested_tensor_size()  # one row per tensor, on the CPU
+    count = int(sizes.prod(dim=1).sum())
+    widths = set(sizes[:, -1].tolist())
+    return (count // max(widths), max(widths)) if len(widths) == 1 and count else (count,)

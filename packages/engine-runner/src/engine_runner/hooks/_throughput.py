@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn.modules.conv import _ConvNd
@@ -19,9 +19,7 @@ from engine_runner._wrappers import wrappers_by_name
 from engine_runner.hooks._batch_size import samples_in
 from engine_runner.hooks._device_peaks import Precision, peak_tflops
 from engine_runner.hooks._log_points import LogsWithin, log_points
-
-if TYPE_CHECKING:
-    from torch.utils.flop_counter import FlopCounterMode
+from engine_runner.hooks._operations import OperationCounter
 
 _MEGABYTE = 2**20
 _PRECISIONS: dict[torch.dtype, Precision] = {
@@ -42,8 +40,8 @@ class ThroughputHook(Hook):
       of the rank that has most.
     - ``tflops``: the floating-point operations of forward and backward passes per second and
       device, in 10**12. The operations of one sample are ``flops_per_sample``, or that attribute
-      of the model. Otherwise they are counted in the first iteration of the run, with
-      `torch.utils.flop_counter`, which sees matrix multiplications, convolutions and attention;
+      of the model. Otherwise they are counted in the first iteration of the run: those of matrix
+      multiplications, convolutions and attention, where a multiply-add is two operations;
       the recomputation of activation checkpointing counts, too. That iteration takes longer, and
       is left out of the throughput. The operations of a compiled model cannot be counted.
     - ``mfu``: model FLOPs utilization, ``tflops`` by the peak of the device in the precision of the
@@ -54,7 +52,9 @@ class ThroughputHook(Hook):
         batch_size: Samples per batch and rank; by default they are counted in each batch.
         count_flops: Count the operations of the first iteration, if the model and
             ``flops_per_sample`` do not state them.
-        flops_per_sample: Operations of the forward and backward pass of a sample.
+        flops_per_sample: Operations of the forward and backward pass of a sample. A multiply-add is
+            two, as in the peaks of devices: about six times the ``flops`` of
+            `engine_model.analysis.measure_cost`, which counts it once, and the forward pass alone.
         peak_tflops: The peak of a device, in TFLOP/s; by default that of a table.
 
     Raises:
@@ -81,7 +81,7 @@ class ThroughputHook(Hook):
         self.flops_per_sample = _positive("flops_per_sample", flops_per_sample)
         self.peak_tflops = _positive("peak_tflops", peak_tflops)
         self._logs_within: LogsWithin | None = None
-        self._counter: FlopCounterMode | None = None
+        self._counter: OperationCounter | None = None
         self._counting = ExitStack()
         self._flops: float | None = None  # of a sample
         self._peak: float | None = None
@@ -165,21 +165,23 @@ class ThroughputHook(Hook):
                 "flops_per_sample of ThroughputHook."
             )
             return
-        # Imported here, because it loads the compiler where that is installed.
-        from torch.utils.flop_counter import FlopCounterMode
+        self._counter = OperationCounter()
 
-        self._counter = FlopCounterMode(display=False)
-
-    def _stop_counter(self) -> int:
-        """Return the operations that were counted."""
+    def _stop_counter(self) -> OperationCounter | None:
+        """Return the counter, which counts no more."""
         counter, self._counter = self._counter, None
         self._counting.close()
-        return 0 if counter is None else int(counter.get_total_flops())
+        return counter
 
     def _finish_counter(self, runner: Run, samples: int) -> None:
-        flops = self._stop_counter()
-        if flops:
-            self._flops = flops / samples
+        counter = self._stop_counter()
+        if counter is not None and counter.skipped:
+            runner.logger.warning(
+                "The operations of nested tensors cannot be counted; for tflops and mfu set "
+                "flops_per_sample of ThroughputHook."
+            )
+        elif counter is not None and counter.flops:
+            self._flops = counter.flops / samples
             runner.logger.info(
                 f"A sample takes {self._flops / 1e9:.4g} GFLOPs, forward and backward, as counted "
                 "in the first iteration."

@@ -65,11 +65,15 @@ def _unchanged_model(model: nn.Module) -> Iterator[None]:
         (module, {name: one for name, one in vars(module).items() if isinstance(one, _PLAIN)})
         for module in model.modules()
     ]
+    # A forward may assign a new tensor to a buffer.
+    names = [(module, dict(module._buffers)) for module in model.modules()]
     for param, _ in gradients:
         param.grad = None
     try:
         yield
     finally:
+        for module, buffers in names:
+            module._buffers.update(buffers)
         with torch.no_grad():
             for tensor, copy in tensors:
                 _local(tensor).copy_(copy)
