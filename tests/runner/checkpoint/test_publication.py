@@ -122,8 +122,9 @@ def test_keys_that_no_checkpoint_has_are_an_error_at_the_end(make_runner: MakeRu
         ({"save_begin": -1}, "save_begin must be an integer >= 0, got -1"),
         ({"published_keys": []}, r"published_keys must be .*, got \[\]"),
         ({"published_keys": [1]}, r"published_keys must be .*, got \[1\]"),
+        ({"published_keys": 3}, r"published_keys must be .*, got 3"),
     ],
-    ids=["begin", "no-keys", "numbers"],
+    ids=["begin", "no-keys", "numbers", "number"],
 )
 def test_wrong_setting_raises(argument: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from logging import Logger
 from pathlib import PurePath
@@ -36,7 +36,7 @@ def published_keys(keys: str | Sequence[str] | None) -> tuple[str, ...]:
     """
     if keys is None:
         return ()
-    found = (keys,) if isinstance(keys, str) else tuple(keys)
+    found = (keys,) if isinstance(keys, str) else tuple(keys) if isinstance(keys, Iterable) else ()
     if not found or not all(isinstance(key, str) and key for key in found):
         raise ValueError(
             "published_keys must be a key of the checkpoint or several, such as "
@@ -88,7 +88,8 @@ def publish(
             target = join_path(folder, name, backend_args=backend_args)
             put(data, target, backend_args=dict(backend_args) if backend_args else None)
             result[0] = (name, "")
-        except (OSError, CheckpointError) as error:
+        # Whatever is wrong with the storage or the file: the other ranks wait for this one.
+        except (OSError, CheckpointError, RuntimeError, ValueError, ImportError) as error:
             result[0] = ("", str(error))
     broadcast_object_list(result)
     return result[0]
