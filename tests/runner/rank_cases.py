@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from engine_dist import get_rank
+from engine_dist import all_gather, get_rank
 from engine_evaluator import BaseMetric
-from engine_model import BaseModel, get_state_dict, weights_to_cpu
-from engine_runner import Runner
+from engine_model import BaseModel, BaseTTAModel, get_state_dict, weights_to_cpu
+from engine_runner import Hook, Runner
 from engine_runner.checkpoint.writers import PlainWriter, Writer
 
 LOADER = {
@@ -181,8 +181,99 @@ def write(rank: int, folder: Path) -> dict[str, float]:
     return found
 
 
+def publish(rank: int, folder: Path) -> Any:
+    """Publish what is trained, and what is lost before; return the files and the error."""
+
+    class Lose(Hook):
+        priority = "HIGHEST"
+
+        def after_train(self, runner: Any) -> None:
+            if runner.is_main and runner.work_dir.endswith("lost"):
+                Path(runner.work_dir, "epoch_2.pth").unlink()
+
+    found = []
+    for name in ("kept", "lost"):
+        runner = Runner(
+            Statistics(),
+            folder / name,
+            train_dataloader={**LOADER, "dataset": [(torch.ones(1),) for _ in range(8)]},
+            train_cfg={"by_epoch": True, "max_epochs": 2},
+            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.0}},
+            default_hooks={
+                "checkpoint": {
+                    "type": "CheckpointHook",
+                    "interval": 1,
+                    "save_begin": 2,
+                    "published_keys": ["state_dict"],
+                }
+            },
+            custom_hooks=[Lose()],
+            launcher="pytorch",
+        )
+        try:
+            runner.train()
+            raised = ""
+        except OSError as error:
+            raised = str(error)
+        names = [file.stem for file in Path(runner.work_dir).glob("*.pth")]
+        found.append((sorted(names, key=len), raised.count("epoch_2.pth was not published")))
+    return found
+
+
+def seeds(rank: int, folder: Path) -> Any:
+    """Return whether the ranks draw alike, without and with ``diff_rank_seed``."""
+    alike = []
+    for differs in (False, True):
+        Runner(
+            Echo(),
+            folder,
+            launcher="pytorch",
+            randomness={"seed": 5, "diff_rank_seed": differs},
+        )
+        drawn = all_gather(torch.rand(3))
+        alike.append(torch.equal(drawn[0], drawn[1]))
+    return alike
+
+
+class Scaled(BaseModel):
+    """Return its inputs times a weight, which a wrapper for several ranks needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, inputs: Any, mode: str = "tensor") -> Any:
+        return [self.factor.detach() * value for value in inputs]
+
+
+class MeanOfViews(BaseTTAModel):
+    """Return the mean over the views of a sample."""
+
+    def merge_preds(self, data_samples_list: list[list[Any]]) -> list[Any]:
+        return [sum(views) / len(views) for views in data_samples_list]
+
+
+def augment(rank: int, folder: Path) -> Any:
+    """Test samples of two views each; return what the metric got, and the wrapper."""
+    runner = Runner(
+        MeanOfViews(Scaled()),
+        folder,
+        test_dataloader={
+            **{key: value for key, value in LOADER.items() if key != "collate_fn"},
+            "dataset": [{"inputs": [torch.tensor(i), torch.tensor(i + 10)]} for i in range(7)],
+        },
+        test_cfg={},
+        test_evaluator=Seen(),
+        launcher="pytorch",
+    )
+    return type(runner.model).__name__, runner.test()["seen"]
+
+
 CASES = {
+    "seeds": seeds,
+    "augment": augment,
     "save": save,
+    "publish": publish,
     "validate": validate,
     "shard": shard,
     "accumulate": accumulate,

@@ -10,6 +10,24 @@ def test_checkpoint_of_ranks_holds_the_mean_of_their_statistics(rank_results: Ra
         assert results["save"] == [5.0, 2]
 
 
+def test_ranks_publish_one_copy_or_raise_together(rank_results: RankResults) -> None:
+    for results in rank_results["rank_cases.py"]:
+        [[plain, copy], failures], lost = results["publish"]
+        assert (plain, copy[:8], len(copy), failures) == ("epoch_2", "epoch_2-", 16, 0)
+        assert lost == [[], 1]
+
+
+def test_ranks_draw_apart_only_where_they_are_asked_to(rank_results: RankResults) -> None:
+    for results in rank_results["rank_cases.py"]:
+        assert results["seeds"] == [True, False]
+
+
+def test_augmented_test_over_ranks_goes_through_the_wrapper(rank_results: RankResults) -> None:
+    merged = [2 * number + 10 for number in range(7)]
+    for results in rank_results["rank_cases.py"]:
+        assert results["augment"] == ["MMDistributedDataParallel", merged]
+
+
 def test_validation_over_ranks_counts_each_sample_once(rank_results: RankResults) -> None:
     for results in rank_results["rank_cases.py"]:
         assert results["validate"] == list(range(11))

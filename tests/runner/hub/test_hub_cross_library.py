@@ -127,7 +127,3 @@ def test_names_of_the_tutorials_come_from_the_packages_that_own_them() -> None:
     }
 
     assert [n for owner, names in owners.items() for n in names if not hasattr(owner, n)] == []
-
-
-def test_example_train_script_exists() -> None:
-    assert (Path(__file__).parents[3] / "examples" / "train.py").is_file()

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine_config import Config
+from engine_logging import MMLogger
 from engine_registry import RUNNERS
 from engine_runner import (
     BaseStrategy,
@@ -44,6 +45,15 @@ def test_flexible_runner_trains_to_the_weights_of_runner(settings: MakeSettings)
 
     assert metrics[0] == metrics[1]
     assert all(torch.equal(weights[0][name], value) for name, value in weights[1].items())
+
+
+def test_logger_of_the_flexible_runner_is_declared_and_that_of_the_run(
+    settings: MakeSettings,
+) -> None:
+    runner = FlexibleRunner(**settings())
+
+    assert isinstance(FlexibleRunner.logger, property)
+    assert runner.logger is MMLogger.get_instance(runner.experiment_name)
 
 
 def test_flexible_runner_resumes_a_checkpoint_of_runner(settings: MakeSettings) -> None:

@@ -11,9 +11,12 @@ class _Saving(Protocol):
     """The settings of `CheckpointHook` that are compared with the length of the training."""
 
     interval: int
+    save_begin: int
     by_epoch: bool
     save_last: bool
     has_idle_rule: bool
+    best: list[Any]
+    published_keys: tuple[str, ...]
 
     @property
     def max_keep_ckpts(self) -> int:
@@ -56,12 +59,21 @@ def idle_saving(runner: Run, hook: _Saving) -> Iterator[str]:
             f"max_keep_ckpts={hook.max_keep_ckpts} acts on checkpoints of an interval, got "
             f"interval={hook.interval}; set interval"
         )
+    if hook.interval < 1 and hook.save_begin > 0 and not hook.best:
+        yield (
+            f"save_begin={hook.save_begin} acts on checkpoints of an interval and on save_best, "
+            f"got interval={hook.interval}; set interval"
+        )
+    if hook.published_keys and not (hook.save_last or hook.best):
+        yield "published_keys never acts with save_last=False and no save_best; set one of them"
     last, unit = _length(runner, hook.by_epoch)
-    if hook.interval > last > 0 and (runner.trains_by_epoch or not hook.by_epoch):
+    first = (hook.save_begin or hook.interval) if hook.interval > 0 else 0
+    if first > last > 0 and (runner.trains_by_epoch or not hook.by_epoch):
+        name = "save_begin" if hook.save_begin else "interval"
         outcome = "at its end only" if hook.save_last else "never"
         yield (
-            f"CheckpointHook saves {outcome}: interval={hook.interval}, and the training has "
-            f"{last} {unit}; lower interval"
+            f"CheckpointHook saves {outcome}: {name}={first}, and the training has {last} {unit}; "
+            f"lower {name}"
         )
 
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from engine_config import Config
 from engine_dist import infer_launcher
+from engine_logging import MMLogger
 from engine_registry import RUNNERS
 from engine_runner._settings import Settings
 from engine_runner.runner import Runner
@@ -89,6 +90,15 @@ class FlexibleRunner(Runner):
             cfg = copy(cfg)
             cfg["work_dir"] = _WORK_DIR  # type: ignore[index]  # a config that can be copied is mutable
         return super().from_cfg(cfg)
+
+    @property
+    def logger(self) -> MMLogger:
+        """The run's logger."""
+        return self._logger
+
+    @logger.setter
+    def logger(self, logger: MMLogger) -> None:
+        self._logger = logger
 
     def build_strategy(
         self,

@@ -12,13 +12,20 @@ from engine_runner.checkpoint._latest import (
     find_latest_checkpoint,
     latest_checkpoints,
     mark_latest_checkpoint,
+    mark_or_log,
     marked_at,
     warn_of_earlier_run,
 )
 from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._meta import dataset_meta
+from engine_runner.checkpoint._noted import note_best, take_over_former_state
 from engine_runner.checkpoint._options import OptimizerOptions
-from engine_runner.checkpoint._retention import Retention
+from engine_runner.checkpoint._publication import (
+    publish,
+    published_keys,
+    warn_of_missing_keys,
+)
+from engine_runner.checkpoint._retention import Retention, remove_checkpoint
 from engine_runner.checkpoint._saving import save_run
 from engine_runner.checkpoint._states import (
     LoaderPosition,
@@ -51,12 +58,19 @@ __all__ = [
     "latest_checkpoints",
     "load_progress",
     "mark_latest_checkpoint",
+    "mark_or_log",
     "marked_at",
     "non_finite_weights",
+    "note_best",
+    "publish",
+    "published_keys",
+    "remove_checkpoint",
     "run_states",
     "save_run",
+    "take_over_former_state",
     "training_in",
     "warn_of_changes",
     "warn_of_earlier_run",
+    "warn_of_missing_keys",
     "warn_of_new_config",
 ]

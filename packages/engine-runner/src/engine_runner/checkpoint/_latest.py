@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from engine_fileio import atomic_write, get_file_backend, join_path, list_dir_or_file
+from engine_runner.checkpoint._publication import is_published
 
 MARKER = "last_checkpoint"
 
@@ -19,6 +20,22 @@ def mark_latest_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
     """
     with atomic_write(Path(folder) / MARKER) as file:
         file.write(str(checkpoint).encode())
+
+
+def mark_or_log(folder: str | Path, checkpoint: str, logger: logging.Logger) -> bool:
+    """Do as `mark_latest_checkpoint`, log an error if that fails, and return whether it succeeded.
+
+    Args:
+        folder: The work directory.
+        checkpoint: The path of the checkpoint.
+        logger: The log for the error.
+    """
+    try:
+        mark_latest_checkpoint(folder, checkpoint)
+    except OSError as error:
+        logger.error(f"{MARKER} was not written: {error}. It names an older checkpoint")
+        return False
+    return True
 
 
 def marked_at(folder: str | Path) -> int | None:
@@ -55,7 +72,8 @@ def latest_checkpoints(path: str | Path) -> list[str]:
     """Return all checkpoints of a work directory that a run can resume from, the newest first.
 
     The first is that of `find_latest_checkpoint`; the others are for the case that it is damaged.
-    The best checkpoints come last, as the training continued after them.
+    The best checkpoints come last, as the training continued after them, and after these the
+    published copies, which may lack what a run resumes from.
 
     Args:
         path: The work directory of the run.
@@ -67,8 +85,8 @@ def latest_checkpoints(path: str | Path) -> list[str]:
     if marked and _parent(marked) != str(folder):
         folders.insert(0, _parent(marked))
     others = [file for place in folders for file in _checkpoints_in(place)]
-    best = [file for file in others if _name(file).startswith("best_")]
-    found = _distinct([*([marked] if marked else []), *(f for f in others if f not in best), *best])
+    others.sort(key=_resumed_late)
+    found = _distinct([*([marked] if marked else []), *others])
     if problem and found:
         _log.warning("%s; resuming %s, which was written last", problem, _name(found[0]))
     elif problem:
@@ -83,6 +101,11 @@ def checkpoints_beside(path: str | Path) -> list[str]:
         path: A checkpoint on a local disk; for one elsewhere the list is empty.
     """
     return [file.name for file in _by_age(Path(path).parent) if file.name != Path(path).name]
+
+
+def _resumed_late(file: str) -> int:
+    """Return 0 for a checkpoint of an interval, 1 for a best one and 2 for a published copy."""
+    return 2 if is_published(file) else int(_name(file).startswith("best_"))
 
 
 def _noted(marker: Path) -> tuple[str, str]:

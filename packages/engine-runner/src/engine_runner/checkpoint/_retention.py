@@ -1,7 +1,12 @@
-"""Choose the checkpoints to keep."""
+"""Choose the checkpoints to keep, and delete the others."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from engine_fileio import join_path, remove
+
+_log = logging.getLogger("engine.runner")
 
 
 class Retention:
@@ -48,3 +53,28 @@ class Retention:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the names of a saved run."""
         self.names = [str(name) for name in state_dict["names"]]
+
+
+def remove_checkpoint(
+    folder: str,
+    filename: str,
+    logger: logging.Logger,
+    backend_args: dict[str, Any] | None = None,
+) -> bool:
+    """Delete an old checkpoint, and return whether it is gone; log a warning if it is not.
+
+    Args:
+        folder: The folder, in any storage of engine-fileio.
+        filename: The name of the checkpoint.
+        logger: The log for the warning.
+        backend_args: Arguments of the storage backend.
+    """
+    path = join_path(folder, filename, backend_args=backend_args)
+    try:
+        remove(path, backend_args=backend_args)
+    except FileNotFoundError:
+        _log.debug("%s was deleted already", path)
+    except OSError as error:
+        logger.warning(f"the old checkpoint {path} was not deleted: {error}")
+        return False
+    return True

@@ -1,6 +1,5 @@
 """Decide when to save a checkpoint."""
 
-import logging
 import math
 import os
 import warnings
@@ -9,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from engine_dist import all_reduce_params, is_main_process
 from engine_fileio import (
@@ -18,7 +17,6 @@ from engine_fileio import (
     LocalBackend,
     get_file_backend,
     join_path,
-    remove,
 )
 from engine_registry import HOOKS
 from engine_runner._errors import CheckpointWriteError, SettingsError
@@ -29,21 +27,24 @@ from engine_runner._protocols import Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
 from engine_runner._validation import never_validates
 from engine_runner.checkpoint import (
-    MARKER,
     BestMetric,
     BrokenWeightsError,
     Retention,
     best_metrics,
     broken_weight,
-    mark_latest_checkpoint,
+    mark_or_log,
     non_finite_weights,
+    note_best,
+    publish,
+    remove_checkpoint,
+    take_over_former_state,
     training_in,
     warn_of_earlier_run,
+    warn_of_missing_keys,
 )
+from engine_runner.checkpoint import published_keys as checked_keys
 from engine_runner.hooks._finite_loss import FiniteLossHook
 from engine_utils import did_you_mean
-
-_log = logging.getLogger("engine.runner")
 
 
 @HOOKS.register_module()
@@ -51,8 +52,7 @@ class CheckpointHook(Hook):
     """Save checkpoints at intervals, and the best by chosen metrics.
 
     A checkpoint is complete on disk before ``last_checkpoint`` names it, and older ones are deleted
-    after that. Whenever the process ends, there is one to resume from. All ranks collect the state,
-    and the main rank writes it.
+    after that. Whenever the process ends, there is one to resume from. The main rank writes.
 
     A checkpoint that cannot be written (full disk, storage not reachable) is logged as an error.
     The former ones stay, and the training continues to the next interval. If the last attempt
@@ -65,7 +65,7 @@ class CheckpointHook(Hook):
         save_optimizer: Include the optimizers' state; without it, a run cannot be resumed.
         save_param_scheduler: Include the schedulers' state.
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
-            any storage of engine-fileio; ``~`` is the home folder. ``work_dir`` itself by default.
+            any storage of engine-fileio. ``work_dir`` itself by default.
         max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
         save_last: Save at the end of training whatever the interval, also if a hook stops it.
         save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best
@@ -78,6 +78,12 @@ class CheckpointHook(Hook):
         file_client_args: Older form of ``backend_args``.
         filename_tmpl: File name with one ``{}`` for the epoch or iteration.
         backend_args: Arguments of the storage backend.
+        published_keys: Keys of the checkpoint, such as ``["meta", "state_dict"]``. At the end of
+            the training, a copy of the last checkpoint and of each best one with these keys alone
+            is saved beside it, as ``<checkpoint>-<hash>.pth`` with the first eight hex digits of
+            its SHA-256. None by default, for no copies.
+        save_begin: The epoch or iteration, from 1, of the first checkpoint; no best one is chosen
+            before. Later ones are ``interval`` apart. With 0, the first is at ``interval``.
         **kwargs: Passed to `Runner.save_checkpoint`.
 
     Raises:
@@ -88,7 +94,6 @@ class CheckpointHook(Hook):
         best: The metrics of ``save_best``, each with its best score and checkpoint so far.
         retention: The checkpoints that are kept.
         folder: Where they are saved; empty before the training.
-        backend_args: The arguments of the storage backend, or None.
         file_backend: The storage backend of the folder; None before the training.
         file_client: The older interface of the same storage; None before the training.
 
@@ -117,6 +122,8 @@ class CheckpointHook(Hook):
         file_client_args: Config | None = None,
         filename_tmpl: str | None = None,
         backend_args: Config | None = None,
+        published_keys: str | Sequence[str] | None = None,
+        save_begin: int = 0,
         **kwargs: Any,
     ) -> None:
         if file_client_args is not None and backend_args is not None:
@@ -124,8 +131,10 @@ class CheckpointHook(Hook):
         if file_client_args is not None:
             message = "file_client_args of CheckpointHook is deprecated; use backend_args"
             warnings.warn(message, DeprecationWarning, stacklevel=2)
-        unit = "epoch" if by_epoch else "iter"
+        unit = self._unit = "epoch" if by_epoch else "iter"
         self.interval = integer("interval", interval, at_least=-1)
+        self.save_begin = integer("save_begin", save_begin, at_least=0)
+        self.published_keys = checked_keys(published_keys)
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
         self.save_param_scheduler = save_param_scheduler
@@ -139,7 +148,6 @@ class CheckpointHook(Hook):
             raise ValueError(
                 f"filename_tmpl needs one '{{}}' for the {unit}, got {self.filename_tmpl!r}"
             )
-        self._unit: Literal["epoch", "iter"] = "epoch" if by_epoch else "iter"
         self.backend_args = dict(backend_args or file_client_args or {}) or None
         self.file_backend: BaseStorageBackend | None = None
         self.file_client: FileClient | None = None
@@ -149,6 +157,7 @@ class CheckpointHook(Hook):
         self._from_start: set[str] | None = None  # weights not finite before; None if unchecked
         self._saves = False  # whether this hook saves the checkpoint, and not one of the user's
         self._saved_at = 0  # the iteration of the last attempt
+        self._keys_checked = False  # those of published_keys
         self._kwargs = kwargs
 
     @property
@@ -181,13 +190,13 @@ class CheckpointHook(Hook):
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, or another
                 training saves to the folder.
         """
-        self._failures, self._saved_at = {}, runner.iter
+        self._failures, self._saved_at, self._keys_checked = {}, runner.iter, False
         # Where `FiniteLossHook` stops the run, it has searched the weights before they are saved.
         stops = any(isinstance(item, FiniteLossHook) and item.stops for item in runner.hooks)
         self._from_start = None if stops else set(non_finite_weights(runner.model))
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
-        self._take_over_former_state(runner)
+        take_over_former_state(runner.message_hub, self.retention, self.best)
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
         if self.by_epoch and not runner.trains_by_epoch and self.interval > 0:
@@ -205,7 +214,7 @@ class CheckpointHook(Hook):
     def after_train_epoch(self, runner: Run) -> None:
         """Save at the end of every n-th epoch, and of the last."""
         if self.by_epoch and (
-            self.every_n_epochs(runner, self.interval)
+            self.every_n_epochs(runner, self.interval, self.save_begin)
             or (self.save_last and self.is_last_train_epoch(runner))
         ):
             runner.logger.info(f"Saving checkpoint at {runner.epoch + 1} epochs")
@@ -217,7 +226,7 @@ class CheckpointHook(Hook):
     ) -> None:
         """Save after every n-th iteration, and the last."""
         if not self.by_epoch and (
-            self.every_n_train_iters(runner, self.interval)
+            self.every_n_train_iters(runner, self.interval, self.save_begin)
             or (self.save_last and self.is_last_train_iter(runner))
         ):
             runner.logger.info(f"Saving checkpoint at {runner.iter + 1} iterations")
@@ -229,16 +238,22 @@ class CheckpointHook(Hook):
         Raises:
             BrokenWeightsError: A weight has become NaN or infinite; raised on all ranks.
         """
-        if not self._saves or self._from_start is None:
+        if not self._saves:
+            return
+        if not self._keys_checked:
+            self._keys_checked = True
+            warn_of_missing_keys(self.published_keys, checkpoint, runner.logger)
+        if self._from_start is None:
             return
         if (name := broken_weight(runner.model, self._from_start)) is not None:
             raise BrokenWeightsError(f"{name} has become NaN or infinite")
 
     def after_train(self, runner: Run) -> None:
-        """Save the last state, where its end was not foreseen; report what could not be saved.
+        """Save the last state, where its end was not foreseen, and publish; report failures.
 
         Raises:
-            CheckpointWriteError: The last attempt to save a checkpoint, or a best one, failed.
+            CheckpointWriteError: The last attempt to save a checkpoint, or a best one, failed, or
+                one could not be published.
         """
         # A hook has stopped the training, or the data has no length.
         if self.save_last and self._saved_at != runner.iter:
@@ -246,9 +261,10 @@ class CheckpointHook(Hook):
             epoch = runner.epoch + int(not runner.trains_by_epoch)  # there, the one that is begun
             count = epoch if self.by_epoch else runner.iter
             self._save(runner, count, runner.iter, progress=runner.progress)
+        if self.published_keys:
+            self._publish(runner)
         if self._failures:
-            best = [Path(item.path).name for item in self.best if item.path]
-            saved = ", ".join([*self.retention.names, *best]) or "none"
+            saved = ", ".join([*self.retention.names, *self._best_names()]) or "none"
             raise CheckpointWriteError(
                 f"the training ended, but saving failed: {'; '.join(self._failures.values())}. "
                 f"Checkpoints in {self.folder}: {saved}. Make the folder writable and resume, or "
@@ -259,6 +275,8 @@ class CheckpointHook(Hook):
         """Save the model if it is the best so far."""
         # Without a folder this is ``runner.val()``, which trains nothing to save.
         if not self.best or not metrics or not self.folder:
+            return
+        if (runner.epoch if self.by_epoch else runner.iter) < self.save_begin:
             return
         for best in self.best:
             name = best.name(metrics)
@@ -278,16 +296,6 @@ class CheckpointHook(Hook):
                     f"neither CheckpointHook nor Runner.save_checkpoint takes {name!r}{hint}"
                 )
 
-    def _take_over_former_state(self, runner: Run) -> None:
-        """Take over the state of a resumed run of a former version, which the message hub has."""
-        kept = runner.message_hub.get_info("kept_checkpoints", default=[])
-        if self.retention.names or not kept:
-            return
-        self.retention.names = [str(name) for name in kept]
-        for item in self.best:
-            item.score = runner.message_hub.get_info(self._info("score", item), default=None)
-            item.path = runner.message_hub.get_info(self._info("ckpt", item), default=None)
-
     def _save(self, runner: Run, count: int, at: int, **options: Any) -> None:
         self._saved_at = at
         if runner.distributed:
@@ -305,28 +313,47 @@ class CheckpointHook(Hook):
         surplus = self.retention.take_surplus()
         if is_main_process():
             # In this order: a process that ends here leaves one checkpoint too many, never none.
-            if self._mark(runner, path):
+            if mark_or_log(runner.work_dir, path, runner.logger):
                 surplus = [name for name in surplus if not self._remove(runner, name)]
             self.retention.put_back(surplus)
 
     def _save_best(self, runner: Run, best: BestMetric, name: str, score: float) -> None:
-        former = (best.score, best.path)
+        former, former_path = best.score, best.path
         count = runner.epoch if self.by_epoch else runner.iter
         filename = f"best_{name.replace('/', '_')}_{self._unit}_{count}.pth"
         path = join_path(self.folder, filename, backend_args=self.backend_args)
-        self._set_best(runner, best, score, path)
+        best.score = score
+        note_best(runner.message_hub, self.best, best, path)
         # The validation is finished: a run that resumes from here does not repeat it.
         done = runner.epoch if runner.trains_by_epoch else runner.iter
         progress = replace(runner.progress, validated=done)
         if self._write(runner, f"the best {name}", filename, progress=progress) is None:
-            self._set_best(runner, best, *former)
+            best.score = former
+            note_best(runner.message_hub, self.best, best, former_path)
             return
-        if former[1] is not None and former[1] != best.path and is_main_process():
-            self._remove(runner, Path(former[1]).name)
+        if former_path is not None and former_path != best.path and is_main_process():
+            self._remove(runner, Path(former_path).name)
         runner.logger.info(
             f"The best checkpoint with {score:.4f} {name} at {count} {self._unit} is saved to "
             f"{filename}."
         )
+
+    def _best_names(self) -> list[str]:
+        return [Path(item.path).name for item in self.best if item.path]
+
+    def _publish(self, runner: Run) -> None:
+        """Publish the last checkpoint and the best ones; note those that cannot be."""
+        last = self.retention.names[-1:] if self.save_last else []
+        if "the checkpoint" in self._failures:
+            last = []  # an older one is not the last
+        for name in [*last, *self._best_names()]:
+            copy, reason = publish(
+                self.folder, name, self.published_keys, backend_args=self.backend_args
+            )
+            if reason:
+                self._failures[f"the copy of {name}"] = f"{name} was not published: {reason}"
+            else:
+                runner.logger.info(f"{name} is published as {copy}")
 
     def _write(self, runner: Run, what: str, filename: str, **options: Any) -> str | None:
         """Save a checkpoint, and return its path; None, after an error in the log, on failure."""
@@ -354,36 +381,9 @@ class CheckpointHook(Hook):
         self._failures.pop(what, None)
         return path
 
-    def _mark(self, runner: Run, path: str) -> bool:
-        """Name the newest checkpoint in the work directory, and return whether that succeeded."""
-        try:
-            mark_latest_checkpoint(runner.work_dir, path)
-        except OSError as error:
-            runner.logger.error(f"{MARKER} was not written: {error}. It names an older checkpoint")
-            return False
-        return True
-
-    def _set_best(
-        self, runner: Run, best: BestMetric, score: float | None, path: str | None
-    ) -> None:
-        best.score, best.path = score, path
-        runner.message_hub.update_info(self._info("score", best), score)
-        runner.message_hub.update_info(self._info("ckpt", best), path)
-
-    def _info(self, what: str, best: BestMetric) -> str:
-        return f"best_{what}" if len(self.best) == 1 else f"best_{what}_{best.key}"
-
     def _remove(self, runner: Run, filename: str) -> bool:
         """Delete an old checkpoint, and return whether it is gone."""
-        path = join_path(self.folder, filename, backend_args=self.backend_args)
-        try:
-            remove(path, backend_args=self.backend_args)
-        except FileNotFoundError:
-            _log.debug("%s was deleted already", path)
-        except OSError as error:
-            runner.logger.warning(f"the old checkpoint {path} was not deleted: {error}")
-            return False
-        return True
+        return remove_checkpoint(self.folder, filename, runner.logger, self.backend_args)
 
     def _open_folder(self, runner: Run) -> None:
         """Find the folder and its storage, and lock it if it is not the work directory."""
