@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine_config import Config
 from engine_runner import Runner
 from engine_runner.cli import main
 from engine_visualization import BaseVisBackend, LocalVisBackend, Visualizer, WandbVisBackend
@@ -292,3 +293,38 @@ def test_missing_library_of_a_tracker_is_one_line_with_the_install_command(
     assert "Traceback" not in output
     with pytest.raises(ImportError, match=library):
         Visualizer("missing", vis_backends=[{"type": kind}], save_dir=tmp_path)
+
+
+class Starting(Keeping):
+    """A service that starts slowly and takes no graph."""
+
+    def add_config(self, *args: Any, **kwargs: Any) -> None:
+        time.sleep(0.5)
+        self.seen.append("config")
+
+
+def test_run_does_not_wait_for_a_tracker_that_takes_no_graph() -> None:
+    backend = Starting("x")
+    visualizer = Visualizer("starting", vis_backends=[backend])
+    start = time.monotonic()
+
+    visualizer.add_config(Config({}))
+    visualizer.add_graph(torch.nn.Linear(1, 1), [])
+
+    assert time.monotonic() - start < 0.4
+    visualizer.close()
+    assert backend.seen == ["config", "closed"]
+
+
+def test_slow_trackers_are_closed_at_the_same_time() -> None:
+    backends = [Starting("x") for _ in range(4)]
+    visualizer = Visualizer("together", vis_backends=[])
+    for number, backend in enumerate(backends):
+        visualizer._keep(str(number), backend)
+    visualizer.add_config(Config({}))
+    start = time.monotonic()
+
+    visualizer.close()
+
+    assert time.monotonic() - start < 1.5
+    assert [each.seen for each in backends] == [["config", "closed"]] * 4

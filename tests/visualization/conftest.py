@@ -174,7 +174,7 @@ _CLEARML = {
 }
 
 
-def _hurry_clearml(patch: pytest.MonkeyPatch) -> None:
+def hurry_clearml(patch: pytest.MonkeyPatch) -> None:
     """Send events ten times per second: a task waits for the next time when it is closed."""
     from clearml.backend_interface.metrics import reporter
 
@@ -186,10 +186,15 @@ def _hurry_clearml(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reporter.BackgroundReportService, "__init__", hurried)
 
 
+@pytest.fixture(name="hurry_clearml")
+def _hurry_clearml() -> Callable[[pytest.MonkeyPatch], None]:
+    return hurry_clearml
+
+
 @_tracker(
     "ClearMLVisBackend",
     library="clearml",
-    prepare=_hurry_clearml,
+    prepare=hurry_clearml,
     options={"init_kwargs": {"auto_resource_monitoring": False}},
     environment=_CLEARML,
 )

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +141,18 @@ def test_aim_keeps_the_config_and_continues_a_run(
 
 @pytest.mark.slow
 def test_clearml_keeps_config_and_files_and_patches_nothing(
-    home: Path, config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    home: Path,
+    config: Config,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    hurry_clearml: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     import torch
 
     monkeypatch.setenv("CLEARML_OFFLINE_MODE", "1")
     monkeypatch.setenv("CLEARML_CACHE_DIR", str(home.parent / "cache"))
     monkeypatch.setenv("CLEARML_CONFIG_FILE", str(home / "no_such.conf"))
+    hurry_clearml(monkeypatch)
     save, options = torch.save, {"auto_resource_monitoring": False}
     (home.parent / "epoch_1.pth").write_bytes(b"weights")
 
@@ -184,7 +189,8 @@ def test_values_of_a_config_become_plain() -> None:
 
 def test_files_of_earlier_runs_are_left_out(tmp_path: Path) -> None:
     logs = tmp_path / "work/20260131"
-    for name in ("vis_data/scalars.json", "run.log", "old.log", "../epoch_1.pth", "../other/a.log"):
+    written = ("vis_data/scalars.json", "vis_data/.aim/seqs/1.log", "run.log", "old.log")
+    for name in (*written, "../epoch_1.pth", "../other/a.log"):
         (logs / name).parent.mkdir(parents=True, exist_ok=True)
         (logs / name).write_text("x")
     os.utime(logs / "old.log", (0, 0))

@@ -15,8 +15,11 @@ WITHOUT_TORCH = {"config", "fileio", "logging", "registry", "utils"}
 WITHOUT_NUMPY = {"config", "fileio", "registry", "utils"}
 # Backends and tools: no package imports them before their first use.
 NEVER = {
+    "PIL",
+    "aim",
     "boto3",
     "botocore",
+    "clearml",
     "cv2",
     "fsspec",
     "lmdb",

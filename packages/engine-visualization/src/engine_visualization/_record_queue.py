@@ -4,7 +4,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from engine_visualization.backends import BaseVisBackend
@@ -144,7 +144,15 @@ def keep_open_at_exit(resource: Closable) -> None:
     _open.discard(resource)
 
 
+def close_together(resources: Iterable[Closable]) -> None:
+    """Close resources at the same time, so that the slowest decides how long it takes."""
+    threads = [threading.Thread(target=each.close, daemon=True) for each in resources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def _close_all() -> None:
     threading.main_thread().join()
-    for resource in list(_open):
-        resource.close()
+    close_together(list(_open))

@@ -53,6 +53,8 @@ class Recorder:
 
     def record(self, method: str, **arguments: Any) -> None:
         """Call ``add_config``, ``add_graph``, ``add_image``, ``add_scalar`` or ``add_scalars``."""
+        if _does_nothing(self.backend, method):
+            return  # at once: the graph would wait for the start of a service that takes none
         if self._queue is None:
             self._call(method, arguments)
             return
@@ -103,6 +105,11 @@ class Recorder:
                 self._name,
                 reason,
             )
+
+
+def _does_nothing(backend: BaseVisBackend, method: str) -> bool:
+    """Return whether a backend leaves a method as its base class has it."""
+    return getattr(type(backend), method, None) is getattr(BaseVisBackend, method)
 
 
 def _reason(error: BaseException) -> str:

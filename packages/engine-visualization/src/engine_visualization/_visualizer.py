@@ -10,18 +10,19 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from PIL import Image
 
 from engine_dist import is_main_process
 from engine_registry import VISUALIZERS
 from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin
+from engine_visualization._record_queue import close_together
 from engine_visualization._recorder import Recorder
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
 from engine_visualization.drawing import (
     Canvas,
     can_open_window,
     draw_sample,
+    save_png,
     show_cv2_window,
     show_window,
     to_image,
@@ -158,7 +159,7 @@ class Visualizer(Canvas, ManagerMixin):
         folder = os.path.join(self._save_dir or tempfile.gettempdir(), "shown")
         os.makedirs(folder, exist_ok=True)
         target = os.path.join(folder, f"{win_name.replace(os.sep, '_')}.png")
-        Image.fromarray(image).save(target)
+        save_png(image, target)
         _logger.info("no window can be opened; wrote the image to %s", target)
 
     def get_backend(self, name: str) -> BaseVisBackend:
@@ -250,8 +251,11 @@ class Visualizer(Canvas, ManagerMixin):
 
     def close(self) -> None:
         """Close all backends. The next record opens them again."""
-        for recorder in self._recorders.values():
-            recorder.close()
+        recorders = self._recorders.values()
+        for recorder in recorders:
+            if not recorder.backend.threaded:
+                recorder.close()
+        close_together(each for each in recorders if each.backend.threaded)
 
     def _recording(self) -> Iterator[Recorder]:
         return iter(self._recorders.values() if is_main_process() else ())

@@ -8,13 +8,12 @@ from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
 
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_facts import nested_values
-from engine_visualization.drawing import to_image
+from engine_visualization.drawing import as_picture, to_image
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -76,7 +75,7 @@ class AimVisBackend(BaseVisBackend):
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Record an image ``(H, W, 3)`` or ``(H, W)``."""
-        pixels = Image.fromarray(to_image(image))
+        pixels = as_picture(to_image(image))
         run = self.experiment
         run.track(import_library("aim", "aim").Image(pixels), name=name, step=step)
 

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
@@ -138,10 +139,22 @@ class ClearMLVisBackend(BaseVisBackend):
             task.close()
 
     def _start(self) -> Any:
-        task = import_library("clearml", "clearml").Task.init(**self._init_kwargs)
+        kind = import_library("clearml", "clearml").Task
+        # ClearML would report from a process that it forks, and a process that is forked while a
+        # thread holds a lock (of an import, of the data loader) waits for that lock forever, and
+        # the exit for the process.
+        kind._report_subprocess_enabled = False
+        task = kind.init(**self._init_kwargs)
+        _leave_forks_alone()
         # A continued task would add its last step to ours, which count from the start already.
         task.set_initial_iteration(0)
         return task
+
+
+def _leave_forks_alone() -> None:
+    """Stop ClearML from starting its threads in each worker of a data loader."""
+    with suppress(ImportError):  # of a version that has no such patch
+        import_library("clearml", "clearml.binding.environ_bind").PatchOsFork.patch_fork(None)
 
 
 def _run_name(save_dir: str) -> str:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from engine_utils import finite_value, plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
-from engine_visualization.drawing import to_image
+from engine_visualization.drawing import save_png, to_image
 
 _logger = logging.getLogger("engine.visualization")
 _JSON = json.JSONEncoder(allow_nan=False)
@@ -88,7 +87,7 @@ class LocalVisBackend(BaseVisBackend):
         pixels = to_image(image)
         target = self._images / f"{name}_{step}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(target)
+        save_png(pixels, target)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Append a number, tensor or array and its step to the file of scalars."""

@@ -53,6 +53,8 @@ def written_files(
 ) -> list[Path]:
     """Return the files of a run, sorted: those in its log folder, and at the top of ``work_dir``.
 
+    Hidden folders are left out: the databases of other services.
+
     Args:
         save_dir: The folder of the backend.
         work_dir: The folder of checkpoints, which may have those of earlier runs.
@@ -68,8 +70,16 @@ def written_files(
     return sorted(
         path
         for path in found
-        if path.name.endswith(ends) and path.is_file() and path.stat().st_mtime >= since
+        if path.name.endswith(ends)
+        and not _is_hidden(path, home)
+        and path.is_file()
+        and path.stat().st_mtime >= since
     )
+
+
+def _is_hidden(path: Path, home: Path) -> bool:
+    inside = path.relative_to(home) if path.is_relative_to(home) else path
+    return any(part.startswith(".") for part in inside.parts)
 
 
 def _plain(value: Any) -> Any:

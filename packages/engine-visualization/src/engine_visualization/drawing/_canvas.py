@@ -1,14 +1,14 @@
 """Draw on an RGB image."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from engine_visualization.drawing._colors import RGBA, ColorSpec, parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._markers import marker_outline, marker_strokes
+from engine_visualization.drawing._pictures import as_picture
 from engine_visualization.drawing._shapes import Style, circle_points, paint_path
 from engine_visualization.drawing._text import (
     Horizontal,
@@ -28,6 +28,9 @@ from engine_visualization.drawing._values import (
     to_outline,
     to_rows,
 )
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Number: TypeAlias = int | float
 Colors: TypeAlias = ColorSpec | Sequence[ColorSpec]
@@ -58,13 +61,13 @@ class Canvas:
     draw_featmap = staticmethod(draw_featmap)
 
     def __init__(self, image: np.ndarray | None = None) -> None:
-        self._picture: Image.Image | None = None
+        self._picture: Image | None = None
         if image is not None:
             self.set_image(image)
 
     def set_image(self, image: np.ndarray) -> None:
         """Set the image to a copy of ``image``: RGB ``(H, W, 3)`` or gray ``(H, W)``, 0-255."""
-        self._picture = Image.fromarray(to_image(image).copy())
+        self._picture = as_picture(to_image(image).copy())
 
     def get_image(self) -> np.ndarray:
         """Return a copy of the image with everything drawn so far: RGB ``(H, W, 3)``, uint8.
@@ -277,10 +280,10 @@ class Canvas:
             if tint is not None:
                 opacity = round(check_opacity(alpha, "alphas") * tint[3])
                 # One paste blends all pixels of the mask, and leaves the others unchanged.
-                image.paste(tint[:3], mask=Image.fromarray(mask.astype(np.uint8) * opacity))
+                image.paste(tint[:3], mask=as_picture(mask.astype(np.uint8) * opacity))
         return self
 
-    def _target(self) -> Image.Image:
+    def _target(self) -> "Image":
         if self._picture is None:
             raise RuntimeError("the canvas has no image; call set_image(image) first")
         return self._picture

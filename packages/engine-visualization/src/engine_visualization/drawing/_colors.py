@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
-from PIL import ImageColor
+
+from engine_visualization.drawing._pictures import pillow
 
 ColorSpec: TypeAlias = str | Sequence[float] | np.ndarray
 """A color: a name, a letter, ``#rrggbb``, a gray ``"0.5"``, or three or four numbers."""
@@ -56,7 +57,7 @@ def _parse_text(text: str) -> RGBA:
         gray = round(float(text) * 255)
         return gray, gray, gray, 255
     try:
-        red, green, blue, *opacity = ImageColor.getrgb(_NAMES.get(text, text))
+        red, green, blue, *opacity = pillow("ImageColor").getrgb(_NAMES.get(text, text))
     except ValueError as error:
         raise ValueError(
             f"color must be one of the letters {''.join(_LETTERS)}, a CSS name such as 'orange', "

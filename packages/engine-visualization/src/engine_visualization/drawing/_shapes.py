@@ -3,14 +3,21 @@
 One blend per shape gives it the same opacity everywhere, even if its strokes overlap.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from engine_visualization.drawing._colors import RGBA
+from engine_visualization.drawing._pictures import pillow
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
 
 # Lengths of dash, gap, dash, gap … in multiples of the line width.
 _PATTERNS: dict[str, tuple[float, ...]] = {
@@ -39,7 +46,7 @@ class Style:
 class Mask:
     """A mask of a part of an image, at ``scale`` times its resolution, and a pen to draw on it."""
 
-    pen: ImageDraw.ImageDraw
+    pen: ImageDraw
     origin: tuple[int, int]
     scale: int
 
@@ -50,7 +57,7 @@ class Mask:
         return [(float(x), float(y)) for x, y in moved]
 
 
-def paint_path(image: Image.Image, points: np.ndarray, style: Style, *, closed: bool) -> None:
+def paint_path(image: Image, points: np.ndarray, style: Style, *, closed: bool) -> None:
     """Paint the polygon or line through ``points`` ``(N, 2)`` on ``image``, in place."""
     if closed and style.face is not None:
 
@@ -79,7 +86,7 @@ def circle_points(x: float, y: float, radius: float) -> np.ndarray:
 
 
 def stamp(
-    image: Image.Image,
+    image: Image,
     points: np.ndarray,
     draw: Callable[[Mask], None],
     *,
@@ -105,8 +112,8 @@ def stamp(
     if right <= left or bottom <= top:
         return
     scale = _mask_scale((right - left) * (bottom - top))
-    coverage = Image.new("L", ((right - left) * scale, (bottom - top) * scale), 0)
-    draw(Mask(pen=ImageDraw.Draw(coverage), origin=(left, top), scale=scale))
+    coverage = pillow("Image").new("L", ((right - left) * scale, (bottom - top) * scale), 0)
+    draw(Mask(pen=pillow("ImageDraw").Draw(coverage), origin=(left, top), scale=scale))
     opacity = alpha * color[3] / 255
     # The mean of scale x scale pixels of the mask is the coverage of one pixel. It smooths edges.
     coverage = coverage.reduce(scale).point(lambda value: value * opacity)

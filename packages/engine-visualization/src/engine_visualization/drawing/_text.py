@@ -1,21 +1,26 @@
 """Write text on an image, with an optional box behind it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
 from os.path import isfile
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from engine_visualization._matplotlib import import_matplotlib
 from engine_visualization.drawing._colors import RGBA, parse_color
+from engine_visualization.drawing._pictures import pillow
 from engine_visualization.drawing._shapes import Mask, stamp
 
-Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
 Vertical: TypeAlias = Literal["top", "center", "bottom", "baseline"]
 Horizontal: TypeAlias = Literal["left", "center", "right"]
 
@@ -44,7 +49,7 @@ class TextStyle:
 
 
 def paint_text(
-    image: Image.Image,
+    image: Image,
     text: str,
     position: tuple[float, float],
     style: TextStyle,
@@ -52,7 +57,7 @@ def paint_text(
     box: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``text`` on ``image`` at ``position`` (x, y), in place."""
-    pen = ImageDraw.Draw(image)
+    pen = pillow("ImageDraw").Draw(image)
     font = _load_font(style.family, max(1.0, float(style.size)))
     anchor = _choose(_HORIZONTAL, style.horizontal) + _choose(_VERTICAL, style.vertical)
     if box is not None:
@@ -95,17 +100,20 @@ def _found_by_matplotlib(properties: Any) -> str:
     return str(findfont(properties))
 
 
-def default_font_size(image: Image.Image) -> float:
+def default_font_size(image: Image) -> float:
     """Return a readable size for an image: 1/25 of the root of its area, at least 10."""
     return max(10.0, math.sqrt(image.width * image.height) / 25)
 
 
 @lru_cache(maxsize=64)  # opening a font takes longer than writing a text
-def _load_font(family: str, size: float) -> Font:
+def _load_font(family: str, size: float) -> FreeTypeFont | ImageFont:
+    fonts = pillow("ImageFont")
+    font: FreeTypeFont | ImageFont
     try:
-        return ImageFont.truetype(_FAMILIES.get(family, family), size)
+        font = fonts.truetype(_FAMILIES.get(family, family), size)
     except OSError:
-        return ImageFont.load_default(size)
+        font = fonts.load_default(size)
+    return font
 
 
 def _choose(choices: Mapping[str, str], name: str) -> str:
@@ -115,7 +123,7 @@ def _choose(choices: Mapping[str, str], name: str) -> str:
 
 
 def _paint_box(
-    image: Image.Image, bounds: tuple[float, float, float, float], box: Mapping[str, Any]
+    image: Image, bounds: tuple[float, float, float, float], box: Mapping[str, Any]
 ) -> None:
     unknown = sorted(set(box) - set(_BOX_KEYS))
     if unknown:
