@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from engine_model.analysis import FlopAnalyzer
 from engine_runner import Runner
@@ -40,6 +41,20 @@ def test_summary_logs_size_and_operations_before_the_first_line(make_runner: Mak
     passed = "Forward pass: 1 FLOPs per sample, 3 samples per batch; a multiply-add is one FLOP"
     assert text.count(size) == text.count(passed) == 1
     assert text.index(size) < text.index(passed) < text.index("Epoch(train) [1]")
+
+
+class Stream(IterableDataset[tuple[Tensor, Tensor]]):
+    """Eight points, whose number is unknown."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from [(torch.ones(1), torch.ones(1))] * 8
+
+
+def test_summary_of_a_stream_has_its_batch_size(make_runner: MakeRunner) -> None:
+    runner = make_runner(train_dataloader=DataLoader(Stream(), batch_size=2), param_scheduler=None)
+    runner.train()
+
+    assert "2 samples per batch" in _log(runner)
 
 
 def test_table_is_in_the_log_file_with_the_operations_of_a_batch(

@@ -55,6 +55,13 @@ def samples_of(dataloader: Any) -> int | None:
     return length_of(dataset) if sized else None
 
 
+def batching_of(dataloader: Any) -> Any:
+    """Return what has the ``batch_size`` of a loader: its batch sampler, or itself."""
+    # Not by its truth: the sampler of a stream has no length.
+    sampler = getattr(dataloader, "batch_sampler", None)
+    return dataloader if sampler is None else sampler
+
+
 def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
     """Return the number of samples that a pass yields on all ranks, without padding.
 
@@ -66,7 +73,7 @@ def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
         None if it is unknown.
     """
     size, limit = samples_of(dataloader), getattr(dataloader, LIMIT, None)
-    batches = getattr(dataloader, "batch_sampler", None) or dataloader
+    batches = batching_of(dataloader)
     batch_size: int | None = getattr(batches, "batch_size", None)
     if size is None or limit is None or batch_size is None:
         return size
@@ -109,7 +116,7 @@ def no_batch(name: str, dataloader: Any) -> SettingsError:
     if size is not None:
         dataset = type(dataloader.dataset).__name__
         facts.append(f"{dataset} has {size} samples")
-        batches = getattr(dataloader, "batch_sampler", None) or dataloader
+        batches = batching_of(dataloader)
         batch_size, drops = (getattr(batches, key, None) for key in ("batch_size", "drop_last"))
         facts.append(f"batch_size is {batch_size}, drop_last is {drops}")
         facts.append(f"the sampler divides them among {_ranks_of(dataloader) or 1} ranks")

@@ -11,6 +11,7 @@ from engine_model import is_model_wrapper, is_sharded
 from engine_model.analysis import can_observe, observe_flops, short_number, summary_table
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
+from engine_runner._loaders import batching_of
 from engine_runner._protocols import Run
 
 
@@ -129,9 +130,7 @@ def _size(model: nn.Module) -> str:
 
 def _samples(dataloader: Any) -> int | None:
     """Return the samples per batch of a loader, or ``None`` if it is unknown."""
-    sampler = getattr(dataloader, "batch_sampler", None)
-    # Not by its truth: the sampler of a stream has no length.
-    size = getattr(dataloader if sampler is None else sampler, "batch_size", None)
+    size = getattr(batching_of(dataloader), "batch_size", None)
     return size if isinstance(size, int) and size > 0 else None
 
 
