@@ -177,7 +177,7 @@ def test_plateau_finds_a_metric_without_its_prefix_as_save_best_does(toy_run: Ma
     runner = make("acc")
     runner.train()
 
-    assert runner.optim_wrapper.get_lr()["lr"] == [pytest.approx(0.01)]
+    assert runner.optim_wrapper.get_lr()["lr"] == [pytest.approx(0.001)]
     assert Path(runner.work_dir, "best_top_acc_epoch_1.pth").exists()
     with pytest.raises((KeyError, ValueError), match=r"'ac'.*top/acc"):
         make("ac").train()
