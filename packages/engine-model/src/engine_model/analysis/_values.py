@@ -82,7 +82,7 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
     if not tensor.is_nested:
         return tuple(tensor.shape)
     if tensor.layout is torch.jagged:
-        rows: Tensor = tensor._values  # type: ignore[attr-defined]  # `values()` would wait for a lock
+        rows: Any = tensor._values  # `values()` would wait for a lock of autograd
         return tuple(rows.shape)
     sizes = tensor._nested_tensor_size()  # one row per tensor, on the CPU
     count = int(sizes.prod(dim=1).sum())

@@ -69,5 +69,5 @@ def _convolution_backward(
     """Count the gradients of the input and the weight, of which each costs a forward pass."""
     transposed, wanted = options[4], options[7]
     positions = (inputs if transposed else grad_output).shape[2:]
-    once = 2 * inputs.shape[0] * prod(positions) * weight.numel()
-    return once * sum(wanted[:2])
+    once: int = 2 * inputs.shape[0] * prod(positions) * weight.numel()
+    return once * (int(wanted[0]) + int(wanted[1]))
