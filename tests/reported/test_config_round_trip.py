@@ -253,5 +253,4 @@ def test_run_with_values_without_text_trains_and_records_them_shortened(
     (tracked,) = work_dir.glob("*/vis_data/config.py")
     assert tracked.read_text() == runner.cfg.pretty_text
     (log,) = work_dir.glob("*/*.log")
-    assert "odd: <object object> cannot be written" in log.read_text() or name != "cfg.py"
-    assert "WARNING" in log.read_text()
+    assert "shortened objects, such as odd" in log.read_text()

@@ -81,7 +81,9 @@ def test_declared_dependencies_are_those_imported(
         "dl_utils" if package.short == "utils" else None
     )  # needs torch, and no module imports it
     loaded = brought_by(collect(package, lazily=False, skip=corner), distributions)
+    named = {word for _, tree in package.trees() for word in strings(tree)}
     later = brought_by(collect(package, lazily=True), distributions)
+    later |= brought_by(named & set(distributions), distributions)  # imported by their name
 
     declared = {requirement_name(need) for need in package.project["dependencies"]}
 
