@@ -1,6 +1,5 @@
 """The tracking backend that records to Aim."""
 
-import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -9,13 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine_utils import plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._base import (
+    BaseVisBackend,
+    ConfigLike,
+    scalars_of,
+    single_number,
+)
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_facts import nested_values
 from engine_visualization.drawing import as_picture, to_image
-
-_logger = logging.getLogger("engine.visualization")
 
 
 class AimVisBackend(BaseVisBackend):
@@ -81,12 +82,9 @@ class AimVisBackend(BaseVisBackend):
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a single number. Other values are skipped, with a warning in the log."""
-        number = plain_value(value, scalars=True)
-        if isinstance(number, int | float):
+        number = single_number(name, value, "Aim")
+        if number is not None:
             self.experiment.track(number, name=name, step=step)
-        else:
-            kind = type(value).__name__
-            _logger.warning("Aim records single numbers only; %r is a %s", name, kind)
 
     def add_scalars(
         self,
@@ -96,10 +94,8 @@ class AimVisBackend(BaseVisBackend):
         **kwargs: Any,
     ) -> None:
         """Record the numbers of one step; ``file_path`` is unused."""
-        at = int(scalar_dict.get("step", step))
-        for name, value in scalar_dict.items():
-            if name != "step":
-                self.add_scalar(name, value, at)
+        for name, value, at in scalars_of(scalar_dict, step):
+            self.add_scalar(name, value, at)
 
     def close(self) -> None:
         """Write pending records and end the run; the next record continues it."""

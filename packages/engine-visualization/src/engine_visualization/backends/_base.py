@@ -1,6 +1,7 @@
 """The base class of tracking backends."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from os.path import expanduser
 from typing import Any, ClassVar, Protocol
@@ -8,7 +9,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
-from engine_utils import declare_secrets, mask_secrets
+from engine_utils import declare_secrets, mask_secrets, plain_value
+
+_logger = logging.getLogger("engine.visualization")
 
 
 class ConfigLike(Protocol):
@@ -31,6 +34,29 @@ def without_secrets(config: Any) -> Any:
     values = getattr(config, "_cfg_dict", None)
     masked = mask_secrets(values)
     return config if masked is values else type(config)(masked, filename=config.filename)
+
+
+def single_number(name: str, value: Any, service: str) -> float | None:
+    """Return a scalar as a number; None, with a warning in the log, if it is not a single one.
+
+    Args:
+        name: Its name.
+        value: A number, or a tensor or array.
+        service: The name of the service that records single numbers only.
+    """
+    number = plain_value(value, scalars=True)
+    if isinstance(number, int | float):
+        return number
+    _logger.warning(
+        "%s records single numbers only; %r is a %s", service, name, type(value).__name__
+    )
+    return None
+
+
+def scalars_of(scalar_dict: Mapping[str, Any], step: int) -> Iterator[tuple[str, Any, int]]:
+    """Yield name, value and step of each scalar; an entry ``step`` is the step of all."""
+    at = int(scalar_dict.get("step", step))
+    yield from ((name, value, at) for name, value in scalar_dict.items() if name != "step")
 
 
 class BaseVisBackend:

@@ -1,6 +1,5 @@
 """The tracking backend that records to ClearML."""
 
-import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine_utils import plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._base import (
+    BaseVisBackend,
+    ConfigLike,
+    scalars_of,
+    single_number,
+)
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
 from engine_visualization.drawing import to_image
-
-_logger = logging.getLogger("engine.visualization")
 
 # ClearML would patch torch.save, the standard output and others while the training runs, and write
 # to the last task of the same name.
@@ -103,13 +104,10 @@ class ClearMLVisBackend(BaseVisBackend):
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a single number. Other values are skipped, with a warning in the log."""
-        number = plain_value(value, scalars=True)
-        if isinstance(number, int | float):
+        number = single_number(name, value, "ClearML")
+        if number is not None:
             logger = self.experiment.get_logger()
             logger.report_scalar(title=name, series=name, value=number, iteration=step)
-        else:
-            kind = type(value).__name__
-            _logger.warning("ClearML records single numbers only; %r is a %s", name, kind)
 
     def add_scalars(
         self,
@@ -119,10 +117,8 @@ class ClearMLVisBackend(BaseVisBackend):
         **kwargs: Any,
     ) -> None:
         """Record the numbers of one step; ``file_path`` is unused."""
-        at = int(scalar_dict.get("step", step))
-        for name, value in scalar_dict.items():
-            if name != "step":
-                self.add_scalar(name, value, at)
+        for name, value, at in scalars_of(scalar_dict, step):
+            self.add_scalar(name, value, at)
 
     def close(self) -> None:
         """Upload the files of the run and end the task.

@@ -1,18 +1,19 @@
 """The tracking backend that writes TensorBoard event files."""
 
-import logging
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
 
-from engine_utils import plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._base import (
+    BaseVisBackend,
+    ConfigLike,
+    scalars_of,
+    single_number,
+)
 from engine_visualization.backends._library import import_library
 from engine_visualization.drawing import to_image
-
-_logger = logging.getLogger("engine.visualization")
 
 
 class TensorboardVisBackend(BaseVisBackend):
@@ -62,13 +63,9 @@ class TensorboardVisBackend(BaseVisBackend):
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a single number. Other values are skipped, with a warning in the log."""
-        number = plain_value(value, scalars=True)
-        if isinstance(number, int | float):
+        number = single_number(name, value, "TensorBoard")
+        if number is not None:
             self.experiment.add_scalar(name, number, step)
-        else:
-            _logger.warning(
-                "TensorBoard records single numbers only; %r is a %s", name, type(value).__name__
-            )
 
     def add_scalars(
         self,
@@ -78,10 +75,8 @@ class TensorboardVisBackend(BaseVisBackend):
         **kwargs: Any,
     ) -> None:
         """Record each scalar under its name; ``file_path`` is unused."""
-        at = int(scalar_dict.get("step", step))
-        for name, value in scalar_dict.items():
-            if name != "step":
-                self.add_scalar(name, value, at)
+        for name, value, at in scalars_of(scalar_dict, step):
+            self.add_scalar(name, value, at)
 
     def close(self) -> None:
         """Flush and close the event file; the next record opens a new file."""
