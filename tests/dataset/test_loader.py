@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -341,3 +343,21 @@ def test_torch_draws_indices_from_the_index_sampler() -> None:
     # `_index_sampler` is torch's name; this test fails when it changes.
     plain: DataLoader[Any] = DataLoader(Indices(), sampler=SequentialSampler(Indices()))
     assert plain._index_sampler is plain.batch_sampler
+
+
+@pytest.mark.parametrize("profiles", [False, True])
+def test_batches_are_labelled_where_a_profiler_runs(profiles: bool) -> None:
+    batches = iter(Loader(Indices(6), batch_size=2))
+    first = next(batches)
+    with profile(activities=[ProfilerActivity.CPU]) if profiles else nullcontext() as trace:
+        rest = list(batches)
+    assert torch.cat([first, *rest]).tolist() == [0, 1, 2, 3, 4, 5]
+    labels = {event.name for event in trace.events()} if trace is not None else set()
+    assert any(label.startswith("enumerate(DataLoader)") for label in labels) == profiles
+
+
+def test_loader_works_with_an_iterator_that_has_only_the_public_methods(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(DataLoader, "_get_iterator", lambda self: iter([torch.ones(2)]))
+    assert [batch.tolist() for batch in Loader(Indices(2), batch_size=2)] == [[1, 1]]

@@ -1,6 +1,7 @@
 """The history of a number: keeping, statistics, tensors, threads."""
 
 import copy
+import math
 import pickle
 import sys
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine_logging import HistoryBuffer
 
@@ -284,3 +286,43 @@ def test_update_by_several_threads_keeps_values_with_their_counts() -> None:
 
 def test_repr_shows_the_number_of_values() -> None:
     assert repr(HistoryBuffer([1], [1])) == "<HistoryBuffer of 1 values>"
+
+
+def test_recent_returns_the_last_values_as_numbers() -> None:
+    history = HistoryBuffer([1, 2], [1, 1])
+    assert history.recent(5) == [1, 2]
+    history.update(torch.tensor(3.5))
+    assert history.recent(1) == [3.5]
+    assert history.recent(2) == [2.0, 3.5]
+    with pytest.raises(ValueError, match="size must be >= 1, got 0"):
+        history.recent(0)
+
+
+@pytest.mark.parametrize("stored", [0, 4, 10])
+def test_mean_does_not_depend_on_what_is_stored_already(stored: int) -> None:
+    values = [0.1 * index for index in range(12)]
+    history, waiting = HistoryBuffer(values[:stored], [1] * stored), HistoryBuffer()
+    assert len(history.data[0]) == stored  # moves the first values into the array
+    for value in values[stored:]:
+        history.update(value)
+    for value in values:
+        waiting.update(value)
+    assert history.mean(10) == waiting.mean(10) == math.fsum(values[2:]) / 10
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([math.inf, -math.inf], math.nan), ([1e308, 1e308], math.inf), ([math.nan, 1.0], math.nan)],
+)
+@pytest.mark.filterwarnings("ignore:.*encountered in reduce:RuntimeWarning")
+def test_mean_of_values_that_have_no_sum(values: list[float], expected: float) -> None:
+    history = HistoryBuffer(values, [1, 1])
+    np.testing.assert_equal(float(history.mean(2)), expected)
+
+
+def test_mean_weighs_a_count_that_waits_beyond_the_window() -> None:
+    history = HistoryBuffer()
+    history.update(8.0, 4)
+    history.update(1.0)
+    assert history.mean(1) == 1.0
+    assert history.mean() == 9 / 5

@@ -9,6 +9,7 @@ import pickle
 import re
 import sys
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -353,3 +354,15 @@ class _Collect(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._lines.append(f"{self._prefix} {record.getMessage()}")
+
+
+def test_lines_have_the_time_of_their_record() -> None:
+    handler = MMLogger("clock").handlers[0]
+    record = logging.LogRecord("engine", logging.INFO, "train.py", 1, "step", None, None)
+    times = []
+    for second in (0, 0.9, 1, 86_400, 0):
+        record.created = 1_000_000_000 + second
+        times.append(handler.format(record).split(" - ")[0])
+    clock = "%Y/%m/%d %H:%M:%S"
+    epochs = [time.mktime(time.strptime(text, clock)) - 1_000_000_000 for text in times]
+    assert epochs == [0, 0, 1, 86_400, 0]

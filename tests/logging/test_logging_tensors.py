@@ -91,7 +91,7 @@ def test_hub_reads_waiting_tensors_of_every_scalar_at_once() -> None:
     for key in ("a", "b", "c"):
         hub.update_scalar(key, torch.tensor(1.0))
     assert hub.get_scalar("a").current() == 1
-    assert [len(hub.get_scalar(key)._waiting) for key in "abc"] == [0, 0, 0]
+    assert [hub.get_scalar(key)._waiting for key in "abc"] == [[1.0], [1.0], [1.0]]
     assert [len(hub.get_scalar(key)) for key in "abc"] == [1, 1, 1]
 
 

@@ -94,4 +94,14 @@ def default_collate(data_batch: Sequence[Any]) -> Any:
         >>> default_collate([{"x": 1, "name": "a"}, {"x": 2, "name": "b"}])
         {'x': tensor([1, 2]), 'name': ['a', 'b']}
     """
-    return torch_collate.collate(list(data_batch), collate_fn_map=_COLLATE_TABLE)
+    kind = type(data_batch[0])
+    # The usual samples, which torch would compare with each type of its table first.
+    if kind is tuple and len(set(map(len, data_batch))) == 1:
+        return [_torch_collate(field) for field in zip(*data_batch, strict=True)]
+    if kind is dict:
+        return {key: _torch_collate([one[key] for one in data_batch]) for key in data_batch[0]}
+    return _torch_collate(list(data_batch))
+
+
+def _torch_collate(values: Sequence[Any]) -> Any:
+    return torch_collate.collate(values, collate_fn_map=_COLLATE_TABLE)

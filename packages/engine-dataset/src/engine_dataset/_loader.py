@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import torch
 from torch.utils.data import (
@@ -17,7 +17,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from engine_dataset._errors import stopped_dataset
+from engine_dataset._counted_batches import CountedBatches
 from engine_dataset._padding import padding_of
 from engine_dataset._position import IndexStream, Progress, StreamTickets
 from engine_dataset._seeds import mixed_seed
@@ -69,6 +69,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
     _resumed: Mapping[str, Any] | None = None
     _progress: Progress | None = None
     _pass = -1  # the number of the current or latest pass over the data
+    _padding = 0  # the number of padding samples at the end of the current pass
 
     if not TYPE_CHECKING:  # the signature is that of torch's loader, also for type checkers
 
@@ -138,16 +139,17 @@ class ResumableDataLoader(DataLoader[_Batch]):
         if progress is None or latest is None:
             return None
         current = latest if self._auto_collation else [latest]
+        if not self._padding:
+            return list(current)
         padded = self._padding_in(progress.batches - 1, len(current))
         return [*current[: len(current) - padded], *[None] * padded]
 
     def _padding_in(self, batch: int, size: int) -> int:
         """Return the number of padding samples at the end of a batch."""
         stream = self._stream
-        padding = padding_of(stream.sampler)
-        if not padding or stream.batch_size is None:
+        if stream.batch_size is None:
             return 0
-        first_padding = len(stream.sampler) - padding  # type: ignore[arg-type]
+        first_padding = len(stream.sampler) - self._padding  # type: ignore[arg-type]
         return max(0, min(size, batch * stream.batch_size + size - first_padding))
 
     # One object for all iterations: torch draws indices from it, and it stores the progress of the
@@ -187,10 +189,11 @@ class ResumableDataLoader(DataLoader[_Batch]):
         # Save the states at the begin of the epoch: a resumed run draws the order from there.
         self._random_states = {name: one.get_state() for name, one in self._generators.items()}
         stream.generator_state = self._random_states.get("sampler")
+        self._padding = padding_of(stream.sampler)
         # torch keeps this many batches in its workers.
         window = self.num_workers * (self.prefetch_factor or 0)
         progress = self._progress = stream.progress = Progress(start, window)
-        batches = _CountedBatches(super().__iter__(), progress, self.dataset)
+        batches = CountedBatches(super().__iter__(), progress, self)
         if self._has_no_indices and start:
             _logger.warning("an IterableDataset has no indices: %d batches are read again", start)
             batches.drop(start)
@@ -328,53 +331,6 @@ class ResumableDataLoader(DataLoader[_Batch]):
                 "in_order must be True to save or load a position, got False; otherwise the order "
                 "of batches is not defined"
             )
-
-
-class _CountedBatches(Iterator[_Batch]):
-    """Count the batches that an iterator yields."""
-
-    # Each training step calls this iterator, and slots make attribute access faster.
-    __slots__ = ("_batches", "_dataset", "_progress")
-
-    def __init__(self, batches: Iterator[_Batch], progress: Progress, dataset: object) -> None:
-        self._batches = batches
-        self._progress = progress
-        self._dataset = dataset
-
-    def __next__(self) -> _Batch:
-        progress = self._progress
-        try:
-            batch = next(self._batches)
-        except StopIteration as error:
-            if progress.awaited:
-                self._raise_cut(error)
-            progress.exhausted = True
-            raise
-        except Exception as error:
-            error.add_note(
-                f"in batch {progress.batches} of the epoch, which has the samples "
-                f"{progress.indices_of(progress.batches)}"
-            )
-            # After the error, torch's iterator continues with the next batch.
-            progress.batches += 1
-            raise
-        progress.batches += 1
-        return batch
-
-    def _raise_cut(self, cause: StopIteration) -> NoReturn:
-        """Raise for a batch whose samples raised `StopIteration`, which would end the epoch."""
-        number = self._progress.batches
-        error = stopped_dataset(self._dataset, number, self._progress.indices_of(number))
-        self._progress.batches += 1
-        raise error from cause
-
-    def __len__(self) -> int:
-        return len(self._batches)  # type: ignore[arg-type] # torch's iterators have a length
-
-    def drop(self, count: int) -> None:
-        """Load and drop batches without counting them."""
-        for _ in range(count):
-            next(self._batches, None)
 
 
 def _new_generator() -> torch.Generator:

@@ -35,6 +35,9 @@ class Progress:
     @property
     def latest(self) -> Any:
         """The indices of the last received batch."""
+        # Without workers it is the last drawn one.
+        if self.drawn and self.drawn[-1][0] == self.batches - 1:
+            return self.drawn[-1][1]
         return self.indices_of(self.batches - 1)
 
     def indices_of(self, batch: int) -> Any:

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from engine_utils import mask_text
 
@@ -29,8 +29,19 @@ class Formatter(logging.Formatter):
     ``engine``. Passwords, and signatures in URLs, are masked.
     """
 
+    # The latest second and its text, for all handlers: the lines of a second share it.
+    _latest: ClassVar[tuple[int, str]] = (-1, "")
+
     def __init__(self) -> None:
         super().__init__(datefmt="%Y/%m/%d %H:%M:%S")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """Return the text of the record's second."""
+        second = int(record.created)
+        latest = Formatter._latest
+        if latest[0] != second:
+            latest = Formatter._latest = (second, super().formatTime(record, datefmt))
+        return latest[1]
 
     def usesTime(self) -> bool:  # noqa: N802 - the name is logging's
         """Return True, because every line has a time."""
@@ -70,6 +81,8 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         self._plain, self._color = Formatter(), ColorFormatter()
         self._broken: TextIO | None = None
         self._has_reported = False
+        self._known: TextIO | None = None
+        self._current = self._plain
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]  # looked up for each record
@@ -95,7 +108,10 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of the record."""
-        return (self._color if _has_color(sys.stdout) else self._plain).format(record)
+        if sys.stdout is not self._known:
+            self._known = sys.stdout
+            self._current = self._color if _has_color(sys.stdout) else self._plain
+        return self._current.format(record)
 
 
 class RepeatedWarningFilter(logging.Filter):

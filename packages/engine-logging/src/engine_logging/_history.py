@@ -1,5 +1,6 @@
 """Store the history of one scalar, and compute statistics over its last values."""
 
+import math
 import operator
 import sys
 import threading
@@ -12,7 +13,7 @@ from weakref import ReferenceType
 import numpy as np
 
 from engine_logging._column import Array, Column
-from engine_logging._tensors import read_tensors, scalar
+from engine_logging._tensors import is_tensor, read_tensors, scalar
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -24,6 +25,9 @@ _WAITING = 1024
 # buffer two threads could deadlock. Moves are rare and short. Reentrant, because `data` moves
 # values while it holds the lock.
 _lock = threading.RLock()
+
+# The sums of at most this many values are exact, so that a resumed history has the same ones.
+_EXACT = 1024
 
 _PLAIN = {float, int}
 _ONE = np.ones((), dtype=np.int64)
@@ -177,13 +181,49 @@ class HistoryBuffer:
                 return values, np.broadcast_to(_ONE, len(values))  # read-only, of no size
             return values, self._counts.view()
 
+    def recent(self, size: int) -> list[Any]:
+        """Return the last values as Python numbers, oldest first; fewer if there are fewer.
+
+        Args:
+            size: The maximum number of values, at least 1.
+        """
+        waiting = self._waiting
+        size = min(_positive("size", size), self._max_length)
+        with _lock:
+            # Most windows are short, and their values still wait: no array is made then.
+            if size <= len(waiting):
+                found = waiting[-size:]
+                if not set(map(type, found)) <= _PLAIN:
+                    self._read()
+                    found = waiting[-size:]
+                if set(map(type, found)) == {float}:
+                    return found
+            values: list[Any] = self.data[0][-size:].tolist()
+            return values
+
+    def _read(self) -> None:
+        """Replace the waiting tensors of the whole hub by their numbers, in one transfer."""
+        family = self._family() if self._family is not None else None
+        buffers = list(family.values()) if family else [self]
+        places = [
+            (buffer._waiting, index)
+            for buffer in buffers
+            # Other threads may append, but only a holder of the lock removes or replaces.
+            for index, value in enumerate(buffer._waiting[:])
+            if type(value) is not float and is_tensor(value)
+        ]
+        numbers = read_tensors([waiting[index] for waiting, index in places])
+        for (waiting, index), number in zip(places, numbers, strict=True):
+            waiting[index] = number
+
     def current(self) -> Any:
         """Return the value added last.
 
         Raises:
             ValueError: The history is empty.
         """
-        return self._last(1)[0][-1]
+        self._require_values()
+        return self.recent(1)[0]
 
     def mean(self, window_size: int | None = None) -> Any:
         """Return the sum of the last values divided by the sum of their counts.
@@ -195,6 +235,13 @@ class HistoryBuffer:
         Raises:
             ValueError: The history is empty, or ``window_size`` is less than 1.
         """
+        self._require_values()
+        size = len(self) if window_size is None else _positive("window_size", window_size)
+        if self._counts is None and min(size, len(self)) <= _EXACT:
+            recent = self.recent(size)
+            # A count other than 1 may have waited until now.
+            if self._counts is None:
+                return _sum(recent) / len(recent)
         values, counts = self._last(window_size)
         return values.sum() / (len(values) if self._counts is None else counts.sum())
 
@@ -207,13 +254,16 @@ class HistoryBuffer:
         return self._last(window_size)[0].min()
 
     def _last(self, window_size: int | None) -> tuple[Array, Array]:
+        self._require_values()
         values, counts = self.data
-        if not len(values):
-            raise ValueError("this history is empty: add a value with update() first")
         if window_size is None:
             return values, counts
         size = _positive("window_size", window_size)
         return values[-size:], counts[-size:]
+
+    def _require_values(self) -> None:
+        if not len(self):
+            raise ValueError("this history is empty: add a value with update() first")
 
     @classmethod
     def register_statistics(cls, method: _Method) -> _Method:
@@ -294,6 +344,14 @@ def _positive(name: str, value: Any) -> int:
     if number < 1:
         raise ValueError(f"{name} must be >= 1, got {number}")
     return number
+
+
+def _sum(values: list[Any]) -> Any:
+    """Return the sum, rounded once, so that it does not depend on how the values are stored."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):  # of huge numbers, or of infinities of both signs
+        return np.sum(values)
 
 
 def _origin(method: Callable[..., Any]) -> tuple[str, str]:

@@ -105,9 +105,10 @@ class LogProcessor:
                 tag["epoch"] = self._epoch(runner, mode)
             tag["iter"] = runner.iter + 1
         rates = [name for name in stats if _is_rate(name)]
-        parts = [self._head(runner, batch_idx + 1, mode)]
+        size = self._get_dataloader_size(runner, mode)
+        parts = [self._head(runner, batch_idx + 1, mode, size)]
         parts += [f"{name}: {stats[name]:.{self.num_digits}e}" for name in rates]
-        parts += self._pace(runner, batch_idx, mode, stats)
+        parts += self._pace(runner, batch_idx, mode, stats, size)
         shown = {*_TIMES, *rates}
         parts += [
             f"{name}: {self._number(value)}" for name, value in stats.items() if name not in shown
@@ -132,7 +133,7 @@ class LogProcessor:
         metrics = {name: value for name, value in stats.items() if name not in _TIMES}
         infos = _named(runner.message_hub.runtime_info, mode)
         line = "  ".join(
-            [self._head(runner, batch_idx, mode)]
+            [self._head(runner, batch_idx, mode, self._get_dataloader_size(runner, mode))]
             + [f"{name}: {self._number(value)}" for name, value in metrics.items()]
             + [f"{name}: {value}" for name, value in infos.items()]
         )
@@ -184,13 +185,9 @@ class LogProcessor:
             return runner.iter + 1
         return int(size)
 
-    def _head(self, runner: Run, batch: int, mode: Mode) -> str:
-        if self.by_epoch or mode != "train":
-            size = self._get_dataloader_size(runner, mode)
-        elif math.isfinite(runner.max_iters):
-            size = int(runner.max_iters)
-        else:
-            size = None
+    def _head(self, runner: Run, batch: int, mode: Mode, size: int | None) -> str:
+        if not self.by_epoch and mode == "train":
+            size = int(runner.max_iters) if math.isfinite(runner.max_iters) else None
         part = getattr(self._get_cur_loop(runner, mode), "current_set", "")
         end = f"  set: {part}" if part else ""
         if not self.by_epoch:
@@ -224,15 +221,16 @@ class LogProcessor:
         """Return the current epoch, or the one that a validation follows, counted from 1."""
         return max(1, runner.epoch + 1 if mode == "train" else runner.epoch)
 
-    def _pace(self, runner: Run, batch_idx: int, mode: Mode, stats: Mapping[str, Any]) -> list[str]:
+    def _pace(
+        self, runner: Run, batch_idx: int, mode: Mode, stats: Mapping[str, Any], size: int | None
+    ) -> list[str]:
         """Return eta, times and memory."""
         if "time" not in stats:
             return []
         if mode == "train":
             seconds = runner.message_hub.get_info("eta", math.inf)
         else:
-            size = self._get_dataloader_size(runner, mode) or math.inf
-            seconds = (size - batch_idx - 1) * stats["time"]
+            seconds = ((size or math.inf) - batch_idx - 1) * stats["time"]
         # Of data without a length, the end is unknown.
         parts = [f"eta: {timedelta(seconds=int(seconds))}"] if math.isfinite(seconds) else []
         parts += [f"{name}: {self._number(stats[name])}" for name in _TIMES if name in stats]

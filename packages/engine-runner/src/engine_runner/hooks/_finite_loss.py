@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from engine_registry import HOOKS
 from engine_runner._errors import NonFiniteLossError
 from engine_runner._hook import Hook
@@ -121,7 +119,7 @@ class FiniteLossHook(Hook):
             return
         window = max(count, _SKIPPED_STEPS)
         losses = {
-            name.removeprefix("train/"): np.asarray(buffer.data[0])[-window:]
+            name.removeprefix("train/"): buffer.recent(window)
             for name, buffer in hub.log_scalars.items()
             if name.startswith("train/") and "loss" in name
         }
@@ -158,7 +156,7 @@ class FiniteLossHook(Hook):
 
 
 def _first_non_finite(
-    losses: Mapping[str, "np.ndarray[Any, Any]"], count: int
+    losses: Mapping[str, list[float]], count: int
 ) -> tuple[str, int, float] | None:
     """Return the earliest of the last ``count`` losses that is not finite, or None.
 
@@ -169,25 +167,22 @@ def _first_non_finite(
     found = []
     for name, values in losses.items():
         recent = values[-count:]
-        if math.isfinite(recent.sum()):  # the usual case: NaN and infinity would be in the sum
-            continue
-        wrong = np.flatnonzero(~np.isfinite(recent))
-        if len(wrong):
-            found.append(
-                (-(len(recent) - 1 - int(wrong[0])), name == "loss", name, recent[wrong[0]])
-            )
+        for index, value in enumerate(recent):
+            if not math.isfinite(value):
+                found.append((index + 1 - len(recent), name == "loss", name, value))
+                break
     if not found:
         return None
     before, _, name, value = min(found, key=lambda entry: entry[:2])
     return name, -before, float(value)
 
 
-def _overflow(losses: Mapping[str, "np.ndarray[Any, Any]"]) -> tuple[str, int, float] | None:
+def _overflow(losses: Mapping[str, list[float]]) -> tuple[str, int, float] | None:
     """Return a loss that was not finite for as long as a scaler cannot mend, or None."""
     lasting = {
         name: values
         for name, values in losses.items()
-        if len(values) >= _SKIPPED_STEPS and not np.isfinite(values[-_SKIPPED_STEPS:]).any()
+        if len(values) >= _SKIPPED_STEPS and not any(map(math.isfinite, values[-_SKIPPED_STEPS:]))
     }
     return _first_non_finite(lasting, _SKIPPED_STEPS)
 
