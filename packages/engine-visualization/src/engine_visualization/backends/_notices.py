@@ -51,7 +51,7 @@ def prints_to_file(*modules: ModuleType, start: str) -> None:
             print(*values, **options)  # noqa: T201 - as the library does
 
     # A global of these modules: to redirect the standard output would redirect that of the
-    # training, too, which goes on in another thread.
+    # training, too, which runs in another thread.
     for module in modules:
         vars(module)["print"] = write
 
