@@ -4,14 +4,18 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from engine_config import Config
 from engine_visualization import Visualizer
+from engine_visualization.backends._notices import prints_to_file, records_to_file
 from engine_visualization.backends._run_facts import flat_values, nested_values, written_files
+from engine_visualization.backends._run_handle import RunHandle
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the libraries' imports
 
@@ -168,6 +172,53 @@ def test_clearml_keeps_config_and_files_and_patches_nothing(
     assert {path.name for path in session.rglob("*.py")} == {"config.py"}
     assert '"iter": 7' in (session / "metrics.jsonl").read_text()
     assert not lost(caplog)
+
+
+def test_notices_of_a_library_go_to_the_log_file(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = ModuleType("library")
+    exec("def tell(text):\n    print(text)\n", vars(library))
+    logger = logging.getLogger("library.start")
+    shown: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: shown.append(record.getMessage())  # type: ignore[method-assign]  # of this one
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    for _ in range(2):  # each start of a run
+        prints_to_file(library, start="Library ")
+        records_to_file("library.start")
+
+    with caplog.at_level(logging.INFO, "engine.visualization"):
+        library.tell("Library has begun")
+        library.tell("the user's text")
+        logger.info("creating tables")
+        logger.error("no space left")
+
+    assert capsys.readouterr().out == "the user's text\n"
+    assert shown == ["no space left"]
+    ours = [record for record in caplog.records if record.name == "engine.visualization"]
+    assert [record.getMessage() for record in ours] == [
+        "Library: Library has begun",
+        "library.start: creating tables",
+    ]
+    assert all(record.__dict__["file_only"] for record in ours)
+
+
+def test_run_is_started_once_for_all_threads() -> None:
+    started: list[int] = []
+
+    def start() -> int:
+        time.sleep(0.05)  # long enough for the other threads to ask
+        started.append(len(started) + 1)
+        return started[-1]
+
+    handle = RunHandle(start)
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: handle.get(), range(4)))
+
+    assert runs == [1, 1, 1, 1]
+    assert (handle.take(), handle.take(), handle.get()) == (1, None, 2)
 
 
 def test_values_of_a_config_become_plain() -> None:

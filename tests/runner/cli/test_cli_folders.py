@@ -58,6 +58,39 @@ class RaisesBeforeRun(Hook):
         raise RuntimeError("cannot begin")
 """
 
+TRACKER = """
+import time
+from pathlib import Path
+
+from engine_registry import VISBACKENDS
+from engine_visualization import BaseVisBackend, Visualizer
+
+
+@VISBACKENDS.register_module()
+class SlowTracker(BaseVisBackend):
+    threaded = True
+
+    def add_scalar(self, name, value, step=0, **kwargs):
+        self.add_config(None)
+
+    def add_config(self, config, **kwargs):
+        time.sleep(0.2)
+        Path(self.save_dir).mkdir(exist_ok=True)
+        (Path(self.save_dir) / "records").write_text("a record")
+
+    def close(self):
+        there = Path(self.save_dir).parent.is_dir()
+        Path("closed.txt").write_text(f"the folder is there: {there}")
+
+
+@MODELS.register_module()
+class RecordsAndRaises(Line):
+    def __init__(self):
+        super().__init__()
+        Visualizer.get_current_instance().add_scalar("size", 1)
+        raise RuntimeError("cannot be built")
+"""
+
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return the files of a folder and of those in it, without caches; a folder has no bytes."""
@@ -99,6 +132,23 @@ def test_failed_start_leaves_no_folder_and_no_file(
     assert before.pop(lock)
     assert after == before
     assert done.stderr.strip()
+
+
+@pytest.mark.parametrize("model", ["RecordsAndRaises", "RaisesInForward"])
+def test_failed_start_closes_its_trackers_before_the_folder_is_removed(
+    failing: Path, command: "Command", model: str
+) -> None:
+    (failing / "task.py").write_text((failing / "task.py").read_text() + TRACKER)
+    (failing / "fails.py").write_text(
+        f'_base_ = "cfg.py"\nmodel = dict(type="{model}")\n'
+        'visualizer = dict(type="Visualizer", vis_backends=[dict(type="SlowTracker")])\n'
+    )
+
+    done = command("train", "fails.py", "--work-dir", "work", code=1)
+
+    assert "tracking backend" not in done.stdout + done.stderr  # it lost no record
+    assert (failing / "closed.txt").read_text() == "the folder is there: True"
+    assert not (failing / "work").exists()
 
 
 def test_training_that_began_keeps_its_folder(failing: Path, command: "Command") -> None:

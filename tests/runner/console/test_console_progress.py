@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nbformat
@@ -15,7 +16,7 @@ import pytest
 from nbclient import NotebookClient
 
 from engine_runner import Hook, Runner
-from engine_runner.hooks._progress_display import BarLine
+from engine_runner.hooks._progress_display import BarLine, open_display
 
 MakeRunner = Callable[..., Runner]
 
@@ -212,6 +213,16 @@ def test_line_fits_its_width(width: int, text: str) -> None:
 
     assert line.text(width, "#.") == text
     assert len(text) <= width
+
+
+def test_process_that_is_still_importing_ipython_is_no_notebook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread of a tracker imports it, so that another thread sees the module half made."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+
+    assert open_display() is None
 
 
 def test_notebook_shows_one_bar_beside_the_log(tmp_path: Path) -> None:

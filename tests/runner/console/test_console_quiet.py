@@ -151,6 +151,46 @@ def test_evaluation_alone_shows_its_data(
     assert not any(line.startswith(("Train data", "Training")) for line in lines)
 
 
+def test_later_evaluations_of_a_runner_show_what_is_new(
+    make_runner: MakeRunner, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {f"test_{key}": settings()[f"val_{key}"] for key in ("dataloader", "cfg", "evaluator")}
+    runner = make_runner(**data)
+    runner.train()
+    capsys.readouterr()
+
+    for evaluate in (runner.val, runner.test, runner.val):
+        evaluate()
+
+    lines = list(messages(capsys.readouterr().out.splitlines()))
+    start = [line for line in lines if not re.match(r"Epoch\((val|test)\)", line)]
+    assert start == ["Test data: Line, 12 samples, 4 batches of 3, 0 workers"]
+
+
+def test_second_runner_of_a_process_shows_its_start(
+    make_runner: MakeRunner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        make_runner().val()
+
+    lines = list(messages(capsys.readouterr().out.splitlines()))
+    assert sum(line.startswith("Device: cpu") for line in lines) == 2
+
+
+def test_hooks_of_a_command_are_not_among_those_of_the_run(
+    command: Callable[..., Done], project: Path
+) -> None:
+    options = ("--cfg-options", "train_cfg.max_epochs=1")
+    trained = command("train", "cfg.py", "--work-dir", "work", *options)
+    tested = command("test", "cfg.py", "work/epoch_1.pth", "--work-dir", "work")
+
+    for done in (trained, tested):
+        (line,) = (line for line in done.stdout.splitlines() if " Hooks: " in line)
+        names = line.partition(" Hooks: ")[2].split(", ")
+        assert {"Began", "CheckWeights"}.isdisjoint(names)
+        assert names[0] == "RuntimeInfoHook"
+
+
 def test_options_of_each_parameter_are_in_the_file_alone(
     make_runner: MakeRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

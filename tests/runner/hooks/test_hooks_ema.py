@@ -179,9 +179,10 @@ def test_average_that_never_begins_is_warned_of(
         ({"begin_epoch": 1.5}, "begin_epoch must be an integer >= 0, got 1.5"),
         ({"ema_type": "ExponentialMovingAverag"}, "did you mean 'ExponentialMovingAverage'"),
         ({"ema_type": "ImgDataPreprocessor"}, "ema_type must be an average in MODELS"),
+        ({"momentum": 2}, "momentum must be strictly between 0 and 1, got 2"),
         ({"momentun": 0.1}, "no argument 'momentun'; did you mean 'momentum'"),
     ],
-    ids=["both", "negative", "fraction", "misspelled", "no-average", "unknown-argument"],
+    ids=["both", "negative", "fraction", "misspelled", "no-average", "value", "unknown-argument"],
 )
 def test_wrong_argument_of_the_hook_raises(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
 
+from engine_dataset import pseudo_collate
 from engine_model import BaseModel
 from engine_runner import Hook, Runner
 from engine_runner.hooks import ThroughputHook
@@ -186,7 +188,15 @@ def test_given_batch_size_is_used(make_runner: MakeRunner) -> None:
         pytest.param(
             {"data_samples": [1] * 5, "inputs": [torch.zeros(3, 2)] * 5}, 5, id="list of inputs"
         ),
-        pytest.param([{"image": 1}, {"image": 2}], None, id="list of mappings of numbers"),
+        pytest.param([{"image": 1}, {"image": 2}], 2, id="list of mappings"),
+        pytest.param([{"image": torch.zeros(3, 2)}] * 5, 5, id="list of mappings of tensors"),
+        pytest.param([(torch.zeros(3, 2), 1)] * 5, 5, id="list of pairs"),
+        pytest.param([[torch.zeros(3, 2)] * 5, [1] * 5], 5, id="pseudo-collated pair"),
+        pytest.param(((1,) * 5, ({},) * 5), 5, id="zipped pair"),
+        pytest.param({"epoch": 3, "image": torch.zeros(5, 2)}, 5, id="scalar first"),
+        pytest.param({"name": "train", "image": torch.zeros(5, 2)}, 5, id="text first"),
+        pytest.param({"meta": {"scale": 2}, "image": [1] * 5}, 5, id="mapping first"),
+        pytest.param({"size": [[1] * 5, [2] * 5], "image": [1] * 5}, 5, id="pair first"),
         pytest.param(["a", "b", "c"], 3, id="list of texts"),
         pytest.param("text", None, id="text"),
         pytest.param(torch.tensor(1.0), None, id="scalar"),
@@ -195,6 +205,69 @@ def test_given_batch_size_is_used(make_runner: MakeRunner) -> None:
 )
 def test_samples_of_a_batch(batch: Any, size: int | None) -> None:
     assert samples_in(batch, None) == size
+
+
+class Pairs(Dataset[Any]):
+    """Samples of an image of 2 x 3 and a label."""
+
+    def __init__(self, sample: Callable[[Tensor, int], Any]) -> None:
+        self.sample = sample
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> Any:
+        return self.sample(torch.zeros(2, 3), index)
+
+
+def _pair(image: Tensor, label: int) -> Any:
+    return image, label
+
+
+def _mapping(image: Tensor, label: int) -> Any:
+    return {"size": (2, 3), "label": label, "image": image}
+
+
+def _with_anchors(samples: list[Any]) -> Any:
+    return {"epoch": 1, "anchors": torch.zeros(9, 4), **pseudo_collate(samples)}
+
+
+@pytest.mark.parametrize("batch_size", [3, 4])
+@pytest.mark.parametrize("batches_by", ["size", "sampler"])
+@pytest.mark.parametrize(
+    ("sample", "collate"),
+    [
+        pytest.param(_pair, None, id="pairs"),
+        pytest.param(_pair, pseudo_collate, id="pseudo-collated pairs"),
+        pytest.param(_pair, list, id="list of pairs"),
+        pytest.param(_pair, lambda samples: tuple(zip(*samples, strict=True)), id="zipped pairs"),
+        pytest.param(_mapping, None, id="mappings"),
+        pytest.param(_mapping, pseudo_collate, id="pseudo-collated mappings"),
+        pytest.param(_mapping, list, id="list of mappings"),
+        pytest.param(_mapping, _with_anchors, id="mappings with other entries"),
+    ],
+)
+def test_samples_of_each_batch_of_a_given_loader(
+    sample: Any, collate: Any, batches_by: str, batch_size: int
+) -> None:
+    data = Pairs(sample)
+    if batches_by == "sampler":
+        batches = BatchSampler(SequentialSampler(data), batch_size, drop_last=False)
+        loader = DataLoader(data, batch_sampler=batches, collate_fn=collate)
+    else:
+        loader = DataLoader(data, batch_size, collate_fn=collate)
+
+    counts = [samples_in(batch, loader) for batch in loader]
+
+    full, last = divmod(10, batch_size)
+    assert counts == [batch_size] * full + [last]
+
+
+@pytest.mark.parametrize("collate", [sum, lambda samples: torch.zeros(137)], ids=["one", "nodes"])
+def test_batch_that_shows_no_samples_counts_as_the_loader_says(collate: Any) -> None:
+    loader: Any = DataLoader(Pairs(lambda image, label: label), 5, collate_fn=collate)
+
+    assert [samples_in(batch, loader) for batch in loader] == [5, 5]
 
 
 def test_padding_of_a_batch_does_not_count() -> None:

@@ -148,6 +148,13 @@ def test_collate_fn_of_the_config_is_used(config: Config) -> None:
     assert Inferencer(config, device="cpu").collate_fn is default_collate
 
 
+def test_unknown_collate_fn_of_the_config_raises_with_its_key(config: Config) -> None:
+    config.test_dataloader.collate_fn = {"type": "default_colate"}
+
+    with pytest.raises(KeyError, match=r"test_dataloader.collate_fn: 'default_colate' is not in"):
+        Inferencer(config, device="cpu")
+
+
 def test_collate_fn_is_pseudo_collate_by_default(config: Config) -> None:
     assert Inferencer(config, device="cpu").collate_fn.__name__ == "pseudo_collate"
 

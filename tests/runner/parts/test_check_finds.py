@@ -36,6 +36,16 @@ WRONG = {
         "custom_hooks.1",
         "at most one hook must average the weights, got custom_hooks.0, too",
     ),
+    "argument of an average": Wrong(
+        'custom_hooks = [dict(type="EMAHook", momentum=2)]',
+        "custom_hooks.0.momentum",
+        "momentum must be strictly between 0 and 1, got 2",
+    ),
+    "argument of another average": Wrong(
+        'custom_hooks = [dict(type="EMAHook", ema_type="MomentumAnnealingEMA", gamma=0)]',
+        "custom_hooks.0.gamma",
+        "gamma must be positive, got 0",
+    ),
     "misspelt key": Wrong("param_schduler = []", "param_schduler", "'param_scheduler'"),
     "misspelt key beside the right one": Wrong(
         "train_cgf = dict(max_iters=1)", "train_cgf", "did you mean 'train_cfg'?"

@@ -128,6 +128,7 @@ class _Enough(Exception):
 class _EndLoops(Hook):
     """End each loop after some batches, and keep the last losses."""
 
+    _is_internal = True
     priority = "LOWEST"
 
     def __init__(self, batches: int) -> None:

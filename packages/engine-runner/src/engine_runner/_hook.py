@@ -74,6 +74,9 @@ class Hook:
 
     priority: int | str = "NORMAL"
     stages: ClassVar[tuple[str, ...]] = STAGES
+    _is_internal: ClassVar[bool] = (
+        False  # of a command, which no config has; not in the start's log
+    )
 
     def around_run(self, runner: "Runner") -> AbstractContextManager[Any]:
         """Return a context that `Runner.train`, `Runner.val` and `Runner.test` run in.

@@ -3,22 +3,31 @@
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
+from engine_logging import MMLogger
 from engine_runner._loaders import length_of, samples_of
 from engine_runner._protocols import Run
+
+_logged: WeakKeyDictionary[MMLogger, set[str]] = WeakKeyDictionary()
 
 
 def log_start(runner: Run, *modes: str) -> None:
     """Log the device, the data, the hooks and where the log is, a line each.
 
+    A runner that trains and then tests logs the lines that are new.
+
     Args:
         runner: The run.
         *modes: The passes that follow: ``"train"``, ``"val"`` and ``"test"``.
     """
+    logged = _logged.setdefault(runner.logger, set())
     for line in _lines(runner, modes):
-        runner.logger.info(line)
+        if line not in logged:
+            logged.add(line)
+            runner.logger.info(line)
 
 
 def batch_size_of(dataloader: Any) -> int | None:
@@ -40,7 +49,8 @@ def _lines(runner: Run, modes: tuple[str, ...]) -> Iterator[str]:
                 yield f"{label}: {_data(one, runner.world_size)}"
     if "train" in modes:
         yield f"Training: {_extent(runner)}"
-    yield f"Hooks: {', '.join(type(hook).__name__ for hook in runner.hooks)}"
+    names = (type(hook).__name__ for hook in runner.hooks if not hook._is_internal)
+    yield f"Hooks: {', '.join(names)}"
     if runner.logger.log_file is not None:
         yield f"Log: {runner.logger.log_file}"
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -112,6 +113,11 @@ class Visualizer(Canvas, ManagerMixin):
         if released and cls is not Visualizer:
             Visualizer._remove(name)
         return released
+
+    @property
+    def save_dirs(self) -> list[Path]:
+        """The absolute paths of the folders that the backends write to."""
+        return [Path(one.backend.save_dir).absolute() for one in self._recorders.values()]
 
     @property
     def dataset_meta(self) -> dict[str, Any] | None:

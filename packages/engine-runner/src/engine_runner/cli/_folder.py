@@ -89,6 +89,7 @@ def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
             raise
         _restore(_written_at_start(config, work_dir), earlier)
         for runner in built:
+            runner.visualizer.close()  # also one that the user gave as an object
             remove_log_dir(Path(runner.log_dir), ())
         if work_dir in created:  # it has only what this run wrote, such as the lock
             rmtree(work_dir, ignore_errors=True)

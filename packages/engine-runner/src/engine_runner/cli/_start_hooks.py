@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 class Began(Hook):
     """Record whether a run finished an iteration; it adds nothing to those of a training."""
 
+    _is_internal = True
+
     def __init__(self) -> None:
         self._trained_before: int | None = None
         self._tested = False
@@ -34,6 +36,8 @@ class Began(Hook):
 
 class CheckWeights(Hook):
     """Raise before a test whose model did not get all its weights from the checkpoint."""
+
+    _is_internal = True
 
     def __init__(self, checkpoint: str) -> None:
         self.checkpoint = checkpoint

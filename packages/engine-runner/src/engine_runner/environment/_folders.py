@@ -12,6 +12,7 @@ from typing import Any
 from engine_dist import broadcast_object_list, get_rank
 from engine_logging import MMLogger
 from engine_runner._errors import SettingsError
+from engine_visualization import Visualizer
 
 _lock = threading.Lock()
 _chosen: set[str] = set()  # the names of runs of this process
@@ -39,13 +40,17 @@ def missing_folders(folder: Path) -> tuple[Path, ...]:
 
 
 def remove_log_dir(log_dir: Path, created: Sequence[Path]) -> None:
-    """Remove the log folder of a run that did not start, and close the loggers that write to it.
+    """Remove the log folder of a run that did not start, and close what writes to it.
 
     Args:
         log_dir: The folder of this run's logs.
         created: The folders around it that the run has created, from the innermost out. Those that
             are empty then are removed.
     """
+    # Trackers write in threads. They would fail without their folder, and log lost records.
+    for visualizer in list(Visualizer._instance_dict.values()):
+        if any(log_dir in folder.parents for folder in visualizer.save_dirs):
+            visualizer.close()
     for logger in list(MMLogger._instance_dict.values()):
         if any(log_dir in file.parents for file in logger.log_files):
             logger.close()

@@ -1,9 +1,10 @@
 """Count the samples of a batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+from engine_runner._loaders import batching_part, length_of
+from engine_runner._start_report import batch_size_of
 
 
 def samples_in(batch: Any, dataloader: Any) -> int | None:
@@ -11,8 +12,9 @@ def samples_in(batch: Any, dataloader: Any) -> int | None:
 
     A loader that is built from a config has the indices of its last batch, without padding.
     Otherwise the batch is counted: the first dimension of a tensor, the length of a list of
-    samples; of a mapping its ``inputs``, or else its first entry; of a tuple, such as inputs and
-    labels, its first element.
+    samples; of a mapping its ``inputs``, or else its first entry with a size; of the fields of
+    samples, such as inputs and labels, the first one. Where these differ, the loader's
+    ``batch_size`` decides.
 
     Args:
         batch: The batch.
@@ -28,19 +30,57 @@ def samples_in(batch: Any, dataloader: Any) -> int | None:
     indices = getattr(dataloader, "batch_indices", None)
     if indices is not None:
         return sum(index is not None for index in indices)
-    return _size(batch)
+    size = batch_size_of(dataloader)
+    if size is None:
+        return next(_sizes(batch), None)
+    batches = batching_part(dataloader)
+    if getattr(batches, "drop_last", False):
+        return size
+    found = list(_sizes(batch))
+    if size in found:
+        return size
+    samples = length_of(getattr(batches, "sampler", None))
+    last = None if samples is None else samples % size
+    if last in found:
+        return last
+    # A larger number counts something else, such as the nodes of graphs.
+    return next((one for one in found if one < size), size)
 
 
-def _size(batch: Any) -> int | None:
-    if isinstance(batch, Tensor):
-        return len(batch) if batch.ndim else None
-    if isinstance(batch, Mapping):
-        if "inputs" in batch:
-            inputs = batch["inputs"]
-            return len(inputs) if isinstance(inputs, list) else _size(inputs)
-        return _size(next(iter(batch.values()), None))
-    if isinstance(batch, Sequence) and not isinstance(batch, str | bytes) and batch:
+def _sizes(batch: Any) -> Iterator[int]:
+    """Yield the numbers of samples that a batch may have, the most likely one first."""
+    if not _is_list(batch):
+        yield from _sizes_of_field(batch)
+    elif batch:
         first = batch[0]
-        # Collated parts, such as inputs and labels, are tensors with a dimension of samples.
-        return _size(first) if isinstance(first, Tensor | Mapping | tuple) else len(batch)
-    return None
+        # A list of tuples is one of samples. Collated fields are tensors or lists, and all tuples
+        # where ``tuple(zip(*samples))`` collates them.
+        of_samples = isinstance(first, tuple) and not isinstance(batch, tuple)
+        if hasattr(first, "shape") or (_is_list(first) and not of_samples):
+            for field in batch:
+                yield from _sizes_of_field(field)
+            yield len(batch)
+        else:
+            yield len(batch)
+            yield from _sizes_of_field(first)
+
+
+def _sizes_of_field(field: Any) -> Iterator[int]:
+    """Yield the numbers of samples that a field of a batch may have."""
+    if hasattr(field, "shape"):
+        if len(field.shape):
+            yield int(field.shape[0])
+    elif isinstance(field, Mapping):
+        for key in sorted(field, key=lambda key: key != "inputs"):
+            yield from _sizes_of_field(field[key])
+    elif _is_list(field) and field:
+        # Collate functions keep the entries of a pair, such as height and width, in two lists.
+        if _is_list(field[0]):
+            yield len(field[0])
+        yield len(field)
+        if getattr(field[0], "shape", ()):
+            yield int(field[0].shape[0])
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)

@@ -1,5 +1,6 @@
 """Validate, test and save a running average of the weights."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -29,6 +30,7 @@ from engine_runner._types import Batch, Metrics, Outputs
 from engine_utils import call_mistakes, did_you_mean
 
 _SAVED = "ema_state_dict"
+_model_log = logging.getLogger("engine.model")
 
 
 @HOOKS.register_module()
@@ -59,7 +61,7 @@ class EMAHook(Hook):
 
     Raises:
         ValueError: ``begin_iter`` and ``begin_epoch`` are both set or are not integers >= 0,
-            ``ema_type`` is not an average, or the average does not take one of ``kwargs``.
+            ``ema_type`` is not an average, or the average does not accept one of ``kwargs``.
 
     Attributes:
         ema_model: The average, from ``before_run`` on; its ``module`` has the averaged copy.
@@ -296,8 +298,11 @@ def _check_shapes(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
 def _check_average(kind: object, arguments: Mapping[str, Any]) -> None:
     """Raise if a name or class is not an average, or does not take the arguments.
 
+    An average of this project is constructed on trial. One of the user's may do anything.
+
     Raises:
         ValueError: It is not, or does not.
+        TypeError: The value of an argument is of the wrong type.
     """
     found = MODELS.get(kind) if isinstance(kind, str) else kind
     if not (isinstance(found, type) and issubclass(found, BaseAveragedModel)):
@@ -313,3 +318,10 @@ def _check_average(kind: object, arguments: Mapping[str, Any]) -> None:
     for mistake in call_mistakes(found, arguments):
         if mistake.key != "model":
             raise ValueError(mistake.message)
+    if found.__init__.__module__.startswith("engine_model."):
+        level = _model_log.level
+        _model_log.setLevel(logging.ERROR)  # the average of the run warns, too
+        try:
+            found(nn.Module(), **arguments)
+        finally:
+            _model_log.setLevel(level)

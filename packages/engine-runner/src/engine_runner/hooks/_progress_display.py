@@ -138,5 +138,7 @@ def _is_terminal() -> bool:
 def _notebook_shell() -> Any:
     """Return the shell of IPython if this process is the kernel of a notebook, otherwise None."""
     ipython = sys.modules.get("IPython")  # a kernel has imported it
-    shell = ipython.get_ipython() if ipython is not None else None
+    # The thread of a tracker may be importing it, so that it has no such function yet.
+    get_ipython = getattr(ipython, "get_ipython", None)
+    shell = get_ipython() if get_ipython is not None else None
     return shell if getattr(shell, "kernel", None) is not None else None

@@ -292,7 +292,8 @@ class BaseInferencer(metaclass=InferencerMeta):
 
     def _init_collate(self, cfg: Config) -> Callable[..., Any]:
         """Return ``collate_fn`` of the test data in the config, or `pseudo_collate`."""
-        return build_collate_fn(test_loader(cfg).get("collate_fn"))  # type: ignore[no-any-return]  # a user's
+        given = test_loader(cfg).get("collate_fn")
+        return build_collate_fn(given, "test_dataloader.collate_fn")  # type: ignore[no-any-return]  # a user's
 
     def _init_visualizer(self, cfg: Config) -> Any:
         """Return the visualizer of the config without its backends, or a `Visualizer`.

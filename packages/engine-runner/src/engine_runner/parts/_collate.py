@@ -5,27 +5,43 @@ from functools import partial
 from typing import Any
 
 from engine_dataset import pseudo_collate
+from engine_registry import NotRegisteredError, make_resolver
 from engine_runner._table import NESTED
 
 
-def build_collate_fn(collate_fn: Callable[..., Any] | Mapping[str, Any] | None) -> Any:
+def build_collate_fn(
+    collate_fn: Callable[..., Any] | Mapping[str, Any] | None, key: str = "collate_fn"
+) -> Any:
     """Return the function of a config, the function given, or `pseudo_collate` for None.
 
+    Args:
+        collate_fn: The function or its config.
+        key: The key path of the config, for messages.
+
     Raises:
-        KeyError: No function has that name.
+        NotRegisteredError: No function has that name; the message lists the closest ones.
     """
-    return pseudo_collate if collate_fn is None else build_function(collate_fn)
+    return pseudo_collate if collate_fn is None else build_function(collate_fn, key)
 
 
-def build_function(function: Any) -> Any:
-    """Return the function that a config names, with the config's other keys bound."""
+def build_function(function: Any, key: str) -> Any:
+    """Return the function that a config names, with the config's other keys bound.
+
+    Args:
+        function: The function or its config.
+        key: The key path of the config, whose last key is one of the table.
+
+    Raises:
+        NotRegisteredError: No function has that name; the message lists the closest ones.
+    """
     if not isinstance(function, Mapping):
         return function
     arguments = dict(function)
-    kind = arguments.pop("type")
-    registries = NESTED["collate_fn"].registries
-    found = kind if callable(kind) else next(filter(None, (r.get(kind) for r in registries)), None)
-    if found is None:
-        names = sorted(name for registry in registries for name in registry.module_dict)
-        raise KeyError(f"{kind!r} is not among the functions: {', '.join(names)}")
-    return partial(found, **arguments) if arguments else found
+    name = key.rpartition(".")[2]
+    resolve = make_resolver({name: NESTED[name].registries})
+    try:
+        found = resolve(arguments.pop("type"), name)
+    except NotRegisteredError as error:
+        error.args = (f"{key}: {error}",)
+        raise
+    return partial(found, **arguments) if arguments and found is not None else found

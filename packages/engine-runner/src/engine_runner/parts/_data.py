@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from engine_dataset import ResumableDataLoader, worker_init_fn
+from engine_dataset import ResumableDataLoader, pseudo_collate, worker_init_fn
 from engine_dist import get_rank
 from engine_registry import DATA_SAMPLERS, DATASETS
 from engine_runner._errors import SettingsError
@@ -33,6 +33,7 @@ def build_dataloader(
             draws one that all ranks share.
 
     Raises:
+        NotRegisteredError: ``collate_fn`` or ``worker_init_fn`` names no function.
         SettingsError: A key is unknown or missing, there is neither ``sampler`` nor
             ``batch_sampler``, there is ``shuffle``, or the dataset is a stream.
         TypeError: ``dataloader`` is neither an iterable of batches nor a config.
@@ -64,7 +65,9 @@ def build_dataloader(
     if batch_sampler is not None:
         config.pop("batch_size", None)
         sampler = None
-    config["collate_fn"] = build_function(config.get("collate_fn", {"type": "pseudo_collate"}))
+    config["collate_fn"] = build_function(
+        config.get("collate_fn", pseudo_collate), "dataloader.collate_fn"
+    )
     config["worker_init_fn"] = _worker_init(config, seed)
     # Its own generator: with the global one, the number of batches read changes dropout.
     config.setdefault("generator", torch.Generator().manual_seed(seed or 0))
@@ -94,6 +97,8 @@ def _worker_init(config: Config, seed: int | None) -> Any:
         return None
     arguments = dict(given or {})
     kind = arguments.pop("type", worker_init_fn)
-    function = kind if callable(kind) else build_function({"type": kind})
+    function = (
+        kind if callable(kind) else build_function({"type": kind}, "dataloader.worker_init_fn")
+    )
     shared = {"num_workers": config.get("num_workers", 0), "rank": get_rank(), "seed": seed or 0}
     return partial(function, **shared, **arguments)

@@ -1,7 +1,6 @@
 """The tracking backend that records to Aim."""
 
 import os
-import threading
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from engine_visualization.backends._base import (
 )
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_facts import nested_values
+from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.drawing import as_picture, to_image
 
 
@@ -52,9 +52,7 @@ class AimVisBackend(BaseVisBackend):
         if save_dir is not None:
             self._init_kwargs["repo"] = self.save_dir
         self._init_kwargs |= init_kwargs or {}
-        self._run: Any = None
-        # A user may read `experiment` while a visualizer's thread starts the run.
-        self._starting = threading.Lock()
+        self._run = RunHandle[Any](self._start)
 
     @property
     def experiment(self) -> Any:
@@ -63,10 +61,7 @@ class AimVisBackend(BaseVisBackend):
         Raises:
             ImportError: The library is not installed.
         """
-        with self._starting:
-            if self._run is None:
-                self._run = self._start()
-            return self._run
+        return self._run.get()
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the values of the config as ``config``, and its text as ``config_text``."""
@@ -99,8 +94,8 @@ class AimVisBackend(BaseVisBackend):
 
     def close(self) -> None:
         """Write pending records and end the run; the next record continues it."""
-        if self._run is not None:
-            run, self._run = self._run, None
+        run = self._run.take()
+        if run is not None:
             self._init_kwargs["run_hash"] = run.hash
             run.close()
 

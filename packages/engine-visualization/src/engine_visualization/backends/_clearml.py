@@ -1,6 +1,7 @@
 """The tracking backend that records to ClearML."""
 
-import threading
+import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,9 @@ from engine_visualization.backends._base import (
     single_number,
 )
 from engine_visualization.backends._library import import_library
+from engine_visualization.backends._notices import prints_to_file, records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
+from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.drawing import to_image
 
 # ClearML would patch torch.save, the standard output and others while the training runs, and write
@@ -28,6 +31,9 @@ _QUIET = {
     "auto_connect_streams": False,
     "reuse_last_task_id": False,
 }
+
+# They warn of a machine without a GPU, and of a folder that is not in a repository.
+_SEARCHES = ("clearml.resource_monitor", "clearml.Repository Detection")
 
 
 class ClearMLVisBackend(BaseVisBackend):
@@ -72,9 +78,7 @@ class ClearMLVisBackend(BaseVisBackend):
         self.close_timeout = close_timeout
         self._work_dir: Path | None = None
         self._began = time.time() - 1  # clocks of file systems are coarse
-        self._task: Any = None
-        # A user may read `experiment` while a visualizer's thread starts the task.
-        self._starting = threading.Lock()
+        self._task = RunHandle[Any](self._start)
 
     @property
     def experiment(self) -> Any:
@@ -83,10 +87,7 @@ class ClearMLVisBackend(BaseVisBackend):
         Raises:
             ImportError: The library is not installed.
         """
-        with self._starting:
-            if self._task is None:
-                self._task = self._start()
-            return self._task
+        return self._task.get()
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the text of the config, and its values as parameters of the task."""
@@ -125,8 +126,8 @@ class ClearMLVisBackend(BaseVisBackend):
 
         The next record continues the task; offline, it starts a new one.
         """
-        if self._task is not None:
-            task, self._task = self._task, None
+        task = self._task.take()
+        if task is not None:
             for path in written_files(self.save_dir, self._work_dir, self._suffixes, self._began):
                 # Waiting, because at the exit of the process a pool starts no more uploads.
                 task.upload_artifact(path.name, str(path), wait_on_upload=True)
@@ -140,11 +141,20 @@ class ClearMLVisBackend(BaseVisBackend):
         # thread holds a lock (of an import, of the data loader) waits for that lock forever, and
         # the exit for the process.
         kind._report_subprocess_enabled = False
+        _notices_to_file()
         task = kind.init(**self._init_kwargs)
         _leave_forks_alone()
         # A continued task would add its last step to ours, which count from the start already.
         task.set_initial_iteration(0)
         return task
+
+
+def _notices_to_file() -> None:
+    """Write where the task is, and what ClearML cannot find out, to the log file."""
+    if "CLEARML_LOG_LEVEL" not in os.environ:
+        records_to_file(*_SEARCHES, below=logging.ERROR)
+        modules = [import_library("clearml", f"clearml.{name}") for name in ("task", "logger")]
+        prints_to_file(*modules, start="ClearML ")
 
 
 def _leave_forks_alone() -> None:

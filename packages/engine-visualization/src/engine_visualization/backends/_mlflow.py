@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,7 +14,9 @@ import numpy as np
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.backends._library import import_library
+from engine_visualization.backends._notices import records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
+from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -86,10 +87,8 @@ class MLflowVisBackend(BaseVisBackend):
         self._work_dir: Path | None = None
         self._began = time.time() - 1  # clocks of file systems are coarse
         self._recorded: dict[str, str] = {}
-        self._client: Any = None
-        self._run_id: str | None = None
-        # A user may read `experiment` while a visualizer's thread starts the run.
-        self._starting = threading.Lock()
+        self._run_id: str | None = None  # of the last run, which the next record continues
+        self._run = RunHandle[tuple[Any, str]](self._start)
 
     @property
     def tracking_uri(self) -> str:
@@ -101,7 +100,7 @@ class MLflowVisBackend(BaseVisBackend):
     @property
     def run_id(self) -> str:
         """The id of the run in MLflow; the first use starts it."""
-        return self._run()[1]
+        return self._run.get()[1]
 
     @property
     def experiment(self) -> Any:
@@ -110,7 +109,7 @@ class MLflowVisBackend(BaseVisBackend):
         Raises:
             ImportError: The library is not installed.
         """
-        _, run_id = self._run()
+        _, run_id = self._run.get()
         mlflow = import_library("mlflow", "mlflow")
         mlflow.set_tracking_uri(self.tracking_uri)
         if mlflow.active_run() is None:
@@ -119,7 +118,7 @@ class MLflowVisBackend(BaseVisBackend):
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the text of the config as ``config.py``, and its values as parameters."""
-        client, run_id = self._run()
+        client, run_id = self._run.get()
         client.log_text(run_id, config.pretty_text, "config.py")
         self._work_dir = work_dir_of(config)
         self._log_params(client, run_id, flat_values(config, self._tracked))
@@ -127,7 +126,7 @@ class MLflowVisBackend(BaseVisBackend):
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Record an image ``(H, W, 3)`` or ``(H, W)``."""
         pixels = to_image(image)
-        client, run_id = self._run()
+        client, run_id = self._run.get()
         client.log_image(run_id, pixels, key=name, step=step)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
@@ -142,7 +141,7 @@ class MLflowVisBackend(BaseVisBackend):
         **kwargs: Any,
     ) -> None:
         """Record the numbers of one step; ``file_path`` is unused."""
-        client, run_id = self._run()
+        client, run_id = self._run.get()
         metric = import_library("mlflow", "mlflow.entities").Metric
         at, now = int(scalar_dict.get("step", step)), int(time.time() * 1000)
         metrics = []
@@ -158,33 +157,31 @@ class MLflowVisBackend(BaseVisBackend):
 
     def close(self) -> None:
         """Upload the files of the run and end it; the next record continues the run."""
-        if self._client is not None:
-            client, self._client = self._client, None
+        run = self._run.take()
+        if run is not None:
+            client, run_id = run
             for path in written_files(self.save_dir, self._work_dir, self._suffixes, self._began):
                 if _ARTIFACTS not in path.parts:
-                    client.log_artifact(self._run_id, str(path))
-            client.set_terminated(self._run_id)
-
-    def _run(self) -> tuple[Any, str]:
-        """Return the client and the id of the run, which the first call starts."""
-        with self._starting:
-            if self._client is None or self._run_id is None:
-                self._client, self._run_id = self._start()
-            return self._client, self._run_id
+                    client.log_artifact(run_id, str(path))
+            client.set_terminated(run_id)
 
     def _start(self) -> tuple[Any, str]:
         mlflow = import_library("mlflow", "mlflow")
+        if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+            records_to_file("mlflow.store.db.utils")  # how it creates the tables of the store
         os.makedirs(self.save_dir, exist_ok=True)
         client = mlflow.MlflowClient(self.tracking_uri)
         earlier = self._run_id or os.environ.get("MLFLOW_RUN_ID")
         if earlier:
             client.update_run(earlier, status="RUNNING")
+            self._run_id = earlier
             return client, earlier
         run = client.create_run(self._experiment_id(client), run_name=self._run_name)
         for name, value in self._tags.items():
             client.set_tag(run.info.run_id, name, value)
         self._log_params(client, run.info.run_id, self._params)
-        return client, run.info.run_id
+        self._run_id = str(run.info.run_id)
+        return client, self._run_id
 
     def _experiment_id(self, client: Any) -> str:
         found = client.get_experiment_by_name(self._experiment_name)

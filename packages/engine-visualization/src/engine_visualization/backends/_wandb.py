@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ import torch
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.backends._library import import_library
+from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -63,9 +63,7 @@ class WandbVisBackend(BaseVisBackend):
         self._log_code_name = log_code_name
         self._watch_kwargs = dict(watch_kwargs or {})
         self.close_timeout = close_timeout
-        self._wandb: Any = None
-        # A user may read `experiment` while a visualizer's thread starts the run.
-        self._starting = threading.Lock()
+        self._wandb = RunHandle[Any](self._start)
 
     @property
     def experiment(self) -> Any:
@@ -74,10 +72,7 @@ class WandbVisBackend(BaseVisBackend):
         Raises:
             ImportError: The library is not installed.
         """
-        with self._starting:
-            if self._wandb is None:
-                self._wandb = self._start()
-            return self._wandb
+        return self._wandb.get()
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the text of the config and, if it is a mapping, its values."""
@@ -110,8 +105,8 @@ class WandbVisBackend(BaseVisBackend):
 
     def close(self) -> None:
         """End the run; the next record starts a new run."""
-        if self._wandb is not None:
-            wandb, self._wandb = self._wandb, None
+        wandb = self._wandb.take()
+        if wandb is not None:
             wandb.finish()
 
     def abandon(self) -> None:
