@@ -13,8 +13,8 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSample
 from engine_dataset import pseudo_collate
 from engine_model import BaseModel
 from engine_runner import Hook, Runner
+from engine_runner._batch_size import samples_in
 from engine_runner.hooks import ThroughputHook
-from engine_runner.hooks._batch_size import samples_in
 from engine_runner.hooks._device_peaks import peak_tflops
 from engine_runner.hooks._operations import OperationCounter
 

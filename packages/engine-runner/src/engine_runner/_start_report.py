@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from engine_logging import MMLogger
+from engine_runner._batch_size import batch_size_of
 from engine_runner._loaders import length_of, samples_of
 from engine_runner._protocols import Run
 
@@ -28,14 +29,6 @@ def log_start(runner: Run, *modes: str) -> None:
         if line not in logged:
             logged.add(line)
             runner.logger.info(line)
-
-
-def batch_size_of(dataloader: Any) -> int | None:
-    """Return the number of samples of a batch, or None if the loader has none."""
-    for part in (dataloader, getattr(dataloader, "batch_sampler", None)):
-        if isinstance(size := getattr(part, "batch_size", None), int):
-            return size
-    return None
 
 
 def _lines(runner: Run, modes: tuple[str, ...]) -> Iterator[str]:

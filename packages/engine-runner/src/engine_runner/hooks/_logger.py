@@ -1,5 +1,6 @@
 """Write the lines of the log, and the numbers of the curves."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,13 @@ class LoggerHook(Hook):
         self.interval = integer("interval", interval, at_least=1)
         self.ignore_last = ignore_last
         self.interval_exp_name = integer("interval_exp_name", interval_exp_name, at_least=1)
-        self.out_dir = out_dir
+        self.out_dir = None if out_dir is None else os.path.expanduser(out_dir)
         self.out_suffix = out_suffix
         self.keep_local = keep_local
         self.log_metric_by_epoch = log_metric_by_epoch
         self.backend_args = dict(backend_args or file_client_args or {}) or None
         self.json_log_path: str | None = None
+        self._folder = ""
         self._has_begun = False
         self._short_end: float = 0
         self._count = 0
@@ -89,15 +91,16 @@ class LoggerHook(Hook):
         self._evaluated = 0
 
     def before_run(self, runner: Run) -> None:
-        """Resolve ``out_dir``, so that a wrong one is reported now and not when the run ends."""
+        """Find where the log goes, so that a wrong ``out_dir`` is reported now, not at the end."""
         self.json_log_path = f"{runner.timestamp}.json"
         self._has_begun = False
         if self.out_dir is not None:
-            get_file_backend(str(self.out_dir), backend_args=self.backend_args)
-            self.out_dir = join_path(
-                str(self.out_dir), Path(runner.work_dir).name, backend_args=self.backend_args
+            # Also tells of a storage that does not exist.
+            get_file_backend(self.out_dir, backend_args=self.backend_args)
+            self._folder = join_path(
+                self.out_dir, Path(runner.work_dir).name, backend_args=self.backend_args
             )
-            runner.logger.info(f"Logs will be copied to {self.out_dir} when the run ends.")
+            runner.logger.info(f"Logs will be copied to {self._folder} when the run ends.")
 
     def before_train(self, runner: Run) -> None:
         """Log the start, and note the last iteration of an epoch if its line is due."""
@@ -225,7 +228,7 @@ class LoggerHook(Hook):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.name.endswith(self.out_suffix):
                 relative = path.relative_to(folder.parent).as_posix()
-                target = join_path(self.out_dir, relative, backend_args=self.backend_args)
+                target = join_path(self._folder, relative, backend_args=self.backend_args)
                 copyfile_from_local(path, target, backend_args=self.backend_args)
                 if not self.keep_local:
                     path.unlink()

@@ -8,10 +8,10 @@ from time import perf_counter
 from typing import Any
 
 from engine_registry import HOOKS
+from engine_runner._batch_size import batch_size_of
 from engine_runner._hook import Hook
 from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
-from engine_runner._start_report import batch_size_of
 from engine_runner._types import Batch, Metrics, Outputs
 from engine_runner.hooks._progress_display import BarLine, Display, open_display
 

@@ -11,12 +11,12 @@ from torch.nn.modules.conv import _ConvNd
 from engine_dist import all_gather
 from engine_model import is_model_wrapper
 from engine_registry import HOOKS
+from engine_runner._batch_size import samples_in
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
 from engine_runner._wrappers import wrappers_by_name
-from engine_runner.hooks._batch_size import samples_in
 from engine_runner.hooks._device_peaks import Precision, peak_tflops
 from engine_runner.hooks._log_points import LogsWithin, log_points
 from engine_runner.hooks._operations import OperationCounter

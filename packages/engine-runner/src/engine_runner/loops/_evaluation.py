@@ -169,7 +169,7 @@ class _EvaluationLoop(BaseLoop):
             with autocast() if self.fp16 else _FULL_PRECISION:
                 outputs = step(data_batch)
                 if self._losses is not None:
-                    self._losses.add_batch(runner.model, data_batch, indices)
+                    self._losses.add_batch(runner.model, data_batch, indices, loader)
             known = {} if indices is None else {"indices": indices}
             evaluator = self._evaluator_of(self.current_set)
             evaluator.process(data_samples=outputs, data_batch=data_batch, **known)

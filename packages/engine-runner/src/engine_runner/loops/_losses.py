@@ -9,6 +9,7 @@ from torch import Tensor
 from engine_dist import all_gather_object
 from engine_evaluator import drop_padding
 from engine_model import BaseTTAModel, is_model_wrapper
+from engine_runner._batch_size import samples_in
 from engine_runner._errors import SettingsError
 from engine_runner._types import Batch, Model
 
@@ -38,7 +39,11 @@ class MeanLosses:
         self._counts: dict[str, int] = {}
 
     def add_batch(
-        self, model: Model, data_batch: Batch, indices: Sequence[int | None] | None
+        self,
+        model: Model,
+        data_batch: Batch,
+        indices: Sequence[int | None] | None,
+        dataloader: Any = None,
     ) -> None:
         """Run the model in the mode ``"loss"``, and add its losses.
 
@@ -46,6 +51,7 @@ class MeanLosses:
             model: The model, in its wrapper and in evaluation mode.
             data_batch: The batch as the data loader yields it.
             indices: The index of each sample, and None for padding; None if they are unknown.
+            dataloader: The loader, whose batch size helps to count samples of unknown indices.
 
         Raises:
             SettingsError: The model is not a `BaseModel` or does test-time augmentation, or the
@@ -55,7 +61,13 @@ class MeanLosses:
         if indices is not None and 0 < (count or 0) < len(indices):
             data_batch, _, _ = drop_padding(data_batch, list(indices), indices)
         if count is None:
-            count = self._samples_in(data_batch)
+            count = samples_in(data_batch, dataloader)
+        if count is None:
+            raise SettingsError(
+                f"{self._setting} needs the number of samples of a batch, got a "
+                f"{type(data_batch).__name__} without one; give the data loader as a config, or "
+                "set compute_loss=False"
+            )
         # A batch of padding alone runs all the same: ranks that share a model must run together.
         self.add(self._losses(model, data_batch), count)
 
@@ -120,30 +132,3 @@ class MeanLosses:
         _, losses = inner.parse_losses(inner._run_forward(data, "loss"))
         found: dict[str, Tensor] = losses
         return found
-
-    def _samples_in(self, data_batch: Batch) -> int:
-        size = _size(data_batch, outermost=True)
-        if size is None:
-            raise SettingsError(
-                f"{self._setting} needs the number of samples of a batch, got a "
-                f"{type(data_batch).__name__} without one; give the data loader as a config, or "
-                "set compute_loss=False"
-            )
-        return size
-
-
-def _size(batch: Any, *, outermost: bool = False) -> int | None:
-    """Return the number of samples of a collated batch, or None.
-
-    A tensor has one entry per sample, and so has a list within the batch. The outermost list has
-    the fields of the samples.
-    """
-    if hasattr(batch, "shape"):
-        return int(batch.shape[0]) if len(batch.shape) else None
-    if isinstance(batch, Mapping):
-        return next((size for one in batch.values() if (size := _size(one)) is not None), None)
-    if isinstance(batch, list | tuple):
-        if not outermost:
-            return len(batch)
-        return next((size for one in batch if (size := _size(one)) is not None), None)
-    return None

@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine_runner._loaders import batching_part, length_of
-from engine_runner._start_report import batch_size_of
+
+
+def batch_size_of(dataloader: Any) -> int | None:
+    """Return the number of samples of a batch, or None if the loader has none."""
+    for part in (dataloader, getattr(dataloader, "batch_sampler", None)):
+        if isinstance(size := getattr(part, "batch_size", None), int):
+            return size
+    return None
 
 
 def samples_in(batch: Any, dataloader: Any) -> int | None:
