@@ -70,12 +70,21 @@ def _restore_random_state() -> Iterator[None]:
 def _restore_loggers() -> Iterator[None]:
     engine = logging.getLogger("engine")
     handlers, level = list(engine.handlers), engine.level
+    disabled = _disabled_loggers()
     # A logger of an earlier run in this process, such as one of a fixture, stops the propagation
     # that `caplog` needs.
     engine.propagate = True
     yield
     engine.handlers[:], engine.propagate = handlers, True
     engine.setLevel(level)
+    # `logging.config` disables the loggers that exist, as a program such as import-linter asks it.
+    for logger in _disabled_loggers() - disabled:
+        logger.disabled = False
+
+
+def _disabled_loggers() -> set[logging.Logger]:
+    found = logging.root.manager.loggerDict.values()
+    return {one for one in found if isinstance(one, logging.Logger) and one.disabled}
 
 
 @pytest.fixture(autouse=True)

@@ -238,6 +238,19 @@ def test_complexity_info_omits_table_and_architecture_on_request() -> None:
     assert not {"out_table", "out_arch"} & set(info)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [3, "3,8,8", (3, 8.0), (3, -1), ((3, 8), 5), (True,), {3: 8}],
+    ids=["integer", "text", "fraction", "negative", "mixed", "bool", "dict"],
+)
+def test_input_shape_that_is_not_a_shape_raises(shape: Any) -> None:
+    with pytest.raises(TypeError, match=r"input_shape must be a tuple of integers >= 0") as caught:
+        get_model_complexity_info(nn.Linear(3, 1), shape)
+
+    assert f"got {shape!r}" in str(caught.value)
+    assert str(caught.value).endswith("; write (3,) for one dimension") == (shape == 3)
+
+
 @pytest.mark.parametrize("given", [{}, {"input_shape": (1,), "inputs": torch.zeros(1)}], ids=len)
 def test_complexity_info_raises_without_exactly_one_form_of_input(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="either input_shape or inputs"):

@@ -38,6 +38,72 @@ def test_observed_flops_equal_those_of_the_analyzer() -> None:
     assert found == [FlopAnalyzer(model, x).by_module()]
 
 
+def _observed(model: nn.Module, *args: Tensor, **kwargs: Tensor) -> Counter[str]:
+    found: list[Counter[str]] = []
+    observe_flops(model, found.append)
+    with torch.no_grad():
+        model(*args, **kwargs)
+    return found[0]
+
+
+class Fused(nn.Module):
+    """An encoder layer as one operator, which torch runs where no module in it has hooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer, attention = self.layer, self.layer.self_attn
+        outputs: Tensor = torch._transformer_encoder_layer_fwd(
+            *(x, 8, 2, attention.in_proj_weight, attention.in_proj_bias),
+            *(attention.out_proj.weight, attention.out_proj.bias, False, False, 1e-5),
+            *(layer.norm1.weight, layer.norm1.bias, layer.norm2.weight, layer.norm2.bias),
+            *(layer.linear1.weight, layer.linear1.bias, layer.linear2.weight, layer.linear2.bias),
+        )
+        return outputs
+
+
+def test_fused_layer_without_gradients_is_counted() -> None:
+    model, x = Fused().eval(), torch.rand(2, 5, 8)
+
+    assert torch.allclose(model(x), model.layer(x), atol=1e-6)
+    assert _observed(model, x)[""] == FlopAnalyzer(model.layer, x).total() > 0
+
+
+class Attend(nn.Module):
+    """An attention of its input with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.attention(x, x, x)[0]
+        return outputs
+
+
+def test_fused_attention_without_gradients_is_counted() -> None:
+    model, x = Attend().eval(), torch.rand(2, 5, 8)
+
+    assert _observed(model, x)[""] == FlopAnalyzer(model, x).total() > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensors:UserWarning")
+def test_fused_layers_on_padded_batches_count_the_tokens_of_the_mask() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2).eval()
+    x = torch.rand(2, 5, 8)
+    padding = torch.arange(5) >= torch.tensor([[5], [3]])  # 8 tokens of 10
+
+    counts = _observed(model, x, src_key_padding_mask=padding)
+
+    attention = 2 * 2 * 5 * 5 * 8 * 2  # layers, samples, pairs, width, two products
+    per_token = 2 * (4 * 8 * 8 + 2 * 8 * 16 + 2 * 5 * 8)
+    assert counts[""] == 8 * per_token + attention
+    assert FlopAnalyzer(model, x).total() == 10 * per_token + attention
+
+
 def test_observed_passes_are_equal_to_others() -> None:
     gradients, states = [], []
     for observed in (False, True):

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from engine_config import Config
 from engine_registry import DefaultScope
-from engine_runner import Runner, Settings
+from engine_runner import FlexibleRunner, Runner, Settings
 from engine_runner._errors import NotConfiguredError, SettingsError
 from engine_runner.environment import create_log_dir, setup_environment
 from engine_runner.parts import build_optimizers
@@ -160,3 +161,15 @@ def test_runner_may_lie_where_an_earlier_one_lay(settings: Callable[..., dict[st
     Runner.__init__(runner, **settings())  # what memory that was freed comes to by chance
 
     assert DefaultScope.get_current_instance() is not scope
+
+
+def test_origins_of_a_dict_are_in_the_program_that_passes_it(
+    settings: Callable[..., dict[str, Any]],
+) -> None:
+    runners = [
+        Runner.from_cfg(settings()),
+        FlexibleRunner.from_cfg(settings()),
+        Runner.from_cfg(Config(settings())),
+    ]
+    for runner in runners:
+        assert {origin.file for origin in runner.cfg.origins().values()} == {__file__}

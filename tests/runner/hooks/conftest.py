@@ -1,6 +1,7 @@
 """A run whose weights are averaged, and whose metric keeps the weights of each evaluation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from torch import Tensor, nn
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel
 from engine_runner import Runner
+from engine_runner.hooks import EMAHook
 
 Make = Callable[..., Runner]
+Weights = Mapping[str, Tensor]
+Model = Callable[[], BaseModel]
 
 
 class Normed(BaseModel):
@@ -47,6 +51,40 @@ class WeightsSeen(BaseMetric):
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         self.seen.append({k: v.detach().clone() for k, v in self.model.state_dict().items()})
         return {"error": float(len(self.seen))}
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return copies of the weights of a model."""
+    return {name: item.detach().clone() for name, item in model.state_dict().items()}
+
+
+def equal(left: Weights, right: Weights) -> bool:
+    """Return whether weights have the same names and bits."""
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+def epochs(count: int, **more: Any) -> dict[str, Any]:
+    """Return the settings of a training by epochs."""
+    return {"by_epoch": True, "max_epochs": count, **more}
+
+
+def checkpoint_of(runner: Runner, name: str) -> dict[str, Any]:
+    """Return a checkpoint of a run."""
+    found: dict[str, Any] = torch.load(Path(runner.work_dir, name), weights_only=True)
+    return found
+
+
+def hook_of(runner: Runner) -> EMAHook:
+    """Return the hook of a run that averages its weights."""
+    [hook] = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    return hook
+
+
+def seen_by(runner: Runner) -> list[dict[str, Tensor]]:
+    """Return the weights of each evaluation."""
+    metric: Any = runner.val_evaluator.metrics[0]
+    seen: list[dict[str, Tensor]] = metric.seen
+    return seen
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.runner.hooks.conftest import checkpoint_of, epochs
 
 from engine_registry import HOOKS
 from engine_runner import Hook, Runner
@@ -43,15 +44,6 @@ class Score(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
         metrics["error"] = self.scores.pop(0)
-
-
-def _epochs(count: int) -> dict[str, Any]:
-    return {"by_epoch": True, "max_epochs": count}
-
-
-def _saved(runner: Runner, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(Path(runner.work_dir, name), weights_only=True)
-    return found
 
 
 def _files(runner: Runner, pattern: str = "*.pth") -> list[str]:
@@ -116,35 +108,35 @@ def test_states_of_hooks_are_saved_and_resumed(make_runner: MakeRunner) -> None:
         "default_hooks": {"tally": {"type": "Tally"}},
         "custom_hooks": [{"type": "Tally", "start": 100}, {"type": "Tally", "start": 200}],
     }
-    first = make_runner(train_cfg=_epochs(1), **hooks)
+    first = make_runner(train_cfg=epochs(1), **hooks)
     first.train()
 
-    saved = _saved(first, "epoch_1.pth")["hooks"]
+    saved = checkpoint_of(first, "epoch_1.pth")["hooks"]
     assert saved["tally"] == {"count": 4}
     assert saved["Tally"] == {"count": 104}
     assert saved["Tally_2"] == {"count": 204}
     assert saved["checkpoint"]["kept"] == {"names": ["epoch_1.pth"]}
 
-    second = make_runner(train_cfg=_epochs(2), resume=True, **hooks)
+    second = make_runner(train_cfg=epochs(2), resume=True, **hooks)
     second.train()
 
-    assert _saved(second, "epoch_2.pth")["hooks"]["Tally_2"] == {"count": 208}
+    assert checkpoint_of(second, "epoch_2.pth")["hooks"]["Tally_2"] == {"count": 208}
 
 
 def test_weights_alone_bring_no_states_of_hooks(make_runner: MakeRunner, tmp_path: Path) -> None:
     HOOKS.register_module(module=Tally)
-    first = make_runner(train_cfg=_epochs(1), custom_hooks=[{"type": "Tally"}])
+    first = make_runner(train_cfg=epochs(1), custom_hooks=[{"type": "Tally"}])
     first.train()
 
     second = make_runner(
-        train_cfg=_epochs(1),
+        train_cfg=epochs(1),
         custom_hooks=[{"type": "Tally"}],
         load_from=f"{first.work_dir}/epoch_1.pth",
         work_dir=str(tmp_path / "second"),
     )
     second.train()
 
-    assert _saved(second, "epoch_1.pth")["hooks"]["Tally"] == {"count": 4}
+    assert checkpoint_of(second, "epoch_1.pth")["hooks"]["Tally"] == {"count": 4}
 
 
 def _keeping(**options: Any) -> dict[str, Any]:
@@ -172,16 +164,16 @@ def _as_former_version(runner: Runner, name: str) -> None:
 @pytest.mark.parametrize("former", [False, True], ids=["this-version", "former-version"])
 def test_retention_survives_a_resume(make_runner: MakeRunner, former: bool) -> None:
     keep = _keeping(max_keep_ckpts=2)
-    first = make_runner(train_cfg=_epochs(2), default_hooks=keep)
+    first = make_runner(train_cfg=epochs(2), default_hooks=keep)
     first.train()
     if former:
         _as_former_version(first, "epoch_2.pth")
 
-    second = make_runner(train_cfg=_epochs(3), default_hooks=keep, resume=True)
+    second = make_runner(train_cfg=epochs(3), default_hooks=keep, resume=True)
     second.train()
 
     assert _files(second) == ["epoch_2.pth", "epoch_3.pth"]
-    assert _saved(second, "epoch_3.pth")["hooks"]["checkpoint"]["kept"]["names"] == [
+    assert checkpoint_of(second, "epoch_3.pth")["hooks"]["checkpoint"]["kept"]["names"] == [
         "epoch_1.pth",
         "epoch_2.pth",
         "epoch_3.pth",
@@ -194,7 +186,7 @@ def test_best_checkpoint_survives_a_resume(
     make_runner: MakeRunner, former: bool, improves: bool
 ) -> None:
     best = _keeping(save_best="error")
-    first = make_runner(train_cfg=_epochs(2), default_hooks=best, custom_hooks=[Score(0.5, 0.7)])
+    first = make_runner(train_cfg=epochs(2), default_hooks=best, custom_hooks=[Score(0.5, 0.7)])
     first.train()
     if former:
         _as_former_version(first, "epoch_2.pth")
@@ -202,7 +194,7 @@ def test_best_checkpoint_survives_a_resume(
 
     score = 0.1 if improves else 0.6
     second = make_runner(
-        train_cfg=_epochs(3),
+        train_cfg=epochs(3),
         default_hooks=best,
         custom_hooks=[Score(0.7, score)],  # the validation of epoch 2 is repeated
         resume=True,
@@ -218,12 +210,12 @@ def test_several_best_metrics_of_a_former_version_survive_a_resume(
     make_runner: MakeRunner,
 ) -> None:
     best = _keeping(save_best=["error", "auto"], rule="less")
-    first = make_runner(train_cfg=_epochs(2), default_hooks=best, custom_hooks=[Score(0.5, 0.7)])
+    first = make_runner(train_cfg=epochs(2), default_hooks=best, custom_hooks=[Score(0.5, 0.7)])
     first.train()
     _as_former_version(first, "epoch_2.pth")
 
     second = make_runner(
-        train_cfg=_epochs(2), default_hooks=best, custom_hooks=[Score(0.7)], resume=True
+        train_cfg=epochs(2), default_hooks=best, custom_hooks=[Score(0.7)], resume=True
     )
     second.train()
 
@@ -235,12 +227,12 @@ def test_weights_of_a_former_version_bring_no_best_score(
     make_runner: MakeRunner, tmp_path: Path
 ) -> None:
     best = _keeping(save_best="error", max_keep_ckpts=1)
-    first = make_runner(train_cfg=_epochs(1), default_hooks=best, custom_hooks=[Score(0.1)])
+    first = make_runner(train_cfg=epochs(1), default_hooks=best, custom_hooks=[Score(0.1)])
     first.train()
     _as_former_version(first, "epoch_1.pth")
 
     second = make_runner(
-        train_cfg=_epochs(1),
+        train_cfg=epochs(1),
         default_hooks=best,
         custom_hooks=[Score(0.9)],
         load_from=f"{first.work_dir}/epoch_1.pth",

@@ -1,50 +1,28 @@
 """`EMAHook`: what is trained, averaged and validated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.runner.hooks.conftest import (
+    Make,
+    Model,
+    checkpoint_of,
+    epochs,
+    equal,
+    hook_of,
+    seen_by,
+    weights_of,
+)
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
-from engine_model import BaseAveragedModel, BaseModel
-from engine_runner import Hook, Runner
+from engine_model import BaseAveragedModel
+from engine_runner import Hook
 from engine_runner._errors import SettingsError
 from engine_runner.hooks import EMAHook
-
-Make = Callable[..., Runner]
-Weights = Mapping[str, Tensor]
-Model = Callable[[], BaseModel]
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: item.detach().clone() for name, item in model.state_dict().items()}
-
-
-def _equal(left: Weights, right: Weights) -> bool:
-    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
-
-
-def _epochs(count: int, **more: Any) -> dict[str, Any]:
-    return {"by_epoch": True, "max_epochs": count, **more}
-
-
-def _saved(runner: Runner, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(Path(runner.work_dir, name), weights_only=True)
-    return found
-
-
-def _hook(runner: Runner) -> EMAHook:
-    [hook] = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
-    return hook
-
-
-def _seen(runner: Runner) -> list[dict[str, Tensor]]:
-    metric: Any = runner.val_evaluator.metrics[0]
-    seen: list[dict[str, Tensor]] = metric.seen
-    return seen
 
 
 class Batches(Hook):
@@ -60,7 +38,7 @@ class Batches(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         self.batches.append(data_batch)
-        self.weights.append(_copy(runner.model))
+        self.weights.append(weights_of(runner.model))
 
 
 RULES: dict[str, tuple[dict[str, Any], Callable[[], Any]]] = {
@@ -92,8 +70,8 @@ def test_average_of_ten_steps_equals_a_loop_by_hand_bit_for_bit(
         average.update_parameters(model)
 
     assert len(keep.batches) == 10
-    assert _equal(_copy(runner.model), _copy(model))
-    ours = dict(_hook(runner).ema_model.module.named_parameters())
+    assert equal(weights_of(runner.model), weights_of(model))
+    ours = dict(hook_of(runner).ema_model.module.named_parameters())
     for name, theirs in average.module.named_parameters():
         assert torch.equal(ours[name], theirs), name
 
@@ -104,17 +82,17 @@ def test_training_is_unaffected_by_the_average(make: Make, tmp_path: Path) -> No
     for runner in (plain, averaged):
         runner.train()
 
-    assert _equal(_copy(plain.model), _copy(averaged.model))
-    assert not _equal(_seen(plain)[-1], _seen(averaged)[-1])
+    assert equal(weights_of(plain.model), weights_of(averaged.model))
+    assert not equal(seen_by(plain)[-1], seen_by(averaged)[-1])
 
 
 @pytest.mark.parametrize("buffers", [False, True], ids=["parameters", "buffers-too"])
 def test_validation_uses_the_average(make: Make, buffers: bool) -> None:
-    runner = make({"update_buffers": buffers}, train_cfg=_epochs(2, val_interval=2))
+    runner = make({"update_buffers": buffers}, train_cfg=epochs(2, val_interval=2))
     runner.train()
 
-    average = _hook(runner).ema_model.module
-    [seen] = _seen(runner)
+    average = hook_of(runner).ema_model.module
+    [seen] = seen_by(runner)
     for name, value in average.named_parameters():
         assert torch.equal(seen[name], value), name
     own = average if buffers else runner.model
@@ -128,17 +106,17 @@ def test_test_after_training_uses_the_average(
 ) -> None:
     data = settings()["val_dataloader"]
     runner = make(
-        train_cfg=_epochs(1), test_cfg={}, test_dataloader=data, test_evaluator=keep_weights()
+        train_cfg=epochs(1), test_cfg={}, test_dataloader=data, test_evaluator=keep_weights()
     )
     runner.train()
-    trained = _copy(runner.model)
+    trained = weights_of(runner.model)
     metric: Any = runner.test_evaluator.metrics[0]
     metric.model = runner.model
     runner.test()
 
-    average = _hook(runner).ema_model.avg_parameters
+    average = hook_of(runner).ema_model.avg_parameters
     assert torch.equal(metric.seen[0]["first.weight"], average["first.weight"])
-    assert _equal(_copy(runner.model), trained)
+    assert equal(weights_of(runner.model), trained)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +130,7 @@ def test_average_begins_at_the_epoch_or_iteration(
     runner = make(ema)
     runner.train()
 
-    assert _hook(runner).ema_model.updates == updates
+    assert hook_of(runner).ema_model.updates == updates
 
 
 @pytest.mark.parametrize(
@@ -199,7 +177,7 @@ class Greatest(BaseAveragedModel):
 def test_average_of_the_users_own_class_is_used(normed: Model, make_runner: Make) -> None:
     hook = EMAHook(ema_type=Greatest)
     keep = Batches()
-    make_runner(model=normed(), custom_hooks=[hook, keep], train_cfg=_epochs(1)).train()
+    make_runner(model=normed(), custom_hooks=[hook, keep], train_cfg=epochs(1)).train()
 
     greatest = torch.stack([item["first.weight"] for item in keep.weights]).amax(0)
     assert torch.equal(hook.ema_model.avg_parameters["first.weight"], greatest)
@@ -226,9 +204,9 @@ def test_validation_that_raises_gives_the_trained_weights_back(
     with pytest.raises(error):
         runner.train()
 
-    trained = _saved(runner, "epoch_2.pth")["ema_state_dict"]
-    assert _equal(
-        {f"module.{k}": v for k, v in _copy(runner.model).items()},
+    trained = checkpoint_of(runner, "epoch_2.pth")["ema_state_dict"]
+    assert equal(
+        {f"module.{k}": v for k, v in weights_of(runner.model).items()},
         {key: value for key, value in trained.items() if key != "steps"},
     )
 
@@ -256,15 +234,15 @@ def test_training_that_survives_a_failed_validation_trains_its_own_weights(
     for runner in (whole, failed):
         runner.train()
 
-    assert _equal(_copy(whole.model), _copy(failed.model))
+    assert equal(weights_of(whole.model), weights_of(failed.model))
 
 
 def test_compiled_model_validates_its_average(make: Make) -> None:
-    runner = make(train_cfg=_epochs(1), compile={"backend": "eager"})
+    runner = make(train_cfg=epochs(1), compile={"backend": "eager"})
     runner.train()
 
-    average = _hook(runner).ema_model.avg_parameters
-    assert torch.equal(_seen(runner)[0]["first.weight"], average["first.weight"])
+    average = hook_of(runner).ema_model.avg_parameters
+    assert torch.equal(seen_by(runner)[0]["first.weight"], average["first.weight"])
 
 
 def test_average_of_a_hook_used_by_two_runs_begins_anew(
@@ -273,7 +251,7 @@ def test_average_of_a_hook_used_by_two_runs_begins_anew(
     hook = EMAHook(momentum=0.3)
     for name in ("one", "two"):
         runner = make_runner(
-            model=normed(), custom_hooks=[hook], train_cfg=_epochs(1), work_dir=str(tmp_path / name)
+            model=normed(), custom_hooks=[hook], train_cfg=epochs(1), work_dir=str(tmp_path / name)
         )
         runner.train()
 
@@ -286,17 +264,17 @@ def test_subclass_exchanges_weights_at_a_point_of_its_own(normed: Model, make_ru
 
     class Switching(EMAHook):
         def after_train_epoch(self, runner: Any) -> None:
-            before = _copy(self.src_model)
-            average = _copy(self.ema_model.module)
+            before = weights_of(self.src_model)
+            average = weights_of(self.ema_model.module)
             self._swap_ema_parameters()
             found["model"] = torch.equal(
-                _copy(self.src_model)["first.weight"], average["first.weight"]
+                weights_of(self.src_model)["first.weight"], average["first.weight"]
             )
             self._swap_ema_parameters()
-            found["back"] = _equal(_copy(self.src_model), before)
+            found["back"] = equal(weights_of(self.src_model), before)
             checkpoint = {
-                "state_dict": _copy(self.src_model),
-                "ema_state_dict": _copy(self.ema_model),
+                "state_dict": weights_of(self.src_model),
+                "ema_state_dict": weights_of(self.ema_model),
             }
             self._swap_ema_state_dict(checkpoint)
             found["saved"] = torch.equal(
@@ -304,7 +282,7 @@ def test_subclass_exchanges_weights_at_a_point_of_its_own(normed: Model, make_ru
             )
 
     hook = Switching(update_buffers=True)
-    make_runner(model=normed(), custom_hooks=[hook], train_cfg=_epochs(1)).train()
+    make_runner(model=normed(), custom_hooks=[hook], train_cfg=epochs(1)).train()
 
     assert found == {"model": True, "back": True, "saved": True}
     assert hook.ema_model.update_buffers
@@ -313,7 +291,7 @@ def test_subclass_exchanges_weights_at_a_point_of_its_own(normed: Model, make_ru
 
 
 def test_update_reads_nothing_from_the_device(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = make({"interval": 2}, train_cfg=_epochs(1))
+    runner = make({"interval": 2}, train_cfg=epochs(1))
     read: list[str] = []
     update = BaseAveragedModel.update_parameters
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.runner.hooks.conftest import checkpoint_of, epochs, hook_of
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 from torch.utils.data import DataLoader, IterableDataset
@@ -62,20 +63,6 @@ class Ends(Hook):
         self.weights.append({k: v.detach().clone() for k, v in runner.model.state_dict().items()})
 
 
-def _epochs(count: int, **more: Any) -> dict[str, Any]:
-    return {"by_epoch": True, "max_epochs": count, **more}
-
-
-def _hook(runner: Runner) -> SWAHook:
-    [hook] = [hook for hook in runner.hooks if isinstance(hook, SWAHook)]
-    return hook
-
-
-def _saved(runner: Runner, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(Path(runner.work_dir, name), weights_only=True)
-    return found
-
-
 @pytest.fixture
 def make(make_runner: Make) -> Make:
     """Return a function that builds a run of a `Normed` model with an `SWAHook`."""
@@ -90,7 +77,7 @@ def make(make_runner: Make) -> Make:
 
 def test_swa_of_ten_epochs_equals_torch_bit_for_bit(make: Make) -> None:
     ends = Ends()
-    runner = make({"begin_epoch": 4, "interval": 2}, train_cfg=_epochs(10), custom_hooks=[ends])
+    runner = make({"begin_epoch": 4, "interval": 2}, train_cfg=epochs(10), custom_hooks=[ends])
     runner.train()
 
     model = Normed()
@@ -106,7 +93,7 @@ def test_swa_of_ten_epochs_equals_torch_bit_for_bit(make: Make) -> None:
     sampler = DefaultSampler(dataset, seed=runner.seed)
     update_bn(DataLoader(dataset, batch_size=3, sampler=sampler), average)
 
-    saved = _saved(runner, "epoch_10.pth")
+    saved = checkpoint_of(runner, "epoch_10.pth")
     assert saved["ema_state_dict"]["steps"] == 4
     for name, value in average.module.state_dict().items():
         assert torch.equal(saved["state_dict"][name], value), name
@@ -124,7 +111,7 @@ def test_training_is_unaffected_by_the_passes_for_statistics(make: Make, tmp_pat
 
     for one, other in zip(*(run.model.state_dict().values() for run in runs), strict=True):
         assert torch.equal(one, other)
-    fresh, stale = (_saved(run, "epoch_3.pth")["state_dict"] for run in runs)
+    fresh, stale = (checkpoint_of(run, "epoch_3.pth")["state_dict"] for run in runs)
     assert torch.equal(fresh["first.weight"], stale["first.weight"])
     assert not torch.equal(fresh["norm.running_mean"], stale["norm.running_mean"])
 
@@ -134,7 +121,7 @@ def test_resumed_swa_continues_exactly(make: Make, tmp_path: Path, by_epoch: boo
     swa = {"interval": 2, "by_epoch": by_epoch, "bn_batches": 2}
 
     def run(last: int, work_dir: str, **more: Any) -> Runner:
-        loop = _epochs(last) if by_epoch else {"by_epoch": False, "max_iters": last * 3}
+        loop = epochs(last) if by_epoch else {"by_epoch": False, "max_iters": last * 3}
         keep = {"type": "CheckpointHook", "interval": 1 if by_epoch else 3, "by_epoch": by_epoch}
         runner = make(
             swa,
@@ -151,7 +138,7 @@ def test_resumed_swa_continues_exactly(make: Make, tmp_path: Path, by_epoch: boo
     resumed = run(5, "parts", resume=True)
 
     for part in ("src_model", "ema_model"):
-        states = [getattr(_hook(one), part).state_dict() for one in (whole, resumed)]
+        states = [getattr(hook_of(one), part).state_dict() for one in (whole, resumed)]
         assert all(map(torch.equal, states[0].values(), states[1].values()))
 
 
@@ -159,13 +146,14 @@ def test_swa_follows_a_schedule_that_ends_at_a_constant_rate(make: Make) -> None
     ends = Ends()
     anneal = {"type": "CosineAnnealingLR", "T_max": 3, "end": 4, "eta_min": 0.05}
     runner = make(
-        {"begin_epoch": 4}, train_cfg=_epochs(6), param_scheduler=anneal, custom_hooks=[ends]
+        {"begin_epoch": 4}, train_cfg=epochs(6), param_scheduler=anneal, custom_hooks=[ends]
     )
     runner.train()
 
     assert ends.rates == pytest.approx([0.1, 0.0875, 0.0625, 0.05, 0.05, 0.05])
     mean = torch.stack([item["first.weight"] for item in ends.weights[3:]]).mean(0)
-    torch.testing.assert_close(_saved(runner, "epoch_6.pth")["state_dict"]["first.weight"], mean)
+    average = checkpoint_of(runner, "epoch_6.pth")["state_dict"]
+    torch.testing.assert_close(average["first.weight"], mean)
 
 
 def test_frozen_statistics_are_not_changed(make: Make) -> None:
@@ -173,7 +161,7 @@ def test_frozen_statistics_are_not_changed(make: Make) -> None:
     runner.train()
 
     assert torch.equal(
-        _saved(runner, "epoch_3.pth")["state_dict"]["norm.running_mean"], torch.zeros(3)
+        checkpoint_of(runner, "epoch_3.pth")["state_dict"]["norm.running_mean"], torch.zeros(3)
     )
 
 
@@ -193,7 +181,7 @@ def test_stream_needs_a_number_of_batches(make: Make) -> None:
 
     runner = make({"by_epoch": False, "bn_batches": 3}, train_dataloader=data, train_cfg=loop)
     runner.train()
-    assert _hook(runner).ema_model.updates == 4
+    assert hook_of(runner).ema_model.updates == 4
 
 
 def test_swa_by_epochs_in_a_training_by_iterations_raises(make: Make) -> None:
@@ -225,9 +213,9 @@ def test_statistics_are_of_as_many_batches_as_an_epoch_has(
     if kind == "loop":
         changes = {
             "train_dataloader": DataLoader(given["dataset"], batch_size=3, shuffle=True),
-            "train_cfg": _epochs(1, num_batch_per_epoch=2),
+            "train_cfg": epochs(1, num_batch_per_epoch=2),
         }
-    runner = make({}, **{"train_cfg": _epochs(1), **changes})
+    runner = make({}, **{"train_cfg": epochs(1), **changes})
     runner.train()
 
-    assert int(_saved(runner, "epoch_1.pth")["state_dict"]["norm.num_batches_tracked"]) == 2
+    assert int(checkpoint_of(runner, "epoch_1.pth")["state_dict"]["norm.num_batches_tracked"]) == 2

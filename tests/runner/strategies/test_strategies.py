@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine_model import BaseModel
 from engine_registry import STRATEGIES
 from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrategy, Strategy
 from engine_runner._errors import SettingsError
@@ -37,6 +38,26 @@ def test_strategy_of_two_ranks_keeps_the_contract(
 ) -> None:
     for results in rank_results["strategy_cases.py"]:
         assert results[f"{kind} {check}"] == "passed"
+
+
+def test_lazy_model_raises_before_a_run_is_made(make_runner: MakeRunner) -> None:
+    class Lazy(BaseModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.LazyLinear(1)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor, mode: str = "loss") -> Any:
+            outputs = self.head(x)
+            return {"loss": (outputs - y).square().mean()} if mode == "loss" else (outputs, y)
+
+    with pytest.raises(ValueError, match=r"uninitialized LazyLinear 'head'; call the model once"):
+        make_runner(model=Lazy())
+
+    model = Lazy()
+    model(torch.ones(1, 1), torch.ones(1, 1))
+    before = model.head.weight.detach().clone()
+    make_runner(model=model).train()
+    assert not torch.equal(model.head.weight, before)
 
 
 def test_ranks_choose_the_strategy_that_is_given(rank_results: RankResults) -> None:

@@ -86,9 +86,8 @@ def test_gradients_and_buffers_are_equal_bit_for_bit(modules: Any, runs: tuple[i
 
 def test_activations_inside_a_module_are_not_kept() -> None:
     kept = []
-    for modules in ([], ["Block"]):
-        model = Net()
-        turn_on_activation_checkpointing(model, modules)
+    for modules in (None, ["Block"]):
+        model = SingleDeviceStrategy(CPU, activation_checkpointing=modules).prepare(Net())
         sizes: list[int] = []
 
         def pack(tensor: Tensor, sizes: list[int] = sizes) -> Tensor:
@@ -149,6 +148,37 @@ def test_forward_set_on_an_instance_is_kept() -> None:
 def test_unknown_module_raises_with_the_closest_name(modules: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         turn_on_activation_checkpointing(Net(), modules)
+
+
+@pytest.mark.parametrize(
+    ("modules", "got"),
+    [
+        ([], r"\[\]"),
+        ("", "''"),
+        (["0", ""], "''"),
+        (False, "False"),
+        (3, "3"),
+        (int, "<class 'int'>"),
+    ],
+    ids=["list", "text", "entry", "false", "number", "class"],
+)
+def test_setting_that_names_nothing_raises_before_the_model_is_built(
+    modules: Any, got: str
+) -> None:
+    for act in (
+        lambda: choose_strategy(cfg={"activation_checkpointing": modules}),
+        lambda: SingleDeviceStrategy(CPU, activation_checkpointing=modules),
+        lambda: turn_on_activation_checkpointing(nn.Sequential(nn.Linear(1, 1)), modules),
+    ):
+        with pytest.raises(SettingsError, match=f"got {got}; leave it out for none"):
+            act()
+
+
+def test_container_without_modules_raises() -> None:
+    model = nn.Sequential(nn.Linear(1, 1), nn.ModuleList())
+
+    with pytest.raises(SettingsError, match="got '1', which has no module in it"):
+        turn_on_activation_checkpointing(model, ["0", "1"])
 
 
 @pytest.mark.parametrize("place", ["strategy", "cfg"])

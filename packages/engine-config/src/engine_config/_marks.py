@@ -70,8 +70,9 @@ NOWHERE: Final = Mark(Source("", ""), 0)  # for a value whose place is unknown
 followed_mark: ContextVar[Mark | None] = ContextVar("followed_mark", default=None)
 SOURCE: Final = "__engine_source__"  # the global name of a running config's source
 _program_sources: dict[str, Source] = {}
-_PACKAGE: Final = "engine_config"
-_SUBPACKAGES: Final = "engine_config."
+# The packages that make a config of what a program passes: the place is in the program.
+_PACKAGES: Final = ("engine_config", "engine_runner")
+_SUBPACKAGES: Final = tuple(f"{name}." for name in _PACKAGES)
 
 
 def caller_mark() -> Mark:
@@ -101,12 +102,12 @@ def called_by_config() -> bool:
 
 
 def _caller() -> FrameType | None:
-    """Return the frame of the program or config that has called this package."""
+    """Return the frame of the program or config that has called our packages."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         # Compare package names, not paths: comparing paths would access the disk for every key.
         package = frame.f_globals.get("__package__") or ""
-        if package != _PACKAGE and not package.startswith(_SUBPACKAGES):
+        if package not in _PACKAGES and not package.startswith(_SUBPACKAGES):
             return frame
         frame = frame.f_back
     return None

@@ -9,6 +9,7 @@ from engine_model._norm import convert_sync_batchnorm, revert_sync_batchnorm
 from engine_model._preprocess import BaseDataPreprocessor, ImgDataPreprocessor
 from engine_model._trace import merge_dict
 from engine_model._tta import BaseTTAModel
+from engine_model._uninitialized import require_shapes
 from engine_model.averaging import (
     BaseAveragedModel,
     ExponentialMovingAverage,
@@ -134,6 +135,7 @@ __all__ = [
     "naming_the_checkpoint",
     "normal_init",
     "read_checkpoint",
+    "require_shapes",
     "reshard",
     "revert_sync_batchnorm",
     "revise_names",

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine_model._compiled import COMPILED, original
+from engine_model._uninitialized import require_shapes
 
 
 class BatchNormXd(_BatchNorm):
@@ -59,7 +60,8 @@ def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> 
         ``module``, or the new layer if ``module`` is itself a batch normalization.
 
     Raises:
-        ValueError: ``implementation`` is neither ``"torch"`` nor ``"mmcv"``.
+        ValueError: ``implementation`` is neither ``"torch"`` nor ``"mmcv"``, or a layer has no
+            shape yet.
         ImportError: ``implementation`` is ``"mmcv"``, and mmcv with its operators is not installed.
 
     Example:
@@ -78,6 +80,7 @@ def convert_sync_batchnorm(module: nn.Module, implementation: str = "torch") -> 
                 "implementation='torch'"
             )
         target = layers[0]
+    require_shapes(module)
     return _replace(
         module,
         lambda layer: isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from engine_dist import map_tensors
@@ -80,7 +81,10 @@ def shard_like(value: _Value, like: object) -> "_Value | Tensor":
             unchanged.
         like: The tensor to match.
     """
-    if not isinstance(value, Tensor) or not isinstance(like, Tensor) or value.shape != like.shape:
+    if not isinstance(value, Tensor) or not isinstance(like, Tensor):
+        return value
+    # A lazy module takes any shape, so it has none to compare.
+    if is_lazy(like) or value.shape != like.shape:
         return value
     if not is_sharded(like):
         return whole(value)

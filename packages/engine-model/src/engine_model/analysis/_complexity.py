@@ -1,11 +1,13 @@
 """Count the parameters, FLOPs and activations of a model in one call."""
 
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engine_model._compiled import uncompiled
+from engine_model._uninitialized import require_shapes
 from engine_model.analysis._analyzer import split_inputs
 from engine_model.analysis._cost import ModelCost, measure_cost
 from engine_model.analysis._numbers import short_number
@@ -37,7 +39,9 @@ def get_model_complexity_info(
         ``params_str``, and ``cost``, a `ModelCost`.
 
     Raises:
-        ValueError: Both or none of ``input_shape`` and ``inputs`` are given.
+        ValueError: Both or none of ``input_shape`` and ``inputs`` are given. A parameter has no
+            shape yet.
+        TypeError: ``input_shape`` is not a tuple of integers >= 0, or several of these.
 
     Example:
         >>> info = get_model_complexity_info(nn.Conv2d(3, 8, 3), (3, 10, 10))
@@ -70,10 +74,31 @@ def _measure(
     inputs: Tensor | tuple[Any, ...] | dict[str, Any] | None,
 ) -> ModelCost:
     if input_shape is not None:
+        shapes = _shapes(input_shape)
+        require_shapes(model)
         # The input has the device and data type of the model, or the defaults without parameters.
         like = next(model.parameters(), torch.empty(0))
-        several = any(isinstance(shape, tuple | list) for shape in input_shape)
-        shapes: Any = input_shape if several else [input_shape]
         inputs = tuple(like.new_zeros((1, *shape)) for shape in shapes)
     args, kwargs = split_inputs(() if inputs is None else inputs)
     return measure_cost(model, *args, **kwargs)
+
+
+def _shapes(input_shape: Any) -> list[Any]:
+    """Return one shape or several as a list of shapes."""
+    nested = isinstance(input_shape, tuple | list)
+    several = nested and any(isinstance(shape, tuple | list) for shape in input_shape)
+    shapes = list(input_shape) if several else [input_shape]
+    if not all(map(_is_shape, shapes)):
+        example = "; write (3,) for one dimension" if isinstance(input_shape, int) else ""
+        raise TypeError(
+            "input_shape must be a tuple of integers >= 0 such as (3, 224, 224), or several of "
+            f"these, got {input_shape!r}{example}"
+        )
+    return shapes
+
+
+def _is_shape(shape: object) -> bool:
+    return isinstance(shape, tuple | list) and all(
+        isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0
+        for size in shape
+    )

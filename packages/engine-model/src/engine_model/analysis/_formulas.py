@@ -61,6 +61,30 @@ def _attention(inputs: Values, outputs: Values) -> int:
     return prod(heads) * queries * keys * (width + value_width)
 
 
+def _self_attention(inputs: Values, qkv_weight: OpValue, out_weight: OpValue) -> int:
+    """Count a fused attention of a batch ``(N, L, C)`` with itself, and its two projections."""
+    # The fused operators pad nested tensors for the attention, as a batch is padded.
+    lengths = inputs[0].lengths
+    *samples, length, width = _shape(inputs[0])
+    count = len(lengths) if lengths else prod(samples)
+    most = max(lengths, default=length)
+    tokens = inputs[0].elements // width
+    projections = tokens * (qkv_weight.elements + out_weight.elements)
+    return projections + count * most * most * 2 * width
+
+
+def _multi_head_attention(inputs: Values, outputs: Values) -> int:
+    return _self_attention(inputs, inputs[5], inputs[7])
+
+
+def _transformer_layer(inputs: Values, outputs: Values) -> int:
+    """Count a fused encoder layer: attention, two linear layers and two normalizations."""
+    attention = _self_attention(inputs, inputs[3], inputs[5])
+    tokens = inputs[0].elements // _shape(inputs[0])[-1]
+    feed_forward = tokens * (inputs[14].elements + inputs[16].elements)
+    return attention + feed_forward + _norm(inputs, inputs[10]) + _norm(inputs, inputs[12])
+
+
 def _recurrent(inputs: Values, outputs: Values) -> int:
     # Each step of each sample uses each weight matrix once. ``data``, then ``batch_sizes``, is the
     # packed form with one row per step and sample; a batch has two dimensions before the features.
@@ -135,6 +159,8 @@ KERNEL_FLOPS: Mapping[str, Handle] = {
     "aten::_scaled_dot_product_flash_attention": _attention,
     "aten::_scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten::_scaled_dot_product_fused_attention_overrideable": _attention,
+    "aten::_native_multi_head_attention": _multi_head_attention,
+    "aten::_transformer_encoder_layer_fwd": _transformer_layer,
     "aten::_cudnn_rnn": _recurrent,
     "aten::miopen_rnn": _recurrent,
     "aten::mkldnn_rnn_layer": _recurrent_layer,
@@ -149,7 +175,8 @@ KERNEL_FLOPS: Mapping[str, Handle] = {
     "aten::grid_sampler_2d": _per_output(4),
     "aten::grid_sampler_3d": _per_output(4),
 }
-"""The handles for a forward pass with gradients, in which autograd splits composite operators."""
+"""The handles for a pass that happens anyway: autograd splits composite operators, and without
+gradients torch fuses the layers of transformers."""
 
 ACTIVATIONS: Mapping[str, Handle] = dict.fromkeys(
     (

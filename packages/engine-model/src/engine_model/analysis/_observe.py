@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from engine_model._compiled import is_compiled
+from engine_model._uninitialized import require_shapes
 from engine_model.analysis._counts import FlopAnalyzer
 from engine_model.analysis._formulas import KERNEL_FLOPS
 from engine_model.analysis._record import RecordingMode, module_calls, recording_of
@@ -27,6 +28,9 @@ def observe_flops(model: nn.Module, done: Callable[[Counter[str]], None]) -> Cal
     Returns:
         A function that stops waiting for a pass.
 
+    Raises:
+        ValueError: A parameter has no shape yet.
+
     Example:
         >>> import torch
         >>> model = nn.Linear(3, 4)
@@ -34,6 +38,7 @@ def observe_flops(model: nn.Module, done: Callable[[Counter[str]], None]) -> Cal
         >>> output = model(torch.zeros(2, 3))
         Counter({'': 24})
     """
+    require_shapes(model)
     observer = _Observer(model, done)
     observer.start()
     return observer.stop

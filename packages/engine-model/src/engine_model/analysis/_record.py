@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from engine_model._compiled import uncompiled
+from engine_model._uninitialized import require_shapes
 from engine_model.analysis._state import SavedTensors, no_fast_path, random_state_kept
 from engine_model.analysis._values import OpValue
 
@@ -118,12 +119,7 @@ def _check(model: nn.Module) -> None:
             f"model must be a module without a wrapper, got {type(model).__name__}; "
             "pass model.module"
         )
-    for name, param in model.named_parameters():
-        if nn.parameter.is_lazy(param):
-            raise ValueError(
-                f"each parameter must have a shape, got the uninitialized {name!r}; "
-                "run the model once first"
-            )
+    require_shapes(model)
 
 
 @contextmanager

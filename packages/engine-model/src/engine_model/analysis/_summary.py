@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from engine_model._compiled import uncompiled
+from engine_model._uninitialized import require_shapes
 from engine_model.analysis._numbers import short_number, table
 
 
@@ -18,6 +19,9 @@ def summary_table(
         max_depth: The depth to show; 0 shows the model alone.
         flops: The operations of each module by name; without them the table has no such column.
 
+    Raises:
+        ValueError: A parameter has no shape yet.
+
     Example:
         >>> print(summary_table(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), flops={"": 12, "0": 12}))
         module  type        parameters  trainable  FLOPs
@@ -25,6 +29,7 @@ def summary_table(
           0     Linear              16         16     12
           1     ReLU                 0          0      0
     """
+    require_shapes(model)
     heading = ["module", "type", "parameters", "trainable"]
     lines = [heading if flops is None else [*heading, "FLOPs"]]
     with uncompiled(model) as plain:

@@ -18,6 +18,7 @@ class OpValue:
         shape: The shape of a tensor; ``None`` for all else.
         values: The entries of a list of tensors.
         value: The constant, such as a stride or ``None``; ``None`` for a tensor.
+        lengths: The rows of each tensor in a nested one; empty for all else.
 
     Example:
         >>> import torch
@@ -28,6 +29,7 @@ class OpValue:
     shape: tuple[int, ...] | None = None
     values: tuple["OpValue", ...] = ()
     value: Any = None
+    lengths: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, value: object) -> "OpValue":
@@ -37,7 +39,7 @@ class OpValue:
             value: A tensor, a list of tensors, or a constant.
         """
         if isinstance(value, Tensor):
-            return cls(shape=_shape(value))
+            return cls(shape=_shape(value), lengths=_lengths(value))
         if isinstance(value, list | tuple) and any(isinstance(item, Tensor) for item in value):
             return cls(values=tuple(map(cls.of, value)))
         return cls(value=value)
@@ -75,6 +77,13 @@ class OpValue:
     def inputs(self) -> list["OpValue"]:
         """Return the entries of a list of tensors."""
         return list(self.values)
+
+
+def _lengths(tensor: Tensor) -> tuple[int, ...]:
+    """Return the numbers of rows of the tensors in a nested one."""
+    if not tensor.is_nested or tensor.layout is torch.jagged:
+        return ()
+    return tuple(tensor._nested_tensor_size()[:, :-1].prod(dim=1).tolist())
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

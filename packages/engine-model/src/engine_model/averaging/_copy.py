@@ -13,6 +13,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from engine_model._compiled import remove_compiled
 from engine_model._model_wrapper import is_model_wrapper
 from engine_model._sharded_tensors import is_sharded, reshard, sharded_modules
+from engine_model._uninitialized import require_shapes
 
 _FSDP = "torch.distributed.fsdp"
 
@@ -25,10 +26,14 @@ def copied(model: nn.Module) -> nn.Module:
     Args:
         model: The model.
 
+    Raises:
+        ValueError: A parameter has no shape yet.
+
     Example:
         >>> copied(nn.Linear(1, 1))
         Linear(in_features=1, out_features=1, bias=True)
     """
+    require_shapes(model)
     # `torch.nn.utils.weight_norm` computes the weight before each forward pass, and stores it as an
     # attribute. torch does not copy such a tensor, because it belongs to a graph. The copy computes
     # its own.

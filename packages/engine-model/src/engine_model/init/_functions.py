@@ -7,6 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from engine_model._uninitialized import require_shapes
+
 Distribution = Literal["uniform", "normal"]
 FanMode = Literal["fan_in", "fan_out"]
 
@@ -149,6 +151,7 @@ def bias_init_with_prob(prior_prob: float) -> float:
 
 def _initialize(module: nn.Module, fill: Callable[[Tensor], object], bias_value: float) -> None:
     """Fill the weight of a module by a function and its bias with a value, if they exist."""
+    require_shapes(module)
     weight = getattr(module, "weight", None)
     if isinstance(weight, Tensor):
         fill(weight)

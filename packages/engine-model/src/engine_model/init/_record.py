@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine_model._compiled import is_compiled, original
 from engine_model._sharded_tensors import local_part
+from engine_model._uninitialized import require_shapes
 from engine_utils import plain_name
 
 logger = logging.getLogger("engine.model")
@@ -72,10 +73,14 @@ def recording(module: nn.Module) -> Iterator[None]:
     """Record the initializer of each parameter inside the context, then log the records.
 
     Inside another recording this does nothing, because the outermost module writes the log.
+
+    Raises:
+        ValueError: A parameter has no shape yet.
     """
     if is_recording(module):
         yield
         return
+    require_shapes(module)
     table: dict[nn.Parameter, InitRecord] = {}
     # All sub-modules share one table, so that an initializer of any of them can write to it. Store
     # the list, because `init_weights` may replace sub-modules.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from engine_model._compiled import original
 from engine_model._sharded_tensors import shard_like, whole
@@ -64,8 +65,9 @@ def load_state_dict(
     """Load weights into a module, and report the keys that did not fit.
 
     Keys are the names that `get_state_dict` returns. Keys of a compiled module are accepted too.
-    Weights of another shape are skipped and reported, while torch would raise an error. A module on
-    the device ``meta`` uses the given tensors themselves.
+    Weights of another shape are skipped and reported, while torch would raise an error. A lazy
+    module takes its shapes from the weights. A module on the device ``meta`` uses the given tensors
+    themselves.
 
     If the module is sharded and the weights are not, each rank loads its part of the weights.
     If the weights are sharded and the module is not, all ranks must call this.
@@ -126,15 +128,18 @@ def _load(
         given[actual.get(name, name)] = value
     if hasattr(state_dict, "_metadata"):
         given._metadata = versions_for(module, inner, state_dict._metadata)
-    for key, value in given.items():
-        given[key] = shard_like(value, current.get(key))
+    for key, value in list(given.items()):
+        if isinstance(value, Tensor) and is_lazy(value):
+            del given[key]  # it has no values: its module was never called
+        else:
+            given[key] = shard_like(value, current.get(key))
     missing, unexpected, errors = _load_all_that_fits(module, given)
     # Report only the shapes in torch's errors: a module may accept another shape, as a lazy one
     # does. torch names the key only in the text of the error.
     mismatched = {
         key: (tuple(given[key].shape), tuple(current[key].shape))
         for key in given
-        if _differ(given[key], current.get(key)) and any(f" {key}:" in text for text in errors)
+        if any(f" {key}:" in text for text in errors) and _differ(given[key], current.get(key))
     }
     return LoadReport(
         missing=[without_wrappers(key, inner) for key in missing],
@@ -145,9 +150,9 @@ def _load(
 
 
 def _differ(given: object, current: object) -> bool:
-    return (
-        isinstance(given, Tensor) and isinstance(current, Tensor) and given.shape != current.shape
-    )
+    if not isinstance(given, Tensor) or not isinstance(current, Tensor) or is_lazy(current):
+        return False
+    return given.shape != current.shape
 
 
 def _load_all_that_fits(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from engine_dist import guard_collective
 from engine_model._forward import run_forward_of
 from engine_model._model import OptimizerWrapper
+from engine_model._uninitialized import require_shapes
 from engine_model.wrappers._earlier_options import (
     cast_buffers,
     initialize_meta_modules,
@@ -77,7 +78,8 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
     Raises:
         RuntimeError: There is no process group.
         TypeError: An argument has another type.
-        ValueError: An argument has an unknown value, or two have the same meaning.
+        ValueError: An argument has an unknown value, or two have the same meaning. A parameter
+            has no shape yet.
 
     Example:
         >>> import torch
@@ -109,6 +111,7 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
     ) -> None:
         super().__init__()
         require_process_group("sharding")
+        require_shapes(module)
         check_prefetch(backward_prefetch)
         if not use_orig_params:
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner.cli._folder import default_work_dir
+from engine_runner.cli._folder import default_work_dir, set_default_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check(context: click.Context, config_file: Path, cfg_options: tuple[str, ...
     """Report every mistake of CONFIG at once, without building anything."""
     config = read_config(config_file, cfg_options)
     # ``engine train`` names a folder after the config, so a config needs none to be right.
-    config.setdefault("work_dir", str(default_work_dir(config_file)))
+    set_default_work_dir(config, default_work_dir(config_file))
     problems = find_problems(config)
     for problem in problems:
         click.echo(as_text(problem), err=True)

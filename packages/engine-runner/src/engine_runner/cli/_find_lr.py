@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine_runner.cli._check import check_before
+from engine_runner.cli._folder import set_default_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
 from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import set_launcher
@@ -54,7 +55,8 @@ def find_lr(
     config = read_config(config_file, cfg_options)
     set_launcher(config, None)
     set_seed_and_device(config, seed, device)
-    config.setdefault("work_dir", "work_dirs")  # the check asks for one; nothing is written there
+    # The check asks for a folder; nothing is written there.
+    set_default_work_dir(config, Path("work_dirs"))
     check_before(config)
     from engine_dist import is_main_process
     from engine_runner.tuning import find_learning_rate

@@ -28,8 +28,19 @@ def set_work_dir(config: "Config", config_file: Path, work_dir: Path | None) -> 
     if work_dir is not None:
         set_value(config, "--work-dir", "work_dir", str(work_dir.expanduser()))
     elif config.get("work_dir") is None:
-        config.work_dir = str(default_work_dir(config_file))
+        set_default_work_dir(config, default_work_dir(config_file))
         _check_owner(Path(config.work_dir), config_file)
+
+
+def set_default_work_dir(config: "Config", work_dir: Path) -> None:
+    """Set the folder of a config that has none.
+
+    Args:
+        config: The merged config.
+        work_dir: The folder.
+    """
+    if config.get("work_dir") is None:
+        config.merge_from_dict({"work_dir": str(work_dir)}, origin="the default")
 
 
 def default_work_dir(config_file: Path) -> Path:

@@ -69,8 +69,7 @@ def test(
     set_work_dir(config, config_file, work_dir)
     set_launcher(config, launcher)
     set_seed_and_device(config, seed, device)
-    config.load_from = checkpoint
-    config.resume = False
+    config.merge_from_dict({"load_from": checkpoint, "resume": False}, origin="engine test")
     if tta:
         config = _with_tta(config)
 

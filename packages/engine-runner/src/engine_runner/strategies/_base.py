@@ -17,11 +17,16 @@ from engine_model import (
     convert_sync_batchnorm,
     is_model_wrapper,
     is_sharded,
+    require_shapes,
 )
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
 from engine_runner._class_name import class_name
 from engine_runner._errors import SettingsError
-from engine_runner.strategies._checkpointing import Modules, turn_on_activation_checkpointing
+from engine_runner.strategies._checkpointing import (
+    Modules,
+    named_modules,
+    turn_on_activation_checkpointing,
+)
 
 _log = logging.getLogger("engine.runner")
 _OWN_STEPS = (MMDistributedDataParallel.train_step, MMFullyShardedDataParallel.train_step)
@@ -44,7 +49,7 @@ class Strategy(ABC):
 
     Raises:
         SettingsError: Activations are checkpointed with the backend ``"eager"`` of the compiler,
-            which computes dropout anew.
+            which computes dropout anew. ``activation_checkpointing`` names nothing.
 
     Example:
         >>> class InDouble(Strategy):
@@ -68,7 +73,10 @@ class Strategy(ABC):
         if compile is not False:
             self.compile_options = dict(compile) if isinstance(compile, Mapping) else {}
         self.activation_checkpointing = activation_checkpointing
-        if activation_checkpointing and (self.compile_options or {}).get("backend") == "eager":
+        if activation_checkpointing is None:
+            return
+        named_modules(activation_checkpointing)
+        if (self.compile_options or {}).get("backend") == "eager":
             raise SettingsError(
                 "the backend of compile must not be 'eager' with activation_checkpointing, as it "
                 "draws other random numbers in the backward pass; use 'inductor' or 'aot_eager'"
@@ -81,7 +89,11 @@ class Strategy(ABC):
 
         A model that `torch.compile` returned is replaced by its original, compiled in place. Only
         so do the steps of the model run the compiled code, and its weights keep their names.
+
+        Raises:
+            ValueError: A parameter has no shape yet.
         """
+        require_shapes(model)
         model = compiled_in_place(model)
         if self.sync_bn is not None:
             if is_distributed():
@@ -89,7 +101,7 @@ class Strategy(ABC):
             else:
                 _log.info("sync_bn=%r has no effect in a run of one process.", self.sync_bn)
         model = model.to(self.device)
-        if self.activation_checkpointing:
+        if self.activation_checkpointing is not None:
             turn_on_activation_checkpointing(model, self.activation_checkpointing)
         if self.compile_options is not None:
             # In place: `torch.compile` would return a module whose weights have other names.

@@ -1,6 +1,6 @@
 """Checkpoint activations: drop those of a module, and compute them again in the backward pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ def turn_on_activation_checkpointing(model: nn.Module, modules: Modules) -> None
             forward stands for the modules in it.
 
     Raises:
-        SettingsError: The model has no module of a name or class.
+        SettingsError: The model has no module of a name or class, or nothing is named.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
@@ -39,8 +39,7 @@ def turn_on_activation_checkpointing(model: nn.Module, modules: Modules) -> None
         >>> model(torch.ones(1, 2)).shape
         torch.Size([1, 1])
     """
-    given = [modules] if isinstance(modules, str | type) else list(modules)
-    found = [module for one in given for module in _find(model, one)]
+    found = [module for one in named_modules(modules) for module in _find(model, one)]
     for module in dict.fromkeys(found):
         own = module.__dict__.get("forward")
         if isinstance(own, partial) and own.func is _checkpointed:
@@ -51,6 +50,32 @@ def turn_on_activation_checkpointing(model: nn.Module, modules: Modules) -> None
         module.forward = forward
 
 
+def named_modules(modules: Modules) -> list[str | type[nn.Module]]:
+    """Return the names and classes that a setting has.
+
+    Args:
+        modules: See `turn_on_activation_checkpointing`.
+
+    Raises:
+        SettingsError: It names nothing, or has other values.
+    """
+    several: Any = modules  # a setting may have any type
+    single = isinstance(several, str | type) or not isinstance(several, Iterable)
+    given: list[Any] = [several] if single else list(several)
+    wrong = [
+        one
+        for one in given
+        if not (one and isinstance(one, str))
+        and not (isinstance(one, type) and issubclass(one, nn.Module))
+    ]
+    if wrong or not given:
+        raise SettingsError(
+            "activation_checkpointing must be names of modules, names of classes or classes, got "
+            f"{wrong[0] if wrong else modules!r}; leave it out for none"
+        )
+    return given
+
+
 def _find(model: nn.Module, wanted: str | type[nn.Module]) -> Iterator[nn.Module]:
     """Yield the modules that a name or a class stands for."""
     modules = dict(model.named_modules(remove_duplicate=False))
@@ -58,17 +83,17 @@ def _find(model: nn.Module, wanted: str | type[nn.Module]) -> Iterator[nn.Module
         matches = [modules[wanted]]
     elif isinstance(wanted, str):
         matches = [module for module in modules.values() if type(module).__name__ == wanted]
-    elif isinstance(wanted, type) and issubclass(wanted, nn.Module):
-        matches = [module for module in modules.values() if isinstance(module, wanted)]
     else:
-        raise SettingsError(
-            "activation_checkpointing must be names of modules, names of classes or classes, got "
-            f"{wanted!r}"
-        )
+        matches = [module for module in modules.values() if isinstance(module, wanted)]
     if not matches:
         raise SettingsError(_unknown(wanted, modules))
-    for module in matches:
-        yield from _with_forward(module)
+    found = [one for module in matches for one in _with_forward(module)]
+    if not found:
+        raise SettingsError(
+            f"activation_checkpointing must name modules that compute, got {wanted!r}, which has "
+            "no module in it; remove it"
+        )
+    yield from found
 
 
 def _with_forward(module: nn.Module) -> Iterator[nn.Module]:

@@ -52,7 +52,8 @@ def choose_strategy(
     others = {"model_wrapper_cfg": model_wrapper_cfg, "sync_bn": sync_bn, "compile": compile}
     for _, message in strategy_mistakes({"strategy": strategy, **others}):
         raise SettingsError(message)
-    if checkpointing := keys.get("activation_checkpointing"):
+    checkpointing = keys.get("activation_checkpointing")
+    if checkpointing is not None:
         _check_unset(strategy, checkpointing)
         options["activation_checkpointing"] = checkpointing
     device = current_device()
