@@ -1,7 +1,8 @@
 """Runs of two ranks: limits, several sets and validation losses."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -113,7 +114,32 @@ def train(rank: int, folder: Path) -> Any:
     return {"samples": samples, "iter": runner.iter, "max_iters": runner.max_iters}
 
 
+class Endless:
+    """Three batches of one sample on each rank, without a length."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(torch.tensor([[3.0 * self.rank + index]]),) for index in range(3)])
+
+
+def window(rank: int, folder: Path) -> Any:
+    """Train three batches per rank in windows of two."""
+    runner = Runner(
+        Square(),
+        folder,
+        train_dataloader=cast(Any, Endless(rank)),  # any iterable of batches will do
+        train_cfg={"by_epoch": True, "max_epochs": 1},
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.01}, "accumulative_counts": 2},
+        launcher="pytorch",
+    )
+    runner.train()
+    return {"weight": float(runner.model.module.weight)}
+
+
 CASES = {
+    "window": window,
     "losses": losses,
     "few": few,
     "unequal": unequal,

@@ -8,11 +8,11 @@ import pytest
 import torch
 from tests.runner.conftest import Line, Regressor
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from engine_model import BaseModel
 from engine_optim import OptimWrapper, OptimWrapperDict
-from engine_runner import Runner
+from engine_runner import Hook, Runner
 
 MakeRunner = Callable[..., Runner]
 
@@ -161,20 +161,117 @@ def test_optimizers_and_their_schedules_resume(make_runner: MakeRunner) -> None:
         assert torch.equal(resumed.model.state_dict()[name], value)
 
 
-@pytest.mark.parametrize("window", [2, 3])
-def test_window_of_an_optimizer_that_the_training_cuts_is_a_warning(
-    make_runner: MakeRunner, window: int
-) -> None:
+def _pair_by_hand(total: int, windows: dict[str, int]) -> Pair:
+    """Train a pair; each optimizer steps with the mean of its window, a shorter last one too."""
     model = Pair()
-    optimizers = _optimizers(model)
-    first = OptimWrapper(optimizers["first"].optimizer, accumulative_counts=window)
+    optimizers = {
+        "first": torch.optim.SGD(model.first.parameters(), lr=0.1),
+        "second": torch.optim.SGD(model.second.parameters(), lr=0.01),
+    }
+    batches = _batches()
+    for index in range(total):
+        x, y = next(batches)
+        for name, optimizer in optimizers.items():
+            window = windows[name]
+            size = min(window, total - index + index % window)
+            loss = (model.second(model.first(x)) - y).square().mean() / size
+            params = list(getattr(model, name).parameters())
+            for param, gradient in zip(params, torch.autograd.grad(loss, params), strict=True):
+                param.grad = gradient if param.grad is None else param.grad + gradient
+            if (index + 1) % window == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+    for optimizer in optimizers.values():  # one without a gradient changes nothing
+        optimizer.step()
+    return model
+
+
+class Apart(Pair):
+    """A pair whose losses reach only the layer of their optimizer."""
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+        x, y = self.data_preprocessor(data, True)
+        losses = {}
+        for name in ("first", "second"):
+            other = self.second if name == "first" else self.first
+            other.requires_grad_(False)
+            loss = (self.second(self.first(x)) - y).square().mean()
+            optim_wrapper[name].update_params(loss)
+            other.requires_grad_(True)
+            losses[f"loss_{name}"] = loss
+        return losses
+
+
+@pytest.mark.parametrize(
+    "train_cfg",
+    [{"by_epoch": False, "max_iters": 7}, {"by_epoch": True, "max_epochs": 1}],
+    ids=["iterations", "epochs"],
+)
+@pytest.mark.parametrize("windows", [(3, 2), (5, 1), (2, 9)])
+def test_last_window_of_each_of_several_optimizers(
+    make_runner: MakeRunner, train_cfg: dict[str, Any], windows: tuple[int, int]
+) -> None:
+    model = Apart()
+    wrappers = {
+        name: OptimWrapper(wrapper.optimizer, accumulative_counts=window)
+        for (name, wrapper), window in zip(_optimizers(model).items(), windows, strict=True)
+    }
     runner = make_runner(
-        model=model, optim_wrapper=OptimWrapperDict(first=first, second=optimizers["second"])
+        model=model,
+        train_dataloader=DataLoader(Line(), 3),
+        optim_wrapper=OptimWrapperDict(**wrappers),
+        param_scheduler=None,
+        train_cfg=train_cfg,
     )
     runner.train()
 
-    cut = runner.iter % window
-    text = next(Path(runner.log_dir).glob("*.log")).read_text()
-    message = f"window of optimizer 'first': the gradients of its last {cut} calls are not used"
-    assert (message in text) == bool(cut)
-    assert "window of optimizer 'second'" not in text
+    expected = _pair_by_hand(runner.iter, dict(zip(wrappers, windows, strict=True)))
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(runner.model.state_dict()[name], value)
+    assert [wrapper.accumulation()["calls"] for wrapper in wrappers.values()] == [0, 0]
+
+
+class Stream(IterableDataset[Any]):
+    """Points without a length."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([Line()[index] for index in range(len(Line()))])
+
+
+def test_last_window_of_data_without_a_length(make_runner: MakeRunner) -> None:
+    runner = make_runner(
+        model=Fit(),
+        train_dataloader=DataLoader(Stream(), 3),
+        train_cfg={"by_epoch": True, "max_epochs": 2},
+        param_scheduler=None,
+        optim_wrapper={
+            "optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9},
+            "accumulative_counts": 3,
+        },
+    )
+    runner.train()
+
+    assert runner.iter == 8
+    saved = torch.load(Path(runner.work_dir, "epoch_2.pth"), weights_only=True)["state_dict"]
+    for name, value in _by_hand(_batches(), 8, 3).items():
+        torch.testing.assert_close(runner.model.state_dict()[name], value)
+        assert torch.equal(saved[name], runner.model.state_dict()[name])
+
+
+def test_window_is_not_finished_where_a_training_is_stopped_early(make_runner: MakeRunner) -> None:
+    class Stop(Hook):
+        def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+            runner.train_loop.stop_training = True
+
+    runner = make_runner(
+        train_cfg={"by_epoch": False, "max_iters": 9},
+        custom_hooks=[Stop()],
+        param_scheduler=None,
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1}, "accumulative_counts": 3},
+    )
+    before = {name: value.clone() for name, value in runner.model.state_dict().items()}
+    runner.train()
+
+    assert runner.iter == 1
+    for name, value in before.items():
+        assert torch.equal(runner.model.state_dict()[name], value)

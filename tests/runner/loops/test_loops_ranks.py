@@ -43,3 +43,13 @@ def test_limited_ranks_train_on_other_samples_and_resume(rank_results: RankResul
             "iter": 4,
             "max_iters": 4,
         }
+
+
+def test_last_window_of_unknown_length_has_the_gradients_of_all_ranks(
+    rank_results: RankResults,
+) -> None:
+    weight = 1.0
+    for samples in ([0, 1, 3, 4], [2, 5]):
+        weight -= 0.01 * 2 * weight * _mean_square(*samples)
+    for rank in rank_results[FILE]:
+        assert rank["window"]["weight"] == pytest.approx(weight)

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from engine_optim.wrappers._base import NO_CONTEXT, BaseOptimWrapper
 from engine_optim.wrappers._clipping import clipping
-from engine_optim.wrappers._window import enter_window, why_no_gradient, window_state
+from engine_optim.wrappers._window import enter_window, has_gradient, why_no_gradient, window_state
 from engine_registry import OPTIM_WRAPPERS
 
 logger = logging.getLogger("engine.optim")
@@ -227,6 +227,24 @@ class OptimWrapper(BaseOptimWrapper):
         start = first if count < end else count - count % self._accumulative_counts
         calls = 0 if self.should_update() else count - start
         return window_state(self.optimizer, count, calls, self._window_size())
+
+    def finish_window(self) -> None:
+        """Step with the gradients of an unfinished window, and clear them; else do nothing.
+
+        As in a whole window, the mean of its calls counts. The ranks must have exchanged their
+        gradients before.
+        """
+        window = self.accumulation()
+        if not window["calls"] or not has_gradient(self.optimizer):
+            return
+        for gradient in window["gradients"]:
+            if gradient is not None:
+                gradient.mul_(window["size"] / window["calls"])
+        self.step()
+        self.zero_grad()
+        # The next call begins a window.
+        count, end = self._inner_count, self._first_window[1]
+        self._inner_count = end if count < end else count + -count % self._accumulative_counts
 
     def resume_accumulation(self, state: Mapping[str, Any]) -> None:
         """Continue in the window that `accumulation` has saved.

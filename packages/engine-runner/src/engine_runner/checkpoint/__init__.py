@@ -1,6 +1,6 @@
 """Checkpoints: what is saved, how it is written, which is the latest and which are kept."""
 
-from engine_runner.checkpoint._accumulation import AccumulationStates
+from engine_runner.checkpoint._accumulation import AccumulationStates, finish_windows
 from engine_runner.checkpoint._best import BestMetric, best_metrics
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
@@ -55,6 +55,7 @@ __all__ = [
     "checkpoints_beside",
     "dataset_meta",
     "find_latest_checkpoint",
+    "finish_windows",
     "latest_checkpoints",
     "load_progress",
     "mark_latest_checkpoint",

@@ -41,6 +41,34 @@ class AccumulationStates:
         self._optim_wrapper.resume_accumulation(state_dict)
 
 
+def finish_windows(optim_wrapper: Any) -> dict[str, int]:
+    """Step each wrapper whose accumulation window is unfinished; all ranks must call this.
+
+    Args:
+        optim_wrapper: An `engine_optim.OptimWrapper` or `engine_optim.OptimWrapperDict`.
+
+    Returns:
+        The calls whose gradients are lost by the names of their wrappers: a model that is sharded
+        keeps the gradients of a window to itself.
+    """
+    lost = {}
+    for name, wrapper in wrappers_by_name(optim_wrapper).items():
+        # A wrapper of the user's may have windows of its own, which it finishes itself.
+        finish = getattr(wrapper, "finish_window", None)
+        window = wrapper.accumulation()
+        if finish is None or not window["calls"]:
+            continue
+        params = [param for group in wrapper.optimizer.param_groups for param in group["params"]]
+        if any(map(is_sharded, params)):
+            lost[name] = window["calls"]
+            continue
+        if get_world_size() > 1:  # within a window each rank has gradients of its own
+            for param, mean in zip(params, _averaged(window["gradients"], params), strict=True):
+                param.grad = mean
+        finish()
+    return lost
+
+
 def _over_ranks(wrapper: Any) -> dict[str, Any]:
     window: dict[str, Any] = wrapper.accumulation()
     params = [param for group in wrapper.optimizer.param_groups for param in group["params"]]

@@ -10,7 +10,7 @@ from engine_runner._limits import agreed_limit, limited
 from engine_runner._loaders import LIMIT, is_sets, no_batch
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop, Run, Stateful
-from engine_runner._wrappers import wrappers_by_name
+from engine_runner.checkpoint import finish_windows
 from engine_runner.loops._replay import Replay
 
 if TYPE_CHECKING:
@@ -242,21 +242,21 @@ class TrainLoop(BaseLoop):
             self._validate(loop)
             self._runner.progress.validated = count
 
-    def _warn_of_lost_gradients(self) -> None:
-        """Warn of several optimizers if the training ends within an accumulation window of one.
+    def _finish_windows(self) -> None:
+        """Step with what optimizers have gathered at the end of the training.
 
-        The end of the last window of one optimizer is known beforehand; how often a model updates
-        each of several is not.
+        One optimizer knows the end of its last window beforehand, where the data has a length. How
+        often a model updates each of several is not known.
         """
-        wrappers = wrappers_by_name(self._runner.optim_wrapper)
-        for name, wrapper in wrappers.items():
-            calls = wrapper.accumulation()["calls"] if name and not self.stop_training else 0
-            if calls:
-                self._runner.logger.warning(
-                    f"the training ends within an accumulation window of optimizer {name!r}: the "
-                    f"gradients of its last {calls} calls are not used; let its number of calls be "
-                    f"a multiple of accumulative_counts={wrapper.accumulative_counts}"
-                )
+        if self.stop_training:
+            return  # evaluated already, and perhaps saved
+        for name, calls in finish_windows(self._runner.optim_wrapper).items():
+            of = f" of optimizer {name!r}" if name else ""
+            self._runner.logger.warning(
+                f"the training ends within an accumulation window{of}: a sharded model keeps the "
+                f"gradients of its last {calls} calls to itself, and they are not used; let its "
+                "number of calls be a multiple of accumulative_counts"
+            )
 
     def _validate_before_training(self) -> None:
         """Validate before the first iteration, if that is set and not done."""

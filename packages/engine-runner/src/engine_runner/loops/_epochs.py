@@ -11,7 +11,6 @@ from engine_runner._integer import integer
 from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
-from engine_runner._wrappers import wrappers_by_name
 from engine_runner.loops._base import TrainLoop
 
 if TYPE_CHECKING:
@@ -153,13 +152,11 @@ class EpochBasedTrainLoop(TrainLoop):
         """
         runner = self._runner
         runner.call_hook("before_train")
-        self._warn_of_unknown_end()
         self._validate_before_training()
         self._make_up_for_validation(self.epoch, self._max_epochs)
         while self.epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._validate_if_due(self.epoch, self._max_epochs)
-        self._warn_of_lost_gradients()
         runner.call_hook("after_train")
         return runner.model
 
@@ -177,6 +174,8 @@ class EpochBasedTrainLoop(TrainLoop):
         trained = start + runner.progress.iter - before
         if trained == 0:
             raise self._no_batch()
+        if self.epoch + 1 == self._max_epochs:
+            self._finish_windows()  # of data without a length, whose last iteration is unknown
         runner.call_hook("after_train_epoch")
         runner.progress.epoch += 1
         # A resumed epoch may have batches of another size.
@@ -186,18 +185,6 @@ class EpochBasedTrainLoop(TrainLoop):
             runner.logger.warning(
                 f"epoch {runner.progress.epoch} has {trained} batches, but {name} is "
                 f"{self._epoch_length}; schedules and eta assume {name}"
-            )
-
-    def _warn_of_unknown_end(self) -> None:
-        if self._epoch_length is not None:
-            return
-        # A dict of wrappers has no windows of its own, and raises for them.
-        wrappers = wrappers_by_name(self._runner.optim_wrapper).values()
-        counts = max((getattr(one, "accumulative_counts", 1) for one in wrappers), default=1)
-        if counts > 1:
-            self._runner.logger.warning(
-                f"the training data has no length: gradients of a last window of fewer than "
-                f"accumulative_counts={counts} iterations are lost; set epoch_length in train_cfg"
             )
 
     def run_iter(self, idx: int, data_batch: Batch) -> None:
@@ -210,6 +197,8 @@ class EpochBasedTrainLoop(TrainLoop):
         runner = self._runner
         runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
         outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        if runner.progress.iter + 1 == self._max_iters:
+            self._finish_windows()
         runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
         # After the hooks, as documented: in them ``runner.iter`` is the index of this iteration.
         runner.progress.iter += 1

@@ -113,7 +113,6 @@ class IterBasedTrainLoop(TrainLoop):
         while self.iter < self._max_iters and not self.stop_training:
             self.run_iter(next(self.dataloader_iterator))
             self._validate_if_due(self.iter, self._max_iters)
-        self._warn_of_lost_gradients()
         runner.call_hook("after_train_epoch")
         runner.call_hook("after_train")
         return runner.model
@@ -128,6 +127,8 @@ class IterBasedTrainLoop(TrainLoop):
         idx = runner.progress.iter
         runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
         outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        if idx + 1 == self._max_iters:
+            self._finish_windows()
         runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
         runner.progress.iter += 1
 
