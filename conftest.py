@@ -167,7 +167,7 @@ class Scripts:
         self, script: str | Path, *arguments: object, folder: Path, strict: bool = False
     ) -> Ended:
         """Run a script in a folder."""
-        return self._run([(script, *arguments)], folder, strict)[0]
+        return self.run_at_once([(script, *arguments)], folder=folder, strict=strict)[0]
 
     def run_ranks(
         self,
@@ -179,11 +179,12 @@ class Scripts:
     ) -> list[Ended]:
         """Run ``size`` copies of a script at once: ``script RANK SIZE ARGUMENTS``."""
         commands = [(script, rank, size, *arguments) for rank in range(size)]
-        return self._run(commands, folder, strict)
+        return self.run_at_once(commands, folder=folder, strict=strict)
 
-    def _run(
-        self, commands: Sequence[tuple[object, ...]], folder: Path, strict: bool
+    def run_at_once(
+        self, commands: Sequence[tuple[object, ...]], *, folder: Path, strict: bool = False
     ) -> list[Ended]:
+        """Run several scripts at once; a command is a script and its arguments."""
         outputs = [self._folder / f"{number}.txt" for number in range(len(commands))]
         requests = [
             {

@@ -1,10 +1,9 @@
 """The ranks of an evaluation: each runs every case and writes the results as JSON.
 
-Usage: ranks_script.py WORLD_SIZE FOLDER. Modules are imported once; each rank is a fork.
+Usage: ranks_script.py RANK WORLD_SIZE FOLDER.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -173,15 +172,5 @@ def main(rank: int, world_size: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-def start(rank: int, world_size: int, folder: Path) -> int:
-    """Fork the process of one rank, and return its number."""
-    if number := os.fork():
-        return number
-    main(rank, world_size, folder)
-    sys.exit(0)
-
-
 if __name__ == "__main__":
-    size, home = int(sys.argv[1]), Path(sys.argv[2])
-    numbers = [start(rank, size, home) for rank in range(size)]
-    sys.exit(any(os.waitpid(number, 0)[1] for number in numbers))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

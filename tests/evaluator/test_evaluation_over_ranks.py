@@ -1,39 +1,31 @@
 """Evaluation in real processes: every rank returns the values of a single process."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine_fileio import load
+
+if TYPE_CHECKING:
+    from conftest import Scripts
 
 SIZE = 11
 WORLD_SIZE = 3  # 11 samples leave one rank with padding, one sample leaves two with nothing else
 NUMBERS = list(range(SIZE))
 
 
-def _run(world_size: int, folder: Path) -> list[dict[str, Any]]:
+def _run(scripts: "Scripts", world_size: int, folder: Path) -> list[dict[str, Any]]:
     script = Path(__file__).with_name("ranks_script.py")
-    environ = os.environ | {"OMP_NUM_THREADS": "1"}
-    # A group of its own, to end the ranks with the script that forks them.
-    command = [sys.executable, str(script), str(world_size), str(folder)]
-    with subprocess.Popen(command, env=environ, start_new_session=True) as process:
-        try:
-            assert process.wait(timeout=300) == 0
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+    for rank in scripts.run_ranks(script, folder, folder=folder, size=world_size):
+        assert rank.returncode == 0, rank.stdout
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world_size)]
 
 
 @pytest.mark.slow
-def test_every_rank_gets_exact_results(tmp_path: Path) -> None:
-    ranks = _run(WORLD_SIZE, tmp_path)
+def test_every_rank_gets_exact_results(tmp_path: Path, scripts: "Scripts") -> None:
+    ranks = _run(scripts, WORLD_SIZE, tmp_path)
     unreached = [rank.pop("unreached") for rank in ranks]
     failures = [rank.pop("failure") for rank in ranks]
     assert ranks == [ranks[0]] * WORLD_SIZE

@@ -3,18 +3,19 @@
 import fcntl
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from engine_model import BaseModel
+
+if TYPE_CHECKING:
+    from conftest import Scripts
 
 RankResults = dict[str, list[dict[str, Any]]]
 RANK_CASES = ("weights_ranks.py", "wrapper_ranks.py")
@@ -74,7 +75,7 @@ def init_log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 
 @pytest.fixture(scope="session")
-def rank_results(tmp_path_factory: pytest.TempPathFactory) -> RankResults:
+def rank_results(tmp_path_factory: pytest.TempPathFactory, scripts: "Scripts") -> RankResults:
     """Run the cases of all files in two processes; return the results by file and rank."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -85,25 +86,15 @@ def rank_results(tmp_path_factory: pytest.TempPathFactory) -> RankResults:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not all((folder / f"{rank}.pt").exists() for rank in range(2)):
-            _run_ranks(folder)
+            _run_ranks(scripts, folder)
     ranks = [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
     return {cases: [rank[cases] for rank in ranks] for cases in RANK_CASES}
 
 
-def _run_ranks(folder: Path) -> None:
+def _run_ranks(scripts: "Scripts", folder: Path) -> None:
     (folder / "store").unlink(missing_ok=True)  # of a run that failed
     here = Path(__file__).parent
-    script = [sys.executable, "-W", "error", str(here / "run_ranks.py"), str(folder)]
-    files = [str(here / cases) for cases in RANK_CASES]
-    ranks = [
-        subprocess.Popen([*script, str(rank), "2", *files], stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    try:
-        for rank in ranks:
-            _, errors = rank.communicate(timeout=600)
-            assert rank.returncode == 0, errors
-    finally:
-        for rank in ranks:
-            rank.kill()
-            rank.communicate()
+    files = [here / cases for cases in RANK_CASES]
+    script = here / "run_ranks.py"
+    for rank in scripts.run_ranks(script, folder, *files, folder=folder, strict=True):
+        assert rank.returncode == 0, rank.stdout

@@ -1,4 +1,4 @@
-"""One of several processes of a group: run_ranks.py FOLDER RANK WORLD CASES...
+"""One of several processes of a group: run_ranks.py RANK WORLD FOLDER CASES...
 
 Each file of CASES has a dict ``CASES`` of functions, which take the rank and return a dict of what
 a test looks at. FOLDER/RANK.pt gets the results by file and name; of a failed case, its traceback.
@@ -47,7 +47,7 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    folder, rank, world, *files = sys.argv[1:]
+    rank, world, folder, *files = sys.argv[1:]
     main(Path(folder), int(rank), int(world), [Path(file) for file in files])
     # Without the destructors of torch's threads: under load they once aborted a finished process.
     sys.stderr.flush()

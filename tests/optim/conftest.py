@@ -1,11 +1,8 @@
 """Models, data, schedules and processes that several tests use."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -13,6 +10,9 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 import engine_optim
+
+if TYPE_CHECKING:
+    from conftest import Scripts
 
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -57,29 +57,14 @@ def batches() -> Batches:
 
 
 @pytest.fixture
-def run_ranks(tmp_path: Path) -> Callable[..., None]:
+def run_ranks(tmp_path: Path, scripts: "Scripts") -> Callable[..., None]:
     """Run a script of this folder in several processes: ``script rank world_size init_method``."""
 
     def run(script: str, world_size: int) -> None:
         path = Path(__file__).parent / script
         init = f"file://{tmp_path / 'group'}"
-        commands = [
-            [sys.executable, "-W", "error", str(path), str(rank), str(world_size), init]
-            for rank in range(world_size)
-        ]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        processes = [
-            subprocess.Popen(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                env=environment,
-            )
-            for command in commands
-        ]
-        outputs = [process.communicate(timeout=300)[0] for process in processes]
-        assert [process.returncode for process in processes] == [0] * world_size, outputs
+        ranks = scripts.run_ranks(path, init, folder=tmp_path, size=world_size, strict=True)
+        assert [rank.returncode for rank in ranks] == [0] * world_size, ranks
 
     return run
 

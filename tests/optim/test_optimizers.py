@@ -1,11 +1,10 @@
 """Optimizers by name."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -13,6 +12,9 @@ from torch import nn
 
 from engine_optim import TORCH_OPTIMIZERS, _libraries
 from engine_registry import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from conftest import Scripts
 
 
 def parameters() -> dict[str, Any]:
@@ -112,8 +114,10 @@ def test_registered_optimizer_goes_before_a_library_of_the_same_name(
     assert type(optimizer) is Lion
 
 
-def test_names_are_found_without_importing_any_library_of_optimizers() -> None:
-    code = (
+def test_names_are_found_without_importing_any_library_of_optimizers(
+    tmp_path: Path, scripts: "Scripts"
+) -> None:
+    (tmp_path / "find.py").write_text(
         "import sys; from engine_registry import OPTIMIZERS, OPTIM_WRAPPERS, PARAM_SCHEDULERS\n"
         "assert OPTIMIZERS.get('Adam') and OPTIMIZERS.get('Lion') and "
         "OPTIM_WRAPPERS.get('AmpOptimWrapper')\n"
@@ -122,7 +126,9 @@ def test_names_are_found_without_importing_any_library_of_optimizers() -> None:
         "sys.exit(bool(names & set(sys.modules)))"
     )
 
-    assert subprocess.run([sys.executable, "-c", code], timeout=300).returncode == 0
+    done = scripts.run(tmp_path / "find.py", folder=tmp_path)
+
+    assert done.returncode == 0, done.stdout
 
 
 def test_schedule_free_optimizers_work_through_the_wrapper() -> None:

@@ -1,13 +1,16 @@
 """Ranks that torchrun restarts form a new group, although the agent's store is the old one."""
 
-import os
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Scripts
+
+FORK_RANKS = Path(__file__).parents[1] / "fork_ranks.py"
 
 SCRIPT = """
 import os, signal
@@ -36,11 +39,12 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_restarted_ranks_of_two_agents_join_a_new_group(tmp_path: Path) -> None:
+def test_restarted_ranks_of_two_agents_join_a_new_group(tmp_path: Path, scripts: "Scripts") -> None:
     # Each agent counts the failures of its own ranks: the restart counts of the ranks differ.
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
     arguments = [
+        "run",
         "--nnodes=2",
         "--nproc-per-node=1",
         "--max-restarts=2",
@@ -49,22 +53,9 @@ def test_restarted_ranks_of_two_agents_join_a_new_group(tmp_path: Path) -> None:
         "--rdzv-id=restarts",
     ]
 
-    agents = [
-        subprocess.Popen(
-            [sys.executable, "-m", "torch.distributed.run", *arguments, str(script)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        for _ in range(2)
-    ]
-    try:
-        output = "".join(agent.communicate(timeout=120)[0] for agent in agents)
-    finally:
-        for agent in agents:
-            agent.kill()
+    agents = scripts.run_at_once([(FORK_RANKS, *arguments, script)] * 2, folder=tmp_path)
 
+    output = "".join(agent.stdout for agent in agents)
     ends = sorted(re.findall(r"rank \d: .*", output))
     expected = r"rank {}: \[0, 1\], attempt 2, first attempt 0, restarts \d"
     assert len(ends) == 2, output

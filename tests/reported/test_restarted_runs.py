@@ -1,12 +1,16 @@
 """A training that torchrun restarts resumes what it has saved, and nothing older."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Scripts
+
+FORK_RANKS = Path(__file__).parents[1] / "fork_ranks.py"
 
 TASK = """
 import os
@@ -61,23 +65,15 @@ env_cfg = dict(dist_cfg=dict(backend="gloo"))
 """
 
 
-def launch(folder: Path) -> subprocess.CompletedProcess[str]:
+def launch(scripts: "Scripts", folder: Path) -> subprocess.CompletedProcess[str]:
     """Run ``engine train`` on two ranks, with one restart."""
+    given = ["run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
     command = ["-m", "engine_runner.cli", "train", "cfg.py"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
-        [*torchrun, "--nproc-per-node=2", "--max-restarts=1", *command],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=200,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    return scripts.run(FORK_RANKS, *given, *command, folder=folder)
 
 
 @pytest.mark.slow
-def test_restarted_training_resumes_its_own_checkpoint(tmp_path: Path) -> None:
+def test_restarted_training_resumes_its_own_checkpoint(tmp_path: Path, scripts: "Scripts") -> None:
     (tmp_path / "task.py").write_text(TASK)
     (tmp_path / "cfg.py").write_text(CONFIG + 'custom_hooks = [dict(type="FailOnce")]\n')
     # The checkpoint of an older run: a restart must not continue it.
@@ -86,7 +82,7 @@ def test_restarted_training_resumes_its_own_checkpoint(tmp_path: Path) -> None:
     (work_dir / "epoch_9.pth").write_bytes(b"of an older run")
     (work_dir / "last_checkpoint").write_text(str(work_dir / "epoch_9.pth"))
 
-    done = launch(tmp_path)
+    done = launch(scripts, tmp_path)
 
     assert done.returncode == 0, done.stdout
     starts = re.findall(r"rank 0: epoch (\d), seed (\d+)", done.stdout)
@@ -99,14 +95,16 @@ def test_restarted_training_resumes_its_own_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_restart_before_the_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+def test_restart_before_the_first_checkpoint_begins_anew(
+    tmp_path: Path, scripts: "Scripts"
+) -> None:
     (tmp_path / "task.py").write_text(TASK.replace("runner.epoch == 2", "runner.epoch == 0"))
     (tmp_path / "cfg.py").write_text(CONFIG + 'custom_hooks = [dict(type="FailOnce")]\n')
     work_dir = tmp_path / "work_dirs" / "cfg"
     work_dir.mkdir(parents=True)
     (work_dir / "last_checkpoint").write_text(str(work_dir / "epoch_9.pth"))
 
-    done = launch(tmp_path)
+    done = launch(scripts, tmp_path)
 
     assert done.returncode == 0, done.stdout
     assert "esume" not in re.sub(r"(?m)^.*overwrites those.*$|^ *resume = .*$", "", done.stdout)

@@ -4,11 +4,10 @@ import json
 import re
 import runpy
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -16,10 +15,14 @@ from torch import multiprocessing
 
 from engine_runner import Hook, Runner
 
+if TYPE_CHECKING:
+    from conftest import Scripts
+
 MakeRunner = Callable[..., Runner]
 Train = Callable[..., str]
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "train.py"
+FORK_RANKS = Path(__file__).parents[1] / "fork_ranks.py"
 RATES = """
 _base_ = "cfg.py"
 auto_scale_lr = dict(enable=False, base_batch_size=4)
@@ -183,29 +186,24 @@ def test_example_trains_in_mixed_precision(train: Train, project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_launch_utility_of_torch_trains_the_example_on_two_machines(project: Path) -> None:
+def test_launch_utility_of_torch_trains_the_example_on_two_machines(
+    project: Path, scripts: "Scripts"
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    machines = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "torch.distributed.launch"),
-                *("--nnodes", "2", "--node_rank", str(number), "--nproc_per_node=1"),
-                *("--master_addr", "127.0.0.1", "--master_port", str(port)),
-                *(str(EXAMPLE), "cfg.py", "--launcher", "pytorch", "--work-dir", "work"),
-                *("--cfg-options", "train_cfg.max_epochs=1"),
-            ],
-            cwd=project,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+    commands = [
+        (
+            *(FORK_RANKS, "launch", "--nnodes", "2", "--node_rank", number, "--nproc_per_node=1"),
+            *("--master_addr", "127.0.0.1", "--master_port", port),
+            *(EXAMPLE, "cfg.py", "--launcher", "pytorch", "--work-dir", "work"),
+            *("--cfg-options", "train_cfg.max_epochs=1"),
         )
         for number in range(2)
     ]
-    printed = [machine.communicate(timeout=600)[0] for machine in machines]
+    machines = scripts.run_at_once(commands, folder=project)
 
-    assert [machine.returncode for machine in machines] == [0, 0], printed
+    assert [machine.returncode for machine in machines] == [0, 0], machines
     saved = torch.load(project / "work" / "epoch_1.pth", weights_only=True)
     assert saved["meta"]["world_size"] == 2
     assert saved["meta"]["iter"] == 2  # 32 points, 8 on each of two ranks
