@@ -95,7 +95,7 @@ class LoggerHook(Hook):
         self.json_log_path = f"{runner.timestamp}.json"
         self._has_begun = False
         if self.out_dir is not None:
-            # Also tells of a storage that does not exist.
+            # Raises for a storage that does not exist.
             get_file_backend(self.out_dir, backend_args=self.backend_args)
             self._folder = join_path(
                 self.out_dir, Path(runner.work_dir).name, backend_args=self.backend_args

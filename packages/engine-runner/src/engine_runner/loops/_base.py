@@ -245,8 +245,8 @@ class TrainLoop(BaseLoop):
     def _finish_windows(self) -> None:
         """Step with what optimizers have gathered at the end of the training.
 
-        One optimizer knows the end of its last window beforehand, where the data has a length. How
-        often a model updates each of several is not known.
+        Where the data has a length, the last window of one optimizer is of the right size already.
+        How often a model updates each of several is unknown.
         """
         if self.stop_training:
             return  # evaluated already, and perhaps saved
