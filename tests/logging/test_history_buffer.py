@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from engine_logging import HistoryBuffer
 
@@ -291,7 +290,7 @@ def test_repr_shows_the_number_of_values() -> None:
 def test_recent_returns_the_last_values_as_numbers() -> None:
     history = HistoryBuffer([1, 2], [1, 1])
     assert history.recent(5) == [1, 2]
-    history.update(torch.tensor(3.5))
+    history.update(3.5)
     assert history.recent(1) == [3.5]
     assert history.recent(2) == [2.0, 3.5]
     with pytest.raises(ValueError, match="size must be >= 1, got 0"):

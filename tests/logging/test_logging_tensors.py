@@ -118,3 +118,12 @@ def test_logging_is_imported_without_torch() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_recent_reads_waiting_tensors_once() -> None:
+    history = HistoryBuffer([1.0], [1])
+    for value in (2.5, 3.5):
+        history.update(torch.tensor(value))
+    assert history.recent(2) == [2.5, 3.5]
+    assert history._waiting[-2:] == [2.5, 3.5]
+    assert history.recent(3) == [1.0, 2.5, 3.5]
