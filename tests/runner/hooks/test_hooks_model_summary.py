@@ -11,7 +11,7 @@ from tests.runner.conftest import Line
 from torch import distributed, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from engine_model.analysis import FlopAnalyzer
+from engine_model.analysis import measure_cost
 from engine_runner import Runner
 from engine_runner.hooks import Hook, ModelSummaryHook
 
@@ -39,7 +39,7 @@ def test_summary_logs_size_and_operations_before_the_first_line(make_runner: Mak
 
     text = _log(runner)
     size = "Model Regressor: 2 parameters, 2 of them trained, 8B"
-    passed = "Forward pass: 1 FLOPs per sample, 3 samples per batch; a multiply-add is one FLOP"
+    passed = "Forward pass: 2 FLOPs per sample, 3 samples per batch; a multiply-add is two FLOPs"
     assert text.count(size) == text.count(passed) == 1
     assert text.index(size) < text.index(passed) < text.index("Epoch(train) [1]")
 
@@ -67,7 +67,7 @@ def test_table_is_in_the_log_file_with_the_operations_of_a_batch(
     table = _log(runner).split("Model by module, FLOPs per batch:\n")[1].splitlines()
     assert [line.split() for line in table[:3]] == [
         ["module", "type", "parameters", "trainable", "FLOPs"],
-        ["-", "Regressor", "2", "2", "3"],
+        ["-", "Regressor", "2", "2", "6"],
         ["data_preprocessor", "BaseDataPreprocessor", "0", "0", "0"],
     ]
 
@@ -115,8 +115,8 @@ def test_summary_counts_the_training_not_a_validation_before_it(
     runner = Runner(**arguments)
     runner.train()
 
-    assert _log(runner).count("1 FLOPs per sample, 3 samples per batch") == 1
-    assert "- Regressor 2 2 3" in " ".join(_log(runner).split())
+    assert _log(runner).count("2 FLOPs per sample, 3 samples per batch") == 1
+    assert "- Regressor 2 2 6" in " ".join(_log(runner).split())
 
 
 def test_without_flops_the_table_has_parameters_only(make_runner: MakeRunner) -> None:
@@ -178,14 +178,14 @@ def test_wrong_depth_raises(depth: Any) -> None:
         ModelSummaryHook(max_depth=depth)
 
 
-def test_logged_operations_equal_those_of_the_analyzer(settings: Settings) -> None:
+def test_logged_operations_equal_the_measured_cost(settings: Settings) -> None:
     arguments = settings()
     arguments["model"].linear = nn.Sequential(nn.Linear(1, 64), nn.LayerNorm(64), nn.Linear(64, 1))
     runner = Runner(**arguments)
     runner.train()
 
     x = torch.zeros(3, 1)
-    total = FlopAnalyzer(runner.model, (x, x)).total()
+    total = measure_cost(runner.model, x, x).flops
     assert f"Forward pass: {total // 3} FLOPs per sample" in _log(runner)
 
 

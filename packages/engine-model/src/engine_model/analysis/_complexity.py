@@ -22,8 +22,10 @@ def get_model_complexity_info(
 ) -> dict[str, Any]:
     """Count parameters, FLOPs and activations; return them as numbers, short texts and a table.
 
-    A multiplication with an addition counts as one operation, as in most papers. The model runs in
-    the mode it is in: call ``model.eval()`` first for the cost of an evaluation.
+    FLOPs are those of convolutions, matrix products, attention and recurrent layers. A
+    multiplication with an addition counts as two operations; papers that report MACs count one, as
+    `FlopAnalyzer` does. The model runs in the mode it is in: call ``model.eval()`` first for the
+    cost of an evaluation.
 
     Args:
         model: The model.
@@ -45,7 +47,7 @@ def get_model_complexity_info(
 
     Example:
         >>> info = get_model_complexity_info(nn.Conv2d(3, 8, 3), (3, 10, 10))
-        >>> info["flops"] == 8 * 8 * 8 * 3 * 3 * 3
+        >>> info["flops"] == 2 * 8 * 8 * 8 * 3 * 3 * 3
         True
         >>> info["params_str"]
         '224'

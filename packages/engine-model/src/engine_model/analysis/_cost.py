@@ -17,8 +17,8 @@ class ModuleCost:
         name: Its name in the model; empty for the model itself.
         kind: The name of its class.
         params: The number of its parameters; a shared one counts once.
-        flops: Floating-point operations of one forward pass, as `FlopAnalyzer` counts them: a
-            multiplication with an addition is one.
+        flops: Floating-point operations of the convolutions, matrix products, attention and
+            recurrent layers in one forward pass; a multiplication with an addition is two.
         activations: Elements of the outputs of convolutions, matrix products, attention and
             recurrent layers, as `ActivationAnalyzer` counts them.
         calls: The number of its calls.
@@ -27,7 +27,7 @@ class ModuleCost:
         >>> import torch
         >>> cost = measure_cost(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))["0"]
         >>> cost.params, cost.flops, cost.activations
-        (16, 24, 8)
+        (16, 48, 8)
     """
 
     name: str
@@ -55,10 +55,10 @@ class ModelCost:
         >>> cost = measure_cost(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.zeros(2, 3))
         >>> print(cost)
         module  type        parameters  FLOPs  activations
-        -       Sequential          16     24            8
-          0     Linear              16     24            8
+        -       Sequential          16     48            8
+          0     Linear              16     48            8
           1     ReLU                 0      0            0
-        >>> cost.flops == 2 * 3 * 4
+        >>> cost.flops == 2 * 2 * 3 * 4
         True
     """
 

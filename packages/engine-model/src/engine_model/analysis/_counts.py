@@ -7,17 +7,17 @@ from typing import Any
 from torch import Tensor, nn
 
 from engine_model.analysis._analyzer import OperatorAnalyzer, in_unit
-from engine_model.analysis._formulas import ACTIVATIONS, FLOPS, Handle
+from engine_model.analysis._formulas import ACTIVATIONS, FLOPS, PRODUCTS, Handle
 from engine_model.analysis._record import Recording, record
 
 
 class FlopAnalyzer(OperatorAnalyzer):
     """Count the floating-point operations of one forward pass, by module and by operator.
 
-    A multiplication with an addition is one operation, as in most papers;
-    `torch.utils.flop_counter` counts two. Counted are convolutions, products of matrices, attention
-    and recurrent layers, and, as estimates, normalization and resampling. Element-wise operators
-    have no handle, and are logged once as a warning.
+    A multiplication with an addition is one operation, as in many papers. `measure_cost`, the
+    summary of a run and `torch.utils.flop_counter` count two. Counted are convolutions, products of
+    matrices, attention and recurrent layers, and, as estimates, normalization and resampling.
+    Element-wise operators have no handle, and are logged once as a warning.
 
     Args:
         model: The model, without a wrapper for several devices.
@@ -70,7 +70,7 @@ class ActivationAnalyzer(OperatorAnalyzer):
 def count_both(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Recording, FlopAnalyzer, ActivationAnalyzer]:
-    """Return the operators of one run of the model, and both analyzers of them without warnings.
+    """Return the operators of one run of the model, and analyzers of its products without warnings.
 
     Args:
         model: The model.
@@ -78,7 +78,7 @@ def count_both(
         kwargs: The named inputs.
     """
     recording = record(model, args, kwargs)
-    flops, activations = FlopAnalyzer.of(recording), ActivationAnalyzer.of(recording)
+    flops, activations = FlopAnalyzer.of(recording, PRODUCTS), ActivationAnalyzer.of(recording)
     return recording, flops, activations
 
 

@@ -1,12 +1,14 @@
 """The floating-point operations of operators, by their names.
 
-One multiplication with an addition is one operation, as in the tables of most papers. Additions of
-a bias are left out.
+The handles of `FlopAnalyzer` take a multiplication with an addition as one operation, as many
+papers do. What this package and the runner report themselves takes it as two. Additions of a bias
+are left out.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import Any, cast
 
 from engine_model.analysis._einsum import einsum_flops
 from engine_model.analysis._values import OpValue
@@ -78,11 +80,10 @@ def _multi_head_attention(inputs: Values, outputs: Values) -> int:
 
 
 def _transformer_layer(inputs: Values, outputs: Values) -> int:
-    """Count a fused encoder layer: attention, two linear layers and two normalizations."""
-    attention = _self_attention(inputs, inputs[3], inputs[5])
+    """Count attention and the two linear layers of a fused encoder layer."""
     tokens = inputs[0].elements // _shape(inputs[0])[-1]
     feed_forward = tokens * (inputs[14].elements + inputs[16].elements)
-    return attention + feed_forward + _norm(inputs, inputs[10]) + _norm(inputs, inputs[12])
+    return _self_attention(inputs, inputs[3], inputs[5]) + feed_forward
 
 
 def _recurrent(inputs: Values, outputs: Values) -> int:
@@ -151,8 +152,35 @@ FLOPS: Mapping[str, Handle] = {
 }
 """The handles of `FlopAnalyzer`."""
 
-KERNEL_FLOPS: Mapping[str, Handle] = {
-    **FLOPS,
+_PRODUCTS = (
+    "aten::_convolution",
+    "aten::linear",
+    "aten::matmul",
+    "aten::mm",
+    "aten::bmm",
+    "aten::mv",
+    "aten::dot",
+    "aten::addmm",
+    "aten::addmv",
+    "aten::baddbmm",
+    "aten::addbmm",
+    "aten::einsum",
+    "aten::scaled_dot_product_attention",
+    "aten::lstm",
+    "aten::gru",
+    "aten::rnn_tanh",
+    "aten::rnn_relu",
+)
+
+ACTIVATIONS: Mapping[str, Handle] = dict.fromkeys(_PRODUCTS, output_elements)
+"""The handles of `ActivationAnalyzer`: the outputs of convolutions and products of matrices."""
+
+
+def _twice(handle: Callable[[Values, Values], int]) -> Handle:
+    return lambda inputs, outputs: 2 * handle(inputs, outputs)
+
+
+_KERNELS: Mapping[str, Callable[[Values, Values], int]] = {
     "aten::_addmm_activation": _added_product,
     "aten::_scaled_dot_product_cudnn_attention": _attention,
     "aten::_scaled_dot_product_efficient_attention": _attention,
@@ -164,43 +192,16 @@ KERNEL_FLOPS: Mapping[str, Handle] = {
     "aten::_cudnn_rnn": _recurrent,
     "aten::miopen_rnn": _recurrent,
     "aten::mkldnn_rnn_layer": _recurrent_layer,
-    "aten::native_batch_norm": _batch_norm,
-    "aten::cudnn_batch_norm": _batch_norm,
-    "aten::miopen_batch_norm": _batch_norm,
-    "aten::native_layer_norm": lambda inputs, outputs: _norm(inputs, inputs[2]),
-    "aten::native_group_norm": lambda inputs, outputs: _norm(inputs, inputs[1]),
-    "aten::_fused_rms_norm": lambda inputs, outputs: _norm(inputs, inputs[2]) - inputs[0].elements,
-    "aten::_adaptive_avg_pool2d": _per_input(1),
-    "aten::_adaptive_avg_pool3d": _per_input(1),
-    "aten::grid_sampler_2d": _per_output(4),
-    "aten::grid_sampler_3d": _per_output(4),
 }
-"""The handles for a pass that happens anyway: autograd splits composite operators, and without
-gradients torch fuses the layers of transformers."""
 
-ACTIVATIONS: Mapping[str, Handle] = dict.fromkeys(
-    (
-        "aten::_convolution",
-        "aten::linear",
-        "aten::matmul",
-        "aten::mm",
-        "aten::bmm",
-        "aten::mv",
-        "aten::dot",
-        "aten::addmm",
-        "aten::addmv",
-        "aten::baddbmm",
-        "aten::addbmm",
-        "aten::einsum",
-        "aten::scaled_dot_product_attention",
-        "aten::lstm",
-        "aten::gru",
-        "aten::rnn_tanh",
-        "aten::rnn_relu",
-    ),
-    output_elements,
-)
-"""The handles of `ActivationAnalyzer`: the outputs of convolutions and products of matrices."""
+PRODUCTS: Mapping[str, Handle] = {
+    **{name: _twice(cast(Any, FLOPS[name])) for name in _PRODUCTS},
+    **{name: _twice(handle) for name, handle in _KERNELS.items()},
+}
+"""The handles of what this package reports: products of matrices, convolutions and attention, with
+a multiplication and an addition as two operations, as in the peaks of devices and in
+`torch.utils.flop_counter`. Autograd splits composite operators, and without gradients torch fuses
+the layers of transformers, so kernels have handles, too."""
 
 FREE = frozenset(
     {

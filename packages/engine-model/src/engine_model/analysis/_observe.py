@@ -11,7 +11,7 @@ from torch import nn
 from engine_model._compiled import is_compiled
 from engine_model._uninitialized import require_shapes
 from engine_model.analysis._counts import FlopAnalyzer
-from engine_model.analysis._formulas import KERNEL_FLOPS
+from engine_model.analysis._formulas import PRODUCTS
 from engine_model.analysis._record import RecordingMode, module_calls, recording_of
 
 
@@ -19,7 +19,7 @@ def observe_flops(model: nn.Module, done: Callable[[Counter[str]], None]) -> Cal
     """Count the floating-point operations of the model's next forward pass, by module.
 
     Nothing is computed twice, and nothing is changed: the pass runs as it would. The counts are
-    those of `FlopAnalyzer`.
+    those of `measure_cost`.
 
     Args:
         model: The model that is called, without a wrapper.
@@ -36,7 +36,7 @@ def observe_flops(model: nn.Module, done: Callable[[Counter[str]], None]) -> Cal
         >>> model = nn.Linear(3, 4)
         >>> stop = observe_flops(model, print)
         >>> output = model(torch.zeros(2, 3))
-        Counter({'': 24})
+        Counter({'': 48})
     """
     require_shapes(model)
     observer = _Observer(model, done)
@@ -100,5 +100,5 @@ class _Observer:
         self.stop()
         if output is None:
             return  # the forward raised
-        analyzer = FlopAnalyzer.of(recording_of(self._model, self._mode), KERNEL_FLOPS)
+        analyzer = FlopAnalyzer.of(recording_of(self._model, self._mode), PRODUCTS)
         self._done(analyzer.by_module())

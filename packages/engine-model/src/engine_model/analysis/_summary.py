@@ -23,10 +23,10 @@ def summary_table(
         ValueError: A parameter has no shape yet.
 
     Example:
-        >>> print(summary_table(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), flops={"": 12, "0": 12}))
+        >>> print(summary_table(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), flops={"": 24, "0": 24}))
         module  type        parameters  trainable  FLOPs
-        -       Sequential          16         16     12
-          0     Linear              16         16     12
+        -       Sequential          16         16     24
+          0     Linear              16         16     24
           1     ReLU                 0          0      0
     """
     require_shapes(model)

@@ -23,7 +23,7 @@ class ModelSummaryHook(Hook):
     `Runner` registers it by default; ``default_hooks=dict(model_summary=None)`` leaves it out. One
     line has the class, the parameters and the bytes of parameters and buffers. A second one has the
     floating-point operations of the first forward pass of the training, where a multiplication with
-    an addition is one. They are counted while that pass runs, so nothing is computed twice, and
+    an addition is two. They are counted while that pass runs, so nothing is computed twice, and
     random state and numbers of the training are those without the hook. The table by module is in
     the log file alone.
 
@@ -134,4 +134,4 @@ def _operations(count: int, samples: int | None) -> str:
     if samples is not None:
         per_sample = short_number(round(count / samples))
         counted = f"{per_sample} FLOPs per sample, {samples} samples per batch"
-    return f"Forward pass: {counted}; a multiply-add is one FLOP"
+    return f"Forward pass: {counted}; a multiply-add is two FLOPs"

@@ -53,8 +53,8 @@ class ThroughputHook(Hook):
         count_flops: Count the operations of the first iteration, if the model and
             ``flops_per_sample`` do not state them.
         flops_per_sample: Operations of the forward and backward pass of a sample. A multiply-add is
-            two, as in the peaks of devices: about six times the ``flops`` of
-            `engine_model.analysis.measure_cost`, which counts it once, and the forward pass alone.
+            two, as in the peaks of devices: about three times the ``flops`` of
+            `engine_model.analysis.measure_cost`, which counts the forward pass alone.
         peak_tflops: The peak of a device, in TFLOP/s; by default that of a table.
 
     Raises:
