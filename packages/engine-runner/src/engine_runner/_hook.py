@@ -74,9 +74,8 @@ class Hook:
 
     priority: int | str = "NORMAL"
     stages: ClassVar[tuple[str, ...]] = STAGES
-    _is_internal: ClassVar[bool] = (
-        False  # of a command, which no config has; not in the start's log
-    )
+    # Hooks of a command, which no config has, are not named in the log of the start.
+    _is_internal: ClassVar[bool] = False
 
     def around_run(self, runner: "Runner") -> AbstractContextManager[Any]:
         """Return a context that `Runner.train`, `Runner.val` and `Runner.test` run in.
