@@ -31,8 +31,8 @@ class CountedBatches(Iterator[_Batch]):
         self._batches = batches
         self._progress = progress
         self._dataset = loader.dataset
-        # Torch's iterator opens a range of the profiler for each batch, also without a profiler. It
-        # takes longer than to load a small batch. With workers it is little beside the transfer.
+        # Torch's iterator opens a range of the profiler for each batch, also without a profiler.
+        # For a small batch that takes long; with workers it is little beside the transfer.
         indexed = not isinstance(loader.dataset, IterableDataset)
         inner = batches if indexed and not loader.num_workers else None
         self._load: Callable[[], _Batch] = getattr(inner, "_next_data", batches.__next__)
