@@ -177,6 +177,21 @@ def test_storage_arguments_of_the_logger_hook_are_an_attribute(tmp_path: Path) -
         assert LoggerHook(out_dir=tmp_path, file_client_args=arguments).backend_args == arguments
 
 
+def test_second_run_copies_its_logs_to_the_same_folder(
+    make_runner: MakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    runner = make_runner(default_hooks=every(2, out_dir="~/copies"))
+    runner.train()
+    runner.val()
+
+    logs = [path.relative_to(tmp_path) for path in (tmp_path / "copies").rglob("*.log")]
+    assert logs == [Path("copies", "work", runner.timestamp, f"{runner.timestamp}.log")]
+    copied = (tmp_path / logs[0]).read_text()
+    assert log_of(runner).startswith(copied)  # the lines about the copies follow
+    assert copied.count("Epoch(val)") == log_of(runner).count("Epoch(val)")
+
+
 def test_timer_has_the_first_iteration_and_the_total(make_runner: MakeRunner) -> None:
     make_runner(train_cfg={"by_epoch": True, "max_epochs": 1}).train()
     runner = make_runner(resume=True)

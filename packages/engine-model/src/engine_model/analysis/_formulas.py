@@ -8,7 +8,6 @@ are left out.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any, cast
 
 from engine_model.analysis._einsum import einsum_flops
 from engine_model.analysis._values import OpValue
@@ -20,6 +19,7 @@ The count is a number, or several by name.
 """
 
 Values = Sequence[OpValue]
+Count = Callable[[Values, Values], int]
 
 
 def output_elements(inputs: Values, outputs: Values) -> int:
@@ -118,7 +118,8 @@ def _per_output(count: int) -> Handle:
     return lambda inputs, outputs: count * outputs[0].elements
 
 
-FLOPS: Mapping[str, Handle] = {
+# One multiplication with an addition is one.
+_PRODUCTS: Mapping[str, Count] = {
     "aten::_convolution": _convolution,
     "aten::linear": _linear,
     "aten::matmul": _matmul,
@@ -138,6 +139,10 @@ FLOPS: Mapping[str, Handle] = {
     "aten::gru": _recurrent,
     "aten::rnn_tanh": _recurrent,
     "aten::rnn_relu": _recurrent,
+}
+
+FLOPS: Mapping[str, Handle] = {
+    **_PRODUCTS,
     "aten::batch_norm": _batch_norm,
     "aten::instance_norm": lambda inputs, outputs: _norm(inputs, inputs[1]),
     "aten::layer_norm": lambda inputs, outputs: _norm(inputs, inputs[2]),
@@ -152,35 +157,15 @@ FLOPS: Mapping[str, Handle] = {
 }
 """The handles of `FlopAnalyzer`."""
 
-_PRODUCTS = (
-    "aten::_convolution",
-    "aten::linear",
-    "aten::matmul",
-    "aten::mm",
-    "aten::bmm",
-    "aten::mv",
-    "aten::dot",
-    "aten::addmm",
-    "aten::addmv",
-    "aten::baddbmm",
-    "aten::addbmm",
-    "aten::einsum",
-    "aten::scaled_dot_product_attention",
-    "aten::lstm",
-    "aten::gru",
-    "aten::rnn_tanh",
-    "aten::rnn_relu",
-)
-
 ACTIVATIONS: Mapping[str, Handle] = dict.fromkeys(_PRODUCTS, output_elements)
 """The handles of `ActivationAnalyzer`: the outputs of convolutions and products of matrices."""
 
 
-def _twice(handle: Callable[[Values, Values], int]) -> Handle:
-    return lambda inputs, outputs: 2 * handle(inputs, outputs)
+def _twice(count: Count) -> Handle:
+    return lambda inputs, outputs: 2 * count(inputs, outputs)
 
 
-_KERNELS: Mapping[str, Callable[[Values, Values], int]] = {
+_KERNELS: Mapping[str, Count] = {
     "aten::_addmm_activation": _added_product,
     "aten::_scaled_dot_product_cudnn_attention": _attention,
     "aten::_scaled_dot_product_efficient_attention": _attention,
@@ -195,8 +180,7 @@ _KERNELS: Mapping[str, Callable[[Values, Values], int]] = {
 }
 
 PRODUCTS: Mapping[str, Handle] = {
-    **{name: _twice(cast(Any, FLOPS[name])) for name in _PRODUCTS},
-    **{name: _twice(handle) for name, handle in _KERNELS.items()},
+    name: _twice(count) for name, count in {**_PRODUCTS, **_KERNELS}.items()
 }
 """The handles of what this package reports: products of matrices, convolutions and attention, with
 a multiplication and an addition as two operations, as in the peaks of devices and in

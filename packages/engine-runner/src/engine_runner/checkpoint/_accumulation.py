@@ -8,6 +8,7 @@ from torch import Tensor
 
 from engine_dist import all_reduce, all_reduce_params, get_world_size
 from engine_model import gather_tensors, is_sharded
+from engine_optim import OptimWrapper
 from engine_runner._wrappers import wrappers_by_name
 
 
@@ -54,9 +55,10 @@ def finish_windows(optim_wrapper: Any) -> dict[str, int]:
     lost = {}
     for name, wrapper in wrappers_by_name(optim_wrapper).items():
         # A wrapper of the user's may have windows of its own, which it finishes itself.
-        finish = getattr(wrapper, "finish_window", None)
+        if not isinstance(wrapper, OptimWrapper):
+            continue
         window = wrapper.accumulation()
-        if finish is None or not window["calls"]:
+        if not window["calls"]:
             continue
         params = [param for group in wrapper.optimizer.param_groups for param in group["params"]]
         if any(map(is_sharded, params)):
@@ -65,7 +67,7 @@ def finish_windows(optim_wrapper: Any) -> dict[str, int]:
         if get_world_size() > 1:  # within a window each rank has gradients of its own
             for param, mean in zip(params, _averaged(window["gradients"], params), strict=True):
                 param.grad = mean
-        finish()
+        wrapper.finish_window()
     return lost
 
 
