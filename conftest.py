@@ -68,18 +68,21 @@ def _restore_random_state() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _restore_loggers() -> Iterator[None]:
-    engine = logging.getLogger("engine")
-    handlers, level = list(engine.handlers), engine.level
     disabled = _disabled_loggers()
-    # A logger of an earlier run in this process, such as one of a fixture, stops the propagation
-    # that `caplog` needs.
-    engine.propagate = True
+    _detach_loggers()  # also one of a fixture of the module, whose lines a doctest would print
     yield
-    engine.handlers[:], engine.propagate = handlers, True
-    engine.setLevel(level)
+    _detach_loggers()
     # `logging.config` disables the loggers that exist, as a program such as import-linter asks it.
     for logger in _disabled_loggers() - disabled:
         logger.disabled = False
+
+
+def _detach_loggers() -> None:
+    """Let the records of the packages go to the root logger, from which `caplog` takes them."""
+    engine = logging.getLogger("engine")
+    engine.handlers.clear()
+    engine.propagate = True
+    engine.setLevel(logging.NOTSET)
 
 
 def _disabled_loggers() -> set[logging.Logger]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,8 +70,19 @@ def test_progress_bar_without_tqdm_writes_lines(monkeypatch: pytest.MonkeyPatch)
 def test_progress_bar_in_a_notebook_without_ipywidgets_writes_lines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    file = io.StringIO()
+    ProgressBar(1, file=file).update()
+    assert file.getvalue().startswith("[1/1] ")
+
+
+@pytest.mark.parametrize("imported", ["ipykernel", "IPython"])
+def test_progress_bar_beside_a_library_of_notebooks_writes_to_its_file(
+    monkeypatch: pytest.MonkeyPatch, imported: str
+) -> None:
+    monkeypatch.setitem(sys.modules, imported, SimpleNamespace(get_ipython=lambda: None))
     file = io.StringIO()
     ProgressBar(1, file=file).update()
     assert file.getvalue().startswith("[1/1] ")

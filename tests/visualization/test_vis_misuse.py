@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -156,10 +157,16 @@ def test_local_backend_raises_and_names_the_scalar_that_it_cannot_write(tmp_path
 
 def test_show_in_a_notebook_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     matplotlib = pytest.importorskip("matplotlib")
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    matplotlib.use("agg")  # like the backend of notebooks, it has neither window nor keys
+    from matplotlib import pyplot
+
+    # matplotlib registers with the shell, and is as before afterwards.
+    monkeypatch.setattr(pyplot, "_REPL_DISPLAYHOOK", pyplot._REPL_DISPLAYHOOK)
+    events = SimpleNamespace(register=lambda event, function: None)
+    shell = SimpleNamespace(kernel=object(), events=events)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     visualizer = Visualizer(image=np.zeros((8, 8, 3), np.uint8))
 
-    matplotlib.use("agg")  # like the backend of notebooks, it has neither window nor keys
     visualizer.show()
 
-    assert not matplotlib.pyplot.get_fignums()
+    assert not pyplot.get_fignums()

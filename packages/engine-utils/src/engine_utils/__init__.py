@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from engine_utils._manager import ManagerMeta, ManagerMixin
     from engine_utils._methods import has_method, is_method_overridden
     from engine_utils._metrics import find_metric
+    from engine_utils._notebook import notebook_shell
     from engine_utils._packages import (
         call_command,
         check_prerequisites,
@@ -103,6 +104,7 @@ __all__ = [
     "mask_secrets",
     "mask_text",
     "mkdir_or_exist",
+    "notebook_shell",
     "plain_name",
     "plain_value",
     "requires_executable",
@@ -132,6 +134,7 @@ _MODULES = {
     "_manager": ("ManagerMeta", "ManagerMixin"),
     "_metrics": ("find_metric",),
     "_methods": ("has_method", "is_method_overridden"),
+    "_notebook": ("notebook_shell",),
     "_packages": (
         "call_command",
         "check_prerequisites",

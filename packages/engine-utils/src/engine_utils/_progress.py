@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from engine_utils._notebook import notebook_shell
+
 # The maximum number of lines in a file or pipe, where a line cannot be overwritten.
 _LINES = 20
 
@@ -96,7 +98,7 @@ class ProgressBar:
         self._shown()
 
     def _tqdm(self) -> _Display | None:
-        notebook = "ipykernel" in sys.modules
+        notebook = notebook_shell() is not None
         if not notebook and not self.file.isatty():
             return None
         # About 50 characters are needed for the numbers beside the bar.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
+from engine_utils import notebook_shell
+
 _BAR_WIDTH = 30
 _LEAST_BAR_WIDTH = 5
 _NOTEBOOK_WIDTH = 110
@@ -69,7 +71,7 @@ class Display(Protocol):
 
 def open_display() -> Display | None:
     """Return the display of this process, or None where a line cannot be drawn again."""
-    shell = _notebook_shell()
+    shell = notebook_shell()
     if shell is not None:
         return _Notebook(shell)
     return _Terminal() if _is_terminal() else None
@@ -133,12 +135,3 @@ def _is_terminal() -> bool:
         return False
     is_dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
     return not is_dumb and os.environ.get("CI", "").lower() in ("", "0", "false")
-
-
-def _notebook_shell() -> Any:
-    """Return the shell of IPython if this process is the kernel of a notebook, otherwise None."""
-    ipython = sys.modules.get("IPython")  # a kernel has imported it
-    # The thread of a tracker may be importing it, so that it has no such function yet.
-    get_ipython = getattr(ipython, "get_ipython", None)
-    shell = get_ipython() if get_ipython is not None else None
-    return shell if getattr(shell, "kernel", None) is not None else None

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine_utils import import_extra
+from engine_utils import import_extra, notebook_shell
 from engine_visualization._matplotlib import import_matplotlib
 
 Library: TypeAlias = Literal["matplotlib", "cv2"]
@@ -25,7 +25,7 @@ def can_open_window(backend: Library = "matplotlib") -> bool:
     Args:
         backend: The library that shows the window.
     """
-    if backend == "matplotlib" and "ipykernel" in sys.modules:
+    if backend == "matplotlib" and notebook_shell() is not None:
         return True
     # Check the display before a library is imported, because the import takes a second.
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
