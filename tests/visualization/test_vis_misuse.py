@@ -164,7 +164,9 @@ def test_show_in_a_notebook_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(pyplot, "_REPL_DISPLAYHOOK", pyplot._REPL_DISPLAYHOOK)
     events = SimpleNamespace(register=lambda event, function: None)
     shell = SimpleNamespace(kernel=object(), events=events)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(
+        sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, version_info=(9, 0))
+    )
     visualizer = Visualizer(image=np.zeros((8, 8, 3), np.uint8))
 
     visualizer.show()
