@@ -111,6 +111,8 @@ class Settings:
             `MMDistributedDataParallel`.
         sync_bn: Normalize batches over all ranks: ``"torch"`` or ``"mmcv"``.
         compile: Compile the model: ``True``, or arguments of `torch.nn.Module.compile`.
+        activation_checkpointing: The modules whose activations are computed again in the backward
+            pass; see `turn_on_activation_checkpointing`.
         cfg: The whole config, to be dumped and logged.
 
     Raises:
@@ -240,6 +242,7 @@ class Settings:
     )
     sync_bn: str | None = setting(None, shape="value", rule=rules.sync_bn_rule)
     compile: bool | Config = setting(False, shape="value", rule=rules.compile_rule)
+    activation_checkpointing: Any = setting(None, shape="value")
     cfg: Any = setting(None, shape="value")
 
     def __post_init__(self) -> None:
@@ -272,6 +275,12 @@ class Settings:
         if isinstance(self.cfg, EngineConfig):
             return deepcopy(self.cfg)
         return EngineConfig(dict(self.cfg or {}))
+
+    @property
+    def of_strategy(self) -> dict[str, Any]:
+        """The settings that `choose_strategy` takes."""
+        names = ("strategy", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def hooks(self) -> list[Any]:

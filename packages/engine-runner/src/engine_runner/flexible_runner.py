@@ -77,6 +77,7 @@ class FlexibleRunner(Runner):
         cfg: Config | Mapping[str, Any] | None = None,
         model_wrapper_cfg: Mapping[str, Any] | str | None = None,
         sync_bn: str | None = None,
+        activation_checkpointing: Any = None,
     ) -> None:
         # Before any other local variable: the parameters have the names of the settings.
         given = {name: value for name, value in locals().items() if name in Settings.__slots__}
@@ -144,6 +145,4 @@ class FlexibleRunner(Runner):
         if strategy is not None:
             compile = False if isinstance(strategy, Strategy) else own.compile
             return choose_strategy(strategy=strategy, compile=compile)
-        return choose_strategy(
-            own.model_wrapper_cfg, sync_bn=own.sync_bn, compile=own.compile, cfg=self.cfg
-        )
+        return choose_strategy(**{**own.of_strategy, "strategy": None}, cfg=self.cfg)

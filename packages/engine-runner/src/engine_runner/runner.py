@@ -86,6 +86,7 @@ class Runner:
         model_wrapper_cfg: Mapping[str, Any] | str | None = None,
         sync_bn: str | None = None,
         compile: bool | Mapping[str, Any] = False,
+        activation_checkpointing: Any = None,
     ) -> None:
         # Before any other local variable: the parameters have the names of the settings.
         given = {name: value for name, value in locals().items() if name in Settings.__slots__}
@@ -108,9 +109,7 @@ class Runner:
             self.message_hub = self._instances.add(self.build_message_hub())
             self.visualizer = self._instances.add(self.build_visualizer(visualizer))
             self.log_processor = self.build_log_processor(log_processor)
-            self.strategy = choose_strategy(
-                model_wrapper_cfg, strategy=strategy, sync_bn=sync_bn, compile=compile, cfg=self.cfg
-            )
+            self.strategy = choose_strategy(**settings.of_strategy, cfg=self.cfg)
             self.checkpointer = Checkpointer(self.strategy)
             built = self.build_model(parts.with_preprocessor(model, data_preprocessor))
             self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)

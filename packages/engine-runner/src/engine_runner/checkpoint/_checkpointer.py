@@ -1,7 +1,5 @@
 """Save, load and resume checkpoints. `CheckpointHook` decides when to save."""
 
-import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-from engine_dist import all_gather_object, broadcast_object_list, is_main_process
 from engine_fileio import join_path
 from engine_model.weights import (
     CheckpointError,
@@ -28,17 +25,15 @@ from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._complete import check_complete, load_progress
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
-from engine_runner.checkpoint._latest import checkpoints_beside, latest_checkpoints
+from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
-from engine_runner.checkpoint._restart import continues_earlier_attempt
+from engine_runner.checkpoint._source import CheckpointSource
 from engine_runner.checkpoint.writers import PlainWriter, Writer
 from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy, current_device
 
 # Tools of the field read this key to choose how they read the others, which have that layout.
 _LAYOUT = "0.10.7"
-
-_log = logging.getLogger("engine.runner")
 
 
 class Checkpointer:
@@ -71,9 +66,7 @@ class Checkpointer:
         self.writer: Writer = writer or PlainWriter()
         self.load_report: LoadReport | None = None
         self.restarts: set[str] = set()
-        self._started = False
-        self._loaded = self._resumed = False  # by the caller, before the run starts
-        self._latest: list[str] = []
+        self._source = CheckpointSource(self.read)
 
     def collect(
         self,
@@ -258,8 +251,8 @@ class Checkpointer:
             strict: See `load_weights`.
             revise_keys: See `load_weights`.
         """
-        checkpoint, filename = self._read_whole(filename, map_location)
-        self._loaded = True
+        checkpoint, filename = self._source.read_whole(filename, map_location)
+        self._source.note_loaded()
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         with naming_the_checkpoint(filename):
             self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
@@ -290,7 +283,7 @@ class Checkpointer:
             checkpoint, states = readable(checkpoint), foreign_states(states)
         run.call_hook("after_resume", checkpoint=checkpoint)
         self.restore(checkpoint, states)
-        self._resumed = True
+        self._source.note_resumed()
         run.logger.info(f"resumed epoch: {run.epoch}, iter: {run.iter}")
 
     def guard(self, work_dir: str, *, trains: bool) -> AbstractContextManager[None]:
@@ -312,73 +305,7 @@ class Checkpointer:
         Returns:
             The path, or None if there is no checkpoint; and whether to resume it.
         """
-        # Once per run: ``test()`` after ``train()`` must not load the checkpoint of the start.
-        if self._started:
-            return None, resumes
-        self._started = True
-        # Called in any case, since it notes what the first attempt began with.
-        if continues_earlier_attempt(work_dir):
-            _log.info("The launcher restarted this run; it resumes what it has saved.")
-            return self._find_latest(work_dir), True
-        # What the caller resumed or loaded counts, not what the settings name for the start.
-        if self._resumed or (self._loaded and not resumes):
-            return None, resumes
-        if load_from is not None and "://" not in load_from:
-            load_from = os.path.expanduser(load_from)
-        if load_from is not None or not resumes:
-            return load_from, resumes
-        return self._find_latest(work_dir), True
-
-    def _find_latest(self, work_dir: str) -> str | None:
-        """Return the latest checkpoint, equal on all ranks, or None; note the older ones."""
-        found = [latest_checkpoints(work_dir) if is_main_process() else []]
-        broadcast_object_list(found)  # folders may look different on another machine
-        self._latest = found[0]
-        if not found[0]:
-            return None
-        _log.info("Auto resumed from the latest checkpoint %s.", self._latest[0])
-        return self._latest[0]
-
-    def _read_whole(
-        self, filename: str, map_location: str | Callable[..., Any]
-    ) -> tuple[dict[str, Any], str]:
-        """Return a checkpoint and its name; of those that `source` found, the newest whole one.
-
-        Raises:
-            CheckpointError: The named one is damaged, or all are.
-        """
-        if self._latest[:1] != [filename]:  # it was named: no other one takes its place
-            return self.read(filename, map_location), filename
-        problems: list[str] = []
-        for name in self._latest:
-            checkpoint, problem = self._try_to_read(name, map_location)
-            # Storages may show the ranks different files; all ranks take the same checkpoint.
-            problem = next(filter(None, all_gather_object(problem)), "")
-            if not problem:
-                if problems:
-                    _log.warning("Resuming from %s, the newest whole checkpoint.", name)
-                return checkpoint, name
-            _log.warning("%s; trying an older checkpoint", problem)
-            problems.append(problem)
-        raise CheckpointError(
-            "no checkpoint to resume from is whole:\n"
-            + "\n".join(problems)
-            + "\nto train anew, set resume=False or another work_dir"
-        )
-
-    def _try_to_read(
-        self, filename: str, map_location: str | Callable[..., Any]
-    ) -> tuple[dict[str, Any], str]:
-        """Return a checkpoint and an empty string, or the reason why it cannot be resumed."""
-        try:
-            checkpoint: Any = self.read(filename, map_location)
-        except (CheckpointError, FileNotFoundError) as error:
-            return {}, str(error)
-        found = checkpoint if isinstance(checkpoint, Mapping) else {}
-        for name in ("state_dict", "meta"):
-            if name not in found:
-                return {}, f"{filename} is not a checkpoint of a run: it has no {name}"
-        return dict(found), ""
+        return self._source.choose(load_from, work_dir, resumes=resumes)
 
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.

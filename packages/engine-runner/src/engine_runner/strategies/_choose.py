@@ -13,6 +13,7 @@ from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner._errors import SettingsError
 from engine_runner._rules import strategy_mistakes
 from engine_runner.strategies._base import Strategy
+from engine_runner.strategies._checkpointing import Modules
 from engine_runner.strategies._ddp import DDPStrategy
 from engine_runner.strategies._fsdp import FSDPStrategy
 from engine_runner.strategies._single_device import SingleDeviceStrategy
@@ -24,6 +25,7 @@ def choose_strategy(
     strategy: Strategy | Mapping[str, Any] | str | None = None,
     sync_bn: str | None = None,
     compile: bool | Mapping[str, Any] = False,
+    activation_checkpointing: Modules | None = None,
     cfg: Config | Mapping[str, Any] | None = None,
 ) -> Strategy:
     """Return the strategy of this process.
@@ -37,11 +39,12 @@ def choose_strategy(
         strategy: A strategy, its config or its name, which then decides alone.
         sync_bn: See `Strategy`.
         compile: See `Strategy`.
-        cfg: The config of the run. Its key ``activation_checkpointing`` is that of `Strategy`.
+        activation_checkpointing: See `Strategy`.
+        cfg: The config of the run.
 
     Raises:
         SettingsError: A setting does not act beside the strategy, which has its own argument.
-            Both the strategy and the config have an ``activation_checkpointing``.
+            Both the strategy and the settings have an ``activation_checkpointing``.
     """
     keys: Any = {} if cfg is None else cfg
     model_wrapper_cfg = model_wrapper_cfg or keys.get("model_wrapper_cfg")
@@ -52,10 +55,11 @@ def choose_strategy(
     others = {"model_wrapper_cfg": model_wrapper_cfg, "sync_bn": sync_bn, "compile": compile}
     for _, message in strategy_mistakes({"strategy": strategy, **others}):
         raise SettingsError(message)
-    checkpointing = keys.get("activation_checkpointing")
-    if checkpointing is not None:
-        _check_unset(strategy, checkpointing)
-        options["activation_checkpointing"] = checkpointing
+    if activation_checkpointing is None:
+        activation_checkpointing = keys.get("activation_checkpointing")
+    if activation_checkpointing is not None:
+        _check_unset(strategy, activation_checkpointing)
+        options["activation_checkpointing"] = activation_checkpointing
     device = current_device()
     if isinstance(strategy, Strategy):
         _check_device(strategy.device, device)
@@ -79,7 +83,7 @@ def _check_unset(strategy: Any, checkpointing: Any) -> None:
     if isinstance(strategy, Strategy) or given:
         raise SettingsError(
             "activation_checkpointing must be an argument of the strategy that is given, got "
-            f"{checkpointing!r} in the config; remove it there"
+            f"{checkpointing!r} in the settings; remove it there"
         )
 
 
