@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine_dist import all_gather_object, get_rank, get_world_size
-from engine_model import BaseModel
+from engine_model import BaseModel, runs_compiled
 from engine_model.weights import StateDictError
 from engine_optim import OptimWrapper
 from engine_registry import STRATEGIES, RegistryError
@@ -136,12 +136,22 @@ def check_training_gives_the_weights_of_one_process(make: Make) -> None:
 
 
 def check_compiled_model_keeps_its_names_and_trains(make: Make) -> None:
-    strategy = make(compile={"backend": "eager"})
-    model: Any = strategy.prepare(_plain_net())
-    assert list(strategy.model_state(model)) == list(Net().state_dict())
-    before = strategy.model_state(model)["second.bias"].clone()
-    model.train_step((torch.ones(2, 3),), OptimWrapper(torch.optim.SGD(model.parameters(), lr=1)))
-    assert not torch.equal(strategy.model_state(model)["second.bias"], before)
+    states = []
+    for target in (None, "model", "step", ["first", "second"]):
+        options = {"backend": "eager", "target": target}
+        strategy = make(compile=False if target is None else options)
+        model: Any = strategy.prepare(_plain_net())
+        before = strategy.model_state(model)["second.bias"].clone()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model.train_step((torch.ones(2, 3),), OptimWrapper(optimizer))
+        model.val_step((torch.ones(2, 3),))
+        states.append(strategy.model_state(model))
+        assert runs_compiled(model) == (target is not None)
+        assert not torch.equal(states[-1]["second.bias"], before)
+    for state in states:
+        assert list(state) == list(Net().state_dict())
+        for name, weight in states[0].items():
+            torch.testing.assert_close(state[name], weight)
 
 
 def check_activation_checkpoints_change_no_weight(make: Make) -> None:

@@ -15,6 +15,7 @@ from engine_registry import STRATEGIES
 from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrategy, Strategy
 from engine_runner._errors import SettingsError
 from engine_runner.strategies import choose_strategy
+from engine_runner.strategies._compile import Compilation
 
 CPU = torch.device("cpu")
 CASES_FILE = Path(__file__).with_name("strategy_cases.py")
@@ -134,7 +135,7 @@ def test_strategy_object_is_used_as_it_is(make_runner: MakeRunner) -> None:
 def test_compile_reaches_a_strategy_given_by_name(make_runner: MakeRunner) -> None:
     runner = make_runner(strategy="SingleDeviceStrategy", compile={"backend": "eager"})
 
-    assert runner.strategy.compile_options == {"backend": "eager"}
+    assert runner.strategy.compilation == Compilation(target="model", options={"backend": "eager"})
 
 
 @pytest.mark.parametrize(

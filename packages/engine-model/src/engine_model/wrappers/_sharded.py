@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from engine_dist import guard_collective
 from engine_model._forward import run_forward_of
 from engine_model._model import OptimizerWrapper
+from engine_model._step import forward_step
 from engine_model._uninitialized import require_shapes
 from engine_model.wrappers._earlier_options import (
     cast_buffers,
@@ -160,8 +161,7 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
             The losses of this rank by name, and their sum as ``loss``.
         """
         with optim_wrapper.optim_context(self):
-            data = self.module.data_preprocessor(data, True)
-            losses = run_forward_of(self.module, data, "loss")
+            losses = forward_step(self, data, "loss")
             accumulates = self._keeps_gradients
         loss, log_vars = self.module.parse_losses(losses)
         # The optimizer wrapper enters `no_sync` only around the forward pass. For
@@ -171,6 +171,9 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
             optim_wrapper.update_params(loss)
         result: dict[str, Tensor] = log_vars
         return result
+
+    def _run_forward(self, data: Any, mode: str) -> Any:
+        return run_forward_of(self.module, data, mode)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

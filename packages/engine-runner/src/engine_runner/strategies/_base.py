@@ -27,6 +27,7 @@ from engine_runner.strategies._checkpointing import (
     named_modules,
     turn_on_activation_checkpointing,
 )
+from engine_runner.strategies._compile import Compilation
 
 _log = logging.getLogger("engine.runner")
 _OWN_STEPS = (MMDistributedDataParallel.train_step, MMFullyShardedDataParallel.train_step)
@@ -42,14 +43,17 @@ class Strategy(ABC):
         sync_bn: Convert batch normalization layers to ones that normalize over all ranks:
             ``"torch"`` or ``"mmcv"``. ``None`` leaves them as they are. It has no effect without a
             process group.
-        compile: Compile the model with `torch.nn.Module.compile`: ``True``, or its arguments such
-            as ``dict(mode="max-autotune")``. Weights keep their names.
+        compile: Compile the model in place: ``True``, or arguments of `torch.compile` such as
+            ``dict(mode="max-autotune")``, with a ``target``. ``"model"`` is the forward pass,
+            ``"step"`` the preprocessing with it, and a list has names of modules, such as
+            ``["backbone"]``. Validation and test run compiled, too. Weights keep their names.
         activation_checkpointing: The modules whose activations are computed again in the backward
             pass, as `turn_on_activation_checkpointing` takes them; ``None`` for none.
 
     Raises:
-        SettingsError: Activations are checkpointed with the backend ``"eager"`` of the compiler,
-            which computes dropout anew. ``activation_checkpointing`` names nothing.
+        SettingsError: ``compile`` has a wrong ``target``. Activations are checkpointed with the
+            backend ``"eager"`` of the compiler, which computes dropout anew, or
+            ``activation_checkpointing`` names nothing.
 
     Example:
         >>> class InDouble(Strategy):
@@ -69,14 +73,12 @@ class Strategy(ABC):
     ) -> None:
         self.device = torch.device(device)  # a config has it as text
         self.sync_bn = sync_bn
-        self.compile_options: dict[str, Any] | None = None
-        if compile is not False:
-            self.compile_options = dict(compile) if isinstance(compile, Mapping) else {}
+        self.compilation = Compilation.of(compile)
         self.activation_checkpointing = activation_checkpointing
         if activation_checkpointing is None:
             return
         named_modules(activation_checkpointing)
-        if (self.compile_options or {}).get("backend") == "eager":
+        if self.compilation is not None and self.compilation.options.get("backend") == "eager":
             raise SettingsError(
                 "the backend of compile must not be 'eager' with activation_checkpointing, as it "
                 "draws other random numbers in the backward pass; use 'inductor' or 'aot_eager'"
@@ -103,10 +105,12 @@ class Strategy(ABC):
         model = model.to(self.device)
         if self.activation_checkpointing is not None:
             turn_on_activation_checkpointing(model, self.activation_checkpointing)
-        if self.compile_options is not None:
-            # In place: `torch.compile` would return a module whose weights have other names.
-            model.compile(**self.compile_options)
-        return self.wrap(model)
+        if self.compilation is None:
+            return self.wrap(model)
+        self.compilation.before_wrapping(model)
+        wrapped = self.wrap(model)
+        self.compilation.after_wrapping(wrapped, model)
+        return wrapped
 
     @abstractmethod
     def wrap(self, model: nn.Module) -> nn.Module:
