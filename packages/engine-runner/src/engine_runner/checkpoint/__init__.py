@@ -17,6 +17,15 @@ from engine_runner.checkpoint._latest import (
     warn_of_earlier_run,
 )
 from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._manifest import (
+    Manifest,
+    is_resumable,
+    manifest_path,
+    read_manifest,
+    remove_manifest,
+    verify,
+    write_manifest,
+)
 from engine_runner.checkpoint._meta import dataset_meta
 from engine_runner.checkpoint._noted import note_best, take_over_former_state
 from engine_runner.checkpoint._options import OptimizerOptions
@@ -43,6 +52,7 @@ __all__ = [
     "BrokenWeightsError",
     "Checkpointer",
     "LoaderPosition",
+    "Manifest",
     "OptimizerOptions",
     "OptimizerStates",
     "PlainWriter",
@@ -56,8 +66,10 @@ __all__ = [
     "dataset_meta",
     "find_latest_checkpoint",
     "finish_windows",
+    "is_resumable",
     "latest_checkpoints",
     "load_progress",
+    "manifest_path",
     "mark_latest_checkpoint",
     "mark_or_log",
     "marked_at",
@@ -65,13 +77,17 @@ __all__ = [
     "note_best",
     "publish",
     "published_keys",
+    "read_manifest",
     "remove_checkpoint",
+    "remove_manifest",
     "run_states",
     "save_run",
     "take_over_former_state",
     "training_in",
+    "verify",
     "warn_of_changes",
     "warn_of_earlier_run",
     "warn_of_missing_keys",
     "warn_of_new_config",
+    "write_manifest",
 ]
