@@ -1,11 +1,14 @@
 """Load weights from a path or address without running code, and save them."""
 
 from engine_model._sharded_tensors import (
+    forget_window_gradients,
     gather_tensors,
     is_sharded,
     local_part,
     reshard,
+    shard_like,
     spread_optimizer_state,
+    window_gradients,
 )
 from engine_model.weights._checkpoint import (
     load_checkpoint,
@@ -31,15 +34,21 @@ from engine_model.weights._urls import (
     get_torchvision_models,
 )
 from engine_model.weights.sharded import (
+    MANIFEST,
+    SUFFIX,
     Placement,
     ShardedSave,
+    discard_unfinished,
     is_sharded_path,
     placement_of,
     read_sharded,
     remove_sharded,
+    sharded_damage,
 )
 
 __all__ = [
+    "MANIFEST",
+    "SUFFIX",
     "CheckpointError",
     "CheckpointLoader",
     "ForeignObject",
@@ -49,6 +58,8 @@ __all__ = [
     "StateDictError",
     "WeightsError",
     "damage_of",
+    "discard_unfinished",
+    "forget_window_gradients",
     "gather_tensors",
     "get_deprecated_model_names",
     "get_external_models",
@@ -69,9 +80,12 @@ __all__ = [
     "reshard",
     "revise_names",
     "save_checkpoint",
+    "shard_like",
+    "sharded_damage",
     "spread_optimizer_state",
     "weights_in",
     "weights_to_cpu",
     "weights_under",
+    "window_gradients",
     "write_checkpoint",
 ]

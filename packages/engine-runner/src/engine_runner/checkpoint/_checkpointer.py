@@ -10,11 +10,16 @@ from torch import nn
 
 from engine_fileio import join_path
 from engine_model.weights import (
+    SUFFIX,
     CheckpointError,
     CheckpointLoader,
     LoadReport,
+    Placement,
     StateDictError,
+    is_sharded_path,
     naming_the_checkpoint,
+    placement_of,
+    read_sharded,
     revise_names,
     weights_in,
 )
@@ -88,9 +93,30 @@ class Checkpointer:
         return {
             "meta": {"epoch": progress.epoch, "iter": progress.iter, "time": saved, **(meta or {})},
             "progress": progress.state_dict(),
-            "state_dict": self.strategy.model_state(model),
+            "state_dict": self._weights(model),
             **{name: state.state_dict() for name, state in states.items()},
         }
+
+    def _weights(self, model: nn.Module) -> dict[str, Any]:
+        # A strategy of the user's may gather weights whatever the writer takes.
+        if not self.sharded:
+            return self.strategy.model_state(model)
+        return self.strategy.model_state(model, whole=False)
+
+    def name_of(self, filename: str) -> str:
+        """Return the name that the writer gives a checkpoint: a folder of shards ends in ``.dcp``.
+
+        Args:
+            filename: The name of a file, such as ``"epoch_3.pth"``.
+        """
+        if not self.sharded or is_sharded_path(filename):
+            return filename
+        return f"{filename.removesuffix('.pth')}{SUFFIX}"
+
+    @property
+    def sharded(self) -> bool:
+        """Whether checkpoints are collected with the shards of each rank."""
+        return getattr(self.writer, "sharded", False)
 
     def write(
         self,
@@ -111,21 +137,31 @@ class Checkpointer:
                 raise CheckpointWriteError(f"{path} cannot be written: {error}") from error
             raise CheckpointWriteError(error.errno, error.strerror, path) from error
 
-    def read(self, filename: str, map_location: str | Callable[..., Any] = "cpu") -> dict[str, Any]:
+    def read(
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any] = "cpu",
+        placement: Placement | None = None,
+    ) -> dict[str, Any]:
         """Read a checkpoint.
 
         Args:
             filename: A path or URI.
             map_location: The device of the tensors; ``"default"`` for the run's device.
+            placement: How the model is sharded. Each rank then reads its shards of a sharded
+                checkpoint alone.
 
         Raises:
             CheckpointError: There is no such checkpoint, or it is damaged. A note names the other
                 checkpoints of the folder.
         """
+        device = self._device(map_location)
+        checkpoint: dict[str, Any]
         try:
-            checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(
-                filename, map_location=self._device(map_location)
-            )
+            if placement is not None and is_sharded_path(filename):
+                checkpoint = read_sharded(filename, device, placement=placement)
+            else:
+                checkpoint = CheckpointLoader.load_checkpoint(filename, map_location=device)
         except CheckpointError as error:
             others = checkpoints_beside(filename)
             if others:
@@ -208,7 +244,7 @@ class Checkpointer:
         Args:
             run: The run.
             folder: The folder, in any storage of engine-fileio.
-            filename: The name of the file.
+            filename: The name of the file; see `name_of`.
             states: See `collect`.
             progress: The counters to save.
             meta: Plain facts, added to those of the run.
@@ -228,7 +264,7 @@ class Checkpointer:
         }
         checkpoint = self.collect(run.model, states, progress, {**facts, **meta})
         run.call_hook("before_save_checkpoint", checkpoint=checkpoint)
-        path = join_path(folder, filename, backend_args=backend_args)
+        path = join_path(folder, self.name_of(filename), backend_args=backend_args)
         self.write(checkpoint, path, backend_args=backend_args)
         return path
 
@@ -251,7 +287,9 @@ class Checkpointer:
             strict: See `load_weights`.
             revise_keys: See `load_weights`.
         """
-        checkpoint, filename = self._source.read_whole(filename, map_location)
+        checkpoint, filename = self._source.read_whole(
+            filename, map_location, placement_of(run.model)
+        )
         self._source.note_loaded()
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         with naming_the_checkpoint(filename):

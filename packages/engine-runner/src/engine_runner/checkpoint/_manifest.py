@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import IO, Any, Literal
 
 from engine_fileio import atomic_write, get_local_path, get_text, put_text, remove
+from engine_model.weights import MANIFEST, is_sharded_path, sharded_damage
 from engine_runner._version import __version__
 
 VERSION = 1
@@ -72,18 +73,8 @@ class Manifest:
             format: The format of the file.
         """
         size, sha256 = digest(file)
-        epoch, iteration = _counters(checkpoint)
-        return cls(
-            file=_name(path),
-            format=format,
-            size=size,
-            sha256=sha256,
-            resumable=is_resumable(checkpoint),
-            epoch=epoch,
-            iter=iteration,
-            keys=tuple(map(str, checkpoint)),
-            saved=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        )
+        facts = facts_of(checkpoint)
+        return cls(file=_name(path), format=format, size=size, sha256=sha256, **facts)
 
     def to_json(self) -> str:
         """Return the manifest as the text of its file."""
@@ -109,6 +100,23 @@ class Manifest:
         return cls(**{**fields, "keys": tuple(fields.get("keys", ()))})
 
 
+def facts_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a `Manifest` that do not depend on the file.
+
+    Args:
+        checkpoint: The checkpoint.
+    """
+    epoch, iteration = _counters(checkpoint)
+    return {
+        "resumable": is_resumable(checkpoint),
+        "epoch": epoch,
+        "iter": iteration,
+        "keys": tuple(map(str, checkpoint)),
+        "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "engine_version": __version__,
+    }
+
+
 def is_resumable(checkpoint: Mapping[str, Any]) -> bool:
     """Return whether a run can be resumed from a checkpoint.
 
@@ -130,13 +138,15 @@ def digest(file: IO[bytes]) -> tuple[int, str]:
 
 
 def manifest_path(path: str) -> str:
-    """Return the path or URI of the manifest of a checkpoint file.
+    """Return the path or URI of the manifest of a checkpoint: beside a file, inside a folder.
 
     Example:
         >>> manifest_path("s3://bucket/run/epoch_3.pth")
         's3://bucket/run/epoch_3.pth.json'
+        >>> manifest_path("s3://bucket/run/epoch_3.dcp")
+        's3://bucket/run/epoch_3.dcp/manifest.json'
     """
-    return f"{path}.json"
+    return f"{path}/{MANIFEST}" if is_sharded_path(path) else f"{path}.json"
 
 
 def write_manifest(
@@ -211,6 +221,8 @@ def verify(
     Raises:
         OSError: The file cannot be read.
     """
+    if is_sharded_path(path):
+        return sharded_damage(path, backend_args)
     with (
         get_local_path(path, backend_args=_given(backend_args)) as local,
         open(local, "rb") as file,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from engine_fileio import join_path, remove
+from engine_model.weights import is_sharded_path, remove_sharded
 from engine_runner.checkpoint._manifest import remove_manifest
 
 
@@ -74,6 +75,9 @@ def remove_checkpoint(
     path = join_path(folder, filename, backend_args=backend_args)
     try:
         with suppress(FileNotFoundError):  # deleted by someone already
+            if is_sharded_path(path):
+                remove_sharded(path, backend_args)
+                return True
             remove(path, backend_args=backend_args)
         # After the file: a process that ends here leaves a manifest without a file, not a file
         # that nobody deletes.

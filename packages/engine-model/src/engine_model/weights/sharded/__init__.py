@@ -5,7 +5,14 @@ with the size and SHA-256 of each file. The manifest is written last: a folder w
 checkpoint. Any number of ranks, or one process, reads it.
 """
 
-from engine_model.weights.sharded._folder import MANIFEST, SUFFIX, is_sharded_path, remove_sharded
+from engine_model.weights.sharded._folder import (
+    MANIFEST,
+    SUFFIX,
+    discard_unfinished,
+    is_sharded_path,
+    remove_sharded,
+    sharded_damage,
+)
 from engine_model.weights.sharded._load import read_sharded
 from engine_model.weights.sharded._placement import Placement, placement_of
 from engine_model.weights.sharded._save import ShardedSave
@@ -15,8 +22,10 @@ __all__ = [
     "SUFFIX",
     "Placement",
     "ShardedSave",
+    "discard_unfinished",
     "is_sharded_path",
     "placement_of",
     "read_sharded",
     "remove_sharded",
+    "sharded_damage",
 ]

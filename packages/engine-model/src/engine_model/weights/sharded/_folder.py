@@ -1,6 +1,7 @@
 """The folder of a sharded checkpoint in any storage: its files, and its manifest."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ MANIFEST = "manifest.json"
 VERSION = 1
 
 _CHUNK = 1 << 22
+_OWN = re.compile(r"[0-9a-f]{8}_[0-9]+\.distcp|([0-9a-f]{8})?\.metadata|\.engine-.*\.part")
 
 
 def is_sharded_path(path: str | Path) -> bool:
@@ -51,6 +53,23 @@ def remove_sharded(path: str, backend_args: Mapping[str, Any] | None = None) -> 
     with suppress(FileNotFoundError):
         remove(folder.join(MANIFEST), backend_args=folder.backend_args)
     rmtree(folder.path, backend_args=folder.backend_args)
+
+
+def sharded_damage(path: str, backend_args: Mapping[str, Any] | None = None) -> str | None:
+    """Return how the files of a sharded checkpoint differ from its manifest, or None.
+
+    Args:
+        path: The path or address of the folder.
+        backend_args: Arguments of the storage backend.
+    """
+    folder = Folder(path, backend_args)
+    try:
+        for name, stored in folder.manifest()["files"].items():
+            with folder.open(name) as file:
+                check_file(file, folder.join(name), stored)
+    except (CheckpointError, FileNotFoundError) as error:
+        return str(error)
+    return None
 
 
 class HashedFile:
@@ -223,10 +242,13 @@ def summary(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def discard_unfinished(path: Path) -> None:
-    """Delete a local folder that has no manifest, which a killed process has left.
+    """Delete a local folder whose save was not completed, which a killed process has left.
+
+    A folder with other files than a save writes stays.
 
     Args:
         path: The folder. No process may write to it.
     """
-    if not (path / MANIFEST).is_file():
+    names = [item.name for item in path.iterdir()]
+    if MANIFEST not in names and all(map(_OWN.fullmatch, names)):
         shutil.rmtree(path, ignore_errors=True)

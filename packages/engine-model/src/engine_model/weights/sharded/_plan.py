@@ -7,14 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.checkpoint import (
+from torch.distributed.checkpoint.default_planner import (
     DefaultLoadPlanner,
     DefaultSavePlanner,
-    Metadata,
-    SavePlan,
+    create_default_local_save_plan,
 )
-from torch.distributed.checkpoint.default_planner import create_default_local_save_plan
-from torch.distributed.checkpoint.planner import ReadItem, WriteItem
+from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.planner import ReadItem, SavePlan, WriteItem
 
 from engine_model._sharded_tensors import is_sharded, local_part
 from engine_model.weights._read import read_checkpoint
@@ -42,25 +41,18 @@ class SavePlanner(DefaultSavePlanner):
         self._expected = set(split.tensors)
         own = _share(split.tensors, rank, world_size)
         self.mappings: dict[str, Path] = {key: split.paths[key] for key in own}
-        # The local parts: what is written, and what a snapshot copies.
-        self.parts: dict[str, Any] = {key: local_part(tensor) for key, tensor in own.items()}
+        # What is written; copies of the tensors may take their place.
+        self.parts = {key: local_part(tensor) for key, tensor in own.items()}
+        self._values = BytesIO()
         state: dict[str, Any] = dict(own)
         if rank == 0:
             sharded = [key for key, tensor in split.tensors.items() if is_sharded(tensor)]
-            state[VALUES] = self.parts[VALUES] = {"checkpoint": split.values, "sharded": sharded}
+            # As bytes at once: the training may change what it is made of.
+            torch.save({"checkpoint": split.values, "sharded": sharded}, self._values)
+            state[VALUES] = self._values
             self.mappings[VALUES] = (VALUES,)
         # Made here and not when it is asked for: a snapshot then keeps no tensor of the model.
         self._items = create_default_local_save_plan(state, rank == 0).items
-
-    def snapshot(self) -> None:
-        """Copy what this rank writes to CPU memory, so that the training may change the model."""
-        for key, value in self.parts.items():
-            if isinstance(value, Tensor):
-                self.parts[key] = torch.empty_like(value, device="cpu").copy_(value)
-        if VALUES in self.parts:  # its tensors are small
-            buffer = BytesIO()
-            torch.save(self.parts[VALUES], buffer)
-            self.parts[VALUES] = buffer
 
     def set_up_planner(
         self, state_dict: Any, storage_meta: Any = None, is_coordinator: bool = False
@@ -90,20 +82,18 @@ class SavePlanner(DefaultSavePlanner):
         return [dataclasses.replace(plan, planner_data=None) for plan in plans], metadata
 
     def lookup_object(self, index: Any) -> Any:
-        """Return the part of a tensor on this rank."""
-        return self.parts[index.fqn]
+        """Return the part of a tensor on this rank, or the bytes of the plain values."""
+        return self._values if index.fqn == VALUES else self.parts[index.fqn]
 
     def transform_object(self, write_item: WriteItem, object: Any) -> Any:
-        """Return the plain values as the bytes of a file."""
-        return (
-            object if isinstance(object, BytesIO) else super().transform_object(write_item, object)
-        )
+        """Return the object, which is a tensor, or bytes already."""
+        return object
 
 
 def _share(tensors: Mapping[str, Tensor], rank: int, world_size: int) -> dict[str, Tensor]:
     """Return the sharded tensors, and the share of this rank of the others."""
     loads = [0] * world_size
-    own = {}
+    own: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         if is_sharded(tensor):
             own[key] = tensor

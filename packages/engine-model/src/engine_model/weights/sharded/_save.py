@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from engine_model.weights.sharded._folder import Folder
 
 if TYPE_CHECKING:
@@ -49,9 +51,15 @@ class ShardedSave:
         self._planner = SavePlanner(checkpoint, rank, world_size)
         self._writer = FolderWriter(Folder(path, backend_args), facts or {})
 
-    def snapshot(self) -> None:
-        """Copy what this rank writes to CPU memory, so that the training may continue."""
-        self._planner.snapshot()
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """The tensors that this rank writes, or its shards of them, by key."""
+        return self._planner.parts
+
+    @parts.setter
+    def parts(self, parts: dict[str, Tensor]) -> None:
+        """Write copies in place of what the training may change."""
+        self._planner.parts = parts
 
     def write(self, group: "ProcessGroup | None" = None) -> None:
         """Write the checkpoint. All ranks must call this; a thread may, with a group of its own.
@@ -66,13 +74,11 @@ class ShardedSave:
         if self._world_size == 1:
             self._write_alone()
             return
-        from torch.distributed import checkpoint
         from torch.distributed.checkpoint.api import CheckpointException
+        from torch.distributed.checkpoint.state_dict_saver import save
 
         try:
-            checkpoint.save(
-                {}, storage_writer=self._writer, planner=self._planner, process_group=group
-            )
+            save({}, storage_writer=self._writer, planner=self._planner, process_group=group)
         except CheckpointException as error:
             self._writer.discard()
             rank, (cause, _) = next(iter(error.failures.items()))

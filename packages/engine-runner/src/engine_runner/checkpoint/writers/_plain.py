@@ -51,14 +51,14 @@ def raise_on_all_ranks(failure: Exception | None) -> None:
     Args:
         failure: The error; ignored on other ranks.
     """
-    shared = [_plain(failure) if is_main_process() else None]
+    shared = [plain_error(failure) if is_main_process() else None]
     broadcast_object_list(shared)
     if shared[0] is not None:
         raise (failure if is_main_process() and failure is not None else shared[0])
 
 
-def _plain(error: Exception | None) -> Exception | None:
-    """Return an error that can be sent to other processes, whatever its class."""
+def plain_error(error: Exception | None) -> Exception | None:
+    """Return an error that can be sent to other processes, whatever its class; None for None."""
     if error is None:
         return None
     if not isinstance(error, OSError):
