@@ -17,8 +17,12 @@ from torch import distributed
 from engine_dist import get_world_size
 from engine_model import BaseModel, get_state_dict, is_sharded, weights_to_cpu
 from engine_runner import Hook, Runner
-from engine_runner.checkpoint.writers import PlainWriter, ShardedWriter
 
+WRITERS = {
+    "plain": None,
+    "sharded": "ShardedWriter",
+    "background": {"type": "ShardedWriter", "asynchronous": True},
+}
 BATCH = 8  # samples per iteration on all ranks: the same ones, however many ranks there are
 
 
@@ -97,7 +101,7 @@ def train(
                 "by_epoch": False,
                 "interval": interval,
                 "max_keep_ckpts": 2,
-                "save_last": True,
+                "writer": WRITERS[writer],
             }
         },
         custom_hooks=[{"type": "EMAHook", "momentum": 0.1}, found],
@@ -107,11 +111,6 @@ def train(
         resume=resume,
         **options,
     )
-    runner.checkpointer.writer = {
-        "plain": PlainWriter(),
-        "sharded": ShardedWriter(),
-        "background": ShardedWriter(asynchronous=True),
-    }[writer]
     runner.train()
     weights = weights_to_cpu(get_state_dict(runner.model))
     facts = {"sharded": sorted(found.sharded), "seen": found.seen, "iter": runner.iter}

@@ -6,6 +6,7 @@ from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_confi
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
+from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
 from engine_runner.checkpoint._latest import (
     MARKER,
     checkpoints_beside,
@@ -43,25 +44,31 @@ from engine_runner.checkpoint._states import (
     ScheduleStates,
     run_states,
 )
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer, build_writer
 
 __all__ = [
     "MARKER",
     "AccumulationStates",
+    "AsyncWriter",
+    "Attempt",
     "BestMetric",
     "BrokenWeightsError",
     "Checkpointer",
     "LoaderPosition",
     "Manifest",
+    "NewBest",
     "OptimizerOptions",
     "OptimizerStates",
+    "Place",
     "PlainWriter",
     "RandomStates",
     "Retention",
+    "Rotation",
     "ScheduleStates",
     "Writer",
     "best_metrics",
     "broken_weight",
+    "build_writer",
     "checkpoints_beside",
     "dataset_meta",
     "find_latest_checkpoint",

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import IO, Any, Literal
 
 from engine_fileio import atomic_write, get_local_path, get_text, put_text, remove
-from engine_model.weights import MANIFEST, is_sharded_path, sharded_damage
+from engine_model.weights import MANIFEST, CheckpointError, is_sharded_path, sharded_damage
 from engine_runner._version import __version__
 
 VERSION = 1
@@ -231,6 +231,36 @@ def verify(
         if size != manifest.size:
             return f"it has {size} bytes, but {manifest.size} were saved"
         return None if digest(file)[1] == manifest.sha256 else "its bytes are not those saved"
+
+
+def check_whole(path: str) -> None:
+    """Raise if a local checkpoint file is not the one that its manifest describes.
+
+    A file without a manifest passes. So does one of another storage, which is compared with the
+    checksum in it when it is read, and a folder of shards, each file of which is compared then.
+
+    Args:
+        path: The path or URI of the checkpoint.
+
+    Raises:
+        CheckpointError: The file was damaged or replaced since it was saved.
+    """
+    if not is_local(path) or is_sharded_path(path):
+        return
+    manifest = read_manifest(path)
+    while manifest is not None:
+        try:
+            problem = verify(path, manifest)
+        except OSError:  # the reader raises its own
+            return
+        if problem is None:
+            return
+        former, manifest = manifest, read_manifest(path)
+        if manifest == former:  # else a training has written a new file of this name meanwhile
+            raise CheckpointError(
+                f"{path} is damaged: {problem}; use another copy or checkpoint. If you have "
+                f"replaced the file yourself, delete {manifest_path(path)}"
+            )
 
 
 def is_local(path: str) -> bool:

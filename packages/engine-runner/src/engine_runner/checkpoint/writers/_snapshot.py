@@ -1,6 +1,7 @@
 """Copy a checkpoint to memory of its own, which is used again for the next copy."""
 
 import copy
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -91,10 +92,10 @@ class _Copying:
         key = storage._cdata
         if key not in self._storages:
             self._storages[key] = self._bytes(
-                torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage)  # type: ignore[call-overload]  # takes a storage
+                torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage)
             )
         made = torch.empty(0, dtype=tensor.dtype)
-        made.set_(  # type: ignore[call-overload]  # takes a storage
+        made.set_(
             self._storages[key].untyped_storage(),
             tensor.storage_offset(),
             tensor.size(),
@@ -111,16 +112,21 @@ class _Copying:
         free = self._free.get(kind)
         target = free.pop() if free else torch.empty(kind[0], dtype=torch.uint8, pin_memory=pinned)
         self.used.setdefault(kind, []).append(target)
-        target.copy_(source, non_blocking=pinned)
-        if pinned:
-            self._devices.add(source.device)
+        if source.is_cuda:
+            target.copy_(source, non_blocking=pinned)
+            if pinned:
+                self._devices.add(source.device)
+        else:
+            # Not `copy_`, whose threads wait for each other: with busy cores, such as those of data
+            # workers, that takes eight times as long.
+            ctypes.memmove(target.data_ptr(), source.data_ptr(), source.numel())
         return target
 
     def record(self) -> None:
         """Mark the point in each device's stream at which all values are copied."""
         for device in self._devices:
             with torch.cuda.device(device):
-                event = torch.cuda.Event()
+                event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # of torch
                 event.record()
                 self._events.append(event)
 
