@@ -133,12 +133,18 @@ class Strategy(ABC):
                 if not is_sharded(tensor):
                     broadcast(tensor.data, src=0)
 
-    def model_state(self, model: nn.Module) -> dict[str, Any]:
+    def model_state(self, model: nn.Module, *, whole: bool = True) -> dict[str, Any]:
         """Return the whole model's weights on the CPU, named as without a wrapper.
 
         All ranks must call this.
+
+        Args:
+            model: The model that `prepare` returned.
+            whole: Whether sharded weights are gathered. If not, they stay sharded, and the others
+                stay on their device, as a writer of shards takes them.
         """
-        return weights_to_cpu(get_state_dict(self.unwrap(model)))
+        state = get_state_dict(self.unwrap(model))
+        return weights_to_cpu(state) if whole else state
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
