@@ -314,7 +314,7 @@ class Runner:
     def load_or_resume(self) -> None:
         """Resume, load weights, or do neither, as ``resume`` and ``load_from`` say; once."""
         load_from, resumes = self._settings.load_from, self._settings.resume
-        source, resumes = self.checkpointer.source(load_from, self.work_dir, resumes=resumes)
+        source, resumes = self.checkpointer.source(self, load_from, resumes=resumes)
         if source is not None:
             (self.resume if resumes else self.load_checkpoint)(source)
 

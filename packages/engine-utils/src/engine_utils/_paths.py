@@ -3,9 +3,28 @@
 import os
 import re
 from collections.abc import Iterator
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+_PathT = TypeVar("_PathT", str, Path)
 
 _URI = r"([A-Za-z][A-Za-z0-9+.-]*:)+//"
+
+
+def expand_home(path: _PathT) -> _PathT:
+    """Return a path with the home folder in place of a leading ``~`` or ``~user``.
+
+    A URI stays as it is, and so does a path whose user does not exist, such as the file
+    ``~backup``. Every function, setting and option of Engine that takes a path calls this.
+
+    Example:
+        >>> expand_home("~/runs") == f"{Path.home()}/runs", expand_home("s3://bucket/~")
+        (True, 's3://bucket/~')
+    """
+    if isinstance(path, str):
+        return os.path.expanduser(path) if path.startswith("~") else path
+    # Not Path.expanduser, which raises for a file such as "~backup".
+    return type(path)(os.path.expanduser(path)) if str(path).startswith("~") else path
 
 
 def is_filepath(x: object) -> bool:

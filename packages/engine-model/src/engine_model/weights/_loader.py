@@ -22,7 +22,7 @@ from engine_model.weights._urls import (
     get_mmcls_models,
     get_torchvision_models,
 )
-from engine_utils import closest_names, import_extra
+from engine_utils import closest_names, expand_home, import_extra
 from engine_utils.dl_utils import download_file
 
 Loader = Callable[..., Any]
@@ -116,6 +116,7 @@ class CheckpointLoader:
         logger: logging.Logger | str | None = "current",
         *,
         weights_only: bool = True,
+        backend_args: Mapping[str, Any] | None = None,
     ) -> Any:
         """Load a checkpoint.
 
@@ -124,6 +125,8 @@ class CheckpointLoader:
             map_location: The devices of the tensors, as in `torch.load`.
             logger: The logger of the address; ``"silent"`` logs nothing.
             weights_only: Whether to read plain data only and run no code; see `read_checkpoint`.
+            backend_args: Arguments of the storage backend, which then reads the address, whatever
+                loader its prefix has.
 
         Returns:
             The saved object, usually a dict.
@@ -133,6 +136,10 @@ class CheckpointLoader:
         chosen = resolve_logger(logger)
         if chosen is not None:
             chosen.info("%s loads checkpoint from path: %s", _source(address), address)
+        if backend_args:
+            return load_from_storage(
+                address, map_location, weights_only=weights_only, backend_args=backend_args
+            )
         if _takes_weights_only(loader):
             return loader(address, map_location=map_location, weights_only=weights_only)
         return loader(address, map_location=map_location)
@@ -154,7 +161,10 @@ def _source(address: str) -> str:
 
 @CheckpointLoader.register_scheme("")
 def load_from_storage(
-    filename: str, map_location: MapLocation = None, weights_only: bool = True
+    filename: str,
+    map_location: MapLocation = None,
+    weights_only: bool = True,
+    backend_args: Mapping[str, Any] | None = None,
 ) -> Any:
     """Load from a local path, or from a storage backend of engine-fileio.
 
@@ -162,13 +172,13 @@ def load_from_storage(
         filename: The path or address; ``~`` is the home folder.
         map_location: The devices of the tensors.
         weights_only: Whether to read plain data only and run no code.
+        backend_args: Arguments of the storage backend.
 
     Raises:
         FileNotFoundError: The file does not exist.
     """
-    if filename.startswith("~"):
-        filename = str(Path(filename).expanduser())
-    with get_local_path(filename) as path:
+    filename = expand_home(filename)
+    with get_local_path(filename, backend_args=backend_args) as path:
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f"no checkpoint file {path}; look in {Path(path).parent.resolve()}"

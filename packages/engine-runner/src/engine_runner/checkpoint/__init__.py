@@ -6,17 +6,20 @@ from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_confi
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
+from engine_runner.checkpoint._folder import CheckpointFolder, checkpoint_folders, folder_of
 from engine_runner.checkpoint._latest import (
-    MARKER,
     checkpoints_beside,
     find_latest_checkpoint,
     latest_checkpoints,
+)
+from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._marker import (
+    MARKER,
     mark_latest_checkpoint,
     mark_or_log,
     marked_at,
-    warn_of_earlier_run,
+    open_for_run,
 )
-from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._meta import dataset_meta
 from engine_runner.checkpoint._noted import note_best, take_over_former_state
 from engine_runner.checkpoint._options import OptimizerOptions
@@ -41,6 +44,7 @@ __all__ = [
     "AccumulationStates",
     "BestMetric",
     "BrokenWeightsError",
+    "CheckpointFolder",
     "Checkpointer",
     "LoaderPosition",
     "OptimizerOptions",
@@ -52,10 +56,12 @@ __all__ = [
     "Writer",
     "best_metrics",
     "broken_weight",
+    "checkpoint_folders",
     "checkpoints_beside",
     "dataset_meta",
     "find_latest_checkpoint",
     "finish_windows",
+    "folder_of",
     "latest_checkpoints",
     "load_progress",
     "mark_latest_checkpoint",
@@ -63,6 +69,7 @@ __all__ = [
     "marked_at",
     "non_finite_weights",
     "note_best",
+    "open_for_run",
     "publish",
     "published_keys",
     "remove_checkpoint",
@@ -71,7 +78,6 @@ __all__ = [
     "take_over_former_state",
     "training_in",
     "warn_of_changes",
-    "warn_of_earlier_run",
     "warn_of_missing_keys",
     "warn_of_new_config",
 ]

@@ -24,6 +24,7 @@ from engine_runner._protocols import Run, Stateful
 from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._complete import check_complete, load_progress
+from engine_runner.checkpoint._folder import checkpoint_folders
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
@@ -111,12 +112,18 @@ class Checkpointer:
                 raise CheckpointWriteError(f"{path} cannot be written: {error}") from error
             raise CheckpointWriteError(error.errno, error.strerror, path) from error
 
-    def read(self, filename: str, map_location: str | Callable[..., Any] = "cpu") -> dict[str, Any]:
+    def read(
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any] = "cpu",
+        backend_args: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Read a checkpoint.
 
         Args:
             filename: A path or URI.
             map_location: The device of the tensors; ``"default"`` for the run's device.
+            backend_args: Arguments of the storage backend.
 
         Raises:
             CheckpointError: There is no such checkpoint, or it is damaged. A note names the other
@@ -124,10 +131,10 @@ class Checkpointer:
         """
         try:
             checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(
-                filename, map_location=self._device(map_location)
+                filename, map_location=self._device(map_location), backend_args=backend_args
             )
         except CheckpointError as error:
-            others = checkpoints_beside(filename)
+            others = checkpoints_beside(filename, backend_args)
             if others:
                 error.add_note(f"other checkpoints are there: {', '.join(others)}")
             raise
@@ -251,7 +258,8 @@ class Checkpointer:
             strict: See `load_weights`.
             revise_keys: See `load_weights`.
         """
-        checkpoint, filename = self._source.read_whole(filename, map_location)
+        folders = checkpoint_folders(run)
+        checkpoint, filename = self._source.read_whole(filename, map_location, folders)
         self._source.note_loaded()
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         with naming_the_checkpoint(filename):
@@ -290,22 +298,20 @@ class Checkpointer:
         """Return a context that keeps other trainings out of the folder, if this run trains."""
         return training_in(work_dir) if trains else nullcontext()
 
-    def source(
-        self, load_from: str | None, work_dir: str, *, resumes: bool
-    ) -> tuple[str | None, bool]:
+    def source(self, run: Run, load_from: str | None, *, resumes: bool) -> tuple[str | None, bool]:
         """Return the checkpoint that a run starts from, the first time, and whether to resume it.
 
         If torchrun restarted the run, that is the latest one that the earlier attempt saved.
 
         Args:
+            run: The run, from whose folders the latest checkpoint is resumed otherwise.
             load_from: The checkpoint that the settings name.
-            work_dir: The folder whose latest checkpoint is resumed otherwise.
             resumes: Whether the settings resume.
 
         Returns:
             The path, or None if there is no checkpoint; and whether to resume it.
         """
-        return self._source.choose(load_from, work_dir, resumes=resumes)
+        return self._source.choose(load_from, checkpoint_folders(run), resumes=resumes)
 
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.

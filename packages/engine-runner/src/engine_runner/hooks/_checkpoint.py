@@ -1,7 +1,6 @@
 """Decide when to save a checkpoint."""
 
 import math
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,13 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from engine_dist import all_reduce_params, is_main_process
-from engine_fileio import (
-    BaseStorageBackend,
-    FileClient,
-    LocalBackend,
-    get_file_backend,
-    join_path,
-)
+from engine_fileio import BaseStorageBackend, FileClient, join_path
 from engine_registry import HOOKS
 from engine_runner._errors import CheckpointWriteError, SettingsError
 from engine_runner._hook import Hook
@@ -29,17 +22,19 @@ from engine_runner._validation import never_validates
 from engine_runner.checkpoint import (
     BestMetric,
     BrokenWeightsError,
+    CheckpointFolder,
     Retention,
     best_metrics,
     broken_weight,
+    folder_of,
     mark_or_log,
     non_finite_weights,
     note_best,
+    open_for_run,
     publish,
     remove_checkpoint,
     take_over_former_state,
     training_in,
-    warn_of_earlier_run,
     warn_of_missing_keys,
 )
 from engine_runner.checkpoint import published_keys as checked_keys
@@ -183,12 +178,16 @@ class CheckpointHook(Hook):
         with ExitStack() as self._locks:
             yield
 
+    def checkpoint_folder(self, runner: Run) -> CheckpointFolder:
+        """Return the folder of this hook's checkpoints, from which a run resumes, too."""
+        return folder_of(runner.work_dir, self.out_dir, self.backend_args)
+
     def before_train(self, runner: Run) -> None:
         """Find the folder, and log it, so that a wrong one fails before the first epoch.
 
         Raises:
-            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, or another
-                training saves to the folder.
+            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, another
+                training saves to the folder, or its storage cannot be written to.
         """
         self._failures, self._saved_at, self._keys_checked = {}, runner.iter, False
         # Where `FiniteLossHook` stops the run, it has searched the weights before they are saved.
@@ -207,8 +206,6 @@ class CheckpointHook(Hook):
         reason = never_validates(runner) if self.best else None
         if reason is not None:
             runner.logger.warning(f"save_best never acts: it needs a validation, and {reason}")
-        if runner.iter == 0:
-            warn_of_earlier_run(runner.work_dir, runner.logger)
         self._open_folder(runner)
 
     def after_train_epoch(self, runner: Run) -> None:
@@ -313,7 +310,8 @@ class CheckpointHook(Hook):
         surplus = self.retention.take_surplus()
         if is_main_process():
             # In this order: a process that ends here leaves one checkpoint too many, never none.
-            if mark_or_log(runner.work_dir, path, runner.logger):
+            place = self.checkpoint_folder(runner)
+            if mark_or_log(runner.work_dir, path, runner.logger, saved_in=place):
                 surplus = [name for name in surplus if not self._remove(runner, name)]
             self.retention.put_back(surplus)
 
@@ -387,14 +385,12 @@ class CheckpointHook(Hook):
 
     def _open_folder(self, runner: Run) -> None:
         """Find the folder and its storage, and lock it if it is not the work directory."""
-        self.folder = runner.work_dir
-        if self.out_dir is not None:
-            root, name = os.path.expanduser(self.out_dir), Path(runner.work_dir).name
-            self.folder = join_path(root, name, backend_args=self.backend_args)
-        self.file_backend = get_file_backend(self.folder, backend_args=self.backend_args)
+        place = self.checkpoint_folder(runner)
+        self.folder, self.file_backend = place.path, place.backend
         prefix = FileClient.parse_uri_prefix(self.folder)
         self.file_client = FileClient(**{"prefix": prefix, **(self.backend_args or {})})
-        if isinstance(self.file_backend, LocalBackend) and self.folder != runner.work_dir:
-            self._locks.enter_context(training_in(self.folder.removeprefix("file://")))
+        if place.is_local and self.folder != runner.work_dir:
+            self._locks.enter_context(training_in(str(place.local)))
+        open_for_run(place, runner)
         name = self.file_backend.name
         runner.logger.info(f"Checkpoints will be saved to {self.folder} by {name}.")
