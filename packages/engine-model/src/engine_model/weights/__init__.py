@@ -15,12 +15,14 @@ from engine_model.weights._checkpoint import (
     save_checkpoint,
     weights_in,
     weights_under,
+    write_checkpoint,
 )
 from engine_model.weights._errors import CheckpointError, StateDictError, WeightsError
 from engine_model.weights._foreign import ForeignObject
 from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._read import read_checkpoint
 from engine_model.weights._report import LoadReport
+from engine_model.weights._seal import damage_of
 from engine_model.weights._state import get_state_dict, load_state_dict, weights_to_cpu
 from engine_model.weights._urls import (
     get_deprecated_model_names,
@@ -36,6 +38,7 @@ __all__ = [
     "LoadReport",
     "StateDictError",
     "WeightsError",
+    "damage_of",
     "gather_tensors",
     "get_deprecated_model_names",
     "get_external_models",
@@ -56,4 +59,5 @@ __all__ = [
     "weights_in",
     "weights_to_cpu",
     "weights_under",
+    "write_checkpoint",
 ]

@@ -13,6 +13,15 @@ from engine_runner.checkpoint._latest import (
     latest_checkpoints,
 )
 from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._manifest import (
+    Manifest,
+    is_resumable,
+    manifest_path,
+    read_manifest,
+    remove_manifest,
+    verify,
+    write_manifest,
+)
 from engine_runner.checkpoint._marker import (
     MARKER,
     mark_latest_checkpoint,
@@ -47,6 +56,7 @@ __all__ = [
     "CheckpointFolder",
     "Checkpointer",
     "LoaderPosition",
+    "Manifest",
     "OptimizerOptions",
     "OptimizerStates",
     "PlainWriter",
@@ -62,8 +72,10 @@ __all__ = [
     "find_latest_checkpoint",
     "finish_windows",
     "folder_of",
+    "is_resumable",
     "latest_checkpoints",
     "load_progress",
+    "manifest_path",
     "mark_latest_checkpoint",
     "mark_or_log",
     "marked_at",
@@ -72,12 +84,16 @@ __all__ = [
     "open_for_run",
     "publish",
     "published_keys",
+    "read_manifest",
     "remove_checkpoint",
+    "remove_manifest",
     "run_states",
     "save_run",
     "take_over_former_state",
     "training_in",
+    "verify",
     "warn_of_changes",
     "warn_of_missing_keys",
     "warn_of_new_config",
+    "write_manifest",
 ]

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from engine_fileio import join_path, remove
-
-_log = logging.getLogger("engine.runner")
+from engine_runner.checkpoint._manifest import remove_manifest
 
 
 class Retention:
@@ -61,7 +61,9 @@ def remove_checkpoint(
     logger: logging.Logger,
     backend_args: dict[str, Any] | None = None,
 ) -> bool:
-    """Delete an old checkpoint, and return whether it is gone; log a warning if it is not.
+    """Delete an old checkpoint and its manifest, and return whether it is gone.
+
+    If it is not, a warning is logged.
 
     Args:
         folder: The folder, in any storage of engine-fileio.
@@ -71,9 +73,11 @@ def remove_checkpoint(
     """
     path = join_path(folder, filename, backend_args=backend_args)
     try:
-        remove(path, backend_args=backend_args)
-    except FileNotFoundError:
-        _log.debug("%s was deleted already", path)
+        with suppress(FileNotFoundError):  # deleted by someone already
+            remove(path, backend_args=backend_args)
+        # After the file: a process that ends here leaves a manifest without a file, not a file
+        # that nobody deletes.
+        remove_manifest(path, backend_args)
     except OSError as error:
         logger.warning(f"the old checkpoint {path} was not deleted: {error}")
         return False
