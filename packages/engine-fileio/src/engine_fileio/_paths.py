@@ -33,7 +33,7 @@ def local_path(path: StrPath) -> StrPath:
     """
     if isinstance(path, str):
         return expand_home(path.removeprefix("file://"))
-    return expand_home(pathlib.Path(path)) if os.fspath(path).startswith("~") else path
+    return expand_home(path) if os.fspath(path).startswith("~") else path
 
 
 def prefix_of(uri: StrPath) -> str | None:

@@ -7,6 +7,7 @@ from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
 from engine_runner.checkpoint._folder import CheckpointFolder, checkpoint_folders, folder_of
+from engine_runner.checkpoint._interrupted import save_now
 from engine_runner.checkpoint._latest import (
     checkpoints_beside,
     find_latest_checkpoint,
@@ -88,6 +89,7 @@ __all__ = [
     "remove_checkpoint",
     "remove_manifest",
     "run_states",
+    "save_now",
     "save_run",
     "take_over_former_state",
     "training_in",
