@@ -1,6 +1,9 @@
 """Checkpoints in other storages: saved there, resumed from there, and storages that fail."""
 
+import dataclasses
+import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,19 @@ from engine_fileio import StorageUnavailable, get_file_backend
 from engine_model.weights import CheckpointError
 from engine_runner import Runner, find_latest_checkpoint
 from engine_runner._errors import SettingsError
-from engine_runner.checkpoint import CheckpointFolder, checkpoint_folders
+from engine_runner.checkpoint import (
+    CheckpointFolder,
+    checkpoint_folders,
+    latest_checkpoints,
+    mark_latest_checkpoint,
+    read_manifest,
+    save_now,
+    write_manifest,
+)
 from engine_runner.hooks import CheckpointHook
 
 MakeRunner = Callable[..., Runner]
+RankResults = dict[str, list[dict[str, Any]]]
 MEMORY = {"backend": "fsspec"}
 
 
@@ -233,6 +245,100 @@ def test_storage_that_cannot_be_written_to_is_refused(make_runner: MakeRunner) -
 
     with pytest.raises(SettingsError, match=r"HTTPBackend cannot do 'put'"):
         runner.train()
+
+
+def test_stopped_run_is_saved_to_the_storage_of_its_checkpoints(
+    make_runner: MakeRunner, storage: dict[str, Any]
+) -> None:
+    runner = make_runner(default_hooks=_hooks(storage))
+    runner.train()
+
+    path = save_now(runner, "interrupted.pth", runner.progress)
+
+    place = _folder(runner)
+    assert path == place.backend.join_path(place.path, "interrupted.pth")
+    shutil.rmtree(runner.work_dir)
+    assert find_latest_checkpoint(place.path, place.backend_args) == place.join("interrupted.pth")
+
+
+def test_stopped_run_whose_storage_is_down_is_saved_to_the_work_directory(
+    make_runner: MakeRunner, down: dict[str, Any]
+) -> None:
+    runner = make_runner(default_hooks=_hooks(down))
+
+    path = save_now(runner, "interrupted.pth", runner.progress)
+
+    assert path == str(Path(runner.work_dir) / "interrupted.pth")
+    assert find_latest_checkpoint(runner.work_dir) == path
+
+
+def test_checkpoint_saved_last_is_resumed_if_two_folders_have_one(
+    make_runner: MakeRunner, storage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make_runner(default_hooks=_hooks(storage))
+    runner.train()
+    path = runner.save_checkpoint(runner.work_dir, "interrupted.pth", progress=runner.progress)
+    mark_latest_checkpoint(runner.work_dir, path)
+    later = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(time.time() + 5))
+    manifest = dataclasses.replace(read_manifest(path), saved=later)
+    write_manifest(path, manifest)
+
+    assert latest_checkpoints(checkpoint_folders(runner))[0] == path
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/exp/run", "gs://bucket/run/", Path("s3://b/run")])
+def test_work_dir_of_another_storage_is_refused_with_the_way_out(
+    make_runner: MakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(
+        SettingsError, match=r"folder of this machine.*checkpoint\.out_dir='\w+://b"
+    ):
+        make_runner(work_dir=given)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_work_dir_may_be_the_uri_of_a_local_folder(make_runner: MakeRunner, tmp_path: Path) -> None:
+    runner = make_runner(work_dir=f"file://{tmp_path}/work")
+
+    assert runner.work_dir == str(tmp_path / "work")
+
+
+def test_command_refuses_the_work_dir_of_another_storage(
+    command: Callable[..., Any], project: Path
+) -> None:
+    done = command("train", "cfg.py", "--work-dir", "s3://bucket/exp/run", code=1)
+
+    printed = done.stdout + done.stderr
+    assert "work_dir must be a folder of this machine, got 's3://bucket/exp/run'" in printed
+    assert "default_hooks.checkpoint.out_dir='s3://bucket/exp'" in printed
+    assert not list(project.glob("s3:*"))
+
+
+def test_command_prints_where_the_last_checkpoint_of_a_storage_is(
+    command: Callable[..., Any], tmp_path: Path
+) -> None:
+    done = command(
+        "train",
+        "cfg.py",
+        "--cfg-options",
+        f"default_hooks.checkpoint.out_dir=memory://{tmp_path.name}",
+        "default_hooks.checkpoint.type=CheckpointHook",
+    )
+
+    assert re.search(rf"memory://{tmp_path.name}/cfg/epoch_\d+.pth", done.stdout)
+
+
+def test_ranks_resume_together_from_a_storage(rank_results: RankResults) -> None:
+    for results in rank_results["storage_cases.py"]:
+        assert results["resume"] == [2, True]
+
+
+def test_ranks_raise_together_if_the_storage_does_not_answer(rank_results: RankResults) -> None:
+    for results in rank_results["storage_cases.py"]:
+        assert results["fail"] == [["CheckpointError", True], ["SettingsError", True]]
 
 
 class _Failing(CheckpointHook):
