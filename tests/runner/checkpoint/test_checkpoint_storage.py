@@ -5,7 +5,10 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -339,6 +342,35 @@ def test_ranks_resume_together_from_a_storage(rank_results: RankResults) -> None
 def test_ranks_raise_together_if_the_storage_does_not_answer(rank_results: RankResults) -> None:
     for results in rank_results["storage_cases.py"]:
         assert results["fail"] == [["CheckpointError", True], ["SettingsError", True]]
+
+
+def test_cache_is_refused(make_runner: MakeRunner) -> None:
+    pytest.importorskip("pymemcache")
+    args = {"backend": "memcached", "server_list_cfg": ["127.0.0.1:1"], "client_cfg": {}}
+    runner = make_runner(default_hooks=_hooks({"out_dir": "runs", "backend_args": args}))
+
+    with pytest.raises(SettingsError, match="MemcachedBackend, a cache, which may delete them"):
+        runner.train()
+
+
+def test_run_resumes_from_an_address_of_the_web(
+    make_runner: MakeRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    first = make_runner()
+    first.train()
+    handler = partial(SimpleHTTPRequestHandler, directory=first.work_dir)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/epoch_3.pth"
+
+    runner = make_runner(work_dir=str(tmp_path / "new"), load_from=address, resume=True)
+    runner.load_or_resume()
+    server.shutdown()
+    server.server_close()
+
+    assert runner.epoch == 3
+    assert torch.equal(runner.model.linear.weight, first.model.linear.weight)
 
 
 class _Failing(CheckpointHook):

@@ -63,6 +63,8 @@ class MemcachedBackend(BaseStorageBackend):
         ('MemcachedBackend', False)
     """
 
+    is_cache = True
+
     def __init__(
         self,
         server_list_cfg: StrPath | Sequence[str],
@@ -70,7 +72,7 @@ class MemcachedBackend(BaseStorageBackend):
         sys_path: str | None = None,
     ) -> None:
         if sys_path is not None:
-            sys.path.append(sys_path)
+            sys.path.append(expand_home(sys_path))
         self._servers = _read_servers(server_list_cfg)
         self._options = _read_options(client_cfg)
         unused = sorted(_FAILOVER & self._options.keys())

@@ -87,10 +87,15 @@ class CheckpointFolder:
         """Write a small file and delete it, if the folder is in another storage.
 
         Raises:
-            SettingsError: The storage cannot be written to.
+            SettingsError: The storage cannot be written to, or is a cache.
         """
         if self.is_local:
             return
+        if self.backend.is_cache:
+            raise SettingsError(
+                f"out_dir of CheckpointHook must be a storage that keeps files, got {self.path} of "
+                f"{self.backend.name}, a cache, which may delete them at any time"
+            )
         trial = self.join(_TRIAL)
         try:
             self.backend.put(b"", trial)

@@ -60,7 +60,8 @@ class CheckpointHook(Hook):
         save_optimizer: Include the optimizers' state; without it, a run cannot be resumed.
         save_param_scheduler: Include the schedulers' state.
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
-            any storage of engine-fileio. ``work_dir`` itself by default.
+            any storage of engine-fileio, from which the same config resumes. ``work_dir`` itself
+            by default.
         max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
         save_last: Save at the end of training whatever the interval, also if a hook stops it.
         save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best
@@ -72,7 +73,7 @@ class CheckpointHook(Hook):
         less_keys: Metric names, or parts of them, for which less is better.
         file_client_args: Older form of ``backend_args``.
         filename_tmpl: File name with one ``{}`` for the epoch or iteration.
-        backend_args: Arguments of the storage backend.
+        backend_args: Arguments of the storage backend, also to resume and for ``load_from``.
         published_keys: Keys of the checkpoint, such as ``["meta", "state_dict"]``. At the end of
             the training, a copy of the last checkpoint and of each best one with these keys alone
             is saved beside it, as ``<checkpoint>-<hash>.pth`` with the first eight hex digits of
