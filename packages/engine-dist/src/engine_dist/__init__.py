@@ -38,7 +38,7 @@ from engine_dist._objects import (
 )
 from engine_dist._pickling import TensorPickler, dumps_tensors
 from engine_dist._results import collect_results, collect_results_cpu, collect_results_gpu
-from engine_dist._rounds import first_of_launch, restart_count
+from engine_dist._rounds import first_of_launch, restart_count, uses_agent_store
 from engine_dist._tensors import cast_data_device, get_data_device, map_tensors
 from engine_dist.watch import guard_collective, record_failure
 
@@ -87,4 +87,5 @@ __all__ = [
     "record_failure",
     "restart_count",
     "sync_random_seed",
+    "uses_agent_store",
 ]

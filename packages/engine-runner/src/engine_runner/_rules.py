@@ -16,6 +16,7 @@ import torch
 from torch.optim import Optimizer
 
 from engine_config import Config as EngineConfig
+from engine_fileio import uri_of
 from engine_optim import DefaultOptimWrapperConstructor
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
@@ -150,9 +151,23 @@ def visualizer_rule(key: str, value: Any) -> Mistakes:
 
 
 def work_dir_rule(key: str, value: Any) -> Mistakes:
-    """Yield what is not a path."""
+    """Yield what is not a path, and an address: logs are appended to, and folders locked."""
     if not isinstance(value, str | PathLike):
         yield key, f"{key} must be a path, got {value!r}"
+        return
+    address = uri_of(value)
+    scheme, found, place = address.partition("://")
+    if not found or scheme == "file":
+        return
+    root, _, name = place.rstrip("/").rpartition("/")
+    parent = f"{scheme}://{root}" if root else address.rstrip("/")
+    yield (
+        key,
+        f"{key} must be a folder of this machine, got {address!r}; set {key}="
+        f"{'work_dirs/' + (name or 'run')!r}, default_hooks.checkpoint.out_dir={parent!r} for the "
+        f"checkpoints, from which resume=True continues on any machine, and "
+        f"default_hooks.logger.out_dir={parent!r} for a copy of the logs",
+    )
 
 
 def sync_bn_rule(key: str, value: Any) -> Mistakes:

@@ -75,7 +75,7 @@ class Settings:
 
     Attributes:
         model: The model.
-        work_dir: Folder of the checkpoints; logs go to ``work_dir/<timestamp>``.
+        work_dir: Local folder of the checkpoints; logs go to ``work_dir/<timestamp>``.
         train_dataloader: Training data.
         val_dataloader: Validation data: one loader, or several sets by name.
         test_dataloader: Test data: one loader, or several sets by name.
@@ -95,7 +95,8 @@ class Settings:
         custom_hooks: Further hooks.
         data_preprocessor: The preprocessor of a model config that has none.
         load_from: A checkpoint to load weights from, or to resume.
-        resume: Continue ``load_from``, or else the newest checkpoint in ``work_dir`` if any.
+        resume: Continue ``load_from``, or else the newest checkpoint of the run if any: in
+            ``work_dir`` and the ``out_dir`` of `CheckpointHook`.
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
         env_cfg: ``cudnn_benchmark``, ``mp_cfg``, ``dist_cfg``, ``resource_limit``,
             ``torch_num_threads``, ``device``.

@@ -314,7 +314,7 @@ class Runner:
     def load_or_resume(self) -> None:
         """Resume, load weights, or do neither, as ``resume`` and ``load_from`` say; once."""
         load_from, resumes = self._settings.load_from, self._settings.resume
-        source, resumes = self.checkpointer.source(load_from, self.work_dir, resumes=resumes)
+        source, resumes = self.checkpointer.source(self, load_from, resumes=resumes)
         if source is not None:
             (self.resume if resumes else self.load_checkpoint)(source)
 
@@ -348,7 +348,7 @@ class Runner:
         if self._parts.configured("train_cfg"):  # a call before the training
             parts.schedule_once(self, self._parts, self._settings)
         include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
-        self.checkpointer.check_resumable(filename, include)
+        self.checkpointer.check_resumable(self, filename, include)
         checkpoint = self.load_checkpoint(filename, map_location)
         way_out = "load_from with resume=False takes the weights that fit"
         self.checkpointer.check_weights(filename, self.model_name, way_out)

@@ -15,7 +15,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
-from engine_fileio import LocalBackend, atomic_write, get_file_backend
+from engine_fileio import LocalBackend, atomic_write, get_file_backend, local_path
 from engine_model._compiled import COMPILED
 from engine_model._sharded_tensors import sharded_names
 from engine_model.weights._errors import CheckpointError, StateDictError
@@ -260,7 +260,7 @@ def save_checkpoint(
         backend_args = file_client_args
     backend = get_file_backend(filename, backend_args=backend_args)
     if isinstance(backend, LocalBackend):
-        with atomic_write(Path(str(filename).removeprefix("file://")).expanduser()) as file:
+        with atomic_write(local_path(filename)) as file:
             write_checkpoint(checkpoint, file, str(filename))
     else:
         buffer = io.BytesIO()

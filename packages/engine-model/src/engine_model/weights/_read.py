@@ -13,6 +13,7 @@ from typing import IO, Any, TypeAlias
 import torch
 from torch import Tensor
 
+from engine_fileio import local_path
 from engine_model.weights._errors import CheckpointError
 from engine_model.weights._foreign import InertPickle, UnsafePickleError
 from engine_model.weights._seal import damage_of
@@ -59,7 +60,7 @@ def read_checkpoint(
         {'epoch': 3}
     """
     if isinstance(file, str | Path):
-        with open(file, "rb") as opened:
+        with open(local_path(file), "rb") as opened:
             return _read(opened, str(file), map_location, weights_only)
     return _read(file, getattr(file, "name", "the file"), map_location, weights_only)
 

@@ -29,6 +29,7 @@ from engine_runner._protocols import Following, Run, Stateful
 from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._complete import check_complete, check_manifest, load_progress
+from engine_runner.checkpoint._folder import backend_args_for, checkpoint_folders
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
@@ -139,6 +140,7 @@ class Checkpointer:
         filename: str,
         map_location: str | Callable[..., Any] = "cpu",
         placement: Placement | None = None,
+        backend_args: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Read a checkpoint.
 
@@ -147,6 +149,7 @@ class Checkpointer:
             map_location: The device of the tensors; ``"default"`` for the run's device.
             placement: How the model is sharded. Each rank then reads its shards of a sharded
                 checkpoint alone.
+            backend_args: Arguments of the storage backend.
 
         Raises:
             CheckpointError: There is no such checkpoint, or it is damaged. A note names the other
@@ -157,11 +160,15 @@ class Checkpointer:
         try:
             check_whole(filename)
             if placement is not None and is_sharded_path(filename):
-                checkpoint = read_sharded(filename, device, placement=placement)
+                checkpoint = read_sharded(
+                    filename, device, placement=placement, backend_args=backend_args
+                )
             else:
-                checkpoint = CheckpointLoader.load_checkpoint(filename, map_location=device)
+                checkpoint = CheckpointLoader.load_checkpoint(
+                    filename, map_location=device, backend_args=backend_args
+                )
         except CheckpointError as error:
-            others = checkpoints_beside(filename)
+            others = checkpoints_beside(filename, backend_args)
             if others:
                 error.add_note(f"other checkpoints are there: {', '.join(others)}")
             raise
@@ -287,7 +294,7 @@ class Checkpointer:
             revise_keys: See `load_weights`.
         """
         checkpoint, filename = self._source.read_whole(
-            filename, map_location, placement_of(run.model)
+            filename, map_location, checkpoint_folders(run), placement_of(run.model)
         )
         self._source.note_loaded()
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
@@ -327,22 +334,20 @@ class Checkpointer:
         """Return a context that keeps other trainings out of the folder, if this run trains."""
         return training_in(work_dir) if trains else nullcontext()
 
-    def source(
-        self, load_from: str | None, work_dir: str, *, resumes: bool
-    ) -> tuple[str | None, bool]:
+    def source(self, run: Run, load_from: str | None, *, resumes: bool) -> tuple[str | None, bool]:
         """Return the checkpoint that a run starts from, the first time, and whether to resume it.
 
         If torchrun restarted the run, that is the latest one that the earlier attempt saved.
 
         Args:
+            run: The run, from whose folders the latest checkpoint is resumed otherwise.
             load_from: The checkpoint that the settings name.
-            work_dir: The folder whose latest checkpoint is resumed otherwise.
             resumes: Whether the settings resume.
 
         Returns:
             The path, or None if there is no checkpoint; and whether to resume it.
         """
-        return self._source.choose(load_from, work_dir, resumes=resumes)
+        return self._source.choose(load_from, checkpoint_folders(run), resumes=resumes)
 
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.
@@ -358,10 +363,11 @@ class Checkpointer:
             if name in checkpoint:
                 state.load_state_dict(checkpoint[name])
 
-    def check_resumable(self, filename: str, include: Mapping[str, bool]) -> None:
+    def check_resumable(self, run: Run, filename: str, include: Mapping[str, bool]) -> None:
         """Raise if a checkpoint's manifest says that the run cannot be resumed from it.
 
         Args:
+            run: The run.
             filename: The checkpoint, which is not read.
             include: Whether ``"optimizer"`` and ``"param_schedulers"`` are to be resumed.
 
@@ -369,4 +375,4 @@ class Checkpointer:
             SettingsError: It has weights alone, or lacks what is to be resumed.
         """
         wanted = {name for name, wanted in include.items() if wanted} - self.restarts
-        check_manifest(filename, wanted)
+        check_manifest(filename, wanted, backend_args_for(filename, checkpoint_folders(run)))

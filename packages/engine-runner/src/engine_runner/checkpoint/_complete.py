@@ -53,17 +53,20 @@ def check_complete(checkpoint: Mapping[str, Any], states: Container[str], run: R
             )
 
 
-def check_manifest(filename: str, wanted: Container[str]) -> None:
+def check_manifest(
+    filename: str, wanted: Container[str], backend_args: Mapping[str, Any] | None = None
+) -> None:
     """Raise if a checkpoint's manifest says that it cannot be resumed, before it is read.
 
     Args:
         filename: A path or URI. One without a manifest passes.
         wanted: The names of the states to restore.
+        backend_args: Arguments of the storage backend.
 
     Raises:
         SettingsError: The checkpoint has no counters, or not the state of the optimizer.
     """
-    manifest = read_manifest(filename)
+    manifest = read_manifest(filename, backend_args)
     if manifest is None or manifest.resumable:
         return
     if manifest.keys and manifest.iter is not None and "optimizer" not in wanted:

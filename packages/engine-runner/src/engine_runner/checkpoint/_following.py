@@ -10,7 +10,8 @@ from engine_logging import MessageHub
 from engine_runner._errors import CheckpointWriteError
 from engine_runner._protocols import Following
 from engine_runner.checkpoint._best import BestMetric
-from engine_runner.checkpoint._latest import mark_or_log
+from engine_runner.checkpoint._folder import CheckpointFolder
+from engine_runner.checkpoint._marker import mark_or_log
 from engine_runner.checkpoint._noted import note_best
 from engine_runner.checkpoint._retention import Retention, remove_checkpoint
 
@@ -59,7 +60,9 @@ class Rotation:
     def complete(self, path: str) -> None:
         """Mark the checkpoint, then delete."""
         # In this order: a process that ends here leaves one checkpoint too many, never none.
-        marked = mark_or_log(self._place.work_dir, path, self._place.logger)
+        place = self._place
+        saved_in = CheckpointFolder(place.folder, place.backend_args)
+        marked = mark_or_log(place.work_dir, path, place.logger, saved_in=saved_in)
         self._left = [name for name in self._surplus if not (marked and self._place.remove(name))]
 
     def settle(self, error: Exception | None) -> None:

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 def final_report(runner: "Runner") -> None:
     """Draw the curves, and print where log, checkpoint and picture lie."""
     log_dir = Path(runner.log_dir)
-    rows = [("log", log_dir / f"{runner.timestamp}.log")]
+    rows: list[tuple[str, str | Path]] = [("log", log_dir / f"{runner.timestamp}.log")]
     hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
     best = next((item for item in hook.best if item.path), None) if hook else None
     click.echo("")
     if best is not None:
-        rows.append(("best checkpoint", Path(str(best.path))))
+        rows.append(("best checkpoint", str(best.path)))
         click.echo(f"Training finished; the best score is {best.score:.4f}.")
     elif hook is not None and hook.retention.names:
-        rows.append(("last checkpoint", Path(hook.folder) / hook.retention.names[-1]))
+        folder = hook.checkpoint_folder(runner)
+        rows.append(("last checkpoint", folder.join(hook.retention.names[-1])))
     for name, path in [*rows, *_curves(log_dir)]:
         click.echo(f"  {name + ':':<17}{_relative(path)}")
 
@@ -41,8 +42,9 @@ def _curves(log_dir: Path) -> list[tuple[str, Path]]:
     return [("curves", picture)]
 
 
-def _relative(path: Path) -> Path:
+def _relative(path: str | Path) -> str | Path:
+    """Return a path below the working folder as a relative one; any other, and a URI, as it is."""
     try:
-        return path.relative_to(Path.cwd())
+        return Path(path).relative_to(Path.cwd())
     except ValueError:
         return path

@@ -11,13 +11,20 @@ from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._dry_run import run_dry
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
-from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
+from engine_runner.cli._options import (
+    PATH,
+    ConfigCommand,
+    complete_file,
+    config_arguments,
+    read_config,
+)
 from engine_runner.cli._shortcuts import (
     seed_and_device,
     set_epochs,
     set_seed_and_device,
     set_value,
 )
+from engine_utils import expand_home
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -39,7 +46,7 @@ Examples:
 @config_arguments
 @click.option(
     "--work-dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of logs and checkpoints; else the config's, else work_dirs/<name of the config>.",
 )
 @click.option(
@@ -149,7 +156,7 @@ def run(config: "Config", config_file: Path, *, restarts: Set[str] = frozenset()
 
 def expanded(path: str) -> str:
     """Return a path with ``~`` as the home folder; an address stays as it is."""
-    return path if "://" in path else str(Path(path).expanduser())
+    return expand_home(path)
 
 
 def check_load_from(config: "Config") -> None:
@@ -160,7 +167,7 @@ def check_load_from(config: "Config") -> None:
         click.ClickException: ``load_from`` of the config does.
     """
     path = config.get("load_from")
-    if not isinstance(path, str) or "://" in path or Path(path).expanduser().exists():
+    if not isinstance(path, str) or "://" in path or Path(expand_home(path)).exists():
         return
     origin = config.origin("load_from")
     reason = f"no checkpoint file {path}; a relative path begins in {Path.cwd()}"

@@ -1,7 +1,6 @@
 """Decide when to save a checkpoint."""
 
 import math
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,13 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from engine_dist import all_reduce_params
-from engine_fileio import (
-    BaseStorageBackend,
-    FileClient,
-    LocalBackend,
-    get_file_backend,
-    join_path,
-)
+from engine_fileio import BaseStorageBackend, FileClient, join_path
 from engine_registry import HOOKS
 from engine_runner._errors import CheckpointWriteError, SettingsError
 from engine_runner._hook import Hook
@@ -30,6 +23,7 @@ from engine_runner.checkpoint import (
     Attempt,
     BestMetric,
     BrokenWeightsError,
+    CheckpointFolder,
     NewBest,
     Place,
     Retention,
@@ -38,11 +32,12 @@ from engine_runner.checkpoint import (
     best_metrics,
     broken_weight,
     build_writer,
+    folder_of,
     non_finite_weights,
+    open_for_run,
     publish,
     take_over_former_state,
     training_in,
-    warn_of_earlier_run,
     warn_of_missing_keys,
 )
 from engine_runner.checkpoint import published_keys as checked_keys
@@ -68,7 +63,8 @@ class CheckpointHook(Hook):
         save_optimizer: Include the optimizers' state; without it, a run cannot be resumed.
         save_param_scheduler: Include the schedulers' state.
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
-            any storage of engine-fileio. ``work_dir`` itself by default.
+            any storage of engine-fileio, from which the same config resumes. ``work_dir`` itself
+            by default.
         max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
         save_last: Save at the end of training whatever the interval, also if a hook stops it.
         save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best
@@ -80,7 +76,7 @@ class CheckpointHook(Hook):
         less_keys: Metric names, or parts of them, for which less is better.
         file_client_args: Older form of ``backend_args``.
         filename_tmpl: File name with one ``{}`` for the epoch or iteration.
-        backend_args: Arguments of the storage backend.
+        backend_args: Arguments of the storage backend, also to resume and for ``load_from``.
         published_keys: Keys of the checkpoint, such as ``["meta", "state_dict"]``. At the end of
             the training, a copy of the last checkpoint and of each best one with these keys alone
             is saved beside it, as ``<checkpoint>-<hash>.pth`` with the first eight hex digits of
@@ -194,12 +190,16 @@ class CheckpointHook(Hook):
             finally:
                 runner.checkpointer.wait()
 
+    def checkpoint_folder(self, runner: Run) -> CheckpointFolder:
+        """Return the folder of this hook's checkpoints, from which a run resumes, too."""
+        return folder_of(runner.work_dir, self.out_dir, self.backend_args)
+
     def before_train(self, runner: Run) -> None:
         """Find the folder, and log it, so that a wrong one fails before the first epoch.
 
         Raises:
-            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, or another
-                training saves to the folder.
+            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, another
+                training saves to the folder, or its storage cannot be written to.
         """
         self._failures, self._saved_at, self._keys_checked = {}, runner.iter, False
         # Where `FiniteLossHook` stops the run, it has searched the weights before they are saved.
@@ -210,8 +210,6 @@ class CheckpointHook(Hook):
         take_over_former_state(runner.message_hub, self.retention, self.best)
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
-        if runner.iter == 0:
-            warn_of_earlier_run(runner.work_dir, runner.logger)
         self._open_folder(runner)
         if self.writer is not None:
             runner.checkpointer.use(self.writer)
@@ -386,14 +384,12 @@ class CheckpointHook(Hook):
 
     def _open_folder(self, runner: Run) -> None:
         """Find the folder and its storage, and lock it if it is not the work directory."""
-        self.folder = runner.work_dir
-        if self.out_dir is not None:
-            root, name = os.path.expanduser(self.out_dir), Path(runner.work_dir).name
-            self.folder = join_path(root, name, backend_args=self.backend_args)
-        self.file_backend = get_file_backend(self.folder, backend_args=self.backend_args)
+        place = self.checkpoint_folder(runner)
+        self.folder, self.file_backend = place.path, place.backend
         prefix = FileClient.parse_uri_prefix(self.folder)
         self.file_client = FileClient(**{"prefix": prefix, **(self.backend_args or {})})
-        if isinstance(self.file_backend, LocalBackend) and self.folder != runner.work_dir:
-            self._locks.enter_context(training_in(self.folder.removeprefix("file://")))
+        if place.is_local and self.folder != runner.work_dir:
+            self._locks.enter_context(training_in(str(place.local)))
+        open_for_run(place, runner)
         name = self.file_backend.name
         runner.logger.info(f"Checkpoints will be saved to {self.folder} by {name}.")

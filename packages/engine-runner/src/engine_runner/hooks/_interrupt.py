@@ -21,7 +21,7 @@ from engine_runner._hook import Hook
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
-from engine_runner.checkpoint import mark_latest_checkpoint, marked_at
+from engine_runner.checkpoint import marked_at, save_now
 
 _FILENAME = "interrupted.pth"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -174,8 +174,7 @@ class SaveOnInterrupt(Hook):
             self._save_and_stop(runner, runner.progress)
 
     def _save_and_stop(self, runner: Run, reached: Progress) -> None:
-        path = runner.save_checkpoint(runner.work_dir, _FILENAME, progress=reached)
-        mark_latest_checkpoint(runner.work_dir, path)
+        path = save_now(runner, _FILENAME, reached)
         runner.logger.warning(
             f"stopped by {signal.Signals(self._signal).name} after iteration {reached.iter}; "
             f"saved {Path(path).name}, from which --resume continues"

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from engine_fileio import BaseStorageBackend, LocalBackend, atomic_write, get_file_backend
+from engine_fileio import (
+    BaseStorageBackend,
+    LocalBackend,
+    atomic_write,
+    get_file_backend,
+    local_path,
+)
 from engine_model.weights import damage_of, write_checkpoint
 from engine_runner.checkpoint._manifest import (
     Format,
@@ -55,7 +61,7 @@ def write_file(
 
 
 def _write_local(checkpoint: dict[str, Any], path: str) -> Manifest | None:
-    target = Path(path.removeprefix("file://")).expanduser()
+    target = Path(local_path(path))
     with atomic_write(target) as file:
         write_checkpoint(checkpoint, file, path)
         if not file.readable():  # a pipe or a device
