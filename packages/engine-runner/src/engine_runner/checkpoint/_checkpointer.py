@@ -307,6 +307,16 @@ class Checkpointer:
         """
         return self._source.choose(load_from, work_dir, resumes=resumes)
 
+    def newest(self, work_dir: str) -> str | None:
+        """Return the newest checkpoint of a folder, equal on all ranks, or None.
+
+        If it turns out to be damaged, `load` takes the next one.
+
+        Args:
+            work_dir: The folder of a run.
+        """
+        return self._source.find_latest(work_dir)
+
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.
 

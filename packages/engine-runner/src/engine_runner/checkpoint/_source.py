@@ -59,7 +59,7 @@ class CheckpointSource:
         # Called in any case, since it notes what the first attempt began with.
         if continues_earlier_attempt(work_dir):
             _log.info("The launcher restarted this run; it resumes what it has saved.")
-            return self._find_latest(work_dir), True
+            return self.find_latest(work_dir), True
         # What the caller resumed or loaded counts, not what the settings name for the start.
         if self._resumed or (self._loaded and not resumes):
             return None, resumes
@@ -67,9 +67,9 @@ class CheckpointSource:
             load_from = os.path.expanduser(load_from)
         if load_from is not None or not resumes:
             return load_from, resumes
-        return self._find_latest(work_dir), True
+        return self.find_latest(work_dir), True
 
-    def _find_latest(self, work_dir: str) -> str | None:
+    def find_latest(self, work_dir: str) -> str | None:
         """Return the latest checkpoint, equal on all ranks, or None; note the older ones."""
         found = [latest_checkpoints(work_dir) if is_main_process() else []]
         broadcast_object_list(found)  # folders may look different on another machine

@@ -27,6 +27,7 @@ from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
+from engine_runner._wrappers import guards_of
 from engine_utils import call_mistakes, did_you_mean
 
 _SAVED = "ema_state_dict"
@@ -146,7 +147,9 @@ class EMAHook(Hook):
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
-        """Update the average."""
+        """Update the average, unless the step was left out for a bad loss."""
+        if self._waits(runner):
+            return
         if self._begun or self._begins(runner):
             self.ema_model.update_parameters(self.src_model)
 
@@ -218,6 +221,14 @@ class EMAHook(Hook):
         self.src_model = self._source = model
         self.ema_model = MODELS.build({**self.ema_cfg, "model": model})
         self._begun = self._exchanged = False
+
+    def _waits(self, runner: Run) -> bool:
+        """Return whether the weights are unchanged because a step was left out."""
+        guards = guards_of(runner.optim_wrapper)
+        if not guards or any(guard.stepped for guard in guards):
+            return False
+        # Within an accumulation window the forward pass may have spoiled the buffers.
+        return self._has_own_buffers() or any(guard.skipped for guard in guards)
 
     def _begins(self, runner: Run) -> bool:
         self._begun = runner.iter + 1 >= self.begin_iter and runner.epoch + 1 >= self.begin_epoch
