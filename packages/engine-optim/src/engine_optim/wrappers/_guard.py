@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from engine_dist import all_reduce
 from engine_optim.wrappers._window import parameters_of
 
 _LEAST = 20  # losses from which a median and a deviation are estimated
@@ -89,8 +90,8 @@ class StepGuard:
 
     `OptimWrapper` calls it, if it has one. The gradients of a bad loss become NaN. Where ranks
     reduce their gradients, those of all ranks are NaN then, and all ranks leave out the step
-    together. So there is no further collective, except for sharded gradients: their norm is
-    reduced, as for clipping.
+    together. So there is no further collective, except for sharded gradients: one number is
+    reduced.
 
     In each step one number is read from the device. An accumulation window is left out as a whole.
 
@@ -191,12 +192,21 @@ class StepGuard:
 
 def _finite_gradients(optimizer: Optimizer) -> bool:
     found = [param.grad for param in parameters_of(optimizer) if param.grad is not None]
-    gradients = [grad.coalesce().values() if grad.is_sparse else grad for grad in found]
-    sharded = [grad for grad in gradients if hasattr(grad, "full_tensor")]
-    plain = [grad for grad in gradients if not hasattr(grad, "full_tensor") and grad.numel()]
-    norms: list[Tensor] = []
-    for group in filter(None, (plain, sharded)):
+    if not found:
+        return True
+    sharded = any(hasattr(grad, "to_local") for grad in found)
+    parts = [grad for grad in map(_values, found) if grad.numel()]  # a shard may be empty
+    broken = torch.zeros((), device=found[0].device)
+    if parts:
         # The largest absolute value: unlike a sum of squares it does not overflow.
-        norm: Any = nn.utils.get_total_norm(group, norm_type=math.inf)
-        norms.append(norm.full_tensor() if group is sharded else norm)
-    return not norms or bool(torch.stack([norm.isfinite() for norm in norms]).all())
+        norm = nn.utils.get_total_norm(parts, norm_type=math.inf)
+        broken = (~norm.isfinite()).to(torch.float32)
+    if sharded:
+        all_reduce(broken, "max")  # another rank has the shard that is not finite
+    return not broken
+
+
+def _values(gradient: Any) -> Tensor:
+    """Return the values of a gradient on this rank: those of its shard, or of a sparse one."""
+    local: Tensor = gradient.to_local() if hasattr(gradient, "to_local") else gradient
+    return local.coalesce().values() if local.is_sparse else local

@@ -99,6 +99,7 @@ class FiniteLossHook(Hook):
         self.action = "raise" if action == "stop" else action
         self.in_a_row = integer("in_a_row", in_a_row, at_least=1)
         self.max_rollbacks = integer("max_rollbacks", max_rollbacks, at_least=1)
+        self.jump = jump
         self._jumps = None if jump is None else LossJumps(jump, window)
         self._left_out = LeftOutSteps(jump, window)
         self._batches = BatchNumbers()
@@ -169,7 +170,7 @@ class FiniteLossHook(Hook):
 
     def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Copy what the forward pass changes; only to leave steps out."""
-        self._left_out.begin_iteration()
+        self._left_out.begin_iteration(runner.iter + 1)
 
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
@@ -180,10 +181,11 @@ class FiniteLossHook(Hook):
             NonFiniteLossError: Too many were left out in a row.
         """
         iteration = runner.iter + 1
-        if not self._left_out.end_iteration(iteration):
+        if not self._left_out.end_iteration():
             return
-        bad = _bad_outputs(outputs)
-        text = f"{bad or 'the gradients'} of iteration {iteration}"
+        losses, finite = _losses(outputs)
+        of = "a gradient that is not finite, with " if finite and self.jump is None else ""
+        text = f"{of}{losses or 'the loss'} of iteration {iteration}"
         if self._left_out.in_a_row >= self.in_a_row:
             self._stop(
                 runner,
@@ -191,7 +193,7 @@ class FiniteLossHook(Hook):
                 f"{self._left_out.in_a_row}, at last for {text}",
                 self._batches.of(runner, iteration, iteration),
             )
-        if bad or not has_scaler(runner.optim_wrapper):  # else its scale adapts
+        if not (finite and has_scaler(runner.optim_wrapper)):  # else its scale adapts
             names = names_in(data_batch)
             number = self._batches.of(runner, iteration, iteration)
             runner.logger.warning(
@@ -270,8 +272,8 @@ class FiniteLossHook(Hook):
         found = self._find(runner, reached, count)
         if self.action == "rollback" and runner.world_size > 1:
             # A loss may be bad on one rank alone; all ranks return to the checkpoint.
-            every = [item for item in all_gather_object(found) if item is not None]
-            found = BadLoss(*min(every)) if every else None
+            every = all_gather_object(None if found is None else tuple(found))
+            found = min((BadLoss(*item) for item in every if item is not None), default=None)
         if found is None:
             self._warned = False
             return
@@ -350,17 +352,16 @@ class FiniteLossHook(Hook):
         return f"The last checkpoint is {path}"
 
 
-def _bad_outputs(outputs: Outputs) -> str:
-    """Return the losses of an iteration with their values, if one is not finite."""
+def _losses(outputs: Outputs) -> tuple[str, bool]:
+    """Return the losses of an iteration with their values, and whether all are finite."""
     values = outputs if isinstance(outputs, Mapping) else {}
     losses = {
         name: float(value.detach() if isinstance(value, Tensor) else value)
         for name, value in values.items()
         if "loss" in name
     }
-    if all(map(math.isfinite, losses.values())):
-        return ""
-    return ", ".join(f"{name} {value:g}" for name, value in losses.items())
+    text = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+    return text, all(map(math.isfinite, losses.values()))
 
 
 def _rates(rates: Mapping[str, list[float]]) -> str:

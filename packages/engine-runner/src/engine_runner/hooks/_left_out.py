@@ -25,7 +25,7 @@ class LeftOutSteps:
         window: See `LossJumps`.
 
     Attributes:
-        iterations: The last iterations, counted from 1, of which a step was left out.
+        iterations: The last iterations, counted from 1, whose step was left out or is not yet due.
 
     Example:
         >>> LeftOutSteps(None, 100).count
@@ -40,6 +40,7 @@ class LeftOutSteps:
         self._buffers: list[Tensor] = []
         self._saved: list[Tensor] = []
         self.iterations: deque[int] = deque(maxlen=_KEPT)
+        self._due = 0  # the last ones of them, whose step is not yet due
 
     @property
     def count(self) -> int:
@@ -77,30 +78,34 @@ class LeftOutSteps:
                 wrapper.guard = None
 
     @torch.no_grad()
-    def begin_iteration(self) -> None:
-        """Copy the buffers of the model, unless an accumulation window has begun before."""
+    def begin_iteration(self, iteration: int) -> None:
+        """Copy the buffers of the model, unless an accumulation window has begun before.
+
+        Args:
+            iteration: The iteration that begins, counted from 1.
+        """
+        self.iterations.append(iteration)
+        self._due += 1
         for guard in self._guards.values():
             guard.begin_iteration()
         if not self._saved:
             self._saved = [buffer.clone() for buffer in self._buffers]
 
     @torch.no_grad()
-    def end_iteration(self, iteration: int) -> bool:
-        """Return whether a step was left out; give the buffers their former values if all were.
-
-        Args:
-            iteration: The iteration that ends, counted from 1.
-        """
+    def end_iteration(self) -> bool:
+        """Return whether a step was left out; give the buffers their former values if all were."""
         guards = self._guards.values()
         skipped = any(guard.skipped for guard in guards)
         stepped = any(guard.stepped for guard in guards)
-        if skipped:
-            self.iterations.append(iteration)
-            if not stepped:
-                for buffer, saved in zip(self._buffers, self._saved, strict=True):
-                    buffer.copy_(saved)
+        if skipped and not stepped:
+            for buffer, saved in zip(self._buffers, self._saved, strict=True):
+                buffer.copy_(saved)
         if skipped or stepped:
             self._saved = []
+            while self._due and not skipped and self.iterations:
+                self.iterations.pop()
+                self._due -= 1
+            self._due = 0
         return skipped
 
     def state_dict(self) -> dict[str, Any]:
