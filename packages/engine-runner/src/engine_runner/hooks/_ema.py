@@ -1,6 +1,7 @@
 """Validate, test and save a running average of the weights."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -208,7 +209,7 @@ class EMAHook(Hook):
             return
         self._prepare(runner)
         weights = revise_names(weights_in(checkpoint), [(r"^module\.", "")])
-        both = {"state_dict": dict(weights), _SAVED: dict(checkpoint[_SAVED])}
+        both = {"state_dict": _copied(weights), _SAVED: _copied(checkpoint[_SAVED])}
         self._swap_ema_state_dict(both)
         load_state_dict(self.ema_model, both[_SAVED], strict=self.strict_load)
         load_state_dict(self.src_model, both["state_dict"])
@@ -289,6 +290,14 @@ class EMAHook(Hook):
         _check_shapes(*tensors)  # before the first exchange, so that none is half done
         for ours, theirs in zip(*tensors, strict=True):
             yield local_part(ours), local_part(theirs)
+
+
+def _copied(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a shallow copy of weights, with the versions of modules that torch keeps in it."""
+    result: Any = OrderedDict(weights)
+    if hasattr(weights, "_metadata"):
+        result._metadata = weights._metadata
+    return result  # type: ignore[no-any-return]  # Any only to carry _metadata
 
 
 def _check_shapes(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
