@@ -1,9 +1,9 @@
 """Run a loop between the points of a run; return to a checkpoint if a hook asks for that."""
 
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from engine_runner._errors import NonFiniteLossError, RollbackRequest
-from engine_runner._hook_list import HookList
 from engine_runner._memory_report import explaining_out_of_memory
 from engine_runner._protocols import Loop, Run
 from engine_runner.checkpoint import Checkpointer
@@ -17,7 +17,11 @@ class _Runs(Run, Protocol):
     def resume(self, filename: str) -> None: ...
 
 
-def execute(runner: _Runs, hooks: HookList, loop: Loop, *, trains: bool) -> Any:
+class _Hooks(Protocol):
+    def around(self, runner: Any) -> AbstractContextManager[Any]: ...
+
+
+def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
     """Run a loop between ``before_run`` and ``after_run``, and return its result.
 
     Args:
