@@ -349,6 +349,16 @@ class Checkpointer:
         """
         return self._source.choose(load_from, checkpoint_folders(run), resumes=resumes)
 
+    def newest(self, run: Run) -> str | None:
+        """Return the newest checkpoint of a run, equal on all ranks, or None.
+
+        If it turns out to be damaged, `load` takes the next one.
+
+        Args:
+            run: The run, in whose folders it is.
+        """
+        return self._source.find_latest(checkpoint_folders(run))
+
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.
 

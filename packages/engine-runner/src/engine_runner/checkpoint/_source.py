@@ -68,15 +68,15 @@ class CheckpointSource:
         # Called in any case, since it notes what the first attempt began with.
         if _on_main_rank(continues_earlier_attempt, folders):
             _log.info("The launcher restarted this run; it resumes what it has saved.")
-            return self._find_latest(folders), True
+            return self.find_latest(folders), True
         # What the caller resumed or loaded counts, not what the settings name for the start.
         if self._resumed or (self._loaded and not resumes):
             return None, resumes
         if load_from is not None or not resumes:
             return (None if load_from is None else expand_home(load_from)), resumes
-        return self._find_latest(folders), True
+        return self.find_latest(folders), True
 
-    def _find_latest(self, folders: Sequence[CheckpointFolder]) -> str | None:
+    def find_latest(self, folders: Sequence[CheckpointFolder]) -> str | None:
         """Return the latest checkpoint, equal on all ranks, or None; note the older ones."""
         self._latest = _on_main_rank(latest_checkpoints, folders)
         if not self._latest:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner.hooks import CheckpointHook
+from engine_runner.hooks import CheckpointHook, FiniteLossHook
 from engine_visualization.plots import plot_curves
 
 if TYPE_CHECKING:
@@ -25,8 +25,16 @@ def final_report(runner: "Runner") -> None:
     elif hook is not None and hook.retention.names:
         folder = hook.checkpoint_folder(runner)
         rows.append(("last checkpoint", folder.join(hook.retention.names[-1])))
+    for name, text in _bad_losses(runner):
+        click.echo(f"  {name + ':':<17}{text}")
     for name, path in [*rows, *_curves(log_dir)]:
         click.echo(f"  {name + ':':<17}{_relative(path)}")
+
+
+def _bad_losses(runner: "Runner") -> list[tuple[str, str]]:
+    """Return what was done about bad losses."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, FiniteLossHook)]
+    return [row for hook in hooks for row in hook.summary]
 
 
 def _curves(log_dir: Path) -> list[tuple[str, Path]]:

@@ -23,6 +23,7 @@ from engine_runner.hooks._sampler_seed import DistSamplerSeedHook
 from engine_runner.hooks._swa import SWAHook
 from engine_runner.hooks._sync_buffers import SyncBuffersHook
 from engine_runner.hooks._throughput import ThroughputHook
+from engine_runner.hooks._time_limit import TimeLimitHook
 from engine_runner.hooks._visualization import NaiveVisualizationHook
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "SaveOnInterrupt",
     "SyncBuffersHook",
     "ThroughputHook",
+    "TimeLimitHook",
     "get_priority",
     "tta_config",
 ]

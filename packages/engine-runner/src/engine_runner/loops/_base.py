@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine_runner._integer import integer
@@ -165,6 +165,7 @@ class TrainLoop(BaseLoop):
         self.val_before_train = val_before_train
         self.val_at_end = val_at_end
         self.stop_training = False
+        self.passed_over: Container[tuple[int, int]] = ()  # passes and batches not to train on
         self._replay: Replay | None = None
 
     @property
@@ -203,6 +204,13 @@ class TrainLoop(BaseLoop):
         if self._replay is None or self._replay.loader is not loader:
             self._replay = Replay(loader)
         return self._replay
+
+    def _passes_over(self) -> bool:
+        """Return whether the batch that was received last is not to be trained on."""
+        if not self.passed_over:
+            return False
+        number = self.epoch, int(getattr(self.position, "batches_consumed", 0)) - 1
+        return number in self.passed_over
 
     def _no_batch(self) -> ValueError:
         return no_batch("train_dataloader", self.dataloader)

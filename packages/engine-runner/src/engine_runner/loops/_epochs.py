@@ -170,7 +170,11 @@ class EpochBasedTrainLoop(TrainLoop):
         before = runner.progress.iter
         start: int = getattr(position, "batches_consumed", 0)
         for idx, data_batch in enumerate(position, start):
-            self.run_iter(idx, data_batch)
+            if self._passes_over():
+                before -= 1
+                self._max_iters -= 1
+            else:
+                self.run_iter(idx, data_batch)
         trained = start + runner.progress.iter - before
         if trained == 0:
             raise self._no_batch()
