@@ -26,6 +26,7 @@ RANK_CASES = (
     "strategies/strategy_cases.py",
     "hooks/ema_cases.py",
     "hooks/measure_cases.py",
+    "hooks/stop_cases.py",
     "loops/loop_cases.py",
 )
 

@@ -40,7 +40,12 @@ from engine_dist._pickling import TensorPickler, dumps_tensors
 from engine_dist._results import collect_results, collect_results_cpu, collect_results_gpu
 from engine_dist._rounds import first_of_launch, restart_count
 from engine_dist._tensors import cast_data_device, get_data_device, map_tensors
-from engine_dist.watch import guard_collective, record_failure
+from engine_dist.watch import (
+    StopAgreement,
+    guard_collective,
+    on_launcher_lost,
+    record_failure,
+)
 
 __all__ = [
     "DistError",
@@ -48,6 +53,7 @@ __all__ = [
     "RankResults",
     "RanksDisagree",
     "ReduceOp",
+    "StopAgreement",
     "TensorPickler",
     "all_gather",
     "all_gather_object",
@@ -84,6 +90,7 @@ __all__ = [
     "map_tensors",
     "master_only",
     "merge_results",
+    "on_launcher_lost",
     "record_failure",
     "restart_count",
     "sync_random_seed",
