@@ -134,6 +134,9 @@ class Scripts(Protocol):
     def run_ranks(
         self, script: str | Path, *arguments: object, folder: Path
     ) -> list[subprocess.CompletedProcess[str]]: ...
+    def run_at_once(
+        self, commands: Sequence[tuple[object, ...]], *, folder: Path
+    ) -> list[subprocess.CompletedProcess[str]]: ...
 
 
 class Line(Dataset[tuple[Tensor, Tensor]]):

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -62,6 +63,40 @@ class Launch:
         given = ["run", "--standalone", "--nproc-per-node=2"]
         command = ["-m", "engine_runner.cli", "train", "ranks.py", "--work-dir", "work"]
         return self.scripts.run(FORK_RANKS, *given, *command, *options, folder=self.folder)
+
+
+RANK = """
+import os, sys
+from engine_runner.cli import main
+
+rank, size, launcher, port = sys.argv[1:]
+names = {
+    "slurm": {"SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_NTASKS": size,
+              "SLURM_NODELIST": "127.0.0.[1-2]", "SLURM_JOB_ID": "7"},
+    "mpi": {"OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_SIZE": size,
+            "OMPI_COMM_WORLD_LOCAL_RANK": rank, "OMPI_COMM_WORLD_LOCAL_SIZE": size,
+            "MASTER_ADDR": "127.0.0.1"},
+}
+os.environ.update(names[launcher], MASTER_PORT=port)
+sys.argv = ["engine", "train", "ranks.py", "--launcher", launcher, "--cfg-options",
+            "train_cfg.max_epochs=1", "train_dataloader.num_workers=0", "custom_hooks=[]"]
+main()
+"""
+
+
+@pytest.mark.parametrize("launcher", ["slurm", "mpi"])
+def test_ranks_of_slurm_and_mpi_train_together(launch: Launch, launcher: str) -> None:
+    (launch.folder / "rank.py").write_text(RANK)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    commands = [("rank.py", rank, 2, launcher, port) for rank in range(2)]
+    ranks = launch.scripts.run_at_once(commands, folder=launch.folder)
+
+    assert [rank.returncode for rank in ranks] == [0, 0], ranks
+    saved = torch.load(launch.folder / "work_dirs/ranks/epoch_1.pth", weights_only=True)
+    assert (saved["meta"]["world_size"], saved["meta"]["iter"]) == (2, 2)
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from engine_dist._groups import (
     master_only,
 )
 from engine_dist._launch import init_dist
-from engine_dist._launchers import infer_launcher
+from engine_dist._launchers import Launch, infer_launcher, read_launch
 from engine_dist._merge import RankResults, merge_results
 from engine_dist._objects import (
     all_gather_object,
@@ -49,6 +49,7 @@ from engine_dist.watch import (
 
 __all__ = [
     "DistError",
+    "Launch",
     "RankLost",
     "RankResults",
     "RanksDisagree",
@@ -91,6 +92,7 @@ __all__ = [
     "master_only",
     "merge_results",
     "on_launcher_lost",
+    "read_launch",
     "record_failure",
     "restart_count",
     "sync_random_seed",
