@@ -27,6 +27,7 @@ RANK_CASES = (
     "hooks/bad_loss_cases.py",
     "hooks/ema_cases.py",
     "hooks/measure_cases.py",
+    "hooks/stop_cases.py",
     "loops/loop_cases.py",
     "checkpoint/storage_cases.py",
 )
@@ -134,6 +135,9 @@ class Scripts(Protocol):
     ) -> subprocess.CompletedProcess[str]: ...
     def run_ranks(
         self, script: str | Path, *arguments: object, folder: Path
+    ) -> list[subprocess.CompletedProcess[str]]: ...
+    def run_at_once(
+        self, commands: Sequence[tuple[object, ...]], *, folder: Path
     ) -> list[subprocess.CompletedProcess[str]]: ...
 
 

@@ -99,6 +99,8 @@ def test_env_reports_the_environment(command: "Command") -> None:
         (["train", "."], 2, "is a folder"),
         (["train", "cfg.py", "--cfg-options", "modl.type=Line"], 2, "did you mean 'model'?"),
         (["train", "cfg.py", "--launcher", "pytorch"], 2, "torchrun --nproc-per-node"),
+        (["train", "cfg.py", "--launcher", "slurm"], 2, "srun --ntasks 2 engine train"),
+        (["train", "cfg.py", "--launcher", "mpi"], 2, "mpirun -n 2 engine train"),
         (["train", "cfg.py", "--work-dir", "task.py"], 1, "work_dir"),
         (["train", "cfg.py", "--cfg-options", "log_level=LOUD"], 1, "log_level must be one of"),
         (["train", "--resume", "cgf.py"], 2, "did you mean cfg.py?"),
@@ -110,7 +112,7 @@ def test_env_reports_the_environment(command: "Command") -> None:
     ],
     ids=[
         *("file", "option", "type", "argument", "checkpoint", "command", "group", "folder"),
-        *("key", "launcher", "work-dir", "log-level", "resume", "unreachable"),
+        *("key", "launcher", "slurm", "mpi", "work-dir", "log-level", "resume", "unreachable"),
     ],
 )
 def test_mistake_is_told_without_a_traceback(
