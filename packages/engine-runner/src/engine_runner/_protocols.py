@@ -79,7 +79,6 @@ class Run(Protocol):
     message_hub: MessageHub
     visualizer: Visualizer
     log_processor: Any
-    checkpointer: Any
     progress: Progress
     param_schedulers: Any
 
