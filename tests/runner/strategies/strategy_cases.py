@@ -4,19 +4,20 @@ A check raises if a strategy does not keep a promise. Loaded by test_strategies.
 and by run_ranks.py for two.
 """
 
-import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine_dist import all_gather_object, get_rank, get_world_size
-from engine_model import BaseModel
-from engine_model.weights import StateDictError
+from engine_dist import all_gather_object, barrier, get_rank, get_world_size
+from engine_evaluator import BaseMetric
+from engine_model import BaseModel, ExponentialMovingAverage
+from engine_model.weights import StateDictError, get_state_dict, weights_to_cpu
 from engine_optim import OptimWrapper
-from engine_registry import STRATEGIES, RegistryError
+from engine_registry import MODELS, STRATEGIES, RegistryError
 from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrategy, Strategy
 from engine_runner._errors import SettingsError
 
@@ -41,6 +42,17 @@ class Net(BaseModel):
         # Not normalized, as the statistics of a rank are those of its share of the batch.
         outputs = self.second(self.first(x).relu())
         return {"loss": outputs.square().mean()} if mode == "loss" else outputs
+
+
+class OwnStep(Net):
+    """A model with a step of its own."""
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+        with optim_wrapper.optim_context(self):
+            data = self.data_preprocessor(data, True)
+            loss = self(*data).square().mean() * 2
+        optim_wrapper.update_params(loss)
+        return {"own": loss}
 
 
 @STRATEGIES.register_module(force=True)
@@ -135,6 +147,87 @@ def check_training_gives_the_weights_of_one_process(make: Make) -> None:
         torch.testing.assert_close(state[name], weight.detach())
 
 
+def check_accumulation_and_clipping_give_the_weights_of_one_process(make: Make) -> None:
+    batch = torch.linspace(-1, 1, 12).reshape(4, 3)
+    alone = _plain_net()
+    share = batch[get_rank() :: get_world_size()]
+    strategy = make()
+    model: Any = strategy.prepare(_plain_net())
+    norms = []
+    for trained, data in ((alone, batch), (model, share)):
+        optimizer = torch.optim.SGD(trained.parameters(), lr=0.1, momentum=0.9)
+        update = OptimWrapper(optimizer, accumulative_counts=2, clip_grad={"max_norm": 0.1})
+        for step in range(4):
+            trained.train_step((data + step,), update)
+        assert update.last_grad_norm is not None
+        norms.append(update.last_grad_norm)
+    state = strategy.model_state(model)
+    for name, weight in alone.named_parameters():
+        torch.testing.assert_close(state[name], weight.detach())
+    torch.testing.assert_close(*norms)
+
+
+def check_own_step_of_a_model_gives_the_weights_of_one_process(make: Make) -> None:
+    batch = torch.linspace(-1, 1, 12).reshape(4, 3)
+    share = batch[get_rank() :: get_world_size()]
+    torch.manual_seed(0)
+    alone = OwnStep()
+    torch.manual_seed(0)
+    strategy = make()
+    model: Any = strategy.prepare(OwnStep())
+    for trained, data in ((alone, batch), (model, share)):
+        optimizer = torch.optim.SGD(trained.parameters(), lr=0.1)
+        update = OptimWrapper(optimizer, accumulative_counts=2)
+        logs = [trained.train_step((data + step,), update) for step in range(4)]
+        assert list(logs[0]) == ["own"]
+    state = strategy.model_state(model)
+    for name, weight in alone.named_parameters():
+        torch.testing.assert_close(state[name], weight.detach())
+
+
+def check_average_follows_the_weights(make: Make) -> None:
+    strategy = make()
+    model: Any = strategy.prepare(_plain_net())
+    average = ExponentialMovingAverage(strategy.unwrap(model), momentum=0.5)
+    before = strategy.model_state(model)["second.weight"].clone()
+    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))
+    average.update_parameters(strategy.unwrap(model))
+    model.train_step((torch.ones(2, 3),), optimizer)
+    average.update_parameters(strategy.unwrap(model))
+    after = strategy.model_state(model)["second.weight"]
+    state = weights_to_cpu(get_state_dict(average.module))
+    torch.testing.assert_close(state["second.weight"], (before + after) / 2)
+
+
+def check_predictions_are_those_of_one_process(make: Make) -> None:
+    batch = torch.linspace(-1, 1, 12).reshape(4, 3)
+    alone = _plain_net().eval()
+    model: Any = make().prepare(_plain_net()).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(model.val_step((batch,)), alone.val_step((batch,)))
+
+
+def check_initial_weights_are_those_of_one_process(make: Make) -> None:
+    strategy = make()
+    model = strategy.prepare(_plain_net())
+    torch.manual_seed(3)
+    strategy.initialize(model)
+    torch.manual_seed(3)
+    alone = Net()
+    torch.manual_seed(3)
+    alone.init_weights()
+    factor = 2 if isinstance(strategy, ScaledDDP) else 1
+    state = strategy.model_state(model)
+    for name in ("first.weight", "second.weight"):
+        assert torch.equal(state[name], alone.get_parameter(name) * factor), name
+
+
+def check_policy_chooses_activation_checkpoints(make: Make) -> None:
+    strategy = make(activation_checkpointing=lambda module, name: name == "second")
+    inner: Any = strategy.unwrap(strategy.prepare(_plain_net()))
+    assert ["forward" in vars(one) for one in (inner.first, inner.second)] == [False, True]
+
+
 def check_compiled_model_keeps_its_names_and_trains(make: Make) -> None:
     strategy = make(compile={"backend": "eager"})
     model: Any = strategy.prepare(_plain_net())
@@ -177,7 +270,13 @@ CHECKS = {
     for name, check in list(globals().items())
     if name.startswith("check_")
 }
-KINDS: dict[str, type[Strategy]] = {"ddp": DDPStrategy, "fsdp": FSDPStrategy, "user": ScaledDDP}
+KINDS: dict[str, Callable[..., Strategy]] = {
+    "ddp": DDPStrategy,
+    "fsdp": FSDPStrategy,
+    "fsdp-units": partial(FSDPStrategy, auto_wrap_policy="Linear", reshard_after_forward=True),
+    "fsdp-copies": partial(FSDPStrategy, mesh=(2, 1), auto_wrap_policy=["first"]),
+    "user": ScaledDDP,
+}
 RUN = {
     "train_dataloader": {
         "dataset": [(torch.ones(3),) for _ in range(4)],
@@ -191,7 +290,9 @@ RUN = {
 }
 
 
-def _contract(kind: type[Strategy], check: Callable[[Make], None]) -> Callable[[int, Path], str]:
+def _contract(
+    kind: Callable[..., Strategy], check: Callable[[Make], None]
+) -> Callable[[int, Path], str]:
     def case(rank: int, folder: Path) -> str:
         check(lambda **options: kind(CPU, **options))
         return "passed"
@@ -218,6 +319,119 @@ def choose(rank: int, folder: Path) -> dict[str, str]:
     return found
 
 
+class Tokens(BaseModel):
+    """A model whose step needs no batch norm, for runs with all features."""
+
+    def __init__(self, fills: bool = True) -> None:
+        super().__init__()
+        self.fills = fills
+        self.first = nn.Linear(3, 4)
+        self.second = nn.Linear(4, 1)
+        self.scale = nn.Parameter(torch.ones(4))
+
+    def init_weights(self) -> None:
+        nn.init.normal_(self.first.weight)
+        if self.fills:
+            nn.init.ones_(self.scale)
+
+    def forward(self, x: Tensor, mode: str = "tensor") -> Any:
+        outputs = self.second(self.first(x).tanh() * self.scale)
+        if mode == "loss":
+            return {"loss": (outputs - 1).square().mean()}
+        return [{"error": float((one - 1).abs())} for one in outputs]
+
+
+MODELS.register_module(module=Tokens, force=True)
+
+
+class MeanError(BaseMetric):
+    """The mean distance from one."""
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        self.results += [sample["error"] for sample in data_samples]
+
+    def compute_metrics(self, results: list[float]) -> dict[str, float]:
+        return {"error": sum(results) / len(results)}
+
+
+def features(rank: int, folder: Path) -> dict[str, Any]:
+    """Train with each strategy and all features; return how the runs differ from that of DDP."""
+    given: dict[str, Any] = {
+        "ddp": "DDPStrategy",
+        "units": {"type": "FSDPStrategy", "auto_wrap_policy": "Linear"},
+        "copies": {"type": "FSDPStrategy", "mesh": [-1, 1], "auto_wrap_policy": 4},
+        "checkpoints": {"type": "FSDPStrategy", "activation_checkpointing": "Linear"},
+    }
+    found: dict[str, Any] = {}
+    for name, strategy in given.items():
+        found[name] = _train_with_features(folder / name, strategy)
+    weights = {name: found[name].pop("weights") for name in found}
+    for name, state in weights.items():
+        close = [torch.allclose(state[key], weights["ddp"][key], atol=1e-6) for key in state]
+        found[name]["equal"] = len(state) == len(weights["ddp"]) and all(close)
+    return found
+
+
+def _train_with_features(folder: Path, strategy: Any) -> dict[str, Any]:
+    data = [(torch.tensor([float(n), 1.0, n / 4]),) for n in range(12)]
+    loader = {
+        "dataset": data,
+        "sampler": {"type": "DefaultSampler", "shuffle": False},
+        "collate_fn": {"type": "default_collate"},
+        "batch_size": 2,
+    }
+    runner = Runner(
+        model={"type": "Tokens"},
+        work_dir=str(folder),
+        strategy=strategy,
+        train_dataloader=loader,
+        train_cfg={"by_epoch": True, "max_epochs": 2},
+        val_dataloader=loader,
+        val_cfg={},
+        val_evaluator=MeanError(),
+        optim_wrapper={
+            "optimizer": {"type": "SGD", "lr": 0.05, "momentum": 0.9},
+            "accumulative_counts": 3,
+            "clip_grad": {"max_norm": 0.5},
+        },
+        custom_hooks=[
+            {"type": "EMAHook", "momentum": 0.5},
+            {"type": "GradientNormHook", "per_module": True, "interval": 1},
+        ],
+        launcher="pytorch",
+        randomness={"seed": 5},
+    )
+    runner.train()
+    hub = runner.message_hub
+    scalars = ("train/grad_norm", "train/grad_norm/first", "val/error")
+    logged = {name: round(float(hub.get_scalar(name).current()), 4) for name in scalars}
+    barrier()
+    saved = torch.load(folder / "epoch_2.pth", weights_only=False)
+    averages = {f"ema.{k}": v for k, v in saved["ema_state_dict"].items() if torch.is_tensor(v)}
+    return {"logged": logged, "weights": {**saved["state_dict"], **averages}}
+
+
+def on_meta(rank: int, folder: Path) -> dict[str, Any]:
+    """Train a model that is built without memory for its parameters, and one that stays empty."""
+    strategy = {"type": "FSDPStrategy", "build_on_meta": True, "auto_wrap_policy": "Linear"}
+    found: dict[str, Any] = {}
+    for name in ("filled", "empty", "loaded"):
+        model = {"type": "Tokens", "fills": name == "filled"}
+        source = str(folder / "filled" / "epoch_1.pth") if name == "loaded" else None
+        runner = Runner(
+            model=model, work_dir=str(folder / name), strategy=strategy, load_from=source, **RUN
+        )
+        found[name] = _error(runner.train)
+        barrier()
+    found["object"] = _error(
+        lambda: Runner(model=Tokens(), work_dir=str(folder / "o"), strategy=strategy, **RUN)
+    )
+    weights = torch.load(folder / "filled" / "epoch_1.pth", weights_only=False)["state_dict"]
+    found["finite"] = all(bool(one.isfinite().all()) for one in weights.values())
+    found["rows"] = len({tuple(row.tolist()) for row in weights["first.weight"]})
+    return found
+
+
 def model_name(rank: int, folder: Path) -> dict[str, str]:
     """Return the name of the model in each wrapper."""
     found = {}
@@ -225,28 +439,6 @@ def model_name(rank: int, folder: Path) -> dict[str, str]:
         cfg: dict[str, Any] = {"work_dir": str(folder / name), "strategy": name, **RUN}
         found[name] = Runner(model=Net(), **cfg).model_name
     return found
-
-
-class OwnStep(Net):
-    """A model with a step of its own."""
-
-    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
-        return {"loss": self(*data).sum()}
-
-
-def own_step(rank: int, folder: Path) -> list[str]:
-    """Return what is logged of a model with its own step, and of one without."""
-    lines: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]  # a handler for one test
-    logger = logging.getLogger("engine.runner")
-    logger.addHandler(handler)
-    for strategy in (DDPStrategy(CPU), FSDPStrategy(CPU)):
-        for net in (Net(), OwnStep()):
-            strategy.prepare(net)
-    DDPStrategy(CPU, "MMSeparateDistributedDataParallel").prepare(OwnStep())
-    logger.removeHandler(handler)
-    return [line.partition(" trains with")[0] for line in lines if "train_step" in line]
 
 
 def single_device(rank: int, folder: Path) -> str:
@@ -261,7 +453,8 @@ CASES: dict[str, Callable[[int, Path], Any]] = {
         for name, check in CHECKS.items()
     },
     "choose": choose,
+    "features": features,
     "model_name": model_name,
-    "own_step": own_step,
+    "on_meta": on_meta,
     "single_device": single_device,
 }

@@ -111,7 +111,8 @@ class Runner:
             self.log_processor = self.build_log_processor(log_processor)
             self.strategy = choose_strategy(**settings.of_strategy, cfg=self.cfg)
             self.checkpointer = Checkpointer(self.strategy)
-            built = self.build_model(parts.with_preprocessor(model, data_preprocessor))
+            model = parts.with_preprocessor(model, data_preprocessor)
+            built = self.strategy.build(self.build_model, model)
             self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)
             self.register_hooks(default_hooks, settings.hooks)
             hooks = f"Hooks will be executed in the following order:\n{self.get_hooks_info()}"
