@@ -34,7 +34,8 @@ class Block(nn.Module):
         self.linear = nn.Linear(4, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.linear(x).relu()
+        outputs: Tensor = x + self.linear(x).relu()
+        return outputs
 
 
 class Net(BaseModel):
@@ -51,7 +52,7 @@ class Net(BaseModel):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.orthogonal_(module.weight)
-        self.blocks[0].linear.weight.data[0].zero_()
+        self.get_parameter("blocks.0.linear.weight").data[0].zero_()
 
     def forward(self, inputs: Any, targets: Any, mode: str = "tensor") -> Any:
         outputs = self.first(inputs)
@@ -151,10 +152,13 @@ def sharded(rank: int, together: int = 1, kind: type[Any] = Net, **options: Any)
         "mesh": list(shards[0].device_mesh.shape),
         "dtype": str(wrapper.val_step(batches()[0][rank]).dtype),
         "units": sorted(n for n, one in model.named_modules() if isinstance(one, FSDPModule)),
-        "frees": root.blocks[0]._get_fsdp_state()._fsdp_param_group._reshard_after_forward
-        if isinstance(root.blocks[0], FSDPModule)
-        else None,
+        "frees": isinstance(root.blocks[0], FSDPModule) and _frees(root.blocks[0]),
     }
+
+
+def _frees(unit: Any) -> bool:
+    """Return whether a unit frees its whole parameters after the forward pass."""
+    return bool(unit._get_fsdp_state()._fsdp_param_group._reshard_after_forward)
 
 
 def own_step(rank: int, together: int = 1) -> dict[str, Any]:

@@ -277,7 +277,7 @@ KINDS: dict[str, Callable[..., Strategy]] = {
     "fsdp-copies": partial(FSDPStrategy, mesh=(2, 1), auto_wrap_policy=["first"]),
     "user": ScaledDDP,
 }
-RUN = {
+RUN: dict[str, Any] = {
     "train_dataloader": {
         "dataset": [(torch.ones(3),) for _ in range(4)],
         "sampler": {"type": "DefaultSampler"},

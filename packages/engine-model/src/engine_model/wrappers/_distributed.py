@@ -84,13 +84,14 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
         """
         if self._equal_weights is not None:
             return self._own_train_step(data, optim_wrapper, self._equal_weights)
+        model = self.module  # once: torch looks up each sub-module in several dicts
         with optim_wrapper.optim_context(self):
-            data = self.module.data_preprocessor(data, True)
+            data = model.data_preprocessor(data, True)
             # Call the wrapper: its forward prepares the hooks that average gradients.
             losses = self._run_forward(data, "loss")
-        loss, log_vars = self.module.parse_losses(losses)
+        loss, log_vars = model.parse_losses(losses)
         if self.detect_anomalous_params:
-            detect_anomalous_params(loss, self.module)
+            detect_anomalous_params(loss, model)
         # The backward pass averages gradients. If a rank is lost, the error occurs here.
         with guard_collective("backward"):
             optim_wrapper.update_params(loss)
@@ -120,7 +121,8 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
 
     def _run_forward(self, data: Any, mode: str) -> Any:
         """Call this wrapper with the parts of a batch, as `BaseModel._run_forward` of the model."""
-        own = getattr(type(self.module), "_run_forward", BaseModel._run_forward)
+        model = self.module
+        own = getattr(type(model), "_run_forward", BaseModel._run_forward)
         if own is BaseModel._run_forward:
             return run_forward(self, data, mode)
-        return called_through(self.module, self)._run_forward(data, mode)
+        return called_through(model, self)._run_forward(data, mode)

@@ -16,7 +16,6 @@ from engine_model import (
     parameters_on_meta,
     unfilled_parameters,
 )
-from engine_model.weights import LoadReport
 from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner._errors import SettingsError
 from engine_runner.strategies._base import Strategy, require_process_group, wrapper_config
@@ -109,7 +108,6 @@ class FSDPStrategy(Strategy):
             )
         self.model_wrapper |= given
         self.build_on_meta = build_on_meta
-        self._loaded: set[str] = set()  # weights that need no initialization
         if self.model_wrapper["type"] == _DEFAULT:
             checked = {name: self.model_wrapper.get(name) for name in _CHECKED}
             try:
@@ -153,19 +151,22 @@ class FSDPStrategy(Strategy):
             self.build_on_meta = True  # also for a model that the caller has built so
             stored = torch.device("cpu") if self.model_wrapper.get("cpu_offload") else self.device
             materialize(model, stored)
+            _RequireValues(model)
         return wrapped
 
-    def initialize(self, model: nn.Module) -> None:
-        """Initialize the weights as in one process.
+    def initializing(self, model: nn.Module) -> AbstractContextManager[object]:
+        """Return the context of ``init_weights``; it draws for whole weights, one at a time."""
+        return WholeDraws() if self.build_on_meta else super().initializing(model)
 
-        Raises:
-            SettingsError: A weight of a model that was built on the meta device has no value.
-        """
-        super().initialize(model)
-        if not self.build_on_meta:
-            return
-        empty = [*unfilled_parameters(self.unwrap(model))]
-        missing = [name for name in empty if name not in self._loaded]
+
+class _RequireValues:
+    """Raise before the first forward pass if a parameter has no values, and then do nothing."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._handle = model.register_forward_pre_hook(self)
+
+    def __call__(self, model: nn.Module, arguments: Any) -> None:
+        missing = unfilled_parameters(model)
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise SettingsError(
@@ -173,15 +174,4 @@ class FSDPStrategy(Strategy):
                 f"values for {missing[0]!r}{more}; give its module a reset_parameters method, fill "
                 "it in the init_weights of the model, or load a checkpoint that has it"
             )
-
-    def initializing(self, model: nn.Module) -> AbstractContextManager[object]:
-        """Return the context of ``init_weights``; it draws for whole weights, one at a time."""
-        return WholeDraws() if self.build_on_meta else super().initializing(model)
-
-    def load_model_state(
-        self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
-    ) -> LoadReport:
-        """Load weights that are named as without a wrapper; see `Strategy`."""
-        report = super().load_model_state(model, state, strict=strict)
-        self._loaded |= {*state} - {*report.mismatched}
-        return report
+        self._handle.remove()
