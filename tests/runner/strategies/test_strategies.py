@@ -17,6 +17,7 @@ from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrateg
 from engine_runner._errors import SettingsError
 from engine_runner.parts import check_config
 from engine_runner.strategies import choose_strategy
+from engine_runner.strategies._compile import Compilation
 
 CPU = torch.device("cpu")
 CASES_FILE = Path(__file__).with_name("strategy_cases.py")
@@ -63,27 +64,27 @@ def test_lazy_model_raises_before_a_run_is_made(make_runner: MakeRunner) -> None
 
 
 def test_ranks_choose_the_strategy_that_is_given(rank_results: RankResults) -> None:
-    for results in rank_results["strategy_cases.py"]:
+    for results in rank_results["strategy_run_cases.py"]:
         assert results["choose"] == {
             "none": "DDPStrategy MMDistributedDataParallel",
             "name": "FSDPStrategy MMFullyShardedDataParallel",
             "config": "DDPStrategy MMSeparateDistributedDataParallel",
             "object": "DDPStrategy MMDistributedDataParallel",
-            "user": "ScaledDDP MMDistributedDataParallel",
+            "user": "OtherDDP MMDistributedDataParallel",
         }
-        assert results["model_name"] == {"DDPStrategy": "Net", "FSDPStrategy": "Net"}
+        assert results["model_name"] == {"DDPStrategy": "Tokens", "FSDPStrategy": "Tokens"}
 
 
 @pytest.mark.parametrize("name", ["units", "copies", "checkpoints"])
 def test_sharded_run_with_all_features_is_that_of_ddp(rank_results: RankResults, name: str) -> None:
-    for results in rank_results["strategy_cases.py"]:
+    for results in rank_results["strategy_run_cases.py"]:
         assert isinstance(results["features"], dict), results["features"]
         assert results["features"][name]["equal"]
         assert results["features"][name] == results["features"]["ddp"]
 
 
 def test_model_on_meta_is_trained_filled_or_refused(rank_results: RankResults) -> None:
-    for results in rank_results["strategy_cases.py"]:
+    for results in rank_results["strategy_run_cases.py"]:
         found = results["on_meta"]
         assert isinstance(found, dict), found
         assert (found["filled"], found["loaded"], found["finite"], found["rows"]) == (
@@ -178,7 +179,7 @@ def test_strategy_object_is_used_as_it_is(make_runner: MakeRunner) -> None:
 def test_compile_reaches_a_strategy_given_by_name(make_runner: MakeRunner) -> None:
     runner = make_runner(strategy="SingleDeviceStrategy", compile={"backend": "eager"})
 
-    assert runner.strategy.compile_options == {"backend": "eager"}
+    assert runner.strategy.compilation == Compilation(target="model", options={"backend": "eager"})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._batch import stack_batch
-from engine_model._compiled import compiled_in_place
+from engine_model._compiled import compiled_in_place, runs_compiled
 from engine_model._model import BaseModel, OptimizerWrapper
 from engine_model._module import BaseModule, ModuleDict, ModuleList, Sequential
 from engine_model._norm import convert_sync_batchnorm, revert_sync_batchnorm
@@ -15,6 +15,7 @@ from engine_model._sharded_init import (
     unfilled_parameters,
     whole_parameters,
 )
+from engine_model._step import compile_step
 from engine_model._trace import merge_dict
 from engine_model._tta import BaseTTAModel
 from engine_model._uninitialized import require_shapes
@@ -126,6 +127,7 @@ __all__ = [
     "bias_init_with_prob",
     "caffe2_xavier_init",
     "check_sharding",
+    "compile_step",
     "compiled_in_place",
     "constant_init",
     "convert_sync_batchnorm",
@@ -155,6 +157,7 @@ __all__ = [
     "reshard",
     "revert_sync_batchnorm",
     "revise_names",
+    "runs_compiled",
     "save_checkpoint",
     "select_modules",
     "spread_optimizer_state",

@@ -213,7 +213,15 @@ def compile_rule(key: str, value: Any) -> Mistakes:
             f"{key} must be True, False or options such as dict(mode='default'), got {value!r}",
         )
         return
-    options = value if isinstance(value, Mapping) else {}
+    options = dict(value) if isinstance(value, Mapping) else {}
+    target = options.pop("target", "model")
+    named = isinstance(target, list | tuple) and target and all(map(_is_name, target))
+    if not (_is_name(target) or named):
+        yield (
+            f"{key}.target",
+            f"{key}.target must be 'model', 'step' or a list of names of modules such as "
+            f"['backbone'], got {target!r}",
+        )
     for mistake in call_mistakes(partial(torch.compile, None), options):
         yield f"{key}.{mistake.key}", mistake.message
     backend = options.get("backend")
@@ -247,6 +255,10 @@ def activation_checkpointing_rule(key: str, value: Any) -> Mistakes:
             module_selectors(value, key)
         except ValueError as error:
             yield key, str(error)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def object_mistakes(entries: Mapping[str, Any]) -> Mistakes:

@@ -110,7 +110,8 @@ class Settings:
         model_wrapper_cfg: The wrapper of a model in several processes; by default
             `MMDistributedDataParallel`.
         sync_bn: Normalize batches over all ranks: ``"torch"`` or ``"mmcv"``.
-        compile: Compile the model: ``True``, or arguments of `torch.nn.Module.compile`.
+        compile: Compile the model: ``True``, or ``target`` and arguments of `torch.compile`; see
+            `Strategy`.
         activation_checkpointing: The modules whose activations are computed again in the backward
             pass; see `turn_on_activation_checkpointing`.
         cfg: The whole config, to be dumped and logged.

@@ -111,8 +111,7 @@ class Runner:
             self.log_processor = self.build_log_processor(log_processor)
             self.strategy = choose_strategy(**settings.of_strategy, cfg=self.cfg)
             self.checkpointer = Checkpointer(self.strategy)
-            model = parts.with_preprocessor(model, data_preprocessor)
-            built = self.strategy.build(self.build_model, model)
+            built = parts.build_for(self.strategy, self.build_model, model, data_preprocessor)
             self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)
             self.register_hooks(default_hooks, settings.hooks)
             hooks = f"Hooks will be executed in the following order:\n{self.get_hooks_info()}"
@@ -348,10 +347,11 @@ class Runner:
         """
         if self._parts.configured("train_cfg"):  # a call before the training
             parts.schedule_once(self, self._parts, self._settings)
+        include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
+        self.checkpointer.check_resumable(filename, include)
         checkpoint = self.load_checkpoint(filename, map_location)
         way_out = "load_from with resume=False takes the weights that fit"
         self.checkpointer.check_weights(filename, self.model_name, way_out)
-        include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
         states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=False)
         self.checkpointer.resume(self, checkpoint, states)
 

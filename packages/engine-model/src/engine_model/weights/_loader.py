@@ -22,6 +22,7 @@ from engine_model.weights._urls import (
     get_mmcls_models,
     get_torchvision_models,
 )
+from engine_model.weights.sharded import is_sharded_path, read_sharded
 from engine_utils import closest_names, import_extra
 from engine_utils.dl_utils import download_file
 
@@ -159,7 +160,8 @@ def load_from_storage(
     """Load from a local path, or from a storage backend of engine-fileio.
 
     Args:
-        filename: The path or address; ``~`` is the home folder.
+        filename: The path or address of a file, or of a folder of shards whose name ends in
+            ``.dcp``; ``~`` is the home folder.
         map_location: The devices of the tensors.
         weights_only: Whether to read plain data only and run no code.
 
@@ -168,6 +170,8 @@ def load_from_storage(
     """
     if filename.startswith("~"):
         filename = str(Path(filename).expanduser())
+    if is_sharded_path(filename):
+        return read_sharded(filename, map_location, weights_only=weights_only)
     with get_local_path(filename) as path:
         if not Path(path).is_file():
             raise FileNotFoundError(
@@ -197,6 +201,8 @@ def load_from_http(
     Raises:
         ConnectionError: The file cannot be downloaded.
     """
+    if is_sharded_path(filename):
+        return read_sharded(filename, map_location, weights_only=weights_only)
     name = PurePosixPath(urlparse(filename).path).name
     # Two addresses may end in the same name, so the digest distinguishes their copies.
     digest = hashlib.sha256(filename.encode()).hexdigest()[:12]

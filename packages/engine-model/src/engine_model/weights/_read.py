@@ -161,7 +161,7 @@ def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, A
     library = require_safetensors()
     data = file.read()
     tensors: Any = OrderedDict(
-        (key, _placed(tensor, map_location)) for key, tensor in library.load(data).items()
+        (key, placed(tensor, map_location)) for key, tensor in library.load(data).items()
     )
     meta = _safetensors_metadata(data)
     if VERSIONS in meta:
@@ -169,7 +169,7 @@ def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, A
     return {"state_dict": tensors, "meta": meta}
 
 
-def _placed(tensor: Tensor, map_location: MapLocation) -> Tensor:
+def placed(tensor: Tensor, map_location: MapLocation) -> Tensor:
     """Move a CPU tensor to the device that ``map_location`` selects, as `torch.load` does."""
     if map_location is None:
         return tensor

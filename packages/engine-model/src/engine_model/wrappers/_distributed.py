@@ -10,6 +10,7 @@ from engine_dist import guard_collective
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._forward import called_through, run_forward
 from engine_model._model import BaseModel, OptimizerWrapper
+from engine_model._step import forward_step
 from engine_model.wrappers._group import require_process_group
 from engine_model.wrappers._own_step import EqualWeights, has_own_step
 from engine_model.wrappers._steps import StepsOfModel
@@ -86,9 +87,8 @@ class MMDistributedDataParallel(DistributedDataParallel, StepsOfModel):
             return self._own_train_step(data, optim_wrapper, self._equal_weights)
         model = self.module  # once: torch looks up each sub-module in several dicts
         with optim_wrapper.optim_context(self):
-            data = model.data_preprocessor(data, True)
-            # Call the wrapper: its forward prepares the hooks that average gradients.
-            losses = self._run_forward(data, "loss")
+            # It calls the wrapper, whose forward prepares the hooks that average gradients.
+            losses = forward_step(self, data, "loss")
         loss, log_vars = model.parse_losses(losses)
         if self.detect_anomalous_params:
             detect_anomalous_params(loss, model)

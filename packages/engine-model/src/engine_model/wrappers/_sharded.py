@@ -10,6 +10,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from engine_dist import guard_collective
 from engine_model._forward import called_through, run_forward_of
 from engine_model._model import OptimizerWrapper
+from engine_model._step import forward_step
 from engine_model._uninitialized import require_shapes
 from engine_model.wrappers._earlier_options import (
     cast_buffers,
@@ -180,8 +181,7 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
         if has_own_step(self.module):
             return self._own_train_step(data, optim_wrapper)
         with optim_wrapper.optim_context(self):
-            data = self.module.data_preprocessor(data, True)
-            losses = run_forward_of(self.module, data, "loss")
+            losses = forward_step(self, data, "loss")
             accumulates = self._keeps_gradients
         loss, log_vars = self.module.parse_losses(losses)
         # The optimizer wrapper enters `no_sync` only around the forward pass. For
@@ -204,6 +204,9 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
             self._in_own_step = False
             self._exchange(True)
         return result
+
+    def _run_forward(self, data: Any, mode: str) -> Any:
+        return run_forward_of(self.module, data, mode)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_confi
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
+from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
 from engine_runner.checkpoint._latest import (
     MARKER,
     checkpoints_beside,
@@ -17,6 +18,15 @@ from engine_runner.checkpoint._latest import (
     warn_of_earlier_run,
 )
 from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._manifest import (
+    Manifest,
+    is_resumable,
+    manifest_path,
+    read_manifest,
+    remove_manifest,
+    verify,
+    write_manifest,
+)
 from engine_runner.checkpoint._meta import dataset_meta
 from engine_runner.checkpoint._noted import note_best, take_over_former_state
 from engine_runner.checkpoint._options import OptimizerOptions
@@ -34,30 +44,39 @@ from engine_runner.checkpoint._states import (
     ScheduleStates,
     run_states,
 )
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer, build_writer
 
 __all__ = [
     "MARKER",
     "AccumulationStates",
+    "AsyncWriter",
+    "Attempt",
     "BestMetric",
     "BrokenWeightsError",
     "Checkpointer",
     "LoaderPosition",
+    "Manifest",
+    "NewBest",
     "OptimizerOptions",
     "OptimizerStates",
+    "Place",
     "PlainWriter",
     "RandomStates",
     "Retention",
+    "Rotation",
     "ScheduleStates",
     "Writer",
     "best_metrics",
     "broken_weight",
+    "build_writer",
     "checkpoints_beside",
     "dataset_meta",
     "find_latest_checkpoint",
     "finish_windows",
+    "is_resumable",
     "latest_checkpoints",
     "load_progress",
+    "manifest_path",
     "mark_latest_checkpoint",
     "mark_or_log",
     "marked_at",
@@ -65,13 +84,17 @@ __all__ = [
     "note_best",
     "publish",
     "published_keys",
+    "read_manifest",
     "remove_checkpoint",
+    "remove_manifest",
     "run_states",
     "save_run",
     "take_over_former_state",
     "training_in",
+    "verify",
     "warn_of_changes",
     "warn_of_earlier_run",
     "warn_of_missing_keys",
     "warn_of_new_config",
+    "write_manifest",
 ]

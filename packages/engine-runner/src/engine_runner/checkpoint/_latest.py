@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from engine_fileio import atomic_write, get_file_backend, join_path, list_dir_or_file
+from engine_model.weights import MANIFEST, SUFFIX, is_sharded_path
 from engine_runner.checkpoint._publication import is_published
 
 MARKER = "last_checkpoint"
@@ -137,9 +138,9 @@ def _marked(folder: Path, noted: str) -> tuple[str, str]:
     beside = folder / Path(noted).name
     # A folder with a marker of its own is the work directory of another run: this one is a copy.
     original = _is_file(Path(noted).with_name(MARKER)) and not _same(Path(noted).parent, folder)
-    if _is_file(Path(noted)) and not original:
+    if _is_checkpoint(Path(noted)) and not original:
         return noted, ""
-    if _is_file(beside):
+    if _is_checkpoint(beside):
         return str(beside), ""
     shown = noted if len(noted) <= 200 else f"{noted[:200]}…"
     where = "in another work directory" if original else "which does not exist"
@@ -152,7 +153,7 @@ def _checkpoints_in(folder: str) -> list[str]:
         return [str(file) for file in _by_age(Path(folder))]
     # Storages report no times in common, so the numbers in the names decide.
     try:
-        names = list(list_dir_or_file(folder, list_dir=False, suffix=".pth"))
+        names = [name for name in list_dir_or_file(folder) if name.endswith((".pth", SUFFIX))]
     except (OSError, ValueError, ImportError) as error:
         _log.warning("%s cannot be listed: %s", folder, error)
         return []
@@ -161,18 +162,28 @@ def _checkpoints_in(folder: str) -> list[str]:
 
 
 def _by_age(folder: Path) -> list[Path]:
-    return sorted(_existing(folder.glob("*.pth")), key=_written_at, reverse=True)
+    files = [*folder.glob("*.pth"), *folder.glob(f"*{SUFFIX}")]
+    return sorted(_existing(files), key=_written_at, reverse=True)
 
 
 def _existing(files: Iterable[Path]) -> Iterator[Path]:
-    return (file for file in files if _is_file(file))
+    return (file for file in files if _is_checkpoint(file))
 
 
 def _written_at(file: Path) -> int:
     try:
-        return file.stat().st_mtime_ns
+        return _main_file(file).stat().st_mtime_ns
     except FileNotFoundError:  # deleted since it was listed
         return 0
+
+
+def _is_checkpoint(file: Path) -> bool:
+    """Return whether there is a checkpoint file, or a folder of shards with its manifest."""
+    return _is_file(_main_file(file))
+
+
+def _main_file(file: Path) -> Path:
+    return file / MANIFEST if is_sharded_path(file) else file
 
 
 def _is_file(file: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine_dist import all_gather_object, broadcast_object_list, is_main_process
-from engine_model.weights import CheckpointError
+from engine_model.weights import CheckpointError, Placement
 from engine_runner.checkpoint._latest import latest_checkpoints
 from engine_runner.checkpoint._restart import continues_earlier_attempt
 
@@ -80,22 +80,26 @@ class CheckpointSource:
         return self._latest[0]
 
     def read_whole(
-        self, filename: str, map_location: str | Callable[..., Any]
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any],
+        placement: Placement | None = None,
     ) -> tuple[dict[str, Any], str]:
         """Return a checkpoint and its name; of those that `choose` found, the newest whole one.
 
         Args:
             filename: The checkpoint. If `choose` found it and it is damaged, the next is taken.
             map_location: The device of its tensors.
+            placement: How the model is sharded.
 
         Raises:
             CheckpointError: The named one is damaged, or all are.
         """
         if self._latest[:1] != [filename]:  # it was named: no other one takes its place
-            return self._read(filename, map_location), filename
+            return self._read(filename, map_location, placement), filename
         problems: list[str] = []
         for name in self._latest:
-            checkpoint, problem = self._try_to_read(name, map_location)
+            checkpoint, problem = self._try_to_read(name, map_location, placement)
             # Storages may show the ranks different files; all ranks take the same checkpoint.
             problem = next(filter(None, all_gather_object(problem)), "")
             if not problem:
@@ -111,11 +115,14 @@ class CheckpointSource:
         )
 
     def _try_to_read(
-        self, filename: str, map_location: str | Callable[..., Any]
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any],
+        placement: Placement | None,
     ) -> tuple[dict[str, Any], str]:
         """Return a checkpoint and an empty string, or the reason why it cannot be resumed."""
         try:
-            checkpoint: Any = self._read(filename, map_location)
+            checkpoint: Any = self._read(filename, map_location, placement)
         except (CheckpointError, FileNotFoundError) as error:
             return {}, str(error)
         found = checkpoint if isinstance(checkpoint, Mapping) else {}

@@ -4,6 +4,7 @@ from engine_runner._hook import Hook
 from engine_runner._hook_list import HookList
 from engine_runner._priority import Priority, get_priority
 from engine_runner.hooks._checkpoint import CheckpointHook
+from engine_runner.hooks._compile_report import CompileReportHook
 from engine_runner.hooks._early_stopping import EarlyStoppingHook
 from engine_runner.hooks._ema import EMAHook
 from engine_runner.hooks._empty_cache import EmptyCacheHook
@@ -26,6 +27,7 @@ from engine_runner.hooks._visualization import NaiveVisualizationHook
 
 __all__ = [
     "CheckpointHook",
+    "CompileReportHook",
     "DistSamplerSeedHook",
     "EMAHook",
     "EarlyStoppingHook",

@@ -20,7 +20,7 @@ from engine_model import (
     revise_names,
     weights_in,
 )
-from engine_model.weights import weights_to_cpu
+from engine_model.weights import is_sharded, weights_to_cpu
 from engine_registry import HOOKS, MODELS
 from engine_runner._errors import SettingsError
 from engine_runner._hook import Hook
@@ -175,7 +175,11 @@ class EMAHook(Hook):
             # Each rank has averaged the buffers of its own data.
             buffers = [item for item in self.ema_model.module.buffers() if item.is_floating_point()]
             all_reduce_params(buffers, op="mean")
-        checkpoint[_SAVED] = averages = weights_to_cpu(get_state_dict(self.ema_model))
+        averages = get_state_dict(self.ema_model)
+        # A writer of shards takes those of the averages, too.
+        if not any(map(is_sharded, checkpoint["state_dict"].values())):
+            averages = weights_to_cpu(averages)
+        checkpoint[_SAVED] = averages
         for name in self._shared_names():
             if name in checkpoint["state_dict"]:
                 averages[f"module.{name}"] = checkpoint["state_dict"][name]

@@ -250,13 +250,7 @@ class TrainLoop(BaseLoop):
         """
         if self.stop_training:
             return  # evaluated already, and perhaps saved
-        for name, calls in finish_windows(self._runner.optim_wrapper).items():
-            of = f" of optimizer {name!r}" if name else ""
-            self._runner.logger.warning(
-                f"the training ends within an accumulation window{of}: a sharded model keeps the "
-                f"gradients of its last {calls} calls to itself, and they are not used; let its "
-                "number of calls be a multiple of accumulative_counts"
-            )
+        finish_windows(self._runner.optim_wrapper, self._runner.model)
 
     def _validate_before_training(self) -> None:
         """Validate before the first iteration, if that is set and not done."""

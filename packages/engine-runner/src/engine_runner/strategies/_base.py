@@ -25,6 +25,7 @@ from engine_runner.strategies._checkpointing import (
     check_modules,
     turn_on_activation_checkpointing,
 )
+from engine_runner.strategies._compile import Compilation
 
 _log = logging.getLogger("engine.runner")
 
@@ -39,14 +40,17 @@ class Strategy(ABC):
         sync_bn: Convert batch normalization layers to ones that normalize over all ranks:
             ``"torch"`` or ``"mmcv"``. ``None`` leaves them as they are. It has no effect without a
             process group.
-        compile: Compile the model with `torch.nn.Module.compile`: ``True``, or its arguments such
-            as ``dict(mode="max-autotune")``. Weights keep their names.
+        compile: Compile the model in place: ``True``, or arguments of `torch.compile` such as
+            ``dict(mode="max-autotune")``, with a ``target``. ``"model"`` is the forward pass,
+            ``"step"`` the preprocessing with it, and a list has names of modules, such as
+            ``["backbone"]``. Validation and test run compiled, too. Weights keep their names.
         activation_checkpointing: The modules whose activations are computed again in the backward
             pass, as `turn_on_activation_checkpointing` takes them; ``None`` for none.
 
     Raises:
-        SettingsError: Activations are checkpointed with the backend ``"eager"`` of the compiler,
-            which computes dropout anew. ``activation_checkpointing`` names nothing.
+        SettingsError: ``compile`` has a wrong ``target``. Activations are checkpointed with the
+            backend ``"eager"`` of the compiler, which computes dropout anew, or
+            ``activation_checkpointing`` names nothing.
 
     Example:
         >>> class InDouble(Strategy):
@@ -66,14 +70,12 @@ class Strategy(ABC):
     ) -> None:
         self.device = torch.device(device)  # a config has it as text
         self.sync_bn = sync_bn
-        self.compile_options: dict[str, Any] | None = None
-        if compile is not False:
-            self.compile_options = dict(compile) if isinstance(compile, Mapping) else {}
+        self.compilation = Compilation.of(compile)
         self.activation_checkpointing = activation_checkpointing
         if activation_checkpointing is None:
             return
         check_modules(activation_checkpointing)
-        if (self.compile_options or {}).get("backend") == "eager":
+        if self.compilation is not None and self.compilation.options.get("backend") == "eager":
             raise SettingsError(
                 "the backend of compile must not be 'eager' with activation_checkpointing, as it "
                 "draws other random numbers in the backward pass; use 'inductor' or 'aot_eager'"
@@ -100,10 +102,12 @@ class Strategy(ABC):
         model = self.place(model)
         if self.activation_checkpointing is not None:
             turn_on_activation_checkpointing(model, self.activation_checkpointing)
-        if self.compile_options is not None:
-            # In place: `torch.compile` would return a module whose weights have other names.
-            model.compile(**self.compile_options)
-        return self.wrap(model)
+        if self.compilation is None:
+            return self.wrap(model)
+        self.compilation.before_wrapping(model)
+        wrapped = self.wrap(model)
+        self.compilation.after_wrapping(wrapped, model)
+        return wrapped
 
     def build(self, make: Callable[[Any], nn.Module], model: Any) -> nn.Module:
         """Return the model that a function builds from its setting.
@@ -147,12 +151,18 @@ class Strategy(ABC):
                 if not is_sharded(tensor):
                     broadcast(tensor.data, src=0)
 
-    def model_state(self, model: nn.Module) -> dict[str, Any]:
+    def model_state(self, model: nn.Module, *, whole: bool = True) -> dict[str, Any]:
         """Return the whole model's weights on the CPU, named as without a wrapper.
 
         All ranks must call this.
+
+        Args:
+            model: The model that `prepare` returned.
+            whole: Whether sharded weights are gathered. If not, they stay sharded, and the others
+                stay on their device, as a writer of shards takes them.
         """
-        return weights_to_cpu(get_state_dict(self.unwrap(model)))
+        state = get_state_dict(self.unwrap(model))
+        return weights_to_cpu(state) if whole else state
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
