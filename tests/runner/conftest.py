@@ -24,6 +24,7 @@ from engine_visualization import Visualizer
 RANK_CASES = (
     "rank_cases.py",
     "strategies/strategy_cases.py",
+    "strategies/strategy_run_cases.py",
     "hooks/bad_loss_cases.py",
     "hooks/ema_cases.py",
     "hooks/measure_cases.py",

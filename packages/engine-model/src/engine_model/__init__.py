@@ -7,6 +7,14 @@ from engine_model._model import BaseModel, OptimizerWrapper
 from engine_model._module import BaseModule, ModuleDict, ModuleList, Sequential
 from engine_model._norm import convert_sync_batchnorm, revert_sync_batchnorm
 from engine_model._preprocess import BaseDataPreprocessor, ImgDataPreprocessor
+from engine_model._select import module_selectors, select_modules, with_forward
+from engine_model._sharded_init import (
+    WholeDraws,
+    materialize,
+    parameters_on_meta,
+    unfilled_parameters,
+    whole_parameters,
+)
 from engine_model._step import compile_step
 from engine_model._trace import merge_dict
 from engine_model._tta import BaseTTAModel
@@ -74,6 +82,8 @@ from engine_model.wrappers import (
     MMDistributedDataParallel,
     MMFullyShardedDataParallel,
     MMSeparateDistributedDataParallel,
+    Policy,
+    check_sharding,
     is_model_wrapper,
 )
 
@@ -103,6 +113,7 @@ __all__ = [
     "MomentumAnnealingEMA",
     "NormalInit",
     "OptimizerWrapper",
+    "Policy",
     "PretrainedInit",
     "Sequential",
     "StateDictError",
@@ -110,10 +121,12 @@ __all__ = [
     "TruncNormalInit",
     "UniformInit",
     "WeightsError",
+    "WholeDraws",
     "XavierInit",
     "batch_norms",
     "bias_init_with_prob",
     "caffe2_xavier_init",
+    "check_sharding",
     "compile_step",
     "compiled_in_place",
     "constant_init",
@@ -133,9 +146,12 @@ __all__ = [
     "load_checkpoint_with_prefix",
     "load_state_dict",
     "local_part",
+    "materialize",
     "merge_dict",
+    "module_selectors",
     "naming_the_checkpoint",
     "normal_init",
+    "parameters_on_meta",
     "read_checkpoint",
     "require_shapes",
     "reshard",
@@ -143,14 +159,18 @@ __all__ = [
     "revise_names",
     "runs_compiled",
     "save_checkpoint",
+    "select_modules",
     "spread_optimizer_state",
     "stack_batch",
     "trunc_normal_init",
+    "unfilled_parameters",
     "uniform_init",
     "update_batch_norms",
     "update_init_info",
     "weights_in",
     "weights_to_cpu",
     "weights_under",
+    "whole_parameters",
+    "with_forward",
     "xavier_init",
 ]

@@ -17,7 +17,9 @@ from torch.optim import Optimizer
 
 from engine_config import Config as EngineConfig
 from engine_fileio import uri_of
+from engine_model import module_selectors
 from engine_optim import DefaultOptimWrapperConstructor
+from engine_registry import FUNCTIONS
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
 from engine_runner._types import LAUNCHERS, Config
@@ -248,6 +250,28 @@ def compile_rule(key: str, value: Any) -> Mistakes:
             )
 
 
+def activation_checkpointing_rule(key: str, value: Any) -> Mistakes:
+    """Yield what names no module, class or function that chooses modules."""
+    if isinstance(value, Mapping):
+        kind = value.get("type")
+        function = FUNCTIONS.get(kind) if isinstance(kind, str) else kind
+        if not callable(function):
+            yield (
+                f"{key}.type" if "type" in value else key,
+                f"{key} must have a type, the name of a function in FUNCTIONS that takes a module "
+                f"and its name, got {kind!r}; register it with FUNCTIONS.register_module()",
+            )
+            return
+        others = {name: part for name, part in value.items() if name != "type"}
+        for mistake in call_mistakes(partial(function, None, ""), others):
+            yield f"{key}.{mistake.key}", mistake.message
+    elif isinstance(value, type) or not callable(value):
+        try:
+            module_selectors(value, key)
+        except ValueError as error:
+            yield key, str(error)
+
+
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -289,6 +313,14 @@ def strategy_mistakes(values: EngineConfig | Config) -> Mistakes:
     arguments = {"model_wrapper_cfg": "model_wrapper", "sync_bn": "sync_bn"}
     if not isinstance(strategy, Mapping | str):  # the builder passes compile to a config
         arguments["compile"] = "compile"
+    checkpointing = values.get("activation_checkpointing")
+    given = isinstance(strategy, Mapping) and strategy.get("activation_checkpointing") is not None
+    if checkpointing is not None and (given or not isinstance(strategy, Mapping | str)):
+        yield (
+            "activation_checkpointing",
+            "activation_checkpointing must be an argument of the strategy that is given, got "
+            f"{checkpointing!r} in the settings; remove it there",
+        )
     for name, argument in arguments.items():
         if values.get(name) not in (None, False):
             yield (

@@ -242,7 +242,9 @@ class Settings:
     )
     sync_bn: str | None = setting(None, shape="value", rule=rules.sync_bn_rule)
     compile: bool | Config = setting(False, shape="value", rule=rules.compile_rule)
-    activation_checkpointing: Any = setting(None, shape="value")
+    activation_checkpointing: Any = setting(
+        None, shape="value", rule=rules.activation_checkpointing_rule
+    )
     on_bad_loss: str | Config | None = setting(None, shape="value", rule=on_bad_loss_rule)
     max_time: MaxTime | Config | None = setting(None, shape="value", rule=max_time_rule)
     cfg: Any = setting(None, shape="value")

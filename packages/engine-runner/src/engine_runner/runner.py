@@ -115,7 +115,7 @@ class Runner:
             self.log_processor = self.build_log_processor(log_processor)
             self.strategy = choose_strategy(**settings.of_strategy, cfg=self.cfg)
             self.checkpointer = Checkpointer(self.strategy)
-            built = self.build_model(parts.with_preprocessor(model, data_preprocessor))
+            built = parts.build_for(self.strategy, self.build_model, model, data_preprocessor)
             self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)
             self.register_hooks(settings.named_hooks, settings.hooks)
             hooks = f"Hooks will be executed in the following order:\n{self.get_hooks_info()}"

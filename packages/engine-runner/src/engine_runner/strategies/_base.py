@@ -2,7 +2,8 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,27 +11,23 @@ from torch import nn
 
 from engine_dist import broadcast, is_distributed
 from engine_model import (
-    BaseModel,
-    MMDistributedDataParallel,
-    MMFullyShardedDataParallel,
     compiled_in_place,
     convert_sync_batchnorm,
     is_model_wrapper,
     is_sharded,
     require_shapes,
+    whole_parameters,
 )
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
-from engine_runner._class_name import class_name
 from engine_runner._errors import SettingsError
 from engine_runner.strategies._checkpointing import (
     Modules,
-    named_modules,
+    check_modules,
     turn_on_activation_checkpointing,
 )
 from engine_runner.strategies._compile import Compilation
 
 _log = logging.getLogger("engine.runner")
-_OWN_STEPS = (MMDistributedDataParallel.train_step, MMFullyShardedDataParallel.train_step)
 
 
 class Strategy(ABC):
@@ -77,7 +74,7 @@ class Strategy(ABC):
         self.activation_checkpointing = activation_checkpointing
         if activation_checkpointing is None:
             return
-        named_modules(activation_checkpointing)
+        check_modules(activation_checkpointing)
         if self.compilation is not None and self.compilation.options.get("backend") == "eager":
             raise SettingsError(
                 "the backend of compile must not be 'eager' with activation_checkpointing, as it "
@@ -102,7 +99,7 @@ class Strategy(ABC):
                 model = convert_sync_batchnorm(model, self.sync_bn)
             else:
                 _log.info("sync_bn=%r has no effect in a run of one process.", self.sync_bn)
-        model = model.to(self.device)
+        model = self.place(model)
         if self.activation_checkpointing is not None:
             turn_on_activation_checkpointing(model, self.activation_checkpointing)
         if self.compilation is None:
@@ -112,16 +109,37 @@ class Strategy(ABC):
         self.compilation.after_wrapping(wrapped, model)
         return wrapped
 
+    def build(self, make: Callable[[Any], nn.Module], model: Any) -> nn.Module:
+        """Return the model that a function builds from its setting.
+
+        Args:
+            make: The function.
+            model: The setting: a model or its config.
+        """
+        return make(model)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Return the model on the device of this process."""
+        return model.to(self.device)
+
     @abstractmethod
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the model, which is on its device, ready for the steps of a loop."""
 
     def initialize(self, model: nn.Module) -> None:
-        """Initialize the weights as the model's ``init_weights`` says, equally on all ranks."""
+        """Initialize the weights as the model's ``init_weights`` says, equally on all ranks.
+
+        Sharded weights get the values that they would have in one process.
+        """
         inner: Any = self.unwrap(model)
         if hasattr(inner, "init_weights"):
-            inner.init_weights()
+            with self.initializing(inner):
+                inner.init_weights()
             self.synchronize(inner)
+
+    def initializing(self, model: nn.Module) -> AbstractContextManager[object]:
+        """Return the context of ``init_weights``: sharded weights are whole in it."""
+        return whole_parameters(model)
 
     def synchronize(self, model: nn.Module) -> None:
         """Send the weights and buffers of rank 0 to every rank, except for sharded ones.
@@ -180,23 +198,6 @@ def wrapper_config(model_wrapper: Mapping[str, Any] | str | None, default: str) 
     """
     given = {"type": model_wrapper} if isinstance(model_wrapper, str) else model_wrapper or {}
     return {"type": default, **given}
-
-
-def warn_of_own_step(wrapped: nn.Module, model: nn.Module) -> None:
-    """Log that a wrapper trains with its own step, if the model has another one.
-
-    Args:
-        wrapped: The model in its wrapper.
-        model: The model.
-    """
-    own = getattr(type(model), "train_step", BaseModel.train_step)
-    if own is not BaseModel.train_step and type(wrapped).train_step in _OWN_STEPS:  # type: ignore[attr-defined]  # wrappers have it
-        _log.warning(
-            "%s trains with a step of its own, and never calls the train_step of %s; set "
-            "model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel'), which calls it, or "
-            "derive a wrapper with another train_step",
-            *(type(wrapped).__name__, class_name(model)),
-        )
 
 
 def require_process_group(strategy: Strategy) -> None:
