@@ -236,7 +236,7 @@ def test_run_of_a_wrapped_model_keeps_versions(
     settings: dict[str, Any] = {"strategy": wrapper, "custom_hooks": [{"type": "EMAHook"}]}
     first, second = Scaled(), Scaled()
     for model in (first, second):  # the loss does not use the factor
-        model.scale.factor.requires_grad_(requires_grad=False)
+        model.scale.factor.requires_grad_(False)
     toy_run(model=first, **settings).train()
     longer = {"by_epoch": True, "max_epochs": 3}
     resumed = toy_run(model=second, resume=True, train_cfg=longer, **settings)

@@ -56,7 +56,8 @@ def _hooks(storage: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 def _trained(runner: Runner) -> torch.Tensor:
     runner.train()
-    return runner.model.linear.weight.detach().clone()
+    weight: torch.Tensor = runner.model.linear.weight
+    return weight.detach().clone()
 
 
 def _folder(runner: Runner) -> CheckpointFolder:
@@ -283,8 +284,9 @@ def test_checkpoint_saved_last_is_resumed_if_two_folders_have_one(
     path = runner.save_checkpoint(runner.work_dir, "interrupted.pth", progress=runner.progress)
     mark_latest_checkpoint(runner.work_dir, path)
     later = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(time.time() + 5))
-    manifest = dataclasses.replace(read_manifest(path), saved=later)
-    write_manifest(path, manifest)
+    manifest = read_manifest(path)
+    assert manifest is not None
+    write_manifest(path, dataclasses.replace(manifest, saved=later))
 
     assert latest_checkpoints(checkpoint_folders(runner))[0] == path
 

@@ -110,8 +110,8 @@ def test_compile_trains_to_the_weights_of_the_plain_model(target: str) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        pytest.param("bdy.0", "names of modules of Net, got 'bdy.0'; did you mean", id="unknown"),
-        pytest.param(["nothing"], "it has data_preprocessor, body", id="far from any"),
+        pytest.param("bdy.0", "name modules of Net, got 'bdy.0'; did you mean", id="unknown"),
+        pytest.param(["nothing"], "it has the classes Net, Base", id="far from any"),
         pytest.param([], r"a list of names of modules .* got \[\]", id="empty"),
         pytest.param(3, "got 3", id="number"),
     ],
@@ -121,11 +121,20 @@ def test_compile_of_what_does_not_exist_raises(target: Any, message: str) -> Non
         SingleDeviceStrategy(CPU, compile={"target": target}).prepare(Net())
 
 
-def test_compile_of_a_list_of_modules_raises_where_none_computes() -> None:
-    model = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(1, 1)])})
+def test_compile_of_a_list_of_modules_compiles_those_in_it() -> None:
+    model = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(1, 1), nn.ReLU()])})
 
-    with pytest.raises(SettingsError, match=r"modules that compute, got 'layers', a ModuleList"):
-        SingleDeviceStrategy(CPU, compile={"target": ["layers"]}).prepare(model)
+    SingleDeviceStrategy(CPU, compile={"target": ["layers"]}).prepare(model)
+
+    assert [runs_compiled(one) for one in model["layers"].children()] == [True, True]
+
+
+def test_compile_by_the_name_of_a_class_compiles_its_modules() -> None:
+    model = Net()
+
+    SingleDeviceStrategy(CPU, compile={"target": "Linear"}).prepare(model)
+
+    assert [runs_compiled(one) for one in model.body] == [True, False, True]
 
 
 def test_compile_of_the_step_raises_for_a_model_with_another_step() -> None:

@@ -42,8 +42,9 @@ class Strategy(ABC):
             process group.
         compile: Compile the model in place: ``True``, or arguments of `torch.compile` such as
             ``dict(mode="max-autotune")``, with a ``target``. ``"model"`` is the forward pass,
-            ``"step"`` the preprocessing with it, and a list has names of modules, such as
-            ``["backbone"]``. Validation and test run compiled, too. Weights keep their names.
+            ``"step"`` the preprocessing with it, and a list has names of modules or of their
+            classes, such as ``["backbone", "Block"]``. Validation and test run compiled, too.
+            Weights keep their names.
         activation_checkpointing: The modules whose activations are computed again in the backward
             pass, as `turn_on_activation_checkpointing` takes them; ``None`` for none.
 

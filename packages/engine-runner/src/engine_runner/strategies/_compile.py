@@ -13,11 +13,11 @@ from engine_model import (
     MMDistributedDataParallel,
     MMFullyShardedDataParallel,
     compile_step,
+    select_modules,
 )
 from engine_runner._class_name import class_name
 from engine_runner._errors import SettingsError
 from engine_runner._rules import compile_rule
-from engine_utils import did_you_mean
 
 MODEL, STEP = "model", "step"
 # Methods of a model by their names, as configs of the field give them.
@@ -36,7 +36,7 @@ class Compilation:
     """What to compile, and how.
 
     Attributes:
-        target: ``"model"``, ``"step"``, or the names of modules.
+        target: ``"model"``, ``"step"``, or names of modules and of their classes.
         options: Arguments of `torch.compile`.
 
     Example:
@@ -77,13 +77,17 @@ class Compilation:
             model: The model, without its wrapper.
 
         Raises:
-            SettingsError: The model has no module of a name.
+            SettingsError: The model has no module of a name or class.
         """
         if self.target == MODEL:
             self._compile(model)
         elif self.target != STEP:
-            for name in self.target:
-                self._compile(_module(model, name))
+            try:
+                modules = select_modules(model, self.target, "compile.target")
+            except ValueError as error:
+                raise SettingsError(f"{error}; 'model' and 'step' compile all of it") from error
+            for module in modules:
+                self._compile(module)
 
     def _compile(self, module: nn.Module) -> None:
         """Compile a module in place: `torch.compile` would return one with other names."""
@@ -126,25 +130,3 @@ class Compilation:
                     *(class_name(model), name),
                 )
         compile_step(wrapped, **self.options)
-
-
-def _module(model: nn.Module, name: str) -> nn.Module:
-    """Return a module by its name.
-
-    Raises:
-        SettingsError: There is none, or it has no forward pass.
-    """
-    modules = dict(model.named_modules(remove_duplicate=False))
-    if name not in modules:
-        children = ", ".join(child for child, _ in model.named_children())
-        raise SettingsError(
-            f"compile.target must be 'model', 'step' or names of modules of {class_name(model)}, "
-            f"got {name!r}{did_you_mean(name, [*modules, MODEL, STEP])}; it has {children}"
-        )
-    if type(modules[name]).forward is nn.Module.forward:
-        raise SettingsError(
-            f"compile.target must name modules that compute, got {name!r}, a "
-            f"{class_name(modules[name])}; name the modules in it"
-        )
-    found: nn.Module = modules[name]
-    return found
