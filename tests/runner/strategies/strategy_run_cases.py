@@ -145,7 +145,12 @@ def on_meta(rank: int, folder: Path) -> dict[str, Any]:
         model = {"type": "Tokens", "fills": name == "filled"}
         source = str(folder / "filled" / "epoch_1.pth") if name == "loaded" else None
         runner = Runner(
-            model=model, work_dir=str(folder / name), strategy=strategy, load_from=source, **RUN
+            model=model,
+            work_dir=str(folder / name),
+            strategy=strategy,
+            load_from=source,
+            custom_hooks=[{"type": "EMAHook"}],
+            **RUN,
         )
         found[name] = _message(runner.train)
         barrier()

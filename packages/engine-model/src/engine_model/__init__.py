@@ -79,16 +79,17 @@ from engine_model.weights import (
 )
 from engine_model.wrappers import (
     FSDP_WRAP_POLICIES,
+    AutoWrapPolicy,
     MMDistributedDataParallel,
     MMFullyShardedDataParallel,
     MMSeparateDistributedDataParallel,
-    Policy,
     check_sharding,
     is_model_wrapper,
 )
 
 __all__ = [
     "FSDP_WRAP_POLICIES",
+    "AutoWrapPolicy",
     "BaseAveragedModel",
     "BaseDataPreprocessor",
     "BaseInit",
@@ -113,7 +114,6 @@ __all__ = [
     "MomentumAnnealingEMA",
     "NormalInit",
     "OptimizerWrapper",
-    "Policy",
     "PretrainedInit",
     "Sequential",
     "StateDictError",

@@ -26,13 +26,13 @@ FSDP_WRAP_POLICIES = Registry(
 """The policies that a config may give as ``fsdp_auto_wrap_policy``."""
 
 
-Policy = str | int | WrapPolicy | Mapping[str, Any] | Iterable[Selector] | type[nn.Module]
+AutoWrapPolicy = str | int | WrapPolicy | Mapping[str, Any] | Iterable[Selector] | type[nn.Module]
 """What ``auto_wrap_policy`` takes; see `wrap_policy`."""
 
 _SETTING = "auto_wrap_policy"
 
 
-def wrap_policy(value: Policy, model: nn.Module) -> WrapPolicy:
+def wrap_policy(value: AutoWrapPolicy, model: nn.Module) -> WrapPolicy:
     """Return a policy from what a config or a script gives.
 
     Args:

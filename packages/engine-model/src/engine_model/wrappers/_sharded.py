@@ -21,7 +21,7 @@ from engine_model.wrappers._earlier_options import (
 from engine_model.wrappers._group import require_process_group
 from engine_model.wrappers._mesh import Shape
 from engine_model.wrappers._own_step import has_own_step
-from engine_model.wrappers._policies import Policy
+from engine_model.wrappers._policies import AutoWrapPolicy
 from engine_model.wrappers._sharding import (
     broadcast_module,
     check_prefetch,
@@ -112,8 +112,8 @@ class MMFullyShardedDataParallel(nn.Module, StepsOfModel):
         mesh: DeviceMesh | Shape | None = None,
         reshard_after_forward: bool | int | None = None,
         cpu_offload: "bool | CPUOffload | None" = None,
-        auto_wrap_policy: Policy | None = None,
-        fsdp_auto_wrap_policy: Policy | None = None,
+        auto_wrap_policy: AutoWrapPolicy | None = None,
+        fsdp_auto_wrap_policy: AutoWrapPolicy | None = None,
         backward_prefetch: "str | BackwardPrefetch | None" = None,
         mixed_precision: "Mapping[str, Any] | MixedPrecision | None" = None,
         param_init_fn: str | Callable[[nn.Module], Any] | None = None,

@@ -17,7 +17,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from engine_model._sharded_init import broadcast_over
 from engine_model._tta import BaseTTAModel
 from engine_model.wrappers._earlier_options import precision_policy
-from engine_model.wrappers._policies import Policy, WrapPolicy, wrap_policy
+from engine_model.wrappers._policies import AutoWrapPolicy, WrapPolicy, wrap_policy
 from engine_utils import call_mistakes
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("engine.model")
 
 
-def shard(module: nn.Module, policy: Policy | None, options: Mapping[str, Any]) -> None:
+def shard(module: nn.Module, policy: AutoWrapPolicy | None, options: Mapping[str, Any]) -> None:
     """Shard ``module`` in place, with the sub-modules that the policy chooses as units.
 
     A parameter that two modules share is in one unit, the smallest that contains both. A module

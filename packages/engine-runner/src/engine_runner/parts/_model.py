@@ -43,9 +43,14 @@ def build_for(
         model: The setting.
         data_preprocessor: The preprocessor of the run, for a config that has none.
     """
-    if data_preprocessor is not None and isinstance(model, Mapping):
-        model = {"data_preprocessor": data_preprocessor, **model}
-    return strategy.build(build, model)
+    return strategy.build(build, with_preprocessor(model, data_preprocessor))
+
+
+def with_preprocessor(model: nn.Module | Config, data_preprocessor: Any) -> nn.Module | Config:
+    """Return the setting of a model, with the preprocessor of the run if its config has none."""
+    if data_preprocessor is None or not isinstance(model, Mapping):
+        return model
+    return {"data_preprocessor": data_preprocessor, **model}
 
 
 def model_name(model: nn.Module, strategy: Strategy) -> str:

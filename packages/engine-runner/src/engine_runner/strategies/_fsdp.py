@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from engine_model import (
-    Policy,
+    AutoWrapPolicy,
     WholeDraws,
     check_sharding,
     is_model_wrapper,
@@ -71,7 +71,7 @@ class FSDPStrategy(Strategy):
         device: torch.device,
         model_wrapper: Mapping[str, Any] | str | None = None,
         *,
-        auto_wrap_policy: Policy | None = None,
+        auto_wrap_policy: AutoWrapPolicy | None = None,
         mixed_precision: Mapping[str, Any] | None = None,
         cpu_offload: bool | None = None,
         reshard_after_forward: bool | int | None = None,
@@ -151,7 +151,7 @@ class FSDPStrategy(Strategy):
             self.build_on_meta = True  # also for a model that the caller has built so
             stored = torch.device("cpu") if self.model_wrapper.get("cpu_offload") else self.device
             materialize(model, stored)
-            _RequireValues(model)
+            model.register_forward_pre_hook(_require_values)
         return wrapped
 
     def initializing(self, model: nn.Module) -> AbstractContextManager[object]:
@@ -159,19 +159,19 @@ class FSDPStrategy(Strategy):
         return WholeDraws() if self.build_on_meta else super().initializing(model)
 
 
-class _RequireValues:
-    """Raise before the first forward pass if a parameter has no values, and then do nothing."""
+def _require_values(model: nn.Module, arguments: Any) -> None:
+    """Raise before the first forward pass if a parameter has no values; then unregister.
 
-    def __init__(self, model: nn.Module) -> None:
-        self._handle = model.register_forward_pre_hook(self)
-
-    def __call__(self, model: nn.Module, arguments: Any) -> None:
-        missing = unfilled_parameters(model)
-        if missing:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise SettingsError(
-                "each parameter of a model that is built on the meta device must be filled, got no "
-                f"values for {missing[0]!r}{more}; give its module a reset_parameters method, fill "
-                "it in the init_weights of the model, or load a checkpoint that has it"
-            )
-        self._handle.remove()
+    A function without a handle, as averages copy the model and its hooks.
+    """
+    missing = unfilled_parameters(model)
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise SettingsError(
+            "each parameter of a model that is built on the meta device must be filled, got no "
+            f"values for {missing[0]!r}{more}; give its module a reset_parameters method, fill "
+            "it in the init_weights of the model, or load a checkpoint that has it"
+        )
+    for number, hook in list(model._forward_pre_hooks.items()):
+        if hook is _require_values:
+            del model._forward_pre_hooks[number]
