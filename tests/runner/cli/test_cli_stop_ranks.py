@@ -104,6 +104,7 @@ def test_launcher_that_is_asked_to_stop_lets_its_ranks_save(launch: Launch) -> N
     done = launch()
 
     stopped = re.findall(r"stopped by SIGTERM after iteration (\d+); saved", done.stdout)
+    assert len(stopped) == 1, done.stdout
     saved = torch.load(launch.folder / "work" / "interrupted.pth", weights_only=True)
     assert stopped == [str(saved["meta"]["iter"])], done.stdout
     assert "Error: " not in done.stdout  # of a worker, or of a rank

@@ -13,6 +13,11 @@ class Launch:
     """The rank of this process in a launch, the number of ranks, and the address of rank 0.
 
     ``address`` and ``port`` are None if the launcher does not provide them.
+
+    Example:
+        >>> launch = read_launch("pytorch", {"RANK": "1", "WORLD_SIZE": "2"})
+        >>> launch.rank, launch.world_size, launch.address
+        (1, 2, None)
     """
 
     rank: int

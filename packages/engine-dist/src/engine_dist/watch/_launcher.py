@@ -26,7 +26,7 @@ def watch_launcher(launcher: str, environ: Mapping[str, str]) -> None:
     """End this process if its launcher ends; a second call does nothing.
 
     Does nothing without a launcher that waits for its processes: the shell that started a rank by
-    hand may end, and the rank goes on.
+    hand may end, and the rank continues.
 
     Args:
         launcher: ``pytorch``, ``slurm`` or ``mpi``.

@@ -44,6 +44,13 @@ class StopSignals:
 
     Raises:
         SettingsError: This system has no signal of a name, or it cannot be handled.
+
+    Example:
+        >>> taken = StopSignals(["SIGTERM"], print)
+        >>> taken.install()
+        >>> taken.is_installed, taken.number
+        (True, 0)
+        >>> taken.restore()
     """
 
     def __init__(
@@ -72,7 +79,7 @@ class StopSignals:
         """
         self._children = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
         for number in self._numbers:
-            # None: a handler that Python does not know, and could not restore.
+            # None: a handler that was not set in Python, which could not be restored.
             if (former := signal.getsignal(number)) not in (None, signal.SIG_IGN):
                 self._former[number] = former
         if not self._former:

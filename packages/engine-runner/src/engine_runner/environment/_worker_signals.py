@@ -11,7 +11,7 @@ _OUTLIVE_SECONDS = 60
 
 
 class OutlivingWorker:
-    """The ``worker_init_fn`` of a data loader whose workers go on until the trainer ends them.
+    """The ``worker_init_fn`` of a data loader whose workers run until the trainer ends them.
 
     A terminal, a scheduler or ``timeout`` signals the workers, too. Without them the trainer would
     not get to the end of its step. SIGINT and SIGHUP are ignored; SIGTERM, with which a trainer
