@@ -213,7 +213,7 @@ def test_earlier_run_leaves_no_unfinished_folder(
         ({"type": "ShardedWriter", "asynchronus": True}, "asynchronous"),
         (
             {"type": "ShardedWriter", "asynchronous": "yes"},
-            "asynchronous of ShardedWriter must be bool",
+            "of ShardedWriter must be bool",
         ),
         ("ShardedWritr", "ShardedWriter"),
     ],

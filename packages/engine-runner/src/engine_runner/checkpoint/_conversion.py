@@ -19,7 +19,13 @@ from engine_model.weights import (
     weights_in,
     write_checkpoint,
 )
-from engine_runner.checkpoint._manifest import Manifest, check_whole, facts_of, write_manifest
+from engine_runner.checkpoint._manifest import (
+    Format,
+    Manifest,
+    check_whole,
+    facts_of,
+    write_manifest,
+)
 from engine_runner.checkpoint.writers import write_file
 from engine_utils import did_you_mean, finite_value, plain_value
 
@@ -118,7 +124,7 @@ def publish_checkpoint(
         file.flush()
         path = _with_hash(target, file)
         copyfile_from_local(file.name, path)
-        form = "safetensors" if target.endswith(".safetensors") else "torch"
+        form: Format = "safetensors" if target.endswith(".safetensors") else "torch"
         write_manifest(path, Manifest.of(chosen, path, file, form))
     return _converted(path, chosen, checkpoint)
 
@@ -179,7 +185,7 @@ def _storable(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return the weights and the values of ``meta`` that safetensors can store."""
     weights = weights_in(checkpoint)
     meta = {} if weights is checkpoint else checkpoint.get("meta", {})
-    tensors = type(weights)((k, v) for k, v in weights.items() if isinstance(v, Tensor))
+    tensors: Any = type(weights)((k, v) for k, v in weights.items() if isinstance(v, Tensor))
     if hasattr(weights, "_metadata"):
         tensors._metadata = weights._metadata
     plain = {str(key): plain_value(value) for key, value in dict(meta).items()}

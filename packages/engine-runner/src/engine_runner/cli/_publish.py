@@ -50,11 +50,11 @@ def publish(checkpoint: str, keep: tuple[str, ...], out: str | None, weights: st
     from engine_runner.cli._train import expanded
 
     checkpoint = expanded(checkpoint)
+    if out is not None:  # a slash at the end says that it is a folder, which may not exist yet
+        out = expanded(out) + ("/" if out.endswith("/") and "://" not in out else "")
     require_checkpoint(checkpoint)
     try:
-        done = publish_checkpoint(
-            checkpoint, None if out is None else expanded(out), keep=keep, weights=weights
-        )
+        done = publish_checkpoint(checkpoint, out, keep=keep, weights=weights)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     report(done)
