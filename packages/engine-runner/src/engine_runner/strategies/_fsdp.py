@@ -23,7 +23,8 @@ _DEFAULT = "MMFullyShardedDataParallel"
 class FSDPStrategy(Strategy):
     """Shard the model with FSDP2 (`torch.distributed.fsdp.fully_shard`).
 
-    Checkpoints hold whole weights, so that a run may resume on another number of ranks.
+    Checkpoints hold whole weights, or shards with `ShardedWriter`. A run may resume either on
+    another number of ranks.
 
     Args:
         device: The device on which this process computes.
