@@ -43,6 +43,14 @@ class Converted:
         kept: The keys of the checkpoint that it has.
         dropped: The keys that it does not have.
         facts: The entries of its manifest, and the number of ``tensors`` and ``elements``.
+
+    Example:
+        >>> import torch
+        >>> folder = tempfile.mkdtemp()
+        >>> torch.save({"state_dict": {"weight": torch.ones(2)}}, f"{folder}/net.pth")
+        >>> done = convert_checkpoint(f"{folder}/net.pth", f"{folder}/net.dcp")
+        >>> done.kept, done.facts["elements"]
+        (('state_dict',), 2)
     """
 
     path: str
