@@ -61,6 +61,16 @@ class Found(Hook):
         self.sharded.add(is_sharded(checkpoint["ema_state_dict"]["module.first.weight"]))
 
 
+def _loader() -> dict[str, Any]:
+    draw = torch.Generator().manual_seed(0)
+    return {
+        "dataset": [(torch.randn(3, generator=draw),) for _ in range(24)],
+        "sampler": {"type": "DefaultSampler", "shuffle": True},
+        "collate_fn": {"type": "default_collate"},
+        "batch_size": BATCH // get_world_size(),
+    }
+
+
 def train(
     folder: Path,
     name: str,
@@ -74,20 +84,13 @@ def train(
     step: int = 3,
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Train, and return what was found and the whole weights."""
-    draw = torch.Generator().manual_seed(0)
-    data = [(torch.randn(3, generator=draw),) for _ in range(24)]
     torch.manual_seed(0)
     found = Found()
     options: dict[str, Any] = {"strategy": strategy} if strategy else {}
     runner = Runner(
         Curve(),
         folder / name,
-        train_dataloader={
-            "dataset": data,
-            "sampler": {"type": "DefaultSampler", "shuffle": True},
-            "collate_fn": {"type": "default_collate"},
-            "batch_size": BATCH // get_world_size(),
-        },
+        train_dataloader=_loader(),
         train_cfg={"by_epoch": False, "max_iters": iterations},
         optim_wrapper={
             "optimizer": {"type": "Adam", "lr": 0.02},

@@ -5,6 +5,12 @@ from engine_runner.checkpoint._best import BestMetric, best_metrics
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
+from engine_runner.checkpoint._conversion import (
+    Converted,
+    convert_checkpoint,
+    publish_checkpoint,
+    require_ending,
+)
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
 from engine_runner.checkpoint._folder import CheckpointFolder, checkpoint_folders, folder_of
 from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
@@ -48,7 +54,13 @@ from engine_runner.checkpoint._states import (
     ScheduleStates,
     run_states,
 )
-from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer, build_writer
+from engine_runner.checkpoint.writers import (
+    AsyncWriter,
+    PlainWriter,
+    ShardedWriter,
+    Writer,
+    build_writer,
+)
 
 __all__ = [
     "MARKER",
@@ -59,6 +71,7 @@ __all__ = [
     "BrokenWeightsError",
     "CheckpointFolder",
     "Checkpointer",
+    "Converted",
     "LoaderPosition",
     "Manifest",
     "NewBest",
@@ -70,12 +83,14 @@ __all__ = [
     "Retention",
     "Rotation",
     "ScheduleStates",
+    "ShardedWriter",
     "Writer",
     "best_metrics",
     "broken_weight",
     "build_writer",
     "checkpoint_folders",
     "checkpoints_beside",
+    "convert_checkpoint",
     "dataset_meta",
     "find_latest_checkpoint",
     "finish_windows",
@@ -91,10 +106,12 @@ __all__ = [
     "note_best",
     "open_for_run",
     "publish",
+    "publish_checkpoint",
     "published_keys",
     "read_manifest",
     "remove_checkpoint",
     "remove_manifest",
+    "require_ending",
     "run_states",
     "save_now",
     "save_run",

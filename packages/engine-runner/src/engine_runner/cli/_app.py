@@ -25,6 +25,12 @@ COMMANDS = {
         f"{_CLI}._predict:predict", "Predict with the model that CONFIG describes."
     ),
     "export": CommandRow(f"{_CLI}._export:export", "Export the model that CONFIG describes."),
+    "convert": CommandRow(
+        f"{_CLI}._convert:convert", "Convert a checkpoint: one file, shards or safetensors."
+    ),
+    "publish": CommandRow(
+        f"{_CLI}._publish:publish", "Write the weights of a checkpoint, named with their hash."
+    ),
     "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
     "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),

@@ -83,8 +83,9 @@ class CheckpointHook(Hook):
             its SHA-256. None by default, for no copies.
         save_begin: The epoch or iteration, from 1, of the first checkpoint; no best one is chosen
             before. Later ones are ``interval`` apart. With 0, the first is at ``interval``.
-        writer: Writes the checkpoints: ``"AsyncWriter"`` while the training continues, or a config
-            with its arguments, ``dict(type="AsyncWriter", …)``. By default the training waits.
+        writer: Writes the checkpoints: ``"AsyncWriter"`` while the training continues, or
+            ``"ShardedWriter"`` to folders ``….dcp``, each rank its shards; or a config with its
+            arguments, ``dict(type="AsyncWriter", …)``. By default the training waits.
         **kwargs: Passed to `Runner.save_checkpoint`.
 
     Raises:

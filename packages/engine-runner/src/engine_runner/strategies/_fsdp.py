@@ -35,9 +35,9 @@ _CHECKED = (
 class FSDPStrategy(Strategy):
     """Shard the model with FSDP2 (`torch.distributed.fsdp.fully_shard`).
 
-    Checkpoints hold whole weights, so that a run may resume on another number of ranks. The
-    arguments from ``auto_wrap_policy`` to ``param_init_fn`` are those of the wrapper; see
-    `MMFullyShardedDataParallel`.
+    Checkpoints hold whole weights, or shards with `ShardedWriter`. A run may resume either on
+    another number of ranks. The arguments from ``auto_wrap_policy`` to ``param_init_fn`` are those
+    of the wrapper; see `MMFullyShardedDataParallel`.
 
     Args:
         device: The device on which this process computes.

@@ -18,6 +18,17 @@ class Placement:
     Attributes:
         mesh: The devices.
         placements: The placement in each dimension of the mesh.
+
+    Example:
+        >>> from torch import distributed
+        >>> from torch.distributed.device_mesh import init_device_mesh
+        >>> from torch.distributed.tensor import Shard
+        >>> group = {"store": distributed.HashStore(), "rank": 0, "world_size": 1}
+        >>> distributed.init_process_group("gloo", **group)
+        >>> placement = Placement(mesh=init_device_mesh("cpu", (1,)), placements=(Shard(0),))
+        >>> placement.empty(nn.Linear(2, 3).weight).shape
+        torch.Size([3, 2])
+        >>> distributed.destroy_process_group()
     """
 
     mesh: "DeviceMesh"

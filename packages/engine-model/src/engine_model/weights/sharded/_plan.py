@@ -40,7 +40,8 @@ class SavePlanner(DefaultSavePlanner):
         split = Split(checkpoint)
         self._expected = set(split.tensors)
         own = _share(split.tensors, rank, world_size)
-        self.mappings: dict[str, Path] = {key: split.paths[key] for key in own}
+        # For the tools of torch, which take a number for a position in a list without gaps.
+        self.mappings: dict[str, Path] = {key: tuple(map(str, split.paths[key])) for key in own}
         # What is written; copies of the tensors may take their place.
         self.parts = {key: local_part(tensor) for key, tensor in own.items()}
         self._values = BytesIO()

@@ -1,0 +1,78 @@
+"""``engine convert``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine_runner.cli._options import complete_file
+
+if TYPE_CHECKING:
+    from engine_runner.checkpoint import Converted
+
+_EXAMPLES = """
+\b
+Examples:
+  engine convert work_dirs/run/epoch_3.dcp epoch_3.pth
+  engine convert epoch_3.pth epoch_3.dcp
+  engine convert epoch_3.pth weights.safetensors
+"""
+
+
+@click.command(no_args_is_help=True, epilog=_EXAMPLES)
+@click.argument("source", metavar="SRC", shell_complete=complete_file)
+@click.argument("target", metavar="DST", shell_complete=complete_file)
+@click.option("--force", is_flag=True, help="Replace DST if it exists.")
+def convert(source: str, target: str, force: bool) -> None:
+    """Convert the checkpoint SRC to the format of DST, by its ending.
+
+    ….pth is one file, ….dcp a folder of shards, and both have all of the checkpoint, so a run
+    resumes from either. ….safetensors has the weights and their metadata. SRC may be an address. It
+    is compared with its manifest if it has one, and DST gets one.
+    """
+    from engine_fileio import exists
+    from engine_runner.checkpoint import convert_checkpoint, require_ending
+    from engine_runner.cli._train import expanded
+
+    source, target = expanded(source), expanded(target)
+    require_checkpoint(source)
+    try:
+        require_ending(target)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if target.rstrip("/") == source.rstrip("/"):
+        raise click.UsageError(f"DST must be another path than SRC, got {target} twice")
+    if not force and exists(target):
+        raise click.UsageError(f"{target} exists; --force replaces it")
+    report(convert_checkpoint(source, target))
+
+
+def require_checkpoint(path: str) -> None:
+    """Raise for a local checkpoint that does not exist.
+
+    Raises:
+        click.UsageError: There is no such file or folder, or it is a folder of something else.
+    """
+    if "://" in path:
+        return
+    found = Path(path)
+    if not found.exists():
+        raise click.UsageError(f"no such checkpoint: {path}")
+    if found.is_dir() and not path.rstrip("/").endswith(".dcp"):
+        raise click.UsageError(f"{path} is a folder; name a checkpoint in it")
+
+
+def report(done: "Converted") -> None:
+    """Print what was written."""
+    click.echo(f"wrote {done.path}")
+    click.echo(f"  {'keys:':<12}{', '.join(done.kept)}")
+    if done.dropped:
+        click.echo(f"  {'left out:':<12}{', '.join(done.dropped)}")
+    click.echo(f"  {'weights:':<12}{_weights(done.facts)}")
+    resumes = "yes" if done.facts["resumable"] else "no: it has weights alone"
+    click.echo(f"  {'resumable:':<12}{resumes}")
+
+
+def _weights(facts: Mapping[str, Any]) -> str:
+    return f"{facts['tensors']} tensors, {facts['elements']:,} elements"
