@@ -14,9 +14,9 @@ import torch
 from engine_fileio import exists
 from engine_model.weights import CheckpointLoader
 from engine_runner import Runner
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer
 
-WRITERS: dict[str, Callable[[], Writer]] = {"plain": PlainWriter}
+WRITERS: dict[str, Callable[[], Writer]] = {"plain": PlainWriter, "async": AsyncWriter}
 MEMORY = {"backend": "fsspec"}
 
 RankResults = dict[str, list[dict[str, Any]]]
@@ -184,18 +184,21 @@ def test_run_finishes_its_writer(make_runner: Callable[..., Runner]) -> None:
     class Slow(PlainWriter):
         """Writes what it was given when it is finished."""
 
+        in_background = True
+
         def __init__(self) -> None:
-            self.waiting: list[tuple[dict[str, Any], str]] = []
+            self.waiting: list[tuple[dict[str, Any], str, Any]] = []
 
         def write(self, checkpoint: dict[str, Any], path: str, **options: Any) -> None:
-            self.waiting.append((checkpoint, path))
+            self.waiting.append((checkpoint, path, options))
 
         def finish(self) -> None:
-            for checkpoint, path in self.waiting:
-                super().write(checkpoint, path)
+            for checkpoint, path, options in self.waiting:
+                super().write(checkpoint, path, **options)
+            self.waiting = []
 
     runner = make_runner()
-    runner.checkpointer.writer = Slow()
+    runner.checkpointer.use(Slow())
 
     runner.train()
 

@@ -347,10 +347,11 @@ class Runner:
         """
         if self._parts.configured("train_cfg"):  # a call before the training
             parts.schedule_once(self, self._parts, self._settings)
+        include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
+        self.checkpointer.check_resumable(self, filename, include)
         checkpoint = self.load_checkpoint(filename, map_location)
         way_out = "load_from with resume=False takes the weights that fit"
         self.checkpointer.check_weights(filename, self.model_name, way_out)
-        include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
         states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=False)
         self.checkpointer.resume(self, checkpoint, states)
 

@@ -7,6 +7,7 @@ from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
 from engine_runner.checkpoint._folder import CheckpointFolder, checkpoint_folders, folder_of
+from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
 from engine_runner.checkpoint._interrupted import save_now
 from engine_runner.checkpoint._latest import (
     checkpoints_beside,
@@ -47,26 +48,32 @@ from engine_runner.checkpoint._states import (
     ScheduleStates,
     run_states,
 )
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer, build_writer
 
 __all__ = [
     "MARKER",
     "AccumulationStates",
+    "AsyncWriter",
+    "Attempt",
     "BestMetric",
     "BrokenWeightsError",
     "CheckpointFolder",
     "Checkpointer",
     "LoaderPosition",
     "Manifest",
+    "NewBest",
     "OptimizerOptions",
     "OptimizerStates",
+    "Place",
     "PlainWriter",
     "RandomStates",
     "Retention",
+    "Rotation",
     "ScheduleStates",
     "Writer",
     "best_metrics",
     "broken_weight",
+    "build_writer",
     "checkpoint_folders",
     "checkpoints_beside",
     "dataset_meta",

@@ -18,18 +18,20 @@ from engine_model.weights import (
     revise_names,
     weights_in,
 )
-from engine_runner._errors import CheckpointWriteError
+from engine_runner._forward import Forward
 from engine_runner._progress import Progress
-from engine_runner._protocols import Run, Stateful
+from engine_runner._protocols import Following, Run, Stateful
 from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
-from engine_runner.checkpoint._complete import check_complete, load_progress
-from engine_runner.checkpoint._folder import checkpoint_folders
+from engine_runner.checkpoint._complete import check_complete, check_manifest, load_progress
+from engine_runner.checkpoint._folder import backend_args_for, checkpoint_folders
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._manifest import check_whole
 from engine_runner.checkpoint._source import CheckpointSource
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint._writing import Writing
+from engine_runner.checkpoint.writers import Writer
 from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy, current_device
 
@@ -64,10 +66,24 @@ class Checkpointer:
 
     def __init__(self, strategy: Strategy, writer: Writer | None = None) -> None:
         self.strategy = strategy
-        self.writer: Writer = writer or PlainWriter()
+        self._writing = Writing(writer)
         self.load_report: LoadReport | None = None
         self.restarts: set[str] = set()
         self._source = CheckpointSource(self.read)
+
+    write = Forward[Callable[..., None]]("_writing.write", "See `Writing.write`.")
+    save_followed = Forward[Callable[[Following, Callable[[], str]], None]](
+        "_writing.save_followed", "See `Writing.save_followed`."
+    )
+    use = Forward[Callable[[Writer], None]]("_writing.use", "See `Writing.use`.")
+    settle = Forward[Callable[[], None]]("_writing.settle", "See `Writing.settle`.")
+    finish = Forward[Callable[[], None]]("_writing.finish", "See `Writing.finish`.")
+    wait = Forward[Callable[[], None]]("_writing.wait", "See `Writing.wait`.")
+
+    @property
+    def writer(self) -> Writer:
+        """What writes the checkpoints; see `use`."""
+        return self._writing.writer
 
     def collect(
         self,
@@ -93,25 +109,6 @@ class Checkpointer:
             **{name: state.state_dict() for name, state in states.items()},
         }
 
-    def write(
-        self,
-        checkpoint: dict[str, Any],
-        path: str,
-        *,
-        backend_args: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write a collected checkpoint. All ranks must call this; see `Writer.write`.
-
-        Raises:
-            CheckpointWriteError: The storage cannot be written to; raised on all ranks.
-        """
-        try:
-            self.writer.write(checkpoint, path, backend_args=backend_args)
-        except OSError as error:
-            if error.errno is None:
-                raise CheckpointWriteError(f"{path} cannot be written: {error}") from error
-            raise CheckpointWriteError(error.errno, error.strerror, path) from error
-
     def read(
         self,
         filename: str,
@@ -130,6 +127,7 @@ class Checkpointer:
                 checkpoints of the folder.
         """
         try:
+            check_whole(filename)
             checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(
                 filename, map_location=self._device(map_location), backend_args=backend_args
             )
@@ -210,7 +208,7 @@ class Checkpointer:
     ) -> str:
         """Collect a checkpoint of a run, call its hooks, write it, and return its path.
 
-        All ranks must call this.
+        All ranks must call this. The file is complete, unless `save_followed` calls this.
 
         Args:
             run: The run.
@@ -225,6 +223,7 @@ class Checkpointer:
             CheckpointWriteError: The storage is full or not writable; an older file is left as it
                 was.
         """
+        self.settle()  # before the states are collected: the former save may change them
         facts = {
             "cfg": shown_config(run.cfg).pretty_text,
             "seed": run.seed,
@@ -236,7 +235,7 @@ class Checkpointer:
         checkpoint = self.collect(run.model, states, progress, {**facts, **meta})
         run.call_hook("before_save_checkpoint", checkpoint=checkpoint)
         path = join_path(folder, filename, backend_args=backend_args)
-        self.write(checkpoint, path, backend_args=backend_args)
+        self._writing.write_and_follow(checkpoint, path, backend_args=backend_args)
         return path
 
     def load(
@@ -327,6 +326,16 @@ class Checkpointer:
             if name in checkpoint:
                 state.load_state_dict(checkpoint[name])
 
-    def finish(self) -> None:
-        """Return when every checkpoint is completely written."""
-        self.writer.finish()
+    def check_resumable(self, run: Run, filename: str, include: Mapping[str, bool]) -> None:
+        """Raise if a checkpoint's manifest says that the run cannot be resumed from it.
+
+        Args:
+            run: The run.
+            filename: The checkpoint, which is not read.
+            include: Whether ``"optimizer"`` and ``"param_schedulers"`` are to be resumed.
+
+        Raises:
+            SettingsError: It has weights alone, or lacks what is to be resumed.
+        """
+        wanted = {name for name, wanted in include.items() if wanted} - self.restarts
+        check_manifest(filename, wanted, backend_args_for(filename, checkpoint_folders(run)))

@@ -7,10 +7,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import IO, Any, Literal
 
-from engine_fileio import atomic_write, get_local_path, get_text, put_text, remove
+from engine_fileio import atomic_write, get_local_path, get_text, local_path, put_text, remove
+from engine_model.weights import CheckpointError
 from engine_runner._version import __version__
 
 VERSION = 1
@@ -219,6 +220,43 @@ def verify(
         if size != manifest.size:
             return f"it has {size} bytes, but {manifest.size} were saved"
         return None if digest(file)[1] == manifest.sha256 else "its bytes are not those saved"
+
+
+def is_outdated(path: str, manifest: Manifest) -> bool:
+    """Return whether a local file has another size than its manifest: it was rewritten since."""
+    local = Path(local_path(path))
+    return is_local(path) and local.is_file() and local.stat().st_size != manifest.size
+
+
+def check_whole(path: str) -> None:
+    """Raise if a local checkpoint file is not the one that its manifest describes.
+
+    A file without a manifest passes. So does one in torch's format, and one of another storage:
+    such a file contains a checksum, with which it is compared when it is read. It may have been
+    rewritten by other means since, by `torch.save` for example.
+
+    Args:
+        path: The path or URI of the checkpoint.
+
+    Raises:
+        CheckpointError: The file was damaged or replaced since it was saved.
+    """
+    if not is_local(path):
+        return
+    manifest = read_manifest(path)
+    while manifest is not None and manifest.format != "torch":
+        try:
+            problem = verify(path, manifest)
+        except OSError:  # the reader raises its own
+            return
+        if problem is None:
+            return
+        former, manifest = manifest, read_manifest(path)
+        if manifest == former:  # else a training has written a new file of this name meanwhile
+            raise CheckpointError(
+                f"{path} is damaged: {problem}; use another copy or checkpoint; if you have "
+                f"replaced the file yourself, delete {manifest_path(path)}"
+            )
 
 
 def is_local(path: str) -> bool:

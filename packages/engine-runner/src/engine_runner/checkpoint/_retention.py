@@ -19,8 +19,9 @@ class Retention:
         >>> retention = Retention(most=2)
         >>> for name in ("epoch_1.pth", "epoch_2.pth", "epoch_3.pth"):
         ...     retention.add(name)
-        >>> retention.take_surplus()
+        >>> retention.surplus()
         ['epoch_1.pth']
+        >>> retention.drop(["epoch_1.pth"])
         >>> retention.names
         ['epoch_2.pth', 'epoch_3.pth']
     """
@@ -36,15 +37,13 @@ class Retention:
         """
         self.names = [*(other for other in self.names if other != name), name]
 
-    def take_surplus(self) -> list[str]:
-        """Remove the oldest names beyond the most to keep, and return them."""
-        surplus = max(0, len(self.names) - self.most) if self.most > 0 else 0
-        removed, self.names = self.names[:surplus], self.names[surplus:]
-        return removed
+    def surplus(self) -> list[str]:
+        """Return the oldest names beyond the most to keep."""
+        return self.names[: max(0, len(self.names) - self.most)] if self.most > 0 else []
 
-    def put_back(self, names: Sequence[str]) -> None:
-        """Add names that were taken and could not be deleted, as the oldest."""
-        self.names = [*names, *self.names]
+    def drop(self, names: Sequence[str]) -> None:
+        """Remove the names of checkpoints that were deleted."""
+        self.names = [name for name in self.names if name not in names]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the names."""

@@ -19,6 +19,8 @@ from engine_model.weights import damage_of, write_checkpoint
 from engine_runner.checkpoint._manifest import (
     Format,
     Manifest,
+    manifest_path,
+    read_manifest,
     remove_manifest,
     verify,
     write_manifest,
@@ -81,7 +83,9 @@ def _write_elsewhere(
     buffer = io.BytesIO()
     write_checkpoint(checkpoint, buffer, path)
     manifest = _checked(checkpoint, buffer, path)
-    remove_manifest(path, backend_args)
+    if read_manifest(path, backend_args) is not None:
+        # Emptied, as not each storage can delete: that of an older file would not fit this one.
+        backend.put(b"", manifest_path(path))
     backend.put(buffer.getbuffer(), path)
     problem = verify(path, manifest, backend_args)
     if problem is not None:

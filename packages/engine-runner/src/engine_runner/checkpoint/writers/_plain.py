@@ -19,6 +19,7 @@ class PlainWriter:
     """
 
     sharded = False
+    in_background = False
 
     def write(
         self,
@@ -38,6 +39,9 @@ class PlainWriter:
         raise_on_all_ranks(failure)
         if then is not None and is_main_process():
             then()
+
+    def wait(self) -> None:
+        """Return at once: this process writes nothing between two calls."""
 
     def finish(self) -> None:
         """Return at once: each write is complete when it returns."""

@@ -12,9 +12,11 @@ class Writer(Protocol):
     Attributes:
         sharded: Whether each rank writes its own shards, so that the checkpoint has them in place
             of whole weights.
+        in_background: Whether `write` returns before the checkpoint is complete.
     """
 
     sharded: bool
+    in_background: bool
 
     def write(
         self,
@@ -39,6 +41,12 @@ class Writer(Protocol):
         Raises:
             OSError: The storage cannot be written to; an older file is left as it was. All ranks
                 raise it.
+        """
+
+    def wait(self) -> None:
+        """Return when this process writes nothing, for a run that ends with an error.
+
+        It must not wait for other ranks, which may continue, and raises nothing.
         """
 
     def finish(self) -> None:
