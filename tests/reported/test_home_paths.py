@@ -274,8 +274,8 @@ def test_aim_repository_may_lie_in_the_home_folder(home: Path) -> None:
 
 def test_packages_have_one_function_for_the_home_folder() -> None:
     # Path.expanduser raises for a file such as "~backup", and os.path.expanduser of a Path returns
-    # a string.
+    # a string. engine-dist, which imports no package of ours, has one such string.
     packages = Path(__file__).parents[2] / "packages"
     users = [file for file in packages.glob("*/src/**/*.py") if "expanduser(" in file.read_text()]
 
-    assert [file.name for file in users] == ["_paths.py"]
+    assert {file.name for file in users} == {"_paths.py", "_results.py"}

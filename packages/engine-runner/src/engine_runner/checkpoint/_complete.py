@@ -6,7 +6,7 @@ from typing import Any
 from engine_runner._errors import SettingsError
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run
-from engine_runner.checkpoint._manifest import read_manifest
+from engine_runner.checkpoint._manifest import is_outdated, read_manifest
 
 # By the key in a checkpoint: what it is, the argument of Runner.resume, the option of the command.
 _STATES = {
@@ -67,7 +67,7 @@ def check_manifest(
         SettingsError: The checkpoint has no counters, or not the state of the optimizer.
     """
     manifest = read_manifest(filename, backend_args)
-    if manifest is None or manifest.resumable:
+    if manifest is None or manifest.resumable or is_outdated(filename, manifest):
         return
     if manifest.keys and manifest.iter is not None and "optimizer" not in wanted:
         return

@@ -32,6 +32,11 @@ class Place:
     logger: Logger
     backend_args: Mapping[str, Any] | None = None
 
+    @property
+    def saved_in(self) -> CheckpointFolder:
+        """The folder and its storage."""
+        return CheckpointFolder(self.folder, self.backend_args)
+
     def remove(self, name: str) -> bool:
         """Delete an old checkpoint, and return whether it is gone."""
         arguments = dict(self.backend_args) if self.backend_args else None
@@ -61,8 +66,7 @@ class Rotation:
         """Mark the checkpoint, then delete."""
         # In this order: a process that ends here leaves one checkpoint too many, never none.
         place = self._place
-        saved_in = CheckpointFolder(place.folder, place.backend_args)
-        marked = mark_or_log(place.work_dir, path, place.logger, saved_in=saved_in)
+        marked = mark_or_log(place.work_dir, path, place.logger, saved_in=place.saved_in)
         self._left = [name for name in self._surplus if not (marked and self._place.remove(name))]
 
     def settle(self, error: Exception | None) -> None:

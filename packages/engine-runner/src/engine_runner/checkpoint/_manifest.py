@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import IO, Any, Literal
 
-from engine_fileio import atomic_write, get_local_path, get_text, put_text, remove
+from engine_fileio import atomic_write, get_local_path, get_text, local_path, put_text, remove
 from engine_model.weights import MANIFEST, CheckpointError, is_sharded_path, sharded_damage
 from engine_runner._version import __version__
 
@@ -233,11 +233,19 @@ def verify(
         return None if digest(file)[1] == manifest.sha256 else "its bytes are not those saved"
 
 
+def is_outdated(path: str, manifest: Manifest) -> bool:
+    """Return whether a local file has another size than its manifest: it was rewritten since."""
+    local = Path(local_path(path))
+    return is_local(path) and local.is_file() and local.stat().st_size != manifest.size
+
+
 def check_whole(path: str) -> None:
     """Raise if a local checkpoint file is not the one that its manifest describes.
 
-    A file without a manifest passes. So does one of another storage, which is compared with the
-    checksum in it when it is read, and a folder of shards, each file of which is compared then.
+    A file without a manifest passes. So do a file in torch's format and one of another storage:
+    each contains a checksum, with which it is compared when it is read. It may have been rewritten
+    by other means since, by `torch.save` for example. The files of a folder of shards are compared
+    when they are read, too.
 
     Args:
         path: The path or URI of the checkpoint.
@@ -248,7 +256,7 @@ def check_whole(path: str) -> None:
     if not is_local(path) or is_sharded_path(path):
         return
     manifest = read_manifest(path)
-    while manifest is not None:
+    while manifest is not None and manifest.format != "torch":
         try:
             problem = verify(path, manifest)
         except OSError:  # the reader raises its own
@@ -258,7 +266,7 @@ def check_whole(path: str) -> None:
         former, manifest = manifest, read_manifest(path)
         if manifest == former:  # else a training has written a new file of this name meanwhile
             raise CheckpointError(
-                f"{path} is damaged: {problem}; use another copy or checkpoint. If you have "
+                f"{path} is damaged: {problem}; use another copy or checkpoint; if you have "
                 f"replaced the file yourself, delete {manifest_path(path)}"
             )
 
