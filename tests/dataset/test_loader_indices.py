@@ -1,5 +1,7 @@
 """A loader has the indices of its recent batches, which a report about a bad one names."""
 
+from typing import Any
+
 import pytest
 
 from engine_dataset import DefaultSampler, ResumableDataLoader
@@ -7,8 +9,8 @@ from engine_dataset import DefaultSampler, ResumableDataLoader
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_indices_of_recent_batches_are_those_that_were_drawn(workers: int) -> None:
-    data = list(range(1200))
-    loader = ResumableDataLoader(
+    data: Any = list(range(1200))
+    loader: Any = ResumableDataLoader(
         data, batch_size=2, sampler=DefaultSampler(data, seed=3), num_workers=workers
     )
 
@@ -20,7 +22,8 @@ def test_indices_of_recent_batches_are_those_that_were_drawn(workers: int) -> No
 
 
 def test_loader_without_batches_has_an_index_per_sample() -> None:
-    loader = ResumableDataLoader([5, 6, 7], batch_size=None)
+    data: Any = [5, 6, 7]
+    loader: Any = ResumableDataLoader(data, batch_size=None)
 
     list(loader)
 
