@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from engine_dataset import BaseDataset
 from engine_model import BaseModel
 from engine_optim import OptimWrapper, OptimWrapperDict
-from engine_runner import Hook, Runner
+from engine_runner import Runner
 from engine_runner.hooks import EMAHook, FiniteLossHook
 from engine_structures import BaseDataElement
 
 POINTS = torch.linspace(-1, 1, 16)
 MOMENTUM = {"optimizer": {"type": "Adam", "lr": 0.01}}
-SAVES = {"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}}
 
 
 class Data(torch.utils.data.Dataset[Tensor]):
@@ -359,114 +358,6 @@ def test_raise_stops_at_a_loss_that_jumps(train: Callable[..., Runner]) -> None:
 
     with pytest.raises(ArithmeticError, match=r"deviations above the median .* at iteration 26"):
         runner.train()
-
-
-@pytest.mark.parametrize("by_epoch", [True, False], ids=["epochs", "iterations"])
-def test_rollback_ends_with_the_state_of_a_run_without_the_batch(
-    train: Callable[..., Runner], by_epoch: bool
-) -> None:
-    loop = {"by_epoch": True, "max_epochs": 1} if by_epoch else {"by_epoch": False, "max_iters": 7}
-    schedule = {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": False, "end": 99}
-    options: dict[str, Any] = {
-        "train_cfg": loop,
-        "param_scheduler": schedule,
-        "default_hooks": SAVES,
-        "custom_hooks": [{"type": "EMAHook", "momentum": 0.3}],
-    }
-    runner = train(train_dataloader=loader(Data([6])), on_bad_loss="rollback", **options)
-    rest = [index for index in range(16) if index not in (6, 7)]
-    clean = train("clean", train_dataloader=loader(Data(), rest), **options)
-
-    runner.train()
-    clean.train()
-
-    assert_equal(runner, clean)
-    history = runner.message_hub.get_scalar("train/loss")
-    assert history.data[0].tolist() == clean.message_hub.get_scalar("train/loss").data[0].tolist()
-    assert "returning to the last checkpoint for the 1. of at most 3 times" in log_of(runner)
-
-
-def test_rollback_restores_the_order_and_the_randomness(train: Callable[..., Runner]) -> None:
-    class Noisy(Net):
-        def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
-            return super().forward(x + 0.1 * torch.randn(2, 1), y, mode)
-
-    shuffled = {**loader(Data()), "sampler": {"type": "DefaultSampler", "shuffle": True}}
-    options: dict[str, Any] = {"default_hooks": SAVES, "train_dataloader": shuffled}
-    plain = train("plain", model=Noisy(), **options)
-    plain.train()
-
-    class Jumps(Hook):
-        """Spoil the loss of the history once: a bad loss that leaves no trace in the weights."""
-
-        def after_train_iter(
-            self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-        ) -> None:
-            if runner.iter == 7 and not hook.summary:
-                runner.message_hub.update_scalar("train/loss", math.nan)
-
-    runner = train(model=Noisy(), on_bad_loss="rollback", custom_hooks=[Jumps()], **options)
-    hook = next(hook for hook in runner.hooks if isinstance(hook, FiniteLossHook))
-    runner.train()
-
-    first, second = (
-        runner.message_hub.get_scalar("train/loss"),
-        plain.message_hub.get_scalar("train/loss"),
-    )
-    assert first.data[0].tolist() == second.data[0].tolist()[:7]
-    assert hook.summary == [("rolled back", "1 times; 1 batches passed over")]
-
-
-def test_rollback_is_bounded_also_over_resumed_runs(train: Callable[..., Runner]) -> None:
-    data = loader(Data([6]))
-    options: dict[str, Any] = {
-        "train_dataloader": data,
-        "default_hooks": SAVES,
-        "on_bad_loss": {"type": "rollback", "max_rollbacks": 2},
-    }
-    train(**options, train_cfg={"by_epoch": True, "max_epochs": 2}).train()
-    runner = train(**options, resume=True, train_cfg={"by_epoch": True, "max_epochs": 3})
-
-    with pytest.raises(ArithmeticError, match=r"rolled back 2 times already \(max_rollbacks\)"):
-        runner.train()
-
-
-def test_rollback_without_a_checkpoint_of_this_run_stops(train: Callable[..., Runner]) -> None:
-    train(default_hooks=SAVES).train()  # an earlier run in the same folder
-    runner = train(
-        train_dataloader=loader(Data([2])),
-        default_hooks={"checkpoint": {"type": "CheckpointHook"}},
-        on_bad_loss="rollback",
-    )
-
-    with pytest.raises(ArithmeticError, match="has saved no checkpoint to return to"):
-        runner.train()
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ("ignore", "on_bad_loss must be one of raise, skip, rollback, or options"),
-        ({"jump": 3}, "on_bad_loss must be one of raise, skip, rollback"),
-        ({"type": "skip", "jump": 0}, "jump must be a number > 0, got 0"),
-        ({"type": "skip", "window": 3, "jump": 9}, "window must be an integer >= 20, got 3"),
-        ({"type": "skip", "in_a_row": 0}, "in_a_row must be an integer >= 1, got 0"),
-        ({"type": "rollback", "most": 3}, "on_bad_loss has no argument 'most'"),
-    ],
-    ids=["name", "no type", "jump", "window", "in_a_row", "unknown"],
-)
-def test_wrong_setting_raises_when_the_runner_is_built(
-    train: Callable[..., Runner], value: Any, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        train(on_bad_loss=value)
-
-
-def test_setting_beside_its_hook_raises(train: Callable[..., Runner]) -> None:
-    with pytest.raises(
-        ValueError, match=r"on_bad_loss and default_hooks\.finite_loss are both set"
-    ):
-        train(on_bad_loss="skip", default_hooks={"finite_loss": None})
 
 
 def test_skip_with_an_optimizer_that_cannot_leave_steps_out_raises(

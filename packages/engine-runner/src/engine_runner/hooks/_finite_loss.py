@@ -309,6 +309,8 @@ class FiniteLossHook(Hook):
         self._warned = True
 
     def _roll_back(self, runner: Run, problem: str, number: BatchNumber | None) -> NoReturn:
+        run: Any = runner
+        run.checkpointer.finish()  # a writer may still be at the last one
         saved = [self._saved(runner)]
         broadcast_object_list(saved)  # folders may look different on another machine
         reason = ""

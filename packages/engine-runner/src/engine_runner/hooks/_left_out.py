@@ -56,7 +56,7 @@ class LeftOutSteps:
         """Guard the optimizers of a run.
 
         Raises:
-            SettingsError: One of them is no `OptimWrapper`, or has optimizers in it.
+            SettingsError: One of them is not an `OptimWrapper`.
         """
         for name, wrapper in wrappers_by_name(run.optim_wrapper).items():
             if not isinstance(wrapper, OptimWrapper):

@@ -138,6 +138,8 @@ class TimeLimitHook(Hook):
     def _save_and_stop(self, runner: Run) -> None:
         reached = runner.progress.advanced(iterations=1)
         path = runner.save_checkpoint(runner.work_dir, _FILENAME, progress=reached)
+        run: Any = runner
+        run.checkpointer.finish()  # before it is named the latest
         mark_latest_checkpoint(runner.work_dir, path)
         message = (
             f"the training is not finished: max_time {text_of(self.seconds)} is nearly over after "

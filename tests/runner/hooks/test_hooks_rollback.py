@@ -1,0 +1,179 @@
+"""A run that returns to a checkpoint at a bad loss ends as one without the batch."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine_model import BaseModel
+from engine_runner import Hook, Runner
+from engine_runner.hooks import EMAHook, FiniteLossHook
+
+SAVES = {"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}}
+
+
+class Data(torch.utils.data.Dataset[Tensor]):
+    """Points of a line; those at some indices are spoiled by a factor."""
+
+    def __init__(self, spoiled: Sequence[int] = (), factor: float = math.nan) -> None:
+        self.values = torch.linspace(-1, 1, 16)[:, None]
+        self.factors = torch.ones(16, 1)
+        self.factors[list(spoiled)] = factor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.values[index] * self.factors[index], 2 * self.values[index]
+
+
+class Net(BaseModel):
+    """A layer behind a batch norm, whose statistics a bad batch would spoil."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.norm = nn.BatchNorm1d(1)
+        self.linear = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        out = self.linear(self.norm(x))
+        return {"loss": (out - y).square().mean()} if mode == "loss" else (out, y)
+
+
+def loader(data: Any, order: Sequence[int] = range(16)) -> dict[str, Any]:
+    return {
+        "dataset": torch.utils.data.Subset(data, list(order)) if len(order) < 16 else data,
+        "batch_size": 2,
+        "sampler": {"type": "DefaultSampler", "shuffle": False},
+        "collate_fn": {"type": "default_collate"},
+    }
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Runner]:
+    """Return a function that builds a run of one pass over eight batches."""
+
+    def build(folder: str = "work", **changes: Any) -> Runner:
+        arguments: dict[str, Any] = {
+            "model": Net(),
+            "train_dataloader": loader(Data()),
+            "train_cfg": {"by_epoch": True, "max_epochs": 1},
+            "optim_wrapper": {"optimizer": {"type": "Adam", "lr": 0.01}},
+            "randomness": {"seed": 0},
+            **changes,
+        }
+        return Runner(work_dir=str(tmp_path / folder), **arguments)
+
+    return build
+
+
+def log_of(runner: Runner) -> str:
+    return "".join(path.read_text() for path in Path(runner.work_dir).glob("*/*.log"))
+
+
+def state_of(runner: Runner) -> dict[str, Any]:
+    """Return all that a step changes."""
+    wrapper = runner.optim_wrapper
+    moments = wrapper.optimizer.state_dict()["state"]
+    average = [hook.ema_model.state_dict() for hook in runner.hooks if isinstance(hook, EMAHook)]
+    return {
+        **runner.model.state_dict(),
+        **{f"{key}.{name}": value for key, item in moments.items() for name, value in item.items()},
+        **{f"ema.{name}": value for name, value in (average[0] if average else {}).items()},
+        "rates": torch.tensor(wrapper.get_lr()["lr"]),
+        "schedules": torch.tensor([one.last_step for one in runner.param_schedulers or ()]),
+    }  # fmt: skip
+
+
+def assert_equal(one: Runner, other: Runner) -> None:
+    first, second = state_of(one), state_of(other)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.parametrize("by_epoch", [True, False], ids=["epochs", "iterations"])
+def test_rollback_ends_with_the_state_of_a_run_without_the_batch(
+    train: Callable[..., Runner], by_epoch: bool
+) -> None:
+    loop = {"by_epoch": True, "max_epochs": 1} if by_epoch else {"by_epoch": False, "max_iters": 7}
+    schedule = {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": False, "end": 99}
+    options: dict[str, Any] = {
+        "train_cfg": loop,
+        "param_scheduler": schedule,
+        "default_hooks": SAVES,
+        "custom_hooks": [{"type": "EMAHook", "momentum": 0.3}],
+    }
+    runner = train(train_dataloader=loader(Data([6])), on_bad_loss="rollback", **options)
+    rest = [index for index in range(16) if index not in (6, 7)]
+    clean = train("clean", train_dataloader=loader(Data(), rest), **options)
+
+    runner.train()
+    clean.train()
+
+    assert_equal(runner, clean)
+    history = runner.message_hub.get_scalar("train/loss")
+    assert history.data[0].tolist() == clean.message_hub.get_scalar("train/loss").data[0].tolist()
+    assert "returning to the last checkpoint for the 1. of at most 3 times" in log_of(runner)
+
+
+def test_rollback_restores_the_order_and_the_randomness(train: Callable[..., Runner]) -> None:
+    class Noisy(Net):
+        def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+            return super().forward(x + 0.1 * torch.randn(2, 1), y, mode)
+
+    shuffled = {**loader(Data()), "sampler": {"type": "DefaultSampler", "shuffle": True}}
+    options: dict[str, Any] = {"default_hooks": SAVES, "train_dataloader": shuffled}
+    plain = train("plain", model=Noisy(), **options)
+    plain.train()
+
+    class Jumps(Hook):
+        """Spoil the loss of the history once: a bad loss that leaves no trace in the weights."""
+
+        def after_train_iter(
+            self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        ) -> None:
+            if runner.iter == 7 and not hook.summary:
+                runner.message_hub.update_scalar("train/loss", math.nan)
+
+    runner = train(model=Noisy(), on_bad_loss="rollback", custom_hooks=[Jumps()], **options)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, FiniteLossHook))
+    runner.train()
+
+    first, second = (
+        runner.message_hub.get_scalar("train/loss"),
+        plain.message_hub.get_scalar("train/loss"),
+    )
+    assert first.data[0].tolist() == second.data[0].tolist()[:7]
+    assert hook.summary == [("rolled back", "1 times; 1 batches passed over")]
+
+
+def test_rollback_is_bounded_also_over_resumed_runs(train: Callable[..., Runner]) -> None:
+    data = loader(Data([6]))
+    options: dict[str, Any] = {
+        "train_dataloader": data,
+        "default_hooks": SAVES,
+        "on_bad_loss": {"type": "rollback", "max_rollbacks": 2},
+    }
+    train(**options, train_cfg={"by_epoch": True, "max_epochs": 2}).train()
+    runner = train(**options, resume=True, train_cfg={"by_epoch": True, "max_epochs": 3})
+
+    with pytest.raises(ArithmeticError, match=r"rolled back 2 times already \(max_rollbacks\)"):
+        runner.train()
+
+
+def test_rollback_without_a_checkpoint_of_this_run_stops(train: Callable[..., Runner]) -> None:
+    train(default_hooks=SAVES).train()  # an earlier run in the same folder
+    runner = train(
+        train_dataloader=loader(Data([2])),
+        default_hooks={"checkpoint": {"type": "CheckpointHook"}},
+        on_bad_loss="rollback",
+    )
+
+    with pytest.raises(ArithmeticError, match="has saved no checkpoint to return to"):
+        runner.train()
