@@ -118,7 +118,11 @@ class Stateful:
         return 4
 
     def __iter__(self) -> Iterator[Tensor]:
+        torch.rand(1)  # as torch's loaders do
         self.batch, self.loaded = self.batch if self.loaded else 0, False
+        return self._rest()
+
+    def _rest(self) -> Iterator[Tensor]:
         while self.batch < 4:
             self.batch += 1
             yield torch.full((2, 1), 10.0 * self.epoch + self.batch)

@@ -67,8 +67,12 @@ def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
     return min(size, int(limit) * batch_size * world_size)
 
 
-def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
+def batches_of(dataloader: Iterable[Any], batches: Iterator[Any] | None = None) -> Iterator[Any]:
     """Yield the batches of a loader.
+
+    Args:
+        dataloader: The loader.
+        batches: An iterator over it, by default a new one.
 
     Raises:
         DatasetError: A sample raised `StopIteration`, which would end the iteration.
@@ -80,7 +84,7 @@ def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
             f"a data loader must yield batches, got the dataset {type(dataloader).__name__}; give "
             "DataLoader(dataset, batch_size=...), with batch_size=None if its items are batches"
         )
-    batches, number = iter(dataloader), 0
+    batches, number = iter(dataloader) if batches is None else batches, 0
     firsts: list[int] | None = [] if _is_divided_by_workers(dataloader) else None
     while True:
         try:
