@@ -66,7 +66,7 @@ def prepared(name: str, dataloader: Any, *, world_size: int, seed: int | None, t
         if sampler is not None:
             _log.info(
                 "%s: %s yields all samples on each rank; %s takes its place, which divides them "
-                "among %d ranks. batch_size=%s is that of each rank",
+                "among %d ranks by the seed of the run. batch_size=%s is that of each rank",
                 *(name, type(_sampler_of(dataloader)).__name__, type(sampler).__name__),
                 *(world_size, dataloader.batch_size),
             )

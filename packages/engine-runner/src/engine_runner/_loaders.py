@@ -1,13 +1,19 @@
 """Facts about data loaders, and what keeps one from being trained or evaluated on."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from itertools import count, cycle, repeat
 from typing import Any, TypeGuard
+from zlib import crc32
 
+from torch import Tensor, strided, uint8
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 
-from engine_dataset import DistributedSamplerWrapper, check_end
+from engine_dataset import DistributedSamplerWrapper, ShardedStream, check_end
 from engine_runner._errors import SettingsError
+
+_log = logging.getLogger("engine.runner")
+_FIRSTS = 2  # the first batches, which come from the first workers in turn
 
 LIMIT = "num_batch_per_epoch"
 """The key of a loader's config and of a loop's: the most batches of a pass."""
@@ -61,8 +67,12 @@ def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
     return min(size, int(limit) * batch_size * world_size)
 
 
-def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
+def batches_of(dataloader: Iterable[Any], batches: Iterator[Any] | None = None) -> Iterator[Any]:
     """Yield the batches of a loader.
+
+    Args:
+        dataloader: The loader.
+        batches: An iterator over it, by default a new one.
 
     Raises:
         DatasetError: A sample raised `StopIteration`, which would end the iteration.
@@ -74,7 +84,8 @@ def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
             f"a data loader must yield batches, got the dataset {type(dataloader).__name__}; give "
             "DataLoader(dataset, batch_size=...), with batch_size=None if its items are batches"
         )
-    batches, number = iter(dataloader), 0
+    batches, number = iter(dataloader) if batches is None else batches, 0
+    firsts: list[int] | None = [] if _is_divided_by_workers(dataloader) else None
     while True:
         try:
             batch = next(batches)
@@ -82,7 +93,43 @@ def batches_of(dataloader: Iterable[Any]) -> Iterator[Any]:
             check_end(dataloader, end, number)
             return
         number += 1
+        if firsts is not None and number <= _FIRSTS:
+            firsts.append(_checksum(batch))
+            if number == _FIRSTS and firsts[0] == firsts[1]:
+                _warn_of_repeats(dataloader)
         yield batch
+
+
+def _is_divided_by_workers(dataloader: Any) -> bool:
+    """Return whether each worker of a loader reads the stream itself."""
+    if not isinstance(dataloader, DataLoader) or dataloader.num_workers < _FIRSTS:
+        return False
+    stream = dataloader.dataset
+    return isinstance(stream, IterableDataset) and not isinstance(stream, ShardedStream)
+
+
+def _warn_of_repeats(dataloader: Any) -> None:
+    dataset = type(dataloader.dataset).__name__
+    _log.warning(
+        "the first batches of two workers are equal: each of the %d workers seems to yield the "
+        "whole %s, so that samples repeat; divide it by torch.utils.data.get_worker_info, or wrap "
+        "it in engine_dataset.ShardedStream",
+        *(dataloader.num_workers, dataset),
+    )
+
+
+def _checksum(value: Any, former: int = 0) -> int:
+    """Return a checksum of the content of a batch."""
+    if isinstance(value, Mapping):
+        value = list(value.items())
+    if isinstance(value, list | tuple):
+        for one in value:
+            former = _checksum(one, former)
+        return former
+    if isinstance(value, Tensor) and value.layout == strided:
+        content = value.detach().cpu().reshape(-1).view(uint8).numpy().tobytes()
+        return crc32(content, former)
+    return crc32(repr(value).encode(), former)
 
 
 def no_batch(name: str, dataloader: Any) -> SettingsError:
@@ -144,6 +191,12 @@ def check_loader(name: str, dataloader: Any, *, world_size: int) -> None:
         raise no_batch(name, dataloader)
     if world_size > 1:
         _check_ranks(name, dataloader, world_size)
+    elif (ranks := ranks_of(dataloader) or 1) > 1:
+        raise SettingsError(
+            f"{name} must have all samples in one process, got a "
+            f"{type(_order_of(dataloader)[0]).__name__} for {ranks} ranks, which leaves out those "
+            "of the others; start that many processes, or make it for one"
+        )
 
 
 def _check_ranks(name: str, dataloader: Any, world_size: int) -> None:

@@ -60,6 +60,34 @@ class RunLoader(ResumableDataLoader[_Batch]):
             batches = ReplayedOrder(batches, sampler)
         return IndexStream(batches, sampler, stream.batch_size)
 
+    @property
+    def _layout(self) -> dict[str, Any]:
+        layout = super()._layout
+        # torch's distributed sampler has another name for it.
+        ranks = getattr(self._stream.sampler, "num_replicas", None)
+        return layout if ranks is None else {**layout, "world_size": ranks}
+
+    @property
+    def _order(self) -> str:
+        sampler = self._stream.sampler
+        inner = getattr(sampler, "sampler", None)
+        return " of ".join(type(one).__name__ for one in (sampler, inner) if one is not None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position as `ResumableDataLoader` does, with the kind of the sampler."""
+        return {**super().state_dict(), "order": self._order}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Start the next iteration at a position; warn if another kind of sampler has saved it."""
+        super().load_state_dict(state_dict)
+        saved = state_dict.get("order", self._order)
+        if state_dict["batches"] and saved != self._order:
+            _log.warning(
+                "the position was saved with the order of %s, and the order is that of %s now: "
+                "samples of this pass over the data may repeat or be left out",
+                *(saved, self._order),
+            )
+
 
 def _is_determined(batches: Any, sampler: Any) -> bool:
     """Return whether a state or an epoch determines the order."""

@@ -1,7 +1,7 @@
 """Train by epochs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine_registry import LOOPS
@@ -77,6 +77,13 @@ class EpochBasedTrainLoop(TrainLoop):
                 "or use DefaultSampler, or set num_batch_per_epoch"
             )
         self._max_epochs = integer("max_epochs", max_epochs, at_least=0)
+        if isinstance(self.dataloader, Iterator) and epoch_length is None and max_epochs > 1:
+            raise SettingsError(
+                f"train_dataloader must have batches for {max_epochs} epochs, got a "
+                f"{type(self.dataloader).__name__}: an iterator cannot begin again, so its second "
+                "epoch would be empty; give an iterable that can, such as a list or a DataLoader, "
+                "or set epoch_length to divide the iterator into epochs"
+            )
         self._epoch_length = self._length(epoch_length)
         self._max_iters: int | float = math.inf
         if self._epoch_length is not None:
@@ -153,6 +160,11 @@ class EpochBasedTrainLoop(TrainLoop):
         """
         runner = self._runner
         runner.call_hook("before_train")
+        if self._epoch_length is None:
+            runner.logger.info(
+                "train_dataloader has no length, and an epoch ends with the data; for data without "
+                "an end, set epoch_length in train_cfg, or train with by_epoch=False"
+            )
         self._validate_before_training()
         self._make_up_for_validation(self.epoch, self._max_epochs)
         while self.epoch < self._max_epochs and not self.stop_training:

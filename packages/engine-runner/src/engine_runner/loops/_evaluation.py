@@ -10,7 +10,7 @@ from engine_dataset import ResumableDataLoader, rank_positions
 from engine_registry import LOOPS
 from engine_runner._autocast import autocast
 from engine_runner._loader_rules import evaluators_by_set
-from engine_runner._loaders import batches_of, evaluated_samples, no_batch
+from engine_runner._loaders import batches_of, evaluated_samples, length_of, no_batch
 from engine_runner._protocols import Run
 from engine_runner._types import Batch
 from engine_runner.loops._base import BaseLoop
@@ -51,6 +51,7 @@ class _EvaluationLoop(BaseLoop):
         self.compute_loss = compute_loss
         self.current_set = ""
         self._losses: MeanLosses | None = None
+        self._noted: set[str] = set()  # data without a length
         for name, loader in self._sets().items():
             self._show_meta(loader, self._evaluator_of(name))
 
@@ -107,6 +108,12 @@ class _EvaluationLoop(BaseLoop):
         self._losses = MeanLosses(f"{self._mode}_cfg.compute_loss") if self.compute_loss else None
         if isinstance(loader, ResumableDataLoader):
             loader.restart()  # each evaluation augments alike
+        if length_of(loader) is None and place not in self._noted:
+            self._noted.add(place)
+            self._runner.logger.info(
+                f"{place} has no length, and is read to its end; for data without an end, set "
+                f"num_batch_per_epoch in {self._mode}_cfg"
+            )
         idx = -1
         for idx, data_batch in enumerate(batches_of(loader)):
             self.run_iter(idx, data_batch)

@@ -10,6 +10,7 @@ from engine_dataset import ResumableDataLoader
 from engine_dist import all_gather_object, get_rank
 from engine_runner._loaders import batches_of
 from engine_runner._types import Batch
+from engine_runner.environment import capture_host_states, restore_host_states
 from engine_runner.loops._replay import Replay
 
 _log = logging.getLogger("engine.runner")
@@ -52,10 +53,16 @@ class StatefulPosition:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of a pass; after `load_state_dict`, the rest of one."""
-        if not self._resumes:
+        batches = None
+        if self._resumes:
+            # To go there, a loader may draw random numbers that the checkpoint's are beyond.
+            now = capture_host_states()
+            batches = iter(self.loader)
+            restore_host_states(now)
+        else:
             self.batches_consumed = 0
         self._resumes = False
-        for batch in batches_of(self.loader):
+        for batch in batches_of(self.loader, batches):
             self.batches_consumed += 1
             yield batch
         self.batches_consumed = 0
