@@ -43,7 +43,7 @@ def module_selectors(value: object, setting: str) -> list[Selector]:
 
 
 def select_modules(
-    model: nn.Module, wanted: Iterable[Selector], setting: str
+    model: nn.Module, chosen: Iterable[Selector], setting: str
 ) -> dict[nn.Module, str]:
     """Return the modules that compute among those selected, with their names, in order.
 
@@ -51,7 +51,7 @@ def select_modules(
 
     Args:
         model: The model.
-        wanted: Names of modules, names of classes, and classes.
+        chosen: Names of modules, names of classes, and classes.
         setting: The setting that has them, for the message.
 
     Raises:
@@ -63,27 +63,27 @@ def select_modules(
         ['1']
     """
     found: dict[nn.Module, str] = {}
-    for one in wanted:
+    for one in chosen:
         for name, module in _find(model, one, setting):
             found.setdefault(module, name)
     return found
 
 
-def _find(model: nn.Module, wanted: Selector, setting: str) -> Iterator[tuple[str, nn.Module]]:
+def _find(model: nn.Module, chosen: Selector, setting: str) -> Iterator[tuple[str, nn.Module]]:
     """Yield the modules that a name or a class stands for."""
     modules = dict(model.named_modules(remove_duplicate=False))
-    if isinstance(wanted, str) and wanted in modules:
-        matches = {wanted: modules[wanted]}
-    elif isinstance(wanted, str):
-        matches = {n: one for n, one in modules.items() if type(one).__name__ == wanted}
+    if isinstance(chosen, str) and chosen in modules:
+        matches = {chosen: modules[chosen]}
+    elif isinstance(chosen, str):
+        matches = {n: one for n, one in modules.items() if type(one).__name__ == chosen}
     else:
-        matches = {n: one for n, one in modules.items() if isinstance(one, wanted)}
+        matches = {n: one for n, one in modules.items() if isinstance(one, chosen)}
     if not matches:
-        raise ValueError(_unknown(wanted, modules, setting))
+        raise ValueError(_unknown(chosen, modules, setting))
     found = [pair for name, module in matches.items() for pair in with_forward(module, name)]
     if not found:
         raise ValueError(
-            f"{setting} must name modules that compute, got {wanted!r}, which has "
+            f"{setting} must name modules that compute, got {chosen!r}, which has "
             "no module in it; remove it"
         )
     yield from found
@@ -103,8 +103,8 @@ def with_forward(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Mo
             yield from with_forward(inner, f"{name}.{child}" if name else child)
 
 
-def _unknown(wanted: Selector, modules: dict[str, nn.Module], setting: str) -> str:
-    name = wanted if isinstance(wanted, str) else wanted.__name__
+def _unknown(chosen: Selector, modules: dict[str, nn.Module], setting: str) -> str:
+    name = chosen if isinstance(chosen, str) else chosen.__name__
     kinds = dict.fromkeys(type(module).__name__ for module in modules.values())
     names = [*filter(None, modules), *kinds]
     return (
