@@ -108,10 +108,12 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 def main(folder: Path, writer: str, count: int) -> None:
     random.seed(f"{writer} {count}")
-    child = start(folder / "whole", None)
-    failed = os.waitpid(child, 0)[1]
+    # In this process, which then has loaded all that its children need. They are forked, so that
+    # there must not be threads of torch.
+    torch.set_num_threads(1)
+    train(folder / "whole", None)
     whole = state_of(folder / "whole")
-    found = {"kills": 0, "failed": failed, "damaged": 0, "unlike": 0, "backwards": 0, "runs": 0}
+    found = {"kills": 0, "failed": 0, "damaged": 0, "unlike": 0, "backwards": 0, "runs": 0}
     while found["kills"] < count:
         found["runs"] += 1
         work, reached, code = folder / f"run_{found['runs']}", 0, -signal.SIGKILL
@@ -119,6 +121,7 @@ def main(folder: Path, writer: str, count: int) -> None:
             code = kill_one(work, writer)
             found["kills"] += code == -signal.SIGKILL
             found["failed"] += code not in (0, -signal.SIGKILL)
+            print(found, file=sys.stderr, flush=True)
             latest = find_latest_checkpoint(work)
             if latest is None:
                 found["backwards"] += reached > 0

@@ -104,9 +104,15 @@ class Checkpointer:
         return {
             "meta": {"epoch": progress.epoch, "iter": progress.iter, "time": saved, **(meta or {})},
             "progress": progress.state_dict(),
-            "state_dict": self.strategy.model_state(model),
+            "state_dict": self._weights_of(model),
             **{name: state.state_dict() for name, state in states.items()},
         }
+
+    def _weights_of(self, model: nn.Module) -> dict[str, Any]:
+        if not self.writer.in_background or self.strategy.device.type == "cpu":
+            return self.strategy.model_state(model)
+        # Such a writer copies them itself, without a wait for the device.
+        return self.strategy.model_state(model, on_cpu=False)
 
     def read(self, filename: str, map_location: str | Callable[..., Any] = "cpu") -> dict[str, Any]:
         """Read a checkpoint.

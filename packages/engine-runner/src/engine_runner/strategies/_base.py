@@ -19,7 +19,12 @@ from engine_model import (
     is_sharded,
     require_shapes,
 )
-from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
+from engine_model.weights import (
+    LoadReport,
+    get_state_dict,
+    load_state_dict,
+    weights_to_cpu,
+)
 from engine_runner._class_name import class_name
 from engine_runner._errors import SettingsError
 from engine_runner.strategies._checkpointing import (
@@ -129,12 +134,20 @@ class Strategy(ABC):
                 if not is_sharded(tensor):
                     broadcast(tensor.data, src=0)
 
-    def model_state(self, model: nn.Module) -> dict[str, Any]:
-        """Return the whole model's weights on the CPU, named as without a wrapper.
+    def model_state(self, model: nn.Module, *, on_cpu: bool = True) -> dict[str, Any]:
+        """Return the whole model's weights, named as without a wrapper.
 
         All ranks must call this.
+
+        Args:
+            model: The model that `prepare` returned.
+            on_cpu: Whether they are on the CPU. Otherwise they may be the weights themselves, on
+                their device.
         """
-        return weights_to_cpu(get_state_dict(self.unwrap(model)))
+        state = get_state_dict(self.unwrap(model))
+        if not on_cpu and not any(map(is_sharded, state.values())):
+            return state
+        return weights_to_cpu(state)
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
