@@ -46,6 +46,7 @@ def train(folder: Path, writer: str | None) -> None:
         "max_keep_ckpts": 2 if writer else -1,
         "writer": writer,
     }
+    torch.manual_seed(0)  # for the model, which is built before the run sets its seed
     generator = torch.Generator().manual_seed(0)
     Runner(
         Line(),
