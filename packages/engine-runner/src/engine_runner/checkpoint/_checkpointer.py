@@ -336,5 +336,5 @@ class Checkpointer:
         Raises:
             SettingsError: It has weights alone, or lacks what is to be resumed.
         """
-        wanted = {name for name, wanted in include.items() if wanted} - self.restarts
-        check_manifest(filename, wanted)
+        needed = {name for name, needed in include.items() if needed} - self.restarts
+        check_manifest(filename, needed)

@@ -53,12 +53,12 @@ def check_complete(checkpoint: Mapping[str, Any], states: Container[str], run: R
             )
 
 
-def check_manifest(filename: str, wanted: Container[str]) -> None:
+def check_manifest(filename: str, needed: Container[str]) -> None:
     """Raise if a checkpoint's manifest says that it cannot be resumed, before it is read.
 
     Args:
         filename: A path or URI. One without a manifest passes.
-        wanted: The names of the states to restore.
+        needed: The names of the states to restore.
 
     Raises:
         SettingsError: The checkpoint has no counters, or not the state of the optimizer.
@@ -66,7 +66,7 @@ def check_manifest(filename: str, wanted: Container[str]) -> None:
     manifest = read_manifest(filename)
     if manifest is None or manifest.resumable or is_outdated(filename, manifest):
         return
-    if manifest.keys and manifest.iter is not None and "optimizer" not in wanted:
+    if manifest.keys and manifest.iter is not None and "optimizer" not in needed:
         return
     way_out = "to train anew from its weights, use load_from with resume=False"
     if manifest.keys and manifest.iter is not None:
