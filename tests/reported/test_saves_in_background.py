@@ -1,7 +1,9 @@
 """A checkpoint that is written while the training continues is as safe as one it waits for."""
 
 import errno
+import os
 import resource
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +220,27 @@ def test_exception_waits_for_the_checkpoint(toy_run: Toy) -> None:
 
     assert _files(runner) == ["epoch_1.pth"]
     assert Path(runner.work_dir, "last_checkpoint").read_text().endswith("epoch_1.pth")
+
+
+def test_signal_saves_after_the_former_checkpoint_is_complete(toy_run: Toy) -> None:
+    writer = Held()
+
+    class Stop(Hook):
+        def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+            if runner.iter == 5:
+                threading.Timer(0.2, writer.go.set).start()
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    runner = _run(toy_run, Stop(), writer=writer)
+
+    with pytest.raises(SystemExit) as raised:
+        runner.train()
+
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert _files(runner) == ["epoch_1.pth", "interrupted.pth"]
+    latest = Path(runner.work_dir, "last_checkpoint").read_text()
+    assert Path(latest).name == "interrupted.pth"
+    assert read_checkpoint(latest)["progress"]["iter"] == 6
 
 
 def test_save_by_a_hook_of_the_user_is_complete_when_it_returns(toy_run: Toy) -> None:

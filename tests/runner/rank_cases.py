@@ -11,6 +11,7 @@ from engine_evaluator import BaseMetric
 from engine_model import BaseModel, BaseTTAModel, get_state_dict, weights_to_cpu
 from engine_runner import Hook, Runner
 from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer
+from engine_runner.hooks import CheckpointHook
 
 LOADER = {
     "sampler": {"type": "DefaultSampler", "shuffle": False},
@@ -183,6 +184,38 @@ def write(rank: int, folder: Path) -> dict[str, float]:
     return found
 
 
+def in_background(rank: int, folder: Path) -> Any:
+    """Train with an `AsyncWriter` whose last file the main rank cannot write."""
+
+    class Full(Hook):
+        priority = "HIGHEST"
+
+        def after_train_epoch(self, runner: Any) -> None:
+            if runner.is_main and runner.epoch == 1:
+                Path(runner.work_dir, "epoch_2.pth").mkdir()
+
+    runner = Runner(
+        Statistics(),
+        folder,
+        train_dataloader={**LOADER, "dataset": [(torch.ones(1),) for _ in range(8)]},
+        train_cfg={"by_epoch": True, "max_epochs": 2},
+        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.0}},
+        default_hooks={
+            "checkpoint": {"type": "CheckpointHook", "interval": 1, "writer": "AsyncWriter"}
+        },
+        custom_hooks=[Full()],
+        launcher="pytorch",
+    )
+    try:
+        runner.train()
+        raised = ""
+    except OSError as error:
+        raised = str(error)
+    marked = Path(Path(runner.work_dir, "last_checkpoint").read_text()).name
+    [hook] = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    return "epoch_2.pth" in raised, marked, hook.retention.names
+
+
 def publish(rank: int, folder: Path) -> Any:
     """Publish what is trained, and what is lost before; return the files and the error."""
 
@@ -280,4 +313,5 @@ CASES = {
     "shard": shard,
     "accumulate": accumulate,
     "write": write,
+    "in_background": in_background,
 }

@@ -46,3 +46,8 @@ def test_ranks_resume_inside_an_accumulation_window(rank_results: RankResults) -
     for results in rank_results["rank_cases.py"]:
         expected = {"equal": True, "frozen": True, "calls": 2, "gradients": 3}
         assert results["accumulate"] == expected
+
+
+def test_ranks_agree_on_a_save_in_the_background_that_fails(rank_results: RankResults) -> None:
+    for results in rank_results["rank_cases.py"]:
+        assert results["in_background"] == [True, "epoch_1.pth", ["epoch_1.pth"]]

@@ -58,7 +58,7 @@ class Saves(Protocol):
         """Return the name that the writer gives a checkpoint."""
 
     def save_followed(self, following: Following, save: Callable[[], str]) -> None:
-        """Save, which may go on in the background; see `Checkpointer.save_followed`."""
+        """Save, perhaps in the background; see `Checkpointer.save_followed`."""
 
     def settle(self) -> None:
         """Return when the former save is settled; all ranks must call this."""

@@ -115,10 +115,13 @@ class Checkpointer:
         }
 
     def _weights(self, model: nn.Module) -> dict[str, Any]:
+        if self.sharded:
+            return self.strategy.model_state(model, whole=False)
         # A strategy of the user's may gather weights whatever the writer takes.
-        if not self.sharded:
+        if not self.writer.in_background or self.strategy.device.type == "cpu":
             return self.strategy.model_state(model)
-        return self.strategy.model_state(model, whole=False)
+        # Such a writer copies them itself, without a wait for the device.
+        return self.strategy.model_state(model, on_cpu=False)
 
     def name_of(self, filename: str) -> str:
         """Return the name that the writer gives a checkpoint: a folder of shards ends in ``.dcp``.
@@ -384,5 +387,5 @@ class Checkpointer:
         Raises:
             SettingsError: It has weights alone, or lacks what is to be resumed.
         """
-        wanted = {name for name, wanted in include.items() if wanted} - self.restarts
-        check_manifest(filename, wanted, backend_args_for(filename, checkpoint_folders(run)))
+        needed = {name for name, needed in include.items() if needed} - self.restarts
+        check_manifest(filename, needed, backend_args_for(filename, checkpoint_folders(run)))

@@ -54,13 +54,13 @@ def check_complete(checkpoint: Mapping[str, Any], states: Container[str], run: R
 
 
 def check_manifest(
-    filename: str, wanted: Container[str], backend_args: Mapping[str, Any] | None = None
+    filename: str, needed: Container[str], backend_args: Mapping[str, Any] | None = None
 ) -> None:
     """Raise if a checkpoint's manifest says that it cannot be resumed, before it is read.
 
     Args:
         filename: A path or URI. One without a manifest passes.
-        wanted: The names of the states to restore.
+        needed: The names of the states to restore.
         backend_args: Arguments of the storage backend.
 
     Raises:
@@ -69,7 +69,7 @@ def check_manifest(
     manifest = read_manifest(filename, backend_args)
     if manifest is None or manifest.resumable or is_outdated(filename, manifest):
         return
-    if manifest.keys and manifest.iter is not None and "optimizer" not in wanted:
+    if manifest.keys and manifest.iter is not None and "optimizer" not in needed:
         return
     way_out = "to train anew from its weights, use load_from with resume=False"
     if manifest.keys and manifest.iter is not None:

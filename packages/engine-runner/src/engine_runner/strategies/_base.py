@@ -152,8 +152,10 @@ class Strategy(ABC):
                 if not is_sharded(tensor):
                     broadcast(tensor.data, src=0)
 
-    def model_state(self, model: nn.Module, *, whole: bool = True) -> dict[str, Any]:
-        """Return the whole model's weights on the CPU, named as without a wrapper.
+    def model_state(
+        self, model: nn.Module, *, whole: bool = True, on_cpu: bool = True
+    ) -> dict[str, Any]:
+        """Return the model's weights, named as without a wrapper.
 
         All ranks must call this.
 
@@ -161,9 +163,13 @@ class Strategy(ABC):
             model: The model that `prepare` returned.
             whole: Whether sharded weights are gathered. If not, they stay sharded, and the others
                 stay on their device, as a writer of shards takes them.
+            on_cpu: Whether whole weights are on the CPU. Otherwise they may be the weights
+                themselves, on their device.
         """
         state = get_state_dict(self.unwrap(model))
-        return weights_to_cpu(state) if whole else state
+        if not whole or not (on_cpu or any(map(is_sharded, state.values()))):
+            return state
+        return weights_to_cpu(state)
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
