@@ -41,13 +41,6 @@ class Points(Dataset[Tensor]):
         return torch.tensor([float(index)]) + torch.rand(1) / 10 + random.random() / 10
 
 
-class Lists(Points):
-    """A dataset that reads the samples of a batch at once."""
-
-    def __getitems__(self, indices: list[int]) -> list[Tensor]:
-        return [self[index] for index in indices]
-
-
 class Stream(IterableDataset[Tensor]):
     """Numbers with noise, divided among the workers."""
 
@@ -237,7 +230,6 @@ DATA: dict[str, tuple[Callable[[], Any], Any, int]] = {
         None,
         8,
     ),
-    "lists": (loader(Lists(), shuffle=True), None, 8),
     "batch_size None": (lambda: DataLoader(batches(5), None, shuffle=True), None, 7),  # type: ignore[arg-type]  # a list is a dataset, too
     "config": (
         lambda: {"dataset": batches(5), "batch_size": None, "sampler": {"type": "DefaultSampler"}},
