@@ -1,7 +1,6 @@
 """Data that the user made: it resumes at the next batch, whatever its sampler, and has an end."""
 
 import itertools
-import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -26,10 +25,7 @@ from engine_dataset import InfiniteSampler, ShardedStream
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel
 from engine_runner import Hook, Runner
-from engine_runner._by_hand import prepared
 from engine_runner._errors import SettingsError
-from engine_runner._run_loader import ReplayedOrder, RunLoader
-from engine_runner.loops._layout import Layout
 from engine_runner.loops._replay import Replay
 
 SIZE = 11
@@ -43,13 +39,6 @@ class Points(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         return torch.tensor([float(index)]) + torch.rand(1) / 10 + random.random() / 10
-
-
-class Lists(Points):
-    """A dataset that reads the samples of a batch at once."""
-
-    def __getitems__(self, indices: list[int]) -> list[Tensor]:
-        return [self[index] for index in indices]
 
 
 class Stream(IterableDataset[Tensor]):
@@ -241,7 +230,6 @@ DATA: dict[str, tuple[Callable[[], Any], Any, int]] = {
         None,
         8,
     ),
-    "lists": (loader(Lists(), shuffle=True), None, 8),
     "batch_size None": (lambda: DataLoader(batches(5), None, shuffle=True), None, 7),  # type: ignore[arg-type]  # a list is a dataset, too
     "config": (
         lambda: {"dataset": batches(5), "batch_size": None, "sampler": {"type": "DefaultSampler"}},
@@ -307,26 +295,6 @@ def test_epochs_of_declared_length_divide_data_that_goes_on(tmp_path: Path) -> N
     ]
 
 
-def test_loader_with_a_generator_has_the_order_of_torch() -> None:
-    def make() -> DataLoader[Any]:
-        generator = torch.Generator().manual_seed(5)
-        return DataLoader(range(9), 2, shuffle=True, generator=generator)  # type: ignore[arg-type]  # a range is a dataset, too
-
-    ours, torchs = RunLoader(**_arguments(make())), make()
-
-    for _ in range(2):
-        assert [one.tolist() for one in ours] == [one.tolist() for one in torchs]
-
-
-def _arguments(made: DataLoader[Any]) -> dict[str, Any]:
-    return {
-        "dataset": made.dataset,
-        "batch_size": made.batch_size,
-        "sampler": made.sampler,
-        "generator": made.generator,
-    }
-
-
 def test_loader_by_hand_is_not_changed(tmp_path: Path) -> None:
     data: Any = DataLoader(Points(), 2, shuffle=True)
     data.source = "a camera"
@@ -343,51 +311,6 @@ def test_loader_by_hand_is_not_changed(tmp_path: Path) -> None:
     assert data.sampler.generator is None
     assert type(loaded).__name__ == "RunLoader"
     assert (loaded.dataset, loaded.source) == (data.dataset, "a camera")
-
-
-def test_sampler_that_draws_another_order_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    orders = itertools.count()
-
-    class Unseeded(Sampler[int]):
-        def __iter__(self) -> Iterator[int]:
-            first = next(orders)
-            return iter(range(first, first + 4))
-
-    order = ReplayedOrder(Unseeded(), Unseeded())
-    drawn = iter(order)
-    next(drawn), next(drawn)
-    order.load_state_dict(order.state_dict())
-
-    list(order)
-
-    assert "Unseeded draws another order than before the interruption" in caplog.text
-
-
-def test_position_of_another_sampler_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    saved: Any = RunLoader(Points(), shuffle=True)
-    next(iter(saved))
-
-    RunLoader(Points()).load_state_dict(saved.state_dict())
-
-    assert "saved with the order of RandomSampler, and the order is that of Seq" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("saved", "now", "batches", "warning"),
-    [
-        (Layout(batch_size=4), Layout(batch_size=2), 6, ""),
-        (Layout(batch_size=2), Layout(batch_size=4), 1, "the last 2 samples are repeated"),
-        (Layout(world_size=2), Layout(world_size=1), 6, ""),
-        (None, Layout(), 3, ""),
-    ],
-    ids=["smaller", "larger", "ranks", "unknown"],
-)
-def test_position_is_translated_to_another_batch_size_and_number_of_ranks(
-    caplog: pytest.LogCaptureFixture, saved: Any, now: Layout, batches: int, warning: str
-) -> None:
-    assert now.translated(3, saved) == batches
-    assert warning in caplog.text
-    assert bool(caplog.records) == bool(warning)
 
 
 def test_stream_resumed_with_other_workers_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -472,13 +395,3 @@ def test_share_of_a_rank_in_one_process_raises(tmp_path: Path, mode: str) -> Non
 
     with pytest.raises(SettingsError, match=f"{mode}_dataloader .* DistributedSampler for 2 ranks"):
         run(tmp_path, data) if mode == "train" else _validate(tmp_path, data)
-
-
-def test_notes_of_a_loader_have_its_setting(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="engine.runner")
-    data = DataLoader(Points(), 2, shuffle=True)
-
-    made = prepared("val_dataloader", data, world_size=2, seed=0, trains=False)
-
-    assert isinstance(made, RunLoader)
-    assert "val_dataloader: RandomSampler yields all samples on each rank" in caplog.text

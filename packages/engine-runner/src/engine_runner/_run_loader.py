@@ -132,7 +132,7 @@ class ReplayedOrder(_Order):
     The state has the random generators of the process, and the states of sampler and batch
     sampler, at the beginning of the pass. After a resume, the past indices are drawn from there. A
     checksum of them is compared: a sampler that draws another order, such as one with a generator
-    that nobody seeds, gets a warning.
+    without a seed, gets a warning.
 
     Args:
         batches: The batch sampler, or the sampler of a loader without batches.

@@ -55,7 +55,7 @@ class StatefulPosition:
         """Yield the batches of a pass; after `load_state_dict`, the rest of one."""
         batches = None
         if self._resumes:
-            # To go there, a loader may draw random numbers that the checkpoint's are beyond.
+            # The loader may draw random numbers here, as it did before the checkpoint.
             now = capture_host_states()
             batches = iter(self.loader)
             restore_host_states(now)

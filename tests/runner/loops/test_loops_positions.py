@@ -1,0 +1,99 @@
+"""Positions of loaders by hand: their order, and what a change of it means."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from engine_runner._by_hand import prepared
+from engine_runner._run_loader import ReplayedOrder, RunLoader
+from engine_runner.loops._layout import Layout
+
+
+class Points(Dataset[int]):
+    """Nine indices."""
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def test_loader_with_a_generator_has_the_order_of_torch() -> None:
+    def make() -> DataLoader[Any]:
+        generator = torch.Generator().manual_seed(5)
+        return DataLoader(range(9), 2, shuffle=True, generator=generator)  # type: ignore[arg-type]  # a range is a dataset, too
+
+    ours, torchs = RunLoader(**_arguments(make())), make()
+
+    for _ in range(2):
+        assert [one.tolist() for one in ours] == [one.tolist() for one in torchs]
+
+
+def _arguments(made: DataLoader[Any]) -> dict[str, Any]:
+    return {
+        "dataset": made.dataset,
+        "batch_size": made.batch_size,
+        "sampler": made.sampler,
+        "generator": made.generator,
+    }
+
+
+def test_sampler_that_draws_another_order_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    orders = itertools.count()
+
+    class Unseeded(Sampler[int]):
+        def __iter__(self) -> Iterator[int]:
+            first = next(orders)
+            return iter(range(first, first + 4))
+
+    order = ReplayedOrder(Unseeded(), Unseeded())
+    drawn = iter(order)
+    next(drawn), next(drawn)
+    order.load_state_dict(order.state_dict())
+
+    list(order)
+
+    assert "Unseeded draws another order than before the interruption" in caplog.text
+
+
+def test_position_of_another_sampler_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    saved: Any = RunLoader(Points(), shuffle=True)
+    next(iter(saved))
+
+    RunLoader(Points()).load_state_dict(saved.state_dict())
+
+    assert "saved with the order of RandomSampler, and the order is that of Seq" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("saved", "now", "batches", "warning"),
+    [
+        (Layout(batch_size=4), Layout(batch_size=2), 6, ""),
+        (Layout(batch_size=2), Layout(batch_size=4), 1, "the last 2 samples are repeated"),
+        (Layout(world_size=2), Layout(world_size=1), 6, ""),
+        (None, Layout(), 3, ""),
+    ],
+    ids=["smaller", "larger", "ranks", "unknown"],
+)
+def test_position_is_translated_to_another_batch_size_and_number_of_ranks(
+    caplog: pytest.LogCaptureFixture, saved: Any, now: Layout, batches: int, warning: str
+) -> None:
+    assert now.translated(3, saved) == batches
+    assert warning in caplog.text
+    assert bool(caplog.records) == bool(warning)
+
+
+def test_notes_of_a_loader_have_its_setting(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="engine.runner")
+    data = DataLoader(Points(), 2, shuffle=True)
+
+    made = prepared("val_dataloader", data, world_size=2, seed=0, trains=False)
+
+    assert isinstance(made, RunLoader)
+    assert "val_dataloader: RandomSampler yields all samples on each rank" in caplog.text
