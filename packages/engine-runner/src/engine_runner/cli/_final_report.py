@@ -24,15 +24,18 @@ def final_report(runner: "Runner") -> None:
         click.echo(f"Training finished; the best score is {best.score:.4f}.")
     elif hook is not None and hook.retention.names:
         rows.append(("last checkpoint", Path(hook.folder) / hook.retention.names[-1]))
-    for name, path in [*rows, *_curves(log_dir)]:
+    for name, path in [*rows, *_curves(runner)]:
         click.echo(f"  {name + ':':<17}{_relative(path)}")
 
 
-def _curves(log_dir: Path) -> list[tuple[str, Path]]:
-    scalars = log_dir / "vis_data" / "scalars.json"
-    if not scalars.is_file():
+def _curves(runner: "Runner") -> list[tuple[str, Path]]:
+    """Draw the whole run: a resumed one has continued the records of its earlier attempts."""
+    folders = getattr(runner.visualizer, "save_dirs", [])  # a visualizer of the user's has none
+    found = [folder / "scalars.json" for folder in folders]
+    scalars = next((path for path in found if path.is_file()), None)
+    if scalars is None:
         return []
-    picture = log_dir / "curves.png"
+    picture = Path(runner.log_dir) / "curves.png"
     try:
         plot_curves(scalars, picture)
     except (ImportError, ValueError) as error:  # matplotlib is missing, or nothing was logged

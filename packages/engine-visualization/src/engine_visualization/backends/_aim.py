@@ -23,7 +23,8 @@ class AimVisBackend(BaseVisBackend):
     """Record scalars, images and the config of a run to Aim.
 
     The extra ``aim`` is required. At the first record Aim is imported and a run is started, in a
-    repository in ``save_dir`` that ``aim up --repo <save_dir>`` shows.
+    repository in ``save_dir`` that ``aim up --repo <save_dir>`` shows. A resumed training continues
+    its run; Aim replaces the value of a step that the run has already.
 
     A visualizer calls the backend in a thread, so that the training never waits for the disk or a
     server.
@@ -49,9 +50,12 @@ class AimVisBackend(BaseVisBackend):
     ) -> None:
         super().__init__("." if save_dir is None else save_dir)
         self._init_kwargs: dict[str, Any] = {"capture_terminal_logs": False}
+        given = init_kwargs or {}
+        self._is_in_save_dir = save_dir is not None and "repo" not in given
         if save_dir is not None:
             self._init_kwargs["repo"] = self.save_dir
-        self._init_kwargs |= init_kwargs or {}
+        self._init_kwargs |= given
+        self._hash: str | None = None
         self._run = RunHandle[Any](self._start)
 
     @property
@@ -92,6 +96,18 @@ class AimVisBackend(BaseVisBackend):
         for name, value, at in scalars_of(scalar_dict, step):
             self.add_scalar(name, value, at)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the hash of the run, if it has begun."""
+        return {"run_hash": self._hash or self._init_kwargs.get("run_hash")}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Continue the run of an earlier process."""
+        self._save_dir = save_dir
+        if self._is_in_save_dir:
+            self._init_kwargs["repo"] = save_dir
+        if state["run_hash"]:
+            self._init_kwargs.setdefault("run_hash", str(state["run_hash"]))
+
     def close(self) -> None:
         """Write pending records and end the run; the next record continues it."""
         run = self._run.take()
@@ -104,4 +120,6 @@ class AimVisBackend(BaseVisBackend):
         repo = self._init_kwargs.get("repo")
         if isinstance(repo, str) and "://" not in repo:
             os.makedirs(repo, exist_ok=True)
-        return aim.Run(**self._init_kwargs)
+        run = aim.Run(**self._init_kwargs)
+        self._hash = str(run.hash)
+        return run
