@@ -27,6 +27,7 @@ RANK_CASES = (
     "hooks/ema_cases.py",
     "hooks/measure_cases.py",
     "loops/loop_cases.py",
+    "checkpoint/resume_cases.py",
 )
 
 

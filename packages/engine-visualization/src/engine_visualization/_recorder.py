@@ -16,7 +16,7 @@ _logger = logging.getLogger("engine.visualization")
 _LONGEST_REASON = 200  # characters
 # A backend may attach hooks to the model, which must not happen in the middle of an iteration.
 _GRAPH_TIMEOUT = 10.0
-_STATE_TIMEOUT = 2.0
+_NUMBERED = ("add_scalar", "add_scalars", "add_image")
 
 
 class Recorder:
@@ -33,6 +33,7 @@ class Recorder:
         name: The name of the backend.
         backend: The backend.
         lost: The number of records that failed.
+        records: The number of scalars and images of the whole training.
 
     Example:
         >>> class Broken(BaseVisBackend):
@@ -47,9 +48,9 @@ class Recorder:
     def __init__(self, name: str, backend: BaseVisBackend) -> None:
         self.backend = backend
         self.lost = 0
+        self.records = 0
         self.name = name
         self._has_warned = False
-        self._answers = True
         self._queue: RecordQueue | None = None
         if backend.threaded:
             self._queue = RecordQueue(name, backend, self._call, self._drop)
@@ -62,6 +63,7 @@ class Recorder:
         """Call ``add_config``, ``add_graph``, ``add_image``, ``add_scalar`` or ``add_scalars``."""
         if _does_nothing(self.backend, method):
             return  # at once: the graph would wait for the start of a service that takes none
+        self.records += method in _NUMBERED
         if self._queue is None:
             self._call(method, arguments)
             return
@@ -77,20 +79,20 @@ class Recorder:
             self._queue.wait(_GRAPH_TIMEOUT)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the backend, with its folder; it is empty if the backend fails.
+        """Return the state of the backend, with its folder and the number of its records.
 
-        A threaded backend gets two seconds for its pending records, which its state may count.
+        It is empty if the backend fails.
         """
-        if self._queue is not None:  # a service that does not answer delays one checkpoint only
-            self._answers = self._queue.wait(_STATE_TIMEOUT if self._answers else 0.0)
+        own = {"save_dir": self.backend.save_dir, "records": self.records}
         try:
-            return {"save_dir": self.backend.save_dir, **self.backend.state_dict()}
+            return {**own, **self.backend.state_dict()}
         except Exception as error:
             self._drop(f"failed in state_dict: {_reason(error)}", 0)
             return {}
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
         """Let the backend continue an earlier record; see `BaseVisBackend.resume`."""
+        self.records = int(state.get("records", 0))
         self._call("resume", {"state": state, "save_dir": save_dir})
 
     def _pass_config(self) -> None:

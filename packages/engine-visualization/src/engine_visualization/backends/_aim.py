@@ -16,6 +16,7 @@ from engine_visualization.backends._base import (
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_facts import nested_values
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import as_picture, to_image
 
 
@@ -105,8 +106,9 @@ class AimVisBackend(BaseVisBackend):
         self._save_dir = save_dir
         if self._is_in_save_dir:
             self._init_kwargs["repo"] = save_dir
-        if state["run_hash"]:
-            self._init_kwargs.setdefault("run_hash", str(state["run_hash"]))
+        run_hash = state.get("run_hash") or kept_run_id(save_dir, "aim")
+        if run_hash:
+            self._init_kwargs.setdefault("run_hash", run_hash)
 
     def close(self) -> None:
         """Write pending records and end the run; the next record continues it."""
@@ -122,4 +124,5 @@ class AimVisBackend(BaseVisBackend):
             os.makedirs(repo, exist_ok=True)
         run = aim.Run(**self._init_kwargs)
         self._hash = str(run.hash)
+        keep_run_id(self.save_dir, "aim", self._hash)
         return run

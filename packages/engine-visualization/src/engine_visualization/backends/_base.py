@@ -148,7 +148,8 @@ class BaseVisBackend:
         not wait for a service. A backend without this method begins anew in its own folder.
 
         Args:
-            state: What `state_dict` has returned.
+            state: What `state_dict` has returned, and ``records``, the number of scalars and images
+                until then.
             save_dir: The folder of the earlier record, which becomes that of the backend.
         """
 

@@ -21,6 +21,7 @@ from engine_visualization.backends._library import import_library
 from engine_visualization.backends._notices import prints_to_file, records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
 
 # ClearML would patch torch.save, the standard output and others while the training runs, and write
@@ -130,8 +131,9 @@ class ClearMLVisBackend(BaseVisBackend):
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
         """Continue the task of an earlier process."""
         self._save_dir = save_dir
-        if state["task_id"]:
-            self._init_kwargs.setdefault("continue_last_task", state["task_id"])
+        task_id = state.get("task_id") or kept_run_id(save_dir, "clearml")
+        if task_id:
+            self._init_kwargs.setdefault("continue_last_task", task_id)
 
     def close(self) -> None:
         """Upload the files of the run and end the task.
@@ -155,7 +157,9 @@ class ClearMLVisBackend(BaseVisBackend):
         kind._report_subprocess_enabled = False
         _notices_to_file()
         task = kind.init(**self._init_kwargs)
-        self._task_id = None if task.is_offline() else str(task.id)
+        if not task.is_offline():
+            self._task_id = str(task.id)
+            keep_run_id(self.save_dir, "clearml", self._task_id)
         _leave_forks_alone()
         # A continued task would add its last step to ours, which count from the start already.
         task.set_initial_iteration(0)

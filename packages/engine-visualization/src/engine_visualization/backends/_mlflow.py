@@ -17,6 +17,7 @@ from engine_visualization.backends._library import import_library
 from engine_visualization.backends._notices import records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -166,8 +167,9 @@ class MLflowVisBackend(BaseVisBackend):
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
         """Continue the run of an earlier process."""
         self._save_dir = save_dir
-        if state["run_id"] and not os.environ.get("MLFLOW_RUN_ID"):
-            self._run_id, self._resumes = str(state["run_id"]), True
+        run_id = state.get("run_id") or kept_run_id(save_dir, "mlflow")
+        if run_id and not os.environ.get("MLFLOW_RUN_ID"):
+            self._run_id, self._resumes = run_id, True
 
     def _has(self, client: Any, run_id: str, name: str, step: int, value: float) -> bool:
         """Return whether an earlier process has recorded a metric at a step."""
@@ -214,6 +216,7 @@ class MLflowVisBackend(BaseVisBackend):
             client.set_tag(run.info.run_id, name, value)
         self._log_params(client, run.info.run_id, self._params)
         self._run_id = str(run.info.run_id)
+        keep_run_id(self.save_dir, "mlflow", self._run_id)
         return client, self._run_id
 
     def _experiment_id(self, client: Any) -> str:

@@ -13,6 +13,7 @@ from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -69,7 +70,6 @@ class WandbVisBackend(BaseVisBackend):
         self.close_timeout = close_timeout
         self._earlier: Mapping[str, Any] = {}  # the state of an earlier process
         self._id: str | None = None
-        self._records = 0  # of the whole training
         self._repeated = 0  # records that the run has already
         self._wandb = RunHandle[Any](self._start)
 
@@ -113,24 +113,24 @@ class WandbVisBackend(BaseVisBackend):
 
     def _log(self, values: Mapping[str, Any]) -> None:
         wandb = self.experiment
-        self._records += 1
         if self._repeated:
             self._repeated -= 1
         else:
             wandb.log(values, commit=self._commit)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the id of the run, if it has begun, and the number of its records."""
-        return {"id": self._id or self._earlier.get("id"), "records": self._records}
+        """Return the id of the run, if it has begun."""
+        return {"id": self._id or self._earlier.get("id")}
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
         """Continue the run of an earlier process."""
         if self._init_kwargs["dir"] == self.save_dir:
             self._init_kwargs["dir"] = save_dir
         self._save_dir = save_dir
-        self._earlier, self._records = dict(state), int(state["records"])
-        if state["id"]:
-            self._init_kwargs = {"id": state["id"], "resume": "allow", **self._init_kwargs}
+        run_id = state.get("id") or kept_run_id(save_dir, "wandb")
+        if run_id:
+            self._earlier = {**state, "id": run_id}
+            self._init_kwargs = {"id": run_id, "resume": "allow", **self._init_kwargs}
 
     def close(self) -> None:
         """End the run; the next record starts a new run."""
@@ -156,9 +156,10 @@ class WandbVisBackend(BaseVisBackend):
         os.makedirs(self.save_dir, exist_ok=True)
         run = self._open_run(wandb)
         self._id = str(run.id)
+        keep_run_id(self.save_dir, "wandb", self._id)
         if self._id == self._earlier.get("id"):
             # The run has one step for each record; those after the checkpoint come again.
-            self._repeated = max(0, int(run.step) - self._records)
+            self._repeated = max(0, int(run.step) - int(self._earlier["records"]))
         for name, summary in self._metrics.items():
             run.define_metric(name, summary=summary)
         run.log_code(name=self._log_code_name)

@@ -1,10 +1,11 @@
-"""Runs with drawn features, interrupted anywhere and resumed. Not a test module."""
+"""Runs with drawn features, interrupted anywhere and resumed, in one process or on two ranks."""
 
 import gc
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from torch.utils.data import Dataset
 
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel
-from engine_optim import OptimWrapperDict
+from engine_optim import DefaultOptimWrapperConstructor, OptimWrapperDict
 from engine_runner import Hook, Runner
 
 BATCHES = 5  # of an epoch, per rank
+RANK_SEEDS = (0, 3, 7)
 _SCHEDULES: tuple[dict[str, Any], ...] = (
     {"type": "LinearLR", "start_factor": 0.1, "end": 9},
     {"type": "ConstantLR", "factor": 0.5, "end": 7},
@@ -38,7 +40,7 @@ _PLATEAU = {"type": "ReduceOnPlateauLR", "monitor": "error", "patience": 1, "fac
 # The position of an endless sampler is that of the batches fetched ahead; the loader has its own.
 _CLOCK = re.compile(
     r"(time|eta|memory|work_dir|experiment_name|cfg|time\.log_history|sampler\.position)$"
-    r"|^\.records"
+    r"|^(\.|best\.[^.]*\.pth\.)records"
 )
 
 
@@ -57,18 +59,18 @@ class Noisy(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Pairs:
-    """A batch sampler of the user's, with an order of its own for each epoch."""
+    """A batch sampler of the user's, which reverses each batch."""
 
-    def __init__(self, sampler: Any, batch_size: int) -> None:
+    def __init__(self, sampler: Any, batch_size: int, drop_last: bool = False) -> None:
         self.sampler, self.batch_size = sampler, batch_size
 
     def __len__(self) -> int:
         return len(self.sampler) // self.batch_size
 
     def __iter__(self) -> Iterator[list[int]]:
-        indices = list(self.sampler)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield indices[start : start + self.batch_size][::-1]
+        indices = iter(self.sampler)
+        while len(batch := list(islice(indices, self.batch_size))) == self.batch_size:
+            yield batch[::-1]
 
 
 class Net(BaseModel):
@@ -90,9 +92,7 @@ class Net(BaseModel):
 
 
 class TwoParts(Net):
-    """The same, with an optimizer for each layer; the second steps every other time."""
-
-    calls = 0
+    """The same, with an optimizer for each layer."""
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:  # type: ignore[override] # takes several optimizers
         x, y = self.data_preprocessor(data, training=True)
@@ -103,6 +103,21 @@ class TwoParts(Net):
                 losses[f"loss_{name}"] = self(x, y, mode="loss")["loss"]
             wrapper.update_params(losses[f"loss_{name}"])
         return losses
+
+
+class PartsConstructor:
+    """Build an optimizer for each layer of `TwoParts`."""
+
+    def __init__(self, optim_wrapper_cfg: Any, paramwise_cfg: Any = None) -> None:
+        self.configs = optim_wrapper_cfg
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        return OptimWrapperDict(
+            **{
+                name: DefaultOptimWrapperConstructor(dict(config))(getattr(model, name))
+                for name, config in self.configs.items()
+            }
+        )
 
 
 class Errors(BaseMetric):
@@ -150,7 +165,7 @@ class Draw:
         self.draw = random.Random(seed)
         self.seed, self.ranks, self.work_dir = seed, ranks, work_dir
         self.by_epoch = self.draw.random() < 0.5
-        self.several = self.draw.random() < 0.2
+        self.several = self.draw.random() < 0.2 and ranks == 1
         self.workers = self.draw.choice([0, 1, 2])
         self.at = self.draw.randrange(2, 3 * BATCHES)
         self.in_validation = self.draw.random() < 0.25
@@ -170,6 +185,8 @@ class Draw:
             "randomness": {"seed": self.seed, "diff_rank_seed": self.ranks > 1},
             **json.loads(json.dumps(self.shared)),
         }
+        if self.several:
+            arguments["optim_wrapper"]["constructor"] = PartsConstructor
         arguments["train_dataloader"] = {**self._loader(), "num_workers": workers, **options}
         arguments["val_dataloader"] = {
             "dataset": Noisy(7),
@@ -187,16 +204,15 @@ class Draw:
             "dataset": Noisy(2 * BATCHES * self.ranks),
             "collate_fn": {"type": "default_collate"},
         }
-        if self.sampling == "pairs":
-            sampler = {"type": "DefaultSampler", "shuffle": True}
-            return {**loader, "sampler": sampler, "batch_sampler": Pairs2, "batch_size": 2}
+        if self.pairs:
+            loader["batch_sampler"] = {"type": Pairs}
         return {**loader, "sampler": {"type": self.sampling, "shuffle": True}, "batch_size": 2}
 
     def _settings(self) -> dict[str, Any]:
         draw = self.draw
         self.persistent = draw.random() < 0.5
-        kinds = ["DefaultSampler", "DefaultSampler"]
-        self.sampling = draw.choice([*kinds, *([] if self.by_epoch else ["InfiniteSampler"])])
+        kinds = ["DefaultSampler"] if self.by_epoch else ["DefaultSampler", "InfiniteSampler"]
+        self.sampling, self.pairs = draw.choice(kinds), draw.random() < 0.3
         unit = 1 if self.by_epoch else BATCHES - 1
         train: dict[str, Any] = {"by_epoch": self.by_epoch, "val_interval": unit}
         train |= {"max_epochs": 4} if self.by_epoch else {"max_iters": 4 * BATCHES}
@@ -224,8 +240,7 @@ class Draw:
 
     def _optimizers(self) -> dict[str, Any]:
         if self.several:
-            parts = {name: self._optimizer(plain=True) for name in ("first", "second")}
-            return {**parts, "constructor": "PartsConstructor"}
+            return {name: self._optimizer(plain=True) for name in ("first", "second")}
         return self._optimizer()
 
     def _optimizer(self, *, plain: bool = False) -> dict[str, Any]:
@@ -283,13 +298,6 @@ class Draw:
         return json.dumps(facts, default=str, indent=1)
 
 
-class Pairs2(Pairs):
-    """`Pairs` as a class that a loader builds, with ``drop_last``."""
-
-    def __init__(self, sampler: Any, batch_size: int, drop_last: bool = False) -> None:
-        super().__init__(sampler, batch_size)
-
-
 def train(arguments: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
     """Train, and return the run and the whole of its state."""
     runner = Runner(**arguments)
@@ -343,3 +351,47 @@ def records(work_dir: str | Path) -> list[dict[str, Any]]:
     (file,) = Path(work_dir).glob("*/vis_data/scalars.json")
     lines = map(json.loads, file.read_text().splitlines())
     return [{k: v for k, v in line.items() if not _CLOCK.search(k)} for line in lines]
+
+
+def log_lines(runner: Runner) -> list[str]:
+    """Return the lines of numbers in the log of a run, without times."""
+    text = Path(runner.log_dir, f"{runner.timestamp}.log").read_text()
+    found = re.findall(r"(?:Epoch|Iter)\((?:train|val)\).*", text)
+    return [re.sub(r"(eta|time|data_time|memory): \S+(, \S+)?( *)", "", line) for line in found]
+
+
+def best_checkpoints(work_dir: str | Path) -> dict[str, Any]:
+    """Return the best checkpoints of a run by their names."""
+    files = sorted(Path(work_dir).glob("best_*.pth"))
+    return {file.name: torch.load(file, weights_only=False) for file in files}
+
+
+def found_differences(draw: Draw) -> list[str]:
+    """Interrupt a run, resume it, and return where it differs from one without interruption.
+
+    All ranks must call this; the main one has the files.
+    """
+    whole, state = train(draw.arguments("whole"))
+    if not interrupt(draw.arguments("cut"), draw.at, in_validation=draw.in_validation):
+        return [f"the run was not interrupted at {draw.at}"]
+    # With another number of workers, where there are any.
+    workers = 3 - draw.workers if draw.workers else 0
+    rest, resumed = train(draw.arguments("cut", resume=True, workers=workers))
+    found = [*differences(state, resumed)]
+    if whole.is_main:
+        found += differences(records(whole.work_dir), records(rest.work_dir), "scalars")
+        lines, last = log_lines(whole), log_lines(rest)
+        found += differences(lines[-len(last) :], last, "log")
+        best = [best_checkpoints(runner.work_dir) for runner in (whole, rest)]
+        found += differences(*best, "best")
+    return found
+
+
+def _on_ranks(seed: int) -> Callable[[int, Path], list[str]]:
+    def case(rank: int, folder: Path) -> list[str]:
+        return found_differences(Draw(seed, folder, ranks=2))
+
+    return case
+
+
+CASES = {f"seed {seed}": _on_ranks(seed) for seed in RANK_SEEDS}
