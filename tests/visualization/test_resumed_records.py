@@ -54,9 +54,9 @@ def mlflow_points(backend: Any) -> Points:
 
 def aim_points(backend: Any) -> Points:
     (metric,) = (one for one in backend.experiment.metrics() if one.name == "loss")
-    steps, values = metric.values.sparse_numpy()
+    steps, (values, *_) = metric.data.items_list()
     backend.close()
-    return sorted(zip(steps.tolist(), values.tolist(), strict=True))
+    return sorted(zip(steps, values, strict=True))
 
 
 BACKENDS = [

@@ -38,9 +38,11 @@ _SCHEDULES: tuple[dict[str, Any], ...] = (
 _PLATEAU = {"type": "ReduceOnPlateauLR", "monitor": "error", "patience": 1, "factor": 0.5}
 # What differs between two runs, whatever they compute: times, paths and names of runs.
 # The position of an endless sampler is that of the batches fetched ahead; the loader has its own.
+# A validation that is made up for after a resume follows the counters, not the last iteration.
 _CLOCK = re.compile(
     r"(time|eta|memory|work_dir|experiment_name|cfg|time\.log_history|sampler\.position)$"
     r"|^(\.|best\.[^.]*\.pth\.)records"
+    r"|^best\..*runtime_info\.(epoch|iter)$"
 )
 
 

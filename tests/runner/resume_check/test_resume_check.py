@@ -162,7 +162,7 @@ def test_value_of_a_hook_that_had_no_effect_is_noted(config: Any) -> None:
 def test_run_that_fails_is_reported(config: Any) -> None:
     case = config('type="Noisy", size=0')
 
-    with pytest.raises(TrialError, match="without an interruption: .*Error"):
+    with pytest.raises(TrialError, match=r"without an interruption: .*Error"):
         resume_check(case, iters=4, start_method="fork")
 
 
