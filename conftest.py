@@ -8,8 +8,10 @@ import logging
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -225,3 +227,58 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripts]:
     ) as process:
         yield Scripts(process, tmp_path_factory.mktemp("scripts"))
         process.communicate(timeout=60)  # closes its input, with which it ends
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Start a moto server in a process of its own, and return its endpoint."""
+    process = subprocess.Popen(
+        [sys.executable, str(TESTS / "serve_s3.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    if process.stdout is None:
+        raise RuntimeError("the server has no output")
+    address = process.stdout.readline().strip()
+    yield f"http://{address}"
+    process.kill()
+    process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def s3_options(s3_server: str) -> dict[str, str]:
+    """Return arguments with which S3Backend reaches the test server."""
+    return {
+        "endpoint_url": s3_server,
+        "region_name": "us-east-1",
+        "aws_access_key_id": "AKIDEXAMPLE",
+        "aws_secret_access_key": "wJalrXUtnFEMI-secret",
+    }
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_options: dict[str, str]) -> Iterator[Any]:
+    """Return a boto3 client for the test server."""
+    import boto3  # it takes a second, which the other tests need not wait for
+
+    client = boto3.session.Session().client("s3", **s3_options)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3_client: Any) -> str:
+    """Create an empty bucket, and return its name."""
+    name = f"bucket-{uuid.uuid4().hex}"
+    s3_client.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """Reserve a loopback port without a listener, and return it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

@@ -9,6 +9,7 @@ Cases:
     plain: as above.
     features: four losses, gradients clipped by their norm, an exponential moving average.
     late: as plain, but at iteration 1,000,000, with as many logged values in the message hub.
+    compiled, compiled_step: as plain, with the forward pass and the loss compiled in both loops.
     validation: a pass over the validation data with an accuracy, without training.
 
     python benchmarks/loop_overhead.py [--case plain] [--iterations 2000] [--rounds 9] [--profile]
@@ -40,6 +41,8 @@ from engine_runner import Hook, Runner
 
 BATCH, INTERVAL, LR, MAX_NORM, MOMENTUM = 8, 50, 0.01, 1.0, 0.0002
 BUDGETS = {"plain": 1.15, "features": 1.15, "late": 1.15, "validation": 1.10}
+TARGETS = {"compiled": "model", "compiled_step": "step"}
+BUDGETS |= dict.fromkeys(TARGETS, 1.15)
 LATE = 1_000_000
 PEERS = "Ignite 1.4, Accelerate 2.0, MMEngine 2.2, Transformers' Trainer 3.3, Lightning 4.5"
 
@@ -123,6 +126,7 @@ class ByHand:
         data = Points(iterations)
         sampler = SequentialSampler(data) if case == "validation" else RandomSampler(data)
         self.loader = DataLoader(data, batch_size=BATCH, sampler=sampler)
+        self.losses = torch.compile(self._losses) if case in TARGETS else self._losses
         self.log = logging.getLogger("by_hand")
 
     def round(self) -> float:
@@ -134,11 +138,14 @@ class ByHand:
             self._train(4 if self.case == "features" else 1)
         return (time.process_time() - start) / len(self.loader)
 
+    def _losses(self, points: Tensor, labels: Tensor, count: int) -> list[Tensor]:
+        return losses_of(self.model(points), labels, count)
+
     def _train(self, count: int) -> None:
         history: list[list[Tensor]] = []
         self.model.train()
         for index, (points, labels) in enumerate(self.loader):
-            losses = losses_of(self.model(points), labels, count)
+            losses = self.losses(points, labels, count)
             loss = sum(losses[1:], losses[0])
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             if count > 1:
@@ -225,6 +232,7 @@ def build_runner(case: str, iterations: int, epochs: int, folder: str, hooks: li
         },
         custom_hooks=hooks,
         randomness={"seed": 0},
+        compile={"target": TARGETS[case]} if case in TARGETS else False,
         **validation,
     )
     if case == "late":

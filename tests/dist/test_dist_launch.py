@@ -145,6 +145,46 @@ def test_missing_variables_raise_and_name_the_command(
         dist.init_dist(launcher)
 
 
+@pytest.mark.parametrize(
+    ("launcher", "environ", "message"),
+    [
+        ("slurm", {"RANK": "0", "WORLD_SIZE": "1"}, "started by the launcher 'pytorch': use that"),
+        ("slurm", {"SLURM_JOB_ID": "1"}, "the shell of the job, in which srun starts the ranks"),
+        ("mpi", {"RANK": "0", "WORLD_SIZE": "1"}, "started by the launcher 'pytorch': use that"),
+        ("pytorch", OPEN_MPI, "started by the launcher 'mpi': use that"),
+    ],
+    ids=["slurm", "sbatch", "mpi", "pytorch"],
+)
+def test_wrong_launcher_raises_and_names_the_right_one(
+    clean: pytest.MonkeyPatch, launcher: str, environ: dict[str, str], message: str
+) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        read_launch(launcher, environ)
+
+
+PMI = {"PMI_RANK": "0", "PMI_SIZE": "1"}
+HELPER = {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_STEP_ID": "1"}  # one for each node
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        (SLURM | PMI, (1, "gpu07")),
+        (SLURM | {"PMIX_RANK": "0"}, (1, "gpu07")),
+        (SLURM | HELPER | {"PMI_RANK": "0", "PMI_SIZE": "8"}, (8, None)),
+        (SLURM | HELPER | OPEN_MPI, (1, "127.0.0.1")),
+    ],
+    ids=["srun-pmi2", "srun-pmix", "mpich-in-slurm", "open-mpi-in-slurm"],
+)
+def test_mpi_inside_of_slurm_takes_the_ranks_of_whoever_started_them(
+    environ: dict[str, str], expected: tuple[int, str | None]
+) -> None:
+    namespace = {"PMIX_NAMESPACE": "prterun@1"} if "OMPI_COMM_WORLD_RANK" in environ else {}
+    launch = read_launch("mpi", environ | namespace)
+
+    assert (launch.world_size, launch.address) == expected
+
+
 def test_unknown_launcher_raises_and_lists_the_launchers() -> None:
     with pytest.raises(ValueError, match="launcher must be one of pytorch, slurm, mpi, got 'ssh'"):
         dist.init_dist("ssh")
@@ -293,10 +333,11 @@ def test_timeout_must_be_positive(alone: dict[str, Any], timeout: float | timede
         (SLURM | {"SLURM_STEP_ID": "0"}, "slurm"),
         (SLURM, "none"),
         (OPEN_MPI, "mpi"),
+        (SLURM | {"SLURM_STEP_ID": "0"} | OPEN_MPI, "mpi"),
         ({"PMI_RANK": "0", "PMI_SIZE": "1"}, "mpi"),
         ({"MV2_COMM_WORLD_LOCAL_RANK": "0"}, "mpi"),
     ],
-    ids=["alone", "torchrun", "srun", "sbatch", "open-mpi", "mpich", "mvapich"],
+    ids=["alone", "torchrun", "srun", "sbatch", "open-mpi", "in-slurm", "mpich", "mvapich"],
 )
 def test_infer_launcher_reads_the_variables(
     clean: pytest.MonkeyPatch, environ: dict[str, str], expected: str

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-import boto3
 import pytest
 
 from engine_fileio import (
@@ -159,24 +158,6 @@ def http_server() -> Iterator[FaultyServer]:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """The endpoint of a moto server in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "serve_s3.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    if process.stdout is None:
-        raise RuntimeError("the server has no output")
-    address = process.stdout.readline().strip()
-    yield f"http://{address}"
-    process.kill()
-    process.communicate(timeout=60)
-
-
-@pytest.fixture(scope="session")
 def memcached_server() -> Iterator[str]:
     """The address of Debian's memcached; without the program tests skip, and fail in CI."""
     program = shutil.which("memcached")
@@ -204,41 +185,6 @@ def _port_in(file: Path, process: subprocess.Popen[bytes]) -> int:
             pytest.fail(f"memcached did not start; it ended with {process.poll()}")
         time.sleep(0.02)
     return int(file.read_text().split("TCP INET:")[1].split()[0])
-
-
-@pytest.fixture
-def unused_port() -> Iterator[int]:
-    """A reserved loopback port without a listener."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def s3_options(s3_server: str) -> dict[str, str]:
-    """Arguments with which S3Backend reaches the test server."""
-    return {
-        "endpoint_url": s3_server,
-        "region_name": "us-east-1",
-        "aws_access_key_id": "AKIDEXAMPLE",
-        "aws_secret_access_key": "wJalrXUtnFEMI-secret",
-    }
-
-
-@pytest.fixture(scope="session")
-def s3_client(s3_options: dict[str, str]) -> Iterator[Any]:
-    """A boto3 client for the test server."""
-    client = boto3.session.Session().client("s3", **s3_options)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def bucket(s3_client: Any) -> str:
-    """The name of a new, empty bucket."""
-    name = f"bucket-{next(_numbers)}"
-    s3_client.create_bucket(Bucket=name)
-    return name
 
 
 @dataclass

@@ -178,9 +178,9 @@ def test_meta_parameters_are_created_before_sharding(results: Results) -> None:
         ({"param_init_fn": "my_init"}, ValueError, "name in FUNCTIONS, got 'my_init'"),
         ({"param_init_fn": 3}, TypeError, "param_init_fn must be a function or its name, got 3"),
         (
-            {"sharding_strategy": "NO_SHARD", "mesh": True},
+            {"sharding_strategy": "NO_SHARD", "mesh": 1},
             ValueError,
-            "sharding_strategy must be None with mesh, got 'NO_SHARD'",
+            "mesh must have 2 dimensions with sharding_strategy='NO_SHARD', got 1",
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
@@ -267,17 +267,17 @@ def test_offloading_of_another_type_raises() -> None:
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ("my_policy", ValueError, r"FSDP_WRAP_POLICIES \(always_wrap_policy.*got 'my_policy'"),
+        ("my_policy", ValueError, r"FSDP_WRAP_POLICIES \(.*always_wrap_policy.*got 'my_policy'"),
         ({"min_num_params": 3}, ValueError, "FSDP_WRAP_POLICIES .*got None"),
-        (3, TypeError, "a callable, a name or a dict, got 3"),
+        (None, TypeError, "an integer, a dict or classes, got None"),
     ],
-    ids=["unknown", "no type", "number"],
+    ids=["unknown", "no type", "none"],
 )
 def test_invalid_policy_raises_and_lists_the_policies(
     value: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        wrap_policy(value)
+        wrap_policy(value, nn.Sequential(nn.Linear(1, 1)))
 
 
 def test_importing_the_package_does_not_load_sharding() -> None:

@@ -170,3 +170,90 @@ def test_versions_survive_a_file_with_foreign_classes(tmp_path: Path) -> None:
     model = Scaled()
     load_checkpoint(model, tmp_path / "a.pth")
     assert factor(model) == 1.0
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"type": "EMAHook"},
+        {"type": "EMAHook", "update_buffers": True},
+        {"type": "SWAHook", "begin_epoch": 1},
+    ],
+    ids=["ema", "ema of buffers", "swa"],
+)
+def test_resumed_averages_and_their_checkpoints_keep_versions(
+    toy_run: Callable[..., Runner], tmp_path: Path, hook: dict[str, Any]
+) -> None:
+    toy_run(model=Scaled(), custom_hooks=[hook]).train()
+    longer = {"by_epoch": True, "max_epochs": 3}
+    resumed = toy_run(model=Scaled(), custom_hooks=[hook], resume=True, train_cfg=longer)
+    resumed.train()
+    saved, average = Scaled(), Scaled()
+
+    load_checkpoint(saved, tmp_path / "work" / "epoch_3.pth")
+    weights = read_checkpoint(tmp_path / "work" / "epoch_3.pth")["ema_state_dict"]
+    load_state_dict(average, revise_names(weights, [(r"^module\.", "")]))
+
+    own: Any = next(item for item in resumed.hooks if type(item).__name__ == hook["type"])
+    models = [resumed.model, own.ema_model.module, saved, average]
+    assert [factor(model) for model in models] == [1.0] * 4
+
+
+def test_rolled_back_run_keeps_versions(toy_run: Callable[..., Runner]) -> None:
+    class Breaks(Scaled):
+        count = 0
+
+        def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+            self.count += 1
+            loss = super().forward(x, y, mode)["loss"]
+            return {"loss": loss * float("nan") if self.count == 6 else loss}
+
+    runner = toy_run(model=Breaks(), custom_hooks=[{"type": "EMAHook"}], on_bad_loss="rollback")
+
+    runner.train()
+
+    assert factor(runner.model) == 1.0
+
+
+def test_published_checkpoint_keeps_versions(
+    toy_run: Callable[..., Runner], tmp_path: Path
+) -> None:
+    hook = {"type": "CheckpointHook", "published_keys": ["meta", "state_dict"]}
+    toy_run(model=Scaled(), default_hooks={"checkpoint": hook}).train()
+    (published,) = (tmp_path / "work").glob("epoch_2-*.pth")
+    model = Scaled()
+
+    load_checkpoint(model, published)
+
+    assert factor(model) == 1.0
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("wrapper", ["DDPStrategy", "FSDPStrategy"])
+def test_run_of_a_wrapped_model_keeps_versions(
+    toy_run: Callable[..., Runner], tmp_path: Path, wrapper: str
+) -> None:
+    settings: dict[str, Any] = {"strategy": wrapper, "custom_hooks": [{"type": "EMAHook"}]}
+    first, second = Scaled(), Scaled()
+    for model in (first, second):  # the loss does not use the factor
+        model.scale.factor.requires_grad_(requires_grad=False)
+    toy_run(model=first, **settings).train()
+    longer = {"by_epoch": True, "max_epochs": 3}
+    resumed = toy_run(model=second, resume=True, train_cfg=longer, **settings)
+    resumed.train()
+    saved = Scaled()
+
+    load_checkpoint(saved, tmp_path / "work" / "epoch_3.pth")
+
+    assert factor(saved) == 1.0
+    (scale,) = (m for m in resumed.model.modules() if isinstance(m, Scale))
+    assert weights_to_cpu({"": scale.factor.detach()})[""].item() == 1.0
+
+
+def test_compiled_model_keeps_versions(toy_run: Callable[..., Runner], tmp_path: Path) -> None:
+    toy_run(model=Scaled(), compile={"backend": "eager"}).train()
+    model = Scaled()
+
+    load_checkpoint(model, tmp_path / "work" / "epoch_2.pth")
+
+    assert factor(model) == 1.0

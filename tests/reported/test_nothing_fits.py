@@ -1,12 +1,12 @@
 """A checkpoint none of whose weights fits is refused, with the way out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from engine_model import PretrainedInit, StateDictError, load_checkpoint, load_state_dict
 from engine_runner import Runner
@@ -84,3 +84,87 @@ def test_a_single_weight_that_fits_is_enough(caplog: pytest.LogCaptureFixture) -
 def test_a_model_without_weights_takes_any() -> None:
     report = load_state_dict(nn.ReLU(), {"other": torch.ones(1)}, logger="silent")
     assert report.unexpected == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes"),
+    [
+        ("train", {}),
+        ("test", {}),
+        ("test", {"custom_hooks": [{"type": "EMAHook"}]}),
+        ("test", {"strategy": "DDPStrategy"}),
+        ("test", {"strategy": "FSDPStrategy"}),
+        ("test", {"compile": {"backend": "eager"}}),
+    ],
+    ids=["train", "test", "average", "ddp", "fsdp", "compiled"],
+)
+@pytest.mark.usefixtures("alone")
+def test_each_way_of_running_refuses_a_checkpoint_that_fits_nowhere(
+    toy_run: Callable[..., Runner], tmp_path: Path, mode: str, changes: dict[str, Any]
+) -> None:
+    path = saved(tmp_path, {"net.a": torch.zeros(1)})
+    evaluation = toy_run(validate=[0.5])._settings
+    runner = toy_run(
+        load_from=path,
+        val_dataloader=evaluation.val_dataloader,
+        val_cfg={},
+        val_evaluator=evaluation.val_evaluator,
+        test_dataloader=evaluation.val_dataloader,
+        test_cfg={},
+        test_evaluator=evaluation.val_evaluator,
+        **changes,
+    )
+
+    with pytest.raises(StateDictError, match=r"other\.pth: none of the weights fits (FSDP)?Fit"):
+        getattr(runner, mode)()
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "message"),
+    [
+        (
+            {"state_dict": {"model": {"linear.weight": torch.ones(1, 1)}}},
+            r"one level down, under the key 'model', as linear\.weight; save them as",
+        ),
+        (
+            {"model_state_dict": {"linear.weight": torch.ones(1, 1)}, "epoch": 3},
+            "one level down, under the key 'model_state_dict'",
+        ),
+        ({"optimizer": {"state": {}}}, "none of them is a tensor: choose a file that has weights"),
+        (
+            {"net.linear.weight": torch.ones(1, 1), "net.linear.bias": torch.ones(1)},
+            r"all keys of the weights begin with 'net\.'",
+        ),
+        ({"linear.weight": torch.ones(3, 3)}, r"linear\.weight: \(3, 3\) in the weights, \(1, 1\)"),
+    ],
+    ids=["nested", "other key", "no weights", "prefix", "shape"],
+)
+def test_the_message_has_the_nearest_explanation(
+    toy_run: Callable[..., Runner], tmp_path: Path, checkpoint: dict[str, Any], message: str
+) -> None:
+    path = str(tmp_path / "other.pth")
+    torch.save(checkpoint, path)
+
+    with pytest.raises(StateDictError, match=message):
+        toy_run(load_from=path, validate=[0.5]).val()
+
+
+def test_a_module_that_expects_its_own_names_does_not_hide_the_explanation() -> None:
+    class Converts(nn.Linear):
+        def _load_from_state_dict(self, state: Any, prefix: str, *rest: Any) -> None:
+            state[f"{prefix}weight"] = state[f"{prefix}weight"] * 2
+            super()._load_from_state_dict(state, prefix, *rest)
+
+    with pytest.raises(StateDictError, match="none of the weights fits Converts"):
+        load_state_dict(Converts(1, 1), {"other": torch.zeros(1)})
+    with pytest.raises(KeyError):  # its own error, as some weights are of this model
+        load_state_dict(Converts(1, 1), {"bias": torch.zeros(1)})
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[None]:
+    """Start a process group of this process."""
+    address = f"file://{tmp_path}/group"
+    distributed.init_process_group("gloo", init_method=address, rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()

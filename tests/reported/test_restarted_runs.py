@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine_fileio import get_file_backend
+
 if TYPE_CHECKING:
     from conftest import Scripts
 
@@ -109,3 +111,29 @@ def test_restart_before_the_first_checkpoint_begins_anew(
     assert done.returncode == 0, done.stdout
     assert "esume" not in re.sub(r"(?m)^.*overwrites those.*$|^ *resume = .*$", "", done.stdout)
     assert re.findall(r"rank 0: epoch (\d)", done.stdout)[-4:] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.slow
+def test_restart_that_lost_the_work_dir_resumes_from_the_storage_of_the_checkpoints(
+    tmp_path: Path, scripts: "Scripts", s3_options: dict[str, str], bucket: str
+) -> None:
+    # As on another machine, with an older run's checkpoint of the same name in the storage.
+    end = "            raise ValueError"
+    failing = TASK.replace(end, f'            shutil.rmtree("work_dirs")\n{end}')
+    (tmp_path / "task.py").write_text(f"import shutil\n{failing}")
+    place = {"out_dir": f"s3://{bucket}/runs", "backend_args": s3_options}
+    hook = {"type": "CheckpointHook", "interval": 1, **place}
+    (tmp_path / "cfg.py").write_text(
+        f'{CONFIG}custom_hooks = [dict(type="FailOnce")]\n'
+        f"default_hooks = dict(checkpoint=dict({hook!r}))\n"
+    )
+    backend = get_file_backend(place["out_dir"], backend_args=s3_options)
+    backend.put(b"of an older run", f"s3://{bucket}/runs/cfg/epoch_2.pth")
+    backend.put(b"epoch_2.pth", f"s3://{bucket}/runs/cfg/last_checkpoint")
+
+    done = launch(scripts, tmp_path)
+
+    assert done.returncode == 0, done.stdout
+    assert "it resumes what it has saved" in done.stdout
+    assert re.findall(r"rank 0: epoch (\d)", done.stdout)[-2:] == ["2", "3"]
+    assert backend.get_text(f"s3://{bucket}/runs/cfg/last_checkpoint") == "epoch_4.pth"

@@ -120,7 +120,7 @@ def test_checkpoints_of_another_storage_are_deleted_and_resumed(
     runner = toy_run(validate=[0.1, 0.2], default_hooks=hooks)
     runner.train()
 
-    files = sorted(list_dir_or_file(f"{out}/work", backend_args=args))
+    files = sorted(list_dir_or_file(f"{out}/work", backend_args=args, suffix=".pth"))
     assert files == ["best_acc_epoch_2.pth", "epoch_2.pth"]
     [hook] = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
     assert hook.backend_args == args

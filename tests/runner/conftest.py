@@ -24,10 +24,14 @@ from engine_visualization import Visualizer
 RANK_CASES = (
     "rank_cases.py",
     "strategies/strategy_cases.py",
+    "strategies/strategy_run_cases.py",
+    "hooks/bad_loss_cases.py",
     "hooks/ema_cases.py",
     "hooks/measure_cases.py",
+    "hooks/stop_cases.py",
     "loops/loop_cases.py",
     "checkpoint/resume_cases.py",
+    "checkpoint/storage_cases.py",
 )
 
 
@@ -133,6 +137,9 @@ class Scripts(Protocol):
     ) -> subprocess.CompletedProcess[str]: ...
     def run_ranks(
         self, script: str | Path, *arguments: object, folder: Path
+    ) -> list[subprocess.CompletedProcess[str]]: ...
+    def run_at_once(
+        self, commands: Sequence[tuple[object, ...]], *, folder: Path
     ) -> list[subprocess.CompletedProcess[str]]: ...
 
 

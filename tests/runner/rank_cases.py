@@ -1,5 +1,6 @@
 """Runs of two ranks: what they save, validate, and resume."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from engine_dist import all_gather, get_rank
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel, BaseTTAModel, get_state_dict, weights_to_cpu
 from engine_runner import Hook, Runner
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer
 
 LOADER = {
     "sampler": {"type": "DefaultSampler", "shuffle": False},
@@ -172,8 +173,9 @@ def accumulate(rank: int, folder: Path) -> Any:
 def write(rank: int, folder: Path) -> dict[str, float]:
     """Write a checkpoint with each writer, and return what the file has for this rank."""
     found = {}
-    for name, make in {"plain": PlainWriter}.items():
-        writer: Writer = make()
+    makers: dict[str, Callable[[], Writer]] = {"plain": PlainWriter, "async": AsyncWriter}
+    for name, make in makers.items():
+        writer = make()
         path = folder / f"{name}.pth"
         writer.write({"state_dict": {"weight": torch.tensor(float(rank))}}, str(path))
         writer.finish()

@@ -236,7 +236,7 @@ def test_disk_without_room_is_told_with_the_file_and_leaves_the_former_checkpoin
 
     assert raised.value.errno == errno.EFBIG
     assert path.read_bytes() == former
-    assert [file.name for file in path.parent.glob("*.pth*")] == ["saved.pth"]
+    assert [file.name for file in path.parent.glob("*.pth")] == ["saved.pth"]
 
 
 def test_resume_with_other_schedules_is_refused(make_runner: MakeRunner) -> None:

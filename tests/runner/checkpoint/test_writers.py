@@ -14,9 +14,9 @@ import torch
 from engine_fileio import exists
 from engine_model.weights import CheckpointLoader
 from engine_runner import Runner
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer
 
-WRITERS: dict[str, Callable[[], Writer]] = {"plain": PlainWriter}
+WRITERS: dict[str, Callable[[], Writer]] = {"plain": PlainWriter, "async": AsyncWriter}
 MEMORY = {"backend": "fsspec"}
 
 RankResults = dict[str, list[dict[str, Any]]]
@@ -67,7 +67,7 @@ def test_checkpoint_is_read_as_it_was_written(writer: Writer, tmp_path: Path) ->
     assert read["meta"] == {"epoch": 1, "iter": 4, "cfg": "lr = 0.1"}
     assert torch.equal(read["state_dict"]["weight"], torch.full((10,), 3.0))
     assert read["optimizer"]["state"][0]["step"] == 4
-    assert [file.name for file in tmp_path.iterdir()] == ["epoch_1.pth"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["epoch_1.pth", "epoch_1.pth.json"]
 
 
 def test_training_that_continues_does_not_change_what_is_written(
@@ -124,7 +124,8 @@ def test_full_disk_leaves_the_older_file_or_none(
         _write(writer, _checkpoint(2, size=100_000), path)
 
     assert raised.value.errno == errno.EFBIG
-    assert [file.name for file in tmp_path.iterdir()] == ["latest.pth"] * older
+    names = ["latest.pth", "latest.pth.json"] if older else []
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
     assert not older or _value(path) == 1
 
 
@@ -183,18 +184,21 @@ def test_run_finishes_its_writer(make_runner: Callable[..., Runner]) -> None:
     class Slow(PlainWriter):
         """Writes what it was given when it is finished."""
 
+        in_background = True
+
         def __init__(self) -> None:
-            self.waiting: list[tuple[dict[str, Any], str]] = []
+            self.waiting: list[tuple[dict[str, Any], str, Any]] = []
 
         def write(self, checkpoint: dict[str, Any], path: str, **options: Any) -> None:
-            self.waiting.append((checkpoint, path))
+            self.waiting.append((checkpoint, path, options))
 
         def finish(self) -> None:
-            for checkpoint, path in self.waiting:
-                super().write(checkpoint, path)
+            for checkpoint, path, options in self.waiting:
+                super().write(checkpoint, path, **options)
+            self.waiting = []
 
     runner = make_runner()
-    runner.checkpointer.writer = Slow()
+    runner.checkpointer.use(Slow())
 
     runner.train()
 

@@ -99,6 +99,8 @@ def test_env_reports_the_environment(command: "Command") -> None:
         (["train", "."], 2, "is a folder"),
         (["train", "cfg.py", "--cfg-options", "modl.type=Line"], 2, "did you mean 'model'?"),
         (["train", "cfg.py", "--launcher", "pytorch"], 2, "torchrun --nproc-per-node"),
+        (["train", "cfg.py", "--launcher", "slurm"], 2, "srun --ntasks 2 engine train"),
+        (["train", "cfg.py", "--launcher", "mpi"], 2, "mpirun -n 2 engine train"),
         (["train", "cfg.py", "--work-dir", "task.py"], 1, "work_dir"),
         (["train", "cfg.py", "--cfg-options", "log_level=LOUD"], 1, "log_level must be one of"),
         (["train", "--resume", "cgf.py"], 2, "did you mean cfg.py?"),
@@ -110,7 +112,7 @@ def test_env_reports_the_environment(command: "Command") -> None:
     ],
     ids=[
         *("file", "option", "type", "argument", "checkpoint", "command", "group", "folder"),
-        *("key", "launcher", "work-dir", "log-level", "resume", "unreachable"),
+        *("key", "launcher", "slurm", "mpi", "work-dir", "log-level", "resume", "unreachable"),
     ],
 )
 def test_mistake_is_told_without_a_traceback(
@@ -165,6 +167,69 @@ def test_checkpoint_of_another_model_is_refused_unless_asked_for(
 
     assert ("missing keys in the weights: linear.bias" in done.stderr) is not partial
     assert ("\nerror: " in done.stdout) is partial
+
+
+@pytest.mark.parametrize("option", [[], ["--partial"]], ids=["whole", "partial"])
+def test_checkpoint_that_fits_nothing_is_refused_by_a_test(
+    project: Path, command: "Command", option: list[str]
+) -> None:
+    torch.save({"state_dict": {"net.linear.weight": torch.ones(1, 1)}}, project / "other.pth")
+
+    done = command("test", "cfg.py", "other.pth", *option, code=1)
+
+    assert "other.pth: none of the weights fits Line" in done.stderr
+    assert "all keys of the weights begin with 'net.'" in done.stderr
+    assert "error: " not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["on_bad_loss=skp"], "on_bad_loss must be one of raise, skip, rollback"),
+        (["on_bad_loss.type=skip", "on_bad_loss.jmp=3"], "'jmp'; did you mean 'jump'?"),
+        (["max_time=4h"], "limit must be a time > 0"),
+    ],
+    ids=["action", "argument", "time"],
+)
+def test_check_reports_the_settings_that_stop_a_run_in_time(
+    command: "Command", option: list[str], message: str
+) -> None:
+    done = command("check", "cfg.py", "--cfg-options", *option, code=1)
+
+    assert message in done.stdout + done.stderr
+
+
+def test_training_that_leaves_steps_out_reports_them(project: Path, command: "Command") -> None:
+    with (project / "task.py").open("a") as file:
+        file.write(
+            "\n\n@MODELS.register_module()\n"
+            "class Broken(Line):\n"
+            "    count = 0\n\n"
+            "    def forward(self, x, y, mode='tensor'):\n"
+            "        self.count += 1\n"
+            "        out = super().forward(x, y, mode)\n"
+            "        return {'loss': out['loss'] * float('nan')} if self.count == 3 else out\n"
+        )
+
+    done = command(
+        "train", "cfg.py", "--cfg-options", "model.type=Broken", "on_bad_loss=skip"
+    )  # fmt: skip
+    failed = command("train", "cfg.py", "--cfg-options", "model.type=Broken", code=1)
+
+    assert "steps left out:" in done.stdout
+    assert "1, for a bad loss" in done.stdout
+    assert "loss must be finite, got nan at iteration 3" in failed.stderr
+    assert "the last checkpoint" not in failed.stdout
+    assert "curves" not in failed.stdout
+
+
+def test_training_that_runs_out_of_time_says_so(project: Path, command: "Command") -> None:
+    options = ["train_cfg.max_epochs=1000000", "max_time=2"]
+
+    done = command("train", "cfg.py", "--cfg-options", *options, code=75)
+
+    assert "the training is not finished: max_time 00:00:02" in done.stdout + done.stderr
+    assert "curves" not in done.stdout
 
 
 def test_damaged_checkpoints_are_all_named(project: Path, command: "Command") -> None:

@@ -320,7 +320,10 @@ def test_checkpoint_of_another_model_ends_before_any_prediction(
 
     done = command("predict", CONFIG[0], "part.pth", "pictures/00_0.png", code=1)
     forced = command("predict", CONFIG[0], "part.pth", "pictures/00_0.png", "--partial")
+    torch.save({"state_dict": {"net.weight": torch.ones(1)}}, digits / "other.pth")
+    other = command("predict", CONFIG[0], "other.pth", "pictures/00_0.png", "--partial", code=1)
 
+    assert "other.pth: none of the weights fits DigitClassifier" in other.stderr
     assert "part.pth: the weights must have all of DigitClassifier" in done.stderr
     assert len(json.loads(forced.stdout)) == 1
 

@@ -44,7 +44,7 @@ def test_ctrl_c_exits_with_130(project: Path, scripts: "Scripts") -> None:
     assert "Traceback" not in printed
 
 
-def test_signal_to_the_whole_process_group_saves_although_workers_end(
+def test_signal_to_the_whole_process_group_saves_after_the_step(
     project: Path, scripts: "Scripts"
 ) -> None:
     slow = ("train_dataloader.dataset.slow=0.05", "train_dataloader.num_workers=1")
@@ -53,7 +53,7 @@ def test_signal_to_the_whole_process_group_saves_although_workers_end(
     assert printed.count("finishing this iteration") == 1
     [stopped_at] = map(int, re.findall(r"after iteration (\d+)", printed))
     saved = torch.load(project / "work" / "interrupted.pth", weights_only=True)
-    assert saved["meta"]["iter"] == stopped_at >= 5
+    assert saved["meta"]["iter"] == stopped_at == 6  # the workers have gone on
 
 
 def test_signal_in_a_validation_exits_where_nothing_is_lost(

@@ -4,11 +4,14 @@ The first prints as JSON what each case found; the second is ended by SIGTERM. A
 signals, so that they arrive at a known iteration.
 """
 
+import ctypes
 import json
 import os
+import pty
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,14 +112,114 @@ def twice(folder: Path) -> dict[str, Any]:
 
 
 def own_handler(folder: Path) -> dict[str, Any]:
-    caught: list[int] = []
-    former = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+    caught: list[Any] = []
+
+    def own(number: int, frame: object) -> None:
+        caught.append([number, _files(folder)])
+
+    former = signal.signal(signal.SIGTERM, own)
     try:
-        run = _run(folder, Send(signal.SIGTERM))
-        end = _end(run.train)
+        end = _end(_run(folder, Send(signal.SIGTERM)).train)
+        restored = signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, former)
-    return {"end": end, "caught": caught == [signal.SIGTERM], "iterations": run.iter}
+    return {"end": end, "caught": caught, "handler as before": restored}
+
+
+def ignored(folder: Path) -> dict[str, Any]:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        end = _end(_run(folder, Send(signal.SIGHUP)).train)
+    finally:
+        signal.signal(signal.SIGHUP, former)
+    return {"end": end, "files": _files(folder)}
+
+
+def user_signal(folder: Path) -> dict[str, Any]:
+    hook = {"type": "SaveOnInterrupt", "signals": ["SIGUSR1"]}
+    run = _run(folder, Send(signal.SIGUSR1), default_hooks={"save_on_interrupt": hook})
+    return {"end": _end(run.train), "files": _files(folder)}
+
+
+def child(folder: Path) -> dict[str, Any]:
+    class Fork(Hook):
+        def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+            process = os.fork()
+            if not process:
+                os.kill(os.getpid(), signal.SIGTERM)  # handled, as it was forked in the training
+                os._exit(0)
+            os.waitpid(process, 0)
+
+    return {"end": _end(_run(folder, Fork()).train), "files": _files(folder)}
+
+
+def _in_child(action: Callable[[], object], stop: Callable[[int, int], object]) -> int:
+    """Run an action in a child at a terminal of its own; return its code after ``stop``."""
+    process, terminal = pty.fork()
+    if not process:
+        action()
+        os._exit(0)
+    stop(process, terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+class Pause(Hook):
+    """Report at a terminal that the third iteration has begun, and stay there for a while."""
+
+    def __init__(self, pause: Callable[[], object]) -> None:
+        self.pause = pause
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter == 2:
+            print("third", flush=True)
+            self.pause()
+            print("to nobody")
+
+
+def _read_until(terminal: int, text: bytes) -> None:
+    read = b""
+    while text not in read:
+        read += os.read(terminal, 1024)
+
+
+def terminal(folder: Path) -> dict[str, Any]:
+    """Close the terminal of a training."""
+
+    def train() -> None:
+        try:
+            _run(folder, Pause(lambda: time.sleep(0.5))).train()
+        except SystemExit as error:
+            sys.stdout.flush()
+            os._exit(int(str(error.code)))
+
+    def hang_up(process: int, terminal: int) -> None:
+        _read_until(terminal, b"third")
+        os.close(terminal)
+
+    return {"code": _in_child(train, hang_up), "files": _files(folder)}
+
+
+def stuck(folder: Path) -> dict[str, Any]:
+    """Send two signals to a training whose main thread waits outside of Python."""
+    lock = ctypes.CDLL(None).sleep  # it is interrupted by signals, and called again
+
+    def wait() -> None:
+        while True:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # for a thread to take it
+            lock(60)
+
+    def twice(process: int, terminal: int) -> None:
+        _read_until(terminal, b"third")
+        for pause in (1.2, 0.0):
+            os.kill(process, signal.SIGTERM)
+            time.sleep(pause)
+
+    def train() -> None:
+        signals_module = sys.modules["engine_runner.environment._signals"]
+        signals_module._END_SECONDS = 0.5  # type: ignore[attr-defined]  # not to wait for five
+        _run(folder, Pause(wait)).train()
+
+    return {"code": _in_child(train, twice), "files": _files(folder)}
 
 
 def thread(folder: Path) -> dict[str, Any]:
@@ -154,6 +257,11 @@ def main(folder: Path) -> None:
         "late": lambda: late(folder / "late"),
         "twice": lambda: twice(folder / "twice"),
         "own handler": lambda: own_handler(folder / "own"),
+        "ignored": lambda: ignored(folder / "ignored"),
+        "SIGUSR1": lambda: user_signal(folder / "user"),
+        "child": lambda: child(folder / "child"),
+        "terminal": lambda: terminal(folder / "terminal"),
+        "stuck": lambda: stuck(folder / "stuck"),
         "thread": lambda: thread(folder / "thread"),
         "left out": lambda: left_out(folder / "left_out"),
         "failure": lambda: failure(folder / "failure"),

@@ -190,7 +190,7 @@ def test_best_checkpoint_survives_a_resume(
     first.train()
     if former:
         _as_former_version(first, "epoch_2.pth")
-    assert _files(first, "best*") == ["best_error_epoch_1.pth"]
+    assert _files(first, "best*.pth") == ["best_error_epoch_1.pth"]
 
     score = 0.1 if improves else 0.6
     second = make_runner(
@@ -202,7 +202,7 @@ def test_best_checkpoint_survives_a_resume(
     second.train()
 
     epoch = 3 if improves else 1
-    assert _files(second, "best*") == [f"best_error_epoch_{epoch}.pth"]
+    assert _files(second, "best*.pth") == [f"best_error_epoch_{epoch}.pth"]
     assert second.message_hub.get_info("best_score") == (0.1 if improves else 0.5)
 
 

@@ -51,8 +51,32 @@ def test_second_signal_stops_at_once(found: Found) -> None:
     assert found["twice"] == {"end": "KeyboardInterrupt()", "files": [], "handlers as before": True}
 
 
-def test_handler_of_the_program_stays_in_use(found: Found) -> None:
-    assert found["own handler"] == {"end": "done", "caught": True, "iterations": 8}
+def test_handler_of_the_program_is_called_after_the_checkpoint_is_saved(found: Found) -> None:
+    assert found["own handler"] == {
+        "end": "SystemExit(143)",
+        "caught": [[signal.SIGTERM, ["interrupted.pth"]]],
+        "handler as before": True,
+    }
+
+
+def test_ignored_signal_stays_ignored(found: Found) -> None:
+    assert found["ignored"] == {"end": "done", "files": ["epoch_1.pth", "epoch_2.pth"]}
+
+
+def test_only_the_named_signals_are_handled(found: Found) -> None:
+    assert found["SIGUSR1"] == {"end": "SystemExit(138)", "files": ["interrupted.pth"]}
+
+
+def test_signal_ends_a_program_that_is_stuck_in_a_library(found: Found) -> None:
+    assert found["stuck"] == {"code": 143, "files": []}
+
+
+def test_closed_terminal_saves_and_exits_with_129(found: Found) -> None:
+    assert found["terminal"] == {"code": 129, "files": ["interrupted.pth"]}
+
+
+def test_signal_of_a_forked_child_does_not_reach_its_parent(found: Found) -> None:
+    assert found["child"] == {"end": "done", "files": ["epoch_1.pth", "epoch_2.pth"]}
 
 
 def test_training_in_a_thread_leaves_the_handlers_alone(found: Found) -> None:

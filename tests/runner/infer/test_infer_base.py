@@ -257,6 +257,16 @@ def test_weights_that_lack_some_raise_unless_partial(config: Config, tmp_path: P
     assert inferencer.load_report.missing == ["more.weight", "more.bias"]
 
 
+@pytest.mark.parametrize("partial", [False, True], ids=["whole", "partial"])
+def test_weights_that_fit_nothing_raise_also_if_partial(
+    config: Config, tmp_path: Path, partial: bool
+) -> None:
+    torch.save({"state_dict": {"model": {"threshold": torch.ones(1)}}}, tmp_path / "other.pth")
+
+    with pytest.raises(StateDictError, match=r"other\.pth: none of the weights .*one level down"):
+        Inferencer(config, tmp_path / "other.pth", device="cpu", partial=partial)
+
+
 def test_weights_of_a_wrapped_model_are_loaded(config: Config, tmp_path: Path) -> None:
     torch.save({"state_dict": {"module.threshold": torch.ones(1)}}, tmp_path / "ddp.pth")
 

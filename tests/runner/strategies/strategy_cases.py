@@ -4,8 +4,8 @@ A check raises if a strategy does not keep a promise. Loaded by test_strategies.
 and by run_ranks.py for two.
 """
 
-import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from engine_dist import all_gather_object, get_rank, get_world_size
-from engine_model import BaseModel
-from engine_model.weights import StateDictError
+from engine_model import BaseModel, ExponentialMovingAverage, runs_compiled
+from engine_model.weights import StateDictError, get_state_dict, weights_to_cpu
 from engine_optim import OptimWrapper
 from engine_registry import STRATEGIES, RegistryError
-from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrategy, Strategy
+from engine_runner import DDPStrategy, FSDPStrategy, SingleDeviceStrategy, Strategy
 from engine_runner._errors import SettingsError
 
 CPU = torch.device("cpu")
@@ -41,6 +41,17 @@ class Net(BaseModel):
         # Not normalized, as the statistics of a rank are those of its share of the batch.
         outputs = self.second(self.first(x).relu())
         return {"loss": outputs.square().mean()} if mode == "loss" else outputs
+
+
+class OwnStep(Net):
+    """A model with a step of its own."""
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+        with optim_wrapper.optim_context(self):
+            data = self.data_preprocessor(data, True)
+            loss = self(*data).square().mean() * 2
+        optim_wrapper.update_params(loss)
+        return {"own": loss}
 
 
 @STRATEGIES.register_module(force=True)
@@ -135,13 +146,104 @@ def check_training_gives_the_weights_of_one_process(make: Make) -> None:
         torch.testing.assert_close(state[name], weight.detach())
 
 
-def check_compiled_model_keeps_its_names_and_trains(make: Make) -> None:
-    strategy = make(compile={"backend": "eager"})
+def check_accumulation_and_clipping_give_the_weights_of_one_process(make: Make) -> None:
+    batch = torch.linspace(-1, 1, 12).reshape(4, 3)
+    alone = _plain_net()
+    share = batch[get_rank() :: get_world_size()]
+    strategy = make()
     model: Any = strategy.prepare(_plain_net())
-    assert list(strategy.model_state(model)) == list(Net().state_dict())
-    before = strategy.model_state(model)["second.bias"].clone()
-    model.train_step((torch.ones(2, 3),), OptimWrapper(torch.optim.SGD(model.parameters(), lr=1)))
-    assert not torch.equal(strategy.model_state(model)["second.bias"], before)
+    norms = []
+    for trained, data in ((alone, batch), (model, share)):
+        optimizer = torch.optim.SGD(trained.parameters(), lr=0.1, momentum=0.9)
+        update = OptimWrapper(optimizer, accumulative_counts=2, clip_grad={"max_norm": 0.1})
+        for step in range(4):
+            trained.train_step((data + step,), update)
+        assert update.last_grad_norm is not None
+        norms.append(update.last_grad_norm)
+    state = strategy.model_state(model)
+    for name, weight in alone.named_parameters():
+        torch.testing.assert_close(state[name], weight.detach())
+    torch.testing.assert_close(*norms)
+
+
+def check_own_step_of_a_model_gives_the_weights_of_one_process(make: Make) -> None:
+    batch = torch.linspace(-1, 1, 12).reshape(4, 3)
+    share = batch[get_rank() :: get_world_size()]
+    torch.manual_seed(0)
+    alone = OwnStep()
+    torch.manual_seed(0)
+    strategy = make()
+    model: Any = strategy.prepare(OwnStep())
+    for trained, data in ((alone, batch), (model, share)):
+        optimizer = torch.optim.SGD(trained.parameters(), lr=0.1)
+        update = OptimWrapper(optimizer, accumulative_counts=2)
+        logs = [trained.train_step((data + step,), update) for step in range(4)]
+        assert list(logs[0]) == ["own"]
+    state = strategy.model_state(model)
+    for name, weight in alone.named_parameters():
+        torch.testing.assert_close(state[name], weight.detach())
+
+
+def check_average_follows_the_weights(make: Make) -> None:
+    strategy = make()
+    model: Any = strategy.prepare(_plain_net())
+    average = ExponentialMovingAverage(strategy.unwrap(model), momentum=0.5)
+    before = strategy.model_state(model)["second.weight"].clone()
+    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))
+    average.update_parameters(strategy.unwrap(model))
+    model.train_step((torch.ones(2, 3),), optimizer)
+    average.update_parameters(strategy.unwrap(model))
+    after = strategy.model_state(model)["second.weight"]
+    state = weights_to_cpu(get_state_dict(average.module))
+    torch.testing.assert_close(state["second.weight"], (before + after) / 2)
+
+
+def check_predictions_are_those_of_one_process(make: Make) -> None:
+    batch = torch.linspace(-1, 1, 12).reshape(4, 3)
+    alone = _plain_net().eval()
+    model: Any = make().prepare(_plain_net()).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(model.val_step((batch,)), alone.val_step((batch,)))
+
+
+def check_initial_weights_are_those_of_one_process(make: Make) -> None:
+    strategy = make()
+    model = strategy.prepare(_plain_net())
+    torch.manual_seed(3)
+    strategy.initialize(model)
+    torch.manual_seed(3)
+    alone = Net()
+    torch.manual_seed(3)
+    alone.init_weights()
+    factor = 2 if isinstance(strategy, ScaledDDP) else 1
+    state = strategy.model_state(model)
+    for name in ("first.weight", "second.weight"):
+        assert torch.equal(state[name], alone.get_parameter(name) * factor), name
+
+
+def check_policy_chooses_activation_checkpoints(make: Make) -> None:
+    strategy = make(activation_checkpointing=lambda module, name: name == "second")
+    inner: Any = strategy.unwrap(strategy.prepare(_plain_net()))
+    assert ["forward" in vars(one) for one in (inner.first, inner.second)] == [False, True]
+
+
+def check_compiled_model_keeps_its_names_and_trains(make: Make) -> None:
+    states = []
+    for target in (None, "model", "step", ["first"]):
+        options = {"backend": "eager", "target": target}
+        strategy = make(compile=False if target is None else options)
+        model: Any = strategy.prepare(_plain_net())
+        before = strategy.model_state(model)["second.bias"].clone()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model.train_step((torch.ones(2, 3),), OptimWrapper(optimizer))
+        model.val_step((torch.ones(2, 3),))
+        states.append(strategy.model_state(model))
+        assert runs_compiled(model) == (target is not None)
+        assert not torch.equal(states[-1]["second.bias"], before)
+    for state in states:
+        assert list(state) == list(Net().state_dict())
+        for name, weight in states[0].items():
+            torch.testing.assert_close(state[name], weight)
 
 
 def check_activation_checkpoints_change_no_weight(make: Make) -> None:
@@ -177,76 +279,23 @@ CHECKS = {
     for name, check in list(globals().items())
     if name.startswith("check_")
 }
-KINDS: dict[str, type[Strategy]] = {"ddp": DDPStrategy, "fsdp": FSDPStrategy, "user": ScaledDDP}
-RUN = {
-    "train_dataloader": {
-        "dataset": [(torch.ones(3),) for _ in range(4)],
-        "sampler": {"type": "DefaultSampler"},
-        "collate_fn": {"type": "default_collate"},
-        "batch_size": 2,
-    },
-    "train_cfg": {"by_epoch": True, "max_epochs": 1},
-    "optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.1}},
-    "launcher": "pytorch",
+KINDS: dict[str, Callable[..., Strategy]] = {
+    "ddp": DDPStrategy,
+    "fsdp": FSDPStrategy,
+    "fsdp-units": partial(FSDPStrategy, auto_wrap_policy="Linear", reshard_after_forward=True),
+    "fsdp-copies": partial(FSDPStrategy, mesh=(2, 1), auto_wrap_policy=["first"]),
+    "user": ScaledDDP,
 }
 
 
-def _contract(kind: type[Strategy], check: Callable[[Make], None]) -> Callable[[int, Path], str]:
+def _contract(
+    kind: Callable[..., Strategy], check: Callable[[Make], None]
+) -> Callable[[int, Path], str]:
     def case(rank: int, folder: Path) -> str:
         check(lambda **options: kind(CPU, **options))
         return "passed"
 
     return case
-
-
-def choose(rank: int, folder: Path) -> dict[str, str]:
-    """Return the class and the wrapper that each value of ``strategy`` leads to."""
-    given: dict[str, Any] = {
-        "none": None,
-        "name": "FSDPStrategy",
-        "config": {"type": "DDPStrategy", "model_wrapper": "MMSeparateDistributedDataParallel"},
-        "object": DDPStrategy(CPU),
-        "user": {"type": "ScaledDDP"},
-    }
-    found = {}
-    for name, strategy in given.items():
-        cfg = {"model": Net(), "work_dir": str(folder / name), "strategy": strategy, **RUN}
-        runner = Runner.from_cfg(cfg) if name == "config" else Runner(**cfg)
-        if name != "config":  # its wrapper needs a mapping of optimizers
-            runner.train()
-        found[name] = f"{type(runner.strategy).__name__} {type(runner.model).__name__}"
-    return found
-
-
-def model_name(rank: int, folder: Path) -> dict[str, str]:
-    """Return the name of the model in each wrapper."""
-    found = {}
-    for name in ("DDPStrategy", "FSDPStrategy"):
-        cfg: dict[str, Any] = {"work_dir": str(folder / name), "strategy": name, **RUN}
-        found[name] = Runner(model=Net(), **cfg).model_name
-    return found
-
-
-class OwnStep(Net):
-    """A model with a step of its own."""
-
-    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
-        return {"loss": self(*data).sum()}
-
-
-def own_step(rank: int, folder: Path) -> list[str]:
-    """Return what is logged of a model with its own step, and of one without."""
-    lines: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]  # a handler for one test
-    logger = logging.getLogger("engine.runner")
-    logger.addHandler(handler)
-    for strategy in (DDPStrategy(CPU), FSDPStrategy(CPU)):
-        for net in (Net(), OwnStep()):
-            strategy.prepare(net)
-    DDPStrategy(CPU, "MMSeparateDistributedDataParallel").prepare(OwnStep())
-    logger.removeHandler(handler)
-    return [line.partition(" trains with")[0] for line in lines if "train_step" in line]
 
 
 def single_device(rank: int, folder: Path) -> str:
@@ -260,8 +309,5 @@ CASES: dict[str, Callable[[int, Path], Any]] = {
         for kind, strategy in KINDS.items()
         for name, check in CHECKS.items()
     },
-    "choose": choose,
-    "model_name": model_name,
-    "own_step": own_step,
     "single_device": single_device,
 }

@@ -10,11 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from engine_config import Config
 from engine_model import BaseModel
 from engine_registry import STRATEGIES
 from engine_runner import DDPStrategy, FSDPStrategy, Runner, SingleDeviceStrategy, Strategy
 from engine_runner._errors import SettingsError
+from engine_runner.parts import check_config
 from engine_runner.strategies import choose_strategy
+from engine_runner.strategies._compile import Compilation
 
 CPU = torch.device("cpu")
 CASES_FILE = Path(__file__).with_name("strategy_cases.py")
@@ -32,7 +35,7 @@ def test_single_device_strategy_keeps_the_contract(check: str) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("kind", ["ddp", "fsdp", "user"])
+@pytest.mark.parametrize("kind", ["ddp", "fsdp", "fsdp-units", "fsdp-copies", "user"])
 def test_strategy_of_two_ranks_keeps_the_contract(
     rank_results: RankResults, kind: str, check: str
 ) -> None:
@@ -61,17 +64,59 @@ def test_lazy_model_raises_before_a_run_is_made(make_runner: MakeRunner) -> None
 
 
 def test_ranks_choose_the_strategy_that_is_given(rank_results: RankResults) -> None:
-    for results in rank_results["strategy_cases.py"]:
+    for results in rank_results["strategy_run_cases.py"]:
         assert results["choose"] == {
             "none": "DDPStrategy MMDistributedDataParallel",
             "name": "FSDPStrategy MMFullyShardedDataParallel",
             "config": "DDPStrategy MMSeparateDistributedDataParallel",
             "object": "DDPStrategy MMDistributedDataParallel",
-            "user": "ScaledDDP MMDistributedDataParallel",
+            "user": "OtherDDP MMDistributedDataParallel",
         }
-        wrappers = ["MMDistributedDataParallel", "MMFullyShardedDataParallel"]
-        assert results["own_step"] == wrappers
-        assert results["model_name"] == {"DDPStrategy": "Net", "FSDPStrategy": "Net"}
+        assert results["model_name"] == {"DDPStrategy": "Tokens", "FSDPStrategy": "Tokens"}
+
+
+@pytest.mark.parametrize("name", ["units", "copies", "checkpoints"])
+def test_sharded_run_with_all_features_is_that_of_ddp(rank_results: RankResults, name: str) -> None:
+    for results in rank_results["strategy_run_cases.py"]:
+        assert isinstance(results["features"], dict), results["features"]
+        assert results["features"][name]["equal"]
+        assert results["features"][name] == results["features"]["ddp"]
+
+
+def test_model_on_meta_is_trained_filled_or_refused(rank_results: RankResults) -> None:
+    for results in rank_results["strategy_run_cases.py"]:
+        found = results["on_meta"]
+        assert isinstance(found, dict), found
+        assert (found["filled"], found["loaded"], found["finite"], found["rows"]) == (
+            *("", ""),
+            *(True, 4),
+        )
+        assert "got no values for 'scale'; give its module a reset_parameters" in found["empty"]
+        assert "build_on_meta must be False with a model that is built" in found["object"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mesh": (2, 2, 2)}, "mesh must be a DeviceMesh or one or two integers"),
+        ({"mixed_precision": {"param_dtype": "bf16"}}, "param_dtype of mixed_precision must be"),
+        ({"sharding_strategy": "HYBRID"}, "sharding_strategy must be one of .*got 'HYBRID'"),
+        (
+            {"cpu_offload": True, "model_wrapper": {"cpu_offload": False}},
+            "cpu_offload must be set once, got True in the strategy and False",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_wrong_argument_of_sharding_raises_and_is_found_by_the_check(
+    settings: Callable[..., dict[str, Any]], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        FSDPStrategy(CPU, **options)
+
+    config = Config({**settings(), "strategy": {"type": "FSDPStrategy", **options}})
+    problems = [problem.message for problem in check_config(config, Runner)]
+    assert any(re.search(message, problem) for problem in problems), problems
 
 
 def test_single_device_strategy_raises_on_several_ranks(rank_results: RankResults) -> None:
@@ -134,7 +179,7 @@ def test_strategy_object_is_used_as_it_is(make_runner: MakeRunner) -> None:
 def test_compile_reaches_a_strategy_given_by_name(make_runner: MakeRunner) -> None:
     runner = make_runner(strategy="SingleDeviceStrategy", compile={"backend": "eager"})
 
-    assert runner.strategy.compile_options == {"backend": "eager"}
+    assert runner.strategy.compilation == Compilation(target="model", options={"backend": "eager"})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Activation checkpoints: equal numbers, less memory, and which modules get them."""
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine_registry import STRATEGIES
+from engine_config import Config
+from engine_registry import FUNCTIONS, STRATEGIES
 from engine_runner import Runner, SingleDeviceStrategy, turn_on_activation_checkpointing
 from engine_runner._errors import SettingsError
+from engine_runner.parts import check_config
 from engine_runner.strategies import choose_strategy
 
 CPU = torch.device("cpu")
@@ -172,6 +175,72 @@ def test_setting_that_names_nothing_raises_before_the_model_is_built(
     ):
         with pytest.raises(SettingsError, match=f"got {got}; leave it out for none"):
             act()
+
+
+@FUNCTIONS.register_module(force=True)
+def named(module: nn.Module, name: str, *, ending: str = "conv") -> bool:
+    return name.endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("policy", "checkpointed"),
+    [
+        (lambda module, name: isinstance(module, Block), ["blocks.0", "blocks.1"]),
+        (lambda module, name: name == "blocks", ["blocks.0", "blocks.1"]),
+        ("named", ["blocks.0.conv", "blocks.1.conv"]),
+        ({"type": "named", "ending": "1.norm"}, ["blocks.1.norm"]),
+    ],
+    ids=["callable", "container", "name", "config"],
+)
+def test_policy_chooses_the_modules(policy: Any, checkpointed: list[str]) -> None:
+    plain, model = _trained(None), _trained(policy)
+
+    found = [name for name, module in model.named_modules() if "forward" in vars(module)]
+    assert found == checkpointed
+    for one, other in zip(plain.parameters(), model.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.equal(one.grad, other.grad)
+
+
+def test_policy_that_chooses_nothing_raises() -> None:
+    with pytest.raises(SettingsError, match="a policy that returns False for each module of Net"):
+        turn_on_activation_checkpointing(Net(), lambda module, name: False)
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "message"),
+    [
+        ([], "activation_checkpointing", r"got \[\]; leave it out for none"),
+        (3, "activation_checkpointing", "names of classes or classes, got 3"),
+        ({"type": "name"}, "activation_checkpointing.type", "name of a function in FUNCTIONS"),
+        ({"ending": "x"}, "activation_checkpointing", "must have a type"),
+        ({"type": "named", "end": "x"}, "activation_checkpointing.end", "'end'"),
+    ],
+    ids=["list", "number", "unknown", "untyped", "argument"],
+)
+def test_check_and_run_report_wrong_activation_checkpoints(
+    settings: Settings, value: Any, key: str, message: str
+) -> None:
+    config = Config({**settings(), "activation_checkpointing": value})
+
+    problems = check_config(config, Runner)
+    assert key in [problem.key_path for problem in problems]
+    assert any(re.search(message, problem.message) for problem in problems)
+    with pytest.raises(SettingsError, match=message):
+        Runner(**settings(activation_checkpointing=value))
+
+
+def test_check_reports_activation_checkpoints_beside_those_of_the_strategy(
+    settings: Settings,
+) -> None:
+    strategy = {"type": "SingleDeviceStrategy", "activation_checkpointing": "Linear"}
+    config = Config({**settings(), "activation_checkpointing": "Linear", "strategy": strategy})
+
+    (problem,) = check_config(config, Runner)
+
+    assert problem.key_path == "activation_checkpointing"
+    assert "must be an argument of the strategy that is given" in problem.message
 
 
 def test_container_without_modules_raises() -> None:

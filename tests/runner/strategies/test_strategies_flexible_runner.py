@@ -21,6 +21,7 @@ from engine_runner import (
 )
 from engine_runner._errors import SettingsError
 from engine_runner.parts import check_config
+from engine_runner.strategies._compile import Compilation
 
 MakeSettings = Callable[..., dict[str, Any]]
 
@@ -77,7 +78,7 @@ def test_runner_type_of_a_config_builds_the_flexible_runner(
 
     assert type(runner) is FlexibleRunner
     assert Path(runner.work_dir) == tmp_path / "work_dirs"
-    assert runner.strategy.compile_options == {"backend": "eager"}
+    assert runner.strategy.compilation == Compilation(target="model", options={"backend": "eager"})
     assert "work_dir" not in cfg
 
 

@@ -3,6 +3,7 @@
 from engine_dataset._collate import default_collate, pseudo_collate
 from engine_dataset._compose import Compose
 from engine_dataset._dataset import BaseDataset
+from engine_dataset._distributed import DistributedSamplerWrapper, ShardedStream
 from engine_dataset._errors import DatasetError, SampleError, check_end
 from engine_dataset._lazy import force_full_init
 from engine_dataset._loader import ResumableDataLoader
@@ -20,10 +21,12 @@ __all__ = [
     "ConcatDataset",
     "DatasetError",
     "DefaultSampler",
+    "DistributedSamplerWrapper",
     "InfiniteSampler",
     "RepeatDataset",
     "ResumableDataLoader",
     "SampleError",
+    "ShardedStream",
     "check_end",
     "default_collate",
     "force_full_init",

@@ -17,7 +17,7 @@ from engine_dataset._lazy import force_full_init, load_with_warning
 from engine_dataset._records import RecordStore
 from engine_fileio import join_path, list_from_file, load
 from engine_registry import DATASETS
-from engine_utils import is_abs
+from engine_utils import expand_home, is_abs
 
 _logger = logging.getLogger("engine.dataset")
 
@@ -371,7 +371,7 @@ def _lines_or(value: Any) -> Any:
 
 def _at_home(path: str) -> str:
     """Return a local path with ``~`` replaced by the home folder."""
-    return os.path.expanduser(path) if path.startswith("~") else path
+    return expand_home(path)
 
 
 def _join(root: str, path: str) -> str:

@@ -145,6 +145,20 @@ class ResumableDataLoader(DataLoader[_Batch]):
         padded = self._padding_in(progress.batches - 1, len(current))
         return [*current[: len(current) - padded], *[None] * padded]
 
+    def indices_of(self, batch: int) -> list[int] | None:
+        """Return the indices of the samples in one of the last 256 batches of the current pass.
+
+        Args:
+            batch: The number of the batch in the pass, from 0.
+
+        Returns:
+            ``None`` for other batches, and if the dataset has no indices.
+        """
+        indices = None if self._progress is None else self._progress.indices_of(batch)
+        if indices is None or self._has_no_indices:
+            return None
+        return list(indices) if self._auto_collation else [indices]
+
     def _padding_in(self, batch: int, size: int) -> int:
         """Return the number of padding samples at the end of a batch."""
         stream = self._stream

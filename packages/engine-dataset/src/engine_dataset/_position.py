@@ -9,6 +9,9 @@ import torch
 
 from engine_dataset._seeds import SeededIndices
 
+# Losses are read some iterations late; the samples of a bad one are named then.
+_KEPT = 256
+
 
 class Progress:
     """Store the progress of one iteration over a loader.
@@ -29,7 +32,7 @@ class Progress:
         self.batches = batches
         # Workers draw indices up to ``window`` batches before the trainer receives the batch. With
         # two more, the trainer's latest batch is always among them.
-        self.drawn: deque[tuple[int, Any]] = deque(maxlen=window + 2)
+        self.drawn: deque[tuple[int, Any]] = deque(maxlen=window + _KEPT)
         self.exhausted = False
 
     @property

@@ -64,12 +64,16 @@ class DefaultSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         start, self._start = self._start, 0
-        order = _order(self.size, self.seed + self.epoch, shuffle=self.shuffle)
+        order = self._whole_order()
         own = order[self.rank :: self.world_size].tolist()
         # With fewer samples than ranks, the order repeats more than once, hence the remainder.
         for position in range(self._real, len(self)):
             own.append(int(order[(self.rank + position * self.world_size) % self.size]))
         return iter(own[start:])
+
+    def _whole_order(self) -> torch.Tensor:
+        """Return the order of the epoch over all ranks."""
+        return _order(self.size, self.seed + self.epoch, shuffle=self.shuffle)
 
     def __len__(self) -> int:
         if self.round_up:

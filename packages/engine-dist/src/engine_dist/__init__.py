@@ -29,7 +29,7 @@ from engine_dist._groups import (
     master_only,
 )
 from engine_dist._launch import init_dist
-from engine_dist._launchers import infer_launcher
+from engine_dist._launchers import Launch, infer_launcher, read_launch
 from engine_dist._merge import RankResults, merge_results
 from engine_dist._objects import (
     all_gather_object,
@@ -38,16 +38,23 @@ from engine_dist._objects import (
 )
 from engine_dist._pickling import TensorPickler, dumps_tensors
 from engine_dist._results import collect_results, collect_results_cpu, collect_results_gpu
-from engine_dist._rounds import first_of_launch, restart_count
+from engine_dist._rounds import first_of_launch, restart_count, uses_agent_store
 from engine_dist._tensors import cast_data_device, get_data_device, map_tensors
-from engine_dist.watch import guard_collective, record_failure
+from engine_dist.watch import (
+    StopAgreement,
+    guard_collective,
+    on_launcher_lost,
+    record_failure,
+)
 
 __all__ = [
     "DistError",
+    "Launch",
     "RankLost",
     "RankResults",
     "RanksDisagree",
     "ReduceOp",
+    "StopAgreement",
     "TensorPickler",
     "all_gather",
     "all_gather_object",
@@ -84,7 +91,10 @@ __all__ = [
     "map_tensors",
     "master_only",
     "merge_results",
+    "on_launcher_lost",
+    "read_launch",
     "record_failure",
     "restart_count",
     "sync_random_seed",
+    "uses_agent_store",
 ]

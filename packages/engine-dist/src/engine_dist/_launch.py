@@ -13,10 +13,11 @@ import torch.distributed as torch_dist
 from engine_dist._groups import set_group_timeout
 from engine_dist._launchers import Launch, read_launch, writes_heartbeats
 from engine_dist._rendezvous import Rendezvous, open_rendezvous
+from engine_dist.watch import watch_launcher
+from engine_dist.watch._broken import is_broken
 from engine_dist.watch._monitor import MonitorTiming, RankMonitor
 from engine_dist.watch._process import (
     install_handlers,
-    is_broken,
     start_monitor,
     stop_monitor,
 )
@@ -42,6 +43,9 @@ def init_dist(
     rank. Sets ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``LOCAL_WORLD_SIZE``, ``MASTER_ADDR`` and
     ``MASTER_PORT`` for code that reads them; the last two are kept where they are set already.
     Then waits until all ranks have joined, and makes the default process group.
+
+    A rank whose launcher was killed ends within seconds, or stops after its step and saves where a
+    training handles that.
 
     After that, an unhandled exception is recorded in two places: in the group's store, where the
     other ranks read it, and in the error file of torchrun.
@@ -81,6 +85,7 @@ def init_dist(
         )
     install_handlers()  # first, to report a rank that fails below
     launch = read_launch(launcher, os.environ)
+    watch_launcher(launcher, os.environ)
     beats = writes_heartbeats(heartbeat, launcher, os.environ)
     _export(launch, needs_address=_is_by_address(kwargs))
     backend = _available_backend(backend.lower())

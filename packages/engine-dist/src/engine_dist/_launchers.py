@@ -53,9 +53,14 @@ def infer_launcher() -> Literal["pytorch", "slurm", "mpi", "none"]:
         >>> infer_launcher()
         'none'
     """
-    environ = os.environ
+    return _launcher_in(os.environ)
+
+
+def _launcher_in(environ: Mapping[str, str]) -> Literal["pytorch", "slurm", "mpi", "none"]:
     if "WORLD_SIZE" in environ:
         return "pytorch"
+    if any(name in environ for group in _MPI_VARIABLES[:2] for name in (group[0], group[2])):
+        return "mpi"  # also inside of slurm, by which mpirun starts its helpers
     in_job_shell = "SLURM_JOB_ID" in environ and "SLURM_STEP_ID" not in environ
     if "SLURM_NTASKS" in environ and not in_job_shell:
         return "slurm"
@@ -166,7 +171,9 @@ _MPI_VARIABLES = (
 
 
 def _read_mpi(environ: Mapping[str, str]) -> Launch:
-    """Read the variables of the mpirun of Open MPI, MVAPICH2, MPICH or Intel MPI."""
+    """Read the variables of the mpirun of Open MPI, MVAPICH2, MPICH or Intel MPI, or of srun."""
+    if _starts_mpi_by_srun(environ):
+        return _read_slurm(environ)  # it has the address of rank 0, too
     names = next((names for names in _MPI_VARIABLES if names[0] in environ), _MPI_VARIABLES[0])
     rank, world_size = (_number(environ, name, launcher="mpi") for name in names[:2])
     local_size = _optional(environ, names[3])
@@ -183,13 +190,39 @@ def _read_mpi(environ: Mapping[str, str]) -> Launch:
     )
 
 
+def _starts_mpi_by_srun(environ: Mapping[str, str]) -> bool:
+    """Return whether ``srun --mpi=pmi2`` or ``--mpi=pmix`` started this rank, without a mpirun.
+
+    A mpirun inside of slurm starts its own helper by srun, one per node. Its ranks have the
+    variables of that helper, with another rank or size.
+    """
+    if any(group[0] in environ for group in _MPI_VARIABLES[:2]):
+        return False
+    tasks = _first(environ, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+    place = (environ.get("SLURM_PROCID"), tasks)
+    return None not in place and place in (
+        (environ.get("PMI_RANK"), environ.get("PMI_SIZE")),
+        (environ.get("PMIX_RANK"), tasks),
+    )
+
+
 def _number(environ: Mapping[str, str], name: str, *, launcher: str) -> int:
     if name not in environ:
         raise RuntimeError(
             f"{name} is not set, but the launcher {launcher!r} sets it: "
-            f"start with {_COMMANDS[launcher]}"
+            f"start with {_COMMANDS[launcher]}{_other_launcher(environ, launcher)}"
         )
     return _integer(name, environ[name])
+
+
+def _other_launcher(environ: Mapping[str, str], launcher: str) -> str:
+    """Return a hint about what did start this process, as the end of a message."""
+    found = _launcher_in(environ)
+    if found not in ("none", launcher):
+        return f"; this process was started by the launcher {found!r}: use that"
+    if launcher == "slurm" and "SLURM_JOB_ID" in environ:
+        return "; this is the shell of the job, in which srun starts the ranks"
+    return ""
 
 
 @overload

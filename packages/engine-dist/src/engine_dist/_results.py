@@ -23,6 +23,7 @@ from engine_dist._groups import (
 from engine_dist._merge import RankResults, check_indices, merge_results
 from engine_dist._pickling import dumps_tensors
 from engine_dist.watch import guard_collective
+from engine_utils import expand_home
 
 # A gloo group for each default group that cannot send from the CPU. Weak references, so that both
 # groups are freed when destroyed.
@@ -103,7 +104,7 @@ def _gather_parts(part: RankResults, device: str, tmpdir: str | None) -> list[Ra
         return [part]
     with guard_collective("collect_results"):
         if tmpdir is not None:
-            return _gather_through_files(part, Path(tmpdir))
+            return _gather_through_files(part, Path(expand_home(tmpdir)))
         # nccl sends from its devices only, so for "cpu" a gloo group sends the bytes.
         if device == "gpu":
             parts = _wire.gather_objects(part, None, root=0)

@@ -17,6 +17,7 @@ from engine_dist import (
 )
 from engine_evaluator._device import to_cpu
 from engine_evaluator._errors import MetricError
+from engine_utils import expand_home
 
 _logger = logging.getLogger("engine.evaluator")
 
@@ -71,7 +72,7 @@ class BaseMetric(ABC):
                 f"collect_dir must be None with collect_device={collect_device!r}, got "
                 f"{collect_dir!r}; set collect_device='cpu' to exchange results through files"
             )
-        self.collect_dir = None if collect_dir is None else os.path.expanduser(collect_dir)
+        self.collect_dir = None if collect_dir is None else os.fspath(expand_home(collect_dir))
         self.collect_device = collect_device
         self.prefix = prefix or self.default_prefix
         self.results: list[Any] = []

@@ -35,6 +35,7 @@ from engine_fileio._functions import (
 from engine_fileio._lists import dict_from_file, list_from_file
 from engine_fileio._load_dump import dump, load
 from engine_fileio._locks import try_lock
+from engine_fileio._paths import local_path, uri_of
 from engine_fileio.backends import (
     BaseStorageBackend,
     HardDiskBackend,
@@ -88,6 +89,7 @@ __all__ = [
     "list_dir_or_file",
     "list_from_file",
     "load",
+    "local_path",
     "put",
     "put_text",
     "register_backend",
@@ -96,6 +98,7 @@ __all__ = [
     "remove_partials",
     "rmtree",
     "try_lock",
+    "uri_of",
 ]
 __all__ += _class_names()
 __all__.sort()

@@ -117,7 +117,9 @@ def remove_partials(folder: StrPath) -> int:
         >>> remove_partials(folder), remove_partials(folder)
         (1, 0)
     """
-    return sum(_remove_if_left(path) for path in Path(folder).glob(f"{_PREFIX}*{_SUFFIX}"))
+    return sum(
+        _remove_if_left(path) for path in Path(local_path(folder)).glob(f"{_PREFIX}*{_SUFFIX}")
+    )
 
 
 def _remove_if_left(path: Path) -> bool:

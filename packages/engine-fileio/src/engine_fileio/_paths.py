@@ -6,6 +6,8 @@ import posixpath
 import re
 from urllib.parse import urlsplit, urlunsplit
 
+from engine_utils import expand_home
+
 StrPath = str | os.PathLike[str]
 
 # pathlib turns "s3://bucket" into "s3:/bucket". A scheme of one letter is excluded: it is a Windows
@@ -23,15 +25,15 @@ def uri_of(path: StrPath) -> str:
 
 
 def local_path(path: StrPath) -> StrPath:
-    """Return a local path without ``file://``, and with the home folder in place of ``~``."""
-    text = os.fspath(path)
-    if isinstance(path, str) and text.startswith("file://"):
-        return text.removeprefix("file://")
-    if not text.startswith("~"):
-        return path
-    # Not Path.expanduser, which raises for a file such as "~backup".
-    expanded = os.path.expanduser(text)
-    return expanded if isinstance(path, str) else pathlib.Path(expanded)
+    """Return a local path without ``file://``, and with the home folder in place of ``~``.
+
+    Example:
+        >>> local_path("file:///data/train.txt")
+        '/data/train.txt'
+    """
+    if isinstance(path, str):
+        return expand_home(path.removeprefix("file://"))
+    return expand_home(path) if os.fspath(path).startswith("~") else path
 
 
 def prefix_of(uri: StrPath) -> str | None:

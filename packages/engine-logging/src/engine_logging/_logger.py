@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from engine_logging._file_handlers import build_file_handler
 from engine_logging._handlers import ConsoleHandler, RepeatedWarningFilter
-from engine_utils import ManagerMixin, did_you_mean
+from engine_utils import ManagerMixin, did_you_mean, expand_home
 
 # The packages log to children of this standard logger, such as `engine.optim`.
 _TREE = "engine"
@@ -84,7 +84,7 @@ class MMLogger(logging.Logger, ManagerMixin):
             console.setLevel(logging.ERROR)
         self._attach(console)
         if log_file is not None and (rank == 0 or distributed or self.level <= logging.DEBUG):
-            path = _rank_file(Path(log_file).expanduser(), rank)
+            path = _rank_file(Path(expand_home(log_file)), rank)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._attach(build_file_handler(path, file_mode, file_handler_cfg or {}))
         _tree_handler.follow(self)

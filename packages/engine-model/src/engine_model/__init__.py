@@ -2,11 +2,20 @@
 
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._batch import stack_batch
-from engine_model._compiled import compiled_in_place
+from engine_model._compiled import compiled_in_place, runs_compiled
 from engine_model._model import BaseModel, OptimizerWrapper
 from engine_model._module import BaseModule, ModuleDict, ModuleList, Sequential
 from engine_model._norm import convert_sync_batchnorm, revert_sync_batchnorm
 from engine_model._preprocess import BaseDataPreprocessor, ImgDataPreprocessor
+from engine_model._select import module_selectors, select_modules, with_forward
+from engine_model._sharded_init import (
+    WholeDraws,
+    materialize,
+    parameters_on_meta,
+    unfilled_parameters,
+    whole_parameters,
+)
+from engine_model._step import compile_step
 from engine_model._trace import merge_dict
 from engine_model._tta import BaseTTAModel
 from engine_model._uninitialized import require_shapes
@@ -73,6 +82,8 @@ from engine_model.wrappers import (
     MMDistributedDataParallel,
     MMFullyShardedDataParallel,
     MMSeparateDistributedDataParallel,
+    Policy,
+    check_sharding,
     is_model_wrapper,
 )
 
@@ -102,6 +113,7 @@ __all__ = [
     "MomentumAnnealingEMA",
     "NormalInit",
     "OptimizerWrapper",
+    "Policy",
     "PretrainedInit",
     "Sequential",
     "StateDictError",
@@ -109,10 +121,13 @@ __all__ = [
     "TruncNormalInit",
     "UniformInit",
     "WeightsError",
+    "WholeDraws",
     "XavierInit",
     "batch_norms",
     "bias_init_with_prob",
     "caffe2_xavier_init",
+    "check_sharding",
+    "compile_step",
     "compiled_in_place",
     "constant_init",
     "convert_sync_batchnorm",
@@ -131,23 +146,31 @@ __all__ = [
     "load_checkpoint_with_prefix",
     "load_state_dict",
     "local_part",
+    "materialize",
     "merge_dict",
+    "module_selectors",
     "naming_the_checkpoint",
     "normal_init",
+    "parameters_on_meta",
     "read_checkpoint",
     "require_shapes",
     "reshard",
     "revert_sync_batchnorm",
     "revise_names",
+    "runs_compiled",
     "save_checkpoint",
+    "select_modules",
     "spread_optimizer_state",
     "stack_batch",
     "trunc_normal_init",
+    "unfilled_parameters",
     "uniform_init",
     "update_batch_norms",
     "update_init_info",
     "weights_in",
     "weights_to_cpu",
     "weights_under",
+    "whole_parameters",
+    "with_forward",
     "xavier_init",
 ]

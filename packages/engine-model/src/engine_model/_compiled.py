@@ -55,6 +55,24 @@ def compiled_in_place(module: nn.Module) -> nn.Module:
     return found
 
 
+def runs_compiled(model: nn.Module) -> bool:
+    """Return whether a model, one of its modules or its steps run compiled code.
+
+    Args:
+        model: The model, in its wrapper or without.
+
+    Example:
+        >>> runs_compiled(nn.Linear(1, 1))
+        False
+    """
+    return any(
+        is_compiled(module)
+        or module.__dict__.get("_compiled_call_impl") is not None
+        or module.__dict__.get("_compiled_step") is not None
+        for module in model.modules()
+    )
+
+
 def remove_compiled(module: nn.Module) -> nn.Module:
     """Replace each compiled sub-module by its original, in place.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from torch import nn
 
@@ -36,22 +37,37 @@ def run_forward_of(model: Any, data: Any, mode: str) -> Any:
     return run_forward(model, data, mode) if own is None else own(data, mode)
 
 
+_views: "WeakKeyDictionary[nn.Module, Any]" = WeakKeyDictionary()
+"""The view of each wrapper's module: a class per call would cost more than a small layer."""
+
+
 def called_through(module: nn.Module, wrapper: nn.Module) -> Any:
     """Return a view of a module: the same object in all but its call, which runs its wrapper.
 
-    A method of the module that calls ``self(...)`` then trains through the wrapper.
+    A method of the module that calls ``self(...)`` then trains through the wrapper. The view has
+    the `no_sync` of the wrapper, so that an optimizer wrapper that gets the view finds it.
 
     Args:
         module: The module.
         wrapper: A wrapper that runs the module when it is called.
     """
+    view = _views.get(wrapper)
+    if view is None or vars(view) is not vars(module):
+        view = _views[wrapper] = _view(module, ref(wrapper))
+    return view
 
+
+def _view(module: nn.Module, wrapper: "ref[nn.Module]") -> Any:
+    # A weak reference, as the view must not keep its own key alive.
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return wrapper(*args, **kwargs)
+        return wrapper()(*args, **kwargs)  # type: ignore[misc]  # the wrapper runs this method
 
+    members: dict[str, Any] = {"__call__": call}
+    if hasattr(wrapper(), "no_sync"):
+        members["no_sync"] = property(lambda self: wrapper().no_sync)  # type: ignore[union-attr]  # as above
     kind = type(module)
     metaclass: Any = type(kind)
     # A subclass, since Python looks up ``__call__`` on the class, and ``super()`` needs one.
-    view = object.__new__(metaclass(kind.__name__, (kind,), {"__call__": call}))
+    view = object.__new__(metaclass(kind.__name__, (kind,), members))
     object.__setattr__(view, "__dict__", vars(module))
     return view

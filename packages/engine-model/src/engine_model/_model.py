@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from engine_model._forward import run_forward
 from engine_model._module import BaseModule
 from engine_model._preprocess import BaseDataPreprocessor, npu_device
+from engine_model._step import forward_step
 from engine_model.init._initialize import InitConfig
 from engine_registry import MODELS
 
@@ -93,8 +94,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
             The losses by name, and their sum as ``loss``, as tensors.
         """
         with optim_wrapper.optim_context(self):
-            data = self.data_preprocessor(data, True)
-            losses = self._run_forward(data, "loss")
+            losses = forward_step(self, data, "loss")
         loss, log_vars = self.parse_losses(losses)
         optim_wrapper.update_params(loss)
         return log_vars
@@ -105,8 +105,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
         Args:
             data: The batch that the data loader yielded.
         """
-        data = self.data_preprocessor(data, False)
-        return self._run_forward(data, "predict")
+        return forward_step(self, data, "predict")
 
     def test_step(self, data: Any) -> Any:
         """Return the predictions for one batch, by default as in validation.
@@ -114,8 +113,7 @@ class BaseModel(BaseModule, metaclass=ABCMeta):
         Args:
             data: The batch that the data loader yielded.
         """
-        data = self.data_preprocessor(data, False)
-        return self._run_forward(data, "predict")
+        return forward_step(self, data, "predict")
 
     def _run_forward(self, data: Any, mode: str) -> Any:
         """Call the model with the parts of a batch; a subclass may override it.

@@ -182,3 +182,51 @@ def spread_optimizer_state(optimizer: Optimizer) -> None:
         if is_sharded(parameter):
             for name, value in state.items():
                 state[name] = shard_like(value, parameter)
+
+
+def window_gradients(model: nn.Module) -> dict[Tensor, Tensor]:
+    """Return the whole gradients that a sharded model keeps inside ``no_sync``, by parameter.
+
+    They are those of this rank, not copies. `torch.distributed.fsdp.fully_shard` exchanges them in
+    the first backward pass outside of it, and adds the result to the gradient of the parameter.
+
+    Args:
+        model: The model, or its wrapper.
+
+    Example:
+        >>> window_gradients(nn.Linear(1, 1))
+        {}
+    """
+    found = {}
+    for shard in _unit_parameters(model):
+        kept = shard.unsharded_accumulated_grad
+        if kept is None:
+            kept = getattr(getattr(shard, "_unsharded_param", None), "grad", None)
+        if kept is not None:
+            found[shard.sharded_param] = kept
+    return found
+
+
+def forget_window_gradients(model: nn.Module, parameters: Iterable[Tensor]) -> None:
+    """Drop what `window_gradients` returns for some parameters.
+
+    Args:
+        model: The model, or its wrapper.
+        parameters: The sharded parameters.
+    """
+    chosen = set(parameters)
+    for shard in _unit_parameters(model):
+        if shard.sharded_param in chosen:
+            shard.unsharded_accumulated_grad = None
+            if hasattr(shard, "_unsharded_param"):
+                shard._unsharded_param.grad = None
+
+
+def _unit_parameters(model: nn.Module) -> Iterable[Any]:
+    """Yield what torch notes of each parameter that it shards; it has no public access to it."""
+    for module in sharded_modules(model):
+        state = module._get_fsdp_state()
+        # Before torch 2.12 a module has one group.
+        groups = getattr(state, "_fsdp_param_groups", None)
+        for group in [state._fsdp_param_group] if groups is None else groups:
+            yield from [] if group is None else group.fsdp_params

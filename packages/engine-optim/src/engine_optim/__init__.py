@@ -46,8 +46,10 @@ from engine_optim.schedulers import (
 from engine_optim.wrappers import (
     AmpOptimWrapper,
     BaseOptimWrapper,
+    LossJumps,
     OptimWrapper,
     OptimWrapperDict,
+    StepGuard,
 )
 from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 
@@ -73,6 +75,7 @@ __all__ = [
     "LinearLR",
     "LinearMomentum",
     "LinearParamScheduler",
+    "LossJumps",
     "MultiStepLR",
     "MultiStepMomentum",
     "MultiStepParamScheduler",
@@ -88,6 +91,7 @@ __all__ = [
     "ReduceOnPlateauLR",
     "ReduceOnPlateauMomentum",
     "ReduceOnPlateauParamScheduler",
+    "StepGuard",
     "StepLR",
     "StepMomentum",
     "StepParamScheduler",

@@ -7,6 +7,7 @@ from typing import Any
 from engine_registry._registry import Registry
 from engine_registry._roots import ROOTS
 from engine_registry._search import Node, Search, walk
+from engine_utils import expand_home
 
 _FILE = "modules_statistic_results.json"
 
@@ -75,7 +76,7 @@ def count_registered_modules(
         "not_imported": {module: str(error) for module, error in problems.items()},
     }
     if save_path is not None:
-        _save(counted, os.fspath(save_path))
+        _save(counted, os.fspath(expand_home(save_path)))
     return counted
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engine_runner.checkpoint import find_latest_checkpoint
     from engine_runner.environment import set_random_seed
     from engine_runner.flexible_runner import FlexibleRunner
+    from engine_runner.hooks import CompileReportHook
     from engine_runner.loops import (
         BaseLoop,
         EpochBasedTrainLoop,
@@ -50,6 +51,7 @@ __all__ = [
     "BaseLoop",
     "BaseStrategy",
     "CheckpointLoader",
+    "CompileReportHook",
     "DDPStrategy",
     "DryStage",
     "EpochBasedTrainLoop",
@@ -115,6 +117,7 @@ _NAMES = {
     "engine_runner.checkpoint": ("find_latest_checkpoint",),
     "engine_runner.environment": ("set_random_seed",),
     "engine_runner.flexible_runner": ("FlexibleRunner",),
+    "engine_runner.hooks": ("CompileReportHook",),
     "engine_runner.loops": (
         "BaseLoop",
         "EpochBasedTrainLoop",

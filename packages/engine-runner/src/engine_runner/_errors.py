@@ -17,5 +17,23 @@ class NonFiniteLossError(ArithmeticError):
     """A loss or a weight of a training is NaN or infinite; see `FiniteLossHook`."""
 
 
+class RollbackRequest(NonFiniteLossError):
+    """A training must return to its last checkpoint; `Runner.train` does that."""
+
+
+class TimeLimitReached(SystemExit):
+    """A training stopped before ``max_time``, with a checkpoint, and is not finished.
+
+    Uncaught, it ends the process with exit code 75, ``EX_TEMPFAIL``.
+
+    Args:
+        message: What was reached, and how to continue.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(75)
+        self.message = message
+
+
 class ExportError(RuntimeError):
     """A model cannot be exported, or its exported file computes other outputs than the model."""

@@ -66,6 +66,14 @@ def idle_saving(runner: Run, hook: _Saving) -> Iterator[str]:
         )
     if hook.published_keys and not (hook.save_last or hook.best):
         yield "published_keys never acts with save_last=False and no save_best; set one of them"
+    if hook.by_epoch and not runner.trains_by_epoch and hook.interval > 0:
+        yield (
+            "train_cfg counts iterations and CheckpointHook epochs: a checkpoint is saved at the "
+            "end of the training only. Set its by_epoch=False, and interval to iterations"
+        )
+    reason = never_validates(runner) if hook.best else None
+    if reason is not None:
+        yield f"save_best never acts: it needs a validation, and {reason}"
     last, unit = _length(runner, hook.by_epoch)
     first = (hook.save_begin or hook.interval) if hook.interval > 0 else 0
     if first > last > 0 and (runner.trains_by_epoch or not hook.by_epoch):

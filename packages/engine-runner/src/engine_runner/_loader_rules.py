@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from engine_config import Config as EngineConfig
 from engine_evaluator import BaseMetric, Evaluator
+from engine_registry import DATASETS
 from engine_runner._loaders import LIMIT, is_batches, is_sets
 from engine_runner._rules import Mistakes, integer_mistakes, object_mistakes
 from engine_runner._types import Config
@@ -16,6 +17,12 @@ from engine_utils import call_mistakes, did_you_mean
 
 _OUR_LOOPS = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop")
 _LOADER_PARTS = ("dataset", "sampler", "batch_sampler", "collate_fn")
+NO_SAMPLER = (
+    "a dataloader config needs a 'sampler', such as "
+    "sampler=dict(type='DefaultSampler', shuffle=False)"
+)
+"""The mistake of a config whose dataset has indices."""
+
 # The arguments of a data loader that are plain values, which PyTorch checks.
 _LOADER_NUMBERS = (
     "batch_size",
@@ -85,12 +92,8 @@ def _config_rule(key: str, value: Mapping[str, Any]) -> Mistakes:
             "a dataloader config takes no 'shuffle', because a sampler sets the order; write "
             "sampler=dict(type='DefaultSampler', shuffle=True)",
         )
-    elif value.get("sampler") is None and value.get("batch_sampler") is None:
-        yield (
-            key,
-            "a dataloader config needs a 'sampler', such as "
-            "sampler=dict(type='DefaultSampler', shuffle=False)",
-        )
+    elif not _has_order(value):
+        yield key, NO_SAMPLER
     yield from object_mistakes({f"{key}.{name}": value.get(name) for name in _LOADER_PARTS})
     numbers = {name: value[name] for name in _LOADER_NUMBERS if name in value}
     if value.get("batch_sampler") is not None:
@@ -101,6 +104,25 @@ def _config_rule(key: str, value: Mapping[str, Any]) -> Mistakes:
     except (TypeError, ValueError) as error:
         word = next((word for word in re.findall(r"\w+", str(error)) if word in numbers), "")
         yield f"{key}.{word}".rstrip("."), f"{key}: {error}"
+
+
+def _has_order(config: Mapping[str, Any]) -> bool:
+    given = any(config.get(name) is not None for name in ("sampler", "batch_sampler"))
+    return given or _may_be_stream(config.get("dataset"))
+
+
+def _may_be_stream(dataset: Any) -> bool:
+    """Return whether a dataset, or the one of a config, may be a stream, which has no sampler."""
+    if not isinstance(dataset, Mapping):
+        return isinstance(dataset, IterableDataset)
+    kind = dataset.get("type")
+    if isinstance(kind, str):
+        try:
+            kind = DATASETS.get(kind)
+        except Exception:  # a name that another rule reports
+            return False
+    # What a function returns is checked when it is built.
+    return issubclass(kind, IterableDataset) if isinstance(kind, type) else callable(kind)
 
 
 def evaluation_rule(key: str, value: Any) -> Mistakes:

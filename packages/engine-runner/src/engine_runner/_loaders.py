@@ -1,37 +1,16 @@
 """Facts about data loaders, and what keeps one from being trained or evaluated on."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sized
+from itertools import count, cycle, repeat
 from typing import Any, TypeGuard
 
-from torch.utils.data import (
-    DataLoader,
-    Dataset,
-    IterableDataset,
-    RandomSampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-)
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 
-from engine_dataset import check_end
+from engine_dataset import DistributedSamplerWrapper, check_end
 from engine_runner._errors import SettingsError
 
 LIMIT = "num_batch_per_epoch"
 """The key of a loader's config and of a loop's: the most batches of a pass."""
-
-_log = logging.getLogger("engine.runner")
-# Each rank draws all samples from these.
-_OF_ONE_PROCESS = (
-    RandomSampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-)
-_WAY_OUT = (
-    "give the loader as a config with sampler=dict(type='DefaultSampler', shuffle=...), or give "
-    "it a torch.utils.data.DistributedSampler"
-)
 
 
 def length_of(dataloader: Any) -> int | None:
@@ -50,6 +29,9 @@ def length_of(dataloader: Any) -> int | None:
 
 def samples_of(dataloader: Any) -> int | None:
     """Return the number of samples of a loader's dataset, or ``None`` if it is unknown."""
+    sampler = getattr(dataloader, "sampler", None)
+    if isinstance(sampler, DistributedSamplerWrapper):
+        return sampler.size  # a subset of the dataset, or more than it
     dataset = getattr(dataloader, "dataset", None)
     sized = isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
     return length_of(dataset) if sized else None
@@ -118,7 +100,7 @@ def no_batch(name: str, dataloader: Any) -> SettingsError:
         batches = batching_part(dataloader)
         batch_size, drops = (getattr(batches, key, None) for key in ("batch_size", "drop_last"))
         facts.append(f"batch_size is {batch_size}, drop_last is {drops}")
-        facts.append(f"the sampler divides them among {_ranks_of(dataloader) or 1} ranks")
+        facts.append(f"the sampler divides them among {ranks_of(dataloader) or 1} ranks")
     if not size:
         way_out = "check where the data comes from, and what filters it"
     else:
@@ -132,7 +114,7 @@ def no_batch(name: str, dataloader: Any) -> SettingsError:
 
 
 def check_loader(name: str, dataloader: Any, *, world_size: int) -> None:
-    """Raise or warn if a loader has no batch, or does not divide its samples among the ranks.
+    """Raise if a loader has no batch or no end, or does not divide its samples among the ranks.
 
     Args:
         name: The setting of the loader, such as ``"val_dataloader"``.
@@ -140,7 +122,8 @@ def check_loader(name: str, dataloader: Any, *, world_size: int) -> None:
         world_size: The number of ranks.
 
     Raises:
-        SettingsError: The loader has no batch, or an evaluation would count samples repeatedly.
+        SettingsError: The loader has no batch, ranks would train on or count samples repeatedly,
+            or an evaluation would have no end.
     """
     if is_sets(dataloader):
         for part, loader in dataloader.items():
@@ -149,48 +132,87 @@ def check_loader(name: str, dataloader: Any, *, world_size: int) -> None:
     if not isinstance(dataloader, Iterable) or isinstance(dataloader, Mapping):
         return
     trains = name.startswith("train")
+    if not trains and is_endless(dataloader):
+        raise SettingsError(
+            f"{name} must have an end, got data that has none; set num_batch_per_epoch in "
+            f"{name.split('_', 1)[0]}_cfg, or use DefaultSampler"
+        )
     drops = bool(getattr(dataloader, "drop_last", False))
     # In an evaluation, a rank may have no share of a few samples.
     shared = world_size > 1 and not trains and not drops and samples_of(dataloader)
     if length_of(dataloader) == 0 and not shared:
         raise no_batch(name, dataloader)
     if world_size > 1:
-        _check_ranks(name, dataloader, world_size, trains=trains)
+        _check_ranks(name, dataloader, world_size)
 
 
-def _check_ranks(name: str, dataloader: Any, world_size: int, *, trains: bool) -> None:
-    ranks = _ranks_of(dataloader)
+def _check_ranks(name: str, dataloader: Any, world_size: int) -> None:
+    """Raise unless the samples of a loader are divided among the ranks."""
+    ranks = ranks_of(dataloader)
     if ranks == world_size:
         return
-    batches = getattr(dataloader, "batch_sampler", None)
-    # With a batch sampler of the caller, torch sets an unused sampler.
-    sampler = getattr(dataloader if batches is None else batches, "sampler", None)
-    kind = type(sampler).__name__
-    if ranks is not None or isinstance(sampler, _OF_ONE_PROCESS):
-        fact = f"its {kind} is for {ranks} ranks" if ranks else f"{kind} yields all samples"
-        problem = f"{name} does not divide its samples among {world_size} ranks: {fact}"
-        if not trains:
-            raise SettingsError(
-                f"{problem}, so that metrics would count samples repeatedly; {_WAY_OUT}"
-            )
-        _log.warning("%s, so that ranks may train on the same samples; %s", problem, _WAY_OUT)
-        return
-    _log.warning(
-        "%s (%s) must yield other samples on each of the %d ranks, which cannot be checked; "
-        "otherwise samples count repeatedly",
-        *(name, type(dataloader).__name__, world_size),
+    part, way_out = _order_of(dataloader)
+    if ranks is not None:
+        found = f"for {ranks}"
+    else:
+        found = "without the attribute world_size or num_replicas"
+        way_out += "; or let it yield the share of its rank, and set its attribute world_size"
+    repeats = "ranks would train on" if name.startswith("train") else "metrics would count"
+    raise SettingsError(
+        f"{name} must divide its samples among {world_size} ranks, got a {type(part).__name__} "
+        f"{found}, with which {repeats} samples repeatedly; {way_out}"
     )
 
 
-def _ranks_of(dataloader: Any) -> int | None:
-    """Return the number of ranks that the sampler of a loader is made for, or ``None``."""
+def _order_of(dataloader: Any) -> tuple[Any, str]:
+    """Return what determines the samples of a loader, and how to divide them."""
+    if not isinstance(dataloader, DataLoader):
+        return dataloader, "give DataLoader(batches, batch_size=None) for a list of batches"
+    if isinstance(dataloader.dataset, IterableDataset):
+        return dataloader.dataset, "wrap it in engine_dataset.ShardedStream"
+    batches = dataloader.batch_sampler
+    if batches is None or type(batches) is BatchSampler:
+        sampler = dataloader.sampler if batches is None else batches.sampler
+        return sampler, (
+            "give the loader as a config with sampler=dict(type='DefaultSampler', shuffle=...), "
+            "or wrap the sampler in engine_dataset.DistributedSamplerWrapper"
+        )
+    return batches, (
+        "build the batch sampler on a torch.utils.data.DistributedSampler or an "
+        "engine_dataset.DistributedSamplerWrapper, as its attribute sampler"
+    )
+
+
+def ranks_of(dataloader: Any) -> int | None:
+    """Return the number of ranks that share the samples of a loader, or None if it is unknown."""
     batches = getattr(dataloader, "batch_sampler", None)
-    parts = (batches, getattr(batches, "sampler", None), getattr(dataloader, "sampler", None))
+    parts = [batches, getattr(batches, "sampler", None), getattr(dataloader, "sampler", None)]
+    dataset = getattr(dataloader, "dataset", None)
+    if isinstance(dataset, IterableDataset):
+        # Datasets of Hugging Face that are split by node have the number in a field.
+        parts = [dataset, getattr(dataset, "_distributed", None)]
     for part in (*parts, dataloader):
         for key in ("num_replicas", "world_size"):
             if isinstance(ranks := getattr(part, key, None), int):
                 return ranks
     return None
+
+
+def is_endless(dataloader: Any) -> bool:
+    """Return whether a pass over the data is known to have no end.
+
+    `InfiniteSampler` has the attribute ``endless``; a sampler, dataset or iterable of the user's
+    may have it, too.
+    """
+    if getattr(dataloader, LIMIT, None) is not None:
+        return False
+    batches = getattr(dataloader, "batch_sampler", None)
+    parts = [dataloader, batches, getattr(batches, "sampler", None)]
+    parts += [getattr(dataloader, key, None) for key in ("sampler", "dataset")]
+    return any(
+        isinstance(part, cycle | count | repeat) or getattr(part, "endless", False) is True
+        for part in parts
+    )
 
 
 def is_sets(value: Any) -> bool:

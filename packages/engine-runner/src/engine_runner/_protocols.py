@@ -1,6 +1,6 @@
 """The shapes that rooms of the runner need of each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from torch.utils.data import DataLoader
@@ -38,6 +38,38 @@ class Loop(Protocol):
         """Execute the loop."""
 
 
+class Following(Protocol):
+    """What follows the save of a checkpoint."""
+
+    def complete(self, path: str) -> None:
+        """Act when the checkpoint is complete and verified; on the main rank, in any thread."""
+
+    def settle(self, error: Exception | None) -> None:
+        """Note the outcome, before the next save; on all ranks, in the thread of the training."""
+
+
+class Saves(Protocol):
+    """The checkpointer of a run as its hooks see it."""
+
+    def use(self, writer: Any) -> None:
+        """Write with another writer from now on."""
+
+    def name_of(self, filename: str) -> str:
+        """Return the name that the writer gives a checkpoint."""
+
+    def save_followed(self, following: Following, save: Callable[[], str]) -> None:
+        """Save, which may go on in the background; see `Checkpointer.save_followed`."""
+
+    def settle(self) -> None:
+        """Return when the former save is settled; all ranks must call this."""
+
+    def finish(self) -> None:
+        """Return when everything is written and settled; all ranks must call this."""
+
+    def wait(self) -> None:
+        """Return when this process writes nothing."""
+
+
 class Run(Protocol):
     """The run as its loops, hooks and log processor see it; `Runner` documents each name."""
 
@@ -50,6 +82,8 @@ class Run(Protocol):
     progress: Progress
     param_schedulers: Any
 
+    @property
+    def checkpointer(self) -> Saves: ...
     @property
     def experiment_name(self) -> str: ...
     @property

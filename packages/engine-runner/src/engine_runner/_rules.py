@@ -16,7 +16,10 @@ import torch
 from torch.optim import Optimizer
 
 from engine_config import Config as EngineConfig
+from engine_fileio import uri_of
+from engine_model import module_selectors
 from engine_optim import DefaultOptimWrapperConstructor
+from engine_registry import FUNCTIONS
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
 from engine_runner._types import LAUNCHERS, Config
@@ -150,9 +153,23 @@ def visualizer_rule(key: str, value: Any) -> Mistakes:
 
 
 def work_dir_rule(key: str, value: Any) -> Mistakes:
-    """Yield what is not a path."""
+    """Yield what is not a path, and an address: logs are appended to, and folders locked."""
     if not isinstance(value, str | PathLike):
         yield key, f"{key} must be a path, got {value!r}"
+        return
+    address = uri_of(value)
+    scheme, found, place = address.partition("://")
+    if not found or scheme == "file":
+        return
+    root, _, name = place.rstrip("/").rpartition("/")
+    parent = f"{scheme}://{root}" if root else address.rstrip("/")
+    yield (
+        key,
+        f"{key} must be a folder of this machine, got {address!r}; set {key}="
+        f"{'work_dirs/' + (name or 'run')!r}, default_hooks.checkpoint.out_dir={parent!r} for the "
+        f"checkpoints, from which resume=True continues on any machine, and "
+        f"default_hooks.logger.out_dir={parent!r} for a copy of the logs",
+    )
 
 
 def sync_bn_rule(key: str, value: Any) -> Mistakes:
@@ -211,7 +228,15 @@ def compile_rule(key: str, value: Any) -> Mistakes:
             f"{key} must be True, False or options such as dict(mode='default'), got {value!r}",
         )
         return
-    options = value if isinstance(value, Mapping) else {}
+    options = dict(value) if isinstance(value, Mapping) else {}
+    target = options.pop("target", "model")
+    named = isinstance(target, list | tuple) and target and all(map(_is_name, target))
+    if not (_is_name(target) or named):
+        yield (
+            f"{key}.target",
+            f"{key}.target must be 'model', 'step' or a list of names of modules such as "
+            f"['backbone'], got {target!r}",
+        )
     for mistake in call_mistakes(partial(torch.compile, None), options):
         yield f"{key}.{mistake.key}", mistake.message
     backend = options.get("backend")
@@ -223,6 +248,32 @@ def compile_rule(key: str, value: Any) -> Mistakes:
                 f"{key}.backend",
                 f"{key}.backend must be one of {', '.join(known)}, got {backend!r}",
             )
+
+
+def activation_checkpointing_rule(key: str, value: Any) -> Mistakes:
+    """Yield what names no module, class or function that chooses modules."""
+    if isinstance(value, Mapping):
+        kind = value.get("type")
+        function = FUNCTIONS.get(kind) if isinstance(kind, str) else kind
+        if not callable(function):
+            yield (
+                f"{key}.type" if "type" in value else key,
+                f"{key} must have a type, the name of a function in FUNCTIONS that takes a module "
+                f"and its name, got {kind!r}; register it with FUNCTIONS.register_module()",
+            )
+            return
+        others = {name: part for name, part in value.items() if name != "type"}
+        for mistake in call_mistakes(partial(function, None, ""), others):
+            yield f"{key}.{mistake.key}", mistake.message
+    elif isinstance(value, type) or not callable(value):
+        try:
+            module_selectors(value, key)
+        except ValueError as error:
+            yield key, str(error)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def object_mistakes(entries: Mapping[str, Any]) -> Mistakes:
@@ -262,6 +313,14 @@ def strategy_mistakes(values: EngineConfig | Config) -> Mistakes:
     arguments = {"model_wrapper_cfg": "model_wrapper", "sync_bn": "sync_bn"}
     if not isinstance(strategy, Mapping | str):  # the builder passes compile to a config
         arguments["compile"] = "compile"
+    checkpointing = values.get("activation_checkpointing")
+    given = isinstance(strategy, Mapping) and strategy.get("activation_checkpointing") is not None
+    if checkpointing is not None and (given or not isinstance(strategy, Mapping | str)):
+        yield (
+            "activation_checkpointing",
+            "activation_checkpointing must be an argument of the strategy that is given, got "
+            f"{checkpointing!r} in the settings; remove it there",
+        )
     for name, argument in arguments.items():
         if values.get(name) not in (None, False):
             yield (

@@ -23,6 +23,7 @@ from engine_registry import (
     STRATEGIES,
     VISUALIZERS,
 )
+from engine_runner import _implied as implied
 from engine_runner import _rules as rules
 from engine_runner import _stand_ins as stand_ins
 from engine_runner._errors import SettingsError
@@ -32,31 +33,19 @@ from engine_runner._loader_rules import (
     is_our_loop,
     set_mistakes,
 )
+from engine_runner._safeguards import (
+    max_time_rule,
+    on_bad_loss_rule,
+    safeguard_mistakes,
+    with_safeguards,
+)
 from engine_runner._table import READ_BEFORE, Row, setting
+from engine_runner._time_limit import MaxTime
 from engine_runner._types import Config
 from engine_runner.environment import prepare_process, set_random_seed
 from engine_utils import closest_name, mask_secrets
 
 Mistakes = Iterator[tuple[str, str]]
-
-
-def _train_loop(config: Config) -> str | None:
-    if "by_epoch" not in config:
-        return None
-    return "EpochBasedTrainLoop" if config["by_epoch"] else "IterBasedTrainLoop"
-
-
-def _optim_wrapper(config: Config) -> str | None:
-    return None if "constructor" in config or "optimizer" not in config else "OptimWrapper"
-
-
-def _visualizer(config: Config) -> str | None:
-    return None if config else "Visualizer"
-
-
-def _evaluator(config: Config) -> str | None:
-    return "Evaluator" if "metrics" in config else None
-
 
 _EVALUATION: Mapping[str, Any] = {
     "registries": (LOOPS,),
@@ -75,7 +64,7 @@ class Settings:
 
     Attributes:
         model: The model.
-        work_dir: Folder of the checkpoints; logs go to ``work_dir/<timestamp>``.
+        work_dir: Local folder of the checkpoints; logs go to ``work_dir/<timestamp>``.
         train_dataloader: Training data.
         val_dataloader: Validation data: one loader, or several sets by name.
         test_dataloader: Test data: one loader, or several sets by name.
@@ -95,7 +84,8 @@ class Settings:
         custom_hooks: Further hooks.
         data_preprocessor: The preprocessor of a model config that has none.
         load_from: A checkpoint to load weights from, or to resume.
-        resume: Continue ``load_from``, or else the newest checkpoint in ``work_dir`` if any.
+        resume: Continue ``load_from``, or else the newest checkpoint of the run if any: in
+            ``work_dir`` and the ``out_dir`` of `CheckpointHook`.
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
         env_cfg: ``cudnn_benchmark``, ``mp_cfg``, ``dist_cfg``, ``resource_limit``,
             ``torch_num_threads``, ``device``.
@@ -110,9 +100,15 @@ class Settings:
         model_wrapper_cfg: The wrapper of a model in several processes; by default
             `MMDistributedDataParallel`.
         sync_bn: Normalize batches over all ranks: ``"torch"`` or ``"mmcv"``.
-        compile: Compile the model: ``True``, or arguments of `torch.nn.Module.compile`.
+        compile: Compile the model: ``True``, or ``target`` and arguments of `torch.compile`; see
+            `Strategy`.
         activation_checkpointing: The modules whose activations are computed again in the backward
             pass; see `turn_on_activation_checkpointing`.
+        on_bad_loss: What to do if a loss is NaN or infinite: ``"raise"`` (the default), ``"skip"``,
+            ``"rollback"``, or options such as ``dict(type="rollback", jump=10)``; see
+            `FiniteLossHook`.
+        max_time: Stop before this time with a checkpoint: ``"HH:MM:SS"``, ``"D-HH:MM:SS"``,
+            seconds, a `datetime.timedelta`, or options of `TimeLimitHook`.
         cfg: The whole config, to be dumped and logged.
 
     Raises:
@@ -134,7 +130,7 @@ class Settings:
     train_cfg: Any = setting(
         None,
         registries=(LOOPS,),
-        implied=_train_loop,
+        implied=implied.train_loop,
         adds=("runner", "dataloader"),
         takes=("by_epoch",),
         group="training",
@@ -153,7 +149,7 @@ class Settings:
     optim_wrapper: Any = setting(
         None,
         registries=(OPTIM_WRAPPERS,),
-        implied=_optim_wrapper,
+        implied=implied.optim_wrapper,
         takes=("constructor", "paramwise_cfg"),
         many=True,
         group="training",
@@ -170,10 +166,14 @@ class Settings:
         trial=stand_ins.for_schedule,
     )
     val_evaluator: Any = setting(
-        None, registries=(EVALUATOR, METRICS), implied=_evaluator, group="validation", many=True
+        None,
+        registries=(EVALUATOR, METRICS),
+        implied=implied.evaluator,
+        group="validation",
+        many=True,
     )
     test_evaluator: Any = setting(
-        None, registries=(EVALUATOR, METRICS), implied=_evaluator, group="test", many=True
+        None, registries=(EVALUATOR, METRICS), implied=implied.evaluator, group="test", many=True
     )
     default_hooks: Config | None = setting(
         None,
@@ -213,7 +213,7 @@ class Settings:
     )
     log_level: int | str = setting("INFO", shape="value", rule=rules.log_level_rule)
     visualizer: Any = setting(
-        None, registries=(VISUALIZERS,), implied=_visualizer, rule=rules.visualizer_rule
+        None, registries=(VISUALIZERS,), implied=implied.visualizer, rule=rules.visualizer_rule
     )
     default_scope: str = setting("engine", shape="value")
     randomness: Config = setting(
@@ -242,7 +242,11 @@ class Settings:
     )
     sync_bn: str | None = setting(None, shape="value", rule=rules.sync_bn_rule)
     compile: bool | Config = setting(False, shape="value", rule=rules.compile_rule)
-    activation_checkpointing: Any = setting(None, shape="value")
+    activation_checkpointing: Any = setting(
+        None, shape="value", rule=rules.activation_checkpointing_rule
+    )
+    on_bad_loss: str | Config | None = setting(None, shape="value", rule=on_bad_loss_rule)
+    max_time: MaxTime | Config | None = setting(None, shape="value", rule=max_time_rule)
     cfg: Any = setting(None, shape="value")
 
     def __post_init__(self) -> None:
@@ -281,6 +285,11 @@ class Settings:
         """The settings that `choose_strategy` takes."""
         names = ("strategy", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def named_hooks(self) -> Config:
+        """The setting ``default_hooks``, with the hooks of ``on_bad_loss`` and ``max_time``."""
+        return with_safeguards(self.default_hooks, self.on_bad_loss, self.max_time)
 
     @property
     def hooks(self) -> list[Any]:
@@ -382,3 +391,4 @@ def _group_mistakes(values: EngineConfig | Config) -> Mistakes:
     if values.get("param_scheduler") is not None and values.get("optim_wrapper") is None:
         yield "param_scheduler", "param_scheduler needs optim_wrapper, which it schedules"
     yield from rules.strategy_mistakes(values)
+    yield from safeguard_mistakes(values)

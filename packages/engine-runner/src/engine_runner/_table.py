@@ -152,8 +152,8 @@ BY_NAME = {
     "runner_type": NESTED["runner_type"],
 }
 
-# Here ``type`` says something else: the kind of clipping, of launcher.
-OTHER_MEANING = frozenset({"clip_grad", "dist_cfg", "env_cfg"})
+# Here ``type`` says something else: the kind of clipping, of launcher, the writer of checkpoints.
+OTHER_MEANING = frozenset({"clip_grad", "dist_cfg", "env_cfg", "writer"})
 
 # Top-level keys that are read before the settings are made, or by ``engine predict``.
 READ_BEFORE = ("custom_imports", "inferencer", "runner_type")

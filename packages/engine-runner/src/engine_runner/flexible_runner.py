@@ -13,6 +13,7 @@ from engine_dist import infer_launcher
 from engine_logging import MMLogger
 from engine_registry import RUNNERS
 from engine_runner._settings import Settings
+from engine_runner._time_limit import MaxTime
 from engine_runner.runner import Runner
 from engine_runner.strategies import Strategy, choose_strategy
 from engine_visualization import Visualizer
@@ -78,6 +79,8 @@ class FlexibleRunner(Runner):
         model_wrapper_cfg: Mapping[str, Any] | str | None = None,
         sync_bn: str | None = None,
         activation_checkpointing: Any = None,
+        on_bad_loss: str | Mapping[str, Any] | None = None,
+        max_time: MaxTime | Mapping[str, Any] | None = None,
     ) -> None:
         # Before any other local variable: the parameters have the names of the settings.
         given = {name: value for name, value in locals().items() if name in Settings.__slots__}

@@ -15,6 +15,7 @@ from engine_optim import BaseOptimWrapper
 from engine_registry import RUNNERS, DefaultScope
 from engine_runner import checkpoint as checkpoints
 from engine_runner import environment, parts
+from engine_runner._execution import execute
 from engine_runner._forward import Forward
 from engine_runner._hook import Hook
 from engine_runner._hook_list import HookList
@@ -22,10 +23,11 @@ from engine_runner._instances import RunInstances, with_instances
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop
 from engine_runner._settings import Settings
+from engine_runner._time_limit import MaxTime
 from engine_runner._types import Model
 from engine_runner.checkpoint import Checkpointer
 from engine_runner.environment import RunInfo, write_config
-from engine_runner.loops import EpochBasedTrainLoop, TrainLoop, check_steps
+from engine_runner.loops import EpochBasedTrainLoop, check_steps
 from engine_runner.parts import LazyPart, Parts
 from engine_runner.strategies import Strategy, choose_strategy
 from engine_visualization import Visualizer
@@ -87,6 +89,8 @@ class Runner:
         sync_bn: str | None = None,
         compile: bool | Mapping[str, Any] = False,
         activation_checkpointing: Any = None,
+        on_bad_loss: str | Mapping[str, Any] | None = None,
+        max_time: MaxTime | Mapping[str, Any] | None = None,
     ) -> None:
         # Before any other local variable: the parameters have the names of the settings.
         given = {name: value for name, value in locals().items() if name in Settings.__slots__}
@@ -111,9 +115,9 @@ class Runner:
             self.log_processor = self.build_log_processor(log_processor)
             self.strategy = choose_strategy(**settings.of_strategy, cfg=self.cfg)
             self.checkpointer = Checkpointer(self.strategy)
-            built = self.build_model(parts.with_preprocessor(model, data_preprocessor))
+            built = parts.build_for(self.strategy, self.build_model, model, data_preprocessor)
             self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)
-            self.register_hooks(default_hooks, settings.hooks)
+            self.register_hooks(settings.named_hooks, settings.hooks)
             hooks = f"Hooks will be executed in the following order:\n{self.get_hooks_info()}"
             self.logger.info(hooks, extra={"file_only": True})
             self.dump_config()
@@ -150,18 +154,7 @@ class Runner:
         return metrics
 
     def _execute(self, loop: Loop, *, trains: bool = False) -> Any:
-        """Run a loop between ``before_run`` and ``after_run``, and return its result."""
-        with self.checkpointer.guard(self.work_dir, trains=trains), self._hooks.around(self):
-            self.call_hook("before_run")
-            self.load_or_resume()
-            if isinstance(loop, TrainLoop):
-                loop.continue_from_progress()
-            if trains:
-                self.optim_wrapper.initialize_count_status(self.model, self.iter, self.max_iters)
-            result = loop.run()
-            self.call_hook("after_run")
-            self.checkpointer.finish()
-        return result
+        return execute(self, self._hooks, loop, trains=trains)
 
     # ---- facts and progress ----------------------------------------------------------------
 
@@ -314,7 +307,7 @@ class Runner:
     def load_or_resume(self) -> None:
         """Resume, load weights, or do neither, as ``resume`` and ``load_from`` say; once."""
         load_from, resumes = self._settings.load_from, self._settings.resume
-        source, resumes = self.checkpointer.source(load_from, self.work_dir, resumes=resumes)
+        source, resumes = self.checkpointer.source(self, load_from, resumes=resumes)
         if source is not None:
             (self.resume if resumes else self.load_checkpoint)(source)
 
@@ -347,10 +340,11 @@ class Runner:
         """
         if self._parts.configured("train_cfg"):  # a call before the training
             parts.schedule_once(self, self._parts, self._settings)
+        include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
+        self.checkpointer.check_resumable(self, filename, include)
         checkpoint = self.load_checkpoint(filename, map_location)
         way_out = "load_from with resume=False takes the weights that fit"
         self.checkpointer.check_weights(filename, self.model_name, way_out)
-        include = {"optimizer": resume_optimizer, "param_schedulers": resume_param_scheduler}
         states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=False)
         self.checkpointer.resume(self, checkpoint, states)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from engine_utils._paths import (
         check_file_exist,
+        expand_home,
         fopen,
         is_abs,
         is_filepath,
@@ -80,6 +81,7 @@ __all__ = [
     "deprecated_function",
     "did_you_mean",
     "digit_version",
+    "expand_home",
     "find_metric",
     "finite_value",
     "fits_annotation",
@@ -146,6 +148,7 @@ _MODULES = {
     ),
     "_paths": (
         "check_file_exist",
+        "expand_home",
         "fopen",
         "is_abs",
         "is_filepath",

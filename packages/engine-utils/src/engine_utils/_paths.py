@@ -3,9 +3,30 @@
 import os
 import re
 from collections.abc import Iterator
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Any, overload
 
 _URI = r"([A-Za-z][A-Za-z0-9+.-]*:)+//"
+
+
+@overload
+def expand_home(path: str) -> str: ...
+@overload
+def expand_home(path: os.PathLike[str]) -> Path: ...
+def expand_home(path: str | os.PathLike[str]) -> str | Path:
+    """Return a path with the home folder in place of a leading ``~`` or ``~user``.
+
+    A URI stays as it is, and so does a path whose user does not exist, such as the file
+    ``~backup``. Every function, setting and option of Engine that takes a path calls this.
+
+    Example:
+        >>> expand_home("~/runs") == f"{Path.home()}/runs", expand_home("s3://bucket/~")
+        (True, 's3://bucket/~')
+    """
+    if isinstance(path, str):
+        return os.path.expanduser(path) if path.startswith("~") else path
+    # Not Path.expanduser, which raises for a file such as "~backup".
+    return Path(os.path.expanduser(path))
 
 
 def is_filepath(x: object) -> bool:
@@ -31,7 +52,7 @@ def fopen(filepath: str | os.PathLike[str], *args: Any, **kwargs: Any) -> IO[Any
     """
     if not is_filepath(filepath):
         raise TypeError(f"filepath must be a string or a path, got {type(filepath).__name__}")
-    opened: IO[Any] = open(os.path.expanduser(filepath), *args, **kwargs)  # noqa: SIM115 - the caller closes it
+    opened: IO[Any] = open(expand_home(filepath), *args, **kwargs)  # noqa: SIM115 - the caller closes it
     return opened
 
 
@@ -47,7 +68,7 @@ def check_file_exist(
     Raises:
         FileNotFoundError: There is no such file.
     """
-    if not os.path.isfile(os.path.expanduser(filename)):
+    if not os.path.isfile(expand_home(filename)):
         raise FileNotFoundError(msg_tmpl.format(filename))
 
 
@@ -59,7 +80,7 @@ def mkdir_or_exist(dir_name: str | os.PathLike[str], mode: int = 0o777) -> None:
         mode: The permissions of a new folder, reduced by the umask of the process.
     """
     if os.fspath(dir_name):
-        os.makedirs(os.path.expanduser(dir_name), mode=mode, exist_ok=True)
+        os.makedirs(expand_home(dir_name), mode=mode, exist_ok=True)
 
 
 def symlink(
@@ -77,7 +98,7 @@ def symlink(
         FileExistsError: ``dst`` exists, and ``overwrite`` is False.
         IsADirectoryError: ``dst`` is a folder.
     """
-    src, dst = os.path.expanduser(src), os.path.expanduser(dst)
+    src, dst = os.fspath(expand_home(src)), os.fspath(expand_home(dst))
     if not overwrite:
         os.symlink(src, dst, **kwargs)
         return
@@ -117,7 +138,7 @@ def scandir(
         raise TypeError(
             f"suffix must be a string or a tuple of strings, got {type(suffix).__name__}"
         )
-    paths = _files(os.path.expanduser(dir_path), recursive)
+    paths = _files(os.fspath(expand_home(dir_path)), recursive)
     if suffix is None:
         return paths
     endings = (suffix,) if isinstance(suffix, str) else suffix

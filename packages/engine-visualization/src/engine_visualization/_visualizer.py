@@ -15,7 +15,7 @@ import torch
 from engine_dist import is_main_process
 from engine_registry import VISUALIZERS
 from engine_structures import BaseDataElement
-from engine_utils import ManagerMixin
+from engine_utils import ManagerMixin, expand_home
 from engine_visualization._record_queue import close_together
 from engine_visualization._recorder import Recorder
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
@@ -78,7 +78,7 @@ class Visualizer(Canvas, ManagerMixin):
         self._dataset_meta: dict[str, Any] | None = None
         self._save_dir = None
         if save_dir is not None:
-            self._save_dir = os.path.join(os.path.expanduser(save_dir), "vis_data")
+            self._save_dir = os.path.join(expand_home(save_dir), "vis_data")
         self._recorders: dict[str, Recorder] = {}
         if isinstance(vis_backends, Mapping | str | BaseVisBackend):
             raise TypeError(

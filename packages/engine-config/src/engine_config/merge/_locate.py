@@ -14,6 +14,7 @@ from typing import Final
 from engine_config._errors import ConfigFileNotFoundError, ConfigReadError
 from engine_config._keys import BASE_KEY
 from engine_config.read._files import Options, is_remote
+from engine_utils import expand_home
 
 # A package, not the address of a server such as http://[::1]/a.py.
 _IN_PACKAGE: Final = re.compile(r"([^/\\:]+)::(.*)", re.DOTALL)
@@ -37,7 +38,7 @@ def base_path(name: str, file: str, line: int, options: Options) -> tuple[str, s
     if is_remote(name) and not options.remote_bases:
         message = f"the base {name} is an address, which is not read; pass read_remote_bases=True"
         raise ConfigReadError(message, file=file, line=line, key_path=BASE_KEY)
-    name = os.path.expanduser(name)
+    name = expand_home(name)
     if is_remote(name) or os.path.isabs(name):
         return name, ""
     return _beside(name, file), ""
@@ -61,7 +62,7 @@ def given_path(name: str) -> str:
     """
     if match := _IN_PACKAGE.match(name):
         return package_config(match[1], match[2])
-    return os.path.expanduser(name)
+    return expand_home(name)
 
 
 def package_config(package: str, inner: str, file: str = "", line: int = 0) -> str:

@@ -18,6 +18,7 @@ from engine_config.read._substitution import escaped
 from engine_config.write._calls import is_exact_real, plain_scalar
 from engine_config.write._rejected import Rejected, rejection
 from engine_config.write._text import python_text
+from engine_utils import expand_home
 
 _ELSEWHERE: Final = "; write the config as Python, or remove the key"
 
@@ -41,7 +42,7 @@ def dump(
         ConfigFormatError: The suffix is not a config format.
         ConfigTypeError: A value cannot be written in this format; nothing is written.
     """
-    path = None if file is None else os.path.expanduser(os.fspath(file))
+    path = None if file is None else expand_home(os.fspath(file))
     text = text_as(values, format_of(path, source), path, wrapped=wrapped)
     if path is None:
         return text

@@ -4,8 +4,9 @@ from types import TracebackType
 
 import torch.distributed as torch_dist
 
+from engine_dist.watch._broken import is_broken
 from engine_dist.watch._monitor import RankMonitor
-from engine_dist.watch._process import current_monitor, is_broken
+from engine_dist.watch._process import current_monitor
 
 
 class guard_collective:  # noqa: N801  # used like a function, as those of contextlib

@@ -5,17 +5,13 @@ import logging
 import sys
 from types import TracebackType
 
-import torch.distributed as torch_dist
-
-from engine_dist._errors import DistError, RankLost
+from engine_dist._errors import RankLost
 from engine_dist._rendezvous import Rendezvous
+from engine_dist.watch._broken import is_broken
 from engine_dist.watch._error_file import write_error_file
 from engine_dist.watch._monitor import MonitorTiming, RankMonitor
 
 logger = logging.getLogger("engine.dist")
-
-# Backends have no error class for a lost or late peer. Their messages contain these words.
-_BROKEN = ("connection", "timed out", "timeout", "broken pipe", "socket", "aborted", "reset by")
 
 _monitor: RankMonitor | None = None
 _started = 0
@@ -102,12 +98,3 @@ def install_handlers() -> None:
 
 
 _installed = False
-
-
-def is_broken(error: BaseException) -> bool:
-    """Return whether an error of a backend means that a peer is lost or late."""
-    if isinstance(error, DistError):
-        return False  # the lost rank has been searched already
-    if isinstance(error, torch_dist.DistError):
-        return True
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _BROKEN)

@@ -72,7 +72,7 @@ class StatusStore:
         self._rank = rank
         self._held: Any = store
         self._shared: Callable[[], Any] = lambda: None
-        self._connection = None if timeout is None else _connect(store, timedelta(seconds=timeout))
+        self._connection = None if timeout is None else connect(store, timeout)
         self._present: set[str] = set()
         self._failures: list[Failure] = []
         self._reading = threading.Lock()
@@ -94,7 +94,7 @@ class StatusStore:
 
     @property
     def _store(self) -> Any:
-        store = self._connection or self._held or _without_prefix(self._shared())
+        store = self._connection or self._held or without_prefix(self._shared())
         if store is None:
             raise ConnectionError("the process group is destroyed")
         return PrefixStore(self._prefix, store)
@@ -201,21 +201,27 @@ def _failure(note: dict[str, Any]) -> Failure:
     return Failure(reported_by=note["reported_by"], reasons=reasons)
 
 
-def _without_prefix(store: Any) -> Any:
+def without_prefix(store: Any) -> Any:
+    """Return the store under all prefixes."""
     while isinstance(store, PrefixStore):
         store = store.underlying_store
     return store
 
 
-def _connect(store: Any, timeout: timedelta) -> Any:
+def connect(store: Any, seconds: float) -> Any:
     """Open a second connection to a store over the network; None for a store of another kind.
 
     A connection handles one request at a time. Without a second connection, a main thread that
     waits for a key would block the heartbeats for minutes.
+
+    Args:
+        store: The store, perhaps with prefixes.
+        seconds: The maximum time to connect.
     """
-    store = _without_prefix(store)
+    store = without_prefix(store)
     if not isinstance(store, TCPStore):
         return None
+    timeout = timedelta(seconds=seconds)
     return TCPStore(store.host, store.port, None, False, timeout, wait_for_workers=False)
 
 

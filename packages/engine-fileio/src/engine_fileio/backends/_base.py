@@ -32,6 +32,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
     ``isdir``, ``list_dir_or_file`` and ``remove``. All other operations call these. An operation
     that needs an undefined method raises `OperationNotSupported`.
 
+    A cache, which may delete a file at any time, sets ``is_cache``: no checkpoint is saved there.
     A subclass lists its secret arguments in ``secrets``. They are masked in the ``backend_args`` of
     a config that a run logs or stores, as ``token`` and ``password`` always are.
 
@@ -53,6 +54,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
     """
 
     secrets: ClassVar[tuple[str, ...]] = ()
+    is_cache: ClassVar[bool] = False
     _allow_symlink = False
     _workers = 16
 

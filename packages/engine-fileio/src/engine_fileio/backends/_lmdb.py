@@ -13,6 +13,7 @@ from engine_fileio._paths import StrPath, uri_of
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry, as_folder, entries_of
 from engine_fileio.backends._library import import_library
+from engine_utils import expand_home
 
 T = TypeVar("T")
 
@@ -150,7 +151,9 @@ class LmdbBackend(BaseStorageBackend):
         self, *, write: bool = False, buffers: bool = False
     ) -> contextlib.AbstractContextManager[Any]:
         if self._environment is None:
-            self._environment = _shared_environment(os.path.expanduser(self.db_path), self._options)
+            self._environment = _shared_environment(
+                os.fspath(expand_home(self.db_path)), self._options
+            )
         return self._environment.begin(write=write, buffers=buffers)
 
     def _change(self, operation: str, change: Callable[[Any], T]) -> T:

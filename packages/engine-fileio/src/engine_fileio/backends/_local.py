@@ -11,6 +11,7 @@ from engine_fileio._paths import StrPath, local_path
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry
 from engine_fileio.backends._transfer import Progress, run_parallel
+from engine_utils import expand_home
 
 _CHUNK = 1 << 20
 
@@ -63,7 +64,7 @@ class LocalBackend(BaseStorageBackend):
 
         A leading ``~`` becomes the home folder.
         """
-        return os.path.expanduser(os.path.join(filepath, *filepaths))
+        return expand_home(os.path.join(filepath, *filepaths))
 
     @contextlib.contextmanager
     def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
@@ -108,7 +109,7 @@ class LocalBackend(BaseStorageBackend):
             workers=self._workers,
             progress=progress,
         )
-        return os.path.expanduser(dst)
+        return os.fspath(expand_home(dst))
 
     def copytree_from_local(
         self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
@@ -184,7 +185,7 @@ class LocalBackend(BaseStorageBackend):
     def _file_target(self, src: StrPath, dst: StrPath) -> str:
         if os.path.isdir(local_path(dst)):
             return self.join_path(dst, os.path.basename(os.fspath(src)))
-        return os.path.expanduser(dst)
+        return os.fspath(expand_home(dst))
 
 
 HardDiskBackend = LocalBackend

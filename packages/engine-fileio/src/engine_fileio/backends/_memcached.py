@@ -17,6 +17,7 @@ from engine_fileio._paths import StrPath, uri_of
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._library import import_library
 from engine_fileio.backends._per_process import PerProcess
+from engine_utils import expand_home
 
 _PORT = 11211
 _LONGEST_KEY = 250  # bytes, a limit of the protocol
@@ -62,6 +63,8 @@ class MemcachedBackend(BaseStorageBackend):
         ('MemcachedBackend', False)
     """
 
+    is_cache = True
+
     def __init__(
         self,
         server_list_cfg: StrPath | Sequence[str],
@@ -69,7 +72,7 @@ class MemcachedBackend(BaseStorageBackend):
         sys_path: str | None = None,
     ) -> None:
         if sys_path is not None:
-            sys.path.append(sys_path)
+            sys.path.append(expand_home(sys_path))
         self._servers = _read_servers(server_list_cfg)
         self._options = _read_options(client_cfg)
         unused = sorted(_FAILOVER & self._options.keys())
@@ -204,7 +207,7 @@ def _close_all(clients: Sequence[Any]) -> None:
 
 def _read_servers(source: StrPath | Sequence[str]) -> list[str]:
     if isinstance(source, str | os.PathLike):
-        lines = Path(source).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = Path(expand_home(source)).read_text(encoding="utf-8").splitlines()
     else:
         lines = list(source)
     # A line is "host:port" or "host port".
@@ -231,7 +234,7 @@ def _address(server: str) -> tuple[str, int]:
 
 def _read_options(source: StrPath | Mapping[str, Any]) -> dict[str, Any]:
     options = (
-        dict(source) if isinstance(source, Mapping) else _parse_options(Path(source).expanduser())
+        dict(source) if isinstance(source, Mapping) else _parse_options(Path(expand_home(source)))
     )
     unknown = sorted(set(options) - _OPTIONS)
     if unknown:

@@ -8,6 +8,7 @@ from typing import Any
 from engine_fileio._paths import StrPath
 from engine_fileio.backends._s3 import S3Backend
 from engine_fileio.backends._s3_address import S3Connection
+from engine_utils import expand_home
 
 _USUAL_PLACE = "~/petreloss.conf"
 
@@ -56,7 +57,7 @@ class PetrelBackend(S3Backend):
 
 def _read_clusters(conf_path: StrPath | None) -> tuple[str | None, dict[str, S3Connection]]:
     """Return the name of the default cluster and all clusters of an INI file."""
-    path = Path(_USUAL_PLACE if conf_path is None else conf_path).expanduser()
+    path = Path(expand_home(_USUAL_PLACE if conf_path is None else conf_path))
     if conf_path is None and not path.exists():
         return None, {}
     parser = configparser.ConfigParser(interpolation=None)  # a secret may contain a percent sign

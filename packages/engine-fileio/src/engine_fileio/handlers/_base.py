@@ -6,7 +6,7 @@ from typing import IO, Any, ClassVar
 
 from engine_fileio._atomic import atomic_write
 from engine_fileio._errors import UntrustedDataError
-from engine_fileio._paths import StrPath
+from engine_fileio._paths import StrPath, local_path
 from engine_utils import plain_value
 
 
@@ -47,14 +47,14 @@ class BaseFileHandler(metaclass=ABCMeta):
     def load_from_path(self, filepath: StrPath, mode: str = "r", **kwargs: Any) -> Any:
         """Load an object from a local file; text is UTF-8."""
         mode = self._mode(mode)
-        with open(filepath, mode, encoding=_encoding(mode)) as file:
+        with open(local_path(filepath), mode, encoding=_encoding(mode)) as file:
             return self.load_from_fileobj(file, **kwargs)
 
     def dump_to_path(self, obj: Any, filepath: StrPath, mode: str = "w", **kwargs: Any) -> None:
         """Write an object to a local file, atomically in the modes ``w`` and ``wb``."""
         mode = self._mode(mode)
         if mode not in ("w", "wb"):
-            with open(filepath, mode, encoding=_encoding(mode)) as file:
+            with open(local_path(filepath), mode, encoding=_encoding(mode)) as file:
                 self.dump_to_fileobj(obj, file, **kwargs)
             return
         # The handler needs a text or binary file, so open a second file on the same descriptor. It

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from engine_model._compiled import is_compiled
+from engine_model._compiled import runs_compiled
 from engine_model._uninitialized import require_shapes
 from engine_model.analysis._counts import FlopAnalyzer
 from engine_model.analysis._formulas import PRODUCTS
@@ -56,10 +56,7 @@ def can_observe(model: nn.Module) -> bool:
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     if any(map(callable, getattr(dynamo, "cached_backends", {}).values())):
         return False
-    return not any(
-        is_compiled(module) or module.__dict__.get("_compiled_call_impl") is not None
-        for module in model.modules()
-    )
+    return not runs_compiled(model)
 
 
 class _Observer:

@@ -1,11 +1,14 @@
 """Load weights from a path or address without running code, and save them."""
 
 from engine_model._sharded_tensors import (
+    forget_window_gradients,
     gather_tensors,
     is_sharded,
     local_part,
     reshard,
+    shard_like,
     spread_optimizer_state,
+    window_gradients,
 )
 from engine_model.weights._checkpoint import (
     load_checkpoint,
@@ -15,12 +18,14 @@ from engine_model.weights._checkpoint import (
     save_checkpoint,
     weights_in,
     weights_under,
+    write_checkpoint,
 )
 from engine_model.weights._errors import CheckpointError, StateDictError, WeightsError
 from engine_model.weights._foreign import ForeignObject
 from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._read import read_checkpoint
 from engine_model.weights._report import LoadReport
+from engine_model.weights._seal import damage_of
 from engine_model.weights._state import get_state_dict, load_state_dict, weights_to_cpu
 from engine_model.weights._urls import (
     get_deprecated_model_names,
@@ -28,14 +33,33 @@ from engine_model.weights._urls import (
     get_mmcls_models,
     get_torchvision_models,
 )
+from engine_model.weights.sharded import (
+    MANIFEST,
+    SUFFIX,
+    Placement,
+    ShardedSave,
+    discard_unfinished,
+    is_sharded_path,
+    placement_of,
+    read_sharded,
+    remove_sharded,
+    sharded_damage,
+)
 
 __all__ = [
+    "MANIFEST",
+    "SUFFIX",
     "CheckpointError",
     "CheckpointLoader",
     "ForeignObject",
     "LoadReport",
+    "Placement",
+    "ShardedSave",
     "StateDictError",
     "WeightsError",
+    "damage_of",
+    "discard_unfinished",
+    "forget_window_gradients",
     "gather_tensors",
     "get_deprecated_model_names",
     "get_external_models",
@@ -43,17 +67,25 @@ __all__ = [
     "get_state_dict",
     "get_torchvision_models",
     "is_sharded",
+    "is_sharded_path",
     "load_checkpoint",
     "load_checkpoint_with_prefix",
     "load_state_dict",
     "local_part",
     "naming_the_checkpoint",
+    "placement_of",
     "read_checkpoint",
+    "read_sharded",
+    "remove_sharded",
     "reshard",
     "revise_names",
     "save_checkpoint",
+    "shard_like",
+    "sharded_damage",
     "spread_optimizer_state",
     "weights_in",
     "weights_to_cpu",
     "weights_under",
+    "window_gradients",
+    "write_checkpoint",
 ]

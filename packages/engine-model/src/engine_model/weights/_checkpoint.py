@@ -15,7 +15,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
-from engine_fileio import LocalBackend, atomic_write, get_file_backend
+from engine_fileio import LocalBackend, atomic_write, get_file_backend, local_path
 from engine_model._compiled import COMPILED
 from engine_model._sharded_tensors import sharded_names
 from engine_model.weights._errors import CheckpointError, StateDictError
@@ -248,7 +248,6 @@ def save_checkpoint(
         ValueError: Both ``file_client_args`` and ``backend_args`` are given, or the checkpoint has
             sharded tensors, or values that safetensors cannot store.
     """
-    _check_unsharded(checkpoint)
     if file_client_args is not None:
         if backend_args is not None:
             raise ValueError(
@@ -261,11 +260,11 @@ def save_checkpoint(
         backend_args = file_client_args
     backend = get_file_backend(filename, backend_args=backend_args)
     if isinstance(backend, LocalBackend):
-        with atomic_write(Path(str(filename).removeprefix("file://")).expanduser()) as file:
-            _write(checkpoint, file, str(filename))
+        with atomic_write(local_path(filename)) as file:
+            write_checkpoint(checkpoint, file, str(filename))
     else:
         buffer = io.BytesIO()
-        _write(checkpoint, buffer, str(filename))
+        write_checkpoint(checkpoint, buffer, str(filename))
         backend.put(buffer.getbuffer(), str(filename))
 
 
@@ -279,7 +278,25 @@ def _check_unsharded(checkpoint: dict[str, Any]) -> None:
         )
 
 
-def _write(checkpoint: dict[str, Any], file: IO[bytes], filename: str) -> None:
+def write_checkpoint(checkpoint: dict[str, Any], file: IO[bytes], filename: str = "") -> None:
+    """Write a checkpoint to an open file, with its size and checksum; see `save_checkpoint`.
+
+    Args:
+        checkpoint: The checkpoint.
+        file: A binary file, opened for writing, and empty.
+        filename: Its name, which decides on the format.
+
+    Raises:
+        ValueError: The checkpoint has sharded tensors, or values that safetensors cannot store.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> write_checkpoint({"epoch": 3}, file)
+        >>> _ = file.seek(0)
+        >>> torch.load(file)
+        {'epoch': 3}
+    """
+    _check_unsharded(checkpoint)
     if not filename.endswith(".safetensors"):
         if not file.seekable():  # a pipe
             torch.save(checkpoint, file)

@@ -22,7 +22,8 @@ from engine_model.weights._urls import (
     get_mmcls_models,
     get_torchvision_models,
 )
-from engine_utils import closest_names, import_extra
+from engine_model.weights.sharded import is_sharded_path, read_sharded
+from engine_utils import closest_names, expand_home, import_extra
 from engine_utils.dl_utils import download_file
 
 Loader = Callable[..., Any]
@@ -116,6 +117,7 @@ class CheckpointLoader:
         logger: logging.Logger | str | None = "current",
         *,
         weights_only: bool = True,
+        backend_args: Mapping[str, Any] | None = None,
     ) -> Any:
         """Load a checkpoint.
 
@@ -124,6 +126,8 @@ class CheckpointLoader:
             map_location: The devices of the tensors, as in `torch.load`.
             logger: The logger of the address; ``"silent"`` logs nothing.
             weights_only: Whether to read plain data only and run no code; see `read_checkpoint`.
+            backend_args: Arguments of the storage backend, which then reads the address, whatever
+                loader its prefix has.
 
         Returns:
             The saved object, usually a dict.
@@ -133,6 +137,10 @@ class CheckpointLoader:
         chosen = resolve_logger(logger)
         if chosen is not None:
             chosen.info("%s loads checkpoint from path: %s", _source(address), address)
+        if backend_args:
+            return load_from_storage(
+                address, map_location, weights_only=weights_only, backend_args=backend_args
+            )
         if _takes_weights_only(loader):
             return loader(address, map_location=map_location, weights_only=weights_only)
         return loader(address, map_location=map_location)
@@ -154,21 +162,29 @@ def _source(address: str) -> str:
 
 @CheckpointLoader.register_scheme("")
 def load_from_storage(
-    filename: str, map_location: MapLocation = None, weights_only: bool = True
+    filename: str,
+    map_location: MapLocation = None,
+    weights_only: bool = True,
+    backend_args: Mapping[str, Any] | None = None,
 ) -> Any:
     """Load from a local path, or from a storage backend of engine-fileio.
 
     Args:
-        filename: The path or address; ``~`` is the home folder.
+        filename: The path or address of a file, or of a folder of shards whose name ends in
+            ``.dcp``; ``~`` is the home folder.
         map_location: The devices of the tensors.
         weights_only: Whether to read plain data only and run no code.
+        backend_args: Arguments of the storage backend.
 
     Raises:
         FileNotFoundError: The file does not exist.
     """
-    if filename.startswith("~"):
-        filename = str(Path(filename).expanduser())
-    with get_local_path(filename) as path:
+    filename = expand_home(filename)
+    if is_sharded_path(filename):
+        return read_sharded(
+            filename, map_location, weights_only=weights_only, backend_args=backend_args
+        )
+    with get_local_path(filename, backend_args=backend_args) as path:
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f"no checkpoint file {path}; look in {Path(path).parent.resolve()}"
@@ -197,6 +213,8 @@ def load_from_http(
     Raises:
         ConnectionError: The file cannot be downloaded.
     """
+    if is_sharded_path(filename):
+        return read_sharded(filename, map_location, weights_only=weights_only)
     name = PurePosixPath(urlparse(filename).path).name
     # Two addresses may end in the same name, so the digest distinguishes their copies.
     digest = hashlib.sha256(filename.encode()).hexdigest()[:12]

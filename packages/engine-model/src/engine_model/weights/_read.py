@@ -13,6 +13,7 @@ from typing import IO, Any, TypeAlias
 import torch
 from torch import Tensor
 
+from engine_fileio import local_path
 from engine_model.weights._errors import CheckpointError
 from engine_model.weights._foreign import InertPickle, UnsafePickleError
 from engine_model.weights._seal import damage_of
@@ -59,7 +60,7 @@ def read_checkpoint(
         {'epoch': 3}
     """
     if isinstance(file, str | Path):
-        with open(file, "rb") as opened:
+        with open(local_path(file), "rb") as opened:
             return _read(opened, str(file), map_location, weights_only)
     return _read(file, getattr(file, "name", "the file"), map_location, weights_only)
 
@@ -161,7 +162,7 @@ def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, A
     library = require_safetensors()
     data = file.read()
     tensors: Any = OrderedDict(
-        (key, _placed(tensor, map_location)) for key, tensor in library.load(data).items()
+        (key, placed(tensor, map_location)) for key, tensor in library.load(data).items()
     )
     meta = _safetensors_metadata(data)
     if VERSIONS in meta:
@@ -169,7 +170,7 @@ def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, A
     return {"state_dict": tensors, "meta": meta}
 
 
-def _placed(tensor: Tensor, map_location: MapLocation) -> Tensor:
+def placed(tensor: Tensor, map_location: MapLocation) -> Tensor:
     """Move a CPU tensor to the device that ``map_location`` selects, as `torch.load` does."""
     if map_location is None:
         return tensor

@@ -1,8 +1,9 @@
 """Report the weights that do not fit a module."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 Shape = tuple[int, ...]
 
@@ -55,13 +56,13 @@ class LoadReport:
 
 
 def nothing_fits(
-    model: str, given: Sequence[str], expected: Sequence[str], report: LoadReport
+    model: str, weights: Mapping[str, Any], expected: Sequence[str], report: LoadReport
 ) -> str:
     """Return the message of an error about weights that fit no key of a model.
 
     Args:
         model: The name of the model.
-        given: The keys of the weights.
+        weights: The weights by their keys.
         expected: The keys of the model.
         report: The report of loading.
     """
@@ -72,8 +73,22 @@ def nothing_fits(
             lines.append(f"  {key}: {ours} in the weights, {theirs} in the model")
         lines.append("build the model with the sizes that it was saved with")
         return "\n".join(lines)
+    given = list(weights)
     lines.append(f"keys of the weights: {_some(given)}")
     lines.append(f"keys of the model: {_some(expected)}")
+    nested = _nested(weights)
+    if nested:
+        lines.append(
+            f"the weights are one level down, under the key {nested[0]!r}, as {_some(nested[1])}; "
+            f"save them as {{'state_dict': checkpoint[{nested[0]!r}]}}"
+        )
+        return "\n".join(lines)
+    if not any(hasattr(value, "shape") for value in weights.values()):
+        lines.append("none of them is a tensor: choose a file that has weights")
+        return "\n".join(lines)
+    shared = _shared_prefix(given)
+    if shared:
+        lines.append(f"all keys of the weights begin with {shared!r}")
     rule = _renaming(given, expected) or "(pattern, replacement)"
     lines.append(
         f"rename keys with load_checkpoint(..., revise_keys=[{rule}]), load a part of the weights "
@@ -85,6 +100,21 @@ def nothing_fits(
 def _some(keys: Sequence[str]) -> str:
     more = f", … ({len(keys)} in all)" if len(keys) > _SHOWN else ""
     return (", ".join(keys[:_SHOWN]) or "none") + more
+
+
+def _nested(weights: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+    """Return the key of a mapping of tensors among the weights, and the keys in it."""
+    for key, value in weights.items():
+        if isinstance(value, Mapping) and any(hasattr(item, "shape") for item in value.values()):
+            return key, [str(name) for name in value]
+    return None
+
+
+def _shared_prefix(keys: Sequence[str]) -> str:
+    """Return the first part of all keys, with its dot, or an empty text if they differ in it."""
+    firsts = {key.partition(".")[0] for key in keys if "." in key}
+    shared = len(firsts) == 1 and all("." in key for key in keys)
+    return f"{firsts.pop()}." if shared else ""
 
 
 def _renaming(given: Sequence[str], expected: Sequence[str]) -> str | None:

@@ -97,16 +97,23 @@ def load_state_dict(
     module = original(module)
     inner = wrapper_prefixes(module)
     current = module.state_dict(keep_vars=True)  # the parameters, without a detached copy of each
-    report = _load(module, state_dict, current, inner)
+    name = type(module).__name__
+    expected = [without_wrappers(key, inner) for key in current]
+    try:
+        report = _load(module, state_dict, current, inner)
+    except Exception as error:
+        # A module that converts old weights may expect its own names. Others come first.
+        if expected and not {plain_name(key) for key in state_dict} & set(expected):
+            message = nothing_fits(name, state_dict, expected, LoadReport())
+            raise StateDictError(message) from error
+        raise
     if report.fits:
         return report
-    name = type(module).__name__
     message = f"the weights do not fit {name} exactly\n{report}"
     if strict:
         raise StateDictError(message)
     if len(report.missing) + len(report.mismatched) >= len(current) > 0:
-        expected = [without_wrappers(key, inner) for key in current]
-        raise StateDictError(nothing_fits(name, list(state_dict), expected, report))
+        raise StateDictError(nothing_fits(name, state_dict, expected, report))
     chosen = resolve_logger(logger)
     if chosen is not None:
         chosen.warning("%s", message)

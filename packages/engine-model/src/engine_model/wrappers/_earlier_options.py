@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.distributed import ProcessGroup
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 
-from engine_dist import get_comm_device, get_local_size, get_world_size
+from engine_model.wrappers._mesh import Shape, device_mesh, mesh_shape, mesh_with_copies
 from engine_registry import FUNCTIONS
 from engine_utils import did_you_mean
 
 if TYPE_CHECKING:
-    from torch.distributed.fsdp import MixedPrecision, ShardingStrategy
+    from torch.distributed.fsdp import MixedPrecision, MixedPrecisionPolicy, ShardingStrategy
 
 # Whether parameters are freed after the forward pass, and whether groups of ranks hold copies.
 _STRATEGIES = {
@@ -27,64 +27,123 @@ _STRATEGIES = {
     "HYBRID_SHARD": (True, True),
     "_HYBRID_SHARD_ZERO2": (False, True),
 }
-_PRECISION = ("param_dtype", "reduce_dtype", "buffer_dtype", "cast_forward_inputs")
+_PRECISION = (
+    "param_dtype",
+    "reduce_dtype",
+    "output_dtype",
+    "buffer_dtype",
+    "cast_forward_inputs",
+)
 # fully_shard has no such options; these are the values that it behaves as.
 _FIXED_PRECISION = {"keep_low_precision_grads": False, "cast_root_forward_inputs": True}
 
 
-def strategy_options(
-    strategy: "str | ShardingStrategy | None", group: ProcessGroup | None
-) -> dict[str, Any]:
-    """Return the arguments of `fully_shard` for a sharding strategy.
+def strategy_flags(strategy: "str | ShardingStrategy") -> tuple[str, bool, bool]:
+    """Return the name of a sharding strategy, whether it frees parameters, and whether it copies.
 
     Args:
-        strategy: ``"FULL_SHARD"``, ``"SHARD_GRAD_OP"``, ``"NO_SHARD"`` or ``"HYBRID_SHARD"``, or
-            the enum of torch; ``None`` leaves the choice to `fully_shard`.
-        group: The ranks to shard across.
+        strategy: ``"FULL_SHARD"``, ``"SHARD_GRAD_OP"``, ``"NO_SHARD"``, ``"HYBRID_SHARD"`` or
+            ``"_HYBRID_SHARD_ZERO2"``, or the enum of torch.
 
     Raises:
-        ValueError: The strategy is unknown, or needs ranks other than those of ``group``.
+        ValueError: The strategy is unknown.
     """
-    if strategy is None:
-        return {}
     name = strategy if isinstance(strategy, str) else getattr(strategy, "name", repr(strategy))
     if name not in _STRATEGIES:
         raise ValueError(
             f"sharding_strategy must be one of {', '.join(_STRATEGIES)}, got {name!r}"
             f"{did_you_mean(name, _STRATEGIES)}"
         )
-    frees, copies = _STRATEGIES[name]
-    options: dict[str, Any] = {"reshard_after_forward": frees}
-    if copies:
-        options["mesh"] = _mesh_with_copies(name, group)
-    return options
+    return name, *_STRATEGIES[name]
 
 
-def _mesh_with_copies(name: str, group: ProcessGroup | None) -> DeviceMesh:
-    """Return a mesh whose first dimension holds copies, and whose second one shards."""
-    if group is not None:
-        raise ValueError(
-            f"process_group must be None with sharding_strategy={name!r}, which has a group for "
-            "the shards and one for the copies; pass mesh, with two dimensions"
+def check_sharding(
+    *,
+    auto_wrap_policy: object = None,
+    mixed_precision: Any = None,
+    sharding_strategy: Any = None,
+    mesh: Any = None,
+    reshard_after_forward: object = None,
+) -> None:
+    """Check the arguments of `MMFullyShardedDataParallel` that need neither a model nor ranks.
+
+    Args:
+        auto_wrap_policy: Whether a number is one of elements; names are found in the model later.
+        mixed_precision: The keys and data types.
+        sharding_strategy: The name, and the argument that says the same.
+        mesh: The shape.
+        reshard_after_forward: The type.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: An argument has an unknown value.
+
+    Example:
+        >>> check_sharding(mesh=(-1, 8), mixed_precision={"param_dtype": "bfloat16"})
+    """
+    precision_options(mixed_precision)
+    if mesh is not None and not isinstance(mesh, DeviceMesh):
+        mesh_shape(mesh)
+    if sharding_strategy is not None:
+        strategy_flags(sharding_strategy)
+    if not isinstance(reshard_after_forward, bool | int | None):
+        raise TypeError(
+            f"reshard_after_forward must be a bool or an integer, got {reshard_after_forward!r}"
         )
-    world, local = get_world_size(), 1 if name == "NO_SHARD" else get_local_size()
-    if world % local:
-        raise ValueError(
-            f"sharding_strategy={name!r} needs as many ranks on each machine, got {local} here and "
-            f"{world} in all; pass mesh, with two dimensions"
+    if isinstance(auto_wrap_policy, bool) or auto_wrap_policy == 0:
+        raise TypeError(
+            "auto_wrap_policy must be a policy, names, classes or an integer >= 1, got "
+            f"{auto_wrap_policy!r}"
         )
-    kind = get_comm_device(group).type
-    return init_device_mesh(kind, (world // local, local), mesh_dim_names=("copy", "shard"))
+
+
+def strategy_options(
+    strategy: "str | ShardingStrategy | None",
+    group: ProcessGroup | None,
+    mesh: DeviceMesh | Shape | None = None,
+    reshard: bool | int | None = None,
+) -> dict[str, Any]:
+    """Return the arguments of `fully_shard` for a sharding strategy.
+
+    Args:
+        strategy: See `strategy_flags`; ``None`` leaves the choice to the other arguments.
+        group: The ranks to shard across.
+        mesh: The ranks, instead of a group.
+        reshard: The argument ``reshard_after_forward``.
+
+    Raises:
+        ValueError: The strategy is unknown, needs other ranks than those given, or frees
+            parameters at another time than ``reshard``.
+    """
+    if strategy is None:
+        options: dict[str, Any] = {"mesh": device_mesh(mesh, group)}
+        return options if reshard is None else {**options, "reshard_after_forward": reshard}
+    name, frees, copies = strategy_flags(strategy)
+    if reshard is not None and reshard is not frees:
+        raise ValueError(
+            f"reshard_after_forward must be {frees} with sharding_strategy={name!r}, got "
+            f"{reshard!r}; give one of them"
+        )
+    default = mesh is None and copies
+    ranks = mesh_with_copies(name, group) if default else device_mesh(mesh, group)
+    if (ranks.ndim == 2) != copies:
+        raise ValueError(
+            f"mesh must have {2 if copies else 1} dimensions with sharding_strategy={name!r}, got "
+            f"{mesh!r}; give reshard_after_forward instead of the strategy"
+        )
+    return {"mesh": ranks, "reshard_after_forward": frees}
 
 
 def precision_options(
-    precision: "Mapping[str, Any] | MixedPrecision | None",
+    precision: "Mapping[str, Any] | MixedPrecision | MixedPrecisionPolicy | None",
+    setting: str = "mixed_precision",
 ) -> tuple[dict[str, Any], torch.dtype | None]:
     """Return the arguments of `MixedPrecisionPolicy`, and the data type of buffers.
 
     Args:
-        precision: A `torch.distributed.fsdp.MixedPrecision`, or a dict of its arguments, with data
-            types by name.
+        precision: A `torch.distributed.fsdp.MixedPrecision` or `MixedPrecisionPolicy`, or a dict
+            of their arguments, with data types by name.
+        setting: The name of the argument that has it, for messages.
 
     Raises:
         TypeError: ``precision`` is neither.
@@ -94,14 +153,16 @@ def precision_options(
         return {}, None
     given: dict[str, Any]
     if is_dataclass(precision) and not isinstance(precision, type):
-        # Its default inputs are cast by the root alone; here each unit casts its own.
-        given = {**vars(precision), "cast_forward_inputs": True}
+        given = dict(vars(precision))
+        if "cast_root_forward_inputs" in given:  # torch's earlier class
+            # Its default inputs are cast by the root alone; here each unit casts its own.
+            given["cast_forward_inputs"] = True
         given.pop("_module_classes_to_ignore", None)  # batch norm is not left out here
     elif isinstance(precision, Mapping):
         given = dict(precision)
     else:
         raise TypeError(
-            "mixed_precision must be a dict or a torch.distributed.fsdp.MixedPrecision, got "
+            f"{setting} must be a dict or a torch.distributed.fsdp.MixedPrecision, got "
             f"{precision!r}"
         )
     for name, value in given.items():
@@ -109,21 +170,56 @@ def precision_options(
             continue
         if name in _FIXED_PRECISION:
             raise ValueError(
-                f"{name} of mixed_precision must be {_FIXED_PRECISION[name]}, got {value!r}; "
+                f"{name} of {setting} must be {_FIXED_PRECISION[name]}, got {value!r}; "
                 "fully_shard has no such option"
             )
         if name not in _PRECISION:
             raise ValueError(
-                f"mixed_precision must have the keys {', '.join(_PRECISION)}, got {name!r}"
+                f"{setting} must have the keys {', '.join(_PRECISION)}, got {name!r}"
                 f"{did_you_mean(name, _PRECISION)}"
             )
-    options = {key: _dtype(value) for key, value in given.items() if key not in _FIXED_PRECISION}
+    options = {
+        key: _dtype(setting, key, value)
+        for key, value in given.items()
+        if key not in _FIXED_PRECISION
+    }
     buffers: torch.dtype | None = options.pop("buffer_dtype", None)
     return options, buffers
 
 
-def _dtype(value: Any) -> Any:
-    return getattr(torch, value) if isinstance(value, str) else value
+def precision_policy(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `torch.distributed.fsdp.MixedPrecisionPolicy`.
+
+    Args:
+        values: These arguments, in which data types may be names such as ``"bfloat16"``.
+
+    Raises:
+        ValueError: An argument or a data type is unknown.
+    """
+    options, buffers = precision_options(values, "mp_policy")
+    if buffers is not None:
+        raise ValueError("mp_policy must have no buffer_dtype; give it in mixed_precision")
+    return options
+
+
+def _dtype(setting: str, key: str, value: Any) -> Any:
+    """Return the data type of a name such as ``"bfloat16"``, or a value that is none as it is."""
+    if key == "cast_forward_inputs":
+        if not isinstance(value, bool):
+            raise TypeError(f"{key} of {setting} must be True or False, got {value!r}")
+        return value
+    if value is None:
+        return None
+    is_name = isinstance(value, str)
+    found = getattr(torch, value.removeprefix("torch."), None) if is_name else value
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        names = ("float32", "float16", "bfloat16", "float64")
+        similar = did_you_mean(value, names) if is_name else ""
+        raise ValueError(
+            f"{key} of {setting} must be a floating-point type such as {', '.join(names[:3])}, "
+            f"got {value!r}{similar}"
+        )
+    return found
 
 
 def cast_buffers(module: nn.Module, dtype: torch.dtype) -> None:

@@ -1,40 +1,40 @@
-"""Shard a model: build the device mesh, shard the units, and choose where parameters are stored.
+"""Shard a model: shard the units, and choose where parameters are stored.
 
 The functions import `torch.distributed.fsdp` when they run. The import takes most of a second, so
 it must not slow down programs that do not shard.
 """
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.distributed import ProcessGroup
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 
-from engine_dist import broadcast, get_comm_device, get_world_size
+from engine_model._sharded_init import broadcast_over
 from engine_model._tta import BaseTTAModel
-from engine_model.wrappers._policies import WrapPolicy, wrap_policy
+from engine_model.wrappers._earlier_options import precision_policy
+from engine_model.wrappers._policies import Policy, WrapPolicy, wrap_policy
+from engine_utils import call_mistakes
 
 if TYPE_CHECKING:
-    from torch.distributed.fsdp import (
-        BackwardPrefetch,
-        CPUOffload,
-        MixedPrecisionPolicy,
-        OffloadPolicy,
-    )
+    from torch.distributed.fsdp import BackwardPrefetch, CPUOffload, OffloadPolicy
+
+_log = logging.getLogger("engine.model")
 
 
-def shard(
-    module: nn.Module,
-    policy: str | WrapPolicy | Mapping[str, Any] | None,
-    options: Mapping[str, Any],
-) -> None:
+def shard(module: nn.Module, policy: Policy | None, options: Mapping[str, Any]) -> None:
     """Shard ``module`` in place, with the sub-modules that the policy chooses as units.
+
+    A parameter that two modules share is in one unit, the smallest that contains both. A module
+    that the policy chooses and that shares a parameter with others is therefore not a unit.
 
     Args:
         module: The module. For a `BaseTTAModel`, its inner model is sharded.
-        policy: The policy, its name, or its config. With ``None`` the module is a single unit.
+        policy: The policy; see `wrap_policy`. With ``None`` the module is a single unit.
         options: Arguments of `torch.distributed.fsdp.fully_shard`.
     """
     from torch.distributed.fsdp import fully_shard
@@ -45,8 +45,74 @@ def shard(
         module = module.module
     # Shard the units first: fully_shard of the whole model takes the remaining parameters.
     if policy is not None:
-        _shard_children(module, wrap_policy(policy), options)
+        _Units(module, wrap_policy(policy, module), _of_unit(options)).shard_in(module)
     fully_shard(module, **options)
+
+
+def _of_unit(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an inner unit, whose outputs other layers of the model take."""
+    precision = options.get("mp_policy")
+    if precision is None or precision.output_dtype is None:
+        return dict(options)
+    return {**options, "mp_policy": replace(precision, output_dtype=None)}
+
+
+class _Units:
+    """The units of a model that a policy chooses."""
+
+    def __init__(self, model: nn.Module, policy: WrapPolicy, options: Mapping[str, Any]) -> None:
+        self.policy = policy
+        self.options = options
+        self.done: set[nn.Module] = set()
+        self.owners: dict[nn.Parameter, set[nn.Module]] = {}
+        for owner in model.modules():
+            for parameter in owner.parameters(recurse=False):
+                self.owners.setdefault(parameter, set()).add(owner)
+
+    def shard_in(self, module: nn.Module) -> int:
+        """Shard the sub-modules of a module that the policy chooses, from the leaves up.
+
+        Returns:
+            The number of elements of parameters that are now in units.
+        """
+        in_units = 0
+        for child in module.children():
+            total = sum(parameter.numel() for parameter in child.parameters())
+            if child in self.done or not self.policy(child, True, total):
+                continue
+            # Shard the children before their parent: a unit takes the remaining parameters, and
+            # the policy gets their number.
+            below = self.shard_in(child)
+            if total > below and self._is_unit(child, total - below):
+                below = total
+            in_units += below
+        return in_units
+
+    def _is_unit(self, module: nn.Module, remaining: int) -> bool:
+        """Shard a module if the policy chooses it; return whether it is a unit now."""
+        from torch.distributed.fsdp import fully_shard
+
+        # A container is never called, so as a unit its parameters would never be gathered.
+        is_container = type(module).forward is nn.Module.forward
+        if is_container or not self.policy(module, False, remaining):
+            return False
+        inside = set(module.modules())
+        # fully_shard would make two parameters of one that is shared by two units.
+        shared = [
+            name
+            for name, parameter in module.named_parameters()
+            if self.owners.get(parameter, inside) - inside
+        ]
+        if shared:
+            _log.warning(
+                "%s is not sharded as a unit of its own, as its %s is shared with modules outside "
+                "of it; a larger unit takes its parameters.",
+                *(type(module).__name__, shared[0]),
+            )
+            return False
+        fully_shard(module, **self.options)
+        self.done.add(module)
+        return True
 
 
 def shard_options(
@@ -58,23 +124,23 @@ def shard_options(
         mesh: The devices.
         cpu_offload: Whether to store parameters in CPU memory.
         more: Further arguments; ``mp_policy`` may be a dict.
+
+    Raises:
+        TypeError: `fully_shard` has no argument of this name.
     """
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
     options = {
         "mesh": mesh,
         "offload_policy": offload_policy(cpu_offload, mesh.device_type),
         **more,
     }
     if isinstance(more.get("mp_policy"), Mapping):
-        options["mp_policy"] = _precision_policy(more["mp_policy"])
+        options["mp_policy"] = MixedPrecisionPolicy(**precision_policy(more["mp_policy"]))
+    for mistake in call_mistakes(partial(fully_shard, None), options):
+        if mistake.kind != "wrong type":
+            raise TypeError(f"MMFullyShardedDataParallel: {mistake.message}")
     return options
-
-
-def device_mesh(group: ProcessGroup | None) -> DeviceMesh:
-    """Return the device mesh of a process group, by default of all ranks."""
-    kind = get_comm_device(group).type
-    if group is not None:
-        return DeviceMesh.from_group(group, kind)
-    return init_device_mesh(kind, (get_world_size(),))
 
 
 def current_device(kind: str) -> torch.device:
@@ -119,46 +185,10 @@ def offload_policy(value: "bool | CPUOffload | None", kind: str) -> "OffloadPoli
     return CPUOffloadPolicy() if value and kind != "cpu" else OffloadPolicy()
 
 
-def _precision_policy(values: Mapping[str, Any]) -> "MixedPrecisionPolicy":
-    """Build a policy from a dict, in which data types may be names such as ``"bfloat16"``."""
-    from torch.distributed.fsdp import MixedPrecisionPolicy
-
-    arguments = {
-        key: getattr(torch, value) if isinstance(value, str) else value
-        for key, value in values.items()
-    }
-    return MixedPrecisionPolicy(**arguments)
-
-
-def broadcast_module(module: nn.Module, group: ProcessGroup | None) -> None:
-    """Copy the parameters and buffers of the first rank of a group to all its ranks."""
+def broadcast_module(module: nn.Module, mesh: DeviceMesh) -> None:
+    """Copy the parameters and buffers of the first rank of a mesh to its other ranks."""
     for tensor in (*module.parameters(), *module.buffers()):
         # A meta tensor has no values to send. It is filled after the model is sharded.
         if not tensor.is_meta:
             # Detach: a collective writes in place, which autograd does not allow for a parameter.
-            broadcast(tensor.detach(), group=group, group_src=0)
-
-
-def _shard_children(module: nn.Module, policy: WrapPolicy, options: Mapping[str, Any]) -> int:
-    """Shard the sub-modules that the policy chooses, from the leaves up.
-
-    Returns:
-        The number of elements of parameters that are now in units.
-    """
-    from torch.distributed.fsdp import fully_shard
-
-    in_units = 0
-    for child in module.children():
-        total = sum(parameter.numel() for parameter in child.parameters())
-        if not policy(child, True, total):
-            continue
-        # Shard the children before their parent: a unit takes the remaining parameters, and the
-        # policy gets their number.
-        below = _shard_children(child, policy, options)
-        # A container is never called, so as a unit its parameters would never be gathered.
-        is_container = isinstance(child, nn.ModuleList | nn.ModuleDict)
-        if not is_container and total > below and policy(child, False, total - below):
-            fully_shard(child, **options)
-            below = total
-        in_units += below
-    return in_units
+            broadcast_over(mesh, tensor.detach())

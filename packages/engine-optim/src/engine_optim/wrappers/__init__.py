@@ -3,6 +3,14 @@
 from engine_optim.wrappers._amp import AmpOptimWrapper
 from engine_optim.wrappers._base import BaseOptimWrapper
 from engine_optim.wrappers._dict import OptimWrapperDict
+from engine_optim.wrappers._guard import LossJumps, StepGuard
 from engine_optim.wrappers._wrapper import OptimWrapper
 
-__all__ = ["AmpOptimWrapper", "BaseOptimWrapper", "OptimWrapper", "OptimWrapperDict"]
+__all__ = [
+    "AmpOptimWrapper",
+    "BaseOptimWrapper",
+    "LossJumps",
+    "OptimWrapper",
+    "OptimWrapperDict",
+    "StepGuard",
+]

@@ -96,16 +96,9 @@ class AmpOptimWrapper(OptimWrapper):
         # Outside of accumulation return autocast alone: two contexts take more time than one.
         return autocast if synchronization is NO_CONTEXT else _both(synchronization, autocast)
 
-    def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Compute gradients of the scaled loss and count the call.
-
-        Args:
-            loss: A scalar with a graph.
-            **kwargs: For `torch.Tensor.backward`.
-        """
-        if self.loss_scaler is not None:
-            loss = self.loss_scaler.scale(loss)
-        super().backward(loss, **kwargs)
+    def _scaled(self, loss: Tensor) -> Tensor:
+        """Return the loss of which gradients are computed: scaled up in float16."""
+        return loss if self.loss_scaler is None else self.loss_scaler.scale(loss)
 
     def step(self, **kwargs: Any) -> None:
         """Scale the gradients back, clip them if configured, and step unless they overflowed.
@@ -128,6 +121,9 @@ class AmpOptimWrapper(OptimWrapper):
         # The scaler raises if no parameter has a gradient; other wrappers skip such a step.
         if not has_gradient(self.optimizer):
             return
+        if self.guard is not None:
+            # The scaler leaves the step out by itself, and lowers its scale.
+            self.guard.leaves_out(self.optimizer)
         if self.clip_func is not None:
             # Unscale first, so that the limit applies to the true gradients.
             scaler.unscale_(self.optimizer)

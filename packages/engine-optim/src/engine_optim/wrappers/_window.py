@@ -56,7 +56,7 @@ def enter_window(
         ``(0, 0)`` for a run that starts with a window of the usual calls.
     """
     gradients = resumed["gradients"] if resumed is not None else []
-    # Models sharded by FSDP keep the gradients of a window to themselves: its calls are lost.
+    # A checkpoint of an older version has none of a sharded model: its calls are lost.
     kept = any(gradient is not None for gradient in gradients)
     calls: int = resumed["calls"] if resumed is not None and kept else 0
     if kept and not calls:
@@ -111,6 +111,11 @@ def set_gradients(optimizer: Optimizer, gradients: Sequence[Tensor | None], fact
 def _sharded_like(gradient: Tensor, param: Any) -> Tensor:
     if not hasattr(param, "full_tensor"):
         return gradient
+    placed: Any = gradient
+    if hasattr(gradient, "full_tensor"):
+        if placed.device_mesh == param.device_mesh and placed.placements == param.placements:
+            return gradient
+        gradient = placed.full_tensor()
     # Imported here, because it takes long to load and only sharded runs need it.
     from torch.distributed.tensor import distribute_tensor
 

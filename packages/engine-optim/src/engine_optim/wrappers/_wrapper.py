@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from engine_optim.wrappers._base import NO_CONTEXT, BaseOptimWrapper
 from engine_optim.wrappers._clipping import clipping
+from engine_optim.wrappers._guard import StepGuard
 from engine_optim.wrappers._window import enter_window, has_gradient, why_no_gradient, window_state
 from engine_registry import OPTIM_WRAPPERS
 
@@ -39,6 +40,7 @@ class OptimWrapper(BaseOptimWrapper):
         last_grad_norm: The total norm before the last clipping by norm, a tensor on the device of
             the gradients, or ``None``. Reading it as a number waits for the device.
         grad_norm_name: The name under which that norm is logged.
+        guard: Leaves out the steps of bad losses, or ``None``.
         options: The numbers among the options of each group as they were configured, which
             schedules do not change.
 
@@ -59,6 +61,7 @@ class OptimWrapper(BaseOptimWrapper):
     """
 
     grad_norm_name: ClassVar[str] = "train/grad_norm"
+    guard: StepGuard | None = None
 
     def __init__(
         self,
@@ -120,9 +123,16 @@ class OptimWrapper(BaseOptimWrapper):
         """
         if not loss.requires_grad:
             raise RuntimeError(why_no_gradient(self.optimizer))
-        # Count here: a model may call `backward` and `step` itself, without `update_params`.
-        loss.backward(**kwargs)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        # Here, as the count: a model may call `backward` and `step` itself, without
+        # `update_params`.
+        if self.guard is not None:
+            loss = self.guard.marked(loss, self._window_size())
+        self._scaled(loss).backward(**kwargs)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._inner_count += 1
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        """Return the loss of which gradients are computed."""
+        return loss
 
     def step(self, **kwargs: Any) -> None:
         """Clip the gradients if configured, then step the optimizer.
@@ -134,11 +144,18 @@ class OptimWrapper(BaseOptimWrapper):
         if kwargs.get("closure") is not None:
             self._step_closure(**kwargs)
             return
+        if self.guard is not None and self.guard.leaves_out(self.optimizer):
+            return
         if self.clip_func is not None:
             self._clip_grad()
         self.optimizer.step(**kwargs)
 
     def _step_closure(self, closure: Callable[[], Any], **kwargs: Any) -> None:
+        if self.guard is not None:
+            raise ValueError(
+                "closure must be None where steps of bad losses are left out, as the optimizer "
+                "steps within it; set on_bad_loss='raise'"
+            )
         if self._accumulative_counts > 1:
             raise ValueError(
                 "accumulative_counts must be 1 with a closure, which computes all gradients of its "

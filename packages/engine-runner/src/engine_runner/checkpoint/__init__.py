@@ -6,17 +6,31 @@ from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_confi
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
+from engine_runner.checkpoint._folder import CheckpointFolder, checkpoint_folders, folder_of
+from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
+from engine_runner.checkpoint._interrupted import save_now
 from engine_runner.checkpoint._latest import (
-    MARKER,
     checkpoints_beside,
     find_latest_checkpoint,
     latest_checkpoints,
+)
+from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._manifest import (
+    Manifest,
+    is_resumable,
+    manifest_path,
+    read_manifest,
+    remove_manifest,
+    verify,
+    write_manifest,
+)
+from engine_runner.checkpoint._marker import (
+    MARKER,
     mark_latest_checkpoint,
     mark_or_log,
     marked_at,
-    warn_of_earlier_run,
+    open_for_run,
 )
-from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._meta import dataset_meta
 from engine_runner.checkpoint._noted import note_best, take_over_former_state
 from engine_runner.checkpoint._options import OptimizerOptions
@@ -34,44 +48,61 @@ from engine_runner.checkpoint._states import (
     ScheduleStates,
     run_states,
 )
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer, build_writer
 
 __all__ = [
     "MARKER",
     "AccumulationStates",
+    "AsyncWriter",
+    "Attempt",
     "BestMetric",
     "BrokenWeightsError",
+    "CheckpointFolder",
     "Checkpointer",
     "LoaderPosition",
+    "Manifest",
+    "NewBest",
     "OptimizerOptions",
     "OptimizerStates",
+    "Place",
     "PlainWriter",
     "RandomStates",
     "Retention",
+    "Rotation",
     "ScheduleStates",
     "Writer",
     "best_metrics",
     "broken_weight",
+    "build_writer",
+    "checkpoint_folders",
     "checkpoints_beside",
     "dataset_meta",
     "find_latest_checkpoint",
     "finish_windows",
+    "folder_of",
+    "is_resumable",
     "latest_checkpoints",
     "load_progress",
+    "manifest_path",
     "mark_latest_checkpoint",
     "mark_or_log",
     "marked_at",
     "non_finite_weights",
     "note_best",
+    "open_for_run",
     "publish",
     "published_keys",
+    "read_manifest",
     "remove_checkpoint",
+    "remove_manifest",
     "run_states",
+    "save_now",
     "save_run",
     "take_over_former_state",
     "training_in",
+    "verify",
     "warn_of_changes",
-    "warn_of_earlier_run",
     "warn_of_missing_keys",
     "warn_of_new_config",
+    "write_manifest",
 ]

@@ -10,25 +10,33 @@ from torch import nn
 
 from engine_fileio import join_path
 from engine_model.weights import (
+    SUFFIX,
     CheckpointError,
     CheckpointLoader,
     LoadReport,
+    Placement,
     StateDictError,
+    is_sharded_path,
     naming_the_checkpoint,
+    placement_of,
+    read_sharded,
     revise_names,
     weights_in,
 )
-from engine_runner._errors import CheckpointWriteError
+from engine_runner._forward import Forward
 from engine_runner._progress import Progress
-from engine_runner._protocols import Run, Stateful
+from engine_runner._protocols import Following, Run, Stateful
 from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
-from engine_runner.checkpoint._complete import check_complete, load_progress
+from engine_runner.checkpoint._complete import check_complete, check_manifest, load_progress
+from engine_runner.checkpoint._folder import backend_args_for, checkpoint_folders
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
+from engine_runner.checkpoint._manifest import check_whole
 from engine_runner.checkpoint._source import CheckpointSource
-from engine_runner.checkpoint.writers import PlainWriter, Writer
+from engine_runner.checkpoint._writing import Writing
+from engine_runner.checkpoint.writers import Writer
 from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy, current_device
 
@@ -63,10 +71,24 @@ class Checkpointer:
 
     def __init__(self, strategy: Strategy, writer: Writer | None = None) -> None:
         self.strategy = strategy
-        self.writer: Writer = writer or PlainWriter()
+        self._writing = Writing(writer)
         self.load_report: LoadReport | None = None
         self.restarts: set[str] = set()
         self._source = CheckpointSource(self.read)
+
+    write = Forward[Callable[..., None]]("_writing.write", "See `Writing.write`.")
+    save_followed = Forward[Callable[[Following, Callable[[], str]], None]](
+        "_writing.save_followed", "See `Writing.save_followed`."
+    )
+    use = Forward[Callable[[Writer], None]]("_writing.use", "See `Writing.use`.")
+    settle = Forward[Callable[[], None]]("_writing.settle", "See `Writing.settle`.")
+    finish = Forward[Callable[[], None]]("_writing.finish", "See `Writing.finish`.")
+    wait = Forward[Callable[[], None]]("_writing.wait", "See `Writing.wait`.")
+
+    @property
+    def writer(self) -> Writer:
+        """What writes the checkpoints; see `use`."""
+        return self._writing.writer
 
     def collect(
         self,
@@ -88,46 +110,65 @@ class Checkpointer:
         return {
             "meta": {"epoch": progress.epoch, "iter": progress.iter, "time": saved, **(meta or {})},
             "progress": progress.state_dict(),
-            "state_dict": self.strategy.model_state(model),
+            "state_dict": self._weights(model),
             **{name: state.state_dict() for name, state in states.items()},
         }
 
-    def write(
-        self,
-        checkpoint: dict[str, Any],
-        path: str,
-        *,
-        backend_args: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write a collected checkpoint. All ranks must call this; see `Writer.write`.
+    def _weights(self, model: nn.Module) -> dict[str, Any]:
+        # A strategy of the user's may gather weights whatever the writer takes.
+        if not self.sharded:
+            return self.strategy.model_state(model)
+        return self.strategy.model_state(model, whole=False)
 
-        Raises:
-            CheckpointWriteError: The storage cannot be written to; raised on all ranks.
+    def name_of(self, filename: str) -> str:
+        """Return the name that the writer gives a checkpoint: a folder of shards ends in ``.dcp``.
+
+        Args:
+            filename: The name of a file, such as ``"epoch_3.pth"``.
         """
-        try:
-            self.writer.write(checkpoint, path, backend_args=backend_args)
-        except OSError as error:
-            if error.errno is None:
-                raise CheckpointWriteError(f"{path} cannot be written: {error}") from error
-            raise CheckpointWriteError(error.errno, error.strerror, path) from error
+        if not self.sharded or is_sharded_path(filename):
+            return filename
+        return f"{filename.removesuffix('.pth')}{SUFFIX}"
 
-    def read(self, filename: str, map_location: str | Callable[..., Any] = "cpu") -> dict[str, Any]:
+    @property
+    def sharded(self) -> bool:
+        """Whether checkpoints are collected with the shards of each rank."""
+        return getattr(self.writer, "sharded", False)
+
+    def read(
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any] = "cpu",
+        placement: Placement | None = None,
+        backend_args: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Read a checkpoint.
 
         Args:
             filename: A path or URI.
             map_location: The device of the tensors; ``"default"`` for the run's device.
+            placement: How the model is sharded. Each rank then reads its shards of a sharded
+                checkpoint alone.
+            backend_args: Arguments of the storage backend.
 
         Raises:
             CheckpointError: There is no such checkpoint, or it is damaged. A note names the other
                 checkpoints of the folder.
         """
+        device = self._device(map_location)
+        checkpoint: dict[str, Any]
         try:
-            checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(
-                filename, map_location=self._device(map_location)
-            )
+            check_whole(filename)
+            if placement is not None and is_sharded_path(filename):
+                checkpoint = read_sharded(
+                    filename, device, placement=placement, backend_args=backend_args
+                )
+            else:
+                checkpoint = CheckpointLoader.load_checkpoint(
+                    filename, map_location=device, backend_args=backend_args
+                )
         except CheckpointError as error:
-            others = checkpoints_beside(filename)
+            others = checkpoints_beside(filename, backend_args)
             if others:
                 error.add_note(f"other checkpoints are there: {', '.join(others)}")
             raise
@@ -203,12 +244,12 @@ class Checkpointer:
     ) -> str:
         """Collect a checkpoint of a run, call its hooks, write it, and return its path.
 
-        All ranks must call this.
+        All ranks must call this. The file is complete, unless `save_followed` calls this.
 
         Args:
             run: The run.
             folder: The folder, in any storage of engine-fileio.
-            filename: The name of the file.
+            filename: The name of the file; see `name_of`.
             states: See `collect`.
             progress: The counters to save.
             meta: Plain facts, added to those of the run.
@@ -218,6 +259,7 @@ class Checkpointer:
             CheckpointWriteError: The storage is full or not writable; an older file is left as it
                 was.
         """
+        self.settle()  # before the states are collected: the former save may change them
         facts = {
             "cfg": shown_config(run.cfg).pretty_text,
             "seed": run.seed,
@@ -228,8 +270,8 @@ class Checkpointer:
         }
         checkpoint = self.collect(run.model, states, progress, {**facts, **meta})
         run.call_hook("before_save_checkpoint", checkpoint=checkpoint)
-        path = join_path(folder, filename, backend_args=backend_args)
-        self.write(checkpoint, path, backend_args=backend_args)
+        path = join_path(folder, self.name_of(filename), backend_args=backend_args)
+        self._writing.write_and_follow(checkpoint, path, backend_args=backend_args)
         return path
 
     def load(
@@ -251,7 +293,9 @@ class Checkpointer:
             strict: See `load_weights`.
             revise_keys: See `load_weights`.
         """
-        checkpoint, filename = self._source.read_whole(filename, map_location)
+        checkpoint, filename = self._source.read_whole(
+            filename, map_location, checkpoint_folders(run), placement_of(run.model)
+        )
         self._source.note_loaded()
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         with naming_the_checkpoint(filename):
@@ -290,22 +334,30 @@ class Checkpointer:
         """Return a context that keeps other trainings out of the folder, if this run trains."""
         return training_in(work_dir) if trains else nullcontext()
 
-    def source(
-        self, load_from: str | None, work_dir: str, *, resumes: bool
-    ) -> tuple[str | None, bool]:
+    def source(self, run: Run, load_from: str | None, *, resumes: bool) -> tuple[str | None, bool]:
         """Return the checkpoint that a run starts from, the first time, and whether to resume it.
 
         If torchrun restarted the run, that is the latest one that the earlier attempt saved.
 
         Args:
+            run: The run, from whose folders the latest checkpoint is resumed otherwise.
             load_from: The checkpoint that the settings name.
-            work_dir: The folder whose latest checkpoint is resumed otherwise.
             resumes: Whether the settings resume.
 
         Returns:
             The path, or None if there is no checkpoint; and whether to resume it.
         """
-        return self._source.choose(load_from, work_dir, resumes=resumes)
+        return self._source.choose(load_from, checkpoint_folders(run), resumes=resumes)
+
+    def newest(self, run: Run) -> str | None:
+        """Return the newest checkpoint of a run, equal on all ranks, or None.
+
+        If it turns out to be damaged, `load` takes the next one.
+
+        Args:
+            run: The run, in whose folders it is.
+        """
+        return self._source.find_latest(checkpoint_folders(run))
 
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.
@@ -321,6 +373,16 @@ class Checkpointer:
             if name in checkpoint:
                 state.load_state_dict(checkpoint[name])
 
-    def finish(self) -> None:
-        """Return when every checkpoint is completely written."""
-        self.writer.finish()
+    def check_resumable(self, run: Run, filename: str, include: Mapping[str, bool]) -> None:
+        """Raise if a checkpoint's manifest says that the run cannot be resumed from it.
+
+        Args:
+            run: The run.
+            filename: The checkpoint, which is not read.
+            include: Whether ``"optimizer"`` and ``"param_schedulers"`` are to be resumed.
+
+        Raises:
+            SettingsError: It has weights alone, or lacks what is to be resumed.
+        """
+        wanted = {name for name, wanted in include.items() if wanted} - self.restarts
+        check_manifest(filename, wanted, backend_args_for(filename, checkpoint_folders(run)))

@@ -6,6 +6,7 @@ from typing import Any
 from engine_runner._errors import SettingsError
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run
+from engine_runner.checkpoint._manifest import read_manifest
 
 # By the key in a checkpoint: what it is, the argument of Runner.resume, the option of the command.
 _STATES = {
@@ -50,6 +51,36 @@ def check_complete(checkpoint: Mapping[str, Any], states: Container[str], run: R
                 f"{run.iter}; to train anew from its weights, use load_from with "
                 f"resume=False; {restart(name)}"
             )
+
+
+def check_manifest(
+    filename: str, wanted: Container[str], backend_args: Mapping[str, Any] | None = None
+) -> None:
+    """Raise if a checkpoint's manifest says that it cannot be resumed, before it is read.
+
+    Args:
+        filename: A path or URI. One without a manifest passes.
+        wanted: The names of the states to restore.
+        backend_args: Arguments of the storage backend.
+
+    Raises:
+        SettingsError: The checkpoint has no counters, or not the state of the optimizer.
+    """
+    manifest = read_manifest(filename, backend_args)
+    if manifest is None or manifest.resumable:
+        return
+    if manifest.keys and manifest.iter is not None and "optimizer" not in wanted:
+        return
+    way_out = "to train anew from its weights, use load_from with resume=False"
+    if manifest.keys and manifest.iter is not None:
+        raise SettingsError(
+            f"{filename} cannot be resumed: it has no state of the optimizer, which "
+            f"save_optimizer=False leaves out; {way_out}; {restart('optimizer')}"
+        )
+    raise SettingsError(
+        f"{filename} cannot be resumed: its manifest says that it has weights alone, as a "
+        f"published copy; {way_out}"
+    )
 
 
 def restart(name: str) -> str:

@@ -1,61 +1,28 @@
 """Find the checkpoints that a run can resume from, the newest first."""
 
 import logging
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from engine_fileio import atomic_write, get_file_backend, join_path, list_dir_or_file
+from engine_fileio import OperationNotSupported, get_file_backend, local_path
+from engine_model.weights import MANIFEST, SUFFIX, is_sharded_path
+from engine_runner.checkpoint._folder import CheckpointFolder
+from engine_runner.checkpoint._manifest import read_manifest
+from engine_runner.checkpoint._marker import MARKER
 from engine_runner.checkpoint._publication import is_published
 
-MARKER = "last_checkpoint"
+_ENDINGS = (".pth", SUFFIX)
 
 _log = logging.getLogger("engine.runner")
 
 
-def mark_latest_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
-    """Write to ``folder/last_checkpoint`` that ``checkpoint`` is the newest complete one.
-
-    The file is replaced in one step: a reader sees the former path or the new one.
-    """
-    with atomic_write(Path(folder) / MARKER) as file:
-        file.write(str(checkpoint).encode())
-
-
-def mark_or_log(folder: str | Path, checkpoint: str, logger: logging.Logger) -> bool:
-    """Do as `mark_latest_checkpoint`, log an error if that fails, and return whether it succeeded.
-
-    Args:
-        folder: The work directory.
-        checkpoint: The path of the checkpoint.
-        logger: The log for the error.
-    """
-    try:
-        mark_latest_checkpoint(folder, checkpoint)
-    except OSError as error:
-        logger.error(f"{MARKER} was not written: {error}. It names an older checkpoint")
-        return False
-    return True
-
-
-def marked_at(folder: str | Path) -> int | None:
-    """Return when ``folder/last_checkpoint`` was written, in nanoseconds; None if there is none."""
-    try:
-        return (Path(folder) / MARKER).stat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def warn_of_earlier_run(work_dir: str, logger: logging.Logger) -> None:
-    """Warn if a new run is about to overwrite checkpoints of an earlier one."""
-    if Path(work_dir, MARKER).is_file():
-        logger.warning(
-            f"{work_dir} has checkpoints of an earlier run, and this run overwrites those of the "
-            "same name; resume the earlier run, or choose another work_dir"
-        )
-
-
-def find_latest_checkpoint(path: str | Path) -> str | None:
+def find_latest_checkpoint(
+    path: str | Path, backend_args: Mapping[str, Any] | None = None
+) -> str | None:
     """Return the newest checkpoint of a work directory, or ``None`` if there is none.
 
     The file ``last_checkpoint`` names it. In a work directory that was moved or copied, the name is
@@ -63,44 +30,87 @@ def find_latest_checkpoint(path: str | Path) -> str | None:
     checkpoint that was written last is returned, with a warning.
 
     Args:
-        path: The work directory of the run.
+        path: The work directory of the run, or another folder of checkpoints in any storage of
+            engine-fileio.
+        backend_args: Arguments of the storage backend.
+
+    Raises:
+        OSError: The storage cannot be read, so that nothing is known about its checkpoints.
     """
-    return next(iter(latest_checkpoints(path)), None)
+    return next(iter(latest_checkpoints([CheckpointFolder(os.fspath(path), backend_args)])), None)
 
 
-def latest_checkpoints(path: str | Path) -> list[str]:
-    """Return all checkpoints of a work directory that a run can resume from, the newest first.
+def latest_checkpoints(folders: Sequence[CheckpointFolder]) -> list[str]:
+    """Return all checkpoints of a run that it can resume from, the newest first.
 
     The first is that of `find_latest_checkpoint`; the others are for the case that it is damaged.
     The best checkpoints come last, as the training continued after them, and after these the
     published copies, which may lack what a run resumes from.
 
     Args:
-        path: The work directory of the run.
+        folders: The folders that the run saves to, the one that it saves to most first. The last
+            one is the work directory.
+
+    Raises:
+        OSError: A storage cannot be read, so that nothing is known about its checkpoints.
     """
-    folder = Path(path)
-    noted, problem = _noted(folder / MARKER)
-    marked, problem = _marked(folder, noted) if noted else ("", problem)
-    folders = [str(folder)]
-    if marked and _parent(marked) != str(folder):
-        folders.insert(0, _parent(marked))
-    others = [file for place in folders for file in _checkpoints_in(place)]
+    marked, problems = _all_marked(folders)
+    places = _with_parents(folders, marked)
+    if len(marked) > 1:  # stable: of those saved at one time, that of the first folder
+        marked.sort(key=_saved_at(places), reverse=True)
+    others = [file for place in places.values() for file in _checkpoints_in(place, marked)]
     others.sort(key=_resumed_late)
-    found = _distinct([*([marked] if marked else []), *others])
-    if problem and found:
-        _log.warning("%s; resuming %s, which was written last", problem, _name(found[0]))
-    elif problem:
-        _log.warning("%s: no checkpoint to resume from", problem)
+    found = _distinct([*marked, *others])
+    if problems and not marked:
+        _warn(problems, found)
     return found
 
 
-def checkpoints_beside(path: str | Path) -> list[str]:
-    """Return the other checkpoints of the folder that ``path`` lies in, the youngest first.
+def checkpoints_beside(
+    path: str | Path, backend_args: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return the names of the other checkpoints in the folder of ``path``, the youngest first.
 
     Args:
-        path: A checkpoint on a local disk; for one elsewhere the list is empty.
+        path: A checkpoint.
+        backend_args: Arguments of the storage backend. If the storage cannot list the folder, the
+            list is empty.
     """
-    return [file.name for file in _by_age(Path(path).parent) if file.name != Path(path).name]
+    folder = CheckpointFolder(_parent(os.fspath(path)), backend_args)
+    try:
+        found = _listed(folder)
+    except (OSError, ValueError, ImportError):
+        return []
+    return [_name(file) for file in found if _name(file) != _name(str(path))]
+
+
+def _all_marked(folders: Sequence[CheckpointFolder]) -> tuple[list[str], list[str]]:
+    """Return the checkpoints that markers name, and what is wrong with the other markers."""
+    marked: list[str] = []
+    problems: list[str] = []
+    for folder in folders:
+        noted, problem = _noted(folder)
+        file, problem = _marked(folder, noted) if noted else ("", problem)
+        (marked if file else problems).append(file or problem)
+    return _distinct(marked), problems
+
+
+def _with_parents(
+    folders: Sequence[CheckpointFolder], marked: Sequence[str]
+) -> dict[str, CheckpointFolder]:
+    """Return the folders by their paths, those of marked checkpoints first."""
+    known = {folder.path: folder for folder in folders}
+    parents = [_parent(file) for file in marked]
+    first = {path: known.get(path, CheckpointFolder(path)) for path in parents}
+    return {**first, **{path: place for path, place in known.items() if path not in first}}
+
+
+def _warn(problems: Sequence[str], found: Sequence[str]) -> None:
+    problem = "; ".join(problems)
+    if found:
+        _log.warning("%s; resuming %s, which was written last", problem, _name(found[0]))
+    else:
+        _log.warning("%s: no checkpoint to resume from", problem)
 
 
 def _resumed_late(file: str) -> int:
@@ -108,71 +118,122 @@ def _resumed_late(file: str) -> int:
     return 2 if is_published(file) else int(_name(file).startswith("best_"))
 
 
-def _noted(marker: Path) -> tuple[str, str]:
+def _saved_at(places: Mapping[str, CheckpointFolder]) -> Callable[[str], float]:
+    """Return a key that sorts checkpoints by the times in their manifests."""
+
+    def time_of(file: str) -> float:
+        manifest = read_manifest(file, places[_parent(file)].backend_args)
+        try:
+            return datetime.fromisoformat(manifest.saved).timestamp() if manifest else 0
+        except ValueError:
+            return 0
+
+    return time_of
+
+
+def _noted(folder: CheckpointFolder) -> tuple[str, str]:
     """Return the path in the marker and an empty string, or an empty string and the problem."""
+    marker = folder.join(MARKER)
     try:
-        noted = marker.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return "", f"there is no {marker}"
+        text = folder.read_text(MARKER)
     except (OSError, ValueError) as error:  # a folder, not readable, not UTF-8
+        if not folder.is_local and isinstance(error, OSError):
+            raise  # else a run might begin anew, over the checkpoints that it cannot see
         return "", f"{marker} cannot be read: {error}"
+    if text is None:
+        return "", f"there is no {marker}"
+    noted = os.fspath(local_path(text.strip()))
     if "\0" in noted or "\n" in noted:
         return "", f"{marker} names no file"
     return noted, "" if noted else f"{marker} is empty"
 
 
-def _marked(folder: Path, noted: str) -> tuple[str, str]:
+def _marked(folder: CheckpointFolder, noted: str) -> tuple[str, str]:
     """Return the checkpoint that a folder's marker names; one of the two strings is empty.
 
     The second is the problem with the name.
     """
+    if not folder.is_local:
+        return _marked_elsewhere(folder, noted)
     if "://" in noted:
         # Another storage is not asked whether the file is there: that may need arguments of its
         # backend. A storage that is not known cannot have it.
         try:
             get_file_backend(noted)
         except (ValueError, ImportError) as error:
-            return "", f"{folder / MARKER} names {noted}: {error}"
+            return "", f"{folder.join(MARKER)} names {noted}: {error}"
         return noted, ""
-    beside = folder / Path(noted).name
-    # A folder with a marker of its own is the work directory of another run: this one is a copy.
-    original = _is_file(Path(noted).with_name(MARKER)) and not _same(Path(noted).parent, folder)
-    if _is_file(Path(noted)) and not original:
+    beside = folder.local / Path(noted).name
+    # The folder of a marker that names a path is a work directory: this one is a copy.
+    original = _marks_a_path(Path(noted).parent) and not _same(Path(noted).parent, folder.local)
+    if _name(noted) != noted and _is_checkpoint(Path(noted)) and not original:
         return noted, ""
-    if _is_file(beside):
+    if _is_checkpoint(beside):
         return str(beside), ""
     shown = noted if len(noted) <= 200 else f"{noted[:200]}…"
     where = "in another work directory" if original else "which does not exist"
-    return "", f"{folder / MARKER} names {shown}, {where}"
+    return "", f"{folder.join(MARKER)} names {shown}, {where}"
 
 
-def _checkpoints_in(folder: str) -> list[str]:
-    """Return the checkpoints of a folder, the newest first."""
-    if "://" not in folder:
-        return [str(file) for file in _by_age(Path(folder))]
-    # Storages report no times in common, so the numbers in the names decide.
+def _marks_a_path(folder: Path) -> bool:
+    """Return whether a folder is a work directory, and not an ``out_dir``, which marks a name."""
     try:
-        names = list(list_dir_or_file(folder, list_dir=False, suffix=".pth"))
+        noted = (folder / MARKER).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return False
+    return _name(noted) != noted
+
+
+def _marked_elsewhere(folder: CheckpointFolder, noted: str) -> tuple[str, str]:
+    """Return the checkpoint beside the marker of another storage: the folder may be a copy."""
+    beside = folder.join(_name(noted))
+    main = folder.backend.join_path(beside, MANIFEST) if is_sharded_path(beside) else beside
+    if beside == noted or folder.backend.isfile(main):
+        return beside, ""
+    return "", f"{folder.join(MARKER)} names {noted}, which is not in {folder.path}"
+
+
+def _checkpoints_in(folder: CheckpointFolder, marked: Sequence[str]) -> list[str]:
+    """Return the checkpoints of a folder, the newest first.
+
+    Raises:
+        OSError: The folder cannot be listed, and no marker names a checkpoint.
+    """
+    try:
+        return _listed(folder)
     except (OSError, ValueError, ImportError) as error:
-        _log.warning("%s cannot be listed: %s", folder, error)
+        # Without a list, a run might begin anew, over the checkpoints that it cannot see. A storage
+        # that has no lists has the marker alone.
+        if not marked and not isinstance(error, OperationNotSupported):
+            raise
+        _log.warning("%s cannot be listed: %s", folder.path, error)
         return []
+
+
+def _listed(folder: CheckpointFolder) -> list[str]:
+    if folder.is_local:
+        found = filter(_is_checkpoint, map(folder.local.joinpath, folder.names(_ENDINGS)))
+        return [str(file) for file in sorted(found, key=_written_at, reverse=True)]
+    # Storages report no times in common, so the numbers in the names decide.
+    names = folder.names(_ENDINGS)
     names.sort(key=lambda name: [int(part) for part in re.findall(r"\d+", name)], reverse=True)
-    return [join_path(folder, name) for name in names]
-
-
-def _by_age(folder: Path) -> list[Path]:
-    return sorted(_existing(folder.glob("*.pth")), key=_written_at, reverse=True)
-
-
-def _existing(files: Iterable[Path]) -> Iterator[Path]:
-    return (file for file in files if _is_file(file))
+    return [folder.join(name) for name in names]
 
 
 def _written_at(file: Path) -> int:
     try:
-        return file.stat().st_mtime_ns
+        return _main_file(file).stat().st_mtime_ns
     except FileNotFoundError:  # deleted since it was listed
         return 0
+
+
+def _is_checkpoint(file: Path) -> bool:
+    """Return whether there is a checkpoint file, or a folder of shards with its manifest."""
+    return _is_file(_main_file(file))
+
+
+def _main_file(file: Path) -> Path:
+    return file / MANIFEST if is_sharded_path(file) else file
 
 
 def _is_file(file: Path) -> bool:
@@ -186,7 +247,7 @@ def _same(first: Path, second: Path) -> bool:
     return first.resolve() == second.resolve()
 
 
-def _distinct(files: list[str]) -> list[str]:
+def _distinct(files: Iterable[str]) -> list[str]:
     """Return the files without those that are listed twice, under whatever spelling."""
     seen: dict[str, str] = {}
     for file in files:

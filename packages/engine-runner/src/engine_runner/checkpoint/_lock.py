@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine_dist import broadcast_object_list, is_main_process
 from engine_fileio import remove_partials, try_lock
+from engine_model.weights import SUFFIX, discard_unfinished
 from engine_runner._errors import SettingsError
 
 LOCK = ".engine-run.lock"
@@ -81,6 +82,9 @@ def _lock(folder: Path) -> tuple[int | None, str]:
 def _remove_partials(folder: str) -> None:
     try:
         count = remove_partials(folder)
+        for sharded in Path(folder).glob(f"*{SUFFIX}"):
+            discard_unfinished(sharded)
+            count += remove_partials(sharded)
     except OSError as error:
         _log.warning("the temporary files in %s cannot be deleted: %s", folder, error)
         return

@@ -83,7 +83,7 @@ def publish(
     if is_main_process():
         path = join_path(folder, filename, backend_args=backend_args)
         try:
-            data = _copy(path, keys)
+            data = _copy(path, keys, backend_args)
             name = f"{PurePath(filename).stem}-{sha256(data).hexdigest()[:8]}.pth"
             target = join_path(folder, name, backend_args=backend_args)
             put(data, target, backend_args=dict(backend_args) if backend_args else None)
@@ -95,13 +95,15 @@ def publish(
     return result[0]
 
 
-def _copy(path: str, keys: Sequence[str]) -> memoryview:
+def _copy(path: str, keys: Sequence[str], backend_args: Mapping[str, Any] | None) -> memoryview:
     """Return the bytes of a file with some keys of a checkpoint.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged, or has none of the keys.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location="cpu")
+    checkpoint = CheckpointLoader.load_checkpoint(
+        path, map_location="cpu", backend_args=backend_args
+    )
     for key in [key for key in checkpoint if key not in keys]:
         del checkpoint[key]  # before the copy is made: the optimizer is larger than the weights
     if not checkpoint:

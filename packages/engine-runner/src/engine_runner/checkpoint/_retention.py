@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from engine_fileio import join_path, remove
-
-_log = logging.getLogger("engine.runner")
+from engine_model.weights import is_sharded_path, remove_sharded
+from engine_runner.checkpoint._manifest import remove_manifest
 
 
 class Retention:
@@ -19,8 +20,9 @@ class Retention:
         >>> retention = Retention(most=2)
         >>> for name in ("epoch_1.pth", "epoch_2.pth", "epoch_3.pth"):
         ...     retention.add(name)
-        >>> retention.take_surplus()
+        >>> retention.surplus()
         ['epoch_1.pth']
+        >>> retention.drop(["epoch_1.pth"])
         >>> retention.names
         ['epoch_2.pth', 'epoch_3.pth']
     """
@@ -36,15 +38,13 @@ class Retention:
         """
         self.names = [*(other for other in self.names if other != name), name]
 
-    def take_surplus(self) -> list[str]:
-        """Remove the oldest names beyond the most to keep, and return them."""
-        surplus = max(0, len(self.names) - self.most) if self.most > 0 else 0
-        removed, self.names = self.names[:surplus], self.names[surplus:]
-        return removed
+    def surplus(self) -> list[str]:
+        """Return the oldest names beyond the most to keep."""
+        return self.names[: max(0, len(self.names) - self.most)] if self.most > 0 else []
 
-    def put_back(self, names: Sequence[str]) -> None:
-        """Add names that were taken and could not be deleted, as the oldest."""
-        self.names = [*names, *self.names]
+    def drop(self, names: Sequence[str]) -> None:
+        """Remove the names of checkpoints that were deleted."""
+        self.names = [name for name in self.names if name not in names]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the names."""
@@ -61,7 +61,9 @@ def remove_checkpoint(
     logger: logging.Logger,
     backend_args: dict[str, Any] | None = None,
 ) -> bool:
-    """Delete an old checkpoint, and return whether it is gone; log a warning if it is not.
+    """Delete an old checkpoint and its manifest, and return whether it is gone.
+
+    If it is not, a warning is logged.
 
     Args:
         folder: The folder, in any storage of engine-fileio.
@@ -71,9 +73,14 @@ def remove_checkpoint(
     """
     path = join_path(folder, filename, backend_args=backend_args)
     try:
-        remove(path, backend_args=backend_args)
-    except FileNotFoundError:
-        _log.debug("%s was deleted already", path)
+        with suppress(FileNotFoundError):  # deleted by someone already
+            if is_sharded_path(path):
+                remove_sharded(path, backend_args)
+                return True
+            remove(path, backend_args=backend_args)
+        # After the file: a process that ends here leaves a manifest without a file, not a file
+        # that nobody deletes.
+        remove_manifest(path, backend_args)
     except OSError as error:
         logger.warning(f"the old checkpoint {path} was not deleted: {error}")
         return False

@@ -52,7 +52,7 @@ def save_run(
         run,
         out_dir,
         filename,
-        run_states(run, parts, hooks, include, saving=True),
+        run_states(run, parts, hooks, include, saving=True, whole=not run.checkpointer.sharded),
         progress=progress or counted,
         meta={**dataset_meta(parts), **(meta or {})},
         backend_args=dict(backend_args or file_client_args or {}) or None,

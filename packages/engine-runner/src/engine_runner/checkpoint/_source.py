@@ -1,14 +1,18 @@
 """Choose the checkpoint that a run starts from, and read the newest whole one."""
 
 import logging
-import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from engine_dist import all_gather_object, broadcast_object_list, is_main_process
-from engine_model.weights import CheckpointError
+from engine_model.weights import CheckpointError, Placement
+from engine_runner.checkpoint._folder import CheckpointFolder, backend_args_for
 from engine_runner.checkpoint._latest import latest_checkpoints
 from engine_runner.checkpoint._restart import continues_earlier_attempt
+from engine_utils import expand_home
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger("engine.runner")
 
@@ -17,14 +21,15 @@ class CheckpointSource:
     """Where a run starts: a named checkpoint, the newest whole one of its folder, or none.
 
     Args:
-        read: Reads a checkpoint at a path or URI.
+        read: Reads a checkpoint at a path or URI, with the arguments of its storage backend.
 
     Example:
         >>> import tempfile
         >>> source = CheckpointSource(read=lambda filename: {})
-        >>> source.choose("base.pth", tempfile.mkdtemp(), resumes=False)
+        >>> folders = [CheckpointFolder(tempfile.mkdtemp())]
+        >>> source.choose("base.pth", folders, resumes=False)
         ('base.pth', False)
-        >>> source.choose("base.pth", tempfile.mkdtemp(), resumes=False)  # once per run
+        >>> source.choose("base.pth", folders, resumes=False)  # once per run
         (None, False)
     """
 
@@ -43,61 +48,74 @@ class CheckpointSource:
         self._resumed = True
 
     def choose(
-        self, load_from: str | None, work_dir: str, *, resumes: bool
+        self, load_from: str | None, folders: Sequence[CheckpointFolder], *, resumes: bool
     ) -> tuple[str | None, bool]:
         """Return the checkpoint that a run starts from, and whether to resume; see `Checkpointer`.
 
         Args:
             load_from: The checkpoint that the settings name.
-            work_dir: The folder whose latest checkpoint is resumed otherwise.
+            folders: The folders whose latest checkpoint is resumed otherwise; see
+                `latest_checkpoints`.
             resumes: Whether the settings resume.
+
+        Raises:
+            CheckpointError: A folder cannot be read; raised on all ranks.
         """
         # Once per run: ``test()`` after ``train()`` must not load the checkpoint of the start.
         if self._started:
             return None, resumes
         self._started = True
         # Called in any case, since it notes what the first attempt began with.
-        if continues_earlier_attempt(work_dir):
+        if _on_main_rank(continues_earlier_attempt, folders):
             _log.info("The launcher restarted this run; it resumes what it has saved.")
-            return self._find_latest(work_dir), True
+            return self.find_latest(folders), True
         # What the caller resumed or loaded counts, not what the settings name for the start.
         if self._resumed or (self._loaded and not resumes):
             return None, resumes
-        if load_from is not None and "://" not in load_from:
-            load_from = os.path.expanduser(load_from)
         if load_from is not None or not resumes:
-            return load_from, resumes
-        return self._find_latest(work_dir), True
+            return (None if load_from is None else expand_home(load_from)), resumes
+        return self.find_latest(folders), True
 
-    def _find_latest(self, work_dir: str) -> str | None:
+    def find_latest(self, folders: Sequence[CheckpointFolder]) -> str | None:
         """Return the latest checkpoint, equal on all ranks, or None; note the older ones."""
-        found = [latest_checkpoints(work_dir) if is_main_process() else []]
-        broadcast_object_list(found)  # folders may look different on another machine
-        self._latest = found[0]
-        if not found[0]:
+        self._latest = _on_main_rank(latest_checkpoints, folders)
+        if not self._latest:
             return None
         _log.info("Auto resumed from the latest checkpoint %s.", self._latest[0])
         return self._latest[0]
 
     def read_whole(
-        self, filename: str, map_location: str | Callable[..., Any]
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any],
+        folders: Sequence[CheckpointFolder],
+        placement: Placement | None = None,
     ) -> tuple[dict[str, Any], str]:
         """Return a checkpoint and its name; of those that `choose` found, the newest whole one.
 
         Args:
             filename: The checkpoint. If `choose` found it and it is damaged, the next is taken.
             map_location: The device of its tensors.
+            folders: The folders of the run, whose storage arguments are those of the checkpoint.
+            placement: How the model is sharded.
 
         Raises:
-            CheckpointError: The named one is damaged, or all are.
+            CheckpointError: The named one is damaged, or all are, or their storage cannot be read.
         """
         if self._latest[:1] != [filename]:  # it was named: no other one takes its place
-            return self._read(filename, map_location), filename
+            arguments = backend_args_for(filename, folders)
+            return self._read(filename, map_location, placement, arguments), filename
         problems: list[str] = []
         for name in self._latest:
-            checkpoint, problem = self._try_to_read(name, map_location)
+            read = partial(self._read, name, map_location, placement)
+            arguments = backend_args_for(name, folders)
+            checkpoint, problem, unread = _try_to_read(name, partial(read, arguments))
             # Storages may show the ranks different files; all ranks take the same checkpoint.
-            problem = next(filter(None, all_gather_object(problem)), "")
+            seen = all_gather_object((problem, unread))
+            if failure := next((text for text, failed in seen if failed), ""):
+                # An older one might be readable. But this one is not damaged, and its work counts.
+                raise CheckpointError(_unreadable(name, failure))
+            problem = next((text for text, _ in seen if text), "")
             if not problem:
                 if problems:
                     _log.warning("Resuming from %s, the newest whole checkpoint.", name)
@@ -110,16 +128,47 @@ class CheckpointSource:
             + "\nto train anew, set resume=False or another work_dir"
         )
 
-    def _try_to_read(
-        self, filename: str, map_location: str | Callable[..., Any]
-    ) -> tuple[dict[str, Any], str]:
-        """Return a checkpoint and an empty string, or the reason why it cannot be resumed."""
+
+def _try_to_read(filename: str, read: Callable[[], Any]) -> tuple[dict[str, Any], str, bool]:
+    """Return a checkpoint, why it cannot be resumed, and whether its storage is the reason."""
+    try:
+        checkpoint: Any = read()
+    except (CheckpointError, FileNotFoundError) as error:
+        return {}, str(error), False
+    except OSError as error:
+        return {}, str(error), True
+    found = checkpoint if isinstance(checkpoint, Mapping) else {}
+    for name in ("state_dict", "meta"):
+        if name not in found:
+            return {}, f"{filename} is not a checkpoint of a run: it has no {name}", False
+    return dict(found), "", False
+
+
+def _on_main_rank(
+    function: Callable[[Sequence[CheckpointFolder]], _T], folders: Sequence[CheckpointFolder]
+) -> _T:
+    """Return the answer of the main rank on all ranks: folders may look different elsewhere.
+
+    Raises:
+        CheckpointError: The main rank could not read a folder; raised on all ranks.
+    """
+    answer: list[Any] = [None, ""]
+    if is_main_process():
         try:
-            checkpoint: Any = self._read(filename, map_location)
-        except (CheckpointError, FileNotFoundError) as error:
-            return {}, str(error)
-        found = checkpoint if isinstance(checkpoint, Mapping) else {}
-        for name in ("state_dict", "meta"):
-            if name not in found:
-                return {}, f"{filename} is not a checkpoint of a run: it has no {name}"
-        return dict(found), ""
+            answer[0] = function(folders)
+        except OSError as error:
+            paths = ", ".join(folder.path for folder in folders)
+            answer[1] = _unreadable(f"the checkpoints in {paths}", str(error))
+    broadcast_object_list(answer)
+    if answer[1]:
+        raise CheckpointError(answer[1])
+    result: _T = answer[0]
+    return result
+
+
+def _unreadable(what: str, reason: str) -> str:
+    return (
+        f"{what} cannot be read: {reason}. Nothing was trained or overwritten; start the run again "
+        "when the storage answers, check backend_args of CheckpointHook, or set resume=False and "
+        "another work_dir to train anew"
+    )

@@ -27,6 +27,7 @@ class OptimizerStates:
 
     Args:
         optim_wrapper: An `engine_optim.OptimWrapper` or `engine_optim.OptimWrapperDict`.
+        whole: Whether sharded states are gathered when they are saved.
 
     Example:
         >>> import torch
@@ -36,15 +37,17 @@ class OptimizerStates:
         0.5
     """
 
-    def __init__(self, optim_wrapper: Any) -> None:
+    def __init__(self, optim_wrapper: Any, *, whole: bool = True) -> None:
         self._optim_wrapper = optim_wrapper
+        self._whole = whole
 
     def state_dict(self) -> Any:
-        """Return the whole state, gathered from the shards of all ranks."""
-        return gather_tensors(self._optim_wrapper.state_dict())
+        """Return the state, by default the whole one, gathered from the shards of all ranks."""
+        state = self._optim_wrapper.state_dict()
+        return gather_tensors(state) if self._whole else state
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Take over a whole state; each rank keeps what its shards need.
+        """Take over a state, whole or sharded; each rank keeps what its shards need.
 
         Raises:
             SettingsError: The saved optimizer is of another kind.
@@ -163,7 +166,13 @@ class RandomStates:
 
 
 def run_states(
-    run: Run, parts: Parts, hooks: Stateful, include: Mapping[str, bool], *, saving: bool
+    run: Run,
+    parts: Parts,
+    hooks: Stateful,
+    include: Mapping[str, bool],
+    *,
+    saving: bool,
+    whole: bool = True,
 ) -> dict[str, Stateful]:
     """Return the states of a run by their keys in a checkpoint, in the order of restoring.
 
@@ -175,13 +184,14 @@ def run_states(
         hooks: The hooks of the run.
         include: Whether ``"optimizer"`` and ``"param_schedulers"`` are included.
         saving: Whether the states are saved, which builds nothing.
+        whole: Whether sharded states are gathered when they are saved.
     """
     trains = parts.configured("train_cfg")
     states: dict[str, Stateful] = {"message_hub": run.message_hub}
     if include["optimizer"] and (parts.built("optim_wrapper") if saving else trains):
-        states["optimizer"] = OptimizerStates(run.optim_wrapper)
+        states["optimizer"] = OptimizerStates(run.optim_wrapper, whole=whole)
         states["optimizer_options"] = OptimizerOptions(run.optim_wrapper)
-        states["accumulation"] = AccumulationStates(run.optim_wrapper)
+        states["accumulation"] = AccumulationStates(run.optim_wrapper, run.model, whole=whole)
     if include["param_schedulers"] and (saving or trains):
         states["param_schedulers"] = ScheduleStates(run.param_schedulers, run if trains else None)
     if trains:

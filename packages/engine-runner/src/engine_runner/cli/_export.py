@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from engine_runner.cli._check import check_before
-from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
+from engine_runner.cli._options import (
+    ConfigCommand,
+    HomePath,
+    complete_file,
+    config_arguments,
+    read_config,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,7 +52,7 @@ def _shapes(
 @click.argument("checkpoint", shell_complete=complete_file)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=HomePath(path_type=Path, dir_okay=False),
     help="The file, ….pt2 or ….onnx; else the name of the checkpoint, in the current folder.",
 )
 @click.option(
@@ -130,7 +136,7 @@ def _path(out: Path | None, form: str | None, checkpoint: str) -> Path:
         endings = [form] if form else _FORMATS
         expected = " or ".join(f".{name}" for name in endings)
         raise click.UsageError(f"--out must end with {expected}, got {str(out)!r}")
-    return out.expanduser()
+    return out
 
 
 def _model(config: "Config", checkpoint: str, *, partial: bool) -> "nn.Module":

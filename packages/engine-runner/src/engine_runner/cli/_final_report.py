@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine_runner.hooks import CheckpointHook
+from engine_runner.hooks import CheckpointHook, FiniteLossHook
 from engine_visualization.plots import plot_curves
 
 if TYPE_CHECKING:
@@ -15,17 +15,26 @@ if TYPE_CHECKING:
 def final_report(runner: "Runner") -> None:
     """Draw the curves, and print where log, checkpoint and picture lie."""
     log_dir = Path(runner.log_dir)
-    rows = [("log", log_dir / f"{runner.timestamp}.log")]
+    rows: list[tuple[str, str | Path]] = [("log", log_dir / f"{runner.timestamp}.log")]
     hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
     best = next((item for item in hook.best if item.path), None) if hook else None
     click.echo("")
     if best is not None:
-        rows.append(("best checkpoint", Path(str(best.path))))
+        rows.append(("best checkpoint", str(best.path)))
         click.echo(f"Training finished; the best score is {best.score:.4f}.")
     elif hook is not None and hook.retention.names:
-        rows.append(("last checkpoint", Path(hook.folder) / hook.retention.names[-1]))
+        folder = hook.checkpoint_folder(runner)
+        rows.append(("last checkpoint", folder.join(hook.retention.names[-1])))
+    for name, text in _bad_losses(runner):
+        click.echo(f"  {name + ':':<17}{text}")
     for name, path in [*rows, *_curves(runner)]:
         click.echo(f"  {name + ':':<17}{_relative(path)}")
+
+
+def _bad_losses(runner: "Runner") -> list[tuple[str, str]]:
+    """Return what was done about bad losses."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, FiniteLossHook)]
+    return [row for hook in hooks for row in hook.summary]
 
 
 def _curves(runner: "Runner") -> list[tuple[str, Path]]:
@@ -44,8 +53,9 @@ def _curves(runner: "Runner") -> list[tuple[str, Path]]:
     return [("curves", picture)]
 
 
-def _relative(path: Path) -> Path:
+def _relative(path: str | Path) -> str | Path:
+    """Return a path below the working folder as a relative one; any other, and a URI, as it is."""
     try:
-        return path.relative_to(Path.cwd())
+        return Path(path).relative_to(Path.cwd())
     except ValueError:
         return path

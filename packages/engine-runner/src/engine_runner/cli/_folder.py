@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine_fileio import local_path, uri_of
 from engine_runner.cli._shortcuts import set_value
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def set_work_dir(config: "Config", config_file: Path, work_dir: Path | None) -> 
             ``--cfg-options`` sets another folder.
     """
     if work_dir is not None:
-        set_value(config, "--work-dir", "work_dir", str(work_dir.expanduser()))
+        set_value(config, "--work-dir", "work_dir", uri_of(work_dir))
     elif config.get("work_dir") is None:
         set_default_work_dir(config, default_work_dir(config_file))
         _check_owner(Path(config.work_dir), config_file)
@@ -88,7 +89,7 @@ def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
     """
     from engine_runner.environment import missing_folders, remove_log_dir
 
-    work_dir = Path(config.work_dir).expanduser().absolute()
+    work_dir = Path(local_path(config.work_dir)).absolute()
     created = missing_folders(work_dir)
     earlier = {path: path.read_bytes() for path in _written_at_start(config, work_dir)}
     checkpoints = set(work_dir.rglob("*.pth"))

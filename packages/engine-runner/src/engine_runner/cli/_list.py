@@ -11,7 +11,7 @@ import click
 
 import engine_registry
 from engine_registry import Registry
-from engine_runner.cli._options import CONFIG_FILE, read_config
+from engine_runner.cli._options import PATH, read_config
 from engine_runner.cli._signature import shown_parameters, summary
 from engine_utils import did_you_mean
 
@@ -52,7 +52,7 @@ def _complete_kind(context: click.Context, parameter: click.Parameter, text: str
 @click.option(
     "--config",
     "config_file",
-    type=CONFIG_FILE,
+    type=PATH,
     metavar="CONFIG",
     help="Import the custom_imports of this config first, so that its names are listed.",
 )

@@ -1,5 +1,6 @@
 """Options that several commands share, and the documented form of ``--cfg-options``."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from engine_utils import closest_name
+from engine_utils import closest_name, expand_home
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -23,8 +24,22 @@ CONFIG = "engine_runner.config"
 _RESUME = "--resume"
 _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
 
-CONFIG_FILE = click.Path(path_type=Path)
-"""The type of an argument that names a config; shells complete it to files."""
+
+class HomePath(click.Path):
+    """A path on the command line; a leading ``~``, as in ``--out=~/runs``, is the home folder."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path."""
+        return super().convert(expand_home(value), param, ctx)
+
+
+PATH = HomePath(path_type=Path)
+"""The type of an argument that names a file or folder; shells complete it."""
 
 
 class ConfigCommand(click.Command):
@@ -75,7 +90,7 @@ def config_arguments(function: Function) -> Function:
         metavar="KEY=VALUE ...",
         help="Change values of the config: a.b=1 a.c=[1,2] list.0.lr=0.1 …",
     )
-    path = click.argument("config_file", metavar="CONFIG", type=CONFIG_FILE)
+    path = click.argument("config_file", metavar="CONFIG", type=PATH)
     return path(options(function))
 
 
@@ -87,7 +102,6 @@ def read_config(config_file: Path, cfg_options: tuple[str, ...]) -> "Config":
     """
     from engine_config import Config, ConfigError, parse_overrides
 
-    config_file = config_file.expanduser()
     if config_file.is_dir():
         raise click.UsageError(f"{config_file} is a folder; name the config file in it")
     if not config_file.is_file():

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_runner.cli._options import PATH, ConfigCommand, config_arguments, read_config
+from engine_utils import expand_home
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -35,9 +36,7 @@ DIR/predictions.json, and pictures with the predictions drawn on them to DIR/pic
 @config_arguments
 @click.argument("checkpoint")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the results."
-)
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the results.")
 @click.option("--overwrite", is_flag=True, help="Replace results that --out has.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, help="Inputs per pass.")
 @click.option("--device", help="cpu, cuda, cuda:1 …; by default the accelerator of this machine.")
@@ -66,10 +65,9 @@ def predict(
     """
     config = read_config(config_file, cfg_options)
     if "://" not in checkpoint:
-        checkpoint = str(Path(checkpoint).expanduser())
+        checkpoint = expand_home(checkpoint)
         if not Path(checkpoint).is_file():
             raise click.UsageError(f"no such checkpoint: {checkpoint}")
-    out = None if out is None else out.expanduser()
     _check_processes()
     _check_out(out, overwrite)
     _check_device(device)

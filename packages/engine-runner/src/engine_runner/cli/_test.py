@@ -9,7 +9,13 @@ from engine_runner._errors import SettingsError
 from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
-from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
+from engine_runner.cli._options import (
+    PATH,
+    ConfigCommand,
+    complete_file,
+    config_arguments,
+    read_config,
+)
 from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import expanded, set_launcher
 
@@ -39,7 +45,7 @@ def _with_tta(config: "Config") -> "Config":
 @click.command(cls=ConfigCommand, epilog=_EXAMPLES)
 @config_arguments
 @click.argument("checkpoint", shell_complete=complete_file)
-@click.option("--work-dir", type=click.Path(path_type=Path), help="Folder of the log of the test.")
+@click.option("--work-dir", type=PATH, help="Folder of the log of the test.")
 @click.option(
     "--launcher",
     type=click.Choice(LAUNCHERS),

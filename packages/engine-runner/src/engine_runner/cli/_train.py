@@ -11,13 +11,20 @@ from engine_runner._types import LAUNCHERS
 from engine_runner.cli._check import check_before
 from engine_runner.cli._dry_run import run_dry
 from engine_runner.cli._folder import note_owner, removed_if_unused, set_work_dir
-from engine_runner.cli._options import ConfigCommand, complete_file, config_arguments, read_config
+from engine_runner.cli._options import (
+    PATH,
+    ConfigCommand,
+    complete_file,
+    config_arguments,
+    read_config,
+)
 from engine_runner.cli._shortcuts import (
     seed_and_device,
     set_epochs,
     set_seed_and_device,
     set_value,
 )
+from engine_utils import expand_home
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -32,6 +39,9 @@ Examples:
   engine train config.py --resume
   engine train config.py --resume runs/a/epoch_3.pth
   engine train config.py --resume runs/a/epoch_3.pth --restart-schedules
+  torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
+  srun --ntasks 2 engine train config.py --launcher slurm
+  mpirun -n 2 engine train config.py --launcher mpi
 """
 
 
@@ -39,7 +49,7 @@ Examples:
 @config_arguments
 @click.option(
     "--work-dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of logs and checkpoints; else the config's, else work_dirs/<name of the config>.",
 )
 @click.option(
@@ -149,7 +159,7 @@ def run(config: "Config", config_file: Path, *, restarts: Set[str] = frozenset()
 
 def expanded(path: str) -> str:
     """Return a path with ``~`` as the home folder; an address stays as it is."""
-    return path if "://" in path else str(Path(path).expanduser())
+    return expand_home(path)
 
 
 def check_load_from(config: "Config") -> None:
@@ -160,7 +170,7 @@ def check_load_from(config: "Config") -> None:
         click.ClickException: ``load_from`` of the config does.
     """
     path = config.get("load_from")
-    if not isinstance(path, str) or "://" in path or Path(path).expanduser().exists():
+    if not isinstance(path, str) or "://" in path or Path(expand_home(path)).exists():
         return
     origin = config.origin("load_from")
     reason = f"no checkpoint file {path}; a relative path begins in {Path.cwd()}"
@@ -174,7 +184,7 @@ def set_launcher(config: "Config", option: str | None) -> None:
     """Set the launcher: the option, ``pytorch`` in a process of torchrun, or what the config says.
 
     Raises:
-        click.UsageError: It is ``pytorch``, and torchrun has not started this process.
+        click.UsageError: This launcher has not started this process.
     """
     torchrun = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
     launcher = option or ("pytorch" if torchrun else config.get("launcher", "none"))
@@ -183,8 +193,55 @@ def set_launcher(config: "Config", option: str | None) -> None:
             "the launcher pytorch needs torchrun to start the processes: "
             "torchrun --nproc-per-node 2 -m engine_runner.cli train CONFIG"
         )
+    if option in ("slurm", "mpi"):
+        check_launch(option)
+    if launcher == "none" and any(name in os.environ for name in _RANK_VARIABLES):
+        warn_of_copies()
     if launcher != config.get("launcher", "none"):  # else the line of the config stays its origin
         set_value(config, "--launcher", "launcher", launcher)
+
+
+def check_launch(launcher: str) -> None:
+    """Raise for a launcher that has not started this process, before a model is built.
+
+    Raises:
+        click.UsageError: The environment lacks a variable of the launcher, or has a wrong value.
+    """
+    from engine_dist import read_launch
+
+    try:
+        read_launch(launcher, os.environ)
+    except (RuntimeError, ValueError) as error:
+        start = _STARTS[launcher]
+        raise click.UsageError(
+            f"--launcher {launcher}: {error}\nThe command is: {start}"
+        ) from error
+
+
+def warn_of_copies() -> None:
+    """Print that each of several processes of a launcher trains a model of its own."""
+    from engine_dist import infer_launcher, read_launch
+
+    found = infer_launcher()
+    if found not in ("slurm", "mpi"):
+        return
+    try:
+        launch = read_launch(found, os.environ)
+    except (RuntimeError, ValueError):
+        return  # not a complete launch
+    if launch.world_size > 1 and launch.rank == 0:
+        click.echo(
+            f"{found} has started {launch.world_size} processes, and each trains a model of its "
+            f"own; --launcher {found} trains one model with all of them",
+            err=True,
+        )
+
+
+_RANK_VARIABLES = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMI_RANK")
+_STARTS = {
+    "slurm": "srun --ntasks 2 engine train CONFIG --launcher slurm",
+    "mpi": "mpirun -n 2 engine train CONFIG --launcher mpi",
+}
 
 
 def use_amp(config: "Config") -> None:

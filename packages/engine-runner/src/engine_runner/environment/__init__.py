@@ -18,23 +18,34 @@ from engine_runner.environment._seeds import (
     set_random_seed,
 )
 from engine_runner.environment._shown_config import shown_config
+from engine_runner.environment._signals import (
+    StopSignals,
+    drop_output_without_reader,
+    signal_number,
+)
+from engine_runner.environment._worker_signals import outlive_signals, restore_workers
 
 __all__ = [
     "RunInfo",
+    "StopSignals",
     "capture_host_states",
     "capture_random_states",
     "check_device",
     "create_log_dir",
+    "drop_output_without_reader",
     "environment_report",
     "experiment_name",
     "log_environment",
     "missing_folders",
+    "outlive_signals",
     "prepare_process",
     "remove_log_dir",
     "restore_host_states",
     "restore_random_states",
+    "restore_workers",
     "set_random_seed",
     "setup_environment",
     "shown_config",
+    "signal_number",
     "write_config",
 ]

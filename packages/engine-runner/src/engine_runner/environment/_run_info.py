@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from engine_dist import get_rank, get_world_size, is_distributed
+from engine_fileio import local_path, uri_of
 from engine_runner.environment._folders import (
     create_log_dir,
     experiment_name,
@@ -63,7 +64,7 @@ class RunInfo:
             name: The name of the experiment, if it has one.
             config_file: The file whose name is taken otherwise.
         """
-        around = Path(work_dir).expanduser().absolute()
+        around = Path(local_path(uri_of(work_dir))).absolute()
         created = missing_folders(around)
         folder = create_log_dir(around)
         return cls(

@@ -14,6 +14,7 @@ from engine_runner._errors import ExportError
 from engine_runner.export._formats import FORMATS, Format, Runs, quiet_torch, tensors_of
 from engine_runner.export._forward import TensorForward
 from engine_runner.export._reasons import reason_of
+from engine_utils import expand_home
 
 _FIXED = "dynamic_batch=False (--fixed-batch) exports a model for one batch size alone"
 
@@ -78,7 +79,7 @@ def export_model(
         >>> report.inputs, report.max_difference < 1e-6
         ({'input': '(N, 2) float32'}, True)
     """
-    target = Path(path)
+    target = Path(expand_home(path))
     form = format_of(target)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     given = tuple(tensor.to(device) for tensor in inputs.values())

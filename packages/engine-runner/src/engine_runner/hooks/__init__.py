@@ -4,6 +4,7 @@ from engine_runner._hook import Hook
 from engine_runner._hook_list import HookList
 from engine_runner._priority import Priority, get_priority
 from engine_runner.hooks._checkpoint import CheckpointHook
+from engine_runner.hooks._compile_report import CompileReportHook
 from engine_runner.hooks._early_stopping import EarlyStoppingHook
 from engine_runner.hooks._ema import EMAHook
 from engine_runner.hooks._empty_cache import EmptyCacheHook
@@ -22,10 +23,12 @@ from engine_runner.hooks._sampler_seed import DistSamplerSeedHook
 from engine_runner.hooks._swa import SWAHook
 from engine_runner.hooks._sync_buffers import SyncBuffersHook
 from engine_runner.hooks._throughput import ThroughputHook
+from engine_runner.hooks._time_limit import TimeLimitHook
 from engine_runner.hooks._visualization import NaiveVisualizationHook
 
 __all__ = [
     "CheckpointHook",
+    "CompileReportHook",
     "DistSamplerSeedHook",
     "EMAHook",
     "EarlyStoppingHook",
@@ -48,6 +51,7 @@ __all__ = [
     "SaveOnInterrupt",
     "SyncBuffersHook",
     "ThroughputHook",
+    "TimeLimitHook",
     "get_priority",
     "tta_config",
 ]

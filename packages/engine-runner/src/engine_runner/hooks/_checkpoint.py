@@ -1,45 +1,43 @@
 """Decide when to save a checkpoint."""
 
 import math
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engine_dist import all_reduce_params, is_main_process
-from engine_fileio import (
-    BaseStorageBackend,
-    FileClient,
-    LocalBackend,
-    get_file_backend,
-    join_path,
-)
+from engine_dist import all_reduce_params
+from engine_fileio import BaseStorageBackend, FileClient, join_path
 from engine_registry import HOOKS
 from engine_runner._errors import CheckpointWriteError, SettingsError
 from engine_runner._hook import Hook
 from engine_runner._idle import idle_saving
 from engine_runner._integer import integer
-from engine_runner._protocols import Run
+from engine_runner._protocols import Following, Run
 from engine_runner._types import Batch, Config, Metrics, Outputs
-from engine_runner._validation import never_validates
 from engine_runner.checkpoint import (
+    Attempt,
     BestMetric,
     BrokenWeightsError,
+    CheckpointFolder,
+    NewBest,
+    Place,
     Retention,
+    Rotation,
+    Writer,
     best_metrics,
     broken_weight,
-    mark_or_log,
+    build_writer,
+    folder_of,
     non_finite_weights,
-    note_best,
+    open_for_run,
     publish,
-    remove_checkpoint,
     take_over_former_state,
     training_in,
-    warn_of_earlier_run,
     warn_of_missing_keys,
 )
 from engine_runner.checkpoint import published_keys as checked_keys
@@ -65,7 +63,8 @@ class CheckpointHook(Hook):
         save_optimizer: Include the optimizers' state; without it, a run cannot be resumed.
         save_param_scheduler: Include the schedulers' state.
         out_dir: Root folder of the checkpoints, to which the last part of ``work_dir`` is added;
-            any storage of engine-fileio. ``work_dir`` itself by default.
+            any storage of engine-fileio, from which the same config resumes. ``work_dir`` itself
+            by default.
         max_keep_ckpts: How many checkpoints to keep; the oldest are deleted. -1 keeps all.
         save_last: Save at the end of training whatever the interval, also if a hook stops it.
         save_best: A metric, several, or ``"auto"`` for the first one of the validation. The best
@@ -77,13 +76,15 @@ class CheckpointHook(Hook):
         less_keys: Metric names, or parts of them, for which less is better.
         file_client_args: Older form of ``backend_args``.
         filename_tmpl: File name with one ``{}`` for the epoch or iteration.
-        backend_args: Arguments of the storage backend.
+        backend_args: Arguments of the storage backend, also to resume and for ``load_from``.
         published_keys: Keys of the checkpoint, such as ``["meta", "state_dict"]``. At the end of
             the training, a copy of the last checkpoint and of each best one with these keys alone
             is saved beside it, as ``<checkpoint>-<hash>.pth`` with the first eight hex digits of
             its SHA-256. None by default, for no copies.
         save_begin: The epoch or iteration, from 1, of the first checkpoint; no best one is chosen
             before. Later ones are ``interval`` apart. With 0, the first is at ``interval``.
+        writer: Writes the checkpoints: ``"AsyncWriter"`` while the training continues, or a config
+            with its arguments, ``dict(type="AsyncWriter", …)``. By default the training waits.
         **kwargs: Passed to `Runner.save_checkpoint`.
 
     Raises:
@@ -91,6 +92,7 @@ class CheckpointHook(Hook):
             not an integer.
 
     Attributes:
+        writer: The writer of ``writer``; None for the one of the run.
         best: The metrics of ``save_best``, each with its best score and checkpoint so far.
         retention: The checkpoints that are kept.
         folder: Where they are saved; empty before the training.
@@ -124,6 +126,7 @@ class CheckpointHook(Hook):
         backend_args: Config | None = None,
         published_keys: str | Sequence[str] | None = None,
         save_begin: int = 0,
+        writer: Writer | Config | str | None = None,
         **kwargs: Any,
     ) -> None:
         if file_client_args is not None and backend_args is not None:
@@ -135,6 +138,7 @@ class CheckpointHook(Hook):
         self.interval = integer("interval", interval, at_least=-1)
         self.save_begin = integer("save_begin", save_begin, at_least=0)
         self.published_keys = checked_keys(published_keys)
+        self.writer = build_writer(writer)
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
         self.save_param_scheduler = save_param_scheduler
@@ -181,14 +185,21 @@ class CheckpointHook(Hook):
     def around_run(self, runner: Run) -> Iterator[None]:
         """Release the lock of ``out_dir`` at the end, however the run ends."""
         with ExitStack() as self._locks:
-            yield
+            try:
+                yield
+            finally:
+                runner.checkpointer.wait()
+
+    def checkpoint_folder(self, runner: Run) -> CheckpointFolder:
+        """Return the folder of this hook's checkpoints, from which a run resumes, too."""
+        return folder_of(runner.work_dir, self.out_dir, self.backend_args)
 
     def before_train(self, runner: Run) -> None:
         """Find the folder, and log it, so that a wrong one fails before the first epoch.
 
         Raises:
-            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, or another
-                training saves to the folder.
+            SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, another
+                training saves to the folder, or its storage cannot be written to.
         """
         self._failures, self._saved_at, self._keys_checked = {}, runner.iter, False
         # Where `FiniteLossHook` stops the run, it has searched the weights before they are saved.
@@ -199,17 +210,9 @@ class CheckpointHook(Hook):
         take_over_former_state(runner.message_hub, self.retention, self.best)
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
-        if self.by_epoch and not runner.trains_by_epoch and self.interval > 0:
-            runner.logger.warning(
-                "train_cfg counts iterations and CheckpointHook epochs: a checkpoint is saved at "
-                "the end of the training only. Set its by_epoch=False, and interval to iterations"
-            )
-        reason = never_validates(runner) if self.best else None
-        if reason is not None:
-            runner.logger.warning(f"save_best never acts: it needs a validation, and {reason}")
-        if runner.iter == 0:
-            warn_of_earlier_run(runner.work_dir, runner.logger)
         self._open_folder(runner)
+        if self.writer is not None:
+            runner.checkpointer.use(self.writer)
 
     def after_train_epoch(self, runner: Run) -> None:
         """Save at the end of every n-th epoch, and of the last."""
@@ -261,6 +264,7 @@ class CheckpointHook(Hook):
             epoch = runner.epoch + int(not runner.trains_by_epoch)  # there, the one that is begun
             count = epoch if self.by_epoch else runner.iter
             self._save(runner, count, runner.iter, progress=runner.progress)
+        runner.checkpointer.finish()
         if self.published_keys:
             self._publish(runner)
         if self._failures:
@@ -278,6 +282,7 @@ class CheckpointHook(Hook):
             return
         if (runner.epoch if self.by_epoch else runner.iter) < self.save_begin:
             return
+        runner.checkpointer.settle()  # the former best one may have failed
         for best in self.best:
             name = best.name(metrics)
             score = float(metrics[name])
@@ -298,45 +303,35 @@ class CheckpointHook(Hook):
 
     def _save(self, runner: Run, count: int, at: int, **options: Any) -> None:
         self._saved_at = at
+        runner.checkpointer.settle()
         if runner.distributed:
             # Each rank has running statistics of its own data. Counters are integers and equal.
             statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
             all_reduce_params(statistics, op="mean")
-        filename, former = self.filename_tmpl.format(count), self.retention.names
-        # Before saving: the list in the checkpoint then has the checkpoint itself, so that a
-        # resumed run deletes it in its turn.
-        self.retention.add(filename)
-        path = self._write(runner, "the checkpoint", filename, **{**self._kwargs, **options})
-        if path is None:
-            self.retention.names = former
-            return
-        surplus = self.retention.take_surplus()
-        if is_main_process():
-            # In this order: a process that ends here leaves one checkpoint too many, never none.
-            if mark_or_log(runner.work_dir, path, runner.logger):
-                surplus = [name for name in surplus if not self._remove(runner, name)]
-            self.retention.put_back(surplus)
+        filename = runner.checkpointer.name_of(self.filename_tmpl.format(count))
+        rotation = Rotation(self.retention, filename, self._place_of(runner))
+        options = {**self._kwargs, **options}
+        self._write(runner, "the checkpoint", filename, rotation, **options)
 
     def _save_best(self, runner: Run, best: BestMetric, name: str, score: float) -> None:
-        former, former_path = best.score, best.path
         count = runner.epoch if self.by_epoch else runner.iter
         filename = f"best_{name.replace('/', '_')}_{self._unit}_{count}.pth"
+        filename = runner.checkpointer.name_of(filename)
         path = join_path(self.folder, filename, backend_args=self.backend_args)
-        best.score = score
-        note_best(runner.message_hub, self.best, best, path)
+        following = NewBest(
+            runner.message_hub,
+            self.best,
+            best,
+            score=score,
+            path=path,
+            text=f"The best checkpoint with {score:.4f} {name} at {count} {self._unit} is saved to "
+            f"{filename}.",
+            place=self._place_of(runner),
+        )
         # The validation is finished: a run that resumes from here does not repeat it.
         done = runner.epoch if runner.trains_by_epoch else runner.iter
         progress = replace(runner.progress, validated=done)
-        if self._write(runner, f"the best {name}", filename, progress=progress) is None:
-            best.score = former
-            note_best(runner.message_hub, self.best, best, former_path)
-            return
-        if former_path is not None and former_path != best.path and is_main_process():
-            self._remove(runner, Path(former_path).name)
-        runner.logger.info(
-            f"The best checkpoint with {score:.4f} {name} at {count} {self._unit} is saved to "
-            f"{filename}."
-        )
+        self._write(runner, f"the best {name}", filename, following, progress=progress)
 
     def _best_names(self) -> list[str]:
         return [Path(item.path).name for item in self.best if item.path]
@@ -355,46 +350,46 @@ class CheckpointHook(Hook):
             else:
                 runner.logger.info(f"{name} is published as {copy}")
 
-    def _write(self, runner: Run, what: str, filename: str, **options: Any) -> str | None:
-        """Save a checkpoint, and return its path; None, after an error in the log, on failure."""
+    def _write(
+        self, runner: Run, what: str, filename: str, following: Following, **options: Any
+    ) -> None:
+        """Save a checkpoint, or start to; log an error if it cannot be saved."""
+        attempt = Attempt(
+            what=what,
+            filename=filename,
+            logger=runner.logger,
+            inner=following,
+            failures=self._failures,
+        )
+        save = partial(
+            runner.save_checkpoint,
+            self.folder,
+            filename,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **options,
+        )
         self._saves = True
         try:
-            path = runner.save_checkpoint(
-                self.folder,
-                filename,
-                save_optimizer=self.save_optimizer,
-                save_param_scheduler=self.save_param_scheduler,
-                by_epoch=self.by_epoch,
-                backend_args=self.backend_args,
-                **options,
-            )
+            runner.checkpointer.save_followed(attempt, save)
         except (CheckpointWriteError, BrokenWeightsError) as error:
-            if isinstance(error, CheckpointWriteError):
-                self._failures[what] = f"{filename}: {error}"
-            runner.logger.error(
-                f"{what} {filename} was not saved: {error}. The former one stays, and the training "
-                "continues"
-            )
-            return None
+            attempt.settle(error)
         finally:
             self._saves = False
-        self._failures.pop(what, None)
-        return path
 
-    def _remove(self, runner: Run, filename: str) -> bool:
-        """Delete an old checkpoint, and return whether it is gone."""
-        return remove_checkpoint(self.folder, filename, runner.logger, self.backend_args)
+    def _place_of(self, runner: Run) -> Place:
+        return Place(self.folder, runner.work_dir, runner.logger, self.backend_args)
 
     def _open_folder(self, runner: Run) -> None:
         """Find the folder and its storage, and lock it if it is not the work directory."""
-        self.folder = runner.work_dir
-        if self.out_dir is not None:
-            root, name = os.path.expanduser(self.out_dir), Path(runner.work_dir).name
-            self.folder = join_path(root, name, backend_args=self.backend_args)
-        self.file_backend = get_file_backend(self.folder, backend_args=self.backend_args)
+        place = self.checkpoint_folder(runner)
+        self.folder, self.file_backend = place.path, place.backend
         prefix = FileClient.parse_uri_prefix(self.folder)
         self.file_client = FileClient(**{"prefix": prefix, **(self.backend_args or {})})
-        if isinstance(self.file_backend, LocalBackend) and self.folder != runner.work_dir:
-            self._locks.enter_context(training_in(self.folder.removeprefix("file://")))
+        if place.is_local and self.folder != runner.work_dir:
+            self._locks.enter_context(training_in(str(place.local)))
+        open_for_run(place, runner)
         name = self.file_backend.name
         runner.logger.info(f"Checkpoints will be saved to {self.folder} by {name}.")

@@ -1,6 +1,7 @@
 """Validate, test and save a running average of the weights."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -20,13 +21,14 @@ from engine_model import (
     revise_names,
     weights_in,
 )
-from engine_model.weights import weights_to_cpu
+from engine_model.weights import is_sharded, weights_to_cpu
 from engine_registry import HOOKS, MODELS
 from engine_runner._errors import SettingsError
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
+from engine_runner._wrappers import guards_of
 from engine_utils import call_mistakes, did_you_mean
 
 _SAVED = "ema_state_dict"
@@ -146,7 +148,9 @@ class EMAHook(Hook):
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
-        """Update the average."""
+        """Update the average, unless the step was left out for a bad loss."""
+        if self._waits(runner):
+            return
         if self._begun or self._begins(runner):
             self.ema_model.update_parameters(self.src_model)
 
@@ -175,7 +179,11 @@ class EMAHook(Hook):
             # Each rank has averaged the buffers of its own data.
             buffers = [item for item in self.ema_model.module.buffers() if item.is_floating_point()]
             all_reduce_params(buffers, op="mean")
-        checkpoint[_SAVED] = averages = weights_to_cpu(get_state_dict(self.ema_model))
+        averages = get_state_dict(self.ema_model)
+        # A writer of shards takes those of the averages, too.
+        if not any(map(is_sharded, checkpoint["state_dict"].values())):
+            averages = weights_to_cpu(averages)
+        checkpoint[_SAVED] = averages
         for name in self._shared_names():
             if name in checkpoint["state_dict"]:
                 averages[f"module.{name}"] = checkpoint["state_dict"][name]
@@ -205,7 +213,7 @@ class EMAHook(Hook):
             return
         self._prepare(runner)
         weights = revise_names(weights_in(checkpoint), [(r"^module\.", "")])
-        both = {"state_dict": dict(weights), _SAVED: dict(checkpoint[_SAVED])}
+        both = {"state_dict": _copied(weights), _SAVED: _copied(checkpoint[_SAVED])}
         self._swap_ema_state_dict(both)
         load_state_dict(self.ema_model, both[_SAVED], strict=self.strict_load)
         load_state_dict(self.src_model, both["state_dict"])
@@ -218,6 +226,14 @@ class EMAHook(Hook):
         self.src_model = self._source = model
         self.ema_model = MODELS.build({**self.ema_cfg, "model": model})
         self._begun = self._exchanged = False
+
+    def _waits(self, runner: Run) -> bool:
+        """Return whether the weights are unchanged because a step was left out."""
+        guards = guards_of(runner.optim_wrapper)
+        if not guards or any(guard.stepped for guard in guards):
+            return False
+        # Within an accumulation window the forward pass may have spoiled the buffers.
+        return self._has_own_buffers() or any(guard.skipped for guard in guards)
 
     def _begins(self, runner: Run) -> bool:
         self._begun = runner.iter + 1 >= self.begin_iter and runner.epoch + 1 >= self.begin_epoch
@@ -278,6 +294,14 @@ class EMAHook(Hook):
         _check_shapes(*tensors)  # before the first exchange, so that none is half done
         for ours, theirs in zip(*tensors, strict=True):
             yield local_part(ours), local_part(theirs)
+
+
+def _copied(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a shallow copy of weights, with the versions of modules that torch keeps in it."""
+    result: Any = OrderedDict(weights)
+    if hasattr(weights, "_metadata"):
+        result._metadata = weights._metadata
+    return result  # type: ignore[no-any-return]  # Any only to carry _metadata
 
 
 def _check_shapes(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:

@@ -1,61 +1,111 @@
-"""Stop a training whose loss or weights are not finite."""
+"""Act on a loss that is NaN, infinite or jumps: stop, leave the step out, or roll back."""
 
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
+from torch import Tensor
+
+from engine_dist import all_gather_object, broadcast_object_list
+from engine_optim import LossJumps
 from engine_registry import HOOKS
-from engine_runner._errors import NonFiniteLossError
+from engine_runner._errors import NonFiniteLossError, RollbackRequest, SettingsError
 from engine_runner._hook import Hook
+from engine_runner._integer import integer
 from engine_runner._protocols import Run
-from engine_runner._wrappers import wrappers_by_name
+from engine_runner._types import Batch, Outputs
 from engine_runner.checkpoint import MARKER, broken_weight, marked_at, non_finite_weights
+from engine_runner.hooks._bad_losses import (
+    IN_A_ROW,
+    BadLoss,
+    first_jump,
+    first_non_finite,
+    has_scaler,
+    losses_of,
+    overflow,
+)
+from engine_runner.hooks._batch_names import (
+    BatchNumber,
+    BatchNumbers,
+    batch_text,
+    names_in,
+    names_text,
+)
+from engine_runner.hooks._left_out import LeftOutSteps
 
-Action = Literal["stop", "warn"]
+Action = Literal["stop", "warn", "raise", "skip", "rollback"]
 
-# A gradient scaler skips the steps of an overflow, and halves its scale from 65536 on. After as
-# many iterations in a row the forward pass itself overflows.
-_SKIPPED_STEPS = 20
+_ITERATION_POINTS = ("before_train_iter", "after_train_iter")
 
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stop the training if a loss is NaN or infinite, before such weights are saved.
+    """Act on a loss that is NaN, infinite or jumps, before such weights are saved.
 
-    `Runner` registers it by default; ``default_hooks=dict(finite_loss=None)`` leaves it out. It
-    checks the losses of each iteration, but reads them only where the run reads its losses anyway:
-    when it logs, at the end of an epoch, and before a checkpoint. There it also checks the weights
-    that are trained, except those that were not finite when the training began.
+    `Runner` registers it by default, and its setting ``on_bad_loss`` chooses the action;
+    ``default_hooks=dict(finite_loss=None)`` leaves it out. It checks the losses of each iteration,
+    but reads them only where the run reads its losses anyway: when it logs, at the end of an epoch,
+    and before a checkpoint. There it also checks the weights that are trained, except those that
+    were not finite when the training began.
 
     With a gradient scaler (float16) a step whose gradients overflow is skipped, and is not an
     error. Only 20 iterations in a row without a finite loss are one.
 
+    ``"skip"`` acts within the iteration. It reads one number from the device per step of an
+    optimizer, after the backward pass: the host waits there, and cannot prepare the next iteration
+    meanwhile. It also copies the buffers of the model once per step, and needs their memory.
+
     Args:
-        action: ``"stop"`` raises the error. ``"warn"`` logs it once, and again after the loss has
-            been finite in between.
+        action: ``"raise"``, also ``"stop"``, raises the error. ``"skip"`` leaves the step out: no
+            weight, buffer, moment of an optimizer, schedule or average changes; an accumulation
+            window is left out as a whole. ``"rollback"`` returns to the last checkpoint of this
+            run, and passes over the batch from then on. ``"warn"`` logs the error once, and again
+            after the loss has been finite in between.
+        jump: A finite loss is bad, too, if it is more than this number of deviations above the
+            median of the last losses; see `engine_optim.LossJumps`. By default none is.
+        window: The number of last losses that are compared.
+        in_a_row: The number of steps left out in a row after which the training stops.
+        max_rollbacks: The number of times that a run, however often it is resumed, returns to a
+            checkpoint before it stops.
 
     Raises:
-        ValueError: ``action`` is neither of these.
+        ValueError: An argument has another value.
 
     Example:
         >>> FiniteLossHook(action="ignore")
         Traceback (most recent call last):
         ...
-        ValueError: action must be one of stop, warn, got 'ignore'; default_hooks=dict(finite_...
+        ValueError: action must be one of stop, warn, raise, skip, rollback, got 'ignore'; ...
     """
 
     priority = "LOW"
 
-    def __init__(self, action: Action = "stop") -> None:
+    def __init__(
+        self,
+        action: Action = "stop",
+        *,
+        jump: float | None = None,
+        window: int = 100,
+        in_a_row: int = IN_A_ROW,
+        max_rollbacks: int = 3,
+    ) -> None:
         if action not in get_args(Action):
             raise ValueError(
                 f"action must be one of {', '.join(get_args(Action))}, got {action!r}; "
                 "default_hooks=dict(finite_loss=None) leaves this check out"
             )
-        self.action = action
+        self.action = "raise" if action == "stop" else action
+        self.in_a_row = integer("in_a_row", in_a_row, at_least=1)
+        self.max_rollbacks = integer("max_rollbacks", max_rollbacks, at_least=1)
+        self.jump = jump
+        self._jumps = None if jump is None else LossJumps(jump, window)
+        self._left_out = LeftOutSteps(jump, window)
+        self._batches = BatchNumbers()
+        self._rollbacks = 0
         self._trains = False
+        self._started = 0
         self._checked = 0  # iterations whose losses were checked
         self._warned = False
         self._earlier_mark: int | None = None
@@ -64,7 +114,22 @@ class FiniteLossHook(Hook):
     @property
     def stops(self) -> bool:
         """Whether the training ends before weights that are not finite are saved."""
-        return self.action == "stop"
+        return self.action != "warn"
+
+    @property
+    def summary(self) -> list[tuple[str, str]]:
+        """What was done about bad losses, for the report at the end: pairs of name and text."""
+        rows = []
+        if self._left_out.count:
+            rows.append(("steps left out", f"{self._left_out.count}, for a bad loss"))
+        if self._rollbacks:
+            batches = len(self._batches.passed_over)
+            rows.append(("rolled back", f"{self._rollbacks} times; {batches} batches passed over"))
+        return rows
+
+    def acts_at(self, point: str) -> bool:
+        """Return whether this hook acts at a point: within an iteration only to skip."""
+        return super().acts_at(point) and (self.action == "skip" or point not in _ITERATION_POINTS)
 
     @contextmanager
     def around_run(self, runner: Run) -> Iterator[None]:
@@ -74,19 +139,74 @@ class FiniteLossHook(Hook):
             yield
         finally:
             self._trains = False
+            self._left_out.detach(runner)
 
     def before_train(self, runner: Run) -> None:
-        """Check the losses from now on, not those in the history of a resumed run."""
-        self._trains, self._warned, self._checked = True, False, runner.iter
+        """Check the losses from now on, not those in the history of a resumed run.
+
+        Raises:
+            SettingsError: The loop or an optimizer of the run cannot do what ``action`` needs.
+        """
+        self._trains, self._warned = True, False
+        self._checked = self._started = runner.iter
         self._from_start = set(non_finite_weights(runner.model))
         # A resumed run has begun with finite weights; otherwise an older mark is another run's.
         self._earlier_mark = None if runner.iter else marked_at(runner.work_dir)
+        if self.action == "skip":
+            self._left_out.attach(runner)
+        loop = runner.train_loop
+        if hasattr(loop, "passed_over"):
+            loop.passed_over = self._batches.passed_over
+        elif self.action == "rollback":
+            raise SettingsError(
+                f"on_bad_loss must be 'raise' or 'skip' with a {type(loop).__name__}, got "
+                "'rollback', which needs a loop that passes over batches, as those of "
+                "engine_runner.loops"
+            )
+
+    def before_train_epoch(self, runner: Run) -> None:
+        """Note at which batch the epoch begins."""
+        self._batches.begin_epoch(runner)
+
+    def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
+        """Copy what the forward pass changes; only to leave steps out."""
+        self._left_out.begin_iteration(runner.iter + 1)
+
+    def after_train_iter(
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Log a step that was left out.
+
+        Raises:
+            NonFiniteLossError: Too many were left out in a row.
+        """
+        iteration = runner.iter + 1
+        if not self._left_out.end_iteration():
+            return
+        losses, finite = _losses(outputs)
+        of = "a gradient that is not finite, with " if finite and self.jump is None else ""
+        text = f"{of}{losses or 'the loss'} of iteration {iteration}"
+        if self._left_out.in_a_row >= self.in_a_row:
+            self._stop(
+                runner,
+                f"at most {self.in_a_row - 1} steps in a row must be left out, got "
+                f"{self._left_out.in_a_row}, at last for {text}",
+                self._batches.of(runner, iteration, iteration),
+            )
+        if not (finite and has_scaler(runner.optim_wrapper)):  # else its scale adapts
+            names = names_in(data_batch)
+            number = self._batches.of(runner, iteration, iteration)
+            runner.logger.warning(
+                f"The step was left out for {text}; {self._left_out.count} so far. "
+                + batch_text(runner, number)
+                + (f"It has {names_text(names)}." if names else "")
+            )
 
     def after_log(self, runner: Run) -> None:
         """Check the losses that `LoggerHook` has just read from the device.
 
         Raises:
-            NonFiniteLossError: One is not finite.
+            NonFiniteLossError: One is bad.
         """
         self._check_losses(runner)
 
@@ -94,102 +214,154 @@ class FiniteLossHook(Hook):
         """Check the losses since the last line of the log.
 
         Raises:
-            NonFiniteLossError: One is not finite.
+            NonFiniteLossError: One is bad.
         """
         self._check_losses(runner)
+
+    def after_train(self, runner: Run) -> None:
+        """Check that a training too short for ``in_a_row`` has had a step at all.
+
+        Raises:
+            NonFiniteLossError: It had none.
+        """
+        done = runner.iter - self._started
+        length = min(done, self.in_a_row)
+        if self.action == "skip" and length and self._left_out.in_a_row >= length:
+            self._stop(runner, f"a step must be possible, got bad losses in the last {length}")
+        if has_scaler(runner.optim_wrapper):
+            bad = overflow(losses_of(runner.message_hub, length), runner.iter, length)
+            if bad is not None:
+                self._act(runner, bad)
 
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
         """Check the losses, and the weights that are saved.
 
         Raises:
-            NonFiniteLossError: A loss, or a weight that is trained, is not finite.
+            NonFiniteLossError: A loss is bad, or a weight that is trained is not finite.
         """
         if not self._trains:
             return
         self._check_losses(runner)
         name = broken_weight(runner.model, self._from_start)
         if name is not None:
-            self._act(runner, f"the weights must be finite, got NaN or infinity in {name!r}")
+            problem = f"the weights must be finite, got NaN or infinity in {name!r}"
+            self._act(runner, BadLoss(0, problem))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of rollbacks, the batches passed over, and the recent losses."""
+        return {
+            "rollbacks": self._rollbacks,
+            "passed_over": sorted(map(list, self._batches.passed_over)),
+            "left_out": self._left_out.state_dict(),
+            "jumps": None if self._jumps is None else self._jumps.state_dict(),
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue with a state; what was passed over since it was saved stays so."""
+        self._rollbacks = max(self._rollbacks, int(state_dict["rollbacks"]))
+        self._batches.passed_over |= {BatchNumber(*item) for item in state_dict["passed_over"]}
+        self._left_out.load_state_dict(state_dict["left_out"])
+        if self._jumps is not None and state_dict["jumps"] is not None:
+            self._jumps.load_state_dict(state_dict["jumps"])
 
     def _check_losses(self, runner: Run) -> None:
-        hub = runner.message_hub
-        reached = int(hub.get_info("iter", default=-1)) + 1
+        reached = int(runner.message_hub.get_info("iter", default=-1)) + 1
         count, self._checked = reached - self._checked, max(reached, self._checked)
         if count <= 0:
             return
-        window = max(count, _SKIPPED_STEPS)
-        losses = {
-            name.removeprefix("train/"): buffer.recent(window)
-            for name, buffer in hub.log_scalars.items()
-            if name.startswith("train/") and "loss" in name
-        }
-        scaled = _has_scaler(runner.optim_wrapper)
-        found = _overflow(losses) if scaled else _first_non_finite(losses, count)
+        found = self._find(runner, reached, count)
+        if self.action == "rollback" and runner.world_size > 1:
+            # A loss may be bad on one rank alone; all ranks return to the checkpoint.
+            every = all_gather_object(None if found is None else tuple(found))
+            found = min((BadLoss(*item) for item in every if item is not None), default=None)
         if found is None:
             self._warned = False
             return
-        name, before_last, value = found
-        self._act(
-            runner,
-            f"{name} must be finite, got {value} at iteration {reached - before_last} "
-            f"with {_rates(runner.optim_wrapper.get_lr())}",
-        )
+        self._act(runner, found)
 
-    def _act(self, runner: Run, problem: str) -> None:
-        message = (
-            f"{problem}; lower the learning rate, limit the gradients with "
-            "optim_wrapper.clip_grad=dict(max_norm=1.0), or find the operation with "
-            f"torch.autograd.set_detect_anomaly(True). {self._last_checkpoint(runner)}"
-        )
+    def _find(self, runner: Run, reached: int, count: int) -> BadLoss | None:
+        losses = losses_of(runner.message_hub, max(count, self.in_a_row))
+        known = self._left_out.iterations
+        if has_scaler(runner.optim_wrapper):
+            found = None if self.action == "skip" else overflow(losses, reached, self.in_a_row)
+        else:
+            found = first_non_finite(losses, reached, count, known)
+        if self._jumps is None or self.action == "skip":
+            return found
+        jump = first_jump(self._jumps, losses, reached, count)
+        return min(filter(None, (found, jump)), default=None)
+
+    def _act(self, runner: Run, bad: BadLoss) -> None:
+        reached = int(runner.message_hub.get_info("iter", default=-1)) + 1
+        number = self._batches.of(runner, bad.iteration or reached, reached)
+        problem = bad.problem
+        if bad.iteration:
+            rates = _rates(runner.optim_wrapper.get_lr())
+            problem = f"{problem} at iteration {bad.iteration} with {rates}"
+        if bad.others:
+            problem = f"{problem}; not finite either: {', '.join(bad.others)}"
+        if self.action == "rollback":
+            self._roll_back(runner, problem, number)
         if self.stops:
-            raise NonFiniteLossError(message)
+            self._stop(runner, problem, number)
         if not self._warned:
-            runner.logger.warning(message)
+            runner.logger.warning(self._message(runner, problem, number))
         self._warned = True
 
-    def _last_checkpoint(self, runner: Run) -> str:
+    def _roll_back(self, runner: Run, problem: str, number: BatchNumber | None) -> NoReturn:
+        saved = [self._saved(runner)]
+        broadcast_object_list(saved)  # folders may look different on another machine
+        reason = ""
+        if not saved[0]:
+            reason = "this run has saved no checkpoint to return to; save more often"
+        elif number is None:
+            reason = "the batch to pass over is unknown"
+        elif self._rollbacks >= self.max_rollbacks:
+            reason = f"the run was rolled back {self._rollbacks} times already (max_rollbacks)"
+        if reason or number is None:
+            self._stop(runner, f"{problem}; {reason}", number)
+        self._rollbacks += 1
+        text = batch_text(runner, number)
+        self._batches.passed_over.add(number)
+        runner.logger.warning(
+            f"{problem}; returning to the last checkpoint for the {self._rollbacks}. of at most "
+            f"{self.max_rollbacks} times, and passing over this batch. {text}"
+        )
+        raise RollbackRequest(self._message(runner, problem, number))
+
+    def _stop(self, runner: Run, problem: str, number: BatchNumber | None = None) -> NoReturn:
+        raise NonFiniteLossError(self._message(runner, problem, number))
+
+    def _message(self, runner: Run, problem: str, number: BatchNumber | None) -> str:
+        return (
+            f"{problem}; lower the learning rate, limit the gradients with "
+            "optim_wrapper.clip_grad=dict(max_norm=1.0), or find the operation with "
+            f"torch.autograd.set_detect_anomaly(True). {batch_text(runner, number)}"
+            f"{self._last_checkpoint(runner)}"
+        )
+
+    def _saved(self, runner: Run) -> bool:
+        """Return whether this run has saved a checkpoint, or was resumed from one."""
         time = marked_at(runner.work_dir)
-        if time is None or time == self._earlier_mark:
+        return time is not None and time != self._earlier_mark
+
+    def _last_checkpoint(self, runner: Run) -> str:
+        if not self._saved(runner):
             return "No checkpoint was saved before."
         path = Path(runner.work_dir, MARKER).read_text(encoding="utf-8", errors="replace").strip()
         return f"The last checkpoint is {path}"
 
 
-def _first_non_finite(
-    losses: Mapping[str, list[float]], count: int
-) -> tuple[str, int, float] | None:
-    """Return the earliest of the last ``count`` losses that is not finite, or None.
-
-    Returns:
-        Its name, how many iterations before the last one it is, and its value. Of losses of one
-        iteration the part comes before the total, which only adds up the parts.
-    """
-    found = []
-    for name, values in losses.items():
-        recent = values[-count:]
-        for index, value in enumerate(recent):
-            if not math.isfinite(value):
-                found.append((index + 1 - len(recent), name == "loss", name, value))
-                break
-    if not found:
-        return None
-    before, _, name, value = min(found, key=lambda entry: entry[:2])
-    return name, -before, float(value)
-
-
-def _overflow(losses: Mapping[str, list[float]]) -> tuple[str, int, float] | None:
-    """Return a loss that was not finite for as long as a scaler cannot mend, or None."""
-    lasting = {
-        name: values
-        for name, values in losses.items()
-        if len(values) >= _SKIPPED_STEPS and not any(map(math.isfinite, values[-_SKIPPED_STEPS:]))
+def _losses(outputs: Outputs) -> tuple[str, bool]:
+    """Return the losses of an iteration with their values, and whether all are finite."""
+    values = outputs if isinstance(outputs, Mapping) else {}
+    losses = {
+        name: float(value.detach() if isinstance(value, Tensor) else value)
+        for name, value in values.items()
+        if "loss" in name
     }
-    return _first_non_finite(lasting, _SKIPPED_STEPS)
-
-
-def _has_scaler(optim_wrapper: Any) -> bool:
-    wrappers = wrappers_by_name(optim_wrapper).values()
-    return any(getattr(wrapper, "loss_scaler", None) is not None for wrapper in wrappers)
+    text = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+    return text, all(map(math.isfinite, losses.values()))
 
 
 def _rates(rates: Mapping[str, list[float]]) -> str:

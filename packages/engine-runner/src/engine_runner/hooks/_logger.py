@@ -14,7 +14,7 @@ from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 from engine_runner._start_report import log_start
 from engine_runner._types import Batch, Config, Metrics, Outputs
-from engine_utils import plain_value
+from engine_utils import expand_home, plain_value
 
 
 @HOOKS.register_module()
@@ -78,7 +78,7 @@ class LoggerHook(Hook):
         self.interval = integer("interval", interval, at_least=1)
         self.ignore_last = ignore_last
         self.interval_exp_name = integer("interval_exp_name", interval_exp_name, at_least=1)
-        self.out_dir = None if out_dir is None else os.path.expanduser(out_dir)
+        self.out_dir = None if out_dir is None else os.fspath(expand_home(out_dir))
         self.out_suffix = out_suffix
         self.keep_local = keep_local
         self.log_metric_by_epoch = log_metric_by_epoch

@@ -8,6 +8,7 @@ from engine_runner._hook import Hook
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
 from engine_runner._validation import never_validates
+from engine_runner._wrappers import guards_of, wrappers_by_name
 
 
 @HOOKS.register_module()
@@ -33,6 +34,8 @@ class ParamSchedulerHook(Hook):
     ) -> None:
         """Step the schedules that count iterations."""
         schedulers = runner.param_schedulers
+        if guards_of(runner.optim_wrapper):
+            schedulers = _counting(schedulers, runner.optim_wrapper)
         for scheduler in schedulers if type(schedulers) is list else _flat(schedulers):
             if not scheduler.by_epoch:
                 scheduler.step()
@@ -54,6 +57,18 @@ class ParamSchedulerHook(Hook):
         for scheduler in _flat(runner.param_schedulers):
             if _waits(scheduler):
                 scheduler.step(metrics)
+
+
+def _counting(schedulers: Any, optim_wrapper: Any) -> Any:
+    """Return the schedulers of the optimizers whose step was not left out.
+
+    The schedules of one optimizer are a list; those of several are lists by their names.
+    """
+    guards = {name: one.guard for name, one in wrappers_by_name(optim_wrapper).items()}
+    counts = {name: guard is None or guard.counts() for name, guard in guards.items()}
+    if isinstance(schedulers, dict):
+        return {name: group for name, group in schedulers.items() if counts.get(name, True)}
+    return schedulers if any(counts.values()) else []
 
 
 def _waits(scheduler: Any) -> bool:

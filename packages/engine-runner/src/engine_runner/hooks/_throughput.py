@@ -9,7 +9,7 @@ import torch
 from torch.nn.modules.conv import _ConvNd
 
 from engine_dist import all_gather
-from engine_model import is_model_wrapper
+from engine_model import is_model_wrapper, runs_compiled
 from engine_registry import HOOKS
 from engine_runner._batch_size import samples_in
 from engine_runner._hook import Hook
@@ -159,7 +159,7 @@ class ThroughputHook(Hook):
         self._last = None
 
     def _prepare_counter(self, runner: Run) -> None:
-        if any(getattr(one, "_compiled_call_impl", None) for one in runner.model.modules()):
+        if runs_compiled(runner.model):
             runner.logger.info(
                 "The operations of a compiled model cannot be counted; for tflops and mfu set "
                 "flops_per_sample of ThroughputHook."

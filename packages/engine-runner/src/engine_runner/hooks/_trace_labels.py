@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.profiler import record_function
 
-from engine_model import is_model_wrapper
+from engine_model import is_model_wrapper, runs_compiled
 from engine_runner._protocols import Run
 from engine_runner._wrappers import wrappers_by_name
 
@@ -72,9 +72,7 @@ def _labeled_method(
 def _labeled_modules(model: nn.Module) -> Iterator[None]:
     """Record the forward pass of each module of a model, under its name and class."""
     inner: Any = model.module if is_model_wrapper(model) and hasattr(model, "module") else model
-    modules = dict(inner.named_modules())
-    if any(getattr(module, "_compiled_call_impl", None) for module in modules.values()):
-        modules = {}
+    modules = {} if runs_compiled(model) else dict(inner.named_modules())
     opened = threading.local()  # a module may run in several threads
 
     def enter(label: str) -> Callable[..., None]:

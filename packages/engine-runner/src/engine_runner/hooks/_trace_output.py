@@ -12,7 +12,7 @@ from torch.autograd.profiler_util import EventList
 from torch.profiler import profile
 
 from engine_fileio import StorageError, copyfile_from_local
-from engine_utils import call_mistakes, did_you_mean
+from engine_utils import call_mistakes, did_you_mean, expand_home
 
 _log = logging.getLogger("engine.runner")
 _TABLE = {"sort_by": "self_cpu_time_total", "row_limit": 20, "max_name_column_width": 60}
@@ -103,7 +103,7 @@ class TraceOutput:
         worker = f"{options['worker_name']}{rank or 0}"
         # The name that TensorBoard's profiler plugin expects; the time keeps files apart.
         name = f"{worker}.{time.time_ns()}.pt.trace.json"
-        return [str(Path(work_dir, options["dir_name"], name))]
+        return [str(Path(work_dir, expand_home(options["dir_name"]), name))]
 
     def _export(self, profiler: profile, paths: list[str]) -> None:
         with TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ class TraceOutput:
                 )
                 return
             for path in paths:
-                target = path if "://" in path else str(Path(path).expanduser())
+                target = expand_home(path)
                 try:
                     copyfile_from_local(str(local), target)
                 except (OSError, StorageError) as error:  # a training must not end for a trace

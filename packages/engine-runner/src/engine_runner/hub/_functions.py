@@ -18,7 +18,7 @@ from engine_runner.hub._packages import (
     folders_with_index,
     import_parts,
 )
-from engine_utils import closest_names
+from engine_utils import closest_names, expand_home
 
 
 def get_config(cfg_path: str, pretrained: bool = False) -> Config:
@@ -83,7 +83,7 @@ def _config_file(cfg_path: str) -> str:
     if not (inner if colons else cfg_path).strip("/"):
         raise HubError(f"cfg_path must name a config, as package::path, got {cfg_path!r}")
     if not colons:
-        return _existing(Path(cfg_path).expanduser()) or _no_file(cfg_path)
+        return _existing(Path(expand_home(cfg_path))) or _no_file(cfg_path)
     for folder in config_folders(package):
         # By the text of the path: an editable install may link folders outside of the package.
         path = os.path.normpath(folder / inner)
@@ -105,7 +105,7 @@ def _existing(path: Path) -> str | None:
 
 
 def _no_file(cfg_path: str) -> str:
-    folder = Path(cfg_path).expanduser().parent
+    folder = Path(expand_home(cfg_path)).parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     close = closest_names(Path(cfg_path).name, names)
     hint = f"; did you mean {', '.join(close)}?" if close else ""

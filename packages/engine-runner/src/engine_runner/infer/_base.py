@@ -39,7 +39,7 @@ from engine_runner.infer._load import (
 from engine_runner.infer._meta import STEPS, InferencerMeta
 from engine_runner.infer._types import InputsType, ModelType, ResType
 from engine_runner.parts import build_collate_fn, build_model, with_preprocessor
-from engine_utils import ManagerMixin, did_you_mean
+from engine_utils import ManagerMixin, did_you_mean, expand_home
 from engine_visualization import Visualizer
 
 _log = logging.getLogger("engine.runner")
@@ -347,7 +347,7 @@ class BaseInferencer(metaclass=InferencerMeta):
     @staticmethod
     def _get_models_from_metafile(dir: str) -> Iterator[ModelEntry]:
         """Yield the models of the index in a folder."""
-        return models_in(Path(dir))
+        return models_in(Path(expand_home(dir)))
 
     # ---- for this class ---------------------------------------------------------------------
 

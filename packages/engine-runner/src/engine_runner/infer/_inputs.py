@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine_fileio import get_file_backend, join_path, list_dir_or_file
+from engine_utils import expand_home
 
 
 def list_inputs(inputs: Any) -> list[Any]:
@@ -32,7 +33,7 @@ def list_inputs(inputs: Any) -> list[Any]:
         ['a.png', 'https://example.org/b.png']
     """
     if isinstance(inputs, str | os.PathLike):
-        return _files_of(os.path.expanduser(os.fspath(inputs)))
+        return _files_of(expand_home(os.fspath(inputs)))
     if isinstance(inputs, np.ndarray | Tensor | Mapping) or not isinstance(inputs, Iterable):
         return [inputs]
     return [one for item in inputs for one in _one_or_more(item)]

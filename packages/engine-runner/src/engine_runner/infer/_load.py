@@ -9,7 +9,7 @@ from typing import Any
 from engine_config import Config, ConfigError
 from engine_runner.hub import find_model, get_config
 from engine_runner.infer._types import ModelType
-from engine_utils import plain_value
+from engine_utils import expand_home, plain_value
 
 _CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
 
@@ -39,7 +39,7 @@ def config_and_weights(model: ModelType, scope: str | None) -> tuple[Config, str
     name = os.fspath(model)
     if "::" in name:
         return get_config(name), None
-    path = Path(name).expanduser()
+    path = Path(expand_home(name))
     if path.is_file():
         return Config.fromfile(path), None
     if path.suffix in _CONFIG_ENDINGS or os.sep in name:

@@ -2,16 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine_runner._by_hand import prepared
 from engine_runner._integer import integer
 from engine_runner._limits import agreed_limit, limited
 from engine_runner._loaders import LIMIT, is_sets, no_batch
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop, Run, Stateful
 from engine_runner.checkpoint import finish_windows
-from engine_runner.loops._replay import Replay
+from engine_runner.loops._position import position_of
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -40,6 +41,7 @@ class BaseLoop(ABC):
     """
 
     _progress: Progress | None = None  # of a training loop, which counts for the run
+    _setting = "dataloader"  # the name of the data loader in messages
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class BaseLoop(ABC):
     ) -> None:
         self._runner = runner
         # Built here, as documented: a loop of the user's receives the config, too.
-        self.dataloader: Any = _built("the data loader", runner, dataloader, num_batch_per_epoch)
+        self.dataloader: Any = _built(self._setting, runner, dataloader, num_batch_per_epoch)
 
     @property
     def runner(self) -> Run:
@@ -103,14 +105,19 @@ def _built(name: str, runner: Run, dataloader: Any, limit: int | None) -> Any:
             part: _built(f"{name} {part!r}", runner, loader, limit)
             for part, loader in dataloader.items()
         }
-    if not isinstance(dataloader, Mapping):
+    if isinstance(dataloader, Mapping):
+        if limit is not None:
+            limit = agreed_limit(name, dataloader.get(LIMIT), integer(LIMIT, limit, at_least=1))
+            dataloader = {**dataloader, LIMIT: limit}
+        dataloader = runner.build_dataloader(
+            dataloader, seed=runner.seed, diff_rank_seed=runner.diff_rank_seed
+        )
+    if runner is None:  # the check of a config
         return limited(dataloader, limit)
-    if limit is not None:
-        limit = agreed_limit(name, dataloader.get(LIMIT), integer(LIMIT, limit, at_least=1))
-        dataloader = {**dataloader, LIMIT: limit}
-    return runner.build_dataloader(
-        dataloader, seed=runner.seed, diff_rank_seed=runner.diff_rank_seed
-    )
+    seed = None if runner.diff_rank_seed else runner.seed
+    trains, world_size = name.startswith("train"), runner.world_size
+    loader = prepared(name, dataloader, world_size=world_size, seed=seed, trains=trains)
+    return limited(loader, limit)
 
 
 class TrainLoop(BaseLoop):
@@ -165,7 +172,8 @@ class TrainLoop(BaseLoop):
         self.val_before_train = val_before_train
         self.val_at_end = val_at_end
         self.stop_training = False
-        self._replay: Replay | None = None
+        self.passed_over: Container[tuple[int, int]] = ()  # passes and batches not to train on
+        self._position: Any = None
 
     @property
     def epoch(self) -> int:
@@ -177,6 +185,7 @@ class TrainLoop(BaseLoop):
         """Finished iterations."""
         return self._runner.progress.iter
 
+    _setting = "train_dataloader"
     _counts_epochs = True  # what ``val_begin`` and the intervals count, rather than iterations
 
     @property
@@ -193,16 +202,29 @@ class TrainLoop(BaseLoop):
     def position(self) -> Stateful:
         """What saves the position in the data: the loader if it can, otherwise a `Replay`.
 
-        Iterating over it yields the batches that are left of the pass.
+        Iterating over it yields the batches that are left of the epoch.
         """
         loader: Any = self.dataloader
-        if hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict"):
-            stateful: Stateful = loader
-            return stateful
         # A hook may have exchanged the loader.
-        if self._replay is None or self._replay.loader is not loader:
-            self._replay = Replay(loader)
-        return self._replay
+        if (
+            self._position is None
+            or getattr(self._position, "loader", self._position) is not loader
+        ):
+            self._position = position_of(loader, self._cut)
+        position: Stateful = self._position
+        return position
+
+    @property
+    def _cut(self) -> int | None:
+        """The number of batches after which an epoch of data without a length ends."""
+        return None
+
+    def _passes_over(self) -> bool:
+        """Return whether the batch that was received last is not to be trained on."""
+        if not self.passed_over:
+            return False
+        number = self.epoch, int(getattr(self.position, "batches_consumed", 0)) - 1
+        return number in self.passed_over
 
     def _no_batch(self) -> ValueError:
         return no_batch("train_dataloader", self.dataloader)
@@ -250,13 +272,7 @@ class TrainLoop(BaseLoop):
         """
         if self.stop_training:
             return  # evaluated already, and perhaps saved
-        for name, calls in finish_windows(self._runner.optim_wrapper).items():
-            of = f" of optimizer {name!r}" if name else ""
-            self._runner.logger.warning(
-                f"the training ends within an accumulation window{of}: a sharded model keeps the "
-                f"gradients of its last {calls} calls to itself, and they are not used; let its "
-                "number of calls be a multiple of accumulative_counts"
-            )
+        finish_windows(self._runner.optim_wrapper, self._runner.model)
 
     def _validate_before_training(self) -> None:
         """Validate before the first iteration, if that is set and not done."""

@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine_dataset import InfiniteSampler
 from engine_registry import LOOPS
 from engine_runner._errors import SettingsError
 from engine_runner._integer import integer
-from engine_runner._loaders import length_of
+from engine_runner._loaders import is_endless, length_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
 from engine_runner.loops._base import TrainLoop
+from engine_runner.loops._samplers import set_sampler_epoch
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -29,8 +29,9 @@ class EpochBasedTrainLoop(TrainLoop):
         val_interval: Epochs from one validation to the next; the last epoch is validated, too.
         dynamic_intervals: ``(epoch, interval)`` pairs that change ``val_interval`` on the way.
         epoch_length: The number of batches per epoch of data that has no length, such as an
-            `IterableDataset`. It determines ``max_iters``, which schedules and the log use. An
-            epoch ends with its data all the same; another number of batches is logged.
+            `IterableDataset`. It determines ``max_iters``, which schedules and the log use. Data
+            that has more batches, or no end, continues in the next epoch. An epoch of data that
+            ends before is logged.
         num_batch_per_epoch: The most batches of an epoch; all by default.
         val_before_train: Validate before the first epoch, too; a resumed run does not.
         val_at_end: Validate the last epoch whatever the interval.
@@ -69,10 +70,11 @@ class EpochBasedTrainLoop(TrainLoop):
             val_before_train=val_before_train,
             val_at_end=val_at_end,
         )
-        if isinstance(getattr(self.dataloader, "sampler", None), InfiniteSampler):
+        if is_endless(self.dataloader) and (epoch_length is None or length_of(self.dataloader)):
+            kind = type(getattr(self.dataloader, "sampler", None) or self.dataloader).__name__
             raise SettingsError(
-                "an epoch of InfiniteSampler never ends: train with by_epoch=False and max_iters, "
-                "or use DefaultSampler"
+                f"an epoch of {kind} never ends: train with by_epoch=False and max_iters, "
+                "or use DefaultSampler, or set num_batch_per_epoch"
             )
         self._max_epochs = integer("max_epochs", max_epochs, at_least=0)
         self._epoch_length = self._length(epoch_length)
@@ -110,6 +112,10 @@ class EpochBasedTrainLoop(TrainLoop):
             )
         return declared
 
+    @property
+    def _cut(self) -> int | None:
+        return self._epoch_length if self._is_declared else None
+
     def continue_from_progress(self) -> None:
         """Count from a resumed run whose epochs had another length.
 
@@ -126,15 +132,10 @@ class EpochBasedTrainLoop(TrainLoop):
 
     def _consumed_of_this_epoch(self) -> int:
         """Return the batches of the epoch that a resumed data loader skips."""
-        consumed = int(getattr(self.position, "batches_consumed", 0))
-        sampler = getattr(self.dataloader, "sampler", None)
-        if self.position is self._replay:
-            return consumed
         # A checkpoint at the end of an epoch has the position of that epoch, and the counter of
-        # the next one: its batches are counted already.
-        if getattr(sampler, "epoch", self.epoch) != self.epoch:
-            return 0
-        return consumed
+        # the next one: its batches are counted already. The loader then returns 0.
+        set_sampler_epoch(self.dataloader, self.epoch)
+        return int(getattr(self.position, "batches_consumed", 0))
 
     def run(self) -> Model:
         """Train, and return the model.
@@ -170,7 +171,11 @@ class EpochBasedTrainLoop(TrainLoop):
         before = runner.progress.iter
         start: int = getattr(position, "batches_consumed", 0)
         for idx, data_batch in enumerate(position, start):
-            self.run_iter(idx, data_batch)
+            if self._passes_over():
+                before -= 1
+                self._max_iters -= 1
+            else:
+                self.run_iter(idx, data_batch)
         trained = start + runner.progress.iter - before
         if trained == 0:
             raise self._no_batch()

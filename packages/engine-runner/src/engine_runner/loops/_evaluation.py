@@ -44,6 +44,7 @@ class _EvaluationLoop(BaseLoop):
         compute_loss: bool = False,
         num_batch_per_epoch: int | None = None,
     ) -> None:
+        self._setting = f"{self._mode}_dataloader"
         super().__init__(runner, dataloader, num_batch_per_epoch=num_batch_per_epoch)
         self.evaluator: Any = self._built_evaluator(evaluator)
         self.fp16 = fp16

@@ -111,7 +111,10 @@ class IterBasedTrainLoop(TrainLoop):
         runner.optim_wrapper.train()
         self.dataloader_iterator = self._endless_batches()  # anew, if a run follows another
         while self.iter < self._max_iters and not self.stop_training:
-            self.run_iter(next(self.dataloader_iterator))
+            data_batch = next(self.dataloader_iterator)
+            if self._passes_over():
+                continue
+            self.run_iter(data_batch)
             self._validate_if_due(self.iter, self._max_iters)
         runner.call_hook("after_train_epoch")
         runner.call_hook("after_train")

@@ -6,7 +6,7 @@ from engine_runner.parts._data import build_dataloader
 from engine_runner.parts._evaluation import build_evaluator
 from engine_runner.parts._hooks import build_hook, default_hooks
 from engine_runner.parts._loops import build_loop
-from engine_runner.parts._model import build_model, model_name, prepare, with_preprocessor
+from engine_runner.parts._model import build_for, build_model, model_name, prepare
 from engine_runner.parts._optimization import (
     build_optimizers,
     build_run_schedulers,
@@ -22,6 +22,7 @@ __all__ = [
     "build_collate_fn",
     "build_dataloader",
     "build_evaluator",
+    "build_for",
     "build_hook",
     "build_log_processor",
     "build_logger",
@@ -37,5 +38,4 @@ __all__ = [
     "prepare",
     "scale_learning_rate",
     "schedule_once",
-    "with_preprocessor",
 ]

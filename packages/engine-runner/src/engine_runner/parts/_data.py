@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from engine_dataset import ResumableDataLoader, pseudo_collate, worker_init_fn
+from engine_dataset import pseudo_collate, worker_init_fn
 from engine_dist import get_rank
 from engine_registry import DATA_SAMPLERS, DATASETS
 from engine_runner._errors import SettingsError
 from engine_runner._limits import limited
+from engine_runner._loader_rules import NO_SAMPLER
 from engine_runner._loaders import LIMIT, is_batches
+from engine_runner._run_loader import RunLoader
 from engine_runner._settings import TABLE
 from engine_runner._types import Config
 from engine_runner.parts._collate import build_function
@@ -35,7 +37,8 @@ def build_dataloader(
     Raises:
         NotRegisteredError: ``collate_fn`` or ``worker_init_fn`` names no function.
         SettingsError: A key is unknown or missing, there is neither ``sampler`` nor
-            ``batch_sampler``, there is ``shuffle``, or the dataset is a stream.
+            ``batch_sampler`` and the dataset is not a stream, a stream has one, or there is
+            ``shuffle``.
         TypeError: ``dataloader`` is neither an iterable of batches nor a config.
     """
     if is_batches(dataloader):
@@ -50,6 +53,7 @@ def build_dataloader(
     config = dict(dataloader)
     limit = config.pop(LIMIT, None)
     dataset = _build_dataset(config.pop("dataset"))
+    _check_order(config, dataset)
     sampler = config.pop("sampler", None)
     if isinstance(sampler, Mapping):
         sampler_seed = None if diff_rank_seed else seed
@@ -65,13 +69,13 @@ def build_dataloader(
     if batch_sampler is not None:
         config.pop("batch_size", None)
         sampler = None
-    config["collate_fn"] = build_function(
-        config.get("collate_fn", pseudo_collate), "dataloader.collate_fn"
-    )
+    # Without a batch size, the items of the dataset are batches already.
+    collate = config.get("collate_fn", pseudo_collate if _collates(config, batch_sampler) else None)
+    config["collate_fn"] = collate and build_function(collate, "dataloader.collate_fn")
     config["worker_init_fn"] = _worker_init(config, seed)
     # Its own generator: with the global one, the number of batches read changes dropout.
     config.setdefault("generator", torch.Generator().manual_seed(seed or 0))
-    loader: DataLoader[Any] = ResumableDataLoader(
+    loader: DataLoader[Any] = RunLoader(
         dataset, sampler=sampler, batch_sampler=batch_sampler, **config
     )
     return limited(loader, limit)  # type: ignore[no-any-return]  # of a loader with indices, one
@@ -79,14 +83,26 @@ def build_dataloader(
 
 def _build_dataset(dataset: Any) -> Any:
     built = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
-    if isinstance(built, IterableDataset):
-        raise SettingsError(
-            f"dataset must have indices, which samplers draw, got the stream "
-            f"{type(built).__name__}; give torch's DataLoader(dataset, batch_size=...) instead"
-        )
     if isinstance(dataset, Mapping) and hasattr(built, "full_init"):
         built.full_init()
     return built
+
+
+def _check_order(config: Config, dataset: Any) -> None:
+    """Raise if a stream has a sampler, or other data has none."""
+    samplers = [key for key in ("sampler", "batch_sampler") if config.get(key) is not None]
+    if isinstance(dataset, IterableDataset):
+        if samplers:
+            raise SettingsError(
+                f"dataset must have indices, which a {samplers[0]} draws, got the stream "
+                f"{type(dataset).__name__}; leave out {samplers[0]}"
+            )
+    elif not samplers:
+        raise SettingsError(NO_SAMPLER)
+
+
+def _collates(config: Config, batch_sampler: Any) -> bool:
+    return batch_sampler is not None or config.get("batch_size", 1) is not None
 
 
 def _worker_init(config: Config, seed: int | None) -> Any:

@@ -15,6 +15,7 @@ _DEFAULT: Mapping[str, Config] = {
     "sampler_seed": {"type": "DistSamplerSeedHook"},
     "logger": {"type": "LoggerHook"},
     "model_summary": {"type": "ModelSummaryHook"},
+    "compile_report": {"type": "CompileReportHook"},
     "param_scheduler": {"type": "ParamSchedulerHook"},
     "finite_loss": {"type": "FiniteLossHook"},
     "checkpoint": {"type": "CheckpointHook", "interval": 1},

@@ -1,6 +1,6 @@
 """Build the model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -29,11 +29,23 @@ def build_model(model: nn.Module | Config) -> nn.Module:
     return built
 
 
-def with_preprocessor(model: nn.Module | Config, data_preprocessor: Any) -> nn.Module | Config:
-    """Return the setting of a model, with the preprocessor of the run if its config has none."""
-    if data_preprocessor is None or not isinstance(model, Mapping):
-        return model
-    return {"data_preprocessor": data_preprocessor, **model}
+def build_for(
+    strategy: Strategy,
+    build: Callable[[Any], nn.Module],
+    model: nn.Module | Config,
+    data_preprocessor: Any,
+) -> nn.Module:
+    """Return the model of a run, built as its strategy needs it.
+
+    Args:
+        strategy: Chooses the memory of the parameters.
+        build: Builds a model from its config.
+        model: The setting.
+        data_preprocessor: The preprocessor of the run, for a config that has none.
+    """
+    if data_preprocessor is not None and isinstance(model, Mapping):
+        model = {"data_preprocessor": data_preprocessor, **model}
+    return strategy.build(build, model)
 
 
 def model_name(model: nn.Module, strategy: Strategy) -> str:

@@ -2,7 +2,8 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,26 +11,23 @@ from torch import nn
 
 from engine_dist import broadcast, is_distributed
 from engine_model import (
-    BaseModel,
-    MMDistributedDataParallel,
-    MMFullyShardedDataParallel,
     compiled_in_place,
     convert_sync_batchnorm,
     is_model_wrapper,
     is_sharded,
     require_shapes,
+    whole_parameters,
 )
 from engine_model.weights import LoadReport, get_state_dict, load_state_dict, weights_to_cpu
-from engine_runner._class_name import class_name
 from engine_runner._errors import SettingsError
 from engine_runner.strategies._checkpointing import (
     Modules,
-    named_modules,
+    check_modules,
     turn_on_activation_checkpointing,
 )
+from engine_runner.strategies._compile import Compilation
 
 _log = logging.getLogger("engine.runner")
-_OWN_STEPS = (MMDistributedDataParallel.train_step, MMFullyShardedDataParallel.train_step)
 
 
 class Strategy(ABC):
@@ -42,14 +40,17 @@ class Strategy(ABC):
         sync_bn: Convert batch normalization layers to ones that normalize over all ranks:
             ``"torch"`` or ``"mmcv"``. ``None`` leaves them as they are. It has no effect without a
             process group.
-        compile: Compile the model with `torch.nn.Module.compile`: ``True``, or its arguments such
-            as ``dict(mode="max-autotune")``. Weights keep their names.
+        compile: Compile the model in place: ``True``, or arguments of `torch.compile` such as
+            ``dict(mode="max-autotune")``, with a ``target``. ``"model"`` is the forward pass,
+            ``"step"`` the preprocessing with it, and a list has names of modules, such as
+            ``["backbone"]``. Validation and test run compiled, too. Weights keep their names.
         activation_checkpointing: The modules whose activations are computed again in the backward
             pass, as `turn_on_activation_checkpointing` takes them; ``None`` for none.
 
     Raises:
-        SettingsError: Activations are checkpointed with the backend ``"eager"`` of the compiler,
-            which computes dropout anew. ``activation_checkpointing`` names nothing.
+        SettingsError: ``compile`` has a wrong ``target``. Activations are checkpointed with the
+            backend ``"eager"`` of the compiler, which computes dropout anew, or
+            ``activation_checkpointing`` names nothing.
 
     Example:
         >>> class InDouble(Strategy):
@@ -69,14 +70,12 @@ class Strategy(ABC):
     ) -> None:
         self.device = torch.device(device)  # a config has it as text
         self.sync_bn = sync_bn
-        self.compile_options: dict[str, Any] | None = None
-        if compile is not False:
-            self.compile_options = dict(compile) if isinstance(compile, Mapping) else {}
+        self.compilation = Compilation.of(compile)
         self.activation_checkpointing = activation_checkpointing
         if activation_checkpointing is None:
             return
-        named_modules(activation_checkpointing)
-        if (self.compile_options or {}).get("backend") == "eager":
+        check_modules(activation_checkpointing)
+        if self.compilation is not None and self.compilation.options.get("backend") == "eager":
             raise SettingsError(
                 "the backend of compile must not be 'eager' with activation_checkpointing, as it "
                 "draws other random numbers in the backward pass; use 'inductor' or 'aot_eager'"
@@ -100,24 +99,47 @@ class Strategy(ABC):
                 model = convert_sync_batchnorm(model, self.sync_bn)
             else:
                 _log.info("sync_bn=%r has no effect in a run of one process.", self.sync_bn)
-        model = model.to(self.device)
+        model = self.place(model)
         if self.activation_checkpointing is not None:
             turn_on_activation_checkpointing(model, self.activation_checkpointing)
-        if self.compile_options is not None:
-            # In place: `torch.compile` would return a module whose weights have other names.
-            model.compile(**self.compile_options)
-        return self.wrap(model)
+        if self.compilation is None:
+            return self.wrap(model)
+        self.compilation.before_wrapping(model)
+        wrapped = self.wrap(model)
+        self.compilation.after_wrapping(wrapped, model)
+        return wrapped
+
+    def build(self, make: Callable[[Any], nn.Module], model: Any) -> nn.Module:
+        """Return the model that a function builds from its setting.
+
+        Args:
+            make: The function.
+            model: The setting: a model or its config.
+        """
+        return make(model)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Return the model on the device of this process."""
+        return model.to(self.device)
 
     @abstractmethod
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the model, which is on its device, ready for the steps of a loop."""
 
     def initialize(self, model: nn.Module) -> None:
-        """Initialize the weights as the model's ``init_weights`` says, equally on all ranks."""
+        """Initialize the weights as the model's ``init_weights`` says, equally on all ranks.
+
+        Sharded weights get the values that they would have in one process.
+        """
         inner: Any = self.unwrap(model)
         if hasattr(inner, "init_weights"):
-            inner.init_weights()
+            with self.initializing(inner):
+                inner.init_weights()
             self.synchronize(inner)
+
+    def initializing(self, model: nn.Module) -> AbstractContextManager[object]:
+        """Return the context of ``init_weights``: sharded weights are whole in it."""
+        return whole_parameters(model)
 
     def synchronize(self, model: nn.Module) -> None:
         """Send the weights and buffers of rank 0 to every rank, except for sharded ones.
@@ -129,12 +151,18 @@ class Strategy(ABC):
                 if not is_sharded(tensor):
                     broadcast(tensor.data, src=0)
 
-    def model_state(self, model: nn.Module) -> dict[str, Any]:
+    def model_state(self, model: nn.Module, *, whole: bool = True) -> dict[str, Any]:
         """Return the whole model's weights on the CPU, named as without a wrapper.
 
         All ranks must call this.
+
+        Args:
+            model: The model that `prepare` returned.
+            whole: Whether sharded weights are gathered. If not, they stay sharded, and the others
+                stay on their device, as a writer of shards takes them.
         """
-        return weights_to_cpu(get_state_dict(self.unwrap(model)))
+        state = get_state_dict(self.unwrap(model))
+        return weights_to_cpu(state) if whole else state
 
     def load_model_state(
         self, model: nn.Module, state: Mapping[str, Any], *, strict: bool = False
@@ -170,23 +198,6 @@ def wrapper_config(model_wrapper: Mapping[str, Any] | str | None, default: str) 
     """
     given = {"type": model_wrapper} if isinstance(model_wrapper, str) else model_wrapper or {}
     return {"type": default, **given}
-
-
-def warn_of_own_step(wrapped: nn.Module, model: nn.Module) -> None:
-    """Log that a wrapper trains with its own step, if the model has another one.
-
-    Args:
-        wrapped: The model in its wrapper.
-        model: The model.
-    """
-    own = getattr(type(model), "train_step", BaseModel.train_step)
-    if own is not BaseModel.train_step and type(wrapped).train_step in _OWN_STEPS:  # type: ignore[attr-defined]  # wrappers have it
-        _log.warning(
-            "%s trains with a step of its own, and never calls the train_step of %s; set "
-            "model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel'), which calls it, or "
-            "derive a wrapper with another train_step",
-            *(type(wrapped).__name__, class_name(model)),
-        )
 
 
 def require_process_group(strategy: Strategy) -> None:

@@ -1,6 +1,6 @@
 """Checkpoint activations: drop those of a module, and compute them again in the backward pass."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
@@ -10,10 +10,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
+from engine_model import module_selectors, select_modules, with_forward
+from engine_registry import FUNCTIONS
 from engine_runner._errors import SettingsError
-from engine_utils import did_you_mean
+from engine_runner._rules import activation_checkpointing_rule
 
-Modules = str | type[nn.Module] | Sequence[str | type[nn.Module]]
+Select = Callable[[nn.Module, str], bool]
+"""Called with each module and its name; returns whether its activations are checkpointed."""
+
+Modules = str | type[nn.Module] | Sequence[str | type[nn.Module]] | Select | Mapping[str, Any]
+
+_SETTING = "activation_checkpointing"
 
 
 def turn_on_activation_checkpointing(model: nn.Module, modules: Modules) -> None:
@@ -28,19 +35,22 @@ def turn_on_activation_checkpointing(model: nn.Module, modules: Modules) -> None
         model: The model, before it is compiled and wrapped. It is changed in place.
         modules: Names of modules (``"backbone.layer1"``), names of classes (``"Bottleneck"``),
             classes, or a list of these. A `ModuleList`, `ModuleDict` or other module without a
-            forward stands for the modules in it.
+            forward stands for the modules in it. Or a policy: a function that is called with each
+            module and its name, and returns whether to checkpoint it; its name in ``FUNCTIONS``,
+            or a dict of this ``type`` and further arguments.
 
     Raises:
-        SettingsError: The model has no module of a name or class, or nothing is named.
+        SettingsError: The model has no module of a name or class, the policy chooses none, or
+            nothing is named.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
         >>> turn_on_activation_checkpointing(model, ["0", "ReLU"])
         >>> model(torch.ones(1, 2)).shape
         torch.Size([1, 1])
+        >>> turn_on_activation_checkpointing(model, lambda module, name: name == "2")
     """
-    found = [module for one in named_modules(modules) for module in _find(model, one)]
-    for module in dict.fromkeys(found):
+    for module in _chosen(model, modules):
         own = module.__dict__.get("forward")
         if isinstance(own, partial) and own.func is _checkpointed:
             continue
@@ -50,68 +60,51 @@ def turn_on_activation_checkpointing(model: nn.Module, modules: Modules) -> None
         module.forward = forward
 
 
-def named_modules(modules: Modules) -> list[str | type[nn.Module]]:
-    """Return the names and classes that a setting has.
+def check_modules(modules: Modules) -> None:
+    """Check a setting as far as that needs no model.
 
     Args:
         modules: See `turn_on_activation_checkpointing`.
 
     Raises:
-        SettingsError: It names nothing, or has other values.
+        SettingsError: It names nothing, has other values, or an unknown function.
     """
-    several: Any = modules  # a setting may have any type
-    single = isinstance(several, str | type) or not isinstance(several, Iterable)
-    given: list[Any] = [several] if single else list(several)
-    wrong = [
-        one
-        for one in given
-        if not (one and isinstance(one, str))
-        and not (isinstance(one, type) and issubclass(one, nn.Module))
-    ]
-    if wrong or not given:
+    for _, message in activation_checkpointing_rule(_SETTING, modules):
+        raise SettingsError(message)
+
+
+def _chosen(model: nn.Module, modules: Modules) -> Iterable[nn.Module]:
+    """Return the modules that a setting stands for, each once."""
+    check_modules(modules)
+    policy = _policy(model, modules)
+    try:
+        if policy is None:
+            return select_modules(model, module_selectors(modules, _SETTING), _SETTING)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    names = [name for name, module in model.named_modules() if policy(module, name)]
+    if not names:
         raise SettingsError(
-            "activation_checkpointing must be names of modules, names of classes or classes, got "
-            f"{wrong[0] if wrong else modules!r}; leave it out for none"
+            f"{_SETTING} must choose a module, got a policy that returns False for each module of "
+            f"{type(model).__name__}; leave it out for none"
         )
-    return given
+    found = [with_forward(model.get_submodule(name)) for name in names]
+    return dict.fromkeys(module for several in found for _, module in several)
 
 
-def _find(model: nn.Module, wanted: str | type[nn.Module]) -> Iterator[nn.Module]:
-    """Yield the modules that a name or a class stands for."""
-    modules = dict(model.named_modules(remove_duplicate=False))
-    if isinstance(wanted, str) and wanted in modules:
-        matches = [modules[wanted]]
-    elif isinstance(wanted, str):
-        matches = [module for module in modules.values() if type(module).__name__ == wanted]
-    else:
-        matches = [module for module in modules.values() if isinstance(module, wanted)]
-    if not matches:
-        raise SettingsError(_unknown(wanted, modules))
-    found = [one for module in matches for one in _with_forward(module)]
-    if not found:
-        raise SettingsError(
-            f"activation_checkpointing must name modules that compute, got {wanted!r}, which has "
-            "no module in it; remove it"
-        )
-    yield from found
-
-
-def _with_forward(module: nn.Module) -> Iterator[nn.Module]:
-    if type(module).forward is not nn.Module.forward:
-        yield module
-    else:
-        for child in module.children():
-            yield from _with_forward(child)
-
-
-def _unknown(wanted: str | type[nn.Module], modules: dict[str, nn.Module]) -> str:
-    name = wanted if isinstance(wanted, str) else wanted.__name__
-    kinds = dict.fromkeys(type(module).__name__ for module in modules.values())
-    names = [*filter(None, modules), *kinds]
-    return (
-        f"activation_checkpointing must name modules of {type(modules['']).__name__}, got {name!r}"
-        f"{did_you_mean(name, names)}; it has the classes {', '.join(kinds)}"
-    )
+def _policy(model: nn.Module, modules: Modules) -> Select | None:
+    """Return the policy of a setting, or None if it names modules and classes."""
+    if isinstance(modules, Mapping):
+        arguments = dict(modules)
+        kind = arguments.pop("type")
+        function: Any = FUNCTIONS.get(kind) if isinstance(kind, str) else kind
+        return partial(function, **arguments)
+    if isinstance(modules, str):
+        kinds = {type(module).__name__ for module in model.modules()}
+        named = modules in kinds or any(modules == name for name, _ in model.named_modules())
+        registered: Select | None = None if named else FUNCTIONS.get(modules)
+        return registered
+    return None if isinstance(modules, type) or not callable(modules) else modules
 
 
 def _checkpointed(module: nn.Module, own: Any, *args: Any, **kwargs: Any) -> Any:

@@ -52,13 +52,17 @@ def choose_strategy(
     sync_bn = sync_bn or keys.get("sync_bn")
     compile = compile or keys.get("compile") or False
     options: dict[str, Any] = {}
-    others = {"model_wrapper_cfg": model_wrapper_cfg, "sync_bn": sync_bn, "compile": compile}
-    for _, message in strategy_mistakes({"strategy": strategy, **others}):
-        raise SettingsError(message)
     if activation_checkpointing is None:
         activation_checkpointing = keys.get("activation_checkpointing")
+    others: dict[str, Any] = {
+        "model_wrapper_cfg": model_wrapper_cfg,
+        "sync_bn": sync_bn,
+        "compile": compile,
+    }
+    others["activation_checkpointing"] = activation_checkpointing
+    for _, message in strategy_mistakes({"strategy": strategy, **others}):
+        raise SettingsError(message)
     if activation_checkpointing is not None:
-        _check_unset(strategy, activation_checkpointing)
         options["activation_checkpointing"] = activation_checkpointing
     device = current_device()
     if isinstance(strategy, Strategy):
@@ -75,16 +79,6 @@ def choose_strategy(
         return SingleDeviceStrategy(device, sync_bn=sync_bn, compile=compile, **options)
     kind = FSDPStrategy if _shards(model_wrapper_cfg) else DDPStrategy
     return kind(device, model_wrapper_cfg, sync_bn=sync_bn, compile=compile, **options)
-
-
-def _check_unset(strategy: Any, checkpointing: Any) -> None:
-    """Raise if a strategy has activation checkpoints of its own, or was built without them."""
-    given = isinstance(strategy, Mapping) and strategy.get("activation_checkpointing") is not None
-    if isinstance(strategy, Strategy) or given:
-        raise SettingsError(
-            "activation_checkpointing must be an argument of the strategy that is given, got "
-            f"{checkpointing!r} in the settings; remove it there"
-        )
 
 
 def _shards(wrapper: Mapping[str, Any] | str | None) -> bool:

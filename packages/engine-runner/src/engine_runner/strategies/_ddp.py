@@ -11,7 +11,6 @@ from engine_registry import MODEL_WRAPPERS, STRATEGIES
 from engine_runner.strategies._base import (
     Strategy,
     require_process_group,
-    warn_of_own_step,
     wrapper_config,
 )
 from engine_runner.strategies._checkpointing import Modules
@@ -68,5 +67,4 @@ class DDPStrategy(Strategy):
         if self.device.type != "cpu":
             wrapper.setdefault("device_ids", [self.device.index])
         wrapped: nn.Module = MODEL_WRAPPERS.build(wrapper)
-        warn_of_own_step(wrapped, model)
         return wrapped

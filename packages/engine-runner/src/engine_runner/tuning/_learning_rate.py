@@ -1,7 +1,6 @@
 """Find a learning rate: train a little at rising rates, and look at the loss."""
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -17,6 +16,7 @@ from engine_runner.tuning._suggest import smoothed, suggested_rate
 from engine_runner.tuning._sweep import sweep
 from engine_runner.tuning._trial_run import trial_run
 from engine_runner.tuning._unchanged import unchanged
+from engine_utils import expand_home
 from engine_visualization.plots import plot_learning_rates
 
 _SMOOTHING = 0.03  # of the number of rates
@@ -146,5 +146,5 @@ def _load_first_weights(runner: Runner) -> None:
     checkpointer.initialize(runner.model)
     path = runner._settings.load_from
     if path is not None and checkpointer.load_report is None:
-        checkpoint = checkpointer.read(path if "://" in path else os.path.expanduser(path))
+        checkpoint = checkpointer.read(expand_home(path))
         checkpointer.load_weights(runner.model, checkpoint, revise_keys=_WITHOUT_MODULE)

@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 import torch
 from torch import hub
 
+from engine_utils._paths import expand_home
 from engine_utils.dl_utils._download import download_file
 
 # The convention of torch.hub: name-<start of the SHA-256>.ext
@@ -75,7 +76,11 @@ def load_url(
     name = file_name or os.path.basename(urlparse(url).path)
     if not name:
         raise ValueError(f"url must end with the name of a file, got {url!r}; pass file_name")
-    folder = Path(model_dir) if model_dir is not None else Path(hub.get_dir()) / "checkpoints"
+    folder = (
+        Path(expand_home(model_dir))
+        if model_dir is not None
+        else Path(hub.get_dir()) / "checkpoints"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     prefix = _hash_of(path.name) if check_hash else None

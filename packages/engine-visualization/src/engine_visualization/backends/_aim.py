@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine_utils import expand_home
 from engine_visualization.backends._base import (
     BaseVisBackend,
     ConfigLike,
@@ -56,6 +57,8 @@ class AimVisBackend(BaseVisBackend):
         if save_dir is not None:
             self._init_kwargs["repo"] = self.save_dir
         self._init_kwargs |= given
+        if isinstance(repo := self._init_kwargs.get("repo"), str):
+            self._init_kwargs["repo"] = expand_home(repo)
         self._hash: str | None = None
         self._run = RunHandle[Any](self._start)
 

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from os import PathLike
-from os.path import expanduser
+from os import PathLike, fspath
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 
-from engine_utils import declare_secrets, mask_secrets, plain_value
+from engine_utils import declare_secrets, expand_home, mask_secrets, plain_value
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -99,7 +98,7 @@ class BaseVisBackend:
         declare_secrets(*cls.secrets)
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
-        self._save_dir = expanduser(save_dir)
+        self._save_dir = fspath(expand_home(save_dir))
 
     @property
     def save_dir(self) -> str:

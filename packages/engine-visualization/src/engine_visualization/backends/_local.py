@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from engine_utils import finite_value, plain_value
+from engine_utils import expand_home, finite_value, plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.backends._file_end import move_end
 from engine_visualization.drawing import save_png, to_image
@@ -54,9 +54,13 @@ class LocalVisBackend(BaseVisBackend):
         scalar_save_file: str = "scalars.json",
     ) -> None:
         super().__init__(save_dir)
-        self._names = (img_save_dir, config_save_file, scalar_save_file)
+        self._names = (
+            expand_home(img_save_dir),
+            expand_home(config_save_file),
+            expand_home(scalar_save_file),
+        )
         self._find_files()
-        self._lines = {scalar_save_file}  # the names of the files of scalars
+        self._lines = {self._names[2]}  # the names of the files of scalars
         self._streams: dict[Path, BinaryIO] = {}
         # Close the files of a backend that is deleted without close(). They contain all lines
         # already, but Python would issue a ResourceWarning.
@@ -161,7 +165,7 @@ class LocalVisBackend(BaseVisBackend):
         _write_whole(stream, line)
 
     def _extra_file(self, file_path: str) -> Path:
-        file = _check_json(Path(self.save_dir, file_path))
+        file = _check_json(Path(self.save_dir, expand_home(file_path)))
         if file == self._scalars:
             raise ValueError(f"file_path must differ from scalar_save_file, got {file_path!r}")
         return file

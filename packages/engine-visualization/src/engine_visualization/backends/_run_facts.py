@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine_utils import did_you_mean
+from engine_utils import did_you_mean, expand_home
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -45,7 +45,7 @@ def flat_values(config: Any, keys: Sequence[str] | None = None) -> dict[str, Any
 def work_dir_of(config: Any) -> Path | None:
     """Return the folder of checkpoints that a config names, if any."""
     work_dir = nested_values(config).get("work_dir")
-    return Path(work_dir).expanduser() if isinstance(work_dir, str) else None
+    return Path(expand_home(work_dir)) if isinstance(work_dir, str) else None
 
 
 def written_files(

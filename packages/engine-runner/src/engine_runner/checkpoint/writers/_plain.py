@@ -1,11 +1,10 @@
 """Write a checkpoint to one file before the run continues."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine_dist import broadcast_object_list, is_main_process
-from engine_model.weights import save_checkpoint
+from engine_runner.checkpoint.writers._file import write_file
 
 
 class PlainWriter:
@@ -19,53 +18,55 @@ class PlainWriter:
         {'weight': tensor([1.])}
     """
 
+    sharded = False
+    in_background = False
+
     def write(
         self,
         checkpoint: dict[str, Any],
         path: str,
         *,
         backend_args: Mapping[str, Any] | None = None,
+        then: Callable[[], None] | None = None,
     ) -> None:
         """Write the checkpoint; see `Writer.write`."""
-        failure: list[OSError | None] = [None]
+        failure: Exception | None = None
         if is_main_process():
             try:
-                with _naming_the_file(path):
-                    save_checkpoint(
-                        checkpoint, path, backend_args=dict(backend_args) if backend_args else None
-                    )
-            except OSError as error:
-                failure[0] = error
-        # No rank continues to a state in which the checkpoint may not exist. All ranks raise the
-        # error: the others would wait for the main rank otherwise.
-        shared = [_plain(failure[0])]
-        broadcast_object_list(shared)
-        if shared[0] is not None:
-            raise failure[0] or shared[0]
+                write_file(checkpoint, path, backend_args)
+            except Exception as error:  # whatever it is, the other ranks wait for this one
+                failure = error
+        raise_on_all_ranks(failure)
+        if then is not None and is_main_process():
+            then()
+
+    def wait(self) -> None:
+        """Return at once: this process writes nothing between two calls."""
 
     def finish(self) -> None:
         """Return at once: each write is complete when it returns."""
 
 
-def _plain(error: OSError | None) -> OSError | None:
-    """Return an error that can be sent to other processes, whatever its class."""
+def raise_on_all_ranks(failure: Exception | None) -> None:
+    """Raise an error of the main rank on all ranks, if it has one; all ranks must call this.
+
+    No rank continues to a state in which the checkpoint may not exist.
+
+    Args:
+        failure: The error; ignored on other ranks.
+    """
+    shared = [plain_error(failure) if is_main_process() else None]
+    broadcast_object_list(shared)
+    if shared[0] is not None:
+        raise (failure if is_main_process() and failure is not None else shared[0])
+
+
+def plain_error(error: Exception | None) -> Exception | None:
+    """Return an error that can be sent to other processes, whatever its class; None for None."""
     if error is None:
         return None
+    if not isinstance(error, OSError):
+        return RuntimeError(f"{type(error).__name__}: {error}")
     if error.errno is None:
         return OSError(str(error))
     return OSError(error.errno, error.strerror, error.filename)
-
-
-@contextmanager
-def _naming_the_file(path: str) -> Iterator[None]:
-    """Raise the error of a full disk with the file's name."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        # torch.save raises a RuntimeError of its own while it handles the OSError of the disk.
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):
-            cause = cause.__context__
-        if cause is None or cause.errno is None:
-            raise
-        raise OSError(cause.errno, cause.strerror, path) from error

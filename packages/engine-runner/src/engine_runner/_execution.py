@@ -1,0 +1,64 @@
+"""Run a loop between the points of a run; return to a checkpoint if a hook asks for that."""
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from engine_runner._errors import NonFiniteLossError, RollbackRequest
+from engine_runner._memory_report import explaining_out_of_memory
+from engine_runner._protocols import Loop, Run
+from engine_runner.checkpoint import Checkpointer
+from engine_runner.loops import TrainLoop
+
+
+class _Runs(Run, Protocol):
+    checkpointer: Checkpointer
+
+    def load_or_resume(self) -> None: ...
+    def resume(self, filename: str) -> None: ...
+
+
+class _Hooks(Protocol):
+    def around(self, runner: Any) -> AbstractContextManager[Any]: ...
+
+
+def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
+    """Run a loop between ``before_run`` and ``after_run``, and return its result.
+
+    Args:
+        runner: The run.
+        hooks: Its hooks.
+        loop: The loop.
+        trains: Whether it trains.
+    """
+    guard = runner.checkpointer.guard(runner.work_dir, trains=trains)
+    with guard, hooks.around(runner), explaining_out_of_memory(runner):
+        runner.call_hook("before_run")
+        runner.load_or_resume()
+        result = _run(runner, loop, trains=trains)
+        runner.call_hook("after_run")
+        runner.checkpointer.finish()
+    return result
+
+
+def _run(runner: _Runs, loop: Loop, *, trains: bool) -> Any:
+    while True:
+        if isinstance(loop, TrainLoop):
+            loop.continue_from_progress()
+        if trains:
+            runner.optim_wrapper.initialize_count_status(
+                runner.model, runner.iter, runner.max_iters
+            )
+        try:
+            return loop.run()
+        except RollbackRequest as request:
+            _return_to_checkpoint(runner, request)
+
+
+def _return_to_checkpoint(runner: _Runs, request: RollbackRequest) -> None:
+    """Give a run the state of its newest whole checkpoint."""
+    runner.checkpointer.finish()  # a writer may still be at it
+    newest = runner.checkpointer.newest(runner)
+    if newest is None:
+        raise NonFiniteLossError(str(request)) from request
+    runner.optim_wrapper.zero_grad()
+    runner.resume(newest)

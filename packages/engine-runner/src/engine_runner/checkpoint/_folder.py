@@ -1,0 +1,170 @@
+"""The folders that a run saves checkpoints to, in any storage, and the arguments of its backend."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from engine_fileio import (
+    BaseStorageBackend,
+    LocalBackend,
+    get_file_backend,
+    local_path,
+)
+from engine_runner._errors import SettingsError
+from engine_runner._protocols import Run
+
+_TRIAL = ".engine-storage-test"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFolder:
+    """A folder of checkpoints in any storage of engine-fileio.
+
+    Attributes:
+        path: The folder: a path or a URI.
+        backend_args: Arguments of its storage backend.
+
+    Example:
+        >>> CheckpointFolder("s3://bucket/run").join("epoch_1.pth")
+        's3://bucket/run/epoch_1.pth'
+        >>> CheckpointFolder("runs/digits").is_local
+        True
+    """
+
+    path: str
+    backend_args: Mapping[str, Any] | None = None
+
+    @property
+    def backend(self) -> BaseStorageBackend:
+        """The storage backend, one object per storage and arguments."""
+        return get_file_backend(self.path, backend_args=self.backend_args, enable_singleton=True)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder is on a file system of this machine."""
+        if not self.backend_args and "://" not in self.path:
+            return True
+        return isinstance(self.backend, LocalBackend)
+
+    @property
+    def local(self) -> Path:
+        """The path of a local folder."""
+        return Path(local_path(self.path))
+
+    def join(self, name: str) -> str:
+        """Return the path of a file in the folder."""
+        return str(self.local / name) if self.is_local else self.backend.join_path(self.path, name)
+
+    def holds(self, filename: str) -> bool:
+        """Return whether a path is that of a file in the folder or below it."""
+        return filename.startswith(f"{self.path.rstrip('/')}/")
+
+    def read_text(self, name: str) -> str | None:
+        """Return the content of a small file in the folder; None if there is no such file.
+
+        Raises:
+            OSError: The storage cannot be read.
+            ValueError: The content is not text.
+        """
+        try:
+            return bytes(self.backend.get(self.join(name))).decode()
+        except FileNotFoundError:
+            return None
+
+    def names(self, suffix: str | tuple[str, ...]) -> list[str]:
+        """Return the names of files and folders with an ending; none if there is no such folder.
+
+        Raises:
+            OSError: The folder cannot be listed.
+        """
+        try:
+            return [
+                name for name in self.backend.list_dir_or_file(self.path) if name.endswith(suffix)
+            ]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def check_writable(self) -> None:
+        """Write a small file and delete it, if the folder is in another storage.
+
+        Raises:
+            SettingsError: The storage cannot be written to, or is a cache.
+        """
+        if self.is_local:
+            return
+        if self.backend.is_cache:
+            raise SettingsError(
+                f"out_dir of CheckpointHook must be a storage that keeps files, got {self.path} of "
+                f"{self.backend.name}, a cache, which may delete them at any time"
+            )
+        trial = self.join(_TRIAL)
+        try:
+            self.backend.put(b"", trial)
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"out_dir of CheckpointHook must be writable, but {self.path} is not: {error}. Set "
+                "an out_dir and backend_args that can be written to; without out_dir, checkpoints "
+                "go to work_dir"
+            ) from error
+        try:
+            self.backend.remove(trial)
+        except OSError:  # a storage that only adds files; an empty one does no harm
+            return
+
+
+@runtime_checkable
+class SavesCheckpoints(Protocol):
+    """A hook that saves checkpoints."""
+
+    def checkpoint_folder(self, runner: Run) -> CheckpointFolder:
+        """Return the folder that the hook saves to."""
+
+
+def folder_of(
+    work_dir: str, out_dir: str | Path | None, backend_args: Mapping[str, Any] | None
+) -> CheckpointFolder:
+    """Return the folder of a run's checkpoints: ``out_dir/<last part of work_dir>``.
+
+    Args:
+        work_dir: The work directory of the run, which is the folder without ``out_dir``.
+        out_dir: The root folder, in any storage of engine-fileio.
+        backend_args: Arguments of the storage backend.
+    """
+    if out_dir is None:
+        return CheckpointFolder(work_dir, backend_args)
+    backend = get_file_backend(out_dir, backend_args=backend_args)
+    folder = backend.join_path(out_dir, Path(work_dir).name)
+    return CheckpointFolder(folder, backend_args)
+
+
+def checkpoint_folders(run: Run) -> list[CheckpointFolder]:
+    """Return the folders that the hooks of a run save to; the last one is the work directory."""
+    hooks = [hook for hook in run.hooks if isinstance(hook, SavesCheckpoints)]
+    folders = [*(hook.checkpoint_folder(run) for hook in hooks), CheckpointFolder(run.work_dir)]
+    return list({folder.path: folder for folder in folders}.values())
+
+
+def backend_args_for(
+    filename: str, folders: Iterable[CheckpointFolder]
+) -> Mapping[str, Any] | None:
+    """Return the arguments with which a run reads a file: those of the folder in the same storage.
+
+    Args:
+        filename: A path or URI.
+        folders: The folders of the run.
+
+    Example:
+        >>> folder = CheckpointFolder("s3://bucket/run", {"region_name": "eu-west-1"})
+        >>> backend_args_for("s3://bucket/other/epoch_1.pth", [folder])
+        {'region_name': 'eu-west-1'}
+        >>> backend_args_for("https://example.com/weights.pth", [folder]) is None
+        True
+    """
+    given = [folder for folder in folders if folder.backend_args]
+    for folder in sorted(given, key=lambda folder: len(folder.path), reverse=True):
+        if folder.holds(filename):
+            return folder.backend_args
+    scheme, found, _ = filename.partition("://")
+    same = [folder for folder in given if found and folder.path.startswith(f"{scheme}://")]
+    return same[0].backend_args if same else None

@@ -1,0 +1,154 @@
+"""What follows a checkpoint: the marker, the deletion of former ones, the note of the best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+from engine_logging import MessageHub
+from engine_runner._errors import CheckpointWriteError
+from engine_runner._protocols import Following
+from engine_runner.checkpoint._best import BestMetric
+from engine_runner.checkpoint._folder import CheckpointFolder
+from engine_runner.checkpoint._marker import mark_or_log
+from engine_runner.checkpoint._noted import note_best
+from engine_runner.checkpoint._retention import Retention, remove_checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the checkpoints of a run are.
+
+    Attributes:
+        folder: Their folder, in any storage of engine-fileio.
+        work_dir: The work directory of the run.
+        logger: The log of the run.
+        backend_args: Arguments of the storage backend.
+    """
+
+    folder: str
+    work_dir: str
+    logger: Logger
+    backend_args: Mapping[str, Any] | None = None
+
+    def remove(self, name: str) -> bool:
+        """Delete an old checkpoint, and return whether it is gone."""
+        arguments = dict(self.backend_args) if self.backend_args else None
+        return remove_checkpoint(self.folder, name, self.logger, arguments)
+
+
+class Rotation:
+    """Mark a checkpoint of an interval as the latest, and delete the surplus of former ones.
+
+    Made before the save: the list in the checkpoint then has the checkpoint itself, so that a
+    resumed run deletes it in its turn.
+
+    Args:
+        retention: The checkpoints that are kept, to which this one is added.
+        filename: Its name.
+        place: Where it is saved.
+    """
+
+    def __init__(self, retention: Retention, filename: str, place: Place) -> None:
+        self._retention, self._place = retention, place
+        self._former = retention.names
+        retention.add(filename)
+        self._surplus = retention.surplus()
+        self._left: list[str] = []
+
+    def complete(self, path: str) -> None:
+        """Mark the checkpoint, then delete."""
+        # In this order: a process that ends here leaves one checkpoint too many, never none.
+        place = self._place
+        saved_in = CheckpointFolder(place.folder, place.backend_args)
+        marked = mark_or_log(place.work_dir, path, place.logger, saved_in=saved_in)
+        self._left = [name for name in self._surplus if not (marked and self._place.remove(name))]
+
+    def settle(self, error: Exception | None) -> None:
+        """Note what is kept now."""
+        if error is not None:
+            self._retention.names = self._former
+        else:
+            self._retention.drop([name for name in self._surplus if name not in self._left])
+
+
+class NewBest:
+    """Note a new best score and its checkpoint, and delete that of the former one.
+
+    Made before the save: the checkpoint then has its own score.
+
+    Args:
+        hub: The message hub of the run.
+        metrics: All metrics that choose a best checkpoint.
+        best: The one that has improved.
+        score: Its new value.
+        path: The path of the checkpoint.
+        text: What is logged when the checkpoint is saved.
+        place: Where it is saved.
+    """
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        metrics: Sequence[BestMetric],
+        best: BestMetric,
+        *,
+        score: float,
+        path: str,
+        text: str,
+        place: Place,
+    ) -> None:
+        self._hub, self._metrics, self._best = hub, metrics, best
+        self._text, self._place = text, place
+        self._former_score, self._former_path = best.score, best.path
+        best.score = score
+        note_best(hub, metrics, best, path)
+
+    def complete(self, path: str) -> None:
+        """Delete the former best one, and log the new one."""
+        if self._former_path is not None and self._former_path != self._best.path:
+            self._place.remove(Path(self._former_path).name)
+        self._place.logger.info(self._text)
+
+    def settle(self, error: Exception | None) -> None:
+        """Keep the new best one, or go back to the former."""
+        if error is not None:
+            self._best.score = self._former_score
+            note_best(self._hub, self._metrics, self._best, self._former_path)
+
+
+@dataclass(kw_only=True, slots=True)
+class Attempt:
+    """An attempt to save, whose failure is logged, and noted for the end of the training.
+
+    Attributes:
+        what: What is saved, for the log: the failure of an earlier attempt at it is forgotten.
+        filename: The name of the file.
+        logger: The log of the run.
+        failures: The failed ones, by ``what``.
+        inner: What follows.
+    """
+
+    what: str
+    filename: str
+    logger: Logger
+    inner: Following
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def complete(self, path: str) -> None:
+        """Do what follows."""
+        self.inner.complete(path)
+
+    def settle(self, error: Exception | None) -> None:
+        """Note the outcome."""
+        self.inner.settle(error)
+        if error is None:
+            self.failures.pop(self.what, None)
+            return
+        if isinstance(error, CheckpointWriteError):
+            self.failures[self.what] = f"{self.filename}: {error}"
+        self.logger.error(
+            f"{self.what} {self.filename} was not saved: {error}. The former one stays, and the "
+            "training continues"
+        )

@@ -1,0 +1,501 @@
+"""What a run does about losses that are NaN, infinite or jump."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine_dataset import BaseDataset
+from engine_model import BaseModel
+from engine_optim import OptimWrapper, OptimWrapperDict
+from engine_runner import Hook, Runner
+from engine_runner.hooks import EMAHook, FiniteLossHook
+from engine_structures import BaseDataElement
+
+POINTS = torch.linspace(-1, 1, 16)
+MOMENTUM = {"optimizer": {"type": "Adam", "lr": 0.01}}
+SAVES = {"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}}
+
+
+class Data(torch.utils.data.Dataset[Tensor]):
+    """Points of a line; those at some indices are spoiled by a factor."""
+
+    def __init__(self, spoiled: Sequence[int] = (), factor: float = math.nan) -> None:
+        self.values = POINTS.clone()[:, None]
+        self.factors = torch.ones(16, 1)
+        self.factors[list(spoiled)] = factor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.values[index] * self.factors[index], 2 * self.values[index]
+
+
+class Net(BaseModel):
+    """A layer behind a batch norm, whose statistics a bad batch would spoil."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.norm = nn.BatchNorm1d(1)
+        self.linear = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        out = self.linear(self.norm(x))
+        return {"loss": (out - y).square().mean()} if mode == "loss" else (out, y)
+
+
+def loader(data: Any, order: Sequence[int] = range(16)) -> dict[str, Any]:
+    return {
+        "dataset": torch.utils.data.Subset(data, list(order)) if len(order) < 16 else data,
+        "batch_size": 2,
+        "sampler": {"type": "DefaultSampler", "shuffle": False},
+        "collate_fn": {"type": "default_collate"},
+    }
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Runner]:
+    """Return a function that builds a run of one pass over eight batches."""
+
+    def build(folder: str = "work", **changes: Any) -> Runner:
+        arguments: dict[str, Any] = {
+            "model": Net(),
+            "train_dataloader": loader(Data()),
+            "train_cfg": {"by_epoch": True, "max_epochs": 1},
+            "optim_wrapper": MOMENTUM,
+            "randomness": {"seed": 0},
+            **changes,
+        }
+        return Runner(work_dir=str(tmp_path / folder), **arguments)
+
+    return build
+
+
+def log_of(runner: Runner) -> str:
+    return "".join(path.read_text() for path in Path(runner.work_dir).glob("*/*.log"))
+
+
+def state_of(runner: Runner) -> dict[str, Any]:
+    """Return all that a step changes."""
+    wrapper = runner.optim_wrapper
+    moments = wrapper.optimizer.state_dict()["state"]
+    average = [hook.ema_model.state_dict() for hook in runner.hooks if isinstance(hook, EMAHook)]
+    return {
+        **runner.model.state_dict(),
+        **{f"{key}.{name}": value for key, item in moments.items() for name, value in item.items()},
+        **{f"ema.{name}": value for name, value in (average[0] if average else {}).items()},
+        "rates": torch.tensor(wrapper.get_lr()["lr"]),
+        "schedules": torch.tensor([one.last_step for one in runner.param_schedulers or ()]),
+    }  # fmt: skip
+
+
+def assert_equal(one: Runner, other: Runner) -> None:
+    first, second = state_of(one), state_of(other)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf], ids=["nan", "infinite"])
+@pytest.mark.parametrize("buffers", [False, True], ids=["ema", "ema of buffers"])
+def test_skip_leaves_no_trace_of_a_bad_batch(
+    train: Callable[..., Runner], factor: float, buffers: bool
+) -> None:
+    scheduled = {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": False, "end": 99}
+    hooks = [{"type": "EMAHook", "momentum": 0.3, "update_buffers": buffers}]
+    runner = train(
+        train_dataloader=loader(Data([6], factor)),
+        on_bad_loss="skip",
+        param_scheduler=scheduled,
+        custom_hooks=hooks,
+    )
+    rest = [index for index in range(16) if index not in (6, 7)]
+    clean = train(
+        "clean",
+        train_dataloader=loader(Data(), rest),
+        param_scheduler=scheduled,
+        custom_hooks=hooks,
+    )
+
+    runner.train()
+    clean.train()
+
+    assert_equal(runner, clean)
+    assert runner.iter == 8
+    assert "The step was left out for loss" in (log := log_of(runner))
+    assert "iteration 4; 1 so far. It is the batch 3 of pass 0 over the data: samples 6, 7" in log
+
+
+def test_skip_changes_nothing_of_a_good_run(train: Callable[..., Runner]) -> None:
+    runner, plain = train(on_bad_loss="skip"), train("plain")
+
+    runner.train()
+    plain.train()
+
+    assert_equal(runner, plain)
+    assert runner.optim_wrapper.guard is None  # only during the training
+
+
+def test_skip_leaves_out_a_window_of_accumulation_as_a_whole(
+    train: Callable[..., Runner],
+) -> None:
+    wrapper = {**MOMENTUM, "accumulative_counts": 2}
+    scheduled = {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": False, "end": 99}
+    runner = train(
+        train_dataloader=loader(Data([4])),
+        optim_wrapper=wrapper,
+        on_bad_loss="skip",
+        param_scheduler=scheduled,
+    )
+    rest = [index for index in range(16) if index not in (4, 5, 6, 7)]
+    clean = train(
+        "clean",
+        train_dataloader=loader(Data(), rest),
+        optim_wrapper=wrapper,
+        param_scheduler=scheduled,
+    )
+
+    runner.train()
+    clean.train()
+
+    first, second = state_of(runner), state_of(clean)
+    # The schedule had counted the first iteration of the window: the next one of its length waits.
+    assert first["schedules"] == second["schedules"]
+    for name in ("norm.running_mean", "norm.running_var", "0.step"):
+        assert torch.equal(first[name], second[name]), name
+
+
+class Two(BaseModel):
+    """Two layers with an optimizer each; the loss of one is bad in the second iteration."""
+
+    def __init__(self, bad: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two = nn.Linear(1, 1), nn.Linear(1, 1)
+        self.bad, self.count = bad, 0
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
+        self.count += 1
+        losses = {}
+        for name in ("one", "two"):
+            loss = (getattr(self, name)(data[0]) - data[1]).square().mean()
+            if name == self.bad and self.count == 2:
+                loss = loss + math.nan
+            optim_wrapper[name].update_params(loss)
+            losses[f"loss_{name}"] = loss
+        return losses
+
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("bad", ["one", "two"])
+def test_skip_leaves_out_the_step_of_one_of_several_optimizers(
+    train: Callable[..., Runner], bad: str
+) -> None:
+    model = Two(bad)
+    wrappers = OptimWrapperDict(
+        **{
+            name: OptimWrapper(torch.optim.SGD(getattr(model, name).parameters(), lr=0.1))
+            for name in ("one", "two")
+        }
+    )
+    schedule = [{"type": "ExponentialLR", "gamma": 0.5, "by_epoch": False, "end": 99}]
+    runner = train(
+        model=model,
+        optim_wrapper=wrappers,
+        on_bad_loss="skip",
+        param_scheduler={"one": schedule, "two": schedule},
+    )
+
+    runner.train()
+
+    other = "two" if bad == "one" else "one"
+    rates = wrappers.get_lr()
+    assert rates[f"{bad}.lr"] == [0.1 * 0.5**7]
+    assert rates[f"{other}.lr"] == [0.1 * 0.5**8]
+    assert all(weight.isfinite().all() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("clip", [None, {"max_norm": 1.0}], ids=["plain", "clipped"])
+def test_skip_leaves_the_step_to_a_scaler_that_lowers_its_scale(
+    train: Callable[..., Runner], clip: Any
+) -> None:
+    runner = train(
+        train_dataloader=loader(Data([6])),
+        optim_wrapper={
+            **MOMENTUM, "type": "AmpOptimWrapper", "dtype": "float16", "clip_grad": clip,
+            "loss_scale": 1024.0
+        },
+        on_bad_loss="skip",
+        param_scheduler={"type": "ExponentialLR", "gamma": 0.5, "by_epoch": False, "end": 99},
+    )  # fmt: skip
+
+    runner.train()
+
+    assert runner.optim_wrapper.loss_scaler.get_scale() == 512
+    assert runner.optim_wrapper.get_lr()["lr"] == [0.01 * 0.5**7]
+    assert all(value.isfinite().all() for value in runner.model.state_dict().values())
+    assert float(runner.optim_wrapper.optimizer.state_dict()["state"][0]["step"]) == 7
+
+
+def test_skip_leaves_out_a_loss_that_jumps(train: Callable[..., Runner]) -> None:
+    runner = train(
+        train_cfg={"by_epoch": True, "max_epochs": 5},
+        on_bad_loss={"type": "skip", "jump": 50, "window": 40},
+        model=Jumping(),
+    )
+
+    runner.train()
+
+    assert log_of(runner).count("The step was left out") == 2
+    assert float(runner.optim_wrapper.optimizer.state_dict()["state"][0]["step"]) == 38
+
+
+class Jumping(Net):
+    """The net, whose loss is large in the iterations 26 and 30."""
+
+    count = 0
+
+    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+        self.count += 1
+        losses = super().forward(x, y, mode)
+        return {"loss": losses["loss"] * (1e4 if self.count in (26, 30) else 1)}
+
+
+@pytest.mark.parametrize("every", [True, False], ids=["a long run", "a run of 2"])
+def test_skip_stops_after_too_many_in_a_row(train: Callable[..., Runner], every: bool) -> None:
+    limit = {"in_a_row": 4} if every else {}
+    spoiled = range(4, 16) if every else range(16)
+    runner = train(train_dataloader=loader(Data(spoiled)), on_bad_loss={"type": "skip", **limit})
+
+    with pytest.raises(ArithmeticError, match=r"in a row|a step must be possible"):
+        runner.train()
+
+    assert runner.iter == (5 if every else 8)
+
+
+def test_skip_counts_go_on_in_a_resumed_run(train: Callable[..., Runner]) -> None:
+    data = loader(Data([6]))
+    train(train_dataloader=data, on_bad_loss="skip").train()
+    runner = train(
+        train_dataloader=data,
+        on_bad_loss="skip",
+        resume=True,
+        train_cfg={"by_epoch": True, "max_epochs": 2},
+    )
+
+    runner.train()
+
+    assert "iteration 12; 2 so far" in log_of(runner)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, FiniteLossHook))
+    assert hook.summary == [("steps left out", "2, for a bad loss")]
+
+
+def test_skip_names_the_files_of_data_elements(train: Callable[..., Runner]) -> None:
+    class Elements(Data):
+        def __getitem__(self, index: int) -> Any:
+            x, y = super().__getitem__(index)
+            return {
+                "x": x,
+                "y": y,
+                "sample": BaseDataElement(metainfo={"img_path": f"{index}.png"}),
+            }
+
+    class OfElements(Net):
+        def forward(self, x: Any, y: Any, mode: str = "tensor", sample: Any = None) -> Any:
+            return super().forward(torch.stack(x), torch.stack(y), mode)
+
+    data = {**loader(Elements([6])), "collate_fn": {"type": "pseudo_collate"}}
+    runner = train(model=OfElements(), train_dataloader=data, on_bad_loss="skip")
+
+    runner.train()
+
+    assert "It has 6.png, 7.png." in log_of(runner)
+
+
+def test_raise_names_the_step_the_losses_and_the_files(
+    train: Callable[..., Runner], tmp_path: Path
+) -> None:
+    class Files(BaseDataset):
+        def load_data_list(self) -> list[dict[str, Any]]:
+            return [{"img_path": f"{index}.png", "value": float(index)} for index in range(16)]
+
+    class Parts(BaseModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(1, 1)
+
+        def forward(self, value: Any, mode: str = "tensor", **names: Any) -> Any:
+            x = torch.as_tensor(value).float()[:, None]
+            bad = math.nan if 10.0 in x else 1.0
+            loss = self.linear(x).square().mean()
+            return {"loss_a": loss, "loss_b": loss * bad, "loss_c": loss * bad}
+
+    data = loader(Files())
+    runner = train(model=Parts(), train_dataloader=data, on_bad_loss="raise")
+
+    with pytest.raises(ArithmeticError) as caught:
+        runner.train()
+
+    text = str(caught.value)
+    assert "loss_b must be finite, got nan at iteration 6" in text
+    assert "not finite either: loss_c, loss;" in text
+    assert "batch 5 of pass 0 over the data: samples 10, 11 (10.png, 11.png)" in text
+
+
+def test_raise_stops_at_a_loss_that_jumps(train: Callable[..., Runner]) -> None:
+    runner = train(
+        train_cfg={"by_epoch": False, "max_iters": 40},
+        on_bad_loss={"type": "raise", "jump": 50},
+        model=Jumping(),
+    )
+
+    with pytest.raises(ArithmeticError, match=r"deviations above the median .* at iteration 26"):
+        runner.train()
+
+
+@pytest.mark.parametrize("by_epoch", [True, False], ids=["epochs", "iterations"])
+def test_rollback_ends_with_the_state_of_a_run_without_the_batch(
+    train: Callable[..., Runner], by_epoch: bool
+) -> None:
+    loop = {"by_epoch": True, "max_epochs": 1} if by_epoch else {"by_epoch": False, "max_iters": 7}
+    schedule = {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": False, "end": 99}
+    options: dict[str, Any] = {
+        "train_cfg": loop,
+        "param_scheduler": schedule,
+        "default_hooks": SAVES,
+        "custom_hooks": [{"type": "EMAHook", "momentum": 0.3}],
+    }
+    runner = train(train_dataloader=loader(Data([6])), on_bad_loss="rollback", **options)
+    rest = [index for index in range(16) if index not in (6, 7)]
+    clean = train("clean", train_dataloader=loader(Data(), rest), **options)
+
+    runner.train()
+    clean.train()
+
+    assert_equal(runner, clean)
+    history = runner.message_hub.get_scalar("train/loss")
+    assert history.data[0].tolist() == clean.message_hub.get_scalar("train/loss").data[0].tolist()
+    assert "returning to the last checkpoint for the 1. of at most 3 times" in log_of(runner)
+
+
+def test_rollback_restores_the_order_and_the_randomness(train: Callable[..., Runner]) -> None:
+    class Noisy(Net):
+        def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
+            return super().forward(x + 0.1 * torch.randn(2, 1), y, mode)
+
+    shuffled = {**loader(Data()), "sampler": {"type": "DefaultSampler", "shuffle": True}}
+    options: dict[str, Any] = {"default_hooks": SAVES, "train_dataloader": shuffled}
+    plain = train("plain", model=Noisy(), **options)
+    plain.train()
+
+    class Jumps(Hook):
+        """Spoil the loss of the history once: a bad loss that leaves no trace in the weights."""
+
+        def after_train_iter(
+            self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        ) -> None:
+            if runner.iter == 7 and not hook.summary:
+                runner.message_hub.update_scalar("train/loss", math.nan)
+
+    runner = train(model=Noisy(), on_bad_loss="rollback", custom_hooks=[Jumps()], **options)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, FiniteLossHook))
+    runner.train()
+
+    first, second = (
+        runner.message_hub.get_scalar("train/loss"),
+        plain.message_hub.get_scalar("train/loss"),
+    )
+    assert first.data[0].tolist() == second.data[0].tolist()[:7]
+    assert hook.summary == [("rolled back", "1 times; 1 batches passed over")]
+
+
+def test_rollback_is_bounded_also_over_resumed_runs(train: Callable[..., Runner]) -> None:
+    data = loader(Data([6]))
+    options: dict[str, Any] = {
+        "train_dataloader": data,
+        "default_hooks": SAVES,
+        "on_bad_loss": {"type": "rollback", "max_rollbacks": 2},
+    }
+    train(**options, train_cfg={"by_epoch": True, "max_epochs": 2}).train()
+    runner = train(**options, resume=True, train_cfg={"by_epoch": True, "max_epochs": 3})
+
+    with pytest.raises(ArithmeticError, match=r"rolled back 2 times already \(max_rollbacks\)"):
+        runner.train()
+
+
+def test_rollback_without_a_checkpoint_of_this_run_stops(train: Callable[..., Runner]) -> None:
+    train(default_hooks=SAVES).train()  # an earlier run in the same folder
+    runner = train(
+        train_dataloader=loader(Data([2])),
+        default_hooks={"checkpoint": {"type": "CheckpointHook"}},
+        on_bad_loss="rollback",
+    )
+
+    with pytest.raises(ArithmeticError, match="has saved no checkpoint to return to"):
+        runner.train()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("ignore", "on_bad_loss must be one of raise, skip, rollback, or options"),
+        ({"jump": 3}, "on_bad_loss must be one of raise, skip, rollback"),
+        ({"type": "skip", "jump": 0}, "jump must be a number > 0, got 0"),
+        ({"type": "skip", "window": 3, "jump": 9}, "window must be an integer >= 20, got 3"),
+        ({"type": "skip", "in_a_row": 0}, "in_a_row must be an integer >= 1, got 0"),
+        ({"type": "rollback", "most": 3}, "on_bad_loss has no argument 'most'"),
+    ],
+    ids=["name", "no type", "jump", "window", "in_a_row", "unknown"],
+)
+def test_wrong_setting_raises_when_the_runner_is_built(
+    train: Callable[..., Runner], value: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(on_bad_loss=value)
+
+
+def test_setting_beside_its_hook_raises(train: Callable[..., Runner]) -> None:
+    with pytest.raises(
+        ValueError, match=r"on_bad_loss and default_hooks\.finite_loss are both set"
+    ):
+        train(on_bad_loss="skip", default_hooks={"finite_loss": None})
+
+
+def test_skip_with_an_optimizer_that_cannot_leave_steps_out_raises(
+    train: Callable[..., Runner],
+) -> None:
+    from engine_optim import BaseOptimWrapper
+
+    class Own(BaseOptimWrapper):
+        def update_params(self, loss: Tensor) -> None:
+            self.step()
+
+        def backward(self, loss: Tensor, **kwargs: Any) -> None: ...
+
+        def step(self, **kwargs: Any) -> None: ...
+
+    model = Net()
+    own = Own(torch.optim.SGD(model.parameters(), lr=0.1))
+
+    with pytest.raises(ValueError, match="got 'skip', which needs an OptimWrapper"):
+        train(model=model, optim_wrapper=own, on_bad_loss="skip").train()
+
+
+def test_short_run_of_a_scaler_without_a_finite_loss_is_an_error(
+    train: Callable[..., Runner],
+) -> None:
+    runner = train(
+        train_dataloader=loader(Data(range(16))),
+        optim_wrapper={**MOMENTUM, "type": "AmpOptimWrapper", "dtype": "float16"},
+    )
+
+    with pytest.raises(ArithmeticError, match="loss must be finite, got nan at iteration 1"):
+        runner.train()
