@@ -1,6 +1,7 @@
 """Train a few iterations of a config in a process of its own, and note its state in each."""
 
 import json
+import multiprocessing
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -87,6 +88,8 @@ class _Notes(Hook):
 def run_trial(trial: Trial) -> None:
     """Train, and write what was noted, or the error, to the file of the trial."""
     notes: dict[str, Any] = {}
+    # How this process was started is not how the config starts its workers.
+    multiprocessing.set_start_method(None, force=True)
     try:
         notes = _train(trial)
     except Exception as error:
