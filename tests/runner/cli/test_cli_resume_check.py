@@ -7,6 +7,8 @@ import pytest
 
 Command = Callable[..., Any]
 
+UNTRAINED = ("train_cfg=None", "train_dataloader=None", "optim_wrapper=None")
+
 
 @pytest.mark.slow
 def test_exact_config_passes_in_processes_of_its_own(command: Command) -> None:
@@ -21,7 +23,7 @@ def test_exact_config_passes_in_processes_of_its_own(command: Command) -> None:
     [
         (["cfg.py", "--iters", "8", "--at", "8"], "--at must be below --iters=8, got 8"),
         (["nothing.py"], "no such config file"),
-        (["cfg.py", "--cfg-options", "train_cfg=None"], "has no train_cfg"),
+        (["cfg.py", "--cfg-options", *UNTRAINED], "has no train_cfg"),
     ],
     ids=["place", "file", "training"],
 )

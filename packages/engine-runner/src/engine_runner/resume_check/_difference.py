@@ -111,7 +111,7 @@ def cause_of_resume(
         )
     return (
         "the model or a hook keeps values that are not in the checkpoint, such as a counter that "
-        "is no buffer"
+        "is not a buffer"
     )
 
 
