@@ -30,6 +30,7 @@ RANK_CASES = (
     "hooks/measure_cases.py",
     "hooks/stop_cases.py",
     "loops/loop_cases.py",
+    "checkpoint/resume_cases.py",
     "checkpoint/storage_cases.py",
 )
 

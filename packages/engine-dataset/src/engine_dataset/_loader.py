@@ -70,6 +70,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
     _progress: Progress | None = None
     _pass = -1  # the number of the current or latest pass over the data
     _padding = 0  # the number of padding samples at the end of the current pass
+    _started_from: torch.Tensor | None = None  # the generator's state before persistent workers
 
     if not TYPE_CHECKING:  # the signature is that of torch's loader, also for type checkers
 
@@ -100,7 +101,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
                 f"indices, got {num_batch_per_epoch} with {kind}; use DefaultSampler"
             )
         loader = copy(self)
-        for cached in ("_stream", "_tickets", "_progress", "_resumed"):
+        for cached in ("_stream", "_tickets", "_progress", "_resumed", "_started_from"):
             loader.__dict__.pop(cached, None)
         loader._iterator = None  # of persistent workers, which draw from the other one
         loader.num_batch_per_epoch = num_batch_per_epoch
@@ -203,6 +204,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
         # Save the states at the begin of the epoch: a resumed run draws the order from there.
         self._random_states = {name: one.get_state() for name, one in self._generators.items()}
         stream.generator_state = self._random_states.get("sampler")
+        if self.persistent_workers and self._iterator is None:
+            self._started_from = self._random_states.get("workers")
         self._padding = padding_of(stream.sampler)
         # torch keeps this many batches in its workers.
         window = self.num_workers * (self.prefetch_factor or 0)
@@ -277,6 +280,10 @@ class ResumableDataLoader(DataLoader[_Batch]):
         running = self._progress is not None and not self._progress.exhausted
         now = {name: one.get_state() for name, one in self._generators.items()}
         states = self._random_states if running else now
+        is_shared = self._generators.get("sampler") is self.generator
+        if self._started_from is not None and not is_shared:
+            # torch draws the seed of persistent workers once: a resumed run draws the same one.
+            states = {**states, "workers": self._started_from}
         return {
             "batches": self.batches_consumed,
             "epoch": self._epoch,

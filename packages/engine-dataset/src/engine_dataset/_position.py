@@ -109,7 +109,10 @@ class IndexStream:
         if self.batch_size is not None and hasattr(self.sampler, "start_at"):
             self.sampler.start_at(start * self.batch_size)
             return islice(iter(self.batches), None if end is None else end - start)
-        # Other samplers draw the past indices again. No past sample is loaded.
+        # Other samplers draw the past indices again. No past sample is loaded. One that continues
+        # its stream is set back first: its loaded position is that of the batches fetched ahead.
+        if self.endless and hasattr(self.sampler, "start_at"):
+            self.sampler.start_at(0)
         return islice(iter(self.batches), start, end)
 
 

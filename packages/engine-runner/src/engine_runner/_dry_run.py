@@ -1,9 +1,8 @@
 """Try a config: a few batches through all that it configures, leaving nothing behind."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._limits import LimitedLoader
 from engine_runner._loaders import length_of
+from engine_runner._redirected import redirected_config
 from engine_runner._types import Batch, Outputs
 from engine_runner.environment import capture_host_states, restore_host_states
 from engine_runner.runner import Runner
@@ -28,8 +28,6 @@ from engine_visualization import Visualizer
 Name = Literal["train", "checkpoint", "validation", "test"]
 
 _EVALUATIONS: tuple[tuple[Name, str], ...] = (("validation", "val"), ("test", "test"))
-# Where hooks and metrics write, or copy to.
-_FOLDERS = ("out_dir", "out_file_path", "outfile_prefix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +105,7 @@ def dry_run(
 
     try:
         with TemporaryDirectory(prefix="engine_dry_run_", ignore_cleanup_errors=True) as folder:
-            config = _tried(cfg, folder)
+            config = redirected_config(cfg, folder)
             with _released_instances():
                 runner = RUNNERS.build(config) if "runner_type" in config else _runner(config)
                 _DryRun(runner, config, batches, note).run()
@@ -237,48 +235,6 @@ class _DryRun:
             loop.dataloader = {name: _Begin(one, self._batches) for name, one in data.items()}
         elif data is not None:
             loop.dataloader = _Begin(data, self._batches)
-
-
-def _tried(cfg: Config | Mapping[str, Any], folder: str) -> Config:
-    """Return a copy of a config that writes to a folder alone, and contacts no tracker."""
-    config = deepcopy(cfg) if isinstance(cfg, Config) else Config(deepcopy(dict(cfg)))
-    config.work_dir = folder
-    config.resume = False
-    config.log_level = "ERROR"
-    visualizer = config.get("visualizer")
-    if visualizer is not None:
-        own = dict(visualizer) if isinstance(visualizer, Mapping) else {}
-        own.pop("save_dir", None)
-        backends = [{"type": "LocalVisBackend"}]
-        config.visualizer = {"type": "Visualizer", **own, "vis_backends": backends}
-    for key in ("default_hooks", "custom_hooks", "val_evaluator", "test_evaluator"):
-        _redirect(config.get(key), folder)
-    return config
-
-
-def _redirect(part: Any, folder: str) -> None:
-    """Let hooks and metrics, and what is in them, write to a folder, in place."""
-    if isinstance(part, Mapping):
-        entries: Any = part.values()
-    elif isinstance(part, Sequence) and not isinstance(part, str):
-        entries = part
-    else:
-        for name in _FOLDERS:
-            if getattr(part, name, None) is not None:
-                setattr(part, name, _within(folder, name, getattr(part, name)))
-        return
-    for entry in entries:
-        _redirect(entry, folder)
-    for name in _FOLDERS if isinstance(part, dict) else ():
-        if part.get(name) is not None:
-            part[name] = _within(folder, name, part[name])
-    if isinstance(part, dict) and "out_dir" in part:  # of the storage that it named
-        part.pop("backend_args", None)
-        part.pop("file_client_args", None)
-
-
-def _within(folder: str, name: str, path: Any) -> str:
-    return folder if name == "out_dir" else str(Path(folder, Path(str(path)).name))
 
 
 @contextmanager

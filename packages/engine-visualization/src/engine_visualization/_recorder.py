@@ -16,6 +16,7 @@ _logger = logging.getLogger("engine.visualization")
 _LONGEST_REASON = 200  # characters
 # A backend may attach hooks to the model, which must not happen in the middle of an iteration.
 _GRAPH_TIMEOUT = 10.0
+_NUMBERED = ("add_scalar", "add_scalars", "add_image")
 
 
 class Recorder:
@@ -29,8 +30,10 @@ class Recorder:
         backend: The backend.
 
     Attributes:
+        name: The name of the backend.
         backend: The backend.
         lost: The number of records that failed.
+        records: The number of scalars and images of the whole training.
 
     Example:
         >>> class Broken(BaseVisBackend):
@@ -45,25 +48,57 @@ class Recorder:
     def __init__(self, name: str, backend: BaseVisBackend) -> None:
         self.backend = backend
         self.lost = 0
-        self._name = name
+        self.records = 0
+        self.name = name
         self._has_warned = False
         self._queue: RecordQueue | None = None
         if backend.threaded:
             self._queue = RecordQueue(name, backend, self._call, self._drop)
+        # The config of a service that can continue a run; the next record passes it on. Before, a
+        # resumed training has named the run to continue.
+        self._config: dict[str, Any] | None = None
+        self._holds = backend.threaded and type(backend).resume is not BaseVisBackend.resume
 
     def record(self, method: str, **arguments: Any) -> None:
         """Call ``add_config``, ``add_graph``, ``add_image``, ``add_scalar`` or ``add_scalars``."""
         if _does_nothing(self.backend, method):
             return  # at once: the graph would wait for the start of a service that takes none
+        self.records += method in _NUMBERED
         if self._queue is None:
             self._call(method, arguments)
             return
         close_at_exit(self)
+        if self._holds and method == "add_config":
+            self._config = arguments
+            return
+        self._pass_config()
         image = arguments.get("image")
         weight = 1 + getattr(image, "nbytes", 0) // (1 << 18)
         self._queue.put(method, _copied(arguments), weight)
         if method == "add_graph":
             self._queue.wait(_GRAPH_TIMEOUT)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the backend, with its folder and the number of its records.
+
+        It is empty if the backend fails.
+        """
+        own = {"save_dir": self.backend.save_dir, "records": self.records}
+        try:
+            return {**own, **self.backend.state_dict()}
+        except Exception as error:
+            self._drop(f"failed in state_dict: {_reason(error)}", 0)
+            return {}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Let the backend continue an earlier record; see `BaseVisBackend.resume`."""
+        self.records = int(state.get("records", 0))
+        self._call("resume", {"state": state, "save_dir": save_dir})
+
+    def _pass_config(self) -> None:
+        config, self._config = self._config, None
+        if config is not None and self._queue is not None:
+            self._queue.put("add_config", config)
 
     def close(self) -> None:
         """Close the backend, and log the number of records that failed.
@@ -73,11 +108,12 @@ class Recorder:
         if self._queue is None:
             self._call("close", {})
         else:
+            self._pass_config()
             keep_open_at_exit(self)
             self._queue.close()
         if self.lost:
             _logger.warning(
-                "the tracking backend %r has lost %d records of this run", self._name, self.lost
+                "the tracking backend %r has lost %d records of this run", self.name, self.lost
             )
             self.lost = 0
 
@@ -102,7 +138,7 @@ class Recorder:
             _logger.warning(
                 "the tracking backend %r %s; the run continues, and further failures of this "
                 "backend are not logged",
-                self._name,
+                self.name,
                 reason,
             )
 

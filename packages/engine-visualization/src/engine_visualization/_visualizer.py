@@ -255,6 +255,38 @@ class Visualizer(Canvas, ManagerMixin):
             self.show(drawn, win_name=name, wait_time=wait_time)
         self.add_image(name, drawn, step)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a later process needs to continue the records of the backends.
+
+        The main rank records, so other ranks return no backends.
+        """
+        recorders = self._recorders.items() if is_main_process() else ()
+        backends = {name: recorder.state_dict() for name, recorder in recorders}
+        return {"save_dir": self._save_dir, "backends": backends}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str | None) -> None:
+        """Continue the records of an earlier process, from where a checkpoint has saved them.
+
+        Call it before the first record but that of the config. A backend with a folder of its own
+        continues if that is the folder it had.
+
+        Args:
+            state: What `state_dict` has returned.
+            save_dir: The folder of the earlier records, for the backends without one of their own;
+                None if they begin anew.
+        """
+        for recorder in self._recording():
+            earlier = state["backends"].get(recorder.name)
+            if not earlier:
+                continue
+            own = recorder.backend.save_dir
+            if own == self._save_dir and save_dir is not None:
+                recorder.resume(earlier, save_dir)
+            elif own != self._save_dir and own == earlier["save_dir"]:
+                recorder.resume(earlier, own)
+        if save_dir is not None:
+            self._save_dir = save_dir
+
     def close(self) -> None:
         """Close all backends. The next record opens them again."""
         recorders = self._recorders.values()

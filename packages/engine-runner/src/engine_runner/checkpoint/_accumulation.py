@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine_dist import all_reduce, all_reduce_params, get_world_size
+from engine_dist import all_gather, all_reduce, all_reduce_params, gather, get_rank, get_world_size
 from engine_model import gather_tensors, is_sharded
 from engine_model.weights import (
     forget_window_gradients,
@@ -17,12 +17,17 @@ from engine_model.weights import (
 from engine_optim import OptimWrapper
 from engine_runner._wrappers import wrappers_by_name
 
+_MOST_OF_RANKS = 1 << 30  # bytes, of the gradients of all ranks in a checkpoint
+
 
 class AccumulationStates:
     """The unfinished windows of one optimizer wrapper, or of several; all ranks must save together.
 
-    Inside a window each rank has gradients of its own. Their average is saved: it gives the same
-    sum at the end of the window, and fits any number of ranks. That of a sharded model is sharded.
+    Inside a window each rank has gradients of its own. Their average is saved, which fits any
+    number of ranks: it gives the same sum at the end of the window, up to rounding. That of a
+    sharded model is sharded. The gradients of each rank are saved beside it, up to 1 GiB in all, so
+    that as many ranks continue to the bit. The norm of the last clipping is saved, because the log
+    shows it until the next step.
 
     Args:
         optim_wrapper: An `engine_optim.OptimWrapper` or `engine_optim.OptimWrapperDict`.
@@ -44,20 +49,37 @@ class AccumulationStates:
         self._whole = whole
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the counts and the gradients, averaged over the ranks."""
+        """Return the counts, the gradients averaged over the ranks, and those of each rank."""
         wrappers = wrappers_by_name(self._optim_wrapper)
         states = {name: self._over_ranks(wrapper) for name, wrapper in wrappers.items()}
         return states.get("", states)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue in the saved windows."""
-        self._optim_wrapper.resume_accumulation(state_dict)
+        wrappers = wrappers_by_name(self._optim_wrapper)
+        states = {
+            name: _of_this_rank(state_dict.get(name, {}) if name else state_dict)
+            for name in wrappers
+        }
+        for name, wrapper in wrappers.items():
+            if "grad_norm" in states[name] and hasattr(wrapper, "last_grad_norm"):
+                wrapper.last_grad_norm = states[name]["grad_norm"]
+        self._optim_wrapper.resume_accumulation(states.get("", states))
 
     def _over_ranks(self, wrapper: Any) -> dict[str, Any]:
         window: dict[str, Any] = wrapper.accumulation()
         params = [param for group in wrapper.optimizer.param_groups for param in group["params"]]
         averages = _averaged(window["gradients"], params, self._model)
-        return {**window, "gradients": gather_tensors(averages) if self._whole else averages}
+        gradients = gather_tensors(averages) if self._whole else averages
+        state = {**window, "gradients": gradients}
+        norm = getattr(wrapper, "last_grad_norm", None)
+        if norm is not None:
+            state["grad_norm"] = norm
+        if _is_gathered(averages, params):
+            # A sharded checkpoint is written by all ranks, which must agree on what it has.
+            collect = gather if self._whole else all_gather
+            state["gradients_of_ranks"] = collect(window["gradients"])
+        return state
 
 
 def finish_windows(optim_wrapper: Any, model: nn.Module | None = None) -> None:
@@ -83,6 +105,22 @@ def finish_windows(optim_wrapper: Any, model: nn.Module | None = None) -> None:
             if model is not None:
                 forget_window_gradients(model, params)
         wrapper.finish_window()
+
+
+def _is_gathered(averages: list[Tensor | None], params: list[Tensor]) -> bool:
+    """Return whether the gradients of each rank are saved; the same on all ranks."""
+    ranks = get_world_size()
+    if ranks == 1 or any(map(is_sharded, params)):
+        return False
+    size = sum(item.nbytes for item in averages if item is not None)
+    return 0 < size * ranks <= _MOST_OF_RANKS
+
+
+def _of_this_rank(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved window with the gradients of this rank, if as many ranks have saved theirs."""
+    own = state.get("gradients_of_ranks") or ()
+    gradients = {"gradients": own[get_rank()]} if len(own) == get_world_size() > 1 else {}
+    return {**state, **gradients}
 
 
 def _averaged(

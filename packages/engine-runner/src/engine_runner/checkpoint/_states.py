@@ -15,6 +15,7 @@ from engine_runner._wrappers import wrappers_by_name
 from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.checkpoint._complete import restart
 from engine_runner.checkpoint._options import OptimizerOptions
+from engine_runner.checkpoint._records import RecordStates
 from engine_runner.environment import capture_random_states, restore_random_states
 from engine_runner.parts import Parts
 
@@ -197,6 +198,7 @@ def run_states(
         data = run.train_dataloader  # builds the loop
         states["dataloader"] = LoaderPosition(getattr(parts.built("train_cfg"), "position", data))
         states["hooks"] = hooks
+        states["records"] = RecordStates(run)
     if saving or trains:  # last, as building the parts above draws random numbers
         states["random"] = RandomStates()
     return states

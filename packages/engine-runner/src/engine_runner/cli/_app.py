@@ -36,6 +36,9 @@ COMMANDS = {
     "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
     "hooks": CommandRow(f"{_CLI}._hooks:hooks", "Show the hooks of each point, in their order."),
     "find-lr": CommandRow(f"{_CLI}._find_lr:find_lr", "Suggest a learning rate for CONFIG."),
+    "resume-check": CommandRow(
+        f"{_CLI}._resume_check:resume_check", "Check that a run of CONFIG resumes exactly."
+    ),
     "env": CommandRow(f"{_CLI}._env:env", "Print the environment report."),
 }
 """A new command is one file in this folder and one row here: its place and its line of the list."""
@@ -55,6 +58,7 @@ Examples:
   engine list hooks
   engine find-lr config.py --out lr.png
   engine config config.py --origins
+  engine resume-check config.py
 """
 
 

@@ -27,7 +27,7 @@ def final_report(runner: "Runner") -> None:
         rows.append(("last checkpoint", folder.join(hook.retention.names[-1])))
     for name, text in _bad_losses(runner):
         click.echo(f"  {name + ':':<17}{text}")
-    for name, path in [*rows, *_curves(log_dir)]:
+    for name, path in [*rows, *_curves(runner)]:
         click.echo(f"  {name + ':':<17}{_relative(path)}")
 
 
@@ -37,11 +37,14 @@ def _bad_losses(runner: "Runner") -> list[tuple[str, str]]:
     return [row for hook in hooks for row in hook.summary]
 
 
-def _curves(log_dir: Path) -> list[tuple[str, Path]]:
-    scalars = log_dir / "vis_data" / "scalars.json"
-    if not scalars.is_file():
+def _curves(runner: "Runner") -> list[tuple[str, Path]]:
+    """Draw the whole run: a resumed one has continued the records of its earlier attempts."""
+    folders = getattr(runner.visualizer, "save_dirs", [])  # a visualizer of the user's has none
+    found = [folder / "scalars.json" for folder in folders]
+    scalars = next((path for path in found if path.is_file()), None)
+    if scalars is None:
         return []
-    picture = log_dir / "curves.png"
+    picture = Path(runner.log_dir) / "curves.png"
     try:
         plot_curves(scalars, picture)
     except (ImportError, ValueError) as error:  # matplotlib is missing, or nothing was logged

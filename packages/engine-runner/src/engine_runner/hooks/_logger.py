@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -225,14 +226,22 @@ class LoggerHook(Hook):
         if self.out_dir is None or not runner.is_main:
             return
         folder = Path(runner.log_dir)
-        for path in sorted(folder.rglob("*")):
+        for path in sorted({*folder.rglob("*"), *_continued_records(runner)}):
             if path.is_file() and path.name.endswith(self.out_suffix):
                 relative = path.relative_to(folder.parent).as_posix()
                 target = join_path(self._folder, relative, backend_args=self.backend_args)
                 copyfile_from_local(path, target, backend_args=self.backend_args)
-                if not self.keep_local:
+                if not self.keep_local and path.is_relative_to(folder):
                     path.unlink()
                 runner.logger.info(f"{path} was copied to {target}.")
+
+
+def _continued_records(runner: Run) -> Iterator[Path]:
+    """Yield the files of the records that a resumed run has continued, beside its own folder."""
+    own, work_dir = Path(runner.log_dir), Path(runner.log_dir).parent
+    for folder in getattr(runner.visualizer, "save_dirs", []):
+        if folder.is_relative_to(work_dir) and not folder.is_relative_to(own):
+            yield from folder.rglob("*")
 
 
 def _plain(tag: dict[str, Any]) -> dict[str, Any]:

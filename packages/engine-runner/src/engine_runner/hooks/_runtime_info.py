@@ -38,6 +38,7 @@ class RuntimeInfoHook(Hook):
     def __init__(self) -> None:
         self._scalar_names: dict[str, str] = {}
         self.last_loop_stage: str | None = None
+        self._epoch = -1
 
     def before_run(self, runner: Run) -> None:
         """Record what identifies the run."""
@@ -65,11 +66,14 @@ class RuntimeInfoHook(Hook):
 
     def before_train_epoch(self, runner: Run) -> None:
         """Record the epoch."""
-        runner.message_hub.update_info("epoch", runner.epoch)
+        self._epoch = runner.epoch
+        runner.message_hub.update_info("epoch", self._epoch)
 
     def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Record the iteration and the learning rate it will use."""
         hub, names = runner.message_hub, self._scalar_names
+        if runner.epoch != self._epoch:  # a loop of iterations counts the passes over the data
+            self.before_train_epoch(runner)
         hub.update_info("iter", runner.iter)
         for name, values in runner.optim_wrapper.get_lr().items():
             hub.update_scalar(names.get(name) or self._scalar_name(name), values[0])

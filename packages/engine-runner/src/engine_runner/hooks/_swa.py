@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from engine_dataset import DefaultSampler
+from engine_dataset import DefaultSampler, ResumableDataLoader
 from engine_dist import get_rank
 from engine_model import batch_norms, update_batch_norms
 from engine_registry import HOOKS
@@ -200,7 +200,10 @@ def _training_batches(runner: Run) -> Iterator[Any]:
 
 
 def _again(loader: DataLoader[Any], seed: int) -> Iterable[Any]:
-    """Return a loader of the same batches in an order of its own."""
+    """Return a loader of the same batches in an order of its own.
+
+    Its workers draw the same numbers whatever their number, as in the training.
+    """
     options: dict[str, Any] = {
         "collate_fn": loader.collate_fn,
         "num_workers": loader.num_workers,
@@ -210,10 +213,14 @@ def _again(loader: DataLoader[Any], seed: int) -> Iterable[Any]:
     }
     dataset, size = loader.dataset, loader.batch_size
     if isinstance(dataset, IterableDataset):
-        return DataLoader(dataset, batch_size=size, **options)
+        return ResumableDataLoader(dataset, batch_size=size, **options)
     if loader.batch_sampler is not None and size is None:
-        return DataLoader(dataset, batch_sampler=copy.deepcopy(loader.batch_sampler), **options)
+        return ResumableDataLoader(
+            dataset, batch_sampler=copy.deepcopy(loader.batch_sampler), **options
+        )
     sampler = DefaultSampler(dataset, shuffle=True, seed=seed)  # type: ignore[arg-type]  # it has a length
     # A last batch of one sample has no variance.
     drops = size is not None and len(sampler) >= size
-    return DataLoader(dataset, batch_size=size, sampler=sampler, drop_last=drops, **options)
+    return ResumableDataLoader(
+        dataset, batch_size=size, sampler=sampler, drop_last=drops, **options
+    )

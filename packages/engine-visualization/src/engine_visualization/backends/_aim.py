@@ -17,6 +17,7 @@ from engine_visualization.backends._base import (
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_facts import nested_values
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import as_picture, to_image
 
 
@@ -24,7 +25,8 @@ class AimVisBackend(BaseVisBackend):
     """Record scalars, images and the config of a run to Aim.
 
     The extra ``aim`` is required. At the first record Aim is imported and a run is started, in a
-    repository in ``save_dir`` that ``aim up --repo <save_dir>`` shows.
+    repository in ``save_dir`` that ``aim up --repo <save_dir>`` shows. A resumed training continues
+    its run; Aim replaces the value of a step that the run has already.
 
     A visualizer calls the backend in a thread, so that the training never waits for the disk or a
     server.
@@ -50,11 +52,14 @@ class AimVisBackend(BaseVisBackend):
     ) -> None:
         super().__init__("." if save_dir is None else save_dir)
         self._init_kwargs: dict[str, Any] = {"capture_terminal_logs": False}
+        given = init_kwargs or {}
+        self._is_in_save_dir = save_dir is not None and "repo" not in given
         if save_dir is not None:
             self._init_kwargs["repo"] = self.save_dir
-        self._init_kwargs |= init_kwargs or {}
+        self._init_kwargs |= given
         if isinstance(repo := self._init_kwargs.get("repo"), str):
             self._init_kwargs["repo"] = expand_home(repo)
+        self._hash: str | None = None
         self._run = RunHandle[Any](self._start)
 
     @property
@@ -95,6 +100,19 @@ class AimVisBackend(BaseVisBackend):
         for name, value, at in scalars_of(scalar_dict, step):
             self.add_scalar(name, value, at)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the hash of the run, if it has begun."""
+        return {"run_hash": self._hash or self._init_kwargs.get("run_hash")}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Continue the run of an earlier process."""
+        self._save_dir = save_dir
+        if self._is_in_save_dir:
+            self._init_kwargs["repo"] = save_dir
+        run_hash = state.get("run_hash") or kept_run_id(save_dir, "aim")
+        if run_hash:
+            self._init_kwargs.setdefault("run_hash", run_hash)
+
     def close(self) -> None:
         """Write pending records and end the run; the next record continues it."""
         run = self._run.take()
@@ -107,4 +125,7 @@ class AimVisBackend(BaseVisBackend):
         repo = self._init_kwargs.get("repo")
         if isinstance(repo, str) and "://" not in repo:
             os.makedirs(repo, exist_ok=True)
-        return aim.Run(**self._init_kwargs)
+        run = aim.Run(**self._init_kwargs)
+        self._hash = str(run.hash)
+        keep_run_id(self.save_dir, "aim", self._hash)
+        return run

@@ -131,6 +131,27 @@ class BaseVisBackend:
     ) -> None:
         """Record the scalars of one step; ``file_path`` is an additional file for them."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a later process needs to continue this record, as plain values.
+
+        A checkpoint saves it. It is called from the thread of the training, so it must not wait for
+        a service.
+        """
+        return {}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Continue the record of an earlier process, from where a checkpoint has saved its state.
+
+        Records after the checkpoint follow again. A backend removes the former ones, or leaves out
+        those that come twice. It is called before the first record but that of the config, and must
+        not wait for a service. A backend without this method begins anew in its own folder.
+
+        Args:
+            state: What `state_dict` has returned, and ``records``, the number of scalars and images
+                until then.
+            save_dir: The folder of the earlier record, which becomes that of the backend.
+        """
+
     def close(self) -> None:
         """Write pending records and close files and connections; a second call does nothing."""
 

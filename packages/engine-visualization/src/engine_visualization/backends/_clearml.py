@@ -21,6 +21,7 @@ from engine_visualization.backends._library import import_library
 from engine_visualization.backends._notices import prints_to_file, records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
 
 # ClearML would patch torch.save, the standard output and others while the training runs, and write
@@ -41,7 +42,8 @@ class ClearMLVisBackend(BaseVisBackend):
 
     The extra ``clearml`` is required. At the first record ClearML is imported and a task is
     started. Without a server, ``clearml.Task.set_offline(True)`` or ``CLEARML_OFFLINE_MODE=1``
-    keeps the task in a local folder.
+    keeps the task in a local folder. A resumed training continues its task on a server, which
+    replaces the value of an iteration that the task has already.
 
     A visualizer calls the backend in a thread, so that the training never waits for the server.
 
@@ -78,6 +80,7 @@ class ClearMLVisBackend(BaseVisBackend):
         self.close_timeout = close_timeout
         self._work_dir: Path | None = None
         self._began = time.time() - 1  # clocks of file systems are coarse
+        self._task_id: str | None = None  # of a task on a server
         self._task = RunHandle[Any](self._start)
 
     @property
@@ -121,6 +124,17 @@ class ClearMLVisBackend(BaseVisBackend):
         for name, value, at in scalars_of(scalar_dict, step):
             self.add_scalar(name, value, at)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the id of the task, if it has begun on a server."""
+        return {"task_id": self._task_id or self._init_kwargs.get("continue_last_task")}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Continue the task of an earlier process."""
+        self._save_dir = save_dir
+        task_id = state.get("task_id") or kept_run_id(save_dir, "clearml")
+        if task_id:
+            self._init_kwargs.setdefault("continue_last_task", task_id)
+
     def close(self) -> None:
         """Upload the files of the run and end the task.
 
@@ -143,6 +157,9 @@ class ClearMLVisBackend(BaseVisBackend):
         kind._report_subprocess_enabled = False
         _notices_to_file()
         task = kind.init(**self._init_kwargs)
+        if not task.is_offline():
+            self._task_id = str(task.id)
+            keep_run_id(self.save_dir, "clearml", self._task_id)
         _leave_forks_alone()
         # A continued task would add its last step to ours, which count from the start already.
         task.set_initial_iteration(0)

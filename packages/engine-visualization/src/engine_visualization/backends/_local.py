@@ -13,6 +13,7 @@ import numpy as np
 
 from engine_utils import expand_home, finite_value, plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._file_end import move_end
 from engine_visualization.drawing import save_png, to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -25,6 +26,8 @@ class LocalVisBackend(BaseVisBackend):
     Scalars are appended to a file with one JSON object per line, which holds the values of one
     call and their ``step``. The file stays open between calls. Each line is passed to the operating
     system before the call returns. JSON has no NaN and no infinity; they are written as ``null``.
+    A resumed run appends to the files of the earlier one. Lines that were written after its
+    checkpoint are moved to ``<name>_replaced.json``.
 
     Args:
         save_dir: The folder, which is created at the first record.
@@ -51,13 +54,23 @@ class LocalVisBackend(BaseVisBackend):
         scalar_save_file: str = "scalars.json",
     ) -> None:
         super().__init__(save_dir)
-        self._images = Path(self.save_dir, expand_home(img_save_dir))
-        self._config = Path(self.save_dir, expand_home(config_save_file))
-        self._scalars = _check_json(Path(self.save_dir, expand_home(scalar_save_file)))
+        self._names = (
+            expand_home(img_save_dir),
+            expand_home(config_save_file),
+            expand_home(scalar_save_file),
+        )
+        self._find_files()
+        self._lines = {self._names[2]}  # the names of the files of scalars
         self._streams: dict[Path, BinaryIO] = {}
         # Close the files of a backend that is deleted without close(). They contain all lines
         # already, but Python would issue a ResourceWarning.
         weakref.finalize(self, _close_all, self._streams)
+
+    def _find_files(self) -> None:
+        images, config, scalars = self._names
+        self._images = Path(self.save_dir, images)
+        self._config = Path(self.save_dir, config)
+        self._scalars = _check_json(Path(self.save_dir, scalars))
 
     @property
     def experiment(self) -> "LocalVisBackend":
@@ -118,7 +131,25 @@ class LocalVisBackend(BaseVisBackend):
         line = _as_line({**values, "step": values.get("step", step)})
         if file_path is not None:
             self._append(self._extra_file(file_path), line)
+            self._lines.add(file_path)
         self._append(self._scalars, line)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sizes of the files of scalars in bytes."""
+        files = {name: Path(self.save_dir, name) for name in sorted(self._lines)}
+        sizes = {name: file.stat().st_size for name, file in files.items() if file.is_file()}
+        return {"sizes": sizes}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Append to the files in ``save_dir``, from the sizes that a checkpoint has saved."""
+        self.close()
+        self._save_dir = save_dir
+        self._find_files()
+        for name, size in state.get("sizes", {}).items():
+            file = _check_json(Path(save_dir, name))
+            if file.resolve().is_relative_to(Path(save_dir).resolve()):
+                move_end(file, size, file.with_name(f"{file.stem}_replaced.json"))
+                self._lines.add(name)
 
     def close(self) -> None:
         """Close the files; the next record opens them again."""

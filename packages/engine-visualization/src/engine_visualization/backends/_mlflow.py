@@ -17,6 +17,7 @@ from engine_visualization.backends._library import import_library
 from engine_visualization.backends._notices import records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -33,8 +34,9 @@ class MLflowVisBackend(BaseVisBackend):
 
     The extra ``mlflow`` is required. At the first record MLflow is imported and a run is started.
     Without ``tracking_uri`` the run is stored in a database below ``save_dir``, which
-    ``mlflow ui --backend-store-uri sqlite:///<save_dir>/mlflow.db`` shows. To continue a run of an
-    earlier process, set MLflow's environment variable ``MLFLOW_RUN_ID``.
+    ``mlflow ui --backend-store-uri sqlite:///<save_dir>/mlflow.db`` shows. A resumed training
+    continues its run. MLflow cannot replace a value, so a value at a step that the run has already
+    is left out. To continue another run, set MLflow's environment variable ``MLFLOW_RUN_ID``.
 
     A visualizer calls the backend in a thread, so that the training never waits for the server.
 
@@ -88,6 +90,9 @@ class MLflowVisBackend(BaseVisBackend):
         self._began = time.time() - 1  # clocks of file systems are coarse
         self._recorded: dict[str, str] = {}
         self._run_id: str | None = None  # of the last run, which the next record continues
+        self._resumes = False  # a run of an earlier process
+        self._recorded_steps: dict[str, dict[int, float]] = {}  # by metric, before this process
+        self._differing: set[str] = set()  # the metrics that were logged as different
         self._run = RunHandle[tuple[Any, str]](self._start)
 
     @property
@@ -148,12 +153,42 @@ class MLflowVisBackend(BaseVisBackend):
         for name, value in scalar_dict.items():
             number = plain_value(value, scalars=True)
             if isinstance(number, int | float):
-                if name != "step":
+                if name != "step" and not self._has(client, run_id, name, at, number):
                     metrics.append(metric(name, number, now, at))
             else:
                 kind = type(value).__name__
                 _logger.warning("MLflow records single numbers only; %r is a %s", name, kind)
         client.log_batch(run_id, metrics=metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the id of the run, if it has begun."""
+        return {"run_id": self._run_id}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Continue the run of an earlier process."""
+        self._save_dir = save_dir
+        run_id = state.get("run_id") or kept_run_id(save_dir, "mlflow")
+        if run_id and not os.environ.get("MLFLOW_RUN_ID"):
+            self._run_id, self._resumes = run_id, True
+
+    def _has(self, client: Any, run_id: str, name: str, step: int, value: float) -> bool:
+        """Return whether an earlier process has recorded a metric at a step."""
+        if not self._resumes:
+            return False
+        if name not in self._recorded_steps:
+            history = client.get_metric_history(run_id, name)
+            self._recorded_steps[name] = {one.step: one.value for one in history}
+        earlier = self._recorded_steps[name].get(step)
+        if earlier is None:
+            return False
+        if earlier != value and not name.endswith("time") and name not in self._differing:
+            self._differing.add(name)
+            _logger.warning(
+                "MLflow keeps the first value of a metric at a step; %r had %s at step %d before "
+                "the resume, and has %s now",
+                *(name, earlier, step, value),
+            )
+        return True
 
     def close(self) -> None:
         """Upload the files of the run and end it; the next record continues the run."""
@@ -181,6 +216,7 @@ class MLflowVisBackend(BaseVisBackend):
             client.set_tag(run.info.run_id, name, value)
         self._log_params(client, run.info.run_id, self._params)
         self._run_id = str(run.info.run_id)
+        keep_run_id(self.save_dir, "mlflow", self._run_id)
         return client, self._run_id
 
     def _experiment_id(self, client: Any) -> str:

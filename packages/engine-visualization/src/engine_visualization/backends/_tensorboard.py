@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from engine_visualization.backends._base import (
     scalars_of,
     single_number,
 )
+from engine_visualization.backends._file_end import move_end
 from engine_visualization.backends._library import import_library
 from engine_visualization.drawing import to_image
 
@@ -19,7 +22,9 @@ from engine_visualization.drawing import to_image
 class TensorboardVisBackend(BaseVisBackend):
     """Write scalars, images and the config as TensorBoard events.
 
-    The extra ``tensorboard`` is required. TensorBoard is imported at the first record.
+    The extra ``tensorboard`` is required. TensorBoard is imported at the first record. A resumed
+    run continues in the folder of the earlier one, whose event files are cut where its checkpoint
+    was saved; ``events.out.replaced.*`` have what was cut off.
 
     Args:
         save_dir: Folder for the event files.
@@ -37,6 +42,7 @@ class TensorboardVisBackend(BaseVisBackend):
     def __init__(self, save_dir: str | PathLike[str]) -> None:
         super().__init__(save_dir)
         self._writer: Any = None
+        self._key = f".{uuid4().hex[:12]}"  # ends the names of the files of this run
 
     @property
     def experiment(self) -> Any:
@@ -47,7 +53,7 @@ class TensorboardVisBackend(BaseVisBackend):
         """
         if self._writer is None:
             self._writer = import_library("tensorboard", "torch.utils.tensorboard").SummaryWriter(
-                self.save_dir
+                self.save_dir, filename_suffix=self._key
             )
         return self._writer
 
@@ -77,6 +83,29 @@ class TensorboardVisBackend(BaseVisBackend):
         """Record each scalar under its name; ``file_path`` is unused."""
         for name, value, at in scalars_of(scalar_dict, step):
             self.add_scalar(name, value, at)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the event files of this run and their sizes in bytes."""
+        if self._writer is not None:
+            self._writer.flush()
+        return {"key": self._key, "sizes": {one.name: one.stat().st_size for one in self._files()}}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Continue in ``save_dir``, after the events that a checkpoint has noted."""
+        self.close()
+        self._save_dir, self._key = save_dir, str(state["key"])
+        for file in self._files():
+            target = file.with_name(file.name.replace("tfevents", "replaced"))
+            if file.name in state["sizes"]:
+                move_end(file, int(state["sizes"][file.name]), target)
+            else:  # of an attempt that has saved no checkpoint
+                file.rename(target)
+
+    def _files(self) -> list[Path]:
+        # Not glob: the name of a folder may have characters with a meaning there.
+        folder = Path(self.save_dir)
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [one for one in files if "tfevents" in one.name and one.name.endswith(self._key)]
 
     def close(self) -> None:
         """Flush and close the event file; the next record opens a new file."""

@@ -13,6 +13,7 @@ from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_handle import RunHandle
+from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
 
 _logger = logging.getLogger("engine.visualization")
@@ -24,6 +25,10 @@ class WandbVisBackend(BaseVisBackend):
     The extra ``wandb`` is required. At the first record wandb is imported and a run is started.
     Without an account, ``init_kwargs={"mode": "offline"}`` keeps the run below ``save_dir``. If the
     server cannot be reached, the run is recorded there, too; ``wandb sync`` uploads it later.
+
+    A resumed training continues its run. wandb cannot replace a step, so the records that repeat
+    those after the checkpoint are left out. An offline run continues under the same id in a folder
+    of its own; ``wandb sync --append`` joins them.
 
     A visualizer calls the backend in a thread, so that the training never waits for the server.
 
@@ -63,6 +68,9 @@ class WandbVisBackend(BaseVisBackend):
         self._log_code_name = log_code_name
         self._watch_kwargs = dict(watch_kwargs or {})
         self.close_timeout = close_timeout
+        self._earlier: Mapping[str, Any] = {}  # the state of an earlier process
+        self._id: str | None = None
+        self._repeated = 0  # records that the run has already
         self._wandb = RunHandle[Any](self._start)
 
     @property
@@ -86,11 +94,11 @@ class WandbVisBackend(BaseVisBackend):
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Record an image ``(H, W, 3)`` or ``(H, W)``; wandb counts the steps."""
         pixels, wandb = to_image(image), self.experiment
-        wandb.log({name: wandb.Image(pixels)}, commit=self._commit)
+        self._log({name: wandb.Image(pixels)})
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
         """Record a scalar; wandb counts the steps."""
-        self.experiment.log({name: plain_value(value, scalars=True)}, commit=self._commit)
+        self._log({name: plain_value(value, scalars=True)})
 
     def add_scalars(
         self,
@@ -101,7 +109,28 @@ class WandbVisBackend(BaseVisBackend):
     ) -> None:
         """Record the scalars of one step; ``step`` and ``file_path`` are unused."""
         values = plain_value(dict(scalar_dict), scalars=True)
-        self.experiment.log(values, commit=self._commit)
+        self._log(values)
+
+    def _log(self, values: Mapping[str, Any]) -> None:
+        wandb = self.experiment
+        if self._repeated:
+            self._repeated -= 1
+        else:
+            wandb.log(values, commit=self._commit)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the id of the run, if it has begun."""
+        return {"id": self._id or self._earlier.get("id")}
+
+    def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
+        """Continue the run of an earlier process."""
+        if self._init_kwargs["dir"] == self.save_dir:
+            self._init_kwargs["dir"] = save_dir
+        self._save_dir = save_dir
+        run_id = state.get("id") or kept_run_id(save_dir, "wandb")
+        if run_id:
+            self._earlier = {**state, "id": run_id}
+            self._init_kwargs = {"id": run_id, "resume": "allow", **self._init_kwargs}
 
     def close(self) -> None:
         """End the run; the next record starts a new run."""
@@ -126,6 +155,11 @@ class WandbVisBackend(BaseVisBackend):
         # Create the folder, because wandb writes to a temporary one if it does not exist.
         os.makedirs(self.save_dir, exist_ok=True)
         run = self._open_run(wandb)
+        self._id = str(run.id)
+        keep_run_id(self.save_dir, "wandb", self._id)
+        if self._id == self._earlier.get("id"):
+            # The run has one step for each record; those after the checkpoint come again.
+            self._repeated = max(0, int(run.step) - int(self._earlier["records"]))
         for name, summary in self._metrics.items():
             run.define_metric(name, summary=summary)
         run.log_code(name=self._log_code_name)
