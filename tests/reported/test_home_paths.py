@@ -120,7 +120,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "config.dump": lambda home: Config({"a": 1}).dump("~/out/x.py"),
     "logging": lambda home: _log("~/out/x.log"),
     "logging-path": lambda home: _log(Path("~/out/x.log")),
-    "dist.collect_results": lambda home: mkdir_or_exist("~/out") or collect_results([1], 1, "cpu"),
+    "dist.collect_results": lambda home: collect_results([1], 1, "cpu", _made("~/out")),
     "evaluator.DumpResults": lambda home: _dump_results("~/out/x.pkl"),
     "visualization.save_dir": lambda home: _visualized("~/out"),
     "visualization.local": lambda home: _tracked(),

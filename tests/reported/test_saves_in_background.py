@@ -37,7 +37,7 @@ class Held(AsyncWriter):
             taken, _ = take(value)
             return taken, self.go.wait
 
-        self._snapshots.take = held  # type: ignore[method-assign]  # of this object alone
+        self._snapshots.take = held  # type: ignore[method-assign, assignment]  # of this object
         super().write(checkpoint, path, **options)
         self._snapshots.take = take  # type: ignore[method-assign]  # as before
 
@@ -93,7 +93,8 @@ def test_file_has_the_weights_of_its_epoch(toy_run: Toy) -> None:
 
 
 def test_marker_and_deletion_wait_for_the_complete_file(toy_run: Toy) -> None:
-    writer, seen = Held(), []
+    writer = Held()
+    seen: list[Any] = []
 
     def look(runner: Any, epoch: int) -> None:
         marker = Path(runner.work_dir, "last_checkpoint")
@@ -381,7 +382,8 @@ def test_snapshot_keeps_what_the_file_would_have() -> None:
     assert (taken["empty"].numel(), taken["scalar"].item()) == (0, 3)
     assert torch.equal(taken["complex"], torch.ones(2, dtype=torch.complex64))
     assert torch.equal(taken["sparse"].to_dense(), torch.eye(2))
-    assert taken["state_dict"]._metadata == versions._metadata
+    state: Any = taken["state_dict"]
+    assert state._metadata == versions._metadata
     assert taken["plain"] == [1, ("a", {2.5: None})]
 
 

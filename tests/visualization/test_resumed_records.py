@@ -153,7 +153,9 @@ def test_backend_without_a_state_begins_anew(tmp_path: Path) -> None:
     class Steps(BaseVisBackend):
         seen: list[int]
 
-        def add_scalars(self, scalar_dict: Any, step: int = 0, **kwargs: Any) -> None:
+        def add_scalars(
+            self, scalar_dict: Any, step: int = 0, file_path: str | None = None, **kwargs: Any
+        ) -> None:
             self.seen.append(step)
 
     backend = Steps(tmp_path)

@@ -384,8 +384,8 @@ def found_differences(draw: Draw) -> list[str]:
         found += differences(records(whole.work_dir), records(rest.work_dir), "scalars")
         lines, last = log_lines(whole), log_lines(rest)
         found += differences(lines[-len(last) :], last, "log")
-        best = [best_checkpoints(runner.work_dir) for runner in (whole, rest)]
-        found += differences(*best, "best")
+        best, again = (best_checkpoints(runner.work_dir) for runner in (whole, rest))
+        found += differences(best, again, "best")
     return found
 
 

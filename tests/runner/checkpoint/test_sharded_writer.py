@@ -15,7 +15,12 @@ from engine_model.weights import CheckpointLoader
 from engine_model.weights.sharded._plan import SavePlanner
 from engine_runner import Runner
 from engine_runner._errors import SettingsError
-from engine_runner.checkpoint import ShardedWriter, find_latest_checkpoint, latest_checkpoints
+from engine_runner.checkpoint import (
+    CheckpointFolder,
+    ShardedWriter,
+    find_latest_checkpoint,
+    latest_checkpoints,
+)
 from engine_runner.checkpoint._manifest import read_manifest
 from engine_runner.hooks import CheckpointHook
 
@@ -111,7 +116,7 @@ def test_run_resumes_the_newest_whole_folder(tmp_path: Path) -> None:
     shards = next((tmp_path / "run/iter_11.dcp").glob("*.distcp"))
     shards.write_bytes(shards.read_bytes()[:-1])
 
-    found = latest_checkpoints(tmp_path / "run")
+    found = latest_checkpoints([CheckpointFolder(str(tmp_path / "run"))])
     facts, weights = train(tmp_path, "run", writer="sharded", resume=True)
 
     assert [Path(path).name for path in found] == ["iter_11.dcp", "iter_8.dcp"]
@@ -190,7 +195,7 @@ def test_folder_goes_to_another_storage_and_is_removed_there(
     assert found.startswith(out)
     saved = CheckpointLoader.load_checkpoint(found)
     assert saved["meta"]["epoch"] == runner.max_epochs
-    names = [Path(path).name for path in latest_checkpoints(runner.work_dir)]
+    names = [Path(path).name for path in latest_checkpoints([CheckpointFolder(runner.work_dir)])]
     assert names == [f"epoch_{runner.max_epochs}.dcp"]
 
 

@@ -144,9 +144,11 @@ class Recorded(SingleDeviceStrategy):
         self.calls.append("wrap")
         return super().wrap(model)
 
-    def model_state(self, model: nn.Module, *, whole: bool = True) -> dict[str, Any]:
+    def model_state(
+        self, model: nn.Module, *, whole: bool = True, on_cpu: bool = True
+    ) -> dict[str, Any]:
         self.calls.append("save")
-        return super().model_state(model, whole=whole)
+        return super().model_state(model, whole=whole, on_cpu=on_cpu)
 
 
 @pytest.mark.parametrize("given", ["Recorded", {"type": "Recorded", "note": "kept"}], ids=str)
