@@ -88,8 +88,10 @@ def test_torchrun_starts_a_group_and_reports_the_rank_that_died(tmp_path: Path) 
     )
 
     assert done.returncode == 1
-    # The agent supervises the ranks, so they have no thread for heartbeats.
-    assert len(re.findall(r"gathered \[0, 1\] with \['MainThread'\]", done.stdout)) == 2
+    # The agent supervises the ranks, so they have no thread for heartbeats, but one that waits for
+    # the end of the agent.
+    threads = r"\['MainThread', 'engine-dist-launcher'\]"
+    assert len(re.findall(rf"gathered \[0, 1\] with {threads}", done.stdout)) == 2
     # The agent reads the reason in the error file of the rank.
     root_cause = done.stderr[done.stderr.index("Root Cause") :]
     assert re.search(r"rank +: 1 \(local_rank: 1\)", root_cause), done.stderr

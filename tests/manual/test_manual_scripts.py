@@ -179,4 +179,5 @@ def test_sharded_training_runs_on_two_ranks(scripts: Any, tmp_path: Path) -> Non
     launch = Path(__file__).with_name("launch.py")
     for done in scripts.run_ranks(launch, port, SCRIPTS / "shard.py", folder=tmp_path):
         assert done.returncode == 0, done.stdout
-        assert "wrapper MMFullyShardedDataParallel iterations 25" in done.stdout
+        # The loader is made by hand for one process; each rank trains on half of its 25 batches.
+        assert "wrapper MMFullyShardedDataParallel iterations 13" in done.stdout

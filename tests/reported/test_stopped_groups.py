@@ -56,5 +56,10 @@ def test_signal_before_the_first_iteration_stops(found: Found) -> None:
     assert found["before the first iteration"]["code"] == 143
 
 
-def test_exchanged_weights_of_a_validation_are_not_saved(found: Found) -> None:
-    assert found["in a validation of other weights"] == {"code": 143}
+def test_trained_weights_are_saved_after_a_validation_of_other_weights(found: Found) -> None:
+    assert found["in a validation of other weights"] == {
+        "code": 143,
+        "file": "interrupted.pth",
+        "counted": [1, 4, 1],
+        "trained weights": True,
+    }

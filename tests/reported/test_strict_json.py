@@ -52,8 +52,10 @@ def test_metrics_of_a_test_are_strict_json(toy_run: Callable[..., Runner], tmp_p
     runner.train()
 
     for file in (tmp_path / "work").rglob("*.json"):
-        for line in file.read_text().splitlines():
-            strict(line)
+        text = file.read_text()
+        # Scalars have one object per line, the manifest of a checkpoint is one of several lines.
+        for part in [text] if file.name.endswith(".pth.json") else text.splitlines():
+            strict(part)
 
 
 @pytest.mark.parametrize(

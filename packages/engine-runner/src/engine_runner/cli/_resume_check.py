@@ -8,6 +8,7 @@ import click
 from engine_runner.cli._check import check_before
 from engine_runner.cli._folder import default_work_dir, set_default_work_dir
 from engine_runner.cli._options import ConfigCommand, config_arguments, read_config
+from engine_utils import expand_home
 
 _EXAMPLES = """
 \b
@@ -59,7 +60,7 @@ def resume_check(
     from engine_runner.resume_check import resume_check as check
 
     result = check(
-        config_file.expanduser(),
+        expand_home(config_file),
         cfg_options,
         iters=iters,
         at=at,

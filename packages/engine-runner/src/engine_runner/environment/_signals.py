@@ -75,8 +75,11 @@ class StopSignals:
     def install(self) -> None:
         """Take the signals from now on; one that the process ignores (``nohup``) stays ignored.
 
-        Only the main thread can do that.
+        Only the main thread can do that. A second call does nothing: a run that returns to a
+        checkpoint starts its training again.
         """
+        if self.is_installed:
+            return
         self._children = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
         for number in self._numbers:
             # None: a handler that was not set in Python, which could not be restored.

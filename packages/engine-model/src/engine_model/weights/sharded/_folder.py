@@ -15,6 +15,7 @@ from engine_fileio import (
     atomic_write,
     get_file_backend,
     list_dir_or_file,
+    local_path,
     remove,
     rmtree,
 )
@@ -116,7 +117,7 @@ class Folder:
         self.backend = get_file_backend(text, backend_args=self.backend_args)
         self.is_local = isinstance(self.backend, LocalBackend)
         if self.is_local:
-            text = str(Path(text.removeprefix("file://")).expanduser())
+            text = str(local_path(text))
         self.path = text
 
     def join(self, name: str) -> str:
