@@ -1,6 +1,7 @@
 """The check that a run of a config resumes exactly, on right configs and on wrong ones."""
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def config(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     import_module("torch._dynamo")  # an optimizer does; the forks would each take seconds for it
     monkeypatch.chdir(project)
     monkeypatch.syspath_prepend(str(project))
+    for name in ("task", "parts"):  # each project has its own, whose parts are registered anew
+        monkeypatch.delitem(sys.modules, name, raising=False)
     (project / "parts.py").write_text(PARTS)
 
     def write(dataset: str = 'type="Noisy"', *, workers: int = 0, more: str = "") -> Path:
