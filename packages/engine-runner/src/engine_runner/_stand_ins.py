@@ -31,7 +31,7 @@ class _Data(list[Any]):
         kind = sampler.get("type") if isinstance(sampler, Mapping) else type(sampler)
         found = DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
         if isinstance(found, type) and issubclass(found, InfiniteSampler):
-            self.sampler = InfiniteSampler.__new__(InfiniteSampler)
+            self.sampler = InfiniteSampler([0], seed=0)
 
 
 def for_nothing(part: Config, config: Whole) -> Mapping[str, Any]:
