@@ -75,8 +75,10 @@ class StopSignals:
     def install(self) -> None:
         """Take the signals from now on; one that the process ignores (``nohup``) stays ignored.
 
-        Only the main thread can do that.
+        Only the main thread can do that. A second call does nothing.
         """
+        if self.is_installed:  # a run that has returned to a checkpoint
+            return
         self._children = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
         for number in self._numbers:
             # None: a handler that was not set in Python, which could not be restored.
