@@ -134,6 +134,24 @@ def test_old_checkpoints_are_deleted_also_by_a_resumed_run(
     ]
 
 
+def test_hook_does_not_delete_what_another_hook_keeps(make_runner: MakeRunner) -> None:
+    newest = {"type": "CheckpointHook", "interval": 1, "max_keep_ckpts": 1}
+    each_second = {"type": "CheckpointHook", "interval": 2, "save_last": False}
+    runner = make_runner(
+        default_hooks={"checkpoint": newest},
+        custom_hooks=[each_second],
+        train_cfg={"by_epoch": True, "max_epochs": 5},
+    )
+
+    runner.train()
+
+    assert sorted(file.name for file in Path(runner.work_dir).glob("*.pth")) == [
+        "epoch_2.pth",
+        "epoch_4.pth",
+        "epoch_5.pth",
+    ]
+
+
 def test_best_checkpoint_replaces_the_former(make_runner: MakeRunner) -> None:
     runner = make_runner(
         default_hooks={"checkpoint": {"type": "CheckpointHook", "save_best": "auto"}}
@@ -253,6 +271,45 @@ def test_resume_from_weights_alone_is_refused(make_runner: MakeRunner, tmp_path:
 
     with pytest.raises(ValueError, match="resume=False"):
         make_runner(load_from=str(file), resume=True).train()
+
+
+def test_automatic_resume_passes_over_a_checkpoint_without_the_optimizer(
+    make_runner: MakeRunner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = {"type": "CheckpointHook", "interval": 1, "save_optimizer": False}
+    whole = {"type": "CheckpointHook", "interval": 2, "filename_tmpl": "whole_{}.pth"}
+    whole["save_last"] = False
+    options: dict[str, Any] = {"default_hooks": {"checkpoint": weights}, "custom_hooks": [whole]}
+    make_runner(**options).train()
+    runner = make_runner(**options, resume=True)
+
+    source, resumes = runner.checkpointer.source(runner, None, resumes=True)
+
+    assert resumes
+    assert source == str(Path(runner.work_dir) / "whole_2.pth")
+    log = capsys.readouterr().out
+    assert "epoch_3.pth cannot be resumed: it has no state of the optimizer" in log
+    assert f"resuming the older {source}" in log
+    runner.resume(source)
+    assert runner.epoch == 2
+
+
+def test_resume_after_a_damaged_checkpoint_takes_none_without_the_optimizer(
+    make_runner: MakeRunner,
+) -> None:
+    def hook(name: str, **options: Any) -> dict[str, Any]:
+        return {"type": "CheckpointHook", "filename_tmpl": f"{name}_{{}}.pth", **options}
+
+    weights = hook("weights", save_optimizer=False, save_last=False, interval=1)
+    whole = hook("whole", interval=1)
+    options: dict[str, Any] = {"default_hooks": {"checkpoint": weights}, "custom_hooks": [whole]}
+    make_runner(**options).train()
+    runner = make_runner(**options, resume=True, train_cfg={"by_epoch": True, "max_epochs": 4})
+    (Path(runner.work_dir) / "whole_3.pth").write_bytes(b"")
+
+    runner.load_or_resume()
+
+    assert runner.epoch == 2  # whole_2, not the weights of epoch 3
 
 
 def test_resume_with_another_model_is_refused(

@@ -14,6 +14,7 @@ import torch
 from engine_fileio import exists
 from engine_model.weights import CheckpointLoader
 from engine_runner import Runner
+from engine_runner._errors import SettingsError
 from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer
 
 WRITERS: dict[str, Callable[[], Writer]] = {"plain": PlainWriter, "async": AsyncWriter}
@@ -203,3 +204,26 @@ def test_run_finishes_its_writer(make_runner: Callable[..., Runner]) -> None:
     runner.train()
 
     assert len(list(Path(runner.work_dir).glob("epoch_*.pth"))) == 3
+
+
+def test_hooks_with_different_writers_are_refused(make_runner: Callable[..., Runner]) -> None:
+    hook = {"type": "CheckpointHook", "interval": 1}
+    runner = make_runner(
+        default_hooks={"checkpoint": {**hook, "writer": "AsyncWriter"}},
+        custom_hooks=[{**hook, "writer": "PlainWriter", "filename_tmpl": "other_{}.pth"}],
+    )
+
+    with pytest.raises(
+        SettingsError, match=r"must be the same for all hooks .* AsyncWriter, Plain"
+    ):
+        runner.train()
+
+
+def test_manifest_that_cannot_be_replaced_does_not_fail_a_save(
+    writer: Writer, tmp_path: Path
+) -> None:
+    (tmp_path / "epoch_1.pth.json").mkdir()
+
+    _write(writer, _checkpoint(3), tmp_path / "epoch_1.pth")
+
+    assert _value(tmp_path / "epoch_1.pth") == 3

@@ -1,6 +1,7 @@
 """A run that returns to a checkpoint at a bad loss ends as one without the batch."""
 
 import math
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from engine_model import BaseModel
 from engine_runner import Hook, Runner
+from engine_runner.environment._worker_signals import OutlivingWorker
 from engine_runner.hooks import EMAHook, FiniteLossHook
 
 SAVES = {"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}}
@@ -120,6 +122,28 @@ def test_rollback_ends_with_the_state_of_a_run_without_the_batch(
     history = runner.message_hub.get_scalar("train/loss")
     assert history.data[0].tolist() == clean.message_hub.get_scalar("train/loss").data[0].tolist()
     assert "returning to the last checkpoint for the 1. of at most 3 times" in log_of(runner)
+
+
+def test_rollback_leaves_handlers_workers_and_locks_as_they_were(
+    train: Callable[..., Runner], tmp_path: Path
+) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    checkpoint = {**SAVES["checkpoint"], "out_dir": str(tmp_path / "elsewhere")}
+    data = {**loader(Data([6])), "num_workers": 1, "persistent_workers": True}
+    runner = train(
+        train_dataloader=data,
+        on_bad_loss="rollback",
+        default_hooks={"checkpoint": checkpoint},
+    )
+
+    runner.train()
+
+    assert "returning to the last checkpoint" in log_of(runner)
+    assert runner.iter == 7
+    assert [signal.getsignal(number) for number in numbers] == before
+    assert signal.set_wakeup_fd(-1) == -1
+    assert not isinstance(runner.train_dataloader.worker_init_fn, OutlivingWorker)
 
 
 def test_rollback_restores_the_order_and_the_randomness(train: Callable[..., Runner]) -> None:

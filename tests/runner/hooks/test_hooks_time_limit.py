@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine_runner import Hook, Runner
+from engine_runner import Hook, Runner, find_latest_checkpoint
 from engine_runner._errors import TimeLimitReached
 from engine_runner._time_limit import seconds_of, text_of
 from engine_runner.hooks import TimeLimitHook
@@ -56,6 +56,21 @@ def test_training_stops_in_time_and_its_resume_equals_an_uninterrupted_run(
         assert torch.equal(value, resumed.model.state_dict()[name])
 
 
+def test_stopped_training_is_saved_where_its_checkpoints_are(
+    make_runner: Make, tmp_path: Path
+) -> None:
+    hook = {"type": "CheckpointHook", "interval": 10_000, "out_dir": str(tmp_path / "elsewhere")}
+    settings: dict[str, Any] = {**NO_VALIDATION, "default_hooks": {"checkpoint": hook}}
+
+    with pytest.raises(TimeLimitReached):
+        make_runner(**settings, custom_hooks=[Wait()], max_time=0.1).train()
+
+    saved = tmp_path / "elsewhere" / "work" / "interrupted.pth"
+    assert saved.is_file()
+    assert find_latest_checkpoint(tmp_path / "work") == str(saved)
+    assert find_latest_checkpoint(saved.parent) == str(saved)
+
+
 def test_training_that_ends_in_time_ends_as_without_a_limit(make_runner: Make) -> None:
     runner = make_runner(max_time="01:00:00")
 
@@ -73,11 +88,11 @@ def test_time_of_earlier_attempts_counts_if_asked_for(make_runner: Make) -> None
     again = make_runner(
         **options, train_cfg=loop, resume=True, max_time={"limit": 0.8, "count_earlier": True}
     )
-    fresh = make_runner(**options, train_cfg=loop, resume=True, max_time=0.8)
 
     with pytest.raises(SystemExit):
         again.train()
     assert again.iter == first.iter + 1  # the time was over before
+    fresh = make_runner(**options, train_cfg=loop, resume=True, max_time=3)  # from here on
     with pytest.raises(SystemExit):
         fresh.train()
     assert fresh.iter > again.iter + 1

@@ -12,7 +12,12 @@ from engine_runner.checkpoint._conversion import (
     require_ending,
 )
 from engine_runner.checkpoint._finite import BrokenWeightsError, broken_weight, non_finite_weights
-from engine_runner.checkpoint._folder import CheckpointFolder, checkpoint_folders, folder_of
+from engine_runner.checkpoint._folder import (
+    CheckpointFolder,
+    backend_args_in,
+    checkpoint_folders,
+    folder_of,
+)
 from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
 from engine_runner.checkpoint._interrupted import save_now
 from engine_runner.checkpoint._latest import (
@@ -45,7 +50,7 @@ from engine_runner.checkpoint._publication import (
     published_keys,
     warn_of_missing_keys,
 )
-from engine_runner.checkpoint._retention import Retention, remove_checkpoint
+from engine_runner.checkpoint._retention import Retention, kept_by_others, remove_checkpoint
 from engine_runner.checkpoint._saving import save_run
 from engine_runner.checkpoint._states import (
     LoaderPosition,
@@ -60,6 +65,7 @@ from engine_runner.checkpoint.writers import (
     ShardedWriter,
     Writer,
     build_writer,
+    require_one_kind,
 )
 
 __all__ = [
@@ -85,6 +91,7 @@ __all__ = [
     "ScheduleStates",
     "ShardedWriter",
     "Writer",
+    "backend_args_in",
     "best_metrics",
     "broken_weight",
     "build_writer",
@@ -96,6 +103,7 @@ __all__ = [
     "finish_windows",
     "folder_of",
     "is_resumable",
+    "kept_by_others",
     "latest_checkpoints",
     "load_progress",
     "manifest_path",
@@ -112,6 +120,7 @@ __all__ = [
     "remove_checkpoint",
     "remove_manifest",
     "require_ending",
+    "require_one_kind",
     "run_states",
     "save_now",
     "save_run",

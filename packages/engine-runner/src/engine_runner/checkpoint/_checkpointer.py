@@ -28,7 +28,12 @@ from engine_runner._progress import Progress
 from engine_runner._protocols import Following, Run, Stateful
 from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
-from engine_runner.checkpoint._complete import check_complete, check_manifest, load_progress
+from engine_runner.checkpoint._complete import (
+    RESUMED,
+    check_complete,
+    check_manifest,
+    load_progress,
+)
 from engine_runner.checkpoint._folder import backend_args_for, checkpoint_folders
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside
@@ -350,7 +355,8 @@ class Checkpointer:
         Returns:
             The path, or None if there is no checkpoint; and whether to resume it.
         """
-        return self._source.choose(load_from, checkpoint_folders(run), resumes=resumes)
+        folders, needed = checkpoint_folders(run), RESUMED - self.restarts
+        return self._source.choose(load_from, folders, resumes=resumes, needed=needed)
 
     def newest(self, run: Run) -> str | None:
         """Return the newest checkpoint of a run, equal on all ranks, or None.
@@ -360,7 +366,7 @@ class Checkpointer:
         Args:
             run: The run, in whose folders it is.
         """
-        return self._source.find_latest(checkpoint_folders(run))
+        return self._source.find_latest(checkpoint_folders(run), RESUMED - self.restarts)
 
     def restore(self, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]) -> None:
         """Give each part the state that the checkpoint has for it.

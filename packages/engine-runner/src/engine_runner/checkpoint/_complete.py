@@ -13,6 +13,8 @@ _STATES = {
     "optimizer": ("the optimizer", "resume_optimizer", "--restart-optimizer"),
     "param_schedulers": ("the schedules", "resume_param_scheduler", "--restart-schedules"),
 }
+RESUMED = frozenset(_STATES)
+_NO_OPTIMIZER = "it has no state of the optimizer, which save_optimizer=False leaves out"
 
 
 def load_progress(checkpoint: Mapping[str, Any], progress: Progress) -> None:
@@ -66,21 +68,31 @@ def check_manifest(
     Raises:
         SettingsError: The checkpoint has no counters, or not the state of the optimizer.
     """
-    manifest = read_manifest(filename, backend_args)
-    if manifest is None or manifest.resumable or is_outdated(filename, manifest):
-        return
-    if manifest.keys and manifest.iter is not None and "optimizer" not in needed:
+    lack = lack_by_manifest(filename, needed, backend_args)
+    if lack is None:
         return
     way_out = "to train anew from its weights, use load_from with resume=False"
-    if manifest.keys and manifest.iter is not None:
-        raise SettingsError(
-            f"{filename} cannot be resumed: it has no state of the optimizer, which "
-            f"save_optimizer=False leaves out; {way_out}; {restart('optimizer')}"
-        )
-    raise SettingsError(
-        f"{filename} cannot be resumed: its manifest says that it has weights alone, as a "
-        f"published copy; {way_out}"
-    )
+    if lack == _NO_OPTIMIZER:
+        way_out = f"{way_out}; {restart('optimizer')}"
+    raise SettingsError(f"{filename} cannot be resumed: {lack}; {way_out}")
+
+
+def lack_by_manifest(
+    filename: str, needed: Container[str], backend_args: Mapping[str, Any] | None = None
+) -> str | None:
+    """Return what a checkpoint lacks to be resumed, by its manifest; None if it has all.
+
+    Args:
+        filename: A path or URI. One without a manifest lacks nothing.
+        needed: The names of the states to restore.
+        backend_args: Arguments of the storage backend.
+    """
+    manifest = read_manifest(filename, backend_args)
+    if manifest is None or manifest.resumable or is_outdated(filename, manifest):
+        return None
+    if not manifest.keys or manifest.iter is None:
+        return "its manifest says that it has weights alone, as a published copy"
+    return _NO_OPTIMIZER if "optimizer" in needed else None
 
 
 def restart(name: str) -> str:

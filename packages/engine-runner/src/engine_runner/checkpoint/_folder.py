@@ -1,10 +1,12 @@
 """The folders that a run saves checkpoints to, in any storage, and the arguments of its backend."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from engine_config import Config
 from engine_fileio import (
     BaseStorageBackend,
     LocalBackend,
@@ -168,3 +170,28 @@ def backend_args_for(
     scheme, found, _ = filename.partition("://")
     same = [folder for folder in given if found and folder.path.startswith(f"{scheme}://")]
     return same[0].backend_args if same else None
+
+
+def backend_args_in(config: Config | Mapping[str, Any], filename: str) -> Mapping[str, Any] | None:
+    """Return the arguments with which a run of a config reads a file, before it is built.
+
+    Args:
+        config: The config, whose hooks have ``out_dir`` and ``backend_args``.
+        filename: A path or URI.
+
+    Example:
+        >>> hook = {"out_dir": "s3://bucket", "backend_args": {"region_name": "eu-west-1"}}
+        >>> config = {"default_hooks": {"checkpoint": hook}}
+        >>> backend_args_in(config, "s3://bucket/run/epoch_1.pth")
+        {'region_name': 'eu-west-1'}
+    """
+    named: Mapping[str, Any] = config.get("default_hooks") or {}
+    hooks = [named.get("checkpoint"), *(config.get("custom_hooks") or [])]
+    folders = []
+    for hook in hooks:
+        if isinstance(hook, Mapping):
+            arguments = hook.get("backend_args") or hook.get("file_client_args")
+            place = hook.get("out_dir") or config.get("work_dir")
+            if arguments and place:
+                folders.append(CheckpointFolder(os.fspath(place), dict(arguments)))
+    return backend_args_for(filename, folders)

@@ -1,6 +1,6 @@
 """What follows a checkpoint: the marker, the deletion of former ones, the note of the best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
 from pathlib import Path
@@ -53,10 +53,13 @@ class Rotation:
         retention: The checkpoints that are kept, to which this one is added.
         filename: Its name.
         place: Where it is saved.
+        kept: Names in the folder that another hook keeps, which are not deleted.
     """
 
-    def __init__(self, retention: Retention, filename: str, place: Place) -> None:
-        self._retention, self._place = retention, place
+    def __init__(
+        self, retention: Retention, filename: str, place: Place, kept: Collection[str] = ()
+    ) -> None:
+        self._retention, self._place, self._kept = retention, place, kept
         self._former = retention.names
         retention.add(filename)
         self._surplus = retention.surplus()
@@ -67,7 +70,8 @@ class Rotation:
         # In this order: a process that ends here leaves one checkpoint too many, never none.
         place = self._place
         marked = mark_or_log(place.work_dir, path, place.logger, saved_in=place.saved_in)
-        self._left = [name for name in self._surplus if not (marked and self._place.remove(name))]
+        surplus = [name for name in self._surplus if name not in self._kept]
+        self._left = [name for name in surplus if not (marked and self._place.remove(name))]
 
     def settle(self, error: Exception | None) -> None:
         """Note what is kept now."""

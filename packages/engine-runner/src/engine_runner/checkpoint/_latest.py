@@ -188,7 +188,11 @@ def _marked_elsewhere(folder: CheckpointFolder, noted: str) -> tuple[str, str]:
     """Return the checkpoint beside the marker of another storage: the folder may be a copy."""
     beside = folder.join(_name(noted))
     main = folder.backend.join_path(beside, MANIFEST) if is_sharded_path(beside) else beside
-    if beside == noted or folder.backend.isfile(main):
+    try:
+        found = beside == noted or folder.backend.isfile(main)
+    except OperationNotSupported:  # one of the user's, which only reads and writes
+        found = True
+    if found:
         return beside, ""
     return "", f"{folder.join(MARKER)} names {noted}, which is not in {folder.path}"
 

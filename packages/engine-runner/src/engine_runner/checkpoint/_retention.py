@@ -1,9 +1,9 @@
 """Choose the checkpoints to keep, and delete the others."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from engine_fileio import join_path, remove
 from engine_model.weights import is_sharded_path, remove_sharded
@@ -53,6 +53,25 @@ class Retention:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the names of a saved run."""
         self.names = [str(name) for name in state_dict["names"]]
+
+
+@runtime_checkable
+class Retains(Protocol):
+    """A hook that keeps checkpoints in a folder, and deletes old ones."""
+
+    retention: Retention
+    folder: str
+
+
+def kept_by_others(hooks: Iterable[object], own: Retains) -> set[str]:
+    """Return the names of the checkpoints that other hooks keep in the folder of one.
+
+    Args:
+        hooks: The hooks of a run.
+        own: The one whose old checkpoints are to be deleted.
+    """
+    others = [hook for hook in hooks if isinstance(hook, Retains) and hook is not own]
+    return {name for hook in others if hook.folder == own.folder for name in hook.retention.names}
 
 
 def remove_checkpoint(

@@ -1,14 +1,16 @@
 """Choose the checkpoint that a run starts from, and read the newest whole one."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from engine_dist import all_gather_object, broadcast_object_list, is_main_process
 from engine_model.weights import CheckpointError, Placement
+from engine_runner.checkpoint._complete import lack_by_manifest
 from engine_runner.checkpoint._folder import CheckpointFolder, backend_args_for
 from engine_runner.checkpoint._latest import latest_checkpoints
+from engine_runner.checkpoint._manifest import is_resumable
 from engine_runner.checkpoint._restart import continues_earlier_attempt
 from engine_utils import expand_home
 
@@ -38,6 +40,7 @@ class CheckpointSource:
         self._started = False
         self._loaded = self._resumed = False  # by the caller, before the run starts
         self._latest: list[str] = []
+        self._optimizer = False  # whether its state is to be resumed, too
 
     def note_loaded(self) -> None:
         """Note that the caller has loaded a checkpoint."""
@@ -48,7 +51,12 @@ class CheckpointSource:
         self._resumed = True
 
     def choose(
-        self, load_from: str | None, folders: Sequence[CheckpointFolder], *, resumes: bool
+        self,
+        load_from: str | None,
+        folders: Sequence[CheckpointFolder],
+        *,
+        resumes: bool,
+        needed: Container[str] = (),
     ) -> tuple[str | None, bool]:
         """Return the checkpoint that a run starts from, and whether to resume; see `Checkpointer`.
 
@@ -57,6 +65,7 @@ class CheckpointSource:
             folders: The folders whose latest checkpoint is resumed otherwise; see
                 `latest_checkpoints`.
             resumes: Whether the settings resume.
+            needed: The names of the states to resume.
 
         Raises:
             CheckpointError: A folder cannot be read; raised on all ranks.
@@ -68,17 +77,27 @@ class CheckpointSource:
         # Called in any case, since it notes what the first attempt began with.
         if _on_main_rank(continues_earlier_attempt, folders):
             _log.info("The launcher restarted this run; it resumes what it has saved.")
-            return self.find_latest(folders), True
+            return self.find_latest(folders, needed), True
         # What the caller resumed or loaded counts, not what the settings name for the start.
         if self._resumed or (self._loaded and not resumes):
             return None, resumes
         if load_from is not None or not resumes:
             return (None if load_from is None else expand_home(load_from)), resumes
-        return self.find_latest(folders), True
+        return self.find_latest(folders, needed), True
 
-    def find_latest(self, folders: Sequence[CheckpointFolder]) -> str | None:
-        """Return the latest checkpoint, equal on all ranks, or None; note the older ones."""
-        self._latest = _on_main_rank(latest_checkpoints, folders)
+    def find_latest(
+        self, folders: Sequence[CheckpointFolder], needed: Container[str] = ()
+    ) -> str | None:
+        """Return the latest checkpoint, equal on all ranks, or None; note the older ones.
+
+        One whose manifest says that it cannot be resumed is passed over, if an older one can be.
+
+        Args:
+            folders: The folders of the run.
+            needed: The names of the states to resume.
+        """
+        self._optimizer = "optimizer" in needed
+        self._latest = _on_main_rank(partial(_resumable, needed=needed), folders)
         if not self._latest:
             return None
         _log.info("Auto resumed from the latest checkpoint %s.", self._latest[0])
@@ -110,6 +129,8 @@ class CheckpointSource:
             read = partial(self._read, name, map_location, placement)
             arguments = backend_args_for(name, folders)
             checkpoint, problem, unread = _try_to_read(name, partial(read, arguments))
+            if problems and not problem and self._optimizer and not is_resumable(checkpoint):
+                problem = f"{name} cannot be resumed: it has weights alone"
             # Storages may show the ranks different files; all ranks take the same checkpoint.
             seen = all_gather_object((problem, unread))
             if failure := next((text for text, failed in seen if failed), ""):
@@ -127,6 +148,20 @@ class CheckpointSource:
             + "\n".join(problems)
             + "\nto train anew, set resume=False or another work_dir"
         )
+
+
+def _resumable(folders: Sequence[CheckpointFolder], needed: Container[str]) -> list[str]:
+    """Return the checkpoints of a run from the newest on that can be resumed; all if none can."""
+    found = latest_checkpoints(folders)
+    lacks: list[str] = []
+    for index, name in enumerate(found):
+        lack = lack_by_manifest(name, needed, backend_args_for(name, folders))
+        if lack is None:
+            if lacks:
+                _log.warning("%s; resuming the older %s", "; ".join(lacks), name)
+            return found[index:]
+        lacks.append(f"{name} cannot be resumed: {lack}")
+    return found
 
 
 def _try_to_read(filename: str, read: Callable[[], Any]) -> tuple[dict[str, Any], str, bool]:

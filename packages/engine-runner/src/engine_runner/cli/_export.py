@@ -149,7 +149,7 @@ def _model(config: "Config", checkpoint: str, *, partial: bool) -> "nn.Module":
     import torch
 
     from engine_model.weights import CheckpointLoader
-    from engine_runner.checkpoint import Checkpointer
+    from engine_runner.checkpoint import Checkpointer, backend_args_in
     from engine_runner.cli._train import expanded
     from engine_runner.parts import build_model
     from engine_runner.strategies import SingleDeviceStrategy
@@ -164,7 +164,9 @@ def _model(config: "Config", checkpoint: str, *, partial: bool) -> "nn.Module":
     checkpointer = Checkpointer(SingleDeviceStrategy(torch.device("cpu")))
     checkpointer.load_weights(
         model,
-        CheckpointLoader.load_checkpoint(checkpoint, "cpu"),
+        CheckpointLoader.load_checkpoint(
+            checkpoint, "cpu", backend_args=backend_args_in(config, checkpoint)
+        ),
         revise_keys=[("^module.", "")],
     )
     if not partial:

@@ -33,9 +33,11 @@ from engine_runner.checkpoint import (
     broken_weight,
     build_writer,
     folder_of,
+    kept_by_others,
     non_finite_weights,
     open_for_run,
     publish,
+    require_one_kind,
     take_over_former_state,
     training_in,
     warn_of_missing_keys,
@@ -212,6 +214,7 @@ class CheckpointHook(Hook):
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
         self._open_folder(runner)
+        require_one_kind(hook.writer for hook in runner.hooks if isinstance(hook, CheckpointHook))
         if self.writer is not None:
             runner.checkpointer.use(self.writer)
 
@@ -310,9 +313,9 @@ class CheckpointHook(Hook):
             statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
             all_reduce_params(statistics, op="mean")
         filename = runner.checkpointer.name_of(self.filename_tmpl.format(count))
-        rotation = Rotation(self.retention, filename, self._place_of(runner))
-        options = {**self._kwargs, **options}
-        self._write(runner, "the checkpoint", filename, rotation, **options)
+        kept = kept_by_others(runner.hooks, self)
+        rotation = Rotation(self.retention, filename, self._place_of(runner), kept)
+        self._write(runner, "the checkpoint", filename, rotation, **{**self._kwargs, **options})
 
     def _save_best(self, runner: Run, best: BestMetric, name: str, score: float) -> None:
         count = runner.epoch if self.by_epoch else runner.iter
@@ -390,6 +393,7 @@ class CheckpointHook(Hook):
         prefix = FileClient.parse_uri_prefix(self.folder)
         self.file_client = FileClient(**{"prefix": prefix, **(self.backend_args or {})})
         if place.is_local and self.folder != runner.work_dir:
+            self._locks.close()  # that of before a rollback
             self._locks.enter_context(training_in(str(place.local)))
         open_for_run(place, runner)
         name = self.file_backend.name

@@ -152,7 +152,7 @@ class SaveOnInterrupt(Hook):
         self._started_at = runner.iter
         if self._taken is None:
             return
-        self._loaders = outlive_signals(runner.train_loop, runner.val_loop)
+        self._loaders += outlive_signals(runner.train_loop, runner.val_loop)
         if threading.current_thread() is threading.main_thread():
             self._taken.install()
         else:

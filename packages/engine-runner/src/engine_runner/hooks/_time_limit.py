@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine_dist import broadcast_object_list
+from engine_dist import barrier, broadcast_object_list
 from engine_registry import HOOKS
 from engine_runner._errors import TimeLimitReached
 from engine_runner._hook import Hook
 from engine_runner._protocols import Run
 from engine_runner._time_limit import MaxTime, seconds_of, text_of
 from engine_runner._types import Batch, Outputs
-from engine_runner.checkpoint import mark_latest_checkpoint
+from engine_runner.checkpoint import save_now
 
 _FILENAME = "interrupted.pth"
 _MOST_RESERVE = 60.0
@@ -137,10 +137,8 @@ class TimeLimitHook(Hook):
 
     def _save_and_stop(self, runner: Run) -> None:
         reached = runner.progress.advanced(iterations=1)
-        path = runner.save_checkpoint(runner.work_dir, _FILENAME, progress=reached)
-        run: Any = runner
-        run.checkpointer.finish()  # before it is named the latest
-        mark_latest_checkpoint(runner.work_dir, path)
+        path = save_now(runner, _FILENAME, reached)
+        barrier()  # a launcher ends the other ranks when the first one has ended
         message = (
             f"the training is not finished: max_time {text_of(self.seconds)} is nearly over after "
             f"iteration {reached.iter} of {runner.max_iters}; saved {Path(path).name}, from which "

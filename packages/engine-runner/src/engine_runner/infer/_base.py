@@ -18,7 +18,6 @@ from engine_config import Config
 from engine_dist.device import get_device
 from engine_model import revert_sync_batchnorm
 from engine_model.weights import (
-    CheckpointLoader,
     LoadReport,
     load_state_dict,
     naming_the_checkpoint,
@@ -33,6 +32,7 @@ from engine_runner.infer._load import (
     config_and_weights,
     config_in,
     dataset_meta_of,
+    read_weights,
     test_loader,
     unimported,
 )
@@ -247,7 +247,7 @@ class BaseInferencer(metaclass=InferencerMeta):
         """Return the model with its weights, on its device, in evaluation mode."""
         checkpoint = self._checkpoint
         if checkpoint is None and weights is not None:
-            checkpoint = CheckpointLoader.load_checkpoint(weights, map_location="cpu")
+            checkpoint = read_weights(weights, cfg)
         if cfg.get("model") is None:
             raise ValueError("the config must have a model, got none; pass the config of a model")
         model = self._build_model(cfg)
@@ -362,7 +362,7 @@ class BaseInferencer(metaclass=InferencerMeta):
                 "model or weights must be given, got neither; pass a config, or a checkpoint that "
                 "contains one"
             )
-        self._checkpoint = CheckpointLoader.load_checkpoint(self._weights, map_location="cpu")
+        self._checkpoint = read_weights(self._weights, Config())
         return config_in(self._checkpoint, self._weights)
 
     def _tracked(self, batches: Iterable[Any], count: int | None) -> Iterable[Any]:

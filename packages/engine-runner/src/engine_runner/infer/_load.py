@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engine_config import Config, ConfigError
+from engine_model.weights import CheckpointLoader
+from engine_runner.checkpoint import backend_args_in
 from engine_runner.hub import find_model, get_config
 from engine_runner.infer._types import ModelType
 from engine_utils import expand_home, plain_value
@@ -51,6 +53,20 @@ def config_and_weights(model: ModelType, scope: str | None) -> tuple[Config, str
         )
     entry = find_model(scope, name)
     return Config.fromfile(entry.config), entry.weights
+
+
+def read_weights(weights: str, cfg: Config) -> Any:
+    """Return a checkpoint, read as a run of a config reads it: with ``backend_args`` of its hook.
+
+    Args:
+        weights: The path or address.
+        cfg: The config; an empty one if it is that of the checkpoint.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it is damaged.
+    """
+    arguments = backend_args_in(cfg, weights)
+    return CheckpointLoader.load_checkpoint(weights, map_location="cpu", backend_args=arguments)
 
 
 def config_in(checkpoint: Any, weights: str) -> Config:

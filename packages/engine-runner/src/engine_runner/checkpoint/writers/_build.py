@@ -1,6 +1,6 @@
 """Build a writer by its name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engine_runner._errors import SettingsError
@@ -43,6 +43,23 @@ def build_writer(writer: Writer | Mapping[str, Any] | str | None) -> Writer | No
     for mistake in call_mistakes(kind, arguments):
         raise SettingsError(f"writer is wrong: {mistake.message}")
     return _checked(kind(**arguments))
+
+
+def require_one_kind(writers: Iterable[Writer | None]) -> None:
+    """Raise if the hooks of a run name writers of different kinds: a run has one writer.
+
+    Args:
+        writers: Those of the hooks; None for a hook that takes the one of the run.
+
+    Raises:
+        SettingsError: There are several kinds.
+    """
+    kinds = sorted({type(writer).__name__ for writer in writers if writer is not None})
+    if len(kinds) > 1:
+        raise SettingsError(
+            f"writer must be the same for all hooks that save checkpoints, got {', '.join(kinds)}; "
+            "set it in one of them, or the same in all"
+        )
 
 
 def _kind(name: object) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ import io
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,8 +69,9 @@ def _write_local(checkpoint: dict[str, Any], path: str) -> Manifest | None:
         file.flush()
         manifest = _checked(checkpoint, file, path)
         # Before the file is renamed: the manifest of an older one would make this one damaged.
-        remove_manifest(os.path.realpath(target))
-        remove_manifest(path)
+        for name in (os.path.realpath(target), path):
+            with suppress(OSError):  # it is replaced below, where a failure is logged
+                remove_manifest(name)
     return manifest
 
 
