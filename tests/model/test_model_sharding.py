@@ -212,8 +212,16 @@ def test_mesh_of_the_wrong_shape_raises(mesh: Any, error: type[Exception]) -> No
         ({"mixed_precision": {"cast_forward_inputs": 1}}, "cast_forward_inputs .* True or False"),
         ({"mixed_precision": {"param_type": "float16"}}, "did you mean 'param_dtype'"),
         ({"sharding_strategy": "FULLSHARD"}, "did you mean 'FULL_SHARD'"),
+        ({"auto_wrap_policy": -5}, "an integer >= 1, got -5"),
+        ({"auto_wrap_policy": 1.5}, "an integer >= 1, got 1.5"),
+        ({"auto_wrap_policy": []}, "must name at least one class or module"),
+        ({"sharding_strategy": "HYBRID_SHARD", "mesh": 4}, "mesh must have 2 dimensions"),
+        (
+            {"sharding_strategy": "FULL_SHARD", "reshard_after_forward": False},
+            "reshard_after_forward must be True",
+        ),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+    ids=lambda value: "-".join(map(str, value.items())) if isinstance(value, dict) else None,
 )
 def test_sharding_is_checked_without_ranks(options: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):

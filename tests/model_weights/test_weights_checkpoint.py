@@ -272,12 +272,18 @@ def test_save_checkpoint_in_safetensors_round_trips(tmp_path: Path) -> None:
     model[1].weight = model[0].weight
     path = tmp_path / "model.safetensors"
 
-    save_checkpoint({"state_dict": model.state_dict(), "meta": {"epoch": 2, "name": "m"}}, path)
+    meta = {"epoch": 2, "name": "m", "dataset_meta": {"classes": ["a"]}, "score": None}
+    save_checkpoint({"state_dict": model.state_dict(), "meta": meta}, path)
 
     target = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     loaded = load_checkpoint(target, path, strict=True)
     assert torch.equal(target.state_dict()["1.weight"], model.state_dict()["0.weight"])
-    assert loaded["meta"] == {"epoch": "2", "name": "m"}
+    assert loaded["meta"] == meta
+    assert loaded["state_dict"]._metadata == model.state_dict()._metadata
+    first = path.read_bytes()
+    for _ in range(4):  # the library orders the metadata by chance, which would change a hash
+        save_checkpoint({"state_dict": model.state_dict(), "meta": meta}, path)
+        assert path.read_bytes() == first
 
 
 def test_save_checkpoint_in_safetensors_raises_for_values_it_cannot_store(tmp_path: Path) -> None:

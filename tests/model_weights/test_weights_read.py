@@ -40,6 +40,22 @@ def test_read_of_hostile_pickle_runs_nothing(
     assert "inert" in repr(checkpoint["meta"])
 
 
+def test_tensors_of_every_kind_are_read_beside_a_foreign_object(saved: Save) -> None:
+    tensors = {
+        "uint16": torch.tensor([1, 2]).to(torch.uint16),
+        "float8": torch.ones(2).to(torch.float8_e4m3fn),
+        "sparse": torch.eye(2).to_sparse(),
+    }
+
+    checkpoint = read_checkpoint(saved({**tensors, "path": Path("x")}))
+
+    assert isinstance(checkpoint["path"], ForeignObject)
+    for name, tensor in tensors.items():
+        found = checkpoint[name]
+        assert (found.dtype, found.layout) == (tensor.dtype, tensor.layout)
+        assert torch.equal(found.to_dense().float(), tensor.to_dense().float())
+
+
 @pytest.mark.parametrize(
     "body",
     [

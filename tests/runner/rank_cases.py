@@ -1,6 +1,7 @@
 """Runs of two ranks: what they save, validate, and resume."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import torch
 from engine_dist import all_gather, get_rank
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel, BaseTTAModel, get_state_dict, weights_to_cpu
+from engine_model.weights import CheckpointLoader
 from engine_runner import Hook, Runner
-from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, ShardedWriter, Writer
 from engine_runner.hooks import CheckpointHook
 
 LOADER = {
@@ -174,13 +176,19 @@ def accumulate(rank: int, folder: Path) -> Any:
 def write(rank: int, folder: Path) -> dict[str, float]:
     """Write a checkpoint with each writer, and return what the file has for this rank."""
     found = {}
-    makers: dict[str, Callable[[], Writer]] = {"plain": PlainWriter, "async": AsyncWriter}
+    makers: dict[str, Callable[[], Writer]] = {
+        "plain": PlainWriter,
+        "async": AsyncWriter,
+        "sharded": ShardedWriter,
+        "sharded-async": partial(ShardedWriter, asynchronous=True),
+    }
     for name, make in makers.items():
         writer = make()
-        path = folder / f"{name}.pth"
+        path = folder / (f"{name}.dcp" if writer.sharded else f"{name}.pth")
         writer.write({"state_dict": {"weight": torch.tensor(float(rank))}}, str(path))
         writer.finish()
-        found[name] = torch.load(path, weights_only=True)["state_dict"]["weight"].item()
+        read = CheckpointLoader.load_checkpoint(path, map_location="cpu")
+        found[name] = read["state_dict"]["weight"].item()
     return found
 
 

@@ -5,6 +5,7 @@ import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ from engine_fileio import exists
 from engine_model.weights import CheckpointLoader
 from engine_runner import Runner
 from engine_runner._errors import SettingsError
-from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, Writer
+from engine_runner.checkpoint._manifest import manifest_path
+from engine_runner.checkpoint.writers import AsyncWriter, PlainWriter, ShardedWriter, Writer
 
-WRITERS: dict[str, Callable[[], Writer]] = {"plain": PlainWriter, "async": AsyncWriter}
+WRITERS: dict[str, Callable[[], Writer]] = {
+    "plain": PlainWriter,
+    "async": AsyncWriter,
+    "sharded": ShardedWriter,
+    "sharded-async": partial(ShardedWriter, asynchronous=True),
+}
 MEMORY = {"backend": "fsspec"}
 
 RankResults = dict[str, list[dict[str, Any]]]
@@ -27,6 +34,11 @@ RankResults = dict[str, list[dict[str, Any]]]
 def writer(request: pytest.FixtureRequest) -> Writer:
     made: Writer = request.param()
     return made
+
+
+def _named(writer: Writer, stem: str) -> str:
+    """Return the name of a checkpoint of a writer: a file, or a folder of shards."""
+    return f"{stem}.dcp" if writer.sharded else f"{stem}.pth"
 
 
 def _checkpoint(value: float, size: int = 10) -> dict[str, Any]:
@@ -62,48 +74,56 @@ def _disk_with_room_for(size: int) -> Iterator[None]:
 
 
 def test_checkpoint_is_read_as_it_was_written(writer: Writer, tmp_path: Path) -> None:
-    _write(writer, _checkpoint(3), tmp_path / "epoch_1.pth")
+    path = tmp_path / _named(writer, "epoch_1")
 
-    read = torch.load(tmp_path / "epoch_1.pth", weights_only=True)
+    _write(writer, _checkpoint(3), path)
+
+    read = CheckpointLoader.load_checkpoint(path, map_location="cpu")
     assert read["meta"] == {"epoch": 1, "iter": 4, "cfg": "lr = 0.1"}
     assert torch.equal(read["state_dict"]["weight"], torch.full((10,), 3.0))
     assert read["optimizer"]["state"][0]["step"] == 4
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["epoch_1.pth", "epoch_1.pth.json"]
+    assert Path(manifest_path(str(path))).is_file()
+    assert len(list(tmp_path.iterdir())) == (1 if writer.sharded else 2)
 
 
 def test_training_that_continues_does_not_change_what_is_written(
     writer: Writer, tmp_path: Path
 ) -> None:
-    checkpoint = _checkpoint(1)
+    checkpoint, path = _checkpoint(1), tmp_path / _named(writer, "epoch_1")
 
-    writer.write(checkpoint, str(tmp_path / "epoch_1.pth"))
+    writer.write(checkpoint, str(path))
     checkpoint["state_dict"]["weight"].fill_(2)
     writer.finish()
 
-    assert _value(tmp_path / "epoch_1.pth") == 1
+    assert _value(path) == 1
 
 
 def test_checkpoint_replaces_an_older_one_of_its_name(writer: Writer, tmp_path: Path) -> None:
+    path = tmp_path / _named(writer, "latest")
     for value in (1, 2):
-        _write(writer, _checkpoint(value), tmp_path / "latest.pth")
+        _write(writer, _checkpoint(value), path)
 
-    assert _value(tmp_path / "latest.pth") == 2
+    assert _value(path) == 2
 
 
 def test_folder_is_created(writer: Writer, tmp_path: Path) -> None:
-    _write(writer, _checkpoint(1), tmp_path / "a" / "b" / "epoch_1.pth")
+    path = tmp_path / "a" / "b" / _named(writer, "epoch_1")
 
-    assert _value(tmp_path / "a" / "b" / "epoch_1.pth") == 1
+    _write(writer, _checkpoint(1), path)
+
+    assert _value(path) == 1
 
 
 def test_checkpoint_goes_to_a_uri(writer: Writer, tmp_path: Path) -> None:
-    _write(writer, _checkpoint(1), f"file://{tmp_path}/epoch_1.pth")
+    name = _named(writer, "epoch_1")
 
-    assert _value(tmp_path / "epoch_1.pth") == 1
+    _write(writer, _checkpoint(1), f"file://{tmp_path}/{name}")
+
+    assert _value(tmp_path / name) == 1
 
 
 def test_checkpoint_goes_to_another_storage(writer: Writer, tmp_path: Path) -> None:
-    path = f"memory://{tmp_path.name}/epoch_1.pth"
+    path = f"memory://{tmp_path.name}/{_named(writer, 'epoch_1')}"
     for value in (1, 2):
         writer.write(_checkpoint(value), path, backend_args=MEMORY)
     writer.finish()
@@ -117,22 +137,23 @@ def test_checkpoint_goes_to_another_storage(writer: Writer, tmp_path: Path) -> N
 def test_full_disk_leaves_the_older_file_or_none(
     writer: Writer, tmp_path: Path, older: bool, room: int
 ) -> None:
-    path = tmp_path / "latest.pth"
+    path = tmp_path / _named(writer, "latest")
     if older:
         _write(writer, _checkpoint(1, size=100_000), path)
 
-    with _disk_with_room_for(room), pytest.raises(OSError, match=r"latest\.pth") as raised:
+    before = sorted(item for item in tmp_path.rglob("*") if item.is_file())
+
+    with _disk_with_room_for(room), pytest.raises(OSError, match=r"latest\.") as raised:
         _write(writer, _checkpoint(2, size=100_000), path)
 
     assert raised.value.errno == errno.EFBIG
-    names = ["latest.pth", "latest.pth.json"] if older else []
-    assert sorted(file.name for file in tmp_path.iterdir()) == names
+    assert sorted(item for item in tmp_path.rglob("*") if item.is_file()) == before
     assert not older or _value(path) == 1
 
 
 def test_writer_writes_again_after_a_failure(writer: Writer, tmp_path: Path) -> None:
-    path = str(tmp_path / "latest.pth")
-    with _disk_with_room_for(1000), pytest.raises(OSError, match=r"latest\.pth"):
+    path = str(tmp_path / _named(writer, "latest"))
+    with _disk_with_room_for(1000), pytest.raises(OSError, match=r"latest\."):
         _write(writer, _checkpoint(1, size=100_000), path)
 
     _write(writer, _checkpoint(2), path)
@@ -144,11 +165,11 @@ def test_folder_that_is_a_file_raises_with_its_name(writer: Writer, tmp_path: Pa
     (tmp_path / "work").write_text("")
 
     with pytest.raises(OSError, match="work"):
-        _write(writer, _checkpoint(1), tmp_path / "work" / "epoch_1.pth")
+        _write(writer, _checkpoint(1), tmp_path / "work" / _named(writer, "epoch_1"))
 
 
 def test_reader_never_sees_a_part(writer: Writer, tmp_path: Path) -> None:
-    path = tmp_path / "latest.pth"
+    path = tmp_path / _named(writer, "latest")
     _write(writer, _checkpoint(0, size=100_000), path)
     seen: list[float] = []
     ended = threading.Event()
@@ -169,11 +190,13 @@ def test_reader_never_sees_a_part(writer: Writer, tmp_path: Path) -> None:
 
 
 def test_finish_may_be_called_at_any_time(writer: Writer, tmp_path: Path) -> None:
+    path = tmp_path / _named(writer, "epoch_1")
+
     writer.finish()
-    _write(writer, _checkpoint(1), tmp_path / "epoch_1.pth")
+    _write(writer, _checkpoint(1), path)
     writer.finish()
 
-    assert _value(tmp_path / "epoch_1.pth") == 1
+    assert _value(path) == 1
 
 
 def test_checkpoint_is_there_for_all_ranks(rank_results: RankResults) -> None:

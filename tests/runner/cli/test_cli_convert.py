@@ -1,5 +1,6 @@
 """``engine convert`` and ``engine publish``: formats of checkpoints, and weights of their own."""
 
+from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def test_convert_goes_from_each_format_to_each(command: "Command", folder: Path)
     weights = torch.load(folder / "w.pth", weights_only=True)
     for name, weight in _checkpoint()["state_dict"].items():
         assert torch.equal(weights["state_dict"][name], weight)
-    assert weights["meta"]["epoch"] == "2"
+    assert weights["meta"] == {**_checkpoint()["meta"], "dataset_meta": {"classes": ["cat", "dog"]}}
     assert (folder / "back.pth.json").is_file()
 
 
@@ -70,16 +71,63 @@ def test_convert_compares_the_source_with_its_manifest(command: "Command", folde
         (["epoch_2.pth", "epoch_2.pth"], "DST must be another path than SRC"),
         (["epoch_2.pth", "cfg.py.pth"], "cfg.py.pth exists; --force replaces it"),
         ([".", "x.pth"], ". is a folder; name a checkpoint in it"),
+        (["epoch_2.pth", "file.dcp", "--force"], "file.dcp is a file, and cannot become a folder"),
         (["epoch_2.pth"], "Missing argument 'DST'"),
     ],
-    ids=["no-source", "ending", "same", "exists", "folder", "one-argument"],
+    ids=["no-source", "ending", "same", "exists", "folder", "file", "one-argument"],
 )
 def test_convert_names_what_is_wrong(
     command: "Command", folder: Path, arguments: list[str], words: str
 ) -> None:
     (folder / "cfg.py.pth").touch()
+    (folder / "file.dcp").touch()
 
     assert words in command("convert", *arguments, code=2).stderr
+
+
+@pytest.mark.parametrize("name", ["convert", "publish"])
+@pytest.mark.parametrize("form", ["pth", "dcp"])
+def test_object_that_is_not_read_is_never_left_out_in_silence(
+    command: "Command", folder: Path, name: str, form: str
+) -> None:
+    meta = {"epoch": 1, "objects": [Fraction(1, 2)]}
+    torch.save({"meta": meta, "state_dict": {"weight": torch.ones(1)}}, folder / "own.pth")
+    if form == "dcp":
+        command("convert", "own.pth", "own.dcp", "--trust")
+    arguments = (name, f"own.{form}", *(["out.pth"] if name == "convert" else ["-o", "out.pth"]))
+
+    error = command(*arguments, code=1).stderr
+    command(*arguments, "--trust")
+
+    assert f"own.{form} must have tensors and plain values alone, got meta.objects.0, a" in error
+    assert "fractions.Fraction; --trust runs" in error
+    (written,) = folder.glob("out*.pth")
+    assert torch.load(written, weights_only=False)["meta"] == meta
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [({"meta": {}}, "must have weights, got the keys meta"), ([1], "must be a dict, got list")],
+    ids=["no-weights", "list"],
+)
+def test_convert_of_something_else_names_it(
+    command: "Command", folder: Path, saved: Any, words: str
+) -> None:
+    torch.save(saved, folder / "other.pth")
+
+    assert words in command("convert", "other.pth", "x.dcp", code=1).stderr
+    (folder / "x.dcp").touch()
+    assert "x.dcp must be a folder" in command("convert", "x.dcp", "x.pth", code=1).stderr
+
+
+def test_forced_conversion_leaves_the_files_of_the_user(command: "Command", folder: Path) -> None:
+    command("convert", "epoch_2.pth", "x.dcp")
+    (folder / "x.dcp" / "NOTES.txt").write_text("of the user")
+
+    command("convert", "epoch_2.pth", "x.dcp", "--force")
+
+    assert (folder / "x.dcp" / "NOTES.txt").is_file()
+    assert len(list((folder / "x.dcp").glob("*.distcp"))) == 1
 
 
 @pytest.mark.parametrize(

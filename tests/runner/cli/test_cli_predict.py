@@ -122,6 +122,19 @@ def test_evaluation_of_the_pictures_is_that_of_the_dataset(
     assert through_the_pipeline.splitlines()[-1] == without.splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", ["digits.dcp", "digits.safetensors"])
+def test_weights_of_each_format_are_those_of_the_file(
+    digits: Path, command: "Command", name: str
+) -> None:
+    command("convert", "digits.pth", name)
+
+    tested = [command("test", CONFIG[0], weights).stdout for weights in ("digits.pth", name)]
+    predicted = command("predict", CONFIG[0], name, "pictures/00_0.png").stdout
+
+    assert tested[0].splitlines()[-1] == tested[1].splitlines()[-1]
+    assert json.loads(predicted)[0]["prediction"]["pred_label"]["class_names"] == ["zero"]
+
+
 def test_without_out_the_records_are_printed(digits: Path, command: "Command") -> None:
     done = command("predict", *CONFIG, "pictures/0[01]*.png")
 

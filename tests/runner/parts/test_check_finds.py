@@ -110,6 +110,12 @@ WRONG = {
     "level of the log": Wrong('log_level = "LOUD"', "log_level", "log_level must be one of"),
     "launcher": Wrong('launcher = "torch"', "launcher", "none, pytorch, slurm, mpi"),
     "compile of a wrong kind": Wrong('compile = "max"', "compile", "must be bool"),
+    "mode of compile": Wrong('compile = dict(mode="fast")', "compile.mode", "reduce-overhead"),
+    "mode and options of compile": Wrong(
+        'compile = dict(mode="default", options={"trace.enabled": True})',
+        "compile.mode",
+        "must be left out beside compile.options",
+    ),
     "unknown model": Wrong('model = dict(type="Slpoe")', "model.type", "'Slope'"),
     "unknown strategy": Wrong('strategy = "DPDStrategy"', "strategy", "'DDPStrategy'"),
     "unknown strategy in a config": Wrong(

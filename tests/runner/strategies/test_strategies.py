@@ -208,6 +208,13 @@ def test_strategy_object_beside_a_setting_that_it_ignores_raises(make_runner: Ma
         make_runner(strategy=SingleDeviceStrategy(CPU), sync_bn="torch")
 
 
+def test_compile_of_the_strategy_beside_the_setting_raises(make_runner: MakeRunner) -> None:
+    strategy = {"type": "SingleDeviceStrategy", "compile": {"target": "step"}}
+
+    with pytest.raises(SettingsError, match="compile and strategy are both set"):
+        make_runner(strategy=strategy, compile=True)
+
+
 def test_strategy_object_beside_compile_raises(make_runner: MakeRunner) -> None:
     with pytest.raises(SettingsError, match="compile and strategy are both set"):
         make_runner(strategy=SingleDeviceStrategy(CPU), compile=True)

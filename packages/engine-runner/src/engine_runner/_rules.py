@@ -4,6 +4,7 @@ Each rule yields the key path and the message of every mistake. `Settings` and t
 the first one, the check reports all of them with file and line.
 """
 
+import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -23,11 +24,13 @@ from engine_registry import FUNCTIONS
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
 from engine_runner._types import LAUNCHERS, Config
-from engine_utils import MissingExtraError, call_mistakes
+from engine_utils import MissingExtraError, call_mistakes, did_you_mean
 from engine_visualization.backends import check_installed
 
 SYNC_BN = ("torch", "mmcv")
 SCALING_RULES = ("linear", "sqrt")
+_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+_INDUCTOR = (None, "inductor")  # other backends have modes of their own
 
 Mistakes = Iterator[tuple[str, str]]
 
@@ -239,6 +242,7 @@ def compile_rule(key: str, value: Any) -> Mistakes:
         )
     for mistake in call_mistakes(partial(torch.compile, None), options):
         yield f"{key}.{mistake.key}", mistake.message
+    yield from _compile_mode(key, options)
     backend = options.get("backend")
     # The list is asked for only if it is needed, as it loads the compiler, which takes seconds.
     if isinstance(backend, str) and backend != "inductor":
@@ -248,6 +252,25 @@ def compile_rule(key: str, value: Any) -> Mistakes:
                 f"{key}.backend",
                 f"{key}.backend must be one of {', '.join(known)}, got {backend!r}",
             )
+
+
+def _compile_mode(key: str, options: Mapping[str, Any]) -> Mistakes:
+    mode = options.get("mode")
+    if mode is not None and options.get("options") is not None:
+        yield (
+            f"{key}.mode",
+            f"{key}.mode must be left out beside {key}.options, got {mode!r}; give one of them",
+        )
+    if not isinstance(mode, str) or mode in _MODES or options.get("backend") not in _INDUCTOR:
+        return
+    # Asked for only if it is needed: a later torch may have further modes.
+    known = list(importlib.import_module("torch._inductor").list_mode_options())
+    if mode not in known:
+        yield (
+            f"{key}.mode",
+            f"{key}.mode must be one of {', '.join(known)}, got {mode!r}"
+            f"{did_you_mean(mode, known)}",
+        )
 
 
 def activation_checkpointing_rule(key: str, value: Any) -> Mistakes:
@@ -311,7 +334,8 @@ def strategy_mistakes(values: EngineConfig | Config) -> Mistakes:
     if strategy is None:
         return
     arguments = {"model_wrapper_cfg": "model_wrapper", "sync_bn": "sync_bn"}
-    if not isinstance(strategy, Mapping | str):  # the builder passes compile to a config
+    of_config = isinstance(strategy, Mapping | str)  # the builder passes compile to it
+    if not of_config or (isinstance(strategy, Mapping) and strategy.get("compile")):
         arguments["compile"] = "compile"
     checkpointing = values.get("activation_checkpointing")
     given = isinstance(strategy, Mapping) and strategy.get("activation_checkpointing") is not None

@@ -41,7 +41,10 @@ class FsspecBackend(BaseStorageBackend):
     def get(self, filepath: StrPath) -> bytes:
         """Return the content of a file; raises FileNotFoundError if there is none."""
         system, path = self._open(filepath)
-        content: bytes = system.cat_file(path)
+        try:
+            content: bytes = system.cat_file(path)
+        except FileNotFoundError as error:  # it may have the path alone as its text
+            raise self._no_file(filepath) from error
         return content
 
     def get_text(self, filepath: StrPath, encoding: str = "utf-8") -> str:

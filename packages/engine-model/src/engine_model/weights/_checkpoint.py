@@ -21,7 +21,7 @@ from engine_model._sharded_tensors import sharded_names
 from engine_model.weights._errors import CheckpointError, StateDictError
 from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._names import copy_versions
-from engine_model.weights._read import VERSIONS, MapLocation, require_safetensors
+from engine_model.weights._read import JSON_KEYS, VERSIONS, MapLocation, require_safetensors
 from engine_model.weights._seal import SealedFile
 from engine_model.weights._state import load_state_dict
 from engine_utils import finite_value, plain_name
@@ -312,7 +312,19 @@ def write_checkpoint(checkpoint: dict[str, Any], file: IO[bytes], filename: str 
     versions = getattr(weights, "_metadata", None)
     if versions is not None:
         texts[VERSIONS] = json.dumps(versions)
-    file.write(require_safetensors().save(_unshared(weights), texts))
+    _write_sorted(require_safetensors().save(_unshared(weights), texts), file)
+
+
+def _write_sorted(data: bytes, file: IO[bytes]) -> None:
+    """Write a file of safetensors with its metadata in order, which the library draws anew."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight bytes
+    file.write(len(text).to_bytes(8, "little") + text)
+    file.write(memoryview(data)[end:])
 
 
 def _check_storable(checkpoint: dict[str, Any], weights: dict[str, Any], filename: str) -> None:
@@ -341,7 +353,8 @@ def _as_texts(meta: Mapping[str, Any]) -> dict[str, str]:
                 f"meta has {key!r}, a {type(value).__name__}, which JSON cannot represent; remove "
                 "it, or use a name that ends in .pth"
             ) from error
-    return texts
+    encoded = [key for key in texts if not isinstance(meta[key], str)]
+    return {**texts, JSON_KEYS: json.dumps(encoded)} if encoded else texts
 
 
 def _as_json(value: Any) -> str:

@@ -183,6 +183,10 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("torch", "device"): torch.device,
     ("torch", "Tensor"): Tensor,
     ("torch.nn.parameter", "Parameter"): torch.nn.Parameter,
+    # The storage of a data type without a class of its own, such as uint16; torch has two paths.
+    ("torch", "UntypedStorage"): torch.UntypedStorage,
+    ("torch.storage", "UntypedStorage"): torch.UntypedStorage,
+    ("torch.serialization", "_get_layout"): torch.serialization._get_layout,  # of sparse tensors
     **{("torch._utils", n): getattr(torch._utils, n) for n in _REBUILD if hasattr(torch._utils, n)},
     **{
         (module, kind.__name__): kind
@@ -191,7 +195,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     },
 }
 # Allowed as arguments of a rebuild function, but not called: their constructors accept any object.
-_NOT_CALLED: tuple[object, ...] = (Tensor, torch.nn.Parameter)
+_NOT_CALLED: tuple[object, ...] = (Tensor, torch.nn.Parameter, torch.UntypedStorage)
 
 
 # Use the unpickler that is written in Python: the one in C does not allow overriding operations.

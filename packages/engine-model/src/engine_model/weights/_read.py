@@ -26,6 +26,8 @@ logger = logging.getLogger("engine.model")
 
 VERSIONS = "engine_module_versions"
 """The key of the metadata of safetensors under which the versions of modules are saved."""
+JSON_KEYS = "engine_json_keys"
+"""The key under which the names of the values that are JSON are saved; the others are texts."""
 
 # The position of the text "ustar" in a tar archive.
 _TAR_MARK = slice(257, 262)
@@ -167,6 +169,8 @@ def _read_safetensors(file: IO[bytes], map_location: MapLocation) -> dict[str, A
     meta = _safetensors_metadata(data)
     if VERSIONS in meta:
         tensors._metadata = OrderedDict(json.loads(meta.pop(VERSIONS)))
+    for key in json.loads(meta.pop(JSON_KEYS, "[]")):
+        meta[key] = json.loads(meta[key])
     return {"state_dict": tensors, "meta": meta}
 
 

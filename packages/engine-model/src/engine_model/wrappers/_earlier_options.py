@@ -3,7 +3,7 @@
 `torch.distributed.fsdp` is imported when a function runs, as it takes most of a second.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def check_sharding(
     Args:
         auto_wrap_policy: Whether a number is one of elements; names are found in the model later.
         mixed_precision: The keys and data types.
-        sharding_strategy: The name, and the argument that says the same.
+        sharding_strategy: The name, and whether the two arguments below fit it.
         mesh: The shape.
         reshard_after_forward: The type.
 
@@ -85,15 +85,48 @@ def check_sharding(
     if mesh is not None and not isinstance(mesh, DeviceMesh):
         mesh_shape(mesh)
     if sharding_strategy is not None:
-        strategy_flags(sharding_strategy)
+        name, frees, copies = strategy_flags(sharding_strategy)
+        _check_strategy(name, frees, copies, _ndim(mesh), mesh, reshard_after_forward)
     if not isinstance(reshard_after_forward, bool | int | None):
         raise TypeError(
             f"reshard_after_forward must be a bool or an integer, got {reshard_after_forward!r}"
         )
-    if isinstance(auto_wrap_policy, bool) or auto_wrap_policy == 0:
+    is_number = isinstance(auto_wrap_policy, int) and not isinstance(auto_wrap_policy, bool)
+    if (is_number and auto_wrap_policy < 1) or isinstance(auto_wrap_policy, bool | float):
         raise TypeError(
             "auto_wrap_policy must be a policy, names, classes or an integer >= 1, got "
             f"{auto_wrap_policy!r}"
+        )
+    if isinstance(auto_wrap_policy, str | Sized) and not len(auto_wrap_policy):
+        raise ValueError(
+            f"auto_wrap_policy must name at least one class or module, got {auto_wrap_policy!r}; "
+            "leave it out for one unit"
+        )
+
+
+def _ndim(mesh: Any) -> int | None:
+    if mesh is None or isinstance(mesh, DeviceMesh):
+        return None if mesh is None else mesh.ndim
+    return 1 if isinstance(mesh, int) else len(mesh)
+
+
+def _check_strategy(
+    name: str, frees: bool, copies: bool, ndim: int | None, mesh: Any, reshard: object
+) -> None:
+    """Raise if other arguments differ from a sharding strategy.
+
+    Raises:
+        ValueError: The mesh has other dimensions, or ``reshard`` frees at another time.
+    """
+    if reshard is not None and reshard is not frees:
+        raise ValueError(
+            f"reshard_after_forward must be {frees} with sharding_strategy={name!r}, got "
+            f"{reshard!r}; give one of them"
+        )
+    if ndim is not None and (ndim == 2) != copies:
+        raise ValueError(
+            f"mesh must have {2 if copies else 1} dimensions with sharding_strategy={name!r}, got "
+            f"{mesh!r}; give reshard_after_forward instead of the strategy"
         )
 
 
@@ -119,18 +152,9 @@ def strategy_options(
         options: dict[str, Any] = {"mesh": device_mesh(mesh, group)}
         return options if reshard is None else {**options, "reshard_after_forward": reshard}
     name, frees, copies = strategy_flags(strategy)
-    if reshard is not None and reshard is not frees:
-        raise ValueError(
-            f"reshard_after_forward must be {frees} with sharding_strategy={name!r}, got "
-            f"{reshard!r}; give one of them"
-        )
     default = mesh is None and copies
     ranks = mesh_with_copies(name, group) if default else device_mesh(mesh, group)
-    if (ranks.ndim == 2) != copies:
-        raise ValueError(
-            f"mesh must have {2 if copies else 1} dimensions with sharding_strategy={name!r}, got "
-            f"{mesh!r}; give reshard_after_forward instead of the strategy"
-        )
+    _check_strategy(name, frees, copies, ranks.ndim, mesh, reshard)
     return {"mesh": ranks, "reshard_after_forward": frees}
 
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path, PurePath
@@ -14,6 +14,7 @@ from engine_fileio import copyfile_from_local, isdir, join_path
 from engine_model.weights import (
     CheckpointError,
     CheckpointLoader,
+    ForeignObject,
     ShardedSave,
     is_sharded_path,
     weights_in,
@@ -69,7 +70,7 @@ def require_ending(path: str) -> None:
         raise ValueError(f"DST must end with .dcp, {', '.join(_FILES)}, got {path!r}")
 
 
-def convert_checkpoint(source: str, target: str) -> Converted:
+def convert_checkpoint(source: str, target: str, *, trusted: bool = False) -> Converted:
     """Convert a checkpoint to the format of another path, by its ending.
 
     A file ``….pth`` and a folder of shards ``….dcp`` have all of it, ``….safetensors`` the weights
@@ -78,15 +79,18 @@ def convert_checkpoint(source: str, target: str) -> Converted:
     Args:
         source: A path or address.
         target: A path or address; what is there is replaced.
+        trusted: Whether to run the code in the source that its objects of other classes need.
 
     Raises:
-        CheckpointError: The source is damaged, or has no weights.
+        CheckpointError: The source is damaged, or has no weights, or objects of other classes and
+            is not trusted.
         FileNotFoundError: There is no such checkpoint.
         ValueError: The ending of ``target`` is unknown.
     """
     require_ending(target)
-    checkpoint = _read(source)
+    checkpoint = _read(source, trusted)
     chosen = _storable(checkpoint) if target.endswith(".safetensors") else checkpoint
+    _check_plain(chosen, source)
     if is_sharded_path(target):
         ShardedSave(chosen, target, facts=facts_of(chosen)).write()
     else:
@@ -95,7 +99,12 @@ def convert_checkpoint(source: str, target: str) -> Converted:
 
 
 def publish_checkpoint(
-    source: str, out: str | None = None, *, keep: Sequence[str] = (), weights: str = "saved"
+    source: str,
+    out: str | None = None,
+    *,
+    keep: Sequence[str] = (),
+    weights: str = "saved",
+    trusted: bool = False,
 ) -> Converted:
     """Write the weights of a checkpoint to a file with a hash in its name.
 
@@ -105,13 +114,15 @@ def publish_checkpoint(
         keep: Keys of the checkpoint to keep beside ``meta`` and ``state_dict``.
         weights: ``"saved"`` for the ``state_dict``; ``"ema"`` and ``"trained"`` for the averages of
             `EMAHook` and for the weights that it has averaged.
+        trusted: Whether to run the code in the source that its objects of other classes need.
 
     Raises:
-        CheckpointError: The source is damaged, or has no weights.
+        CheckpointError: The source is damaged, or has no weights, or objects of other classes among
+            what is kept and is not trusted.
         ValueError: ``out`` has an unknown ending, a key is missing, or there are no averages.
     """
     target = _target(source, out)
-    checkpoint = _read(source)
+    checkpoint = _read(source, trusted)
     for key in keep:
         if key not in checkpoint:
             raise ValueError(
@@ -126,6 +137,7 @@ def publish_checkpoint(
         if keep:
             raise ValueError(f"keep must be empty for {target}, which has weights and meta alone")
         chosen = _storable(chosen)
+    _check_plain(chosen, source)
     # A file and not memory, which large weights may not fit a second time.
     with tempfile.NamedTemporaryFile(prefix="engine-", suffix=PurePath(target).suffix) as file:
         write_checkpoint(chosen, file, target)
@@ -137,13 +149,46 @@ def publish_checkpoint(
     return _converted(path, chosen, checkpoint)
 
 
-def _read(source: str) -> dict[str, Any]:
+def _read(source: str, trusted: bool) -> dict[str, Any]:
     check_whole(source)
-    checkpoint = CheckpointLoader.load_checkpoint(source, "cpu")
+    checkpoint = CheckpointLoader.load_checkpoint(source, "cpu", weights_only=not trusted)
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{source} must be a dict, got {type(checkpoint).__name__}")
-    weights_in(checkpoint)
+    weights = weights_in(checkpoint)
+    if weights is checkpoint and not any(isinstance(item, Tensor) for item in weights.values()):
+        raise CheckpointError(
+            f"{source} must have weights, got the keys {', '.join(map(str, checkpoint))}"
+        )
     return checkpoint
+
+
+def _check_plain(chosen: Mapping[str, Any], source: str) -> None:
+    """Raise if objects were replaced by placeholders, which cannot be written in their place.
+
+    Raises:
+        CheckpointError: They were.
+    """
+    found = list(_foreign(chosen, ()))
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise CheckpointError(
+            f"{source} must have tensors and plain values alone, got {found[0]}{more}; --trust "
+            "runs the code in the file that such objects need, and keeps them; a target "
+            "….safetensors takes the weights without them"
+        )
+
+
+def _foreign(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+    """Yield the path and the class of each object that was not read."""
+    if isinstance(value, ForeignObject):
+        yield f"{'.'.join(path)}, a {value.class_name}"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _foreign(key, (*path, "a key"))
+            yield from _foreign(item, (*path, str(key)))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for number, item in enumerate(value):
+            yield from _foreign(item, (*path, str(number)))
 
 
 def _target(source: str, out: str | None) -> str:

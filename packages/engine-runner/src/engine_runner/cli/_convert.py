@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine_runner.cli._options import complete_file
+from engine_runner.cli._options import complete_file, require_checkpoint
 
 if TYPE_CHECKING:
     from engine_runner.checkpoint import Converted
@@ -19,12 +19,21 @@ Examples:
   engine convert epoch_3.pth weights.safetensors
 """
 
+trust = click.option(
+    "--trust",
+    "trusted",
+    is_flag=True,
+    help="Run the code in the checkpoint that its objects of other classes need, and keep them. "
+    "Only for a file of a source that you trust.",
+)
+
 
 @click.command(no_args_is_help=True, epilog=_EXAMPLES)
 @click.argument("source", metavar="SRC", shell_complete=complete_file)
 @click.argument("target", metavar="DST", shell_complete=complete_file)
 @click.option("--force", is_flag=True, help="Replace DST if it exists.")
-def convert(source: str, target: str, force: bool) -> None:
+@trust
+def convert(source: str, target: str, force: bool, trusted: bool) -> None:
     """Convert the checkpoint SRC to the format of DST, by its ending.
 
     ….pth is one file, ….dcp a folder of shards, and both have all of the checkpoint, so a run
@@ -32,6 +41,7 @@ def convert(source: str, target: str, force: bool) -> None:
     is compared with its manifest if it has one, and DST gets one.
     """
     from engine_fileio import exists
+    from engine_model.weights import is_sharded_path
     from engine_runner.checkpoint import convert_checkpoint, require_ending
     from engine_runner.cli._train import expanded
 
@@ -45,22 +55,9 @@ def convert(source: str, target: str, force: bool) -> None:
         raise click.UsageError(f"DST must be another path than SRC, got {target} twice")
     if not force and exists(target):
         raise click.UsageError(f"{target} exists; --force replaces it")
-    report(convert_checkpoint(source, target))
-
-
-def require_checkpoint(path: str) -> None:
-    """Raise for a local checkpoint that does not exist.
-
-    Raises:
-        click.UsageError: There is no such file or folder, or it is a folder of something else.
-    """
-    if "://" in path:
-        return
-    found = Path(path)
-    if not found.exists():
-        raise click.UsageError(f"no such checkpoint: {path}")
-    if found.is_dir() and not path.rstrip("/").endswith(".dcp"):
-        raise click.UsageError(f"{path} is a folder; name a checkpoint in it")
+    if "://" not in target and is_sharded_path(target) and Path(target).is_file():
+        raise click.UsageError(f"{target} is a file, and cannot become a folder; remove it")
+    report(convert_checkpoint(source, target, trusted=trusted))
 
 
 def report(done: "Converted") -> None:

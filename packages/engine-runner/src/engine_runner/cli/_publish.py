@@ -2,8 +2,8 @@
 
 import click
 
-from engine_runner.cli._convert import report, require_checkpoint
-from engine_runner.cli._options import complete_file
+from engine_runner.cli._convert import report, trust
+from engine_runner.cli._options import complete_file, require_checkpoint
 
 _EXAMPLES = """
 \b
@@ -39,7 +39,10 @@ Examples:
     help="Which weights, if EMAHook or SWAHook was used: the averages (ema) or those that were "
     "trained. A checkpoint has the averages as its weights.",
 )
-def publish(checkpoint: str, keep: tuple[str, ...], out: str | None, weights: str) -> None:
+@trust
+def publish(
+    checkpoint: str, keep: tuple[str, ...], out: str | None, weights: str, trusted: bool
+) -> None:
     """Write the weights of CHECKPOINT to a file of their own, with a hash in its name.
 
     The file is named <name>-<hash>.pth, with the first eight hex digits of its SHA-256, which
@@ -51,10 +54,11 @@ def publish(checkpoint: str, keep: tuple[str, ...], out: str | None, weights: st
 
     checkpoint = expanded(checkpoint)
     if out is not None:  # a slash at the end says that it is a folder, which may not exist yet
-        out = expanded(out) + ("/" if out.endswith("/") and "://" not in out else "")
+        slash = "/" if out.endswith("/") and "://" not in out else ""
+        out = expanded(out).removesuffix(slash) + slash
     require_checkpoint(checkpoint)
     try:
-        done = publish_checkpoint(checkpoint, out, keep=keep, weights=weights)
+        done = publish_checkpoint(checkpoint, out, keep=keep, weights=weights, trusted=trusted)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     report(done)

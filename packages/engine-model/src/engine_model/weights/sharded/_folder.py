@@ -188,6 +188,11 @@ class Folder:
                 f"{self.path} has no {MANIFEST}: it is not a checkpoint, or its save was not "
                 "completed; use another checkpoint"
             ) from error
+        except NotADirectoryError as error:
+            raise CheckpointError(
+                f"{self.path} must be a folder, as its name ends with {SUFFIX}, but is a file; "
+                "rename it"
+            ) from error
         except ValueError as error:  # the bytes are not UTF-8
             raise self._damaged(error) from error
         try:
@@ -261,6 +266,11 @@ def summary(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def is_own_file(name: str) -> bool:
+    """Return whether a save may have written a file of this name, other than the manifest."""
+    return _OWN.fullmatch(name) is not None
+
+
 def discard_unfinished(path: Path) -> None:
     """Delete a local folder whose save was not completed, which a killed process has left.
 
@@ -270,5 +280,5 @@ def discard_unfinished(path: Path) -> None:
         path: The folder. No process may write to it.
     """
     names = [item.name for item in path.iterdir()]
-    if MANIFEST not in names and all(map(_OWN.fullmatch, names)):
+    if MANIFEST not in names and all(map(is_own_file, names)):
         shutil.rmtree(path, ignore_errors=True)

@@ -45,11 +45,25 @@ def read_sharded(
         FileNotFoundError: There is no such folder, or its save was not completed.
     """
     # Imported here, as torch.distributed.checkpoint takes a second.
-    from engine_model.weights.sharded._plan import VALUES
     from engine_model.weights.sharded._storage import FolderReader
 
     folder = Folder(path, backend_args)
-    reader = FolderReader(folder)
+    while True:
+        reader = FolderReader(folder)
+        try:
+            return _checkpoint(reader, map_location, weights_only, placement)
+        except CheckpointError:
+            # A save may have replaced the checkpoint meanwhile, and deleted the earlier files.
+            if folder.manifest() == reader.manifest:
+                raise
+
+
+def _checkpoint(
+    reader: Any, map_location: MapLocation, weights_only: bool, placement: Placement | None
+) -> Any:
+    """Return the checkpoint that a reader has opened."""
+    from engine_model.weights.sharded._plan import VALUES
+
     try:
         values = _read(reader, {VALUES: None}, weights_only)[VALUES]
         sharded = set(values["sharded"])
@@ -69,7 +83,7 @@ def read_sharded(
         raise
     except Exception as error:  # a folder of another program may make the reader raise any error
         raise CheckpointError(
-            f"{folder.path} cannot be read: {type(error).__name__}: {error}"
+            f"{reader.folder.path} cannot be read: {type(error).__name__}: {error}"
         ) from error
 
 

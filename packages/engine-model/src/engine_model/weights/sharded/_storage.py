@@ -10,6 +10,7 @@ import os
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from io import BytesIO
 from typing import IO, Any
 
@@ -36,6 +37,7 @@ from engine_model.weights.sharded._folder import (
     Folder,
     HashedFile,
     check_file,
+    is_own_file,
     summary,
 )
 from engine_model.weights.sharded._metadata import read_metadata
@@ -135,7 +137,8 @@ class FolderWriter(StorageWriter):
         text = json.dumps(manifest, indent=2).encode()
         self.folder.write(MANIFEST, lambda file: _write(text, file))
         kept = {MANIFEST, _METADATA, *files}
-        self.folder.remove(name for name in self.folder.names() if name not in kept)
+        names = self.folder.names()
+        self.folder.remove(name for name in names if name not in kept and is_own_file(name))
 
     def discard(self) -> None:
         """Delete what this rank has written, after an error."""
@@ -168,18 +171,25 @@ class FolderReader(StorageReader):
     Args:
         folder: The folder.
 
+    Attributes:
+        manifest: The manifest that it was opened with.
+
     Raises:
-        CheckpointError: The manifest or the metadata is damaged.
-        FileNotFoundError: There is no manifest, or no metadata.
+        CheckpointError: The manifest is damaged.
+        FileNotFoundError: There is no manifest.
     """
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self._checked: set[str] = set()
-        manifest = folder.manifest()
-        self._files: dict[str, Any] = manifest["files"]
-        with self._open(manifest["metadata"]) as file:
-            self._metadata = read_metadata(file, folder.join(manifest["metadata"]))
+        self.manifest = folder.manifest()
+        self._files: dict[str, Any] = self.manifest["files"]
+
+    @cached_property
+    def _metadata(self) -> Metadata:
+        name = self.manifest["metadata"]
+        with self._open(name) as file:
+            return read_metadata(file, self.folder.join(name))
 
     def reset(self, checkpoint_id: str | os.PathLike[str] | None = None) -> None:
         """Do nothing: the folder is given at construction."""
@@ -191,7 +201,7 @@ class FolderReader(StorageReader):
     def set_up_storage_reader(
         self, metadata: Metadata, is_coordinator: bool, *args: Any, **kwargs: Any
     ) -> None:
-        """Do nothing: the metadata was read at construction."""
+        """Do nothing: the metadata is read when it is needed."""
 
     def prepare_local_plan(self, plan: LoadPlan) -> LoadPlan:
         """Return the plan."""
