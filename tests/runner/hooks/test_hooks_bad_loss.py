@@ -1,7 +1,9 @@
 """What a run does about losses that are NaN, infinite or jump."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ from engine_structures import BaseDataElement
 
 POINTS = torch.linspace(-1, 1, 16)
 MOMENTUM = {"optimizer": {"type": "Adam", "lr": 0.01}}
+AVERAGES = [
+    {"type": "EMAHook", "momentum": 0.3},
+    {"type": "EMAHook", "momentum": 0.3, "update_buffers": True},
+    {"type": "SWAHook", "by_epoch": False, "update_bn": False},
+]
 
 
 class Data(torch.utils.data.Dataset[Tensor]):
@@ -102,25 +109,15 @@ def assert_equal(one: Runner, other: Runner) -> None:
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf], ids=["nan", "infinite"])
-@pytest.mark.parametrize("buffers", [False, True], ids=["ema", "ema of buffers"])
+@pytest.mark.parametrize("hook", AVERAGES, ids=["ema", "ema of buffers", "swa"])
 def test_skip_leaves_no_trace_of_a_bad_batch(
-    train: Callable[..., Runner], factor: float, buffers: bool
+    train: Callable[..., Runner], factor: float, hook: dict[str, Any]
 ) -> None:
     scheduled = {"type": "ExponentialLR", "gamma": 0.9, "by_epoch": False, "end": 99}
-    hooks = [{"type": "EMAHook", "momentum": 0.3, "update_buffers": buffers}]
-    runner = train(
-        train_dataloader=loader(Data([6], factor)),
-        on_bad_loss="skip",
-        param_scheduler=scheduled,
-        custom_hooks=hooks,
-    )
+    more: dict[str, Any] = {"param_scheduler": scheduled, "custom_hooks": [hook]}
+    runner = train(train_dataloader=loader(Data([6], factor)), on_bad_loss="skip", **more)
     rest = [index for index in range(16) if index not in (6, 7)]
-    clean = train(
-        "clean",
-        train_dataloader=loader(Data(), rest),
-        param_scheduler=scheduled,
-        custom_hooks=hooks,
-    )
+    clean = train("clean", train_dataloader=loader(Data(), rest), **more)
 
     runner.train()
     clean.train()
@@ -164,6 +161,7 @@ def test_skip_leaves_out_a_window_of_accumulation_as_a_whole(
     clean.train()
 
     first, second = state_of(runner), state_of(clean)
+    assert "for loss nan of iteration 3; 1 so far. It is the batch 2 of pass 0" in log_of(runner)
     # The schedule had counted the first iteration of the window: the next one of its length waits.
     assert first["schedules"] == second["schedules"]
     for name in ("norm.running_mean", "norm.running_var", "0.step"):
@@ -297,7 +295,8 @@ def test_skip_counts_go_on_in_a_resumed_run(train: Callable[..., Runner]) -> Non
     assert hook.summary == [("steps left out", "2, for a bad loss")]
 
 
-def test_skip_names_the_files_of_data_elements(train: Callable[..., Runner]) -> None:
+@pytest.mark.parametrize("action", ["skip", "raise", "warn"])
+def test_files_of_data_elements_are_named(train: Callable[..., Runner], action: str) -> None:
     class Elements(Data):
         def __getitem__(self, index: int) -> Any:
             x, y = super().__getitem__(index)
@@ -312,11 +311,14 @@ def test_skip_names_the_files_of_data_elements(train: Callable[..., Runner]) -> 
             return super().forward(torch.stack(x), torch.stack(y), mode)
 
     data = {**loader(Elements([6])), "collate_fn": {"type": "pseudo_collate"}}
-    runner = train(model=OfElements(), train_dataloader=data, on_bad_loss="skip")
+    hook = {"type": "FiniteLossHook", "action": action}
+    runner = train(model=OfElements(), train_dataloader=data, default_hooks={"finite_loss": hook})
 
-    runner.train()
+    with pytest.raises(ArithmeticError) if action == "raise" else nullcontext() as caught:
+        runner.train()
 
-    assert "It has 6.png, 7.png." in log_of(runner)
+    text = str(caught.value) if caught else log_of(runner)
+    assert re.search(r"It has 6.png, 7.png\.|samples 6, 7 \(6.png, 7.png\)", text)
 
 
 def test_raise_names_the_step_the_losses_and_the_files(

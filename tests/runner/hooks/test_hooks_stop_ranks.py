@@ -18,6 +18,8 @@ RankResults = dict[str, list[dict[str, Any]]]
         ("validation", ["SystemExit(143)"] * 2),
         ("last of a validation", ["SystemExit(143)"] * 2),
         ("metrics", ["SystemExit(143)"] * 2),
+        ("last", ["SystemExit(143)"] * 2),
+        ("end", ["SystemExit(143)"] * 2),
         ("SIGHUP", ["SystemExit(129)"] * 2),
         ("SIGINT", ["KeyboardInterrupt()"] * 2),
     ],
@@ -30,15 +32,6 @@ def test_signal_on_one_rank_stops_both_and_loses_nothing(
         assert found["ends"] == ends
         assert found["weights"] == [whole, whole]
         assert found["validations"] == 2
-
-
-@pytest.mark.parametrize("point", ["last", "end"])
-def test_signal_at_the_end_loses_nothing(rank_results: RankResults, point: str) -> None:
-    for results in rank_results["stop_cases.py"]:
-        found, whole = results["stops"][point], results["stops"]["whole"]
-        assert "SystemExit(143)" in found["ends"]
-        assert set(found["ends"]) <= {"SystemExit(143)", "done"}
-        assert found["weights"] == [whole, whole]
 
 
 def test_rank_that_fails_ends_the_other_with_its_error(rank_results: RankResults) -> None:

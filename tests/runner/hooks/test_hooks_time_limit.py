@@ -49,6 +49,7 @@ def test_training_stops_in_time_and_its_resume_equals_an_uninterrupted_run(
     assert (tmp_path / "work" / "last_checkpoint").read_text().endswith("interrupted.pth")
     resumed = make_runner(**settings, train_cfg=long, resume=True)
     resumed.train()
+    assert "does not have" not in _log_of(resumed)  # the state of the limit, which it does not need
     whole = make_runner(**settings, train_cfg=long, work_dir=str(tmp_path / "whole"))
     whole.train()
     assert runner.iter < resumed.iter == whole.iter  # a busy machine may end it at once
@@ -69,6 +70,10 @@ def test_stopped_training_is_saved_where_its_checkpoints_are(
     assert saved.is_file()
     assert find_latest_checkpoint(tmp_path / "work") == str(saved)
     assert find_latest_checkpoint(saved.parent) == str(saved)
+
+
+def _log_of(runner: Runner) -> str:
+    return Path(runner.log_dir, f"{runner.timestamp}.log").read_text()
 
 
 def test_training_that_ends_in_time_ends_as_without_a_limit(make_runner: Make) -> None:

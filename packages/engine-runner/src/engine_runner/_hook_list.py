@@ -12,6 +12,9 @@ from engine_runner._protocols import Stateful
 
 Method = Callable[..., None]
 
+# A run without a limit of time has no use for the time that another attempt took.
+_OF_ONE_ATTEMPT = frozenset({"time_limit"})
+
 _log = logging.getLogger("engine.runner")
 
 
@@ -154,7 +157,7 @@ class HookList:
             hook = self._named.get(name)
             if isinstance(hook, Stateful):
                 hook.load_state_dict(state)
-            else:
+            elif name not in _OF_ONE_ATTEMPT:
                 _log.warning(
                     "the checkpoint has the state of a hook %r, which this run does not have", name
                 )

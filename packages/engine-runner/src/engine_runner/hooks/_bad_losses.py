@@ -69,6 +69,25 @@ def first_non_finite(
     return BadLoss(iteration, f"{name} must be finite, got {value}", also)
 
 
+def bad_of_window(hub: Any, reached: int, size: int) -> tuple[int, str]:
+    """Return the first iteration of a window that has a loss which is not finite, and its losses.
+
+    Without one it is the last iteration, and the text is empty.
+
+    Args:
+        hub: The message hub of the run.
+        reached: The last iteration of the window, counted from 1.
+        size: The number of iterations of the window.
+    """
+    losses = losses_of(hub, size)
+    found = first_non_finite(losses, reached, size)
+    if found is None:
+        return reached, ""
+    back = found.iteration - reached - 1
+    values = [f"{name} {recent[back]:g}" for name, recent in losses.items() if len(recent) >= -back]
+    return found.iteration, ", ".join(values)
+
+
 def overflow(losses: Mapping[str, list[float]], reached: int, length: int) -> BadLoss | None:
     """Return a loss that was not finite for as long as a scaler cannot mend, or None.
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
+from engine_runner.environment import capture_host_states, restore_host_states
 
 _SHOWN = 8
 _NAMES = ("img_path", "file_path", "path", "filename", "img_id", "sample_id", "id", "sample_idx")
@@ -82,12 +83,14 @@ def _consumed(run: Run) -> int:
     return int(getattr(position, "batches_consumed", 0))
 
 
-def batch_text(run: Run, number: BatchNumber | None) -> str:
+def batch_text(run: Run, number: BatchNumber | None, *, reads: bool = True) -> str:
     """Return a sentence about a batch of the current pass, or an empty text.
 
     Args:
         run: The run.
         number: The batch, or None if it is unknown.
+        reads: Whether to read the samples again for their names, if the dataset has no
+            ``get_data_info``. The random numbers of the run stay as they are.
     """
     if number is None:
         return ""
@@ -97,21 +100,24 @@ def batch_text(run: Run, number: BatchNumber | None) -> str:
     indices = find(number.batch) if find is not None and number.epoch == run.epoch else None
     if not indices:
         return f"{where}. "
-    names = list(_file_names(loader.dataset, indices[:_SHOWN]))
+    names = list(_file_names(loader.dataset, indices[:_SHOWN], reads=reads))
     more = f", … ({len(indices)} in all)" if len(indices) > _SHOWN else ""
     shown = ", ".join(map(str, indices[:_SHOWN])) + more
     return f"{where}: samples {shown}{f' ({names_text(names)})' if names else ''}. "
 
 
-def _file_names(dataset: Any, indices: Sequence[Any]) -> Iterator[str]:
+def _file_names(dataset: Any, indices: Sequence[Any], *, reads: bool) -> Iterator[str]:
     find = getattr(dataset, "get_data_info", None)
-    if find is None:
+    if find is None and not reads:
         return
-    for index in indices:
-        try:
-            yield from _name_in(find(index))
-        except Exception:  # a dataset of the user's: the report must not replace the error
-            return
+    states = capture_host_states()
+    try:
+        for index in indices:
+            yield from names_in(dataset[index]) if find is None else _name_in(find(index))
+    except Exception:  # a dataset of the user's: the report must not replace the error
+        return
+    finally:
+        restore_host_states(states)
 
 
 def _name_in(info: object) -> Iterator[str]:

@@ -20,6 +20,7 @@ from engine_runner.checkpoint import MARKER, broken_weight, marked_at, non_finit
 from engine_runner.hooks._bad_losses import (
     IN_A_ROW,
     BadLoss,
+    bad_of_window,
     first_jump,
     first_non_finite,
     has_scaler,
@@ -184,21 +185,25 @@ class FiniteLossHook(Hook):
         if not self._left_out.end_iteration():
             return
         losses, finite = _losses(outputs)
+        size = self._left_out.window
+        if finite and size > 1:  # of an accumulation window that began earlier
+            iteration, earlier = bad_of_window(runner.message_hub, iteration, size)
+            losses, finite = earlier or losses, not earlier
         of = "a gradient that is not finite, with " if finite and self.jump is None else ""
         text = f"{of}{losses or 'the loss'} of iteration {iteration}"
+        number = self._batches.of(runner, iteration, runner.iter + 1)
         if self._left_out.in_a_row >= self.in_a_row:
             self._stop(
                 runner,
                 f"at most {self.in_a_row - 1} steps in a row must be left out, got "
                 f"{self._left_out.in_a_row}, at last for {text}",
-                self._batches.of(runner, iteration, iteration),
+                number,
             )
         if not (finite and has_scaler(runner.optim_wrapper)):  # else its scale adapts
-            names = names_in(data_batch)
-            number = self._batches.of(runner, iteration, iteration)
+            names = names_in(data_batch) if iteration == runner.iter + 1 else []
             runner.logger.warning(
                 f"The step was left out for {text}; {self._left_out.count} so far. "
-                + batch_text(runner, number)
+                + batch_text(runner, number, reads=iteration <= runner.iter)
                 + (f"It has {names_text(names)}." if names else "")
             )
 

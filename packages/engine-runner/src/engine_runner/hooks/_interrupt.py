@@ -109,7 +109,8 @@ class SaveOnInterrupt(Hook):
         try:
             with on_launcher_lost(self._stop_without_launcher):
                 yield
-            if asked := self._asked():  # after the last iteration: all is saved
+            # After the last iteration all is saved, but all ranks must end alike.
+            if asked := next(filter(None, all_gather_object(self._asked())), 0):
                 self._number = asked
                 self._stop()
         except (RuntimeError, OSError, EOFError) as error:
@@ -153,6 +154,8 @@ class SaveOnInterrupt(Hook):
         if self._taken is None:
             return
         self._loaders += outlive_signals(runner.train_loop, runner.val_loop)
+        if self._taken.is_installed:  # the training begins again after a rollback
+            return
         if threading.current_thread() is threading.main_thread():
             self._taken.install()
         else:

@@ -26,6 +26,7 @@ class LeftOutSteps:
 
     Attributes:
         iterations: The last iterations, counted from 1, whose step was left out or is not yet due.
+        window: The number of iterations whose step was last done or left out.
 
     Example:
         >>> LeftOutSteps(None, 100).count
@@ -40,6 +41,7 @@ class LeftOutSteps:
         self._buffers: list[Tensor] = []
         self._saved: list[Tensor] = []
         self.iterations: deque[int] = deque(maxlen=_KEPT)
+        self.window = 0
         self._due = 0  # the last ones of them, whose step is not yet due
 
     @property
@@ -101,7 +103,7 @@ class LeftOutSteps:
             for buffer, saved in zip(self._buffers, self._saved, strict=True):
                 buffer.copy_(saved)
         if skipped or stepped:
-            self._saved = []
+            self._saved, self.window = [], self._due
             while self._due and not skipped and self.iterations:
                 self.iterations.pop()
                 self._due -= 1

@@ -19,6 +19,7 @@ from engine_runner._limits import LimitedLoader
 from engine_runner._loaders import LIMIT, batches_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
+from engine_runner._wrappers import guards_of
 from engine_runner.environment import (
     capture_host_states,
     restore_host_states,
@@ -116,7 +117,10 @@ class SWAHook(EMAHook):
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
-        """Average every n-th iteration, if the hook counts iterations."""
+        """Average every n-th iteration, unless its step was left out for a bad loss."""
+        guards = guards_of(runner.optim_wrapper)
+        if any(guard.skipped for guard in guards) and not any(guard.stepped for guard in guards):
+            return
         if not self.by_epoch and self.every_n_train_iters(
             runner, self.interval, max(self.begin_iter, 1)
         ):
