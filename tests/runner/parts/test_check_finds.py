@@ -305,7 +305,13 @@ WRONG = {
         "converts epochs",
     ),
     "key of compile": Wrong('compile = dict(bckend="eager")', "compile.bckend", "'backend'"),
-    "compiler": Wrong('compile = dict(backend="nope")', "compile.backend", "one of aot_eager"),
+    "compiler": Wrong('compile = dict(backend="aot_eagr")', "compile.backend", "mean 'aot_eager'"),
+    "mode of compile": Wrong(
+        'compile = dict(mode="max-autotun")', "compile.mode", "did you mean 'max-autotune'"
+    ),
+    "mode and options": Wrong(
+        'compile = dict(mode="lite", options=dict(max_autotune=True))', "compile", "got both"
+    ),
     "seed beyond 64 bits": Wrong("randomness = dict(seed=2**70)", "randomness.seed", "< 2**64"),
     "backends that are no list": Wrong(
         'visualizer = dict(type="Visualizer", vis_backends=dict(type="LocalVisBackend"))',

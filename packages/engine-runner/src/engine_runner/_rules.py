@@ -23,7 +23,7 @@ from engine_registry import FUNCTIONS
 from engine_runner._integer import integer
 from engine_runner._priority import get_priority
 from engine_runner._types import LAUNCHERS, Config
-from engine_utils import MissingExtraError, call_mistakes
+from engine_utils import MissingExtraError, call_mistakes, did_you_mean
 from engine_visualization.backends import check_installed
 
 SYNC_BN = ("torch", "mmcv")
@@ -239,14 +239,31 @@ def compile_rule(key: str, value: Any) -> Mistakes:
         )
     for mistake in call_mistakes(partial(torch.compile, None), options):
         yield f"{key}.{mistake.key}", mistake.message
-    backend = options.get("backend")
-    # The list is asked for only if it is needed, as it loads the compiler, which takes seconds.
+    yield from _compiler_mistakes(key, options)
+
+
+def _compiler_mistakes(key: str, options: Mapping[str, Any]) -> Mistakes:
+    """Yield a backend and a mode that do not exist, and options beside a mode."""
+    backend, mode = options.get("backend", "inductor"), options.get("mode")
+    # The lists are asked for only if they are needed: they load the compiler, which takes seconds.
     if isinstance(backend, str) and backend != "inductor":
         known = torch.compiler.list_backends(exclude_tags=())
         if backend not in known:
+            usual = torch.compiler.list_backends()
             yield (
                 f"{key}.backend",
-                f"{key}.backend must be one of {', '.join(known)}, got {backend!r}",
+                f"{key}.backend must be one of {', '.join(usual)}, got {backend!r}"
+                f"{did_you_mean(backend, known)}",
+            )
+    elif mode is not None and options.get("options"):
+        yield key, f"{key} must have a mode or options, got both: {mode!r} and options"
+    elif mode is not None and backend == "inductor":
+        modes = list(torch._inductor.list_mode_options())  # as the documentation of torch says
+        if mode not in modes:
+            yield (
+                f"{key}.mode",
+                f"{key}.mode must be one of {', '.join(modes)}, got {mode!r}"
+                f"{did_you_mean(mode, modes)}",
             )
 
 

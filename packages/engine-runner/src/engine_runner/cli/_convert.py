@@ -1,12 +1,11 @@
 """``engine convert``."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine_runner.cli._options import complete_file
+from engine_runner.cli._options import complete_file, require_checkpoint
 
 if TYPE_CHECKING:
     from engine_runner.checkpoint import Converted
@@ -46,21 +45,6 @@ def convert(source: str, target: str, force: bool) -> None:
     if not force and exists(target):
         raise click.UsageError(f"{target} exists; --force replaces it")
     report(convert_checkpoint(source, target))
-
-
-def require_checkpoint(path: str) -> None:
-    """Raise for a local checkpoint that does not exist.
-
-    Raises:
-        click.UsageError: There is no such file or folder, or it is a folder of something else.
-    """
-    if "://" in path:
-        return
-    found = Path(path)
-    if not found.exists():
-        raise click.UsageError(f"no such checkpoint: {path}")
-    if found.is_dir() and not path.rstrip("/").endswith(".dcp"):
-        raise click.UsageError(f"{path} is a folder; name a checkpoint in it")
 
 
 def report(done: "Converted") -> None:

@@ -12,6 +12,7 @@ from engine_runner.cli._options import (
     complete_file,
     config_arguments,
     read_config,
+    require_checkpoint,
 )
 
 if TYPE_CHECKING:
@@ -155,8 +156,7 @@ def _model(config: "Config", checkpoint: str, *, partial: bool) -> "nn.Module":
     from engine_runner.strategies import SingleDeviceStrategy
 
     checkpoint = expanded(checkpoint)
-    if "://" not in checkpoint and not Path(checkpoint).is_file():
-        raise click.UsageError(f"no such checkpoint: {checkpoint}")
+    require_checkpoint(checkpoint)
     description = dict(config.model)
     if config.get("data_preprocessor") is not None:
         description.setdefault("data_preprocessor", config.data_preprocessor)

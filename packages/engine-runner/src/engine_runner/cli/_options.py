@@ -154,3 +154,18 @@ def _similar_file(path: Path) -> str:
     names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     meant = closest_name(path.name, names)
     return f"; did you mean {path.with_name(meant)}?" if meant else ""
+
+
+def require_checkpoint(path: str) -> None:
+    """Raise for a local checkpoint that does not exist.
+
+    Raises:
+        click.UsageError: There is no such file or folder, or it is a folder of something else.
+    """
+    if "://" in path:
+        return
+    found = Path(path)
+    if not found.exists():
+        raise click.UsageError(f"no such checkpoint: {path}")
+    if found.is_dir() and not path.rstrip("/").endswith(".dcp"):
+        raise click.UsageError(f"{path} is a folder; name a checkpoint in it")

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine_runner.cli._options import PATH, ConfigCommand, config_arguments, read_config
+from engine_runner.cli._options import (
+    PATH,
+    ConfigCommand,
+    config_arguments,
+    read_config,
+    require_checkpoint,
+)
 from engine_utils import expand_home
 
 if TYPE_CHECKING:
@@ -66,8 +72,7 @@ def predict(
     config = read_config(config_file, cfg_options)
     if "://" not in checkpoint:
         checkpoint = expand_home(checkpoint)
-        if not Path(checkpoint).is_file():
-            raise click.UsageError(f"no such checkpoint: {checkpoint}")
+    require_checkpoint(checkpoint)
     _check_processes()
     _check_out(out, overwrite)
     _check_device(device)

@@ -2,8 +2,8 @@
 
 import click
 
-from engine_runner.cli._convert import report, require_checkpoint
-from engine_runner.cli._options import complete_file
+from engine_runner.cli._convert import report
+from engine_runner.cli._options import complete_file, require_checkpoint
 
 _EXAMPLES = """
 \b

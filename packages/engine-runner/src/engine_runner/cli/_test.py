@@ -15,6 +15,7 @@ from engine_runner.cli._options import (
     complete_file,
     config_arguments,
     read_config,
+    require_checkpoint,
 )
 from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
 from engine_runner.cli._train import expanded, set_launcher
@@ -70,8 +71,7 @@ def test(
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
     checkpoint = expanded(checkpoint)
-    if "://" not in checkpoint and not Path(checkpoint).is_file():
-        raise click.UsageError(f"no such checkpoint: {checkpoint}")
+    require_checkpoint(checkpoint)
     set_work_dir(config, config_file, work_dir)
     set_launcher(config, launcher)
     set_seed_and_device(config, seed, device)
