@@ -191,3 +191,16 @@ def test_publish_names_what_is_wrong(
 @pytest.mark.parametrize("name", ["convert", "publish"])
 def test_help_has_examples(command: "Command", name: str) -> None:
     assert f"engine {name} " in command(name, "--help").stdout
+
+
+def test_the_commands_take_a_folder_of_shards(command: "Command", project: Path) -> None:
+    weights = {"linear.weight": torch.full((1, 1), 2.0), "linear.bias": torch.ones(1)}
+    torch.save({"state_dict": weights}, project / "epoch_1.pth")
+    command("convert", "epoch_1.pth", "epoch_1.dcp")
+
+    file = command("test", "cfg.py", "epoch_1.pth", "--work-dir", "a").stdout
+    shards = command("test", "cfg.py", "epoch_1.dcp", "--work-dir", "b").stdout
+
+    assert shards.splitlines()[-1] == file.splitlines()[-1]
+    error = command("test", "cfg.py", ".", code=2).stderr
+    assert ". is a folder; name a checkpoint in it" in error

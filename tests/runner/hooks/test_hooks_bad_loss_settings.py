@@ -13,12 +13,25 @@ from engine_runner import Runner
     [
         ("ignore", "on_bad_loss must be one of raise, skip, rollback, or options"),
         ({"jump": 3}, "on_bad_loss must be one of raise, skip, rollback"),
-        ({"type": "skip", "jump": 0}, "jump must be a number > 0, got 0"),
+        ("skipp", "got 'skipp'; did you mean 'skip'"),
+        ({"type": "skip", "max_rollbacks": 3}, "max_rollbacks acts with 'rollback', got 'skip'"),
+        ({"type": "skip", "window": 30}, "on_bad_loss.window acts with jump alone"),
+        ({"type": "skip", "jump": 0}, "on_bad_loss.jump must be a number > 0, got 0"),
         ({"type": "skip", "window": 3, "jump": 9}, "window must be an integer >= 20, got 3"),
         ({"type": "skip", "in_a_row": 0}, "in_a_row must be an integer >= 1, got 0"),
         ({"type": "rollback", "most": 3}, "on_bad_loss has no argument 'most'"),
     ],
-    ids=["name", "no type", "jump", "window", "in_a_row", "unknown"],
+    ids=[
+        "name",
+        "no type",
+        "misspelled",
+        "no rollback",
+        "no jump",
+        "jump",
+        "window",
+        "in_a_row",
+        "unknown",
+    ],
 )
 def test_wrong_setting_raises_when_the_runner_is_built(
     make_runner: Callable[..., Runner], value: Any, message: str

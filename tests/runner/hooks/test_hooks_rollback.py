@@ -146,6 +146,18 @@ def test_rollback_leaves_handlers_workers_and_locks_as_they_were(
     assert not isinstance(runner.train_dataloader.worker_init_fn, OutlivingWorker)
 
 
+@pytest.mark.parametrize("interval", [1, -1], ids=["saves", "end"])
+def test_rollback_of_a_run_that_saves_at_its_end_alone_is_warned_of(
+    train: Callable[..., Runner], interval: int
+) -> None:
+    hooks = {"checkpoint": {"type": "CheckpointHook", "interval": interval}}
+    runner = train(on_bad_loss="rollback", default_hooks=hooks)
+
+    runner.train()
+
+    assert ("has no checkpoint to return to" in log_of(runner)) == (interval < 0)
+
+
 def test_rollback_restores_the_order_and_the_randomness(train: Callable[..., Runner]) -> None:
     class Noisy(Net):
         def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:

@@ -168,10 +168,12 @@ def test_time_is_shown_as_it_is_written() -> None:
     ("value", "message"),
     [
         ("soon", "limit must be a time > 0"),
+        ({"limt": 9}, "got {'limt': 9}; did you mean 'limit'"),
+        ({"limit": 60, "reserve": 60}, "reserve must be less than the limit of 00:01:00, got 60"),
         ({"reserve": 3}, r"max_time must have a limit, as in dict\(limit='04:00:00'\)"),
         ({"limit": 9, "room": 3}, "max_time has no argument 'room'"),
     ],
-    ids=["form", "no limit", "unknown"],
+    ids=["form", "misspelled", "reserve", "no limit", "unknown"],
 )
 def test_wrong_setting_raises_when_the_runner_is_built(
     make_runner: Make, value: Any, message: str

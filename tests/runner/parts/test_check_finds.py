@@ -311,7 +311,7 @@ WRONG = {
         "converts epochs",
     ),
     "key of compile": Wrong('compile = dict(bckend="eager")', "compile.bckend", "'backend'"),
-    "compiler": Wrong('compile = dict(backend="nope")', "compile.backend", "one of aot_eager"),
+    "compiler": Wrong('compile = dict(backend="aot_eagr")', "compile.backend", "mean 'aot_eager'"),
     "seed beyond 64 bits": Wrong("randomness = dict(seed=2**70)", "randomness.seed", "< 2**64"),
     "backends that are no list": Wrong(
         'visualizer = dict(type="Visualizer", vis_backends=dict(type="LocalVisBackend"))',

@@ -248,9 +248,11 @@ def compile_rule(key: str, value: Any) -> Mistakes:
     if isinstance(backend, str) and backend != "inductor":
         known = torch.compiler.list_backends(exclude_tags=())
         if backend not in known:
+            usual = torch.compiler.list_backends()
             yield (
                 f"{key}.backend",
-                f"{key}.backend must be one of {', '.join(known)}, got {backend!r}",
+                f"{key}.backend must be one of {', '.join(usual)}, got {backend!r}"
+                f"{did_you_mean(backend, known)}",
             )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from engine_config import Config as EngineConfig
 from engine_registry import HOOKS
 from engine_runner._types import Config
-from engine_utils import call_mistakes
+from engine_utils import call_mistakes, did_you_mean
 
 ON_BAD_LOSS = ("raise", "skip", "rollback")
 
@@ -20,16 +20,23 @@ def on_bad_loss_rule(key: str, value: Any) -> Iterator[tuple[str, str]]:
         yield (
             key,
             f"{key} must be one of {', '.join(ON_BAD_LOSS)}, or options such as "
-            f"dict(type='rollback', max_rollbacks=3), got {value!r}",
+            f"dict(type='rollback', max_rollbacks=3), got {value!r}"
+            f"{did_you_mean(kind, ON_BAD_LOSS)}",
         )
         return
+    if isinstance(value, Mapping):
+        if "max_rollbacks" in value and kind != "rollback":
+            yield f"{key}.max_rollbacks", f"{key}.max_rollbacks acts with 'rollback', got {kind!r}"
+        if "window" in value and value.get("jump") is None:
+            yield f"{key}.window", f"{key}.window acts with jump alone; set {key}.jump"
     yield from _trial(key, _finite_loss(value))
 
 
 def max_time_rule(key: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield what is not a time, and wrong options."""
     if isinstance(value, Mapping) and "limit" not in value:
-        yield key, f"{key} must have a limit, as in dict(limit='04:00:00'), got {value!r}"
+        hint = next(filter(None, (did_you_mean(name, ["limit"]) for name in value)), "")
+        yield key, f"{key} must have a limit, as in dict(limit='04:00:00'), got {value!r}{hint}"
         return
     yield from _trial(key, _time_limit(value))
 
@@ -84,4 +91,4 @@ def _trial(key: str, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     try:
         kind(**config)
     except (TypeError, ValueError) as error:
-        yield key, f"{key}: {error}"
+        yield key, f"{key}.{error}"

@@ -75,7 +75,8 @@ def engine(context: click.Context, debug: bool) -> None:
     """Train and test PyTorch models from config files.
 
     Exit codes: 0 success, 1 a mistake in the config or the files it names, or an error while
-    running, 2 a mistake on the command line, 130 and 143 stopped by Ctrl-C or a signal.
+    running, 2 a mistake on the command line, 75 stopped by max_time, 129, 130 and 143 stopped by
+    a closed terminal, Ctrl-C and SIGTERM; the last four continue with --resume.
     """
     context.obj = debug
 

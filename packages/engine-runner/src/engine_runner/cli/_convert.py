@@ -1,7 +1,6 @@
 """``engine convert``."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click

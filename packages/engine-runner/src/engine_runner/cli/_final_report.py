@@ -18,10 +18,10 @@ def final_report(runner: "Runner") -> None:
     rows: list[tuple[str, str | Path]] = [("log", log_dir / f"{runner.timestamp}.log")]
     hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
     best = next((item for item in hook.best if item.path), None) if hook else None
-    click.echo("")
+    score = "" if best is None else f"; the best score is {best.score:.4f}"
+    click.echo(f"\nTraining finished{score}.")
     if best is not None:
         rows.append(("best checkpoint", str(best.path)))
-        click.echo(f"Training finished; the best score is {best.score:.4f}.")
     elif hook is not None and hook.retention.names:
         folder = hook.checkpoint_folder(runner)
         rows.append(("last checkpoint", folder.join(hook.retention.names[-1])))

@@ -155,6 +155,11 @@ class FiniteLossHook(Hook):
         self._earlier_mark = None if runner.iter else marked_at(runner.work_dir)
         if self.action == "skip":
             self._left_out.attach(runner)
+        if self.action == "rollback" and not self._saved(runner) and not _saves(runner):
+            runner.logger.warning(
+                "on_bad_loss='rollback' has no checkpoint to return to, because this run saves at "
+                "its end alone; set default_hooks.checkpoint.interval"
+            )
         loop = runner.train_loop
         if hasattr(loop, "passed_over"):
             loop.passed_over = self._batches.passed_over
@@ -357,6 +362,12 @@ class FiniteLossHook(Hook):
             return "No checkpoint was saved before."
         path = Path(runner.work_dir, MARKER).read_text(encoding="utf-8", errors="replace").strip()
         return f"The last checkpoint is {path}"
+
+
+def _saves(runner: Run) -> bool:
+    """Return whether the run saves checkpoints before its end, other than the best ones."""
+    saver: Any = HOOKS.get("CheckpointHook")  # its module imports this one
+    return any(isinstance(hook, saver) and hook.interval > 0 for hook in runner.hooks)
 
 
 def _losses(outputs: Outputs) -> tuple[str, bool]:

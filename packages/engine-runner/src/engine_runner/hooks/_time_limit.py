@@ -40,7 +40,7 @@ class TimeLimitHook(Hook):
             the run resumes.
 
     Raises:
-        ValueError: ``limit`` or ``reserve`` is not a time.
+        ValueError: ``limit`` or ``reserve`` is not a time, or ``reserve`` is not the lesser.
 
     Example:
         >>> TimeLimitHook("4:00:00").seconds
@@ -55,6 +55,11 @@ class TimeLimitHook(Hook):
         self.seconds = seconds_of("limit", limit)
         least = min(_MOST_RESERVE, _PART * self.seconds)
         self.reserve = least if reserve is None else seconds_of("reserve", reserve)
+        if self.reserve >= self.seconds:
+            raise ValueError(
+                f"reserve must be less than the limit of {text_of(self.seconds)}, got {reserve!r}; "
+                "the training would end after one iteration"
+            )
         self.count_earlier = count_earlier
         self._built = time.monotonic()
         self._attempt = time.time_ns()
