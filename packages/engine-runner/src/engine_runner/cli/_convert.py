@@ -1,6 +1,7 @@
 """``engine convert``."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
