@@ -21,6 +21,7 @@ from engine_runner import (
 )
 from engine_runner._errors import SettingsError
 from engine_runner.parts import check_config
+from engine_runner.strategies import DeepSpeedStrategy
 from engine_runner.strategies._compile import Compilation
 
 MakeSettings = Callable[..., dict[str, Any]]
@@ -147,6 +148,45 @@ def test_deepspeed_raises_and_names_the_settings_that_do_the_same(settings: Make
 
     assert "AmpOptimWrapper', dtype='bfloat16') for bf16" in str(caught.value)
     assert "clip_grad=dict(max_norm=...)) for gradient_clipping" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("zero", "instead"),
+    [
+        ({"stage": 0}, r"; strategy='DDPStrategy' averages gradients"),
+        ({"stage": 2}, r"type='FSDPStrategy', reshard_after_forward=False\) .*stage 2 of ZeRO"),
+        (
+            {"stage": 1, "offload_optimizer": {"device": "cpu"}},
+            r"reshard_after_forward=False, cpu_offload=True\) .*stage 1 of ZeRO",
+        ),
+        (
+            {"stage": 3, "offload_param": {"device": "none"}},
+            r"strategy=dict\(type='FSDPStrategy'\) .*stage 3 of ZeRO",
+        ),
+        ({"overlap_comm": True}, r"; strategy='DDPStrategy' averages gradients"),
+        ({"stage": [1]}, r"strategy=dict\(type='FSDPStrategy'\) .*stage 3 of ZeRO"),
+        (None, r"strategy=dict\(type='FSDPStrategy'\) .*stage 3 of ZeRO"),
+    ],
+    ids=["copies", "gradients", "offloaded", "not_offloaded", "no_stage", "wrong_stage", "default"],
+)
+def test_deepspeed_names_the_strategy_for_its_stage(zero: Any, instead: str) -> None:
+    with pytest.raises(SettingsError, match=instead):
+        DeepSpeedStrategy(torch.device("cpu"), zero_optimization=zero)
+
+
+def test_deepspeed_leaves_out_what_is_turned_off() -> None:
+    settings = {
+        "bf16": {"enabled": False},
+        "fp16": {"enabled": True},
+        "optimizer": {"type": "Adam"},
+    }
+
+    with pytest.raises(SettingsError) as caught:
+        DeepSpeedStrategy(torch.device("cpu"), **settings)
+
+    assert "for bf16" not in str(caught.value)
+    assert "dtype='float16') for fp16" in str(caught.value)
+    assert "optim_wrapper=dict(optimizer=...) for optimizer" in str(caught.value)
 
 
 def test_check_reports_deepspeed_at_its_line(settings: MakeSettings) -> None:
