@@ -129,10 +129,11 @@ def test_weights_of_each_format_are_those_of_the_file(
     command("convert", "digits.pth", name)
 
     tested = [command("test", CONFIG[0], weights).stdout for weights in ("digits.pth", name)]
-    predicted = command("predict", CONFIG[0], name, "pictures/00_0.png").stdout
+    command("predict", CONFIG[0], name, "pictures/00_0.png", "--out", "results")
 
     assert tested[0].splitlines()[-1] == tested[1].splitlines()[-1]
-    assert json.loads(predicted)[0]["prediction"]["pred_label"]["class_names"] == ["zero"]
+    [record] = json.loads((digits / "results" / "predictions.json").read_text())
+    assert record["prediction"]["pred_label"]["class_names"] == ["zero"]
 
 
 def test_without_out_the_records_are_printed(digits: Path, command: "Command") -> None:

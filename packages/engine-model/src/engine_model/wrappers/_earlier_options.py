@@ -91,8 +91,9 @@ def check_sharding(
         raise TypeError(
             f"reshard_after_forward must be a bool or an integer, got {reshard_after_forward!r}"
         )
-    is_number = isinstance(auto_wrap_policy, int) and not isinstance(auto_wrap_policy, bool)
-    if (is_number and auto_wrap_policy < 1) or isinstance(auto_wrap_policy, bool | float):
+    if isinstance(auto_wrap_policy, bool | float) or (
+        isinstance(auto_wrap_policy, int) and auto_wrap_policy < 1
+    ):
         raise TypeError(
             "auto_wrap_policy must be a policy, names, classes or an integer >= 1, got "
             f"{auto_wrap_policy!r}"
