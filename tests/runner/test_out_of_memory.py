@@ -110,6 +110,35 @@ def test_report_of_a_validation_names_its_batch_and_no_optimizer(make_runner: Ma
     assert "accumulative_counts" not in note
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_report_of_a_loader_says_so_and_does_not_blame_the_model(
+    make_runner: Make, workers: int
+) -> None:
+    class Large(torch.utils.data.Dataset[Any]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> Any:
+            return (torch.empty(HUGE if index == 3 else 1), torch.zeros(1))
+
+    data = {
+        "dataset": Large(),
+        "batch_size": 1,
+        "sampler": {"type": "DefaultSampler", "shuffle": False},
+        "collate_fn": {"type": "default_collate"},
+        "num_workers": workers,
+    }
+    runner = make_runner(train_dataloader=data)
+
+    with pytest.raises(RuntimeError) as caught:
+        runner.train()
+
+    (note,) = [text for text in caught.value.__notes__ if "to change" in text]
+    assert "the memory ended while a batch was read" in note
+    assert "num_workers" in note
+    assert "FSDP" not in note
+
+
 def test_other_errors_have_no_report(make_runner: Make) -> None:
     runner = make_runner(model=Greedy(RuntimeError))
 

@@ -17,6 +17,10 @@ _log = logging.getLogger("engine.runner")
 
 # What allocators of the host raise as a plain RuntimeError.
 _TEXTS = ("not enough memory", "can't allocate memory", "cannot allocate memory", "bad alloc")
+_DATA = "the memory ended while a batch was read"
+_DATA_WAYS_OUT = (
+    "fewer num_workers; a smaller prefetch_factor; a smaller batch_size; smaller samples"
+)
 _SHOWN = 5
 _MIB = 1 << 20
 _DEPTH = 4
@@ -27,7 +31,8 @@ def explaining_out_of_memory(run: Run) -> Iterator[None]:
     """Add a note to an error about memory, and log it: what was in use, and what to change.
 
     The note has the shapes of the batch, the peak, the module in which the memory ended, and the
-    largest modules. The error is raised as it is; nothing is computed or noted before.
+    largest modules; or that a batch was being read. The error is raised as it is; nothing is
+    computed or noted before.
 
     Args:
         run: The run.
@@ -61,6 +66,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _report(run: Run, error: BaseException) -> str:
     frames = list(_frames(error.__traceback__))
+    if any(_reads_data(frame) for frame in frames):
+        return "\n".join(filter(None, [_DATA, _peak_line(run), f"to change: {_DATA_WAYS_OUT}"]))
     model: Any = run.model.module if is_model_wrapper(run.model) else run.model
     lines = [
         _batch_line(frames),
@@ -77,6 +84,10 @@ def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
     while traceback is not None:
         yield traceback.tb_frame
         traceback = traceback.tb_next
+
+
+def _reads_data(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("torch.utils.data.")
 
 
 def _batch_line(frames: list[FrameType]) -> str:
