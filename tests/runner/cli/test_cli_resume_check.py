@@ -49,6 +49,12 @@ def test_what_cannot_be_checked_is_an_error(
 def test_process_without_a_report_is_described_by_its_exit_code(
     tmp_path: Path, exit_code: int, message: str
 ) -> None:
-    trial = Trial("cfg.py", (), str(tmp_path), str(tmp_path / "report.json"), end=3)
+    trial = Trial(
+        config_file="cfg.py",
+        cfg_options=(),
+        folder=str(tmp_path),
+        output=str(tmp_path / "report.json"),
+        end=3,
+    )
 
     assert read_trial(trial, exit_code)["error"] == message
