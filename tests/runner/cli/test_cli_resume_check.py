@@ -1,9 +1,12 @@
 """``engine resume-check``: what it prints, and its exit codes."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from engine_runner.resume_check._trial import Trial, read_trial
 
 Command = Callable[..., Any]
 
@@ -33,3 +36,25 @@ def test_what_cannot_be_checked_is_an_error(
     done = command("resume-check", *arguments, code=2)
 
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "message"),
+    [
+        (1, "its process ended with exit code 1, and left no report"),
+        (-9, "its process was killed, perhaps for lack of memory"),
+    ],
+    ids=["error", "killed"],
+)
+def test_process_without_a_report_is_described_by_its_exit_code(
+    tmp_path: Path, exit_code: int, message: str
+) -> None:
+    trial = Trial(
+        config_file="cfg.py",
+        cfg_options=(),
+        folder=str(tmp_path),
+        output=str(tmp_path / "report.json"),
+        end=3,
+    )
+
+    assert read_trial(trial, exit_code)["error"] == message

@@ -145,7 +145,7 @@ class _Check:
         process = self._context.Process(target=run_trial, args=(trial,))
         process.start()
         process.join()
-        noted = read_trial(trial)
+        noted = read_trial(trial, process.exitcode)
         if "error" in noted:
             error = TrialError(f"{line}: {noted['error']}")
             error.add_note(noted["trace"])

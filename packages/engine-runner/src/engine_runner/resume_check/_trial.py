@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import signal
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -132,14 +133,17 @@ def _built(trial: Trial) -> Runner:
     return runner
 
 
-def read_trial(trial: Trial) -> dict[str, Any]:
+def read_trial(trial: Trial, exit_code: int | None = None) -> dict[str, Any]:
     """Return what a trial has noted; an ended process without a file has an error.
 
     Args:
         trial: The trial, whose process has ended.
+        exit_code: That of the process; negative for a signal.
     """
     try:
         found: dict[str, Any] = json.loads(Path(trial.output).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {"error": "its process was killed, perhaps for want of memory", "trace": ""}
+        ended = f"its process ended with exit code {exit_code}, and left no report"
+        killed = "its process was killed, perhaps for lack of memory"
+        return {"error": killed if exit_code == -signal.SIGKILL else ended, "trace": ""}
     return found
