@@ -2,6 +2,7 @@
 
 from engine_runner.checkpoint._accumulation import AccumulationStates, finish_windows
 from engine_runner.checkpoint._best import BestMetric, best_metrics
+from engine_runner.checkpoint._buffers import BufferStates, average_buffers
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
@@ -69,6 +70,7 @@ __all__ = [
     "Attempt",
     "BestMetric",
     "BrokenWeightsError",
+    "BufferStates",
     "CheckpointFolder",
     "Checkpointer",
     "Converted",
@@ -85,6 +87,7 @@ __all__ = [
     "ScheduleStates",
     "ShardedWriter",
     "Writer",
+    "average_buffers",
     "best_metrics",
     "broken_weight",
     "build_writer",
