@@ -127,7 +127,7 @@ def test_restart_that_lost_the_work_dir_resumes_from_the_storage_of_the_checkpoi
         f'{CONFIG}custom_hooks = [dict(type="FailOnce")]\n'
         f"default_hooks = dict(checkpoint=dict({hook!r}))\n"
     )
-    backend = get_file_backend(place["out_dir"], backend_args=s3_options)
+    backend = get_file_backend(str(place["out_dir"]), backend_args=s3_options)
     backend.put(b"of an older run", f"s3://{bucket}/runs/cfg/epoch_2.pth")
     backend.put(b"epoch_2.pth", f"s3://{bucket}/runs/cfg/last_checkpoint")
 

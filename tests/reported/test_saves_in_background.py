@@ -383,7 +383,7 @@ def test_snapshot_keeps_what_the_file_would_have() -> None:
     assert torch.equal(taken["complex"], torch.ones(2, dtype=torch.complex64))
     assert torch.equal(taken["sparse"].to_dense(), torch.eye(2))
     state: Any = taken["state_dict"]
-    assert state._metadata == versions._metadata
+    assert state._metadata == vars(versions)["_metadata"]
     assert taken["plain"] == [1, ("a", {2.5: None})]
 
 

@@ -31,6 +31,7 @@ RANK_CASES = (
     "hooks/stop_cases.py",
     "loops/loop_cases.py",
     "checkpoint/resume_cases.py",
+    "checkpoint/signal_resume_cases.py",
     "checkpoint/storage_cases.py",
 )
 

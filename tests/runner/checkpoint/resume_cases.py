@@ -38,9 +38,11 @@ _SCHEDULES: tuple[dict[str, Any], ...] = (
 _PLATEAU = {"type": "ReduceOnPlateauLR", "monitor": "error", "patience": 1, "factor": 0.5}
 # What differs between two runs, whatever they compute: times, paths and names of runs.
 # The position of an endless sampler is that of the batches fetched ahead; the loader has its own.
+# So is the number of the indices that a sampler of the user's has drawn.
 # A validation that is made up for after a resume follows the counters, not the last iteration.
 _CLOCK = re.compile(
     r"(time|eta|memory|work_dir|experiment_name|cfg|time\.log_history|sampler\.position)$"
+    r"|batch_sampler\.(drawn|checksum)$"
     r"|^(\.|best\.[^.]*\.pth\.)records"
     r"|^best\..*runtime_info\.(epoch|iter)$"
 )
@@ -314,12 +316,12 @@ def state_of(runner: Runner) -> dict[str, Any]:
     return saved
 
 
-def interrupt(arguments: dict[str, Any], at: int, *, in_validation: bool) -> bool:
+def interrupt(arguments: dict[str, Any], stop: Hook) -> bool:
     """Train until the interruption; return whether there was one."""
-    hooks = [*arguments["custom_hooks"], Stop(at, in_validation)]
+    hooks = [*arguments["custom_hooks"], stop]
     try:
         Runner(**{**arguments, "custom_hooks": hooks}).train()
-    except Interrupted:
+    except (Interrupted, SystemExit):
         interrupted = True
     else:
         interrupted = False
@@ -368,13 +370,13 @@ def best_checkpoints(work_dir: str | Path) -> dict[str, Any]:
     return {file.name: torch.load(file, weights_only=False) for file in files}
 
 
-def found_differences(draw: Draw) -> list[str]:
+def found_differences(draw: Draw, kind: type[Stop] = Stop) -> list[str]:
     """Interrupt a run, resume it, and return where it differs from one without interruption.
 
     All ranks must call this; the main one has the files.
     """
     whole, state = train(draw.arguments("whole"))
-    if not interrupt(draw.arguments("cut"), draw.at, in_validation=draw.in_validation):
+    if not interrupt(draw.arguments("cut"), kind(draw.at, draw.in_validation)):
         return [f"the run was not interrupted at {draw.at}"]
     # With another number of workers, where there are any.
     workers = 3 - draw.workers if draw.workers else 0

@@ -10,6 +10,8 @@ RankResults = dict[str, list[dict[str, Any]]]
 
 FILE = Path(__file__).with_name("resume_cases.py")
 CASES = runpy.run_path(str(FILE))
+SIGNALS = Path(__file__).with_name("signal_resume_cases.py")
+SIGNAL_CASES = runpy.run_path(str(SIGNALS))["CASES"]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -27,6 +29,13 @@ def test_resumed_run_of_two_ranks_equals_the_uninterrupted_one(
     rank_results: RankResults, case: str
 ) -> None:
     assert [results[case] for results in rank_results[FILE.name]] == [[], []]
+
+
+@pytest.mark.parametrize("case", SIGNAL_CASES)
+def test_run_of_two_ranks_that_a_signal_stops_equals_the_uninterrupted_one(
+    rank_results: RankResults, case: str
+) -> None:
+    assert [results[case] for results in rank_results[SIGNALS.name]] == [[], []]
 
 
 def test_finished_run_that_is_prolonged_equals_one_of_that_length(tmp_path: Path) -> None:

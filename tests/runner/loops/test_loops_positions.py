@@ -44,6 +44,49 @@ def _arguments(made: DataLoader[Any]) -> dict[str, Any]:
     }
 
 
+class Shuffled(Points):
+    """A sampler whose order is drawn from a global generator."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(torch.randperm(9).tolist())
+
+
+class Lists(Points):
+    """A dataset that reads the samples of a batch at once."""
+
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return [index + 100 for index in indices]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("dataset", [Points(), Lists()], ids=["points", "lists"])
+@pytest.mark.parametrize(
+    ("consumed", "ended"), [(1, False), (4, False), (4, True)], ids=["begin", "last batch", "end"]
+)
+def test_order_from_a_global_generator_resumes_when_all_indices_are_drawn(
+    workers: int, dataset: Points, consumed: int, ended: bool
+) -> None:
+    # The workers fetch all batches ahead.
+    options: Any = {"batch_size": 2, "num_workers": workers, "prefetch_factor": workers * 3 or None}
+    torch.manual_seed(3)
+    whole = RunLoader(dataset, sampler=Shuffled(), **options)  # type: ignore[arg-type]  # it is iterable
+    passes = iter(whole)
+    for _ in range(consumed):
+        next(passes)
+    if ended:
+        list(passes)
+    state, random_state = whole.state_dict(), torch.get_rng_state()
+    expected = [one.tolist() for one in (whole if ended else passes)]
+
+    torch.set_rng_state(random_state)
+    resumed = RunLoader(dataset, sampler=Shuffled(), **options)  # type: ignore[arg-type]  # it is iterable
+    resumed.load_state_dict(state)
+
+    assert [one.tolist() for one in resumed] == expected
+    if isinstance(dataset, Lists):
+        assert min(map(min, expected)) >= 100
+
+
 def test_sampler_that_draws_another_order_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     orders = itertools.count()
 

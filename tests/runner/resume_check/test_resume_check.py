@@ -1,7 +1,12 @@
 """The check that a run of a config resumes exactly, on right configs and on wrong ones."""
 
+import multiprocessing
+import os
 import re
+import signal
 import sys
+import tempfile
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ from engine_runner.resume_check import TrialError, resume_check
 
 PARTS = """
 import random
+import time
 import numpy as np
 import torch
 from engine_registry import DATASETS, HOOKS, MODELS
@@ -56,6 +62,12 @@ class HalveWithState(Halve):
 
     def load_state_dict(self, state_dict):
         self.count = state_dict["count"]
+
+
+@HOOKS.register_module()
+class Wait(Hook):
+    def before_train(self, runner):
+        time.sleep(60)
 
 
 @MODELS.register_module()
@@ -167,6 +179,26 @@ def test_run_that_fails_is_reported(config: Any) -> None:
 
     with pytest.raises(TrialError, match=r"without an interruption: .*Error"):
         resume_check(case, iters=4, start_method="fork")
+
+
+def test_interrupted_check_leaves_no_process_and_no_folder(
+    config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    case = config(more='custom_hooks = [dict(type="Wait")]')
+
+    def stop_soon(line: str) -> None:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    with pytest.raises(SystemExit) as stopped:
+        resume_check(case, iters=4, start_method="fork", report=stop_soon)
+
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert multiprocessing.active_children() == []
+    assert list(temporary.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize(("iters", "at"), [(1, []), (4, [4]), (4, [0])])

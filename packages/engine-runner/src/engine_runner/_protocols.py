@@ -51,6 +51,10 @@ class Following(Protocol):
 class Saves(Protocol):
     """The checkpointer of a run as its hooks see it."""
 
+    @property
+    def sharded(self) -> bool:
+        """Whether checkpoints are collected with the shards of each rank."""
+
     def use(self, writer: Any) -> None:
         """Write with another writer from now on."""
 

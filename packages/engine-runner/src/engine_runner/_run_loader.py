@@ -75,6 +75,10 @@ class RunLoader(ResumableDataLoader[_Batch]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position as `ResumableDataLoader` does, with the kind of the sampler."""
+        progress, batches = self._progress, self._stream.batches
+        # The indices of a pass are drawn ahead of it, so only the loader has its end.
+        if isinstance(batches, ReplayedOrder) and (progress is None or progress.exhausted):
+            batches.end_pass()
         return {**super().state_dict(), "order": self._order}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -176,6 +180,9 @@ class ReplayedOrder(_Order):
             yield indices
         if now is not None:
             restore_host_states(now)
+
+    def end_pass(self) -> None:
+        """Let the state be that of the next pass, whose indices are not drawn yet."""
         self._begin, self._drawn, self._checksum = None, 0, 0
 
     def state_dict(self) -> dict[str, Any]:

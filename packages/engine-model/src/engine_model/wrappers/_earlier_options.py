@@ -91,9 +91,8 @@ def check_sharding(
         raise TypeError(
             f"reshard_after_forward must be a bool or an integer, got {reshard_after_forward!r}"
         )
-    if isinstance(auto_wrap_policy, bool | float) or (
-        isinstance(auto_wrap_policy, int) and auto_wrap_policy < 1
-    ):
+    too_small = isinstance(auto_wrap_policy, int) and auto_wrap_policy < 1
+    if isinstance(auto_wrap_policy, bool | float) or too_small:
         raise TypeError(
             "auto_wrap_policy must be a policy, names, classes or an integer >= 1, got "
             f"{auto_wrap_policy!r}"

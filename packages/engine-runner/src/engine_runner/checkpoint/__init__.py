@@ -2,6 +2,7 @@
 
 from engine_runner.checkpoint._accumulation import AccumulationStates, finish_windows
 from engine_runner.checkpoint._best import BestMetric, best_metrics
+from engine_runner.checkpoint._buffers import BufferStates, average_buffers
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
@@ -75,6 +76,7 @@ __all__ = [
     "Attempt",
     "BestMetric",
     "BrokenWeightsError",
+    "BufferStates",
     "CheckpointFolder",
     "Checkpointer",
     "Converted",
@@ -91,6 +93,7 @@ __all__ = [
     "ScheduleStates",
     "ShardedWriter",
     "Writer",
+    "average_buffers",
     "backend_args_in",
     "best_metrics",
     "broken_weight",

@@ -13,6 +13,7 @@ from engine_runner._loaders import length_of
 from engine_runner._protocols import Run, Stateful
 from engine_runner._wrappers import wrappers_by_name
 from engine_runner.checkpoint._accumulation import AccumulationStates
+from engine_runner.checkpoint._buffers import BufferStates
 from engine_runner.checkpoint._complete import restart
 from engine_runner.checkpoint._options import OptimizerOptions
 from engine_runner.checkpoint._records import RecordStates
@@ -194,6 +195,8 @@ def run_states(
         states["accumulation"] = AccumulationStates(run.optim_wrapper, run.model, whole=whole)
     if include["param_schedulers"] and (saving or trains):
         states["param_schedulers"] = ScheduleStates(run.param_schedulers, run if trains else None)
+    if trains and run.world_size > 1:
+        states["buffers"] = BufferStates(run.model, whole=whole)
     if trains:
         data = run.train_dataloader  # builds the loop
         states["dataloader"] = LoaderPosition(getattr(parts.built("train_cfg"), "position", data))

@@ -10,7 +10,6 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engine_dist import all_reduce_params
 from engine_fileio import BaseStorageBackend, FileClient, join_path
 from engine_registry import HOOKS
 from engine_runner._errors import CheckpointWriteError, SettingsError
@@ -29,6 +28,7 @@ from engine_runner.checkpoint import (
     Retention,
     Rotation,
     Writer,
+    average_buffers,
     best_metrics,
     broken_weight,
     build_writer,
@@ -309,9 +309,7 @@ class CheckpointHook(Hook):
         self._saved_at = at
         runner.checkpointer.settle()
         if runner.distributed:
-            # Each rank has running statistics of its own data. Counters are integers and equal.
-            statistics = [item for item in runner.model.buffers() if item.is_floating_point()]
-            all_reduce_params(statistics, op="mean")
+            average_buffers(runner.model)  # each rank has running statistics of its own data
         filename = runner.checkpointer.name_of(self.filename_tmpl.format(count))
         kept = kept_by_others(runner.hooks, self)
         rotation = Rotation(self.retention, filename, self._place_of(runner), kept)

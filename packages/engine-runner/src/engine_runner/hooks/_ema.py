@@ -29,9 +29,11 @@ from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
 from engine_runner._wrappers import guards_of
+from engine_runner.checkpoint import BufferStates, average_buffers
 from engine_utils import call_mistakes, did_you_mean
 
 _SAVED = "ema_state_dict"
+_BUFFERS, _OF_RANKS = "buffers", "ema_buffers"  # of the model, and of the average
 _model_log = logging.getLogger("engine.model")
 
 
@@ -175,11 +177,9 @@ class EMAHook(Hook):
         self._prepare(runner)
         if not self.ema_model.updates:
             self._follow()
-        if self._has_own_buffers():
-            # Each rank has averaged the buffers of its own data.
-            buffers = [item for item in self.ema_model.module.buffers() if item.is_floating_point()]
-            all_reduce_params(buffers, op="mean")
         averages = get_state_dict(self.ema_model)
+        if self._has_own_buffers() and runner.world_size > 1:
+            self._save_buffers(runner, checkpoint, averages)
         # A writer of shards takes those of the averages, too.
         if not any(map(is_sharded, checkpoint["state_dict"].values())):
             averages = weights_to_cpu(averages)
@@ -189,6 +189,24 @@ class EMAHook(Hook):
                 averages[f"module.{name}"] = checkpoint["state_dict"][name]
         if not self._exchanged:  # otherwise the model holds the averages at this moment
             self._swap_ema_state_dict(checkpoint)
+
+    def _save_buffers(
+        self, runner: Run, checkpoint: dict[str, Any], averages: dict[str, Any]
+    ) -> None:
+        """Save the mean of the averaged buffers over the ranks, and those of each rank."""
+        buffers = BufferStates(self.ema_model.module, whole=not runner.checkpointer.sharded)
+        checkpoint[_OF_RANKS] = buffers.state_dict()
+        if self._exchanged:  # those of the model are the averages at this moment
+            former = checkpoint.pop(_BUFFERS, [])
+            checkpoint[_BUFFERS], checkpoint[_OF_RANKS] = checkpoint[_OF_RANKS], former
+        # Copies: the training continues with those of the rank, as it does after a resume.
+        means = {
+            f"module.{name}": item.detach().clone()
+            for name, item in self.ema_model.module.named_buffers()
+            if item.is_floating_point() and not is_sharded(item) and f"module.{name}" in averages
+        }
+        all_reduce_params(list(means.values()), op="mean")
+        averages.update(means)
 
     def after_load_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
         """Begin a new average of the weights that are loaded; `after_resume` restores the old one.
@@ -217,6 +235,7 @@ class EMAHook(Hook):
         self._swap_ema_state_dict(both)
         load_state_dict(self.ema_model, both[_SAVED], strict=self.strict_load)
         load_state_dict(self.src_model, both["state_dict"])
+        BufferStates(self.ema_model.module).load_state_dict(checkpoint.get(_OF_RANKS) or ())
 
     def _prepare(self, runner: Run) -> None:
         model: Any = runner.model
@@ -242,6 +261,8 @@ class EMAHook(Hook):
     def _use_average(self, runner: Run) -> None:
         # Without an update, the weights of the model are those to evaluate.
         if self.ema_model.updates and not self._exchanged:
+            if self._has_own_buffers():
+                average_buffers(self.ema_model.module)
             self._swap_ema_parameters()
 
     def _restore(self) -> None:

@@ -1,12 +1,9 @@
 """Average the buffers of the model over the ranks."""
 
-from torch import Tensor
-
-from engine_dist import all_reduce_params
-from engine_model import is_sharded
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._protocols import Run
+from engine_runner.checkpoint import average_buffers
 
 
 @HOOKS.register_module()
@@ -28,20 +25,9 @@ class SyncBuffersHook(Hook):
 
     def after_train_epoch(self, runner: Run) -> None:
         """Average the buffers over the ranks; all ranks must call this."""
-        _average(runner)
+        average_buffers(runner.model)
 
     def before_val(self, runner: Run) -> None:
         """Average the buffers before a validation within a training by iterations."""
         if not runner.trains_by_epoch:
-            _average(runner)
-
-
-def _average(runner: Run) -> None:
-    if not runner.distributed:
-        return
-    buffers: list[Tensor] = [
-        buffer
-        for buffer in runner.model.buffers()
-        if buffer.is_floating_point() and not is_sharded(buffer)
-    ]
-    all_reduce_params(buffers, op="mean")
+            average_buffers(runner.model)

@@ -1,7 +1,11 @@
 """Compare runs of a config that are interrupted and resumed with runs that are not."""
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -83,7 +87,10 @@ def resume_check(
     for place in places:
         if not 1 <= place < iters:
             raise ValueError(f"at must be in 1 to {iters - 1}, got {place}; raise iters")
-    with TemporaryDirectory(prefix="engine_resume_check_", ignore_cleanup_errors=True) as folder:
+    with (
+        _ended_by_signals(),
+        TemporaryDirectory(prefix="engine_resume_check_", ignore_cleanup_errors=True) as folder,
+    ):
         base = Trial(
             config_file=fspath(config_file),
             cfg_options=tuple(cfg_options),
@@ -92,6 +99,23 @@ def resume_check(
             end=iters,
         )
         return _Check(base, places, start_method, report or (lambda line: None)).run()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let signals that would end the process at once raise `SystemExit`, so that nothing stays."""
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        numbers = [getattr(signal, name) for name in names]
+        taken = [one for one in numbers if signal.getsignal(one) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class _Check:
@@ -144,7 +168,12 @@ class _Check:
         trial = replace(self._base, folder=str(folder), output=str(output), **changes)
         process = self._context.Process(target=run_trial, args=(trial,))
         process.start()
-        process.join()
+        try:
+            process.join()
+        finally:  # also if the check is interrupted: the folder goes, and the process with it
+            if process.is_alive():
+                process.kill()
+                process.join()
         noted = read_trial(trial, process.exitcode)
         if "error" in noted:
             error = TrialError(f"{line}: {noted['error']}")
