@@ -78,9 +78,9 @@ def test_order_from_a_global_generator_resumes_when_all_indices_are_drawn(
     state, random_state = whole.state_dict(), torch.get_rng_state()
     expected = [one.tolist() for one in (whole if ended else passes)]
 
-    torch.set_rng_state(random_state)
     resumed = RunLoader(dataset, sampler=Shuffled(), **options)  # type: ignore[arg-type]  # it is iterable
     resumed.load_state_dict(state)
+    torch.set_rng_state(random_state)  # as the run does last; a new loader draws a seed
 
     assert [one.tolist() for one in resumed] == expected
     if isinstance(dataset, Lists):
