@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch.distributed.distributed_c10d import FileStore, HashStore
+from torch.distributed import FileStore, HashStore  # type: ignore[attr-defined]  # of C++
 
 from engine_dist import RankLost, StopAgreement
 

@@ -69,7 +69,7 @@ def test_order_from_a_global_generator_resumes_when_all_indices_are_drawn(
     # The workers fetch all batches ahead.
     options: Any = {"batch_size": 2, "num_workers": workers, "prefetch_factor": workers * 3 or None}
     torch.manual_seed(3)
-    whole = RunLoader(dataset, sampler=Shuffled(), **options)  # type: ignore[arg-type]  # it is iterable
+    whole: Any = RunLoader(dataset, sampler=Shuffled(), **options)
     passes = iter(whole)
     for _ in range(consumed):
         next(passes)
@@ -78,7 +78,7 @@ def test_order_from_a_global_generator_resumes_when_all_indices_are_drawn(
     state, random_state = whole.state_dict(), torch.get_rng_state()
     expected = [one.tolist() for one in (whole if ended else passes)]
 
-    resumed = RunLoader(dataset, sampler=Shuffled(), **options)  # type: ignore[arg-type]  # it is iterable
+    resumed: Any = RunLoader(dataset, sampler=Shuffled(), **options)
     resumed.load_state_dict(state)
     torch.set_rng_state(random_state)  # as the run does last; a new loader draws a seed
 
