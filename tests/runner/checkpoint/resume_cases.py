@@ -371,23 +371,20 @@ def best_checkpoints(work_dir: str | Path) -> dict[str, Any]:
 
 
 def found_differences(draw: Draw, kind: type[Stop] = Stop) -> list[str]:
-    """Interrupt a run, resume it, and return where it differs from one without interruption.
-
-    All ranks must call this; the main one has the files.
-    """
+    """Interrupt a run, resume it, and return where it differs from one without interruption."""
     whole, state = train(draw.arguments("whole"))
     if not interrupt(draw.arguments("cut"), kind(draw.at, draw.in_validation)):
         return [f"the run was not interrupted at {draw.at}"]
     # With another number of workers, where there are any.
     workers = 3 - draw.workers if draw.workers else 0
     rest, resumed = train(draw.arguments("cut", resume=True, workers=workers))
-    found = [*differences(state, resumed)]
+    found = list(differences(state, resumed))
     if whole.is_main:
         found += differences(records(whole.work_dir), records(rest.work_dir), "scalars")
         lines, last = log_lines(whole), log_lines(rest)
         found += differences(lines[-len(last) :], last, "log")
-        best, again = (best_checkpoints(runner.work_dir) for runner in (whole, rest))
-        found += differences(best, again, "best")
+        best = [best_checkpoints(runner.work_dir) for runner in (whole, rest)]
+        found += differences(best[0], best[1], "best")
     return found
 
 

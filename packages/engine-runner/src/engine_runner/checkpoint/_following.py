@@ -25,6 +25,11 @@ class Place:
         work_dir: The work directory of the run.
         logger: The log of the run.
         backend_args: Arguments of the storage backend.
+
+    Example:
+        >>> from logging import getLogger
+        >>> Place("s3://bucket/run", "runs/digits", getLogger("run")).saved_in.join("epoch_1.pth")
+        's3://bucket/run/epoch_1.pth'
     """
 
     folder: str
@@ -54,6 +59,14 @@ class Rotation:
         filename: Its name.
         place: Where it is saved.
         kept: Names in the folder that another hook keeps, which are not deleted.
+
+    Example:
+        >>> from logging import getLogger
+        >>> retention = Retention(most=1)
+        >>> rotation = Rotation(retention, "epoch_1.pth", Place("runs", "runs", getLogger("run")))
+        >>> rotation.settle(OSError("the disk is full"))
+        >>> retention.names
+        []
     """
 
     def __init__(
@@ -94,6 +107,17 @@ class NewBest:
         path: The path of the checkpoint.
         text: What is logged when the checkpoint is saved.
         place: Where it is saved.
+
+    Example:
+        >>> from logging import getLogger
+        >>> from engine_runner.checkpoint import best_metrics
+        >>> [best] = best_metrics("accuracy", "greater", None, None)
+        >>> place = Place("runs", "runs", getLogger("run"))
+        >>> facts = {"score": 0.9, "path": "runs/best.pth", "text": "", "place": place}
+        >>> following = NewBest(MessageHub("run"), [best], best, **facts)
+        >>> following.settle(OSError("the disk is full"))
+        >>> best.score is None
+        True
     """
 
     def __init__(
@@ -136,6 +160,15 @@ class Attempt:
         logger: The log of the run.
         failures: The failed ones, by ``what``.
         inner: What follows.
+
+    Example:
+        >>> from logging import getLogger
+        >>> log = getLogger("run")
+        >>> inner = Rotation(Retention(), "epoch_1.pth", Place("runs", "runs", log))
+        >>> attempt = Attempt(what="it", filename="epoch_1.pth", logger=log, inner=inner)
+        >>> attempt.settle(None)
+        >>> attempt.failures
+        {}
     """
 
     what: str
