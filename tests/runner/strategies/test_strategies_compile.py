@@ -124,7 +124,7 @@ def test_compile_of_what_does_not_exist_raises(target: Any, message: str) -> Non
 def test_compile_of_a_list_of_modules_compiles_those_in_it() -> None:
     model = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(1, 1), nn.ReLU()])})
 
-    SingleDeviceStrategy(CPU, compile={"target": ["layers"]}).prepare(model)
+    SingleDeviceStrategy(CPU, compile={"target": ["layers"], "backend": "eager"}).prepare(model)
 
     assert [runs_compiled(one) for one in model["layers"].children()] == [True, True]
 
@@ -132,7 +132,7 @@ def test_compile_of_a_list_of_modules_compiles_those_in_it() -> None:
 def test_compile_by_the_name_of_a_class_compiles_its_modules() -> None:
     model = Net()
 
-    SingleDeviceStrategy(CPU, compile={"target": "Linear"}).prepare(model)
+    SingleDeviceStrategy(CPU, compile={"target": "Linear", "backend": "eager"}).prepare(model)
 
     assert [runs_compiled(one) for one in model.body] == [True, False, True]
 
