@@ -190,7 +190,7 @@ def test_command_exits_with_the_error_of_a_stage(project: Path, command: Command
     done = command("train", "case.py", "--dry-run", code=1)
 
     assert "test        failed after 0 batches" in done.stdout
-    assert "Error: test_dataloader (ResumableDataLoader) yields no batch" in done.stderr
+    assert "Error: test_dataloader (RunLoader) yields no batch" in done.stderr
     assert {path for path in _files(project) - before if "__pycache__" not in path} == set()
 
 

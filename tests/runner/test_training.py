@@ -225,6 +225,7 @@ def test_default_hook_is_replaced_and_dropped(make_runner: MakeRunner) -> None:
         "DistSamplerSeedHook",
         "LoggerHook",
         "ModelSummaryHook",
+        "CompileReportHook",
         "ParamSchedulerHook",
         "FiniteLossHook",
         "CheckpointHook",

@@ -311,7 +311,7 @@ def test_iterator_raises(make_runner: MakeRunner) -> None:
     def batches() -> Iterator[Any]:
         yield torch.ones(3, 1), torch.ones(3, 1)
 
-    with pytest.raises(SettingsError, match="must be iterable again, got the iterator generator"):
+    with pytest.raises(SettingsError, match="an iterator cannot begin again"):
         find_learning_rate(make_runner(model=Net(), train_dataloader=batches()))
 
 
