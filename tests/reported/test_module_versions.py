@@ -162,7 +162,7 @@ def test_safetensors_keep_versions(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(model, path)
 
     assert factor(model) == 1.0
-    assert checkpoint["meta"] == {"epoch": "3"}
+    assert checkpoint["meta"] == {"epoch": 3}
 
 
 def test_versions_survive_a_file_with_foreign_classes(tmp_path: Path) -> None:
