@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from engine_runner import Hook, Runner
-from engine_runner._errors import CheckpointWriteError
+from engine_runner._errors import CheckpointWriteError, SettingsError
 from engine_runner.cli._errors import mistake
 
 Toy = Callable[..., Runner]
@@ -165,13 +165,13 @@ def test_storage_that_is_gone_is_reported(toy_run: Toy, tmp_path: Path) -> None:
     assert "epoch_2.pth was not saved" in _log(runner)
 
 
-def test_storage_that_takes_no_files_fails_at_the_end(toy_run: Toy) -> None:
+def test_storage_that_takes_no_files_is_refused_before_the_first_epoch(toy_run: Toy) -> None:
     runner = _run(toy_run, out_dir="http://127.0.0.1:9/folder")
 
-    with pytest.raises(CheckpointWriteError, match="HTTPBackend cannot do 'put'"):
+    with pytest.raises(SettingsError, match="HTTPBackend cannot do 'put'"):
         runner.train()
 
-    assert runner.epoch == 4
+    assert runner.epoch == 0
 
 
 class Break(Hook):

@@ -112,7 +112,9 @@ def load_state_dict(
     message = f"the weights do not fit {name} exactly\n{report}"
     if strict:
         raise StateDictError(message)
-    if len(report.missing) + len(report.mismatched) >= len(current) > 0:
+    # A module may fill in what is missing, as batch normalization does with its count of batches.
+    unused = len(report.unexpected) + len(report.mismatched) >= len(state_dict)
+    if current and (unused or len(report.missing) + len(report.mismatched) >= len(current)):
         raise StateDictError(nothing_fits(name, state_dict, expected, report))
     chosen = resolve_logger(logger)
     if chosen is not None:
