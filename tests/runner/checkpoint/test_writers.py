@@ -242,6 +242,7 @@ def test_hooks_with_different_writers_are_refused(make_runner: Callable[..., Run
         runner.train()
 
 
+@pytest.mark.parametrize("writer", [PlainWriter(), AsyncWriter()], ids=["plain", "async"])
 def test_manifest_that_cannot_be_replaced_does_not_fail_a_save(
     writer: Writer, tmp_path: Path
 ) -> None:

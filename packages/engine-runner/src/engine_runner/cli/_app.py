@@ -26,10 +26,10 @@ COMMANDS = {
     ),
     "export": CommandRow(f"{_CLI}._export:export", "Export the model that CONFIG describes."),
     "convert": CommandRow(
-        f"{_CLI}._convert:convert", "Convert a checkpoint: one file, shards or safetensors."
+        f"{_CLI}._convert:convert", "Convert the checkpoint SRC to the format of DST."
     ),
     "publish": CommandRow(
-        f"{_CLI}._publish:publish", "Write the weights of a checkpoint, named with their hash."
+        f"{_CLI}._publish:publish", "Write the weights of CHECKPOINT to a file of their own."
     ),
     "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
