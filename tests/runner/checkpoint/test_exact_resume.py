@@ -43,6 +43,8 @@ def test_finished_run_that_is_prolonged_equals_one_of_that_length(tmp_path: Path
     steps = [{"type": "StepLR", "step_size": 3, "by_epoch": False}]
     steps.append({"type": "CosineAnnealingLR", "T_max": 9, "by_epoch": False})
     fixed = {"param_scheduler": steps, "optim_wrapper": draw._optimizer(plain=True)}
+    data = draw.arguments("whole")["train_dataloader"]
+    fixed["train_dataloader"] = {**data, "sampler": {"type": "DefaultSampler", "shuffle": True}}
     lengths = [{"by_epoch": True, "max_epochs": count} for count in (4, 2)]
     whole, state = CASES["train"](draw.arguments("whole", train_cfg=lengths[0], **fixed))
     CASES["train"](draw.arguments("parts", train_cfg=lengths[1], **fixed))
