@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.runner.hooks.bad_loss_runs import MOMENTUM, Data, Net, loader
 from torch import Tensor, nn
 
 from engine_evaluator import BaseMetric
@@ -119,3 +120,21 @@ def normed() -> Callable[[], BaseModel]:
 def keep_weights() -> Callable[[], BaseMetric]:
     """Return the class of the metric."""
     return WeightsSeen
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Runner]:
+    """Return a function that builds a run of one pass over eight batches."""
+
+    def build(folder: str = "work", **changes: Any) -> Runner:
+        arguments: dict[str, Any] = {
+            "model": Net(),
+            "train_dataloader": loader(Data()),
+            "train_cfg": {"by_epoch": True, "max_epochs": 1},
+            "optim_wrapper": MOMENTUM,
+            "randomness": {"seed": 0},
+            **changes,
+        }
+        return Runner(work_dir=str(tmp_path / folder), **arguments)
+
+    return build

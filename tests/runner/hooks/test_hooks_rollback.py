@@ -2,101 +2,26 @@
 
 import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from tests.runner.hooks.bad_loss_runs import (
+    Data,
+    Net,
+    assert_equal,
+    loader,
+    log_of,
+)
+from torch import Tensor
 
-from engine_model import BaseModel
 from engine_runner import Hook, Runner
 from engine_runner.environment._worker_signals import OutlivingWorker
-from engine_runner.hooks import EMAHook, FiniteLossHook
+from engine_runner.hooks import FiniteLossHook
 
 SAVES = {"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}}
-
-
-class Data(torch.utils.data.Dataset[Tensor]):
-    """Points of a line; those at some indices are spoiled by a factor."""
-
-    def __init__(self, spoiled: Sequence[int] = (), factor: float = math.nan) -> None:
-        self.values = torch.linspace(-1, 1, 16)[:, None]
-        self.factors = torch.ones(16, 1)
-        self.factors[list(spoiled)] = factor
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.values[index] * self.factors[index], 2 * self.values[index]
-
-
-class Net(BaseModel):
-    """A layer behind a batch norm, whose statistics a bad batch would spoil."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.norm = nn.BatchNorm1d(1)
-        self.linear = nn.Linear(1, 1)
-
-    def forward(self, x: Tensor, y: Tensor, mode: str = "tensor") -> Any:
-        out = self.linear(self.norm(x))
-        return {"loss": (out - y).square().mean()} if mode == "loss" else (out, y)
-
-
-def loader(data: Any, order: Sequence[int] = range(16)) -> dict[str, Any]:
-    return {
-        "dataset": torch.utils.data.Subset(data, list(order)) if len(order) < 16 else data,
-        "batch_size": 2,
-        "sampler": {"type": "DefaultSampler", "shuffle": False},
-        "collate_fn": {"type": "default_collate"},
-    }
-
-
-@pytest.fixture
-def train(tmp_path: Path) -> Callable[..., Runner]:
-    """Return a function that builds a run of one pass over eight batches."""
-
-    def build(folder: str = "work", **changes: Any) -> Runner:
-        arguments: dict[str, Any] = {
-            "model": Net(),
-            "train_dataloader": loader(Data()),
-            "train_cfg": {"by_epoch": True, "max_epochs": 1},
-            "optim_wrapper": {"optimizer": {"type": "Adam", "lr": 0.01}},
-            "randomness": {"seed": 0},
-            **changes,
-        }
-        return Runner(work_dir=str(tmp_path / folder), **arguments)
-
-    return build
-
-
-def log_of(runner: Runner) -> str:
-    return "".join(path.read_text() for path in Path(runner.work_dir).glob("*/*.log"))
-
-
-def state_of(runner: Runner) -> dict[str, Any]:
-    """Return all that a step changes."""
-    wrapper = runner.optim_wrapper
-    moments = wrapper.optimizer.state_dict()["state"]
-    average = [hook.ema_model.state_dict() for hook in runner.hooks if isinstance(hook, EMAHook)]
-    return {
-        **runner.model.state_dict(),
-        **{f"{key}.{name}": value for key, item in moments.items() for name, value in item.items()},
-        **{f"ema.{name}": value for name, value in (average[0] if average else {}).items()},
-        "rates": torch.tensor(wrapper.get_lr()["lr"]),
-        "schedules": torch.tensor([one.last_step for one in runner.param_schedulers or ()]),
-    }  # fmt: skip
-
-
-def assert_equal(one: Runner, other: Runner) -> None:
-    first, second = state_of(one), state_of(other)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert torch.equal(value, second[name]), name
 
 
 @pytest.mark.parametrize("by_epoch", [True, False], ids=["epochs", "iterations"])

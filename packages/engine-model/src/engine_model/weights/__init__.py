@@ -23,6 +23,7 @@ from engine_model.weights._checkpoint import (
 from engine_model.weights._errors import CheckpointError, StateDictError, WeightsError
 from engine_model.weights._foreign import ForeignObject
 from engine_model.weights._loader import CheckpointLoader
+from engine_model.weights._naming import naming_the_file
 from engine_model.weights._read import read_checkpoint
 from engine_model.weights._report import LoadReport
 from engine_model.weights._seal import damage_of
@@ -73,6 +74,7 @@ __all__ = [
     "load_state_dict",
     "local_part",
     "naming_the_checkpoint",
+    "naming_the_file",
     "placement_of",
     "read_checkpoint",
     "read_sharded",

@@ -20,6 +20,7 @@ from engine_fileio import (
     rmtree,
 )
 from engine_model.weights._errors import CheckpointError
+from engine_model.weights._naming import naming_the_file
 
 SUFFIX = ".dcp"
 MANIFEST = "manifest.json"
@@ -134,7 +135,7 @@ class Folder:
         Raises:
             OSError: The storage cannot be written to, or returns other bytes.
         """
-        with _naming(self.join(name)):
+        with naming_the_file(self.join(name)):
             return self._write(name, fill)
 
     def _write(self, name: str, fill: Callable[[HashedFile], None]) -> dict[str, Any]:
@@ -210,21 +211,6 @@ class Folder:
             f"{self.join(MANIFEST)} is damaged: {type(error).__name__}: {error}; use another copy "
             "or checkpoint"
         )
-
-
-@contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Raise the error of a full disk with the name of the file."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        # torch.save raises a RuntimeError of its own while it handles the OSError of the disk.
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):
-            cause = cause.__context__
-        if cause is None or cause.errno is None:
-            raise
-        raise OSError(cause.errno, cause.strerror, path) from error
 
 
 def check_file(file: IO[bytes], name: str, stored: Mapping[str, Any]) -> None:

@@ -1,16 +1,12 @@
 """Write a checkpoint while the run continues."""
 
-import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine_dist import is_main_process
+from engine_runner.checkpoint.writers._background import Background
 from engine_runner.checkpoint.writers._file import write_file
-from engine_runner.checkpoint.writers._plain import raise_on_all_ranks
 from engine_runner.checkpoint.writers._snapshot import Snapshots
-
-_log = logging.getLogger("engine.runner")
 
 
 class AsyncWriter:
@@ -44,9 +40,7 @@ class AsyncWriter:
         if not isinstance(pin_memory, bool):
             raise ValueError(f"pin_memory must be a bool, got {pin_memory!r}")
         self._snapshots = Snapshots(pin_memory)
-        self._thread: threading.Thread | None = None
-        self._failures: list[Exception] = []
-        self._started = False  # on all ranks: whether `finish` has something to agree on
+        self._background = Background()
 
     def write(
         self,
@@ -57,44 +51,27 @@ class AsyncWriter:
         then: Callable[[], None] | None = None,
     ) -> None:
         """Start to write the checkpoint; see `Writer.write`."""
-        self._started = True
+        self._background.begin()
         if not is_main_process():
             return
-        self.wait()
         try:
             taken, arrived = self._snapshots.take(checkpoint)
         except Exception as error:  # such as no memory; the other ranks learn of it in `finish`
-            self._fail(error, path)
+            self._background.fail(error, path)
             return
 
         def work() -> None:
-            try:
-                arrived()
-                write_file(taken, path, backend_args)
-                if then is not None:
-                    then()
-            except Exception as error:
-                self._fail(error, path)
+            arrived()
+            write_file(taken, path, backend_args)
+            if then is not None:
+                then()
 
-        # Not a daemon: Python waits for it at its exit, however the run ended.
-        self._thread = threading.Thread(target=work, name="engine-checkpoint-writer")
-        self._thread.start()
+        self._background.run(work, path)
 
     def wait(self) -> None:
         """Return when this process writes nothing; it asks no other rank, and raises nothing."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._background.wait()
 
     def finish(self) -> None:
         """Return when the checkpoints are complete; see `Writer.finish`."""
-        if not self._started:
-            return
-        self.wait()
-        self._started = False
-        failures, self._failures = self._failures, []
-        raise_on_all_ranks(failures[0] if failures else None)
-
-    def _fail(self, error: Exception, path: str) -> None:
-        self._failures.append(error)
-        _log.error("%s was not written: %s", path, error)
+        self._background.finish()

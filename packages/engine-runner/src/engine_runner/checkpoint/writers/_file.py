@@ -3,8 +3,8 @@
 import io
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +15,7 @@ from engine_fileio import (
     get_file_backend,
     local_path,
 )
-from engine_model.weights import damage_of, write_checkpoint
+from engine_model.weights import damage_of, naming_the_file, write_checkpoint
 from engine_runner.checkpoint._manifest import (
     Format,
     Manifest,
@@ -45,7 +45,7 @@ def write_file(
     Raises:
         OSError: The storage cannot be written to, or returns other bytes than were written.
     """
-    with _naming_the_file(path):
+    with naming_the_file(path):
         backend = get_file_backend(path, backend_args=dict(backend_args) if backend_args else None)
         if isinstance(backend, LocalBackend):
             manifest = _write_local(checkpoint, path)
@@ -102,18 +102,3 @@ def _checked(checkpoint: dict[str, Any], file: IO[bytes], path: str) -> Manifest
         raise OSError(f"{path} does not read as it was written: {damage}; check the disk")
     file_format: Format = "safetensors" if path.endswith(".safetensors") else "torch"
     return Manifest.of(checkpoint, path, file, file_format)
-
-
-@contextmanager
-def _naming_the_file(path: str) -> Iterator[None]:
-    """Raise the error of a full disk with the file's name."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        # torch.save raises a RuntimeError of its own while it handles the OSError of the disk.
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):
-            cause = cause.__context__
-        if cause is None or cause.errno is None:
-            raise
-        raise OSError(cause.errno, cause.strerror, path) from error

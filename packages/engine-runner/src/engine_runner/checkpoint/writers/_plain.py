@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine_dist import broadcast_object_list, is_main_process
+from engine_dist import is_main_process
+from engine_runner.checkpoint.writers._failures import raise_on_all_ranks
 from engine_runner.checkpoint.writers._file import write_file
 
 
@@ -45,28 +46,3 @@ class PlainWriter:
 
     def finish(self) -> None:
         """Return at once: each write is complete when it returns."""
-
-
-def raise_on_all_ranks(failure: Exception | None) -> None:
-    """Raise an error of the main rank on all ranks, if it has one; all ranks must call this.
-
-    No rank continues to a state in which the checkpoint may not exist.
-
-    Args:
-        failure: The error; ignored on other ranks.
-    """
-    shared = [plain_error(failure) if is_main_process() else None]
-    broadcast_object_list(shared)
-    if shared[0] is not None:
-        raise (failure if is_main_process() and failure is not None else shared[0])
-
-
-def plain_error(error: Exception | None) -> Exception | None:
-    """Return an error that can be sent to other processes, whatever its class; None for None."""
-    if error is None:
-        return None
-    if not isinstance(error, OSError):
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    if error.errno is None:
-        return OSError(str(error))
-    return OSError(error.errno, error.strerror, error.filename)

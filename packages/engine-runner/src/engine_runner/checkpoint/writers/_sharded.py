@@ -1,14 +1,11 @@
 """Write a checkpoint as a folder, to which each rank writes its shards."""
 
-import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch.distributed as torch_dist
 
 from engine_dist import (
-    all_gather_object,
     get_default_group,
     get_rank,
     get_world_size,
@@ -17,13 +14,12 @@ from engine_dist import (
 )
 from engine_model.weights import ShardedSave
 from engine_runner.checkpoint._manifest import facts_of
-from engine_runner.checkpoint.writers._plain import plain_error
+from engine_runner.checkpoint.writers._background import Background
+from engine_runner.checkpoint.writers._failures import raise_on_all_ranks
 from engine_runner.checkpoint.writers._snapshot import Snapshots
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
-
-_log = logging.getLogger("engine.runner")
 
 
 class ShardedWriter:
@@ -57,9 +53,7 @@ class ShardedWriter:
                 raise ValueError(f"{name} must be a bool, got {value!r}")
         self.in_background = asynchronous
         self._snapshots = Snapshots(pin_memory)
-        self._thread: threading.Thread | None = None
-        self._failures: list[Exception] = []
-        self._started = False  # on all ranks: whether `finish` has something to agree on
+        self._background = Background()
         self._groups: tuple[object, ProcessGroup | None] = (None, None)
 
     def write(
@@ -80,22 +74,15 @@ class ShardedWriter:
             if then is not None and is_main_process():
                 then()
             return
-        self._started = True
 
         def work() -> None:
-            try:
-                arrived()
-                save.write(group)
-                if then is not None and is_main_process():
-                    then()
-            except Exception as error:
-                self._failures.append(error)
-                if is_main_process():
-                    _log.error("%s was not written: %s", path, error)
+            arrived()
+            save.write(group)
+            if then is not None and is_main_process():
+                then()
 
-        # Not a daemon: Python waits for it at its exit, however the run ended.
-        self._thread = threading.Thread(target=work, name="engine-checkpoint-writer")
-        self._thread.start()
+        self._background.begin()
+        self._background.run(work, path)
 
     def _prepare(
         self, checkpoint: dict[str, Any], path: str, backend_args: Mapping[str, Any] | None
@@ -121,7 +108,7 @@ class ShardedWriter:
                 save.parts, arrived = self._snapshots.take(save.parts)
         except Exception as error:  # such as no memory for the copy
             failure = error
-        _raise_on_all_ranks(failure)
+        raise_on_all_ranks(failure)
         return save, arrived
 
     def wait(self) -> None:
@@ -129,18 +116,11 @@ class ShardedWriter:
 
         The threads of all ranks write together. None of them waits for a rank to train.
         """
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._background.wait()
 
     def finish(self) -> None:
         """Return when the checkpoints are complete; see `Writer.finish`."""
-        if not self._started:
-            return
-        self.wait()
-        self._started = False
-        failures, self._failures = self._failures, []
-        _raise_on_all_ranks(failures[0] if failures else None)
+        self._background.finish()
 
     def _group(self) -> "ProcessGroup | None":
         """Return a group in which the ranks exchange their plans; None for the default one.
@@ -157,14 +137,6 @@ class ShardedWriter:
                 made: ProcessGroup = torch_dist.new_group(backend="gloo")
             self._groups = world, made
         return self._groups[1]
-
-
-def _raise_on_all_ranks(failure: Exception | None) -> None:
-    """Raise the error that a rank has, on all ranks."""
-    shared = all_gather_object(plain_error(failure))
-    other = next((error for error in shared if error is not None), None)
-    if other is not None:
-        raise failure or other
 
 
 def _nothing() -> None:
