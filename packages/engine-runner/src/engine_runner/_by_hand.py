@@ -23,15 +23,23 @@ _log = logging.getLogger("engine.runner")
 _RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 _OF_ONE_PROCESS = (SequentialSampler, *_RANDOM)
 # What a subclass may define and still load as torch's loader does.
-_HARMLESS = {"__init__", "__doc__", "__annotations__", "__annotate__", "__annotate_func__"}
-_HARMLESS |= {
+_HARMLESS = {
+    "__annotate__",
+    "__annotate_func__",
+    "__annotations__",
+    "__classcell__",
+    "__dict__",
+    "__doc__",
+    "__firstlineno__",
+    "__init__",
     "__module__",
-    "__qualname__",
-    "__parameters__",
     "__orig_bases__",
+    "__parameters__",
+    "__qualname__",
+    "__slots__",
     "__static_attributes__",
+    "__weakref__",
 }
-_HARMLESS |= {"__firstlineno__", "__classcell__", "__dict__", "__weakref__", "__slots__"}
 _SHARED = (
     "num_workers",
     "collate_fn",
