@@ -115,6 +115,33 @@ def test_limit_in_an_iteration_loop_is_of_each_pass(make_runner: MakeRunner) -> 
     assert (runner.iter, runner.epoch) == (5, 2)
 
 
+class PassOver(Hook):
+    """Let the loop pass over the first batch of three passes, as after a rollback."""
+
+    priority = "LOWEST"
+
+    def __init__(self) -> None:
+        self.passes: list[int] = []
+
+    def before_train(self, runner: Runner) -> None:
+        runner.train_loop.passed_over = {(number, 0) for number in range(3)}
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self.passes.append(runner.epoch)
+
+
+@pytest.mark.parametrize("cfg", [{"max_epochs": 5}, {"by_epoch": False, "max_iters": 2}], ids=str)
+def test_pass_whose_only_batch_is_passed_over_is_not_empty(
+    settings: Settings, cfg: dict[str, Any]
+) -> None:
+    hook = PassOver()
+    train_cfg = {"by_epoch": True, **cfg}
+
+    Runner(**_given(settings, "loop config", 1, train_cfg=train_cfg, custom_hooks=[hook])).train()
+
+    assert hook.passes == [3, 4]
+
+
 def test_schedules_count_limited_epochs(make_runner: MakeRunner) -> None:
     schedule = {"type": "LinearLR", "start_factor": 0.5, "end": 3, "convert_to_iter_based": True}
 

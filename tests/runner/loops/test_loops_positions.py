@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from engine_runner._by_hand import prepared
 from engine_runner._run_loader import ReplayedOrder, RunLoader
 from engine_runner.loops._layout import Layout
+from engine_runner.loops._position import StatefulPosition
 
 
 class Points(Dataset[int]):
@@ -140,3 +141,50 @@ def test_notes_of_a_loader_have_its_setting(caplog: pytest.LogCaptureFixture) ->
 
     assert isinstance(made, RunLoader)
     assert "val_dataloader: RandomSampler yields all samples on each rank" in caplog.text
+
+
+class Stateful:
+    """A loader that saves its position, and draws a seed at the beginning of each pass."""
+
+    def __init__(self) -> None:
+        self.batch, self.loaded = 0, False
+
+    def __iter__(self) -> Iterator[int]:
+        torch.rand(1)
+        self.batch, self.loaded = self.batch if self.loaded else 0, False
+        return self._rest()
+
+    def _rest(self) -> Iterator[int]:
+        while self.batch < 4:
+            self.batch += 1
+            yield self.batch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"batch": self.batch % 4}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.batch, self.loaded = state["batch"], True
+
+
+@pytest.mark.parametrize(("consumed", "left"), [(2, 2), (4, 4)], ids=["within", "between"])
+def test_stateful_loader_resumes_with_the_random_numbers_of_the_run(
+    consumed: int, left: int
+) -> None:
+    def rest(batches: Any) -> list[tuple[int, float]]:
+        return [(batch, float(torch.rand(1))) for batch in batches]
+
+    whole = StatefulPosition(Stateful())
+    batches = iter(whole)
+    for _ in range(consumed):
+        next(batches)
+    if consumed == 4:
+        assert list(batches) == []
+    state, random_state = whole.state_dict(), torch.get_rng_state()
+    expected = rest(whole if consumed == 4 else batches)
+
+    resumed = StatefulPosition(Stateful())
+    resumed.load_state_dict(state)
+    torch.set_rng_state(random_state)
+
+    assert len(expected) == left
+    assert rest(resumed) == expected

@@ -90,7 +90,7 @@ class BaseDataset(Dataset[Any]):
         backend_args: Mapping[str, Any] | None = None,
         trusted: bool = False,
     ) -> None:
-        self.data_root = _at_home(os.fspath(data_root or ""))
+        self.data_root = expand_home(os.fspath(data_root or ""))
         self.ann_file = _join(self.data_root, os.fspath(ann_file)) if ann_file else ""
         self.data_prefix = _join_prefixes(self.data_root, data_prefix)
         self.backend_args = None if backend_args is None else dict(backend_args)
@@ -362,20 +362,15 @@ def _merge_metainfo(of_class: Mapping[str, Any], given: Mapping[str, Any] | None
 
 def _lines_or(value: Any) -> Any:
     """Return the lines of the file that a value names, or the value."""
-    path = _at_home(value) if isinstance(value, str) else ""
+    path = expand_home(value) if isinstance(value, str) else ""
     if not path or not os.path.isfile(path):
         return value
     _logger.info("metainfo is read from the lines of %s", path)
     return list_from_file(path)
 
 
-def _at_home(path: str) -> str:
-    """Return a local path with ``~`` replaced by the home folder."""
-    return expand_home(path)
-
-
 def _join(root: str, path: str) -> str:
-    path = _at_home(path)
+    path = expand_home(path)
     if not root or is_abs(path):
         return path
     # os.path.join would put a backslash into an address on Windows.

@@ -9,20 +9,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch.utils.data import (
-    IterableDataset,
-    RandomSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-    get_worker_info,
-)
+from torch.utils.data import IterableDataset, get_worker_info
 
-from engine_dataset._samplers import DefaultSampler
+from engine_dataset._samplers import TORCH_RANDOM, DefaultSampler
 from engine_dataset._seeds import mixed_seed
 from engine_dist import get_dist_info
 from engine_registry import DATASETS
-
-_TORCH_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 class DistributedSamplerWrapper(DefaultSampler):
@@ -64,7 +56,7 @@ class DistributedSamplerWrapper(DefaultSampler):
         if hasattr(self.sampler, "set_epoch"):
             self.sampler.set_epoch(self.epoch)
         seed = self.seed + self.epoch
-        if isinstance(self.sampler, _TORCH_RANDOM):
+        if isinstance(self.sampler, TORCH_RANDOM):
             self.sampler.generator = torch.Generator().manual_seed(seed)
         with _global_generators(seed):
             order = list(self.sampler)

@@ -12,20 +12,17 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     IterableDataset,
-    RandomSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
 )
 
 from engine_dataset._counted_batches import CountedBatches
 from engine_dataset._padding import padding_of
 from engine_dataset._position import IndexStream, Progress, StreamTickets
+from engine_dataset._samplers import TORCH_RANDOM
 from engine_dataset._seeds import mixed_seed
 from engine_dist import get_rank
 
 _Batch = TypeVar("_Batch", covariant=True)
 _logger = logging.getLogger("engine.dataset")
-_TORCH_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 class ResumableDataLoader(DataLoader[_Batch]):
@@ -364,7 +361,7 @@ def _generator_of(sampler: object) -> torch.Generator | None:
     """Return the generator of a sampler, and give one to a random sampler that has none."""
     # A random sampler without a generator draws a seed from the global generator in each iteration,
     # which cannot be restored.
-    if isinstance(sampler, _TORCH_RANDOM) and sampler.generator is None:
+    if isinstance(sampler, TORCH_RANDOM) and sampler.generator is None:
         sampler.generator = _new_generator()
     generator = getattr(sampler, "generator", None)
     return generator if isinstance(generator, torch.Generator) else None

@@ -9,7 +9,8 @@ import torch
 
 from engine_dataset._seeds import SeededIndices
 
-# Losses are read some iterations late; the samples of a bad one are named then.
+# The batches whose indices are kept. Losses are read some iterations late; the samples of a bad one
+# are named then.
 _KEPT = 256
 
 
@@ -30,8 +31,7 @@ class Progress:
 
     def __init__(self, batches: int = 0, window: int = 0) -> None:
         self.batches = batches
-        # Workers draw indices up to ``window`` batches before the trainer receives the batch. With
-        # two more, the trainer's latest batch is always among them.
+        # Workers draw indices up to ``window`` batches before the trainer receives the batch.
         self.drawn: deque[tuple[int, Any]] = deque(maxlen=window + _KEPT)
         self.exhausted = False
 

@@ -4,10 +4,18 @@ from collections.abc import Iterator, Sized
 from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import (
+    RandomSampler,
+    Sampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 from engine_dist import get_dist_info, sync_random_seed
 from engine_registry import DATA_SAMPLERS
+
+TORCH_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
+"""The samplers of torch that draw from a generator, the global one without their own."""
 
 
 def _order(size: int, seed: int, *, shuffle: bool) -> torch.Tensor:

@@ -16,22 +16,30 @@ from torch.utils.data import (
 )
 
 from engine_dataset import DefaultSampler, DistributedSamplerWrapper, ResumableDataLoader
-from engine_runner._loaders import ranks_of
+from engine_runner._loaders import order_of, ranks_of
 from engine_runner._run_loader import RunLoader
 
 _log = logging.getLogger("engine.runner")
 _RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 _OF_ONE_PROCESS = (SequentialSampler, *_RANDOM)
 # What a subclass may define and still load as torch's loader does.
-_HARMLESS = {"__init__", "__doc__", "__annotations__", "__annotate__", "__annotate_func__"}
-_HARMLESS |= {
+_HARMLESS = {
+    "__annotate__",
+    "__annotate_func__",
+    "__annotations__",
+    "__classcell__",
+    "__dict__",
+    "__doc__",
+    "__firstlineno__",
+    "__init__",
     "__module__",
-    "__qualname__",
-    "__parameters__",
     "__orig_bases__",
+    "__parameters__",
+    "__qualname__",
+    "__slots__",
     "__static_attributes__",
+    "__weakref__",
 }
-_HARMLESS |= {"__firstlineno__", "__classcell__", "__dict__", "__weakref__", "__slots__"}
 _SHARED = (
     "num_workers",
     "collate_fn",
@@ -67,7 +75,7 @@ def prepared(name: str, dataloader: Any, *, world_size: int, seed: int | None, t
             _log.info(
                 "%s: %s yields all samples on each rank; %s takes its place, which divides them "
                 "among %d ranks by the seed of the run. batch_size=%s is that of each rank",
-                *(name, type(_sampler_of(dataloader)).__name__, type(sampler).__name__),
+                *(name, type(order_of(dataloader)[0]).__name__, type(sampler).__name__),
                 *(world_size, dataloader.batch_size),
             )
             return run_loader(dataloader, sampler)
@@ -128,18 +136,9 @@ def _is_known(dataloader: DataLoader[Any]) -> bool:
     return False
 
 
-def _sampler_of(dataloader: DataLoader[Any]) -> Any:
-    batches = dataloader.batch_sampler
-    return dataloader.sampler if batches is None else getattr(batches, "sampler", batches)
-
-
 def _distributed(dataloader: DataLoader[Any], seed: int | None) -> Any:
     """Return a sampler for several ranks, or None for data that has no known order."""
-    if isinstance(dataloader.dataset, IterableDataset):
-        return None
-    if dataloader.batch_sampler is not None and type(dataloader.batch_sampler) is not BatchSampler:
-        return None
-    sampler = _sampler_of(dataloader)
+    sampler, _ = order_of(dataloader)
     if type(sampler) is DefaultSampler:  # made before the process group
         shuffle, round_up = sampler.shuffle, sampler.round_up
         return DefaultSampler(sampler.dataset, shuffle, seed=seed, round_up=round_up)

@@ -194,7 +194,7 @@ def check_loader(name: str, dataloader: Any, *, world_size: int) -> None:
     elif (ranks := ranks_of(dataloader) or 1) > 1:
         raise SettingsError(
             f"{name} must have all samples in one process, got a "
-            f"{type(_order_of(dataloader)[0]).__name__} for {ranks} ranks, which leaves out those "
+            f"{type(order_of(dataloader)[0]).__name__} for {ranks} ranks, which leaves out those "
             "of the others; start that many processes, or make it for one"
         )
 
@@ -204,7 +204,7 @@ def _check_ranks(name: str, dataloader: Any, world_size: int) -> None:
     ranks = ranks_of(dataloader)
     if ranks == world_size:
         return
-    part, way_out = _order_of(dataloader)
+    part, way_out = order_of(dataloader)
     if ranks is not None:
         found = f"for {ranks}"
     else:
@@ -217,7 +217,7 @@ def _check_ranks(name: str, dataloader: Any, world_size: int) -> None:
     )
 
 
-def _order_of(dataloader: Any) -> tuple[Any, str]:
+def order_of(dataloader: Any) -> tuple[Any, str]:
     """Return what determines the samples of a loader, and how to divide them."""
     if not isinstance(dataloader, DataLoader):
         return dataloader, "give DataLoader(batches, batch_size=None) for a list of batches"

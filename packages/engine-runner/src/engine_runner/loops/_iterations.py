@@ -141,9 +141,10 @@ class IterBasedTrainLoop(TrainLoop):
         empty_passes = 0
         position: Any = self.position
         while empty_passes < 2:  # a run saved after the last batch of a pass resumes an empty one
-            before = progress.iter
-            yield from position
-            empty_passes = empty_passes + 1 if progress.iter == before else 0
+            empty_passes += 1
+            for batch in position:
+                empty_passes = 0
+                yield batch
             progress.epoch += 1
             set_sampler_epoch(self.dataloader, progress.epoch)
         raise self._no_batch()

@@ -88,4 +88,5 @@ class StatefulPosition:
             return
         self.loader.load_state_dict(states[get_rank()])
         self.batches_consumed = int(state_dict["batches"])
-        self._resumes = True
+        # Between two passes, the next one is a new pass, whose draws are part of the run.
+        self._resumes = self.batches_consumed > 0

@@ -51,18 +51,19 @@ def choose_strategy(
     strategy = strategy or keys.get("strategy")
     sync_bn = sync_bn or keys.get("sync_bn")
     compile = compile or keys.get("compile") or False
-    options: dict[str, Any] = {}
     if activation_checkpointing is None:
         activation_checkpointing = keys.get("activation_checkpointing")
-    others: dict[str, Any] = {
+    settings: dict[str, Any] = {
+        "strategy": strategy,
         "model_wrapper_cfg": model_wrapper_cfg,
         "sync_bn": sync_bn,
         "compile": compile,
+        "activation_checkpointing": activation_checkpointing,
     }
-    others["activation_checkpointing"] = activation_checkpointing
-    for _, message in strategy_mistakes({"strategy": strategy, **others}):
+    for _, message in strategy_mistakes(settings):
         raise SettingsError(message)
-    if activation_checkpointing is not None:
+    options: dict[str, Any] = {"compile": compile}
+    if activation_checkpointing is not None:  # a strategy of the user's may have no such argument
         options["activation_checkpointing"] = activation_checkpointing
     device = current_device()
     if isinstance(strategy, Strategy):
@@ -71,14 +72,12 @@ def choose_strategy(
     if strategy is not None:
         config = {"type": strategy} if isinstance(strategy, str) else strategy
         _check_device(config.get("device"), device)
-        built: Strategy = STRATEGIES.build(
-            config, default_args={"device": device, "compile": compile, **options}
-        )
+        built: Strategy = STRATEGIES.build(config, default_args={"device": device, **options})
         return built
     if not is_distributed():
-        return SingleDeviceStrategy(device, sync_bn=sync_bn, compile=compile, **options)
+        return SingleDeviceStrategy(device, sync_bn=sync_bn, **options)
     kind = FSDPStrategy if _shards(model_wrapper_cfg) else DDPStrategy
-    return kind(device, model_wrapper_cfg, sync_bn=sync_bn, compile=compile, **options)
+    return kind(device, model_wrapper_cfg, sync_bn=sync_bn, **options)
 
 
 def _shards(wrapper: Mapping[str, Any] | str | None) -> bool:
