@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from engine_logging import MessageHub, MMLogger
 from engine_runner import DryStage, EpochBasedTrainLoop, Hook, dry_run
+from engine_runner.hooks import CheckpointHook
 from engine_visualization import Visualizer
 from engine_visualization.backends import BaseVisBackend
 
@@ -39,6 +40,18 @@ def test_dry_run_reports_each_stage(settings: Settings) -> None:
         ["error"],
         ["a/error", "b/error"],
     ]
+
+
+def test_dry_run_leaves_the_storage_of_hooks_that_are_objects_alone(settings: Settings) -> None:
+    storage: dict[str, Any] = {
+        "out_dir": "s3://bucket/runs",
+        "backend_args": {"endpoint_url": "http://127.0.0.1:1"},
+    }
+    cfg = settings(default_hooks={"checkpoint": CheckpointHook(interval=1, **storage)})
+
+    stages = dry_run(cfg)
+
+    assert [stage.name for stage in stages] == ["train", "checkpoint", "validation"]
 
 
 def test_dry_run_leaves_nothing_behind(

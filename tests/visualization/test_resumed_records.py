@@ -9,6 +9,7 @@ import pytest
 
 from engine_config import Config
 from engine_visualization import BaseVisBackend, Visualizer
+from engine_visualization.backends import WandbVisBackend
 
 Points = list[tuple[int, float]]
 
@@ -101,6 +102,25 @@ def test_killed_attempts_leave_each_point_once(
 
     (backend,) = (recorder.backend for recorder in fourth._recorders.values())
     assert points(backend) == [(step, step / 4) for step in range(1, 10)]
+
+
+@pytest.mark.slow
+def test_wandb_leaves_out_once_what_a_run_that_goes_back_repeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    backend = WandbVisBackend(tmp_path, init_kwargs={"mode": "offline"})
+    for step in range(1, 6):
+        backend.add_scalar("loss", step / 4, step)
+
+    backend.resume({**backend.state_dict(), "records": 3}, str(tmp_path))
+    for step in range(4, 8):
+        backend.add_scalar("loss", step / 4, step)
+
+    wandb = backend.experiment
+    assert wandb.run.step == 7
+    backend.close()
+    wandb.teardown()
 
 
 def test_replaced_lines_are_kept_in_another_file(tmp_path: Path) -> None:

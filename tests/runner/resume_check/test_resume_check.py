@@ -65,6 +65,12 @@ class HalveWithState(Halve):
 
 
 @HOOKS.register_module()
+class Leave(Hook):
+    def before_train(self, runner):
+        raise SystemExit(7)
+
+
+@HOOKS.register_module()
 class Wait(Hook):
     def before_train(self, runner):
         time.sleep(60)
@@ -179,6 +185,22 @@ def test_run_that_fails_is_reported(config: Any) -> None:
 
     with pytest.raises(TrialError, match=r"without an interruption: .*Error"):
         resume_check(case, iters=4, start_method="fork")
+
+
+def test_run_that_leaves_its_process_is_reported(config: Any) -> None:
+    case = config(more='custom_hooks = [dict(type="Leave")]')
+
+    with pytest.raises(TrialError, match="its process ended with exit code 7"):
+        resume_check(case, iters=4, start_method="fork")
+
+
+def test_place_after_the_last_iteration_of_the_config_is_an_error(config: Any) -> None:
+    case = config(
+        more="train_cfg = dict(by_epoch=False, max_iters=3, val_interval=3, _delete_=True)"
+    )
+
+    with pytest.raises(TrialError, match="trains 3 iterations, so at=4 interrupts nothing"):
+        resume_check(case, iters=8, start_method="fork")
 
 
 def test_interrupted_check_leaves_no_process_and_no_folder(

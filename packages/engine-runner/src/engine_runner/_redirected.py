@@ -49,13 +49,15 @@ def _redirect(part: Any, folder: str) -> None:
         for name in _FOLDERS:
             if getattr(part, name, None) is not None:
                 setattr(part, name, _within(folder, name, getattr(part, name)))
+        if hasattr(part, "out_dir") and hasattr(part, "backend_args"):
+            part.backend_args = None  # of the storage that it named
         return
     for entry in entries:
         _redirect(entry, folder)
     for name in _FOLDERS if isinstance(part, dict) else ():
         if part.get(name) is not None:
             part[name] = _within(folder, name, part[name])
-    if isinstance(part, dict) and "out_dir" in part:  # of the storage that it named
+    if isinstance(part, dict) and "out_dir" in part:
         part.pop("backend_args", None)
         part.pop("file_client_args", None)
 

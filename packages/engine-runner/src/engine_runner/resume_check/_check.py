@@ -29,7 +29,7 @@ class ResumeReport:
 
     Attributes:
         exact: Whether all runs were equal in every bit.
-        iters: The iterations of each run.
+        iters: The iterations of each run, at most.
         at: The iterations after which a run was interrupted.
         found: A line for each run that differed, with the first difference.
         causes: The probable cause of each.
@@ -72,13 +72,13 @@ def resume_check(
     Args:
         config_file: The config.
         cfg_options: Changes of it, such as ``"train_cfg.max_epochs=2"``.
-        iters: The iterations of each run.
+        iters: The iterations of each run, at most.
         at: The iterations after which a run is interrupted; the middle by default.
         start_method: How processes are started; forks of a process that has trained may differ.
         report: Called with a line for each run that begins.
 
     Raises:
-        TrialError: A run fails.
+        TrialError: A run fails, or ends before it is to be interrupted.
         ValueError: ``iters`` is not an integer >= 2, or an entry of ``at`` is not in 1 to
             ``iters - 1``.
     """
@@ -129,6 +129,12 @@ class _Check:
         """Run all trials, and compare them."""
         end = self._base.end
         whole = self._trial("whole", f"{end} iterations without an interruption")
+        trained = len(dict(whole["steps"])) // 2  # noted before and after each iteration
+        if self._places[-1] >= trained:
+            raise TrialError(
+                f"the config trains {trained} iterations, so at={self._places[-1]} interrupts "
+                "nothing; give at below that, or train longer"
+            )
         again = self._trial("again", "the same once more")
         chance = first_difference(whole["steps"], again["steps"])
         if chance is not None:
@@ -148,10 +154,11 @@ class _Check:
     def _compare(
         self, whole: dict[str, Any], rest: dict[str, Any], place: int
     ) -> Difference | None:
-        last = whole["steps"][-1][0]
-        if not rest["steps"] or rest["steps"][-1][0] != last:
-            ended = rest["steps"][-1][0] if rest["steps"] else "nowhere"
-            raise TrialError(f"the run that was resumed after iteration {place} ends {ended}")
+        last, ended = whole["steps"][-1][0], rest["steps"][-1][0]
+        if ended != last:
+            raise TrialError(
+                f"the run that was resumed after iteration {place} ends {ended}, not {last}"
+            )
         return first_difference(whole["steps"], rest["steps"])
 
     def _interrupted(self, place: int) -> dict[str, Any]:
@@ -164,7 +171,8 @@ class _Check:
         """Train in a new process, and return what it has noted."""
         self._report(line)
         folder = Path(self._base.folder, name)
-        output = Path(self._base.folder, f"{name}_{len(changes.get('resume_from', ''))}.json")
+        part = "resumed" if "resume_from" in changes else "begun"
+        output = Path(self._base.folder, f"{name}_{part}.json")
         trial = replace(self._base, folder=str(folder), output=str(output), **changes)
         process = self._context.Process(target=run_trial, args=(trial,))
         process.start()

@@ -44,7 +44,7 @@ def first_difference(left: Steps, right: Steps) -> Difference | None:
         right: That of the other run, which may begin later.
     """
     others = dict(right)
-    for when, facts in left:
+    for when, facts in dict(left).items():  # a rollback repeats iterations; the last one counts
         if when not in others:
             continue
         other = others[when]

@@ -88,15 +88,13 @@ class _Notes(Hook):
 
 def run_trial(trial: Trial) -> None:
     """Train, and write what was noted, or the error, to the file of the trial."""
-    notes: dict[str, Any] = {}
     # How this process was started is not how the config starts its workers.
     multiprocessing.set_start_method(None, force=True)
     try:
         notes = _train(trial)
-    except Exception as error:
+    except Exception as error:  # not SystemExit: its code describes it
         notes = {"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-    finally:
-        Path(trial.output).write_text(json.dumps(notes), encoding="utf-8")
+    Path(trial.output).write_text(json.dumps(notes), encoding="utf-8")
 
 
 def _train(trial: Trial) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class MLflowVisBackend(BaseVisBackend):
         self._recorded: dict[str, str] = {}
         self._run_id: str | None = None  # of the last run, which the next record continues
         self._resumes = False  # a run of an earlier process
-        self._recorded_steps: dict[str, dict[int, float]] = {}  # by metric, before this process
+        self._recorded_steps: dict[str, dict[int, float]] = {}  # by metric, before the resume
         self._differing: set[str] = set()  # the metrics that were logged as different
         self._run = RunHandle[tuple[Any, str]](self._start)
 
@@ -170,6 +170,7 @@ class MLflowVisBackend(BaseVisBackend):
         run_id = state.get("run_id") or kept_run_id(save_dir, "mlflow")
         if run_id and not os.environ.get("MLFLOW_RUN_ID"):
             self._run_id, self._resumes = run_id, True
+            self._recorded_steps = {}  # a run that rolls back has recorded more by now
 
     def _has(self, client: Any, run_id: str, name: str, step: int, value: float) -> bool:
         """Return whether an earlier process has recorded a metric at a step."""

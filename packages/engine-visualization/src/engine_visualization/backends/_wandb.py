@@ -68,8 +68,9 @@ class WandbVisBackend(BaseVisBackend):
         self._log_code_name = log_code_name
         self._watch_kwargs = dict(watch_kwargs or {})
         self.close_timeout = close_timeout
-        self._earlier: Mapping[str, Any] = {}  # the state of an earlier process
         self._id: str | None = None
+        self._earlier_id: str | None = None  # of the run to continue
+        self._resumed_at: int | None = None  # its records at the checkpoint, until the next one
         self._repeated = 0  # records that the run has already
         self._wandb = RunHandle[Any](self._start)
 
@@ -113,6 +114,11 @@ class WandbVisBackend(BaseVisBackend):
 
     def _log(self, values: Mapping[str, Any]) -> None:
         wandb = self.experiment
+        if self._resumed_at is not None:
+            if self._id == self._earlier_id:
+                # The run has one step for each record; those after the checkpoint come again.
+                self._repeated = max(0, int(wandb.run.step) - self._resumed_at)
+            self._resumed_at = None
         if self._repeated:
             self._repeated -= 1
         else:
@@ -120,7 +126,7 @@ class WandbVisBackend(BaseVisBackend):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the id of the run, if it has begun."""
-        return {"id": self._id or self._earlier.get("id")}
+        return {"id": self._id or self._earlier_id}
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
         """Continue the run of an earlier process."""
@@ -129,7 +135,7 @@ class WandbVisBackend(BaseVisBackend):
         self._save_dir = save_dir
         run_id = state.get("id") or kept_run_id(save_dir, "wandb")
         if run_id:
-            self._earlier = {**state, "id": run_id}
+            self._earlier_id, self._resumed_at = run_id, int(state["records"])
             self._init_kwargs = {"id": run_id, "resume": "allow", **self._init_kwargs}
 
     def close(self) -> None:
@@ -157,9 +163,6 @@ class WandbVisBackend(BaseVisBackend):
         run = self._open_run(wandb)
         self._id = str(run.id)
         keep_run_id(self.save_dir, "wandb", self._id)
-        if self._id == self._earlier.get("id"):
-            # The run has one step for each record; those after the checkpoint come again.
-            self._repeated = max(0, int(run.step) - int(self._earlier["records"]))
         for name, summary in self._metrics.items():
             run.define_metric(name, summary=summary)
         run.log_code(name=self._log_code_name)
