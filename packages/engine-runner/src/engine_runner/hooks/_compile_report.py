@@ -38,6 +38,10 @@ class CompileReportHook(Hook):
     _is_internal = True
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        # Anew for each run: ``test()`` may follow ``train()``.
         self.counts: dict[str, Any] = {
             "graphs": 0,
             "recompilations": 0,
@@ -53,6 +57,7 @@ class CompileReportHook(Hook):
     @contextmanager
     def around_run(self, runner: Run) -> Iterator[None]:
         """Count from the start of this run, as the compiler counts for the process."""
+        self._reset()
         self._acts = runs_compiled(runner.model)
         if not self._acts:
             yield
