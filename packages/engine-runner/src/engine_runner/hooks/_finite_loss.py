@@ -236,11 +236,13 @@ class FiniteLossHook(Hook):
         """
         done = runner.iter - self._started
         length = min(done, self.in_a_row)
-        if self.action == "skip" and length and self._left_out.in_a_row >= length:
+        if not length:  # a finished run was resumed, or a rollback has passed over the last batch
+            return
+        if self.action == "skip" and self._left_out.in_a_row >= length:
             self._stop(runner, f"a step must be possible, got bad losses in the last {length}")
         if has_scaler(runner.optim_wrapper):
-            bad = overflow(losses_of(runner.message_hub, length), runner.iter, length)
-            if bad is not None:
+            own = overflow(losses_of(runner.message_hub, length), runner.iter, length)
+            if (bad := self._of_all_ranks(runner, own)) is not None:
                 self._act(runner, bad)
 
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
@@ -279,15 +281,21 @@ class FiniteLossHook(Hook):
         count, self._checked = reached - self._checked, max(reached, self._checked)
         if count <= 0:
             return
-        found = self._find(runner, reached, count)
-        if self.action == "rollback" and runner.world_size > 1:
-            # A loss may be bad on one rank alone; all ranks return to the checkpoint.
-            every = all_gather_object(None if found is None else tuple(found))
-            found = min((BadLoss(*item) for item in every if item is not None), default=None)
+        found = self._of_all_ranks(runner, self._find(runner, reached, count))
         if found is None:
             self._warned = False
             return
         self._act(runner, found)
+
+    def _of_all_ranks(self, runner: Run, found: BadLoss | None) -> BadLoss | None:
+        """Return the first bad loss of any rank before a rollback, and otherwise that of this one.
+
+        A loss may be bad on one rank alone; all ranks return to the checkpoint.
+        """
+        if self.action != "rollback" or runner.world_size == 1:
+            return found
+        every = all_gather_object(None if found is None else tuple(found))
+        return min((BadLoss(*item) for item in every if item is not None), default=None)
 
     def _find(self, runner: Run, reached: int, count: int) -> BadLoss | None:
         losses = losses_of(runner.message_hub, max(count, self.in_a_row))
