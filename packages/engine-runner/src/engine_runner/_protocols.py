@@ -55,6 +55,10 @@ class Saves(Protocol):
     def sharded(self) -> bool:
         """Whether checkpoints are collected with the shards of each rank."""
 
+    @property
+    def continues(self) -> bool:
+        """Whether the run has resumed the latest checkpoint of its folders, with all states."""
+
     def use(self, writer: Any) -> None:
         """Write with another writer from now on."""
 

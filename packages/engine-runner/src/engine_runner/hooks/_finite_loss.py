@@ -110,6 +110,7 @@ class FiniteLossHook(Hook):
         self._checked = 0  # iterations whose losses were checked
         self._warned = False
         self._earlier_mark: int | None = None
+        self._other_mark: int | None = None  # of a checkpoint that this run has not resumed
         self._from_start: set[str] = set()  # weights that were not finite before the training
 
     @property
@@ -152,7 +153,9 @@ class FiniteLossHook(Hook):
         self._checked = self._started = runner.iter
         self._from_start = set(non_finite_weights(runner.model))
         # A resumed run has begun with finite weights; otherwise an older mark is another run's.
-        self._earlier_mark = None if runner.iter else marked_at(runner.work_dir)
+        mark = marked_at(runner.work_dir)
+        self._earlier_mark = None if runner.iter else mark
+        self._other_mark = None if runner.checkpointer.continues else mark
         if self.action == "skip":
             self._left_out.attach(runner)
         if self.action == "rollback" and not self._saved(runner) and not _saves(runner):
@@ -327,9 +330,8 @@ class FiniteLossHook(Hook):
         self._warned = True
 
     def _roll_back(self, runner: Run, problem: str, number: BatchNumber | None) -> NoReturn:
-        run: Any = runner
-        run.checkpointer.finish()  # a writer may still be at the last one
-        saved = [self._saved(runner)]
+        runner.checkpointer.finish()  # a writer may still be at the last one
+        saved = [self._saved(runner) and marked_at(runner.work_dir) != self._other_mark]
         broadcast_object_list(saved)  # folders may look different on another machine
         reason = ""
         if not saved[0]:
