@@ -89,6 +89,7 @@ class Checkpointer:
     settle = Forward[Callable[[], None]]("_writing.settle", "See `Writing.settle`.")
     finish = Forward[Callable[[], None]]("_writing.finish", "See `Writing.finish`.")
     wait = Forward[Callable[[], None]]("_writing.wait", "See `Writing.wait`.")
+    slowest_write = Forward[float]("_writing.slowest", "See `Writing`.")
     continues = Forward[bool]("_source.continues", "See `CheckpointSource`.")
 
     @property
