@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +40,22 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Exclude the programs that tests start from the search for doctests, which imports them."""
     is_module = collection_path.suffix == ".py" and TESTS in collection_path.parents
     return True if is_module and not collection_path.name.startswith("test_") else None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _handle_signals() -> Iterator[None]:
+    """Handle what a shell lets its background jobs ignore, and ``nohup`` its program.
+
+    The programs that tests start inherit what is ignored; of a handler they get the default.
+    """
+    handlers = {"SIGINT": signal.default_int_handler, "SIGHUP": lambda number, frame: None}
+    numbers = {getattr(signal, name): handlers[name] for name in handlers if hasattr(signal, name)}
+    ignored = [number for number in numbers if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, numbers[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)

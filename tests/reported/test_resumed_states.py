@@ -71,6 +71,16 @@ def test_resume_without_a_state_raises_with_the_way_out(
         resumed.train()
 
 
+def test_finished_run_with_a_scaler_is_resumed_and_ends(toy_run: Toy) -> None:
+    scaled = {"optim_wrapper": {**MOMENTUM, "type": "AmpOptimWrapper", "dtype": "float16"}}
+    toy_run(**scaled).train()
+
+    resumed = toy_run(**scaled, resume=True)
+    resumed.train()
+
+    assert resumed.iter == 8
+
+
 def test_resume_may_restart_what_the_checkpoint_lacks(toy_run: Toy) -> None:
     toy_run(default_hooks=_saving(save_optimizer=False)).train()
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine_model import BaseModel
 from engine_runner import Runner
+from engine_runner._memory_report import shapes
 
 Make = Callable[..., Runner]
 HUGE = 10**15  # elements
@@ -73,6 +74,13 @@ def test_error_has_a_report_that_is_logged_once(
     ):
         assert way in note
     assert log_of(tmp_path / "work").count("out of memory on rank 0") == 1
+
+
+def test_shapes_of_a_list_are_one_only_if_all_are_equal() -> None:
+    small, large = torch.zeros(3, 4), torch.zeros(3, 9)
+
+    assert shapes([small] * 7) == "[7 x (3, 4) float32]"
+    assert shapes([*[small] * 6, large]) == f"[{', '.join(['(3, 4) float32'] * 5)}, …]"
 
 
 def test_way_out_names_only_what_is_not_set(make_runner: Make) -> None:

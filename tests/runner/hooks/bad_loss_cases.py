@@ -50,12 +50,15 @@ def _run(work_dir: Path, *, bad: bool, without: bool = False, **more: Any) -> Ru
     return Runner(
         Net(bad),
         str(work_dir),
-        train_dataloader=_loader(without),
-        optim_wrapper={"optimizer": {"type": "Adam", "lr": 0.05}},
         param_scheduler={"type": "ExponentialLR", "gamma": 0.9, "by_epoch": False, "end": 99},
         launcher="pytorch",
         randomness={"seed": 0},
-        **{"train_cfg": {"by_epoch": True, "max_epochs": 1}, **more},
+        **{
+            "train_dataloader": _loader(without),
+            "train_cfg": {"by_epoch": True, "max_epochs": 1},
+            "optim_wrapper": {"optimizer": {"type": "Adam", "lr": 0.05}},
+            **more,
+        },
     )
 
 
@@ -86,6 +89,29 @@ def _compare(on_bad_loss: Any, folder: Path, **more: Any) -> dict[str, Any]:
     runner.train()
     clean.train()
     return _facts(runner, clean)
+
+
+def _overflow(folder: Path) -> list[Any]:
+    """Return how a training of one iteration ends whose only loss is bad on rank 1 alone."""
+    loader = {**_loader(without=False), "batch_size": 8}
+    saves = {"checkpoint": {"type": "CheckpointHook", "interval": 1, "by_epoch": False}}
+    scaled = {
+        "type": "AmpOptimWrapper",
+        "dtype": "float16",
+        "loss_scale": "dynamic",
+        "optimizer": {"type": "SGD", "lr": 0.05},
+    }
+    runner = _run(
+        folder,
+        bad=True,
+        on_bad_loss="rollback",
+        default_hooks=saves,
+        train_dataloader=loader,
+        optim_wrapper=scaled,
+    )
+    runner.train()
+    hook = next(hook for hook in runner.hooks if isinstance(hook, FiniteLossHook))
+    return all_gather_object(hook.summary)
 
 
 class Slow(Hook):
@@ -124,5 +150,6 @@ CASES: dict[str, Callable[[int, Path], Any]] = {
         "skip", folder, model_wrapper_cfg="MMFullyShardedDataParallel"
     ),
     "rollback-ddp": lambda rank, folder: _compare("rollback", folder),
+    "rollback-scaler": lambda rank, folder: _overflow(folder),
     "max_time": _stop,
 }

@@ -23,6 +23,16 @@ def test_bad_loss_of_one_rank_is_left_out_on_all(rank_results: Results, kind: st
         }
 
 
+def test_ranks_return_together_after_a_training_too_short_for_a_scaler(
+    rank_results: Results,
+) -> None:
+    for rank in rank_results["bad_loss_cases.py"]:
+        assert rank["rollback-scaler"] == [
+            [["rolled back", "1 times; 1 batches passed over"]],
+            [["rolled back", "1 times; 1 batches passed over"]],
+        ]
+
+
 def test_limit_of_time_stops_all_ranks_at_one_iteration(rank_results: Results) -> None:
     for rank in rank_results["bad_loss_cases.py"]:
         facts = rank["max_time"]

@@ -128,6 +128,41 @@ def test_rollback_is_bounded_also_over_resumed_runs(train: Callable[..., Runner]
         runner.train()
 
 
+@pytest.mark.parametrize("begin", ["named", "restarted"])
+def test_rollback_returns_to_no_checkpoint_that_the_run_has_not_resumed(
+    train: Callable[..., Runner], begin: str
+) -> None:
+    options: dict[str, Any] = {"default_hooks": SAVES, "on_bad_loss": "rollback"}
+    first = train(**options)
+    first.train()  # saves iter_2.pth to iter_8.pth
+    named = str(Path(first.work_dir, "iter_4.pth")) if begin == "named" else None
+    data = {"train_dataloader": loader(Data([8] if named else [0]))}
+    loop = {"by_epoch": True, "max_epochs": 2}
+    runner = train(**options, **data, train_cfg=loop, resume=True, load_from=named)
+    if begin == "restarted":
+        runner.checkpointer.restarts.add("optimizer")
+
+    with pytest.raises(ArithmeticError, match="has saved no checkpoint to return to"):
+        runner.train()
+
+
+def test_rollback_takes_over_the_states_that_the_resumed_run_has_restarted(
+    train: Callable[..., Runner],
+) -> None:
+    options: dict[str, Any] = {"default_hooks": SAVES, "on_bad_loss": "rollback"}
+    train(**options).train()
+    loop = {"by_epoch": True, "max_epochs": 2}
+    data = {"train_dataloader": loader(Data([6]))}
+    runner = train(**options, **data, train_cfg=loop, resume=True)
+    runner.checkpointer.restarts.add("optimizer")
+
+    runner.train()
+
+    states = runner.optim_wrapper.optimizer.state_dict()["state"]
+    assert {float(state["step"]) for state in states.values()} == {7.0}
+    assert all(state["exp_avg"].isfinite().all() for state in states.values())
+
+
 def test_rollback_without_a_checkpoint_of_this_run_stops(train: Callable[..., Runner]) -> None:
     train(default_hooks=SAVES).train()  # an earlier run in the same folder
     runner = train(

@@ -12,6 +12,7 @@ import torch
 from engine_runner import Hook, Runner, find_latest_checkpoint
 from engine_runner._errors import TimeLimitReached
 from engine_runner._time_limit import seconds_of, text_of
+from engine_runner.checkpoint.writers import AsyncWriter
 from engine_runner.hooks import TimeLimitHook
 
 Make = Callable[..., Runner]
@@ -136,6 +137,26 @@ def test_room_is_kept_for_a_slow_save_and_a_slow_validation(make_runner: Make) -
     # 100 s less 40 s and 30 s: half of the 30 s that are left, at 1 s per iteration.
     assert 14 <= later <= 16
     assert hook._decide(2) == 2  # nothing is left
+
+
+def test_room_is_kept_for_a_save_that_is_slow_in_the_background(make_runner: Make) -> None:
+    class Late(AsyncWriter):
+        def write(self, *args: Any, then: Any = None, **options: Any) -> None:
+            def later() -> None:
+                time.sleep(0.3)
+                then()
+
+            super().write(*args, then=then and later, **options)
+
+    hook = TimeLimitHook("10:00:00")
+    saves = {"type": "CheckpointHook", "interval": 2, "by_epoch": False, "writer": Late()}
+    loop = {"by_epoch": False, "max_iters": 6}
+    hooks = {"checkpoint": saves, "time_limit": hook}
+    runner = make_runner(**NO_VALIDATION, train_cfg=loop, default_hooks=hooks)
+
+    runner.train()
+
+    assert 0.3 <= hook._slowest_save < 60
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def _run(runner: _Runs, loop: Loop, *, trains: bool) -> Any:
 def _return_to_checkpoint(runner: _Runs, request: RollbackRequest) -> None:
     """Give a run the state of its newest whole checkpoint."""
     runner.checkpointer.finish()  # a writer may still be at it
+    runner.checkpointer.restarts.clear()  # what this run has saved has all states
     newest = runner.checkpointer.newest(runner)
     if newest is None:
         raise NonFiniteLossError(str(request)) from request

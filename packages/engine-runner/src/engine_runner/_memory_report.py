@@ -115,9 +115,9 @@ def shapes(value: object, depth: int = _DEPTH) -> str:
         inner = ", ".join(f"{key!r}: {shapes(item, depth - 1)}" for key, item in value.items())
         return f"{{{inner}}}"
     if isinstance(value, list | tuple) and depth:
-        shown = [shapes(item, depth - 1) for item in value[:_SHOWN]]
+        shown = [shapes(item, depth - 1) for item in value]
         same = len(set(shown)) == 1 and len(value) > 1
-        inner = f"{len(value)} x {shown[0]}" if same else ", ".join(shown)
+        inner = f"{len(value)} x {shown[0]}" if same else ", ".join(shown[:_SHOWN])
         more = ", …" if len(value) > _SHOWN and not same else ""
         return f"[{inner}{more}]"
     return type(value).__name__

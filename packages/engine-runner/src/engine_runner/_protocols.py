@@ -55,6 +55,14 @@ class Saves(Protocol):
     def sharded(self) -> bool:
         """Whether checkpoints are collected with the shards of each rank."""
 
+    @property
+    def continues(self) -> bool:
+        """Whether the run has resumed the latest checkpoint of its folders, with all states."""
+
+    @property
+    def slowest_write(self) -> float:
+        """The seconds until the slowest checkpoint was complete, perhaps in the background."""
+
     def use(self, writer: Any) -> None:
         """Write with another writer from now on."""
 

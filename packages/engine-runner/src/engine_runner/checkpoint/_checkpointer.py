@@ -89,6 +89,8 @@ class Checkpointer:
     settle = Forward[Callable[[], None]]("_writing.settle", "See `Writing.settle`.")
     finish = Forward[Callable[[], None]]("_writing.finish", "See `Writing.finish`.")
     wait = Forward[Callable[[], None]]("_writing.wait", "See `Writing.wait`.")
+    slowest_write = Forward[float]("_writing.slowest", "See `Writing`.")
+    continues = Forward[bool]("_source.continues", "See `CheckpointSource`.")
 
     @property
     def writer(self) -> Writer:
@@ -335,7 +337,7 @@ class Checkpointer:
             checkpoint, states = readable(checkpoint), foreign_states(states)
         run.call_hook("after_resume", checkpoint=checkpoint)
         self.restore(checkpoint, states)
-        self._source.note_resumed()
+        self._source.note_resumed(restarts=bool(self.restarts))
         run.logger.info(f"resumed epoch: {run.epoch}, iter: {run.iter}")
 
     def guard(self, work_dir: str, *, trains: bool) -> AbstractContextManager[None]:

@@ -25,6 +25,10 @@ class CheckpointSource:
     Args:
         read: Reads a checkpoint at a path or URI, with the arguments of its storage backend.
 
+    Attributes:
+        continues: Whether the run has resumed the latest checkpoint of its folders with all states,
+            rather than one that was named, or with states that it restarts.
+
     Example:
         >>> import tempfile
         >>> source = CheckpointSource(read=lambda filename: {})
@@ -39,6 +43,7 @@ class CheckpointSource:
         self._read = read
         self._started = False
         self._loaded = self._resumed = False  # by the caller, before the run starts
+        self._loads_latest = self.continues = False
         self._latest: list[str] = []
         self._optimizer = False  # whether its state is to be resumed, too
 
@@ -46,9 +51,14 @@ class CheckpointSource:
         """Note that the caller has loaded a checkpoint."""
         self._loaded = True
 
-    def note_resumed(self) -> None:
-        """Note that the caller has resumed a checkpoint."""
+    def note_resumed(self, *, restarts: bool) -> None:
+        """Note that the caller has resumed a checkpoint.
+
+        Args:
+            restarts: Whether states were left out, which the run restarts.
+        """
         self._resumed = True
+        self.continues = self._loads_latest and not restarts
 
     def choose(
         self,
@@ -121,7 +131,8 @@ class CheckpointSource:
         Raises:
             CheckpointError: The named one is damaged, or all are, or their storage cannot be read.
         """
-        if self._latest[:1] != [filename]:  # it was named: no other one takes its place
+        self._loads_latest = self._latest[:1] == [filename]
+        if not self._loads_latest:  # it was named: no other one takes its place
             arguments = backend_args_for(filename, folders)
             return self._read(filename, map_location, placement, arguments), filename
         problems: list[str] = []

@@ -26,6 +26,8 @@ class Writing:
 
     Attributes:
         writer: The writer.
+        slowest: The seconds that the slowest followed checkpoint took until it was complete, on the
+            main rank; 0 before.
 
     Example:
         >>> import tempfile
@@ -36,6 +38,7 @@ class Writing:
 
     def __init__(self, writer: Writer | None = None) -> None:
         self.writer: Writer = writer or PlainWriter()
+        self.slowest = 0.0
         self._next: Following | None = None  # of the save that `save_followed` calls
         self._unsettled: tuple[Following, str] | None = None
         self._warned = False  # of a long wait
@@ -101,8 +104,13 @@ class Writing:
             with _naming_the_path(path):
                 self.writer.finish()
             return
-        then = following.complete
-        self.write(checkpoint, path, backend_args=backend_args, then=lambda: then(path))
+        started = time.monotonic()
+
+        def then() -> None:
+            self.slowest = max(self.slowest, time.monotonic() - started)
+            following.complete(path)
+
+        self.write(checkpoint, path, backend_args=backend_args, then=then)
         self._unsettled = following, path
         if not self.writer.in_background:
             self._settle()

@@ -103,7 +103,10 @@ class StopSignals:
             global _wakeup_of_parent
             signal.set_wakeup_fd(self._former_wakeup, warn_on_full_buffer=False)
             _wakeup_of_parent = False
-            self._sockets[1].close()  # ends the thread, which closes the other one
+            # Ends the thread, which closes the other one. A close alone does not, as long as a
+            # worker that was forked in the training has a copy.
+            self._sockets[1].shutdown(socket.SHUT_RDWR)
+            self._sockets[1].close()
             self._sockets = None
 
     def own_handler(self, number: int) -> Callable[[int, FrameType | None], Any] | None:

@@ -110,6 +110,7 @@ class FiniteLossHook(Hook):
         self._checked = 0  # iterations whose losses were checked
         self._warned = False
         self._earlier_mark: int | None = None
+        self._other_mark: int | None = None  # of a checkpoint that this run has not resumed
         self._from_start: set[str] = set()  # weights that were not finite before the training
 
     @property
@@ -152,7 +153,9 @@ class FiniteLossHook(Hook):
         self._checked = self._started = runner.iter
         self._from_start = set(non_finite_weights(runner.model))
         # A resumed run has begun with finite weights; otherwise an older mark is another run's.
-        self._earlier_mark = None if runner.iter else marked_at(runner.work_dir)
+        mark = marked_at(runner.work_dir)
+        self._earlier_mark = None if runner.iter else mark
+        self._other_mark = None if runner.checkpointer.continues else mark
         if self.action == "skip":
             self._left_out.attach(runner)
         if self.action == "rollback" and not self._saved(runner) and not _saves(runner):
@@ -236,11 +239,13 @@ class FiniteLossHook(Hook):
         """
         done = runner.iter - self._started
         length = min(done, self.in_a_row)
-        if self.action == "skip" and length and self._left_out.in_a_row >= length:
+        if not length:  # a finished run was resumed, or a rollback has passed over the last batch
+            return
+        if self.action == "skip" and self._left_out.in_a_row >= length:
             self._stop(runner, f"a step must be possible, got bad losses in the last {length}")
         if has_scaler(runner.optim_wrapper):
-            bad = overflow(losses_of(runner.message_hub, length), runner.iter, length)
-            if bad is not None:
+            own = overflow(losses_of(runner.message_hub, length), runner.iter, length)
+            if (bad := self._of_all_ranks(runner, own)) is not None:
                 self._act(runner, bad)
 
     def before_save_checkpoint(self, runner: Run, checkpoint: dict[str, Any]) -> None:
@@ -279,15 +284,21 @@ class FiniteLossHook(Hook):
         count, self._checked = reached - self._checked, max(reached, self._checked)
         if count <= 0:
             return
-        found = self._find(runner, reached, count)
-        if self.action == "rollback" and runner.world_size > 1:
-            # A loss may be bad on one rank alone; all ranks return to the checkpoint.
-            every = all_gather_object(None if found is None else tuple(found))
-            found = min((BadLoss(*item) for item in every if item is not None), default=None)
+        found = self._of_all_ranks(runner, self._find(runner, reached, count))
         if found is None:
             self._warned = False
             return
         self._act(runner, found)
+
+    def _of_all_ranks(self, runner: Run, found: BadLoss | None) -> BadLoss | None:
+        """Return the first bad loss of any rank before a rollback, and otherwise that of this one.
+
+        A loss may be bad on one rank alone; all ranks return to the checkpoint.
+        """
+        if self.action != "rollback" or runner.world_size == 1:
+            return found
+        every = all_gather_object(None if found is None else tuple(found))
+        return min((BadLoss(*item) for item in every if item is not None), default=None)
 
     def _find(self, runner: Run, reached: int, count: int) -> BadLoss | None:
         losses = losses_of(runner.message_hub, max(count, self.in_a_row))
@@ -319,9 +330,8 @@ class FiniteLossHook(Hook):
         self._warned = True
 
     def _roll_back(self, runner: Run, problem: str, number: BatchNumber | None) -> NoReturn:
-        run: Any = runner
-        run.checkpointer.finish()  # a writer may still be at the last one
-        saved = [self._saved(runner)]
+        runner.checkpointer.finish()  # a writer may still be at the last one
+        saved = [self._saved(runner) and marked_at(runner.work_dir) != self._other_mark]
         broadcast_object_list(saved)  # folders may look different on another machine
         reason = ""
         if not saved[0]:

@@ -113,6 +113,8 @@ class TimeLimitHook(Hook):
             self._end_save()
         if done < self._next or done >= runner.max_iters:
             return
+        # A writer in the background takes longer than the save; the last one is waited for.
+        self._slowest_save = max(self._slowest_save, runner.checkpointer.slowest_write)
         decision = [self._decide(done)]
         broadcast_object_list(decision)
         self._next = decision[0]
