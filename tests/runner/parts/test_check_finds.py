@@ -110,6 +110,9 @@ WRONG = {
     "level of the log": Wrong('log_level = "LOUD"', "log_level", "log_level must be one of"),
     "launcher": Wrong('launcher = "torch"', "launcher", "none, pytorch, slurm, mpi"),
     "compile of a wrong kind": Wrong('compile = "max"', "compile", "must be bool"),
+    "action beside the type": Wrong(
+        'on_bad_loss = dict(type="skip", action="warn")', "on_bad_loss.action", "must be left out"
+    ),
     "mode of compile": Wrong('compile = dict(mode="fast")', "compile.mode", "reduce-overhead"),
     "mode and options of compile": Wrong(
         'compile = dict(mode="default", options={"trace.enabled": True})',

@@ -1,6 +1,7 @@
 """Explain an error of a device or host that has no memory left."""
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -133,7 +134,8 @@ def _peak_line(run: Run) -> str:
     try:
         import resource  # Unix only
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _MIB
     except ImportError:
         return ""
     return f"peak: {peak:.0f} MiB of this process"

@@ -29,6 +29,9 @@ def on_bad_loss_rule(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield f"{key}.max_rollbacks", f"{key}.max_rollbacks acts with 'rollback', got {kind!r}"
         if "window" in value and value.get("jump") is None:
             yield f"{key}.window", f"{key}.window acts with jump alone; set {key}.jump"
+    if isinstance(value, Mapping) and "action" in value:
+        yield f"{key}.action", f"{key}.action must be left out, as {key}.type is the action"
+        return
     yield from _trial(key, _finite_loss(value))
 
 
