@@ -88,13 +88,11 @@ class CheckpointFolder:
             return []
 
     def check_writable(self) -> None:
-        """Write a small file and delete it, if the folder is in another storage.
+        """Write a small file and delete it.
 
         Raises:
-            SettingsError: The storage cannot be written to, or is a cache.
+            SettingsError: The folder cannot be written to, or its storage is a cache.
         """
-        if self.is_local:
-            return
         if self.backend.is_cache:
             raise SettingsError(
                 f"out_dir of CheckpointHook must be a storage that keeps files, got {self.path} of "
