@@ -5,7 +5,8 @@ import json
 import os
 import pickle
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
+from engine_fileio import LocalBackend, register_backend
 from engine_model.weights import (
     CheckpointError,
     CheckpointLoader,
@@ -113,6 +115,34 @@ def test_sharded_save_replaces_an_earlier_one_when_it_is_complete(
     ShardedSave(_checkpoint(3.0), str(path)).write()
     assert read_sharded(path)["state_dict"]["conv.weight"][0, 0] == 3
     assert len(os.listdir(path)) == len(before)
+
+
+class Shelf(LocalBackend):
+    """A folder of this machine, used like another storage, that raises when it is listed."""
+
+    raises: BaseException
+
+    def list_dir_or_file(self, *args: Any, **kwargs: Any) -> Iterator[str]:
+        raise self.raises
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no lists"), KeyboardInterrupt()], ids=["no-lists", "interrupt"]
+)
+def test_error_after_the_manifest_leaves_the_new_checkpoint(
+    tmp_path: Path, error: BaseException
+) -> None:
+    path = f"{tmp_path}/e.dcp"
+    ShardedSave(_checkpoint(1.0), path).write()
+    Shelf.raises = error
+    register_backend("shelf", Shelf, force=True)
+    save = ShardedSave(_checkpoint(2.0), path, backend_args={"backend": "shelf"})
+
+    with suppress(KeyboardInterrupt):
+        save.write()
+
+    assert read_sharded(path)["state_dict"]["conv.weight"][0, 0] == 2
+    assert sharded_damage(path) is None
 
 
 class Broken:

@@ -165,10 +165,19 @@ def test_storage_that_is_gone_is_reported(toy_run: Toy, tmp_path: Path) -> None:
     assert "epoch_2.pth was not saved" in _log(runner)
 
 
-def test_storage_that_takes_no_files_is_refused_before_the_first_epoch(toy_run: Toy) -> None:
-    runner = _run(toy_run, out_dir="http://127.0.0.1:9/folder")
+@pytest.mark.parametrize(
+    ("out_dir", "reason"),
+    [("http://127.0.0.1:9/folder", "HTTPBackend cannot do 'put'"), ("file", "must be writable")],
+    ids=["storage", "folder"],
+)
+def test_out_dir_that_takes_no_files_is_refused_before_the_first_epoch(
+    toy_run: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out_dir: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    runner = _run(toy_run, out_dir=out_dir)
 
-    with pytest.raises(SettingsError, match="HTTPBackend cannot do 'put'"):
+    with pytest.raises(SettingsError, match=reason):
         runner.train()
 
     assert runner.epoch == 0

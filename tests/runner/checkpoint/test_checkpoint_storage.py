@@ -19,6 +19,7 @@ from engine_runner import Runner, find_latest_checkpoint
 from engine_runner._errors import SettingsError
 from engine_runner.checkpoint import (
     CheckpointFolder,
+    backend_args_in,
     checkpoint_folders,
     latest_checkpoints,
     mark_latest_checkpoint,
@@ -298,6 +299,13 @@ def test_ranks_resume_together_from_a_storage(rank_results: RankResults) -> None
 def test_ranks_raise_together_if_the_storage_does_not_answer(rank_results: RankResults) -> None:
     for results in rank_results["storage_cases.py"]:
         assert results["fail"] == [["CheckpointError", True], ["SettingsError", True]]
+
+
+def test_arguments_of_a_hook_for_images_read_no_checkpoint() -> None:
+    hook = {"type": "DetVisualizationHook", "backend_args": {"backend": "petrel"}}
+    config = {"work_dir": "runs", "custom_hooks": [hook]}
+
+    assert backend_args_in(config, "runs/epoch_1.pth") is None
 
 
 def test_cache_is_refused(make_runner: MakeRunner) -> None:

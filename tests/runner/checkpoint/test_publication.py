@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from engine_model.weights import CheckpointError, CheckpointLoader
 from engine_runner import Hook, Runner, find_latest_checkpoint
 from engine_runner._errors import CheckpointWriteError
+from engine_runner.checkpoint import read_manifest
 from engine_runner.hooks import CheckpointHook
 
 MakeRunner = Callable[..., Runner]
@@ -144,6 +146,15 @@ def test_last_and_best_checkpoints_are_published(make_runner: MakeRunner) -> Non
         content = torch.load(file, weights_only=True)
         assert list(content) == KEYS
         assert all(torch.equal(content["state_dict"][key], state[key]) for key in state)
+        manifest = read_manifest(str(file))
+        assert manifest is not None
+        assert (manifest.file, manifest.sha256) == (file.name, digest)
+        assert not manifest.resumable
+        with open(file, "r+b") as copy:
+            copy.seek(file.stat().st_size // 2)
+            copy.write(b"damage")
+        with pytest.raises(CheckpointError, match="damaged"):
+            CheckpointLoader.load_checkpoint(file)
         assert f"{name}.pth is published as {file.name}" in _log(runner)
 
 

@@ -16,12 +16,14 @@ from engine_model.weights.sharded._plan import SavePlanner
 from engine_runner import Runner
 from engine_runner._errors import SettingsError
 from engine_runner.checkpoint import (
+    MARKER,
     CheckpointFolder,
     ShardedWriter,
     find_latest_checkpoint,
     latest_checkpoints,
 )
 from engine_runner.checkpoint._manifest import read_manifest
+from engine_runner.checkpoint._restart import _state_of_marker
 from engine_runner.hooks import CheckpointHook
 
 if TYPE_CHECKING:
@@ -239,3 +241,26 @@ def test_ranks_with_other_tensors_than_the_main_one_raise() -> None:
 
     with pytest.raises(ValueError, match=r"the same tensors on all ranks, but 'hooks\.b'"):
         planner.create_global_plan(plans)
+
+
+def test_restart_distinguishes_a_folder_that_is_saved_again_under_its_name(tmp_path: Path) -> None:
+    folder = CheckpointFolder(f"memory://{tmp_path.name}", MEMORY)
+    seen = set()
+
+    for value in (1.0, 2.0):
+        checkpoint = {"state_dict": {"weight": torch.tensor([value])}}
+        ShardedWriter().write(checkpoint, folder.join("epoch_1.dcp"), backend_args=MEMORY)
+        folder.backend.put(b"epoch_1.dcp", folder.join(MARKER))
+        seen.add(_state_of_marker(folder))
+
+    assert len(seen) == 2
+
+
+def test_file_with_the_name_of_a_folder_is_refused(make_runner: Callable[..., Runner]) -> None:
+    hook = {"type": "CheckpointHook", "filename_tmpl": "epoch_{}.dcp"}
+    runner = make_runner(default_hooks={"checkpoint": hook})
+
+    with pytest.raises(SettingsError, match=r"writer='ShardedWriter'"):
+        runner.train()
+
+    assert runner.iter == 0

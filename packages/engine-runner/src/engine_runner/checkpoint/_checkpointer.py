@@ -10,7 +10,6 @@ from torch import nn
 
 from engine_fileio import join_path
 from engine_model.weights import (
-    SUFFIX,
     CheckpointError,
     CheckpointLoader,
     LoadReport,
@@ -82,6 +81,8 @@ class Checkpointer:
         self._source = CheckpointSource(self.read)
 
     write = Forward[Callable[..., None]]("_writing.write", "See `Writing.write`.")
+    name_of = Forward[Callable[[str], str]]("_writing.name_of", "See `Writing.name_of`.")
+    sharded = Forward[bool]("_writing.sharded", "See `Writing.sharded`.")
     save_followed = Forward[Callable[[Following, Callable[[], str]], None]](
         "_writing.save_followed", "See `Writing.save_followed`."
     )
@@ -129,21 +130,6 @@ class Checkpointer:
             return self.strategy.model_state(model)
         # Such a writer copies them itself, without a wait for the device.
         return self.strategy.model_state(model, on_cpu=False)
-
-    def name_of(self, filename: str) -> str:
-        """Return the name that the writer gives a checkpoint: a folder of shards ends in ``.dcp``.
-
-        Args:
-            filename: The name of a file, such as ``"epoch_3.pth"``.
-        """
-        if not self.sharded or is_sharded_path(filename):
-            return filename
-        return f"{filename.removesuffix('.pth')}{SUFFIX}"
-
-    @property
-    def sharded(self) -> bool:
-        """Whether checkpoints are collected with the shards of each rank."""
-        return getattr(self.writer, "sharded", False)
 
     def read(
         self,

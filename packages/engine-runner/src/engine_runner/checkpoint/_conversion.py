@@ -3,10 +3,9 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import file_digest
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import IO, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -142,10 +141,12 @@ def publish_checkpoint(
     with tempfile.NamedTemporaryFile(prefix="engine-", suffix=PurePath(target).suffix) as file:
         write_checkpoint(chosen, file, target)
         file.flush()
-        path = _with_hash(target, file)
-        copyfile_from_local(file.name, path)
         form: Format = "safetensors" if target.endswith(".safetensors") else "torch"
-        write_manifest(path, Manifest.of(chosen, path, file, form))
+        manifest = Manifest.of(chosen, target, file, form)
+        stem, dot, ending = target.rpartition(".")
+        path = f"{stem}-{manifest.sha256[:8]}{dot}{ending}"
+        copyfile_from_local(file.name, path)
+        write_manifest(path, replace(manifest, file=PurePath(path).name))
     return _converted(path, chosen, checkpoint)
 
 
@@ -203,13 +204,6 @@ def _target(source: str, out: str | None) -> str:
             return join_path(out, name)
         raise ValueError(f"out must end with .pth or .safetensors, or be a folder, got {out!r}")
     return out
-
-
-def _with_hash(target: str, file: IO[bytes]) -> str:
-    file.seek(0)
-    digest = file_digest(file, "sha256").hexdigest()[:8]  # type: ignore[arg-type]  # it calls readinto
-    stem, dot, ending = target.rpartition(".")
-    return f"{stem}-{digest}{dot}{ending}"
 
 
 def _of_averages(checkpoint: Mapping[str, Any], state: Any, weights: str, source: str) -> Any:

@@ -88,13 +88,11 @@ class CheckpointFolder:
             return []
 
     def check_writable(self) -> None:
-        """Write a small file and delete it, if the folder is in another storage.
+        """Write a small file and delete it.
 
         Raises:
-            SettingsError: The storage cannot be written to, or is a cache.
+            SettingsError: The folder cannot be written to, or its storage is a cache.
         """
-        if self.is_local:
-            return
         if self.backend.is_cache:
             raise SettingsError(
                 f"out_dir of CheckpointHook must be a storage that keeps files, got {self.path} of "
@@ -186,12 +184,14 @@ def backend_args_in(config: Config | Mapping[str, Any], filename: str) -> Mappin
         {'region_name': 'eu-west-1'}
     """
     named: Mapping[str, Any] = config.get("default_hooks") or {}
-    hooks = [named.get("checkpoint"), *(config.get("custom_hooks") or [])]
+    checkpoint = named.get("checkpoint")
     folders = []
-    for hook in hooks:
-        if isinstance(hook, Mapping):
-            arguments = hook.get("backend_args") or hook.get("file_client_args")
-            place = hook.get("out_dir") or config.get("work_dir")
-            if arguments and place:
-                folders.append(CheckpointFolder(os.fspath(place), dict(arguments)))
+    for hook in (checkpoint, *(config.get("custom_hooks") or [])):
+        if not isinstance(hook, Mapping):
+            continue
+        arguments = hook.get("backend_args") or hook.get("file_client_args")
+        # Those of a hook without a folder may be for images.
+        place = hook.get("out_dir") or (config.get("work_dir") if hook is checkpoint else None)
+        if arguments and place:
+            folders.append(CheckpointFolder(os.fspath(place), dict(arguments)))
     return backend_args_for(filename, folders)

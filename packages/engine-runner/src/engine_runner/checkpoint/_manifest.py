@@ -165,7 +165,7 @@ def write_manifest(
     target, text = manifest_path(path), manifest.to_json()
     if backend_args is None and is_local(path):
         # Not flushed to disk: a power cut leaves it empty, and then the file itself is checked.
-        with atomic_write(target.removeprefix("file://"), durable=False) as file:
+        with atomic_write(target, durable=False) as file:
             file.write(text.encode())
     else:
         put_text(text, target, backend_args=_given(backend_args))

@@ -3,16 +3,15 @@
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
+from dataclasses import replace
 from logging import Logger
 from pathlib import PurePath
 from typing import Any
 
-import torch
-
 from engine_dist import broadcast_object_list, is_main_process
 from engine_fileio import join_path, put
-from engine_model.weights import CheckpointError, CheckpointLoader
+from engine_model.weights import CheckpointError, CheckpointLoader, write_checkpoint
+from engine_runner.checkpoint._manifest import Manifest, write_manifest
 from engine_utils import did_you_mean
 
 _PUBLISHED = re.compile(r"-[0-9a-f]{8}\.pth$")
@@ -83,10 +82,13 @@ def publish(
     if is_main_process():
         path = join_path(folder, filename, backend_args=backend_args)
         try:
-            data = _copy(path, keys, backend_args)
-            name = f"{PurePath(filename).stem}-{sha256(data).hexdigest()[:8]}.pth"
+            copy, buffer = _copy(path, keys, backend_args), io.BytesIO()
+            write_checkpoint(copy, buffer)
+            manifest = Manifest.of(copy, path, buffer)
+            name = f"{PurePath(filename).stem}-{manifest.sha256[:8]}.pth"
             target = join_path(folder, name, backend_args=backend_args)
-            put(data, target, backend_args=dict(backend_args) if backend_args else None)
+            put(buffer.getbuffer(), target, backend_args=dict(backend_args or {}) or None)
+            write_manifest(target, replace(manifest, file=name), backend_args)
             result[0] = (name, "")
         # Whatever is wrong with the storage or the file: the other ranks wait for this one.
         except (OSError, CheckpointError, RuntimeError, ValueError, ImportError) as error:
@@ -95,8 +97,8 @@ def publish(
     return result[0]
 
 
-def _copy(path: str, keys: Sequence[str], backend_args: Mapping[str, Any] | None) -> memoryview:
-    """Return the bytes of a file with some keys of a checkpoint.
+def _copy(path: str, keys: Sequence[str], backend_args: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return some keys of a checkpoint.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged, or has none of the keys.
@@ -104,10 +106,8 @@ def _copy(path: str, keys: Sequence[str], backend_args: Mapping[str, Any] | None
     checkpoint = CheckpointLoader.load_checkpoint(
         path, map_location="cpu", backend_args=backend_args
     )
-    for key in [key for key in checkpoint if key not in keys]:
-        del checkpoint[key]  # before the copy is made: the optimizer is larger than the weights
-    if not checkpoint:
+    # The rest is freed before the copy is made: the optimizer is larger than the weights.
+    copy = {key: value for key, value in checkpoint.items() if key in keys}
+    if not copy:
         raise CheckpointError(f"{path} has none of the keys {', '.join(map(repr, keys))}")
-    buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
-    return buffer.getbuffer()
+    return copy

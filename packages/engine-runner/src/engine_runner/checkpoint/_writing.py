@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from engine_dist import is_main_process
-from engine_runner._errors import CheckpointWriteError
+from engine_model.weights import SUFFIX, is_sharded_path
+from engine_runner._errors import CheckpointWriteError, SettingsError
 from engine_runner._protocols import Following
 from engine_runner.checkpoint.writers import PlainWriter, Writer
 
@@ -42,6 +43,30 @@ class Writing:
         self._next: Following | None = None  # of the save that `save_followed` calls
         self._unsettled: tuple[Following, str] | None = None
         self._warned = False  # of a long wait
+
+    @property
+    def sharded(self) -> bool:
+        """Whether checkpoints are collected with the shards of each rank."""
+        return getattr(self.writer, "sharded", False)
+
+    def name_of(self, filename: str) -> str:
+        """Return the name that the writer gives a checkpoint: a folder of shards ends in ``.dcp``.
+
+        Args:
+            filename: The name of a file, such as ``"epoch_3.pth"``.
+
+        Raises:
+            SettingsError: The name is that of a folder of shards, and the writer writes files.
+        """
+        if not is_sharded_path(filename):
+            return f"{filename.removesuffix('.pth')}{SUFFIX}" if self.sharded else filename
+        if not self.sharded:
+            raise SettingsError(
+                f"a checkpoint whose name ends with {SUFFIX} must be a folder of shards, got "
+                f"{filename!r}; set writer='ShardedWriter' in CheckpointHook, or use a name that "
+                "ends with .pth"
+            )
+        return filename
 
     def use(self, writer: Writer) -> None:
         """Write with another writer from now on."""

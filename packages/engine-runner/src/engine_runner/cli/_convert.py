@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine_runner.cli._options import complete_file, require_checkpoint
+from engine_utils import expand_home
 
 if TYPE_CHECKING:
     from engine_runner.checkpoint import Converted
@@ -43,9 +44,8 @@ def convert(source: str, target: str, force: bool, trusted: bool) -> None:
     from engine_fileio import exists
     from engine_model.weights import is_sharded_path
     from engine_runner.checkpoint import convert_checkpoint, require_ending
-    from engine_runner.cli._train import expanded
 
-    source, target = expanded(source), expanded(target)
+    source, target = expand_home(source), expand_home(target)
     require_checkpoint(source)
     try:
         require_ending(target)

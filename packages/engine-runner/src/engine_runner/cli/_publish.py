@@ -4,6 +4,7 @@ import click
 
 from engine_runner.cli._convert import report, trust
 from engine_runner.cli._options import complete_file, require_checkpoint
+from engine_utils import expand_home
 
 _EXAMPLES = """
 \b
@@ -50,12 +51,8 @@ def publish(
     left out.
     """
     from engine_runner.checkpoint import publish_checkpoint
-    from engine_runner.cli._train import expanded
 
-    checkpoint = expanded(checkpoint)
-    if out is not None:  # a slash at the end says that it is a folder, which may not exist yet
-        slash = "/" if out.endswith("/") and "://" not in out else ""
-        out = expanded(out).removesuffix(slash) + slash
+    checkpoint, out = expand_home(checkpoint), None if out is None else expand_home(out)
     require_checkpoint(checkpoint)
     try:
         done = publish_checkpoint(checkpoint, out, keep=keep, weights=weights, trusted=trusted)

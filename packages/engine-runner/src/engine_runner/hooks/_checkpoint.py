@@ -202,7 +202,8 @@ class CheckpointHook(Hook):
 
         Raises:
             SettingsError: ``kwargs`` hold what `Runner.save_checkpoint` does not take, another
-                training saves to the folder, or its storage cannot be written to.
+                training saves to the folder, its storage cannot be written to, or the writer does
+                not write checkpoints of such a name.
         """
         self._failures, self._saved_at, self._keys_checked = {}, runner.iter, False
         # Where `FiniteLossHook` stops the run, it has searched the weights before they are saved.
@@ -217,6 +218,7 @@ class CheckpointHook(Hook):
         require_one_kind(hook.writer for hook in runner.hooks if isinstance(hook, CheckpointHook))
         if self.writer is not None:
             runner.checkpointer.use(self.writer)
+        runner.checkpointer.name_of(self.filename_tmpl)  # raises for a name of the other kind
 
     def after_train_epoch(self, runner: Run) -> None:
         """Save at the end of every n-th epoch, and of the last."""

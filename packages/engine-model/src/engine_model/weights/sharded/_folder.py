@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,10 +14,7 @@ from engine_fileio import (
     LocalBackend,
     atomic_write,
     get_file_backend,
-    list_dir_or_file,
     local_path,
-    remove,
-    rmtree,
 )
 from engine_model.weights._errors import CheckpointError
 from engine_model.weights._naming import naming_the_file
@@ -26,7 +23,6 @@ SUFFIX = ".dcp"
 MANIFEST = "manifest.json"
 VERSION = 1
 
-_CHUNK = 1 << 22
 _OWN = re.compile(r"[0-9a-f]{8}_[0-9]+\.distcp|([0-9a-f]{8})?\.metadata|\.engine-.*\.part")
 
 
@@ -53,8 +49,8 @@ def remove_sharded(path: str, backend_args: Mapping[str, Any] | None = None) -> 
     """
     folder = Folder(path, backend_args)
     with suppress(FileNotFoundError):
-        remove(folder.join(MANIFEST), backend_args=folder.backend_args)
-    rmtree(folder.path, backend_args=folder.backend_args)
+        folder.backend.remove(folder.join(MANIFEST))
+    folder.backend.rmtree(folder.path)
 
 
 def sharded_damage(path: str, backend_args: Mapping[str, Any] | None = None) -> str | None:
@@ -114,8 +110,8 @@ class Folder:
 
     def __init__(self, path: str | Path, backend_args: Mapping[str, Any] | None = None) -> None:
         text = str(path).rstrip("/\\")
-        self.backend_args = dict(backend_args) if backend_args else None
-        self.backend = get_file_backend(text, backend_args=self.backend_args)
+        arguments = dict(backend_args) if backend_args else None
+        self.backend = get_file_backend(text, backend_args=arguments)
         self.is_local = isinstance(self.backend, LocalBackend)
         if self.is_local:
             text = str(local_path(text))
@@ -166,12 +162,12 @@ class Folder:
         """Delete files that may be gone already."""
         for name in names:
             with suppress(OSError):
-                remove(self.join(name), backend_args=self.backend_args)
+                self.backend.remove(self.join(name))
 
     def names(self) -> list[str]:
         """Return the names of the files; none if there is no folder."""
         try:
-            return list(list_dir_or_file(self.path, list_dir=False, backend_args=self.backend_args))
+            return list(self.backend.list_dir_or_file(self.path, list_dir=False))
         except FileNotFoundError:
             return []
 
@@ -237,10 +233,7 @@ def check_file(file: IO[bytes], name: str, stored: Mapping[str, Any]) -> None:
 
 
 def _digest(file: IO[bytes]) -> str:
-    found = sha256()
-    while chunk := file.read(_CHUNK):
-        found.update(chunk)
-    return found.hexdigest()
+    return file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it calls readinto
 
 
 def summary(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from io import BytesIO
 from typing import IO, Any
@@ -137,12 +137,22 @@ class FolderWriter(StorageWriter):
         text = json.dumps(manifest, indent=2).encode()
         self.folder.write(MANIFEST, lambda file: _write(text, file))
         kept = {MANIFEST, _METADATA, *files}
-        names = self.folder.names()
-        self.folder.remove(name for name in names if name not in kept and is_own_file(name))
+        with suppress(OSError):  # the checkpoint is complete; some storages have no lists
+            names = self.folder.names()
+            self.folder.remove(name for name in names if name not in kept and is_own_file(name))
 
     def discard(self) -> None:
-        """Delete what this rank has written, after an error."""
-        self.folder.remove(self._written)
+        """Delete what this rank has written, after an error or an interrupt of the save.
+
+        One that came after the manifest was replaced leaves a complete checkpoint, which stays.
+        """
+        try:
+            named = self.folder.manifest()["files"]
+        except FileNotFoundError:
+            named = {}
+        except (CheckpointError, OSError):  # it may name the files; the next save deletes them
+            return
+        self.folder.remove(name for name in self._written if name not in named)
 
     @classmethod
     def validate_checkpoint_id(cls, checkpoint_id: str | os.PathLike[str]) -> bool:
@@ -247,7 +257,8 @@ class FolderReader(StorageReader):
             raise CheckpointError(f"{self.folder.path} is damaged: its manifest has no {name}")
         try:
             with self.folder.open(name) as file:
-                if name not in self._checked:
+                # Each copy from another storage is compared, and a local file once.
+                if name not in self._checked or not self.folder.is_local:
                     check_file(file, self.folder.join(name), self._files[name])
                     self._checked.add(name)
                 yield file
