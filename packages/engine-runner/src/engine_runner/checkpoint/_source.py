@@ -202,7 +202,7 @@ def _on_main_rank(
     if is_main_process():
         try:
             answer[0] = function(folders)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a ValueError: a marker is not text
             paths = ", ".join(folder.path for folder in folders)
             answer[1] = _unreadable(f"the checkpoints in {paths}", str(error))
     broadcast_object_list(answer)

@@ -151,11 +151,11 @@ def _model(config: "Config", checkpoint: str, *, partial: bool) -> "nn.Module":
 
     from engine_model.weights import CheckpointLoader
     from engine_runner.checkpoint import Checkpointer, backend_args_in
-    from engine_runner.cli._train import expanded
     from engine_runner.parts import build_model
     from engine_runner.strategies import SingleDeviceStrategy
+    from engine_utils import expand_home
 
-    checkpoint = expanded(checkpoint)
+    checkpoint = expand_home(checkpoint)
     require_checkpoint(checkpoint)
     description = dict(config.model)
     if config.get("data_preprocessor") is not None:

@@ -18,7 +18,8 @@ from engine_runner.cli._options import (
     require_checkpoint,
 )
 from engine_runner.cli._shortcuts import seed_and_device, set_seed_and_device
-from engine_runner.cli._train import expanded, set_launcher
+from engine_runner.cli._train import set_launcher
+from engine_utils import expand_home
 
 if TYPE_CHECKING:
     from engine_config import Config
@@ -70,7 +71,7 @@ def test(
 ) -> None:
     """Test the model that CONFIG describes with the weights of CHECKPOINT."""
     config = read_config(config_file, cfg_options)
-    checkpoint = expanded(checkpoint)
+    checkpoint = expand_home(checkpoint)
     require_checkpoint(checkpoint)
     set_work_dir(config, config_file, work_dir)
     set_launcher(config, launcher)

@@ -113,7 +113,7 @@ def train(
     if resume is not None:
         set_value(config, "--resume", "resume", True)
         if resume != "auto":
-            set_value(config, "--resume", "load_from", expanded(resume))
+            set_value(config, "--resume", "load_from", expand_home(resume))
     restarts = {"optimizer": restart_optimizer, "param_schedulers": restart_schedules}
     if any(restarts.values()) and not config.get("resume"):
         raise click.UsageError("--restart-optimizer and --restart-schedules need --resume")
@@ -155,11 +155,6 @@ def run(config: "Config", config_file: Path, *, restarts: Set[str] = frozenset()
         runner.train()
     if runner.is_main:
         final_report(runner)
-
-
-def expanded(path: str) -> str:
-    """Return a path with ``~`` as the home folder; an address stays as it is."""
-    return expand_home(path)
 
 
 def check_load_from(config: "Config") -> None:
