@@ -18,7 +18,7 @@ from tests.runner.hooks.bad_loss_runs import (
 from torch import Tensor
 
 from engine_runner import Hook, Runner
-from engine_runner.environment._worker_signals import OutlivingWorker
+from engine_runner.environment._loader_workers import OutlivingWorker
 from engine_runner.hooks import FiniteLossHook
 
 SAVES = {"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}}

@@ -7,6 +7,7 @@ from engine_runner._errors import NonFiniteLossError, RollbackRequest
 from engine_runner._memory_report import explaining_out_of_memory
 from engine_runner._protocols import Loop, Run
 from engine_runner.checkpoint import Checkpointer
+from engine_runner.environment import end_workers
 from engine_runner.loops import TrainLoop
 
 
@@ -31,12 +32,15 @@ def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
         trains: Whether it trains.
     """
     guard = runner.checkpointer.guard(runner.work_dir, trains=trains)
-    with guard, hooks.around(runner), explaining_out_of_memory(runner):
-        runner.call_hook("before_run")
-        runner.load_or_resume()
-        result = _run(runner, loop, trains=trains)
-        runner.call_hook("after_run")
-        runner.checkpointer.finish()
+    try:
+        with guard, hooks.around(runner), explaining_out_of_memory(runner):
+            runner.call_hook("before_run")
+            runner.load_or_resume()
+            result = _run(runner, loop, trains=trains)
+            runner.call_hook("after_run")
+            runner.checkpointer.finish()
+    finally:
+        end_workers(loop, runner.val_loop if trains else None)
     return result
 
 

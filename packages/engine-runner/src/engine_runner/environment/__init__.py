@@ -7,6 +7,11 @@ from engine_runner.environment._folders import (
     missing_folders,
     remove_log_dir,
 )
+from engine_runner.environment._loader_workers import (
+    end_workers,
+    outlive_signals,
+    restore_workers,
+)
 from engine_runner.environment._process import check_device, prepare_process, setup_environment
 from engine_runner.environment._report import environment_report, log_environment
 from engine_runner.environment._run_info import RunInfo
@@ -23,7 +28,6 @@ from engine_runner.environment._signals import (
     drop_output_without_reader,
     signal_number,
 )
-from engine_runner.environment._worker_signals import outlive_signals, restore_workers
 
 __all__ = [
     "RunInfo",
@@ -33,6 +37,7 @@ __all__ = [
     "check_device",
     "create_log_dir",
     "drop_output_without_reader",
+    "end_workers",
     "environment_report",
     "experiment_name",
     "log_environment",

@@ -27,6 +27,7 @@ from engine_runner.environment import (
 )
 from engine_runner.hooks._ema import EMAHook
 from engine_runner.hooks._interrupt import SaveOnInterrupt
+from engine_runner.loops import set_sampler_epoch
 
 
 @HOOKS.register_module()
@@ -203,6 +204,15 @@ def _training_batches(runner: Run) -> Iterator[Any]:
     return batches_of(_again(loader, runner.seed) if isinstance(loader, DataLoader) else loader)
 
 
+def _begin_order(loader: DataLoader[Any], seed: int) -> None:
+    """Let a copied batch sampler draw the same order whatever the training has drawn from it."""
+    set_sampler_epoch(loader, 0)
+    for sampler in (loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)):
+        generator = getattr(sampler, "generator", None)
+        if isinstance(generator, torch.Generator):
+            generator.manual_seed(seed)
+
+
 def _again(loader: DataLoader[Any], seed: int) -> Iterable[Any]:
     """Return a loader of the same batches in an order of its own.
 
@@ -219,9 +229,11 @@ def _again(loader: DataLoader[Any], seed: int) -> Iterable[Any]:
     if isinstance(dataset, IterableDataset):
         return ResumableDataLoader(dataset, batch_size=size, **options)
     if loader.batch_sampler is not None and size is None:
-        return ResumableDataLoader(
+        own = ResumableDataLoader(
             dataset, batch_sampler=copy.deepcopy(loader.batch_sampler), **options
         )
+        _begin_order(own, seed)
+        return own
     sampler = DefaultSampler(dataset, shuffle=True, seed=seed)  # type: ignore[arg-type]  # it has a length
     # A last batch of one sample has no variance.
     drops = size is not None and len(sampler) >= size
