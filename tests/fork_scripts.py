@@ -19,7 +19,7 @@ from typing import Any
 # Loaded here, once for all scripts, with the part that the first optimizer loads: half of it all.
 import torch._dynamo  # noqa: F401
 
-SECONDS = 600
+SECONDS = 300
 
 
 def become(request: dict[str, Any]) -> None:

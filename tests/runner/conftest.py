@@ -242,14 +242,17 @@ def rank_results(
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "runner_ranks"
     folder.mkdir(exist_ok=True)
-    files = [folder / f"{rank}.json" for rank in range(2)]
+    failed, files = folder / "failed", [folder / f"{rank}.json" for rank in range(2)]
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all(file.exists() for file in files):
+        if not failed.exists() and not all(file.exists() for file in files):
             here = Path(__file__).parent
             cases = [here / name for name in RANK_CASES]
-            for done in scripts.run_ranks(here / "run_ranks.py", folder, *cases, folder=folder):
-                assert done.returncode == 0, done.stdout
+            done = scripts.run_ranks(here / "run_ranks.py", folder, *cases, folder=folder)
+            if any(one.returncode for one in done):
+                failed.write_text("\n".join(f"{one.returncode}\n{one.stdout}" for one in done))
+    if failed.exists():
+        pytest.fail(f"a process of the ranks failed: {failed.read_text()[-8000:]}")
     ranks = [json.loads(file.read_text()) for file in files]
     names = [Path(case).name for case in RANK_CASES]
     return {name: [results[name] for results in ranks] for name in names}

@@ -2,7 +2,8 @@
 
 Each file of CASES has a dict ``CASES`` of functions of the rank and a folder that the ranks share.
 FOLDER/RANK.json gets, by the name of the file and the case, what each case returned, as JSON. Of a
-failed case it gets the traceback.
+case that failed on all ranks it gets the traceback. After one that failed on a single rank, ranks
+would exchange the tensors of different cases, so the process ends.
 """
 
 import json
@@ -17,6 +18,11 @@ from typing import Any
 import torch
 from torch import distributed
 
+from engine_dist import get_world_size
+
+
+WAIT = timedelta(seconds=60)  # for the other ranks, at the end of a case
+
 
 def main(rank: int, world: int, folder: Path, files: list[Path]) -> None:
     torch.set_num_threads(1)
@@ -25,21 +31,24 @@ def main(rank: int, world: int, folder: Path, files: list[Path]) -> None:
         init_method=f"file://{folder}/store",
         rank=rank,
         world_size=world,
-        timeout=timedelta(seconds=300),
+        timeout=timedelta(seconds=120),
     )
-    results = {file.name: _run(file, rank, folder) for file in files}
+    ends = distributed.FileStore(str(folder / "ends"), world)
+    results = {file.name: _run(file, rank, folder, ends) for file in files}
     (folder / f"{rank}.json").write_text(json.dumps(results))
     distributed.destroy_process_group()
 
 
-def _run(file: Path, rank: int, folder: Path) -> dict[str, Any]:
+def _run(file: Path, rank: int, folder: Path, ends: distributed.Store) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for name, case in runpy.run_path(str(file))["CASES"].items():
         try:
             results[name] = case(rank, folder / name)
         except Exception:
             results[name] = traceback.format_exc()
-            print(name, results[name])
+            print(name, results[name], flush=True)
+        ends.set(f"{file.name} {name} {rank}", "ended")
+        ends.wait([f"{file.name} {name} {other}" for other in range(get_world_size())], WAIT)
     return results
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from engine_dist import RankLost
 from engine_evaluator import BaseMetric
 from engine_model import BaseModel
 from engine_optim import DefaultOptimWrapperConstructor, OptimWrapperDict
@@ -323,6 +324,8 @@ def interrupt(arguments: dict[str, Any], stop: Hook) -> bool:
         Runner(**{**arguments, "custom_hooks": hooks}).train()
     except (Interrupted, SystemExit):
         interrupted = True
+    except RankLost as error:  # the other rank got there first
+        interrupted = "Interrupted" in str(error)
     else:
         interrupted = False
     gc.collect()  # the workers of the interrupted run end here, not in those of the next one
