@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from torch import distributed
+from torch._C._distributed_c10d import FileStore, Store
 
 from engine_dist import get_world_size
-
 
 WAIT = timedelta(seconds=60)  # for the other ranks, at the end of a case
 
@@ -33,13 +33,13 @@ def main(rank: int, world: int, folder: Path, files: list[Path]) -> None:
         world_size=world,
         timeout=timedelta(seconds=120),
     )
-    ends = distributed.FileStore(str(folder / "ends"), world)
+    ends = FileStore(str(folder / "ends"), world)
     results = {file.name: _run(file, rank, folder, ends) for file in files}
     (folder / f"{rank}.json").write_text(json.dumps(results))
     distributed.destroy_process_group()
 
 
-def _run(file: Path, rank: int, folder: Path, ends: distributed.Store) -> dict[str, Any]:
+def _run(file: Path, rank: int, folder: Path, ends: Store) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for name, case in runpy.run_path(str(file))["CASES"].items():
         try:

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import weakref
 from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cached_property
@@ -68,6 +69,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
     _pass = -1  # the number of the current or latest pass over the data
     _padding = 0  # the number of padding samples at the end of the current pass
     _started_from: torch.Tensor | None = None  # the generator's state before persistent workers
+    _current: weakref.ref[Any] | None = None  # the iterator of the current pass, for `end_workers`
 
     if not TYPE_CHECKING:  # the signature is that of torch's loader, also for type checkers
 
@@ -98,7 +100,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
                 f"indices, got {num_batch_per_epoch} with {kind}; use DefaultSampler"
             )
         loader = copy(self)
-        for cached in ("_stream", "_tickets", "_progress", "_resumed", "_started_from"):
+        for cached in ("_stream", "_tickets", "_progress", "_resumed", "_started_from", "_current"):
             loader.__dict__.pop(cached, None)
         loader._iterator = None  # of persistent workers, which draw from the other one
         loader.num_batch_per_epoch = num_batch_per_epoch
@@ -207,7 +209,9 @@ class ResumableDataLoader(DataLoader[_Batch]):
         # torch keeps this many batches in its workers.
         window = self.num_workers * (self.prefetch_factor or 0)
         progress = self._progress = stream.progress = Progress(start, window)
-        batches = CountedBatches(super().__iter__(), progress, self)
+        current = super().__iter__()
+        self._current = weakref.ref(current) if self.num_workers else None
+        batches = CountedBatches(current, progress, self)
         if self._has_no_indices and start:
             _logger.warning("an IterableDataset has no indices: %d batches are read again", start)
             batches.drop(start)

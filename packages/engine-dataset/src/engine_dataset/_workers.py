@@ -1,11 +1,12 @@
-"""Seed worker processes."""
+"""Seed worker processes, and end them."""
 
 import random
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import get_worker_info
+from torch.utils.data import DataLoader, get_worker_info
 
 # numpy accepts seeds of 32 bits only.
 _SEEDS = 1 << 32
@@ -40,3 +41,30 @@ def worker_init_fn(
     torch.manual_seed(number)
     if disable_subprocess_warning and worker_id != 0:
         warnings.simplefilter("ignore")
+
+
+def end_workers(loader: DataLoader[Any]) -> None:
+    """End the workers of a data loader now; its next iteration starts new ones.
+
+    Workers that persist are ended, too, and those of a pass that was left before its end. The
+    iterator of that pass must not be used any more. Without this, workers live until torch's
+    iterator is freed. If the garbage collector frees it, torch waits 5 s for each of them, since
+    the collector has closed the queue that would end them.
+
+    Args:
+        loader: The loader. Of the passes of a loader that is not a `ResumableDataLoader`, the
+            iterator is not known, so this ends the workers that persist.
+
+    Example:
+        >>> loader = DataLoader([1, 2, 3], num_workers=1, persistent_workers=True)
+        >>> next(iter(loader))
+        tensor([1])
+        >>> end_workers(loader)
+    """
+    reference = getattr(loader, "_current", None)
+    for iterator in (None if reference is None else reference(), loader._iterator):
+        # An iterator without workers has no such method.
+        shut_down = getattr(iterator, "_shutdown_workers", None)
+        if shut_down is not None:
+            shut_down()
+    loader._iterator = None

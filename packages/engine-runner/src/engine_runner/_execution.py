@@ -7,7 +7,7 @@ from engine_runner._errors import NonFiniteLossError, RollbackRequest
 from engine_runner._memory_report import explaining_out_of_memory
 from engine_runner._protocols import Loop, Run
 from engine_runner.checkpoint import Checkpointer
-from engine_runner.environment import end_workers
+from engine_runner.environment import end_workers_of
 from engine_runner.loops import TrainLoop
 
 
@@ -40,7 +40,7 @@ def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
             runner.call_hook("after_run")
             runner.checkpointer.finish()
     finally:
-        end_workers(loop, runner.val_loop if trains else None)
+        end_workers_of(loop, runner.val_loop if trains else None)
     return result
 
 

@@ -8,7 +8,7 @@ from engine_runner.environment._folders import (
     remove_log_dir,
 )
 from engine_runner.environment._loader_workers import (
-    end_workers,
+    end_workers_of,
     outlive_signals,
     restore_workers,
 )
@@ -37,7 +37,7 @@ __all__ = [
     "check_device",
     "create_log_dir",
     "drop_output_without_reader",
-    "end_workers",
+    "end_workers_of",
     "environment_report",
     "experiment_name",
     "log_environment",

@@ -1,4 +1,4 @@
-"""The workers of a run's loaders: they outlive signals that ask for a stop, and end with the run."""
+"""The workers of a run's loaders: they outlive signals to stop, and end with the run."""
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -6,6 +6,9 @@ from types import FrameType, GeneratorType
 from typing import Any
 
 from torch.utils.data import DataLoader
+
+from engine_dataset import end_workers
+from engine_runner._limits import LimitedLoader
 
 _OUTLIVE_SECONDS = 60
 
@@ -76,11 +79,8 @@ def restore_workers(changed: list[DataLoader[Any]]) -> None:
             loader.worker_init_fn = loader.worker_init_fn.inner
 
 
-def end_workers(*loops: Any) -> None:
+def end_workers_of(*loops: Any) -> None:
     """End the workers of all loaders of loops, now.
-
-    Left to the garbage collector, an iterator of torch that is part of a reference cycle waits 5 s
-    for each of its workers: the collector has closed the queue by which it tells them to end.
 
     Args:
         loops: Objects whose attributes are loaders, iterators, or mappings or sequences of loaders.
@@ -92,15 +92,14 @@ def end_workers(*loops: Any) -> None:
                 value.close()
                 del attributes[name]
         for loader in _loaders(list(attributes.values())):
-            persistent, loader._iterator = loader._iterator, None
-            shut_down = getattr(persistent, "_shutdown_workers", None)
-            if shut_down is not None:
-                shut_down()
+            end_workers(loader)
 
 
 def _loaders(value: Any) -> Iterator[DataLoader[Any]]:
     if isinstance(value, DataLoader):
         yield value
+    elif isinstance(value, LimitedLoader):
+        yield from _loaders(value.loader)
     elif isinstance(value, Mapping):
         yield from _loaders(list(value.values()))
     elif isinstance(value, list | tuple):
