@@ -9,7 +9,7 @@ from engine_dataset._lazy import force_full_init
 from engine_dataset._loader import ResumableDataLoader
 from engine_dataset._padding import rank_positions
 from engine_dataset._samplers import DefaultSampler, InfiniteSampler
-from engine_dataset._workers import end_workers, worker_init_fn
+from engine_dataset._workers import end_pass, end_workers, worker_init_fn
 from engine_dataset._wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from engine_registry import COLLATE_FUNCTIONS
 
@@ -29,6 +29,7 @@ __all__ = [
     "ShardedStream",
     "check_end",
     "default_collate",
+    "end_pass",
     "end_workers",
     "force_full_init",
     "pseudo_collate",

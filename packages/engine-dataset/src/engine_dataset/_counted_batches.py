@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from engine_dataset._errors import stopped_dataset
 from engine_dataset._position import Progress
+from engine_dataset._workers import end_pass
 
 _Batch = TypeVar("_Batch", covariant=True)
 _is_profiled: Callable[[], bool] = getattr(torch.autograd, "_profiler_enabled", lambda: True)
@@ -56,6 +57,10 @@ class CountedBatches(Iterator[_Batch]):
             raise
         progress.batches += 1
         return batch
+
+    def _shutdown_workers(self) -> None:
+        """End the workers as torch's iterator does; called by `end_pass`."""
+        end_pass(self._batches)
 
     def _raise_cut(self, cause: StopIteration) -> NoReturn:
         """Raise for a batch whose samples raised `StopIteration`, which would end the epoch."""

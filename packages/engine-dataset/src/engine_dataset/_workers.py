@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ def end_workers(loader: DataLoader[Any]) -> None:
     the collector has closed the queue that would end them.
 
     Args:
-        loader: The loader. Of the passes of a loader that is not a `ResumableDataLoader`, the
-            iterator is not known, so this ends the workers that persist.
+        loader: The loader. Of a pass that it does not keep, such as that of torch's loader without
+            ``persistent_workers``, give the iterator to `end_pass`.
 
     Example:
         >>> loader = DataLoader([1, 2, 3], num_workers=1, persistent_workers=True)
@@ -63,8 +64,22 @@ def end_workers(loader: DataLoader[Any]) -> None:
     """
     reference = getattr(loader, "_current", None)
     for iterator in (None if reference is None else reference(), loader._iterator):
-        # An iterator without workers has no such method.
-        shut_down = getattr(iterator, "_shutdown_workers", None)
-        if shut_down is not None:
-            shut_down()
+        end_pass(iterator)
     loader._iterator = None
+
+
+def end_pass(batches: Iterator[Any] | None) -> None:
+    """End the workers of an iterator over a data loader, which must not be used any more.
+
+    Args:
+        batches: The iterator. One without workers has nothing to end.
+
+    Example:
+        >>> batches = iter(DataLoader([1, 2, 3], num_workers=1))
+        >>> next(batches)
+        tensor([1])
+        >>> end_pass(batches)
+    """
+    shut_down = getattr(batches, "_shutdown_workers", None)
+    if shut_down is not None:
+        shut_down()

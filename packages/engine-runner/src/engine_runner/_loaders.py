@@ -1,7 +1,7 @@
 """Facts about data loaders, and what keeps one from being trained or evaluated on."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sized
 from itertools import count, cycle, repeat
 from typing import Any, TypeGuard
 from zlib import crc32
@@ -9,7 +9,7 @@ from zlib import crc32
 from torch import Tensor, strided, uint8
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 
-from engine_dataset import DistributedSamplerWrapper, ShardedStream, check_end
+from engine_dataset import DistributedSamplerWrapper, ShardedStream, check_end, end_pass
 from engine_runner._errors import SettingsError
 
 _log = logging.getLogger("engine.runner")
@@ -67,7 +67,9 @@ def evaluated_samples(dataloader: Any, world_size: int) -> int | None:
     return min(size, int(limit) * batch_size * world_size)
 
 
-def batches_of(dataloader: Iterable[Any], batches: Iterator[Any] | None = None) -> Iterator[Any]:
+def batches_of(
+    dataloader: Iterable[Any], batches: Iterator[Any] | None = None
+) -> Generator[Any, None, None]:
     """Yield the batches of a loader.
 
     Args:
@@ -86,18 +88,22 @@ def batches_of(dataloader: Iterable[Any], batches: Iterator[Any] | None = None) 
         )
     batches, number = iter(dataloader) if batches is None else batches, 0
     firsts: list[int] | None = [] if _is_divided_by_workers(dataloader) else None
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration as end:
-            check_end(dataloader, end, number)
-            return
-        number += 1
-        if firsts is not None and number <= _FIRSTS:
-            firsts.append(_checksum(batch))
-            if number == _FIRSTS and firsts[0] == firsts[1]:
-                _warn_of_repeats(dataloader)
-        yield batch
+    try:
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration as end:
+                check_end(dataloader, end, number)
+                return
+            number += 1
+            if firsts is not None and number <= _FIRSTS:
+                firsts.append(_checksum(batch))
+                if number == _FIRSTS and firsts[0] == firsts[1]:
+                    _warn_of_repeats(dataloader)
+            yield batch
+    finally:
+        if isinstance(dataloader, DataLoader) and not dataloader.persistent_workers:
+            end_pass(batches)
 
 
 def _is_divided_by_workers(dataloader: Any) -> bool:

@@ -91,6 +91,8 @@ def end_workers_of(*loops: Any) -> None:
             if isinstance(value, GeneratorType):  # the batches of an endless loop
                 value.close()
                 del attributes[name]
+            elif hasattr(value, "leave_pass"):  # the position in a loader that has none itself
+                value.leave_pass()
         for loader in _loaders(list(attributes.values())):
             end_workers(loader)
 

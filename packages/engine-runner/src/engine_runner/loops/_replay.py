@@ -1,7 +1,7 @@
 """Resume data that cannot save its position: read the past batches again."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -54,7 +54,9 @@ class Replay:
         self.batches_consumed = 0
         # Of the pass, which may be longer than the epoch; of an iterator, of all passes.
         self._read = 0
-        self._batches: Iterator[Batch] | None = None  # of a pass that the next epoch continues
+        self._batches: Generator[Batch, None, None] | None = (
+            None  # of a pass that the next epoch continues
+        )
         self._next: Any = _END  # the batch that showed that the data has not ended
         self._before_next: dict[str, Any] | None = None  # the generators before that was read
         self._begin: dict[str, Any] | None = None
@@ -108,7 +110,7 @@ class Replay:
         else:
             self._before_next = before
 
-    def _new_pass(self) -> Iterator[Batch]:
+    def _new_pass(self) -> Generator[Batch, None, None]:
         # A run begins an iterator once.
         if self._begin is None or not self._is_iterator:
             self._begin = self._states()
@@ -118,6 +120,14 @@ class Replay:
         self._batches = None
         if not self._is_iterator:
             self._begin, self._read = None, 0
+
+    def leave_pass(self) -> None:
+        """End the workers of a pass that was left; the next iteration reads its batches again."""
+        if self._is_iterator or self._batches is None:
+            return
+        self._resumed = {"begin": self._begin or self._states(), "before_next": self._before_next}
+        self._batches.close()
+        self._batches, self._next, self._before_next = None, _END, None
 
     def _resume(self, resumed: dict[str, Any]) -> None:
         """Begin the pass of a state, and read its past batches."""
