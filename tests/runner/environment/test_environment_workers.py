@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -98,8 +98,10 @@ def test_run_that_is_prolonged_in_its_process_reads_on(make_runner: Callable[...
     seen: list[list[float]] = []
 
     class Seen(Hook):
-        def after_train_iter(self, runner: Any, batch_idx: int, **facts: Any) -> None:
-            seen.append(facts["data_batch"][0].flatten().tolist())
+        def after_train_iter(
+            self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        ) -> None:
+            seen.append(data_batch[0].flatten().tolist())
 
     runner = make_runner(
         train_dataloader=DataLoader(Numbered(), batch_size=2, num_workers=1),
@@ -118,7 +120,9 @@ def test_run_that_is_prolonged_in_its_process_reads_on(make_runner: Callable[...
 
 
 def test_loader_starts_new_workers_after_an_end() -> None:
-    loader = ResumableDataLoader(range(6), batch_size=2, num_workers=1, persistent_workers=True)
+    loader: Any = ResumableDataLoader(
+        cast(Any, range(6)), batch_size=2, num_workers=1, persistent_workers=True
+    )
     first = next(iter(loader))
     end_workers(loader)
     assert not multiprocessing.active_children()
