@@ -3,7 +3,6 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
@@ -62,7 +61,7 @@ class Forwarder(ModuleType):
         return sorted({*self.__dict__, *sources(module), *submodules(module)})
 
 
-class Finder(MetaPathFinder, Loader):
+class Finder:
     """Finds the modules below ``mmengine`` that the table has."""
 
     def find_spec(
