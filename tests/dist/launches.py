@@ -38,6 +38,7 @@ def on_slurm(rank: int, *, job: int) -> dict[str, str]:
         "SLURM_NODELIST": "127.0.0.[1-2,7]",
         "SLURM_TASKS_PER_NODE": "2(x2)",
         "SLURM_JOB_ID": str(job),
+        "SLURM_STEP_ID": "0",
     }
 
 

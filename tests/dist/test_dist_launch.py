@@ -24,6 +24,7 @@ SLURM = {
     "SLURM_NODELIST": "gpu[07-09,12],login1",
     "SLURM_TASKS_PER_NODE": "1(x2),3",
     "SLURM_JOB_ID": "123456",
+    "SLURM_STEP_ID": "0",
 }
 OPEN_MPI = {
     "OMPI_COMM_WORLD_RANK": "0",
@@ -162,6 +163,82 @@ def test_wrong_launcher_raises_and_names_the_right_one(
         read_launch(launcher, environ)
 
 
+TWO = SLURM | {"SLURM_NTASKS": "2"}
+SHELL = {name: SLURM[name] for name in SLURM if name != "SLURM_STEP_ID"} | {"SLURM_NTASKS": "5"}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "environ", "message"),
+    [
+        pytest.param(
+            *("slurm", TWO | {"SLURM_PROCID": "2"}),
+            "SLURM_PROCID must be below SLURM_NTASKS, .* got 2 of 2 .*srun",
+            id="rank",
+        ),
+        pytest.param(
+            *("slurm", TWO | {"SLURM_STEP_NUM_TASKS": "two"}),
+            "SLURM_STEP_NUM_TASKS must be an integer >= 0, got 'two'",
+            id="no number",
+        ),
+        pytest.param(
+            *("slurm", TWO | {"SLURM_LOCALID": "1"}),
+            "SLURM_LOCALID must be below SLURM_TASKS_PER_NODE, .* got 1 of 1",
+            id="local rank",
+        ),
+        pytest.param(
+            *("slurm", TWO | {"SLURM_NODEID": "3"}),
+            r"SLURM_TASKS_PER_NODE must .* got '1\(x2\),3' and SLURM_NODEID=3",
+            id="node",
+        ),
+        pytest.param(
+            *("slurm", TWO | {"SLURM_NODELIST": "gpu["}),
+            r"SLURM_NODELIST must be a list of nodes .* got 'gpu\[' .* export MASTER_ADDR",
+            id="list of nodes",
+        ),
+        pytest.param(
+            *("mpi", OPEN_MPI | {"OMPI_COMM_WORLD_RANK": "1"}),
+            "OMPI_COMM_WORLD_RANK must be below OMPI_COMM_WORLD_SIZE, .* got 1 of 1 .*mpirun",
+            id="rank of mpi",
+        ),
+    ],
+)
+def test_contradicting_variables_raise_and_are_named(
+    launcher: str, environ: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_launch(launcher, environ)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "environ", "message"),
+    [
+        pytest.param("slurm", SHELL, "SLURM_STEP_ID is not set, .* starts the 5 ranks", id="batch"),
+        pytest.param(
+            *("slurm", SHELL | {"SLURM_STEP_ID": "4294967290"}),
+            "SLURM_STEP_ID is 4294967290: this is the shell of the job",
+            id="interactive",
+        ),
+        pytest.param(
+            *("slurm", TWO | {"TORCHELASTIC_RUN_ID": "none"}),
+            "TORCHELASTIC_RUN_ID is set.*use the launcher 'pytorch'",
+            id="torchrun-in-slurm",
+        ),
+        pytest.param("mpi", {"PMI_SIZE": "2"}, "PMI_RANK is not set", id="half of mpich"),
+    ],
+)
+def test_process_that_the_launcher_did_not_start_raises(
+    launcher: str, environ: dict[str, str], message: str
+) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        read_launch(launcher, environ)
+
+
+def test_address_of_the_user_replaces_an_unusable_list_of_nodes() -> None:
+    unusable = TWO | {"SLURM_NODELIST": "(null)", "MASTER_ADDR": "gpu07"}
+
+    assert read_launch("slurm", unusable).address is None
+
+
 PMI = {"PMI_RANK": "0", "PMI_SIZE": "1"}
 HELPER = {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_STEP_ID": "1"}  # one for each node
 
@@ -173,8 +250,9 @@ HELPER = {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_STEP_ID": "1"}  # one
         (SLURM | {"PMIX_RANK": "0"}, (1, "gpu07")),
         (SLURM | HELPER | {"PMI_RANK": "0", "PMI_SIZE": "8"}, (8, None)),
         (SLURM | HELPER | OPEN_MPI, (1, "127.0.0.1")),
+        (SHELL | {"PMI_RANK": "0", "PMI_SIZE": "5", "MPI_LOCALNRANKS": "5"}, (5, "127.0.0.1")),
     ],
-    ids=["srun-pmi2", "srun-pmix", "mpich-in-slurm", "open-mpi-in-slurm"],
+    ids=["srun-pmi2", "srun-pmix", "mpich-in-slurm", "open-mpi-in-slurm", "mpich-in-the-shell"],
 )
 def test_mpi_inside_of_slurm_takes_the_ranks_of_whoever_started_them(
     environ: dict[str, str], expected: tuple[int, str | None]
@@ -204,7 +282,7 @@ def test_missing_address_raises_and_names_the_variable(clean: pytest.MonkeyPatch
         ({"RANK": "first"}, "RANK must be an integer >= 0, got 'first'"),
         ({"WORLD_SIZE": ""}, "WORLD_SIZE must be an integer >= 0, got ''"),
         ({"LOCAL_RANK": "-1"}, "LOCAL_RANK must be an integer >= 0, got '-1'"),
-        ({"RANK": "2"}, "rank 2 is not one of 2 ranks, which count from 0.*torchrun"),
+        ({"RANK": "2"}, "RANK must be below WORLD_SIZE, .* got 2 of 2 .*torchrun"),
         (
             {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "http"},
             "MASTER_PORT must be a port below 65536, got 'http'",
@@ -330,10 +408,10 @@ def test_timeout_must_be_positive(alone: dict[str, Any], timeout: float | timede
     [
         ({}, "none"),
         ({"RANK": "0", "WORLD_SIZE": "2", "SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0"}, "pytorch"),
-        (SLURM | {"SLURM_STEP_ID": "0"}, "slurm"),
-        (SLURM, "none"),
+        (SLURM, "slurm"),
+        (SHELL, "none"),
         (OPEN_MPI, "mpi"),
-        (SLURM | {"SLURM_STEP_ID": "0"} | OPEN_MPI, "mpi"),
+        (SLURM | OPEN_MPI, "mpi"),
         ({"PMI_RANK": "0", "PMI_SIZE": "1"}, "mpi"),
         ({"MV2_COMM_WORLD_LOCAL_RANK": "0"}, "mpi"),
     ],
