@@ -2,7 +2,13 @@
 
 from engine_runner.checkpoint._accumulation import AccumulationStates, finish_windows
 from engine_runner.checkpoint._best import BestMetric, best_metrics
-from engine_runner.checkpoint._buffers import BufferStates, average_buffers
+from engine_runner.checkpoint._buffers import (
+    BufferStates,
+    average_buffers,
+    saved_buffers,
+    values_of_ranks,
+    values_of_this_rank,
+)
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._complete import load_progress
@@ -127,8 +133,11 @@ __all__ = [
     "run_states",
     "save_now",
     "save_run",
+    "saved_buffers",
     "take_over_former_state",
     "training_in",
+    "values_of_ranks",
+    "values_of_this_rank",
     "verify",
     "warn_of_changes",
     "warn_of_missing_keys",
