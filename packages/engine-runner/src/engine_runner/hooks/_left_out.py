@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine_model import is_model_wrapper
-from engine_optim import LossJumps, OptimWrapper, StepGuard
+from engine_optim import LossJumps, OptimWrapper, StepGuard, step_of
 from engine_runner._errors import SettingsError
 from engine_runner._protocols import Run
 from engine_runner._wrappers import wrappers_by_name
@@ -77,9 +77,9 @@ class LeftOutSteps:
                 guard.load_state_dict(self._resumed["guards"][name])
             wrapper.guard = self._guards[name] = guard
         model: Any = run.model
-        self._model = model.module if is_model_wrapper(model) else model
+        plain: nn.Module = model.module if is_model_wrapper(model) else model
+        self._model, self._buffers = plain, dict(plain.named_buffers())
         self._whole = not run.checkpointer.sharded
-        self._buffers = dict(self._model.named_buffers())
         self._enter_window()
 
     @torch.no_grad()
@@ -87,7 +87,8 @@ class LeftOutSteps:
         """Continue in the accumulation window of a resumed run, if it was saved in one."""
         state, self._resumed = self._resumed, {}
         self._saved, self._due = {}, state.get("due", 0)
-        self.iterations.extend(state.get("iterations", ()))
+        if "iterations" in state:
+            self.iterations = deque(state["iterations"], maxlen=_KEPT)
         if not self._due:
             return
         values = {**state["buffers"], **values_of_this_rank(state["buffers_of_ranks"])}
@@ -119,14 +120,13 @@ class LeftOutSteps:
     @torch.no_grad()
     def end_iteration(self) -> bool:
         """Return whether a step was left out; give the buffers their former values if all were."""
-        guards = self._guards.values()
-        skipped = any(guard.skipped for guard in guards)
-        stepped = any(guard.stepped for guard in guards)
-        if not self._due or not (skipped or stepped):
+        step = step_of(self._guards.values())
+        if not self._due or step == "not due":
             return False
-        if not stepped:
+        if step == "left out":
             for name, saved in self._saved.items():
                 self._buffers[name].copy_(saved)
+        skipped = any(guard.skipped for guard in self._guards.values())
         for _ in range(0 if skipped else min(self._due, len(self.iterations))):
             self.iterations.pop()
         self._saved, self.window, self._due = {}, self._due, 0
