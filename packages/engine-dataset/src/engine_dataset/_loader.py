@@ -172,7 +172,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
     @cached_property
     def _stream(self) -> IndexStream:
         batches = super()._index_sampler
-        sampler, size = batches, 1
+        sampler: Any = batches
+        size: int | None = 1
         if self.batch_sampler is not None:
             # A batch sampler of the caller may have no `sampler`, or reorder its samples. The first
             # sample of a batch is known only for torch's `BatchSampler`.
