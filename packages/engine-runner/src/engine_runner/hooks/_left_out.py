@@ -156,4 +156,6 @@ class LeftOutSteps:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue with a state when the guards are attached."""
-        self._resumed = state_dict if "guards" in state_dict else {"guards": state_dict}
+        # Of a run without such steps it is empty; an older state has the guards alone.
+        is_old = bool(state_dict) and "guards" not in state_dict
+        self._resumed = {"guards": state_dict} if is_old else state_dict
