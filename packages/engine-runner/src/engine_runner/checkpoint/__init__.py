@@ -2,7 +2,13 @@
 
 from engine_runner.checkpoint._accumulation import finish_windows
 from engine_runner.checkpoint._best import BestMetric, best_metrics
-from engine_runner.checkpoint._buffers import BufferStates, average_buffers
+from engine_runner.checkpoint._buffers import (
+    BufferStates,
+    average_buffers,
+    saved_buffers,
+    values_of_ranks,
+    values_of_this_rank,
+)
 from engine_runner.checkpoint._checkpointer import Checkpointer
 from engine_runner.checkpoint._conversion import (
     Converted,
@@ -109,9 +115,12 @@ __all__ = [
     "run_states",
     "save_now",
     "save_run",
+    "saved_buffers",
     "storages_in",
     "take_over_former_state",
     "training_in",
+    "values_of_ranks",
+    "values_of_this_rank",
     "verify",
     "warn_of_missing_keys",
     "write_manifest",
