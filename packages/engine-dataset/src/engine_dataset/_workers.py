@@ -71,6 +71,8 @@ def end_workers(loader: DataLoader[Any]) -> None:
 def end_pass(batches: Iterator[Any] | None) -> None:
     """End the workers of an iterator over a data loader, which is of no use from then on.
 
+    A worker that is stuck in its sample is killed after some seconds.
+
     Args:
         batches: The iterator. One without workers has nothing to end.
 
@@ -83,3 +85,6 @@ def end_pass(batches: Iterator[Any] | None) -> None:
     shut_down = getattr(batches, "_shutdown_workers", None)
     if shut_down is not None:
         shut_down()
+    for worker in getattr(batches, "_workers", ()):
+        if worker.is_alive():  # torch sends SIGTERM, which a worker may handle
+            worker.kill()

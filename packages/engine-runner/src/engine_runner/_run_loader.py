@@ -47,6 +47,16 @@ class RunLoader(ResumableDataLoader[_Batch]):
         [tensor([0, 1]), tensor([2, 3])]
     """
 
+    _first_states: dict[str, torch.Tensor] | None = None  # of the generators, in evaluations
+
+    def restart(self) -> None:
+        """Let the next iteration be the first pass, in the order of the first pass."""
+        super().restart()
+        if self._first_states is None:
+            self._first_states = {key: one.get_state() for key, one in self._generators.items()}
+        for name, generator in self._generators.items():
+            generator.set_state(self._first_states[name])
+
     def order_of(self, batches: Iterable[Any], sampler: Any) -> Iterable[Any]:
         """Return an order that a resumed run draws again."""
         generator = getattr(sampler, "generator", None)
