@@ -31,9 +31,9 @@ def trial_run(config: Config | Mapping[str, Any] | str | PathLike[str]) -> Itera
     Yields:
         The run.
     """
-    path = isinstance(config, str | PathLike)
-    given = Config.fromfile(fspath(config)) if path else config  # type: ignore[arg-type]  # a path
-    settings = deepcopy(given) if isinstance(given, Config) else Config(dict(given))  # type: ignore[arg-type]  # no path
+    given: Config | Mapping[str, Any]
+    given = Config.fromfile(fspath(config)) if isinstance(config, str | PathLike) else config
+    settings = deepcopy(given) if isinstance(given, Config) else Config(dict(given))
     evaluation = [f"{mode}_{part}" for mode in ("val", "test") for part in _EVALUATION]
     for name in (*_NOT_TRAINED, *evaluation):
         settings.pop(name, None)
