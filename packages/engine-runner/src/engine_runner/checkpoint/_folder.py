@@ -74,7 +74,7 @@ class CheckpointFolder:
         except FileNotFoundError:
             return None
 
-    def names(self, suffix: str | tuple[str, ...]) -> list[str]:
+    def names(self, suffix: str | tuple[str, ...] = "") -> list[str]:
         """Return the names of files and folders with an ending; none if there is no such folder.
 
         Raises:

@@ -15,7 +15,7 @@ from engine_runner.checkpoint._manifest import read_manifest
 from engine_runner.checkpoint._marker import MARKER
 from engine_runner.checkpoint._publication import is_published
 
-_ENDINGS = (".pth", SUFFIX)
+_ENDINGS = (".pth", SUFFIX)  # others, which ``filename_tmpl`` may have, need a manifest
 
 _log = logging.getLogger("engine.runner")
 
@@ -27,7 +27,8 @@ def find_latest_checkpoint(
 
     The file ``last_checkpoint`` names it. In a work directory that was moved or copied, the name is
     looked up beside that file. If the file cannot be used, or the checkpoint is missing, the
-    checkpoint that was written last is returned, with a warning.
+    checkpoint that was written last is returned, with a warning. That is a file ``….pth``, a folder
+    ``….dcp``, or a file with another ending and a manifest beside it.
 
     Args:
         path: The work directory of the run, or another folder of checkpoints in any storage of
@@ -215,13 +216,28 @@ def _checkpoints_in(folder: CheckpointFolder, marked: Sequence[str]) -> list[str
 
 
 def _listed(folder: CheckpointFolder) -> list[str]:
+    names = _names(folder)
     if folder.is_local:
-        found = filter(_is_checkpoint, map(folder.local.joinpath, folder.names(_ENDINGS)))
+        found = filter(_is_checkpoint, map(folder.local.joinpath, names))
         return [str(file) for file in sorted(found, key=_written_at, reverse=True)]
     # Storages report no times in common, so the numbers in the names decide.
-    names = folder.names(_ENDINGS)
     names.sort(key=lambda name: [int(part) for part in re.findall(r"\d+", name)], reverse=True)
     return [folder.join(name) for name in names]
+
+
+def _names(folder: CheckpointFolder) -> list[str]:
+    """Return the names of a folder that are those of checkpoints, by ending or by manifest."""
+    all_names = folder.names()
+    known = set(all_names)
+
+    def has_manifest(name: str) -> bool:
+        if f"{name}.json" not in known:
+            return False
+        manifest = read_manifest(folder.join(name), folder.backend_args)
+        # A file of safetensors has weights alone.
+        return manifest is not None and manifest.format == "torch"
+
+    return [name for name in all_names if name.endswith(_ENDINGS) or has_manifest(name)]
 
 
 def _written_at(file: Path) -> int:
