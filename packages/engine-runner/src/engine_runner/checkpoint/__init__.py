@@ -18,6 +18,7 @@ from engine_runner.checkpoint._folder import (
     backend_args_in,
     checkpoint_folders,
     folder_of,
+    storages_in,
 )
 from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
 from engine_runner.checkpoint._interrupted import save_now
@@ -127,6 +128,7 @@ __all__ = [
     "run_states",
     "save_now",
     "save_run",
+    "storages_in",
     "take_over_former_state",
     "training_in",
     "verify",

@@ -183,15 +183,23 @@ def backend_args_in(config: Config | Mapping[str, Any], filename: str) -> Mappin
         >>> backend_args_in(config, "s3://bucket/run/epoch_1.pth")
         {'region_name': 'eu-west-1'}
     """
+    return backend_args_for(filename, storages_in(config))
+
+
+def storages_in(config: Config | Mapping[str, Any]) -> list[CheckpointFolder]:
+    """Return the folders of a config's hooks that have arguments of their storage.
+
+    Args:
+        config: The config; its hooks may be configs or objects.
+    """
     named: Mapping[str, Any] = config.get("default_hooks") or {}
     checkpoint = named.get("checkpoint")
     folders = []
     for hook in (checkpoint, *(config.get("custom_hooks") or [])):
-        if not isinstance(hook, Mapping):
-            continue
-        arguments = hook.get("backend_args") or hook.get("file_client_args")
+        settings = hook if isinstance(hook, Mapping) else getattr(hook, "__dict__", {})
+        arguments = settings.get("backend_args") or settings.get("file_client_args")
         # Those of a hook without a folder may be for images.
-        place = hook.get("out_dir") or (config.get("work_dir") if hook is checkpoint else None)
+        place = settings.get("out_dir") or (config.get("work_dir") if hook is checkpoint else None)
         if arguments and place:
             folders.append(CheckpointFolder(os.fspath(place), dict(arguments)))
-    return backend_args_for(filename, folders)
+    return folders
