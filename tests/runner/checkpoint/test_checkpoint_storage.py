@@ -301,6 +301,12 @@ def test_ranks_raise_together_if_the_storage_does_not_answer(rank_results: RankR
         assert results["fail"] == [["CheckpointError", True], ["SettingsError", True]]
 
 
+def test_ranks_raise_together_if_one_cannot_write_its_shards(rank_results: RankResults) -> None:
+    for results in rank_results["storage_cases.py"]:
+        assert "on rank 1, out_dir of CheckpointHook must be writable" in results["fail_on_one"]
+        assert "half://runs/half/.engine-storage-test is not mounted" in results["fail_on_one"]
+
+
 def test_arguments_of_a_hook_for_images_read_no_checkpoint() -> None:
     hook = {"type": "DetVisualizationHook", "backend_args": {"backend": "petrel"}}
     config = {"work_dir": "runs", "custom_hooks": [hook]}

@@ -18,6 +18,7 @@ from engine_runner.checkpoint._folder import (
     backend_args_in,
     checkpoint_folders,
     folder_of,
+    require_writable,
     storages_in,
 )
 from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
@@ -125,6 +126,7 @@ __all__ = [
     "remove_manifest",
     "require_ending",
     "require_one_kind",
+    "require_writable",
     "run_states",
     "save_now",
     "save_run",

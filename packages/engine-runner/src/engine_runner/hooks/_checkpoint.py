@@ -214,10 +214,10 @@ class CheckpointHook(Hook):
         take_over_former_state(runner.message_hub, self.retention, self.best)
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
-        self._open_folder(runner)
         require_one_kind(hook.writer for hook in runner.hooks if isinstance(hook, CheckpointHook))
         if self.writer is not None:
             runner.checkpointer.use(self.writer)
+        self._open_folder(runner)
         runner.checkpointer.name_of(self.filename_tmpl)  # raises for a name of the other kind
 
     def after_train_epoch(self, runner: Run) -> None:
