@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from pathlib import Path
 from shutil import disk_usage
 
@@ -12,6 +11,7 @@ from engine_dist import is_main_process
 from engine_fileio import local_path
 from engine_runner._protocols import Run
 from engine_runner.checkpoint._folder import CheckpointFolder, require_writable
+from engine_runner.checkpoint._paths import file_name
 
 MARKER = "last_checkpoint"
 
@@ -38,7 +38,7 @@ def mark_latest_checkpoint(
     for path, place in places.items():
         # A path in a work directory, as always; where it is, a name, which stays true in a copy.
         elsewhere = path != os.fspath(folder)
-        noted = re.split(r"[/\\]", str(checkpoint))[-1] if elsewhere else str(checkpoint)
+        noted = file_name(str(checkpoint)) if elsewhere else str(checkpoint)
         place.backend.put(noted.encode(), place.join(MARKER))
 
 
