@@ -2,9 +2,10 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -122,6 +123,34 @@ def test_killed_attempts_leave_each_point_once(
 
     (backend,) = (recorder.backend for recorder in fourth._recorders.values())
     assert points(backend) == [(step, step / 4) for step in range(1, 10)]
+
+
+def test_slow_backend_gets_the_records_before_a_rollback_first(tmp_path: Path) -> None:
+    class Slow(BaseVisBackend):
+        threaded = True
+        goes_on = threading.Event()
+        calls: ClassVar[list[Any]] = []
+
+        def add_scalars(
+            self, scalar_dict: Any, step: int = 0, file_path: str | None = None, **kwargs: Any
+        ) -> None:
+            assert self.goes_on.wait(10)
+            self.calls.append(step)
+
+        def resume(self, state: Any, save_dir: str) -> None:
+            self.calls.append(f"back to {state['records']}")
+
+    visualizer = Visualizer("slow", vis_backends=[Slow(tmp_path)], save_dir=tmp_path)
+    record(visualizer, range(1, 3))
+    saved = visualizer.state_dict()
+    record(visualizer, range(3, 5))
+
+    visualizer.resume(saved, str(tmp_path))
+    record(visualizer, range(3, 6))
+    Slow.goes_on.set()
+    visualizer.close()
+
+    assert Slow.calls == [1, 2, 3, 4, "back to 2", 3, 4, 5]
 
 
 @pytest.mark.slow

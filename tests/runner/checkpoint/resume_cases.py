@@ -1,6 +1,5 @@
 """Runs with drawn features, interrupted anywhere and resumed, in one process or on two ranks."""
 
-import gc
 import json
 import random
 import re
@@ -323,13 +322,10 @@ def interrupt(arguments: dict[str, Any], stop: Hook) -> bool:
     try:
         Runner(**{**arguments, "custom_hooks": hooks}).train()
     except (Interrupted, SystemExit):
-        interrupted = True
+        return True
     except RankLost as error:  # the other rank got there first
-        interrupted = "Interrupted" in str(error)
-    else:
-        interrupted = False
-    gc.collect()  # the workers of the interrupted run end here, not in those of the next one
-    return interrupted
+        return "Interrupted" in str(error)
+    return False
 
 
 def differences(left: Any, right: Any, place: str = "") -> Iterator[str]:

@@ -106,6 +106,32 @@ def test_sampler_that_draws_another_order_is_a_warning(caplog: pytest.LogCapture
     assert "Unseeded draws another order than before the interruption" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("batches", "others"),
+    [
+        ([[2, 0], [1]], [[0, 2], [1]]),
+        ([2, 0, 1], [0, 2, 1]),
+        ([["b", "a"], ["c"]], [["a", "b"], ["c"]]),
+        ([torch.tensor([2, 0]), torch.tensor([1])], [torch.tensor([0, 2]), torch.tensor([1])]),
+        ([[(2, "left")], [(0, "up")]], [[(2, "right")], [(0, "up")]]),
+        ([[0.5, 1.0]], [[0.25, 1.0]]),
+    ],
+    ids=["integers", "unbatched", "names", "tensors", "pairs", "numbers"],
+)
+def test_order_of_any_indices_is_compared_after_a_resume(
+    caplog: pytest.LogCaptureFixture, batches: list[Any], others: list[Any]
+) -> None:
+    order = ReplayedOrder(batches, batches)
+    next(iter(order))
+    state = order.state_dict()
+
+    for now, warned in ((batches, False), (others, True)):
+        resumed = ReplayedOrder(now, now)
+        resumed.load_state_dict(state)
+        assert len(list(resumed)) == len(batches)
+        assert ("draws another order" in caplog.text) == warned
+
+
 def test_position_of_another_sampler_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     saved: Any = RunLoader(Points(), shuffle=True)
     next(iter(saved))

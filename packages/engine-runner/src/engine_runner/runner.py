@@ -153,6 +153,8 @@ class Runner:
         metrics: dict[str, Any] = self._execute(loop)
         return metrics
 
+    running: Loop | None = None  # the loop that runs now
+
     def _execute(self, loop: Loop, *, trains: bool = False) -> Any:
         return execute(self, self._hooks, loop, trains=trains)
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from engine_dataset import DefaultSampler, ResumableDataLoader
 from engine_dist import get_rank
 from engine_model import batch_norms, update_batch_norms
+from engine_optim import step_of
 from engine_registry import HOOKS
 from engine_runner._errors import SettingsError
 from engine_runner._integer import integer
@@ -119,8 +120,7 @@ class SWAHook(EMAHook):
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Average every n-th iteration, unless its step was left out for a bad loss."""
-        guards = guards_of(runner.optim_wrapper)
-        if any(guard.skipped for guard in guards) and not any(guard.stepped for guard in guards):
+        if step_of(guards_of(runner.optim_wrapper)) == "left out":
             return
         if not self.by_epoch and self.every_n_train_iters(
             runner, self.interval, max(self.begin_iter, 1)

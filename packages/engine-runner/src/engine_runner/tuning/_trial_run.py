@@ -9,7 +9,7 @@ from typing import Any
 
 from engine_config import Config
 from engine_logging import MessageHub
-from engine_registry import RUNNERS
+from engine_runner._redirected import build_trial
 from engine_runner.parts import default_hooks
 from engine_runner.runner import Runner
 from engine_visualization import Visualizer
@@ -42,7 +42,7 @@ def trial_run(config: Config | Mapping[str, Any] | str | PathLike[str]) -> Itera
     settings.log_level = "WARNING"
     with TemporaryDirectory(prefix="engine-trial-") as folder:
         settings.work_dir = folder
-        runner = RUNNERS.build(settings) if "runner_type" in settings else Runner.from_cfg(settings)
+        runner = build_trial(settings, given)
         try:
             yield runner
         finally:
