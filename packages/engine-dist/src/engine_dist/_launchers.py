@@ -276,7 +276,7 @@ def _starts_mpi_by_srun(environ: Mapping[str, str]) -> bool:
     variables of that helper, with another rank or size.
     """
     if any(group[0] in environ for group in _MPI_VARIABLES[:2]) or _in_job_shell(environ):
-        return False  # a mpirun in the shell hands on its SLURM_PROCID to all ranks
+        return False  # a mpirun in the shell gives all ranks its SLURM_PROCID
     name = _first_name(environ, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
     tasks = environ[name] if name else None
     place = (environ.get("SLURM_PROCID"), tasks)
