@@ -1,5 +1,6 @@
 """Evaluations that a hook starts within a training, and loaders that both have."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -127,6 +128,21 @@ def test_losses_are_checked_after_a_validation_of_a_hook(
 
     with pytest.raises(NonFiniteLossError):
         make_runner(custom_hooks=[Evaluates("val", break_weights)]).train()
+
+
+@pytest.mark.parametrize("point", ["after_train_iter", "after_train_epoch"])
+def test_best_checkpoint_of_a_validation_of_a_hook_has_weights_alone(
+    make_runner: Callable[..., Runner], point: str
+) -> None:
+    saves = {"type": "CheckpointHook", "save_best": "error", "rule": "less", "interval": 9}
+    runner = make_runner(
+        train_cfg={"by_epoch": True, "max_epochs": 2, "val_begin": 2},
+        custom_hooks=[ValidatesAt(point, stops=False)],
+        default_hooks={"checkpoint": {**saves, "save_last": False}},
+    )
+    runner.train()
+    manifest = json.loads((Path(runner.work_dir) / "best_error_epoch_0.pth.json").read_text())
+    assert manifest["resumable"] is False
 
 
 def test_training_within_a_training_is_refused(make_runner: Callable[..., Runner]) -> None:

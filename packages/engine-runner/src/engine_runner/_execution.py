@@ -53,7 +53,7 @@ def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
 
 
 def _evaluate_within(runner: _Runs, loop: Loop, *, trains: bool) -> Any:
-    """Evaluate for a hook of a run, whose points, signal handlers and checks go on."""
+    """Evaluate for a hook of a run, whose points, handlers and checks stay active."""
     if trains:
         raise RuntimeError(
             "train() must be called after a run of the same Runner, got a call within one; let a "

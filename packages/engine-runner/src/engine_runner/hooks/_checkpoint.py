@@ -332,10 +332,11 @@ class CheckpointHook(Hook):
             f"{filename}.",
             place=self._place_of(runner),
         )
-        # The validation is finished: a run that resumes from here does not repeat it.
+        # A resume does not repeat the finished validation. No resume if a hook validates too early.
+        whole = self.save_optimizer and not runner.unfinished
         done = runner.epoch if runner.trains_by_epoch else runner.iter
-        progress = replace(runner.progress, validated=done)
-        self._write(runner, f"the best {name}", filename, following, progress=progress)
+        options = {"progress": replace(runner.progress, validated=done), "save_optimizer": whole}
+        self._write(runner, f"the best {name}", filename, following, **options)
 
     def _best_names(self) -> list[str]:
         return [Path(item.path).name for item in self.best if item.path]
@@ -369,11 +370,10 @@ class CheckpointHook(Hook):
             runner.save_checkpoint,
             self.folder,
             filename,
-            save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
             by_epoch=self.by_epoch,
             backend_args=self.backend_args,
-            **options,
+            **{"save_optimizer": self.save_optimizer, **options},
         )
         self._saves = True
         try:

@@ -89,8 +89,6 @@ class SaveOnInterrupt(Hook):
         self._runner: Run | None = None  # while its state is that of a finished iteration
         self._weights: list[Tensor] | None = None  # sums of the weights, during a validation
         self._finishes_validation = False
-        self._in_epoch = self._in_iteration = False
-        self._consumed: int | None = None  # the batches of the epoch, of finished iterations
         self._agreement: StopAgreement | None = None
         self._taken: StopSignals | None = None
         self._loaders: list[Any] = []
@@ -172,25 +170,16 @@ class SaveOnInterrupt(Hook):
             self._saved_at = checkpoint["progress"]["iter"]
             self._marked = marked_at(runner.work_dir)
 
-    def before_train_epoch(self, runner: Run) -> None:
-        """Mark the epoch as not counted yet."""
-        self._in_epoch, self._consumed = True, _consumed(runner)
-
-    def after_train_epoch(self, runner: Run) -> None:
-        """Unmark it: this hook is called last, and the loop counts the epoch next."""
-        self._in_epoch = False
-
     def before_train_iter(self, runner: Run, batch_idx: int, data_batch: Batch = None) -> None:
         """Mark the state as that of an unfinished iteration."""
         # Weights and optimizer change one after the other within the step.
-        self._runner, self._in_iteration = None, True
+        self._runner = None
 
     def after_train_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Save and stop if a signal has arrived."""
-        self._runner, self._in_iteration = runner, False
-        self._consumed = _consumed(runner)
+        self._runner = runner
         self._steps += 1  # unlike ``runner.iter``, which a hook may set back
         if self._stops_at(self._steps):
             self._save_and_stop(runner, runner.progress.advanced(iterations=1))
@@ -198,7 +187,7 @@ class SaveOnInterrupt(Hook):
     def before_val(self, runner: Run) -> None:
         """Mark the state as unfinished: hooks may change the model for a validation."""
         self._runner, self._finishes_validation = None, False
-        if self._is_within(runner):
+        if runner.unfinished:  # a hook validates, which is finished first
             return
         if self._taken is not None and (self._taken.is_installed or runner.world_size > 1):
             self._weights = _sums(runner)
@@ -222,15 +211,6 @@ class SaveOnInterrupt(Hook):
         if self._stops_at(self._steps, 2):
             done = runner.epoch if runner.trains_by_epoch else runner.iter
             self._save_and_stop(runner, replace(runner.progress, validated=done))
-
-    def _is_within(self, runner: Run) -> bool:
-        """Return whether a hook validates where the counters are behind the weights or the data.
-
-        That is from the load of a batch to the end of its iteration, and between the last iteration
-        of an epoch and the end of the epoch. What is saved there would train on batches again, or
-        leave one out: such a validation is finished first.
-        """
-        return self._in_iteration or (self._in_epoch and self._consumed != _consumed(runner))
 
     def _asked(self) -> int:
         """Return the number of a signal that has arrived here, or that another rank reported."""
@@ -329,12 +309,6 @@ def _place_in_validation(runner: Run, batch_idx: int) -> tuple[float, float] | N
         return None
     place = list(data).index(name) if name else 0
     return place, float("inf") if batch_idx + 1 >= length else batch_idx
-
-
-def _consumed(runner: Run) -> int | None:
-    """Return the batches that were taken of the epoch, or None if the loop of a user has none."""
-    position = getattr(runner.train_loop, "position", None)
-    return getattr(position, "batches_consumed", None)
 
 
 def _on_all(value: bool) -> bool:
