@@ -48,7 +48,7 @@ def end_workers(loader: DataLoader[Any]) -> None:
     """End the workers of a data loader now; its next iteration starts new ones.
 
     Workers that persist are ended, too, and those of a pass that was left before its end. The
-    iterator of that pass must not be used any more. Without this, workers live until torch's
+    iterator of that pass must not be used again. Without this, workers live until torch's
     iterator is freed. If the garbage collector frees it, torch waits 5 s for each of them, since
     the collector has closed the queue that would end them.
 
@@ -69,7 +69,7 @@ def end_workers(loader: DataLoader[Any]) -> None:
 
 
 def end_pass(batches: Iterator[Any] | None) -> None:
-    """End the workers of an iterator over a data loader, which must not be used any more.
+    """End the workers of an iterator over a data loader, which must not be used again.
 
     Args:
         batches: The iterator. One without workers has nothing to end.
