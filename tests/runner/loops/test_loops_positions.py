@@ -88,6 +88,25 @@ def test_order_from_a_global_generator_resumes_when_all_indices_are_drawn(
         assert min(map(min, expected)) >= 100
 
 
+@pytest.mark.parametrize("trained", [0, 1, 4])
+def test_replay_of_an_order_leaves_the_global_generators_alone(trained: int) -> None:
+    torch.manual_seed(3)
+    order = ReplayedOrder(Shuffled(), Shuffled())
+    batches = iter(order)
+    drawn = [next(batches) for _ in range(4)]  # also by workers, ahead of the training
+    state, random_state = order.state_dict(), torch.get_rng_state()
+    expected = float(torch.rand(()))
+
+    resumed = ReplayedOrder(Shuffled(), Shuffled())
+    resumed.load_state_dict(state)
+    resumed.trained = trained
+    torch.set_rng_state(random_state)
+    rest = itertools.islice(iter(resumed), trained, None)
+
+    assert next(rest) == (drawn[trained] if trained < 4 else next(batches))
+    assert float(torch.rand(())) == expected
+
+
 def test_sampler_that_draws_another_order_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     orders = itertools.count()
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeVar
 
 import torch
@@ -88,6 +89,9 @@ class RunLoader(ResumableDataLoader[_Batch]):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Start the next iteration at a position; warn if another kind of sampler has saved it."""
         super().load_state_dict(state_dict)
+        order = self.index_stream.batches
+        if isinstance(order, ReplayedOrder):
+            order.trained = self.batches_consumed
         saved = state_dict.get("order", self._order)
         if state_dict["batches"] and saved != self._order:
             _log.warning(
@@ -155,6 +159,9 @@ class ReplayedOrder(_Order):
         batches: The batch sampler, or the sampler of a loader without batches.
         sampler: The sampler below it, or the same object.
 
+    Attributes:
+        trained: How many batches of the resumed pass are dropped, as they are trained on.
+
     Example:
         >>> order = ReplayedOrder([[2, 0], [1]], [2, 0, 1])
         >>> batches = iter(order)
@@ -172,27 +179,36 @@ class ReplayedOrder(_Order):
         self._begin: dict[str, Any] | None = None
         self._resumed: Mapping[str, Any] | None = None
         self._drawn = self._checksum = 0
+        self.trained = 0
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the indices of all batches of a pass, also after a resume."""
         resumed, self._resumed = self._resumed, None
         self._drawn = self._checksum = 0
-        now = None
-        if resumed is not None and resumed["drawn"]:
-            now = capture_host_states()
-            self._set(resumed["begin"])
+        if resumed is None or not resumed["drawn"]:
+            self._begin = self._states()
+            yield from self._counted()
+            return
+        now = capture_host_states()
+        self._set(resumed["begin"])
         self._begin = self._states()
+        batches = self._counted()
+        # The loader drops these at once. Those that workers had fetched ahead are drawn here, too:
+        # with fewer workers the training would continue in between, from the generators of the replay.
+        trained = min(self.trained, resumed["drawn"])
+        yield from islice(batches, trained)
+        ahead = list(islice(batches, resumed["drawn"] - trained))
+        restore_host_states(now)
+        if self._drawn == resumed["drawn"] and self._checksum != resumed["checksum"]:
+            self._warn()
+        yield from ahead
+        yield from batches
+
+    def _counted(self) -> Iterator[Any]:
         for indices in self.batches:
             self._drawn += 1
             self._checksum = zlib.crc32(_content(indices), self._checksum)
-            if now is not None and resumed is not None and self._drawn == resumed["drawn"]:
-                restore_host_states(now)
-                now = None
-                if self._checksum != resumed["checksum"]:
-                    self._warn()
             yield indices
-        if now is not None:
-            restore_host_states(now)
 
     def end_pass(self) -> None:
         """Let the state be that of the next pass, whose indices are not drawn yet."""
