@@ -30,7 +30,7 @@ def cfg(
     request: pytest.FixtureRequest, settings: Settings, s3_options: dict[str, Any], bucket: str
 ) -> dict[str, Any]:
     """Return a config that loads the weights 7 from a storage that needs arguments."""
-    place = {"out_dir": f"s3://{bucket}/runs", "backend_args": s3_options}
+    place: dict[str, Any] = {"out_dir": f"s3://{bucket}/runs", "backend_args": s3_options}
     path = f"s3://{bucket}/pretrained/weights.pth"
     base = settings(load_from=path)
     weights = {key: torch.full_like(one, 7.0) for key, one in base["model"].state_dict().items()}

@@ -313,8 +313,7 @@ def train(arguments: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
 def state_of(runner: Runner) -> dict[str, Any]:
     """Return the state of a run as its last checkpoint has it."""
     path = runner.save_checkpoint(runner.work_dir, "end.pth", progress=runner.progress)
-    saved: dict[str, Any] = torch.load(path, weights_only=False)
-    return saved
+    return dict(torch.load(path, weights_only=False))
 
 
 def interrupt(arguments: dict[str, Any], stop: Hook) -> bool:

@@ -30,7 +30,6 @@ from engine_runner.checkpoint import (
 from engine_runner.hooks import CheckpointHook
 
 MakeRunner = Callable[..., Runner]
-RankResults = dict[str, list[dict[str, Any]]]
 MEMORY = {"backend": "fsspec"}
 
 
@@ -313,22 +312,6 @@ def test_checkpoint_saved_last_is_resumed_if_two_folders_have_one(
     write_manifest(path, dataclasses.replace(manifest, saved=later))
 
     assert latest_checkpoints(checkpoint_folders(runner))[0] == path
-
-
-def test_ranks_resume_together_from_a_storage(rank_results: RankResults) -> None:
-    for results in rank_results["storage_cases.py"]:
-        assert results["resume"] == [2, True]
-
-
-def test_ranks_raise_together_if_the_storage_does_not_answer(rank_results: RankResults) -> None:
-    for results in rank_results["storage_cases.py"]:
-        assert results["fail"] == [["CheckpointError", True], ["SettingsError", True]]
-
-
-def test_ranks_raise_together_if_one_cannot_write_its_shards(rank_results: RankResults) -> None:
-    for results in rank_results["storage_cases.py"]:
-        assert "on rank 1, out_dir of CheckpointHook must be writable" in results["fail_on_one"]
-        assert "half://runs/half/.engine-storage-test is not mounted" in results["fail_on_one"]
 
 
 def test_arguments_of_a_hook_for_images_read_no_checkpoint() -> None:
