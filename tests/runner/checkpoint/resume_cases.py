@@ -4,7 +4,6 @@ import gc
 import json
 import random
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -320,15 +319,13 @@ def state_of(runner: Runner) -> dict[str, Any]:
 
 def interrupt(arguments: dict[str, Any], stop: Hook) -> bool:
     """Train until the interruption; return whether there was one."""
-    hooks = [*arguments["custom_hooks"], stop]
+    hooks, interrupted = [*arguments["custom_hooks"], stop], False
     try:
         Runner(**{**arguments, "custom_hooks": hooks}).train()
     except (Interrupted, SystemExit):
         interrupted = True
     except RankLost as error:  # the other rank got there first
         interrupted = "Interrupted" in str(error)
-    else:
-        interrupted = False
     gc.collect()  # the workers of the interrupted run end here, not in those of the next one
     return interrupted
 
@@ -355,8 +352,8 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def records(work_dir: str | Path) -> list[dict[str, Any]]:
-    """Return the lines of the one file of scalars, without times."""
-    (file,) = Path(work_dir).glob("*/vis_data/scalars.json")
+    """Return the lines of the last file of scalars, the only one of a run with a checkpoint."""
+    *_, file = sorted(Path(work_dir).glob("*/vis_data/scalars.json"))
     lines = map(json.loads, file.read_text().splitlines())
     return [{k: v for k, v in line.items() if not _CLOCK.search(k)} for line in lines]
 
@@ -377,11 +374,8 @@ def best_checkpoints(work_dir: str | Path) -> dict[str, Any]:
 def found_differences(draw: Draw, kind: type[Stop] = Stop) -> list[str]:
     """Interrupt a run, resume it, and return where it differs from one without interruption."""
     whole, state = train(draw.arguments("whole"))
-    cut = draw.arguments("cut")
-    if not interrupt(cut, kind(draw.at, draw.in_validation)):
+    if not interrupt(draw.arguments("cut"), kind(draw.at, draw.in_validation)):
         return [f"the run was not interrupted at {draw.at}"]
-    if whole.is_main and not Path(cut["work_dir"], "last_checkpoint").exists():
-        shutil.rmtree(cut["work_dir"])  # interrupted before its first checkpoint: it begins anew
     # With another number of workers, where there are any.
     workers = 3 - draw.workers if draw.workers else 0
     rest, resumed = train(draw.arguments("cut", resume=True, workers=workers))

@@ -61,6 +61,11 @@ class IndexStream:
         sampler: The sampler below it; the same object without batching.
         batch_size: The number of samples per batch, if each batch is that many consecutive samples
             of ``sampler``; otherwise ``None``.
+
+    Example:
+        >>> stream = IndexStream([[0, 1], [2]], range(3), None)
+        >>> list(stream), len(stream), stream.endless
+        ([[0, 1], [2]], 2, False)
     """
 
     def __init__(
