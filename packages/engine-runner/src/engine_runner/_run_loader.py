@@ -194,7 +194,7 @@ class ReplayedOrder(_Order):
         self._begin = self._states()
         batches = self._counted()
         # The loader drops these at once. Those that workers had fetched ahead are drawn here, too:
-        # with fewer workers the training would continue in between, from the generators of the replay.
+        # with fewer workers the training would continue between draws of the replay.
         trained = min(self.trained, resumed["drawn"])
         yield from islice(batches, trained)
         ahead = list(islice(batches, resumed["drawn"] - trained))
