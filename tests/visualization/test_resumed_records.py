@@ -176,7 +176,8 @@ def test_wandb_has_each_step_once_where_a_run_goes_back_or_is_resumed(
 
     assert wandb.run.step == 5  # offline, the points come again, at the same steps
     resumed.close()
-    names = [path.name.split("-")[-1] for path in tmp_path.glob("wandb/offline-run-*")]
+    # offline-run-<start>-<id>, and a number where two started in one second
+    names = [path.name.split("-")[3] for path in tmp_path.glob("wandb/offline-run-*")]
     assert names == [backend.state_dict()["id"]] * 2
     wandb.teardown()
 
