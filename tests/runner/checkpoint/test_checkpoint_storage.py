@@ -105,30 +105,6 @@ def test_run_resumes_from_a_storage_without_markers(
     assert resumed.epoch == 2
 
 
-@pytest.mark.parametrize("marker", ["none", "stale"])
-def test_checkpoints_of_other_endings_are_found_by_their_manifests(
-    make_runner: MakeRunner, storage: dict[str, Any], marker: str
-) -> None:
-    hooks = _hooks(storage, filename_tmpl="epoch_{}.ckpt", max_keep_ckpts=2)
-    first = make_runner(default_hooks=hooks)
-    first.train()
-    place = _folder(first)
-    for folder in (place, CheckpointFolder(first.work_dir)):
-        folder.backend.put(b"epoch_1.ckpt", folder.join("last_checkpoint"))  # it was deleted
-        if marker == "none":
-            folder.backend.remove(folder.join("last_checkpoint"))
-    for name in ("notes.txt", "notes.txt.json", "epoch_9.ckpt"):
-        place.backend.put(b"{}", place.join(name))
-    assert place.names(".ckpt") == ["epoch_2.ckpt", "epoch_3.ckpt", "epoch_9.ckpt"]
-
-    runner = make_runner(default_hooks=hooks, resume=True)
-    found = latest_checkpoints(checkpoint_folders(runner))
-    runner.load_or_resume()
-
-    assert found == [place.join("epoch_3.ckpt"), place.join("epoch_2.ckpt")]
-    assert runner.epoch == 3
-
-
 def test_newer_checkpoint_of_another_machine_is_resumed(
     make_runner: MakeRunner, tmp_path: Path, storage: dict[str, Any]
 ) -> None:
