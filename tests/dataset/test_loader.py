@@ -23,7 +23,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from engine_dataset import DefaultSampler, InfiniteSampler, ResumableDataLoader
+from engine_dataset import BatchLayout, DefaultSampler, InfiniteSampler, ResumableDataLoader
 
 Loader = ResumableDataLoader[Any]
 Make = Callable[..., Loader]
@@ -290,6 +290,39 @@ def test_position_is_converted_to_another_batch_size(
         other.load_state_dict(loader.state_dict())
     assert other.batches_consumed == start
     assert (f"the last {repeated} samples" in caplog.text) == bool(repeated)
+
+
+def test_position_in_batches_of_unknown_size_is_converted_to_other_ranks() -> None:
+    class Own(BatchSampler):
+        """A batch sampler of the user's."""
+
+    def make(world_size: int) -> Loader:
+        sampler = DefaultSampler(Indices(), seed=5)
+        sampler.world_size = world_size
+        return ResumableDataLoader(Indices(), batch_sampler=Own(sampler, 2, False))
+
+    loader, other = make(1), make(2)
+    list(islice(loader, 4))
+
+    other.load_state_dict(loader.state_dict())
+
+    assert other.batches_consumed == 2
+
+
+def test_subclass_replaces_the_order() -> None:
+    class Backwards(ResumableDataLoader[Any]):
+        def order_of(self, batches: Any, sampler: Any) -> Any:
+            return [indices[::-1] for indices in batches]
+
+    loader = Backwards(Indices(), 3)
+    first = next(iter(loader))
+    resumed = Backwards(Indices(), 3)
+    resumed.load_state_dict(loader.state_dict())
+
+    assert first.tolist() == [2, 1, 0]
+    assert next(iter(resumed)).tolist() == [5, 4, 3]
+    assert loader.layout == BatchLayout(batch_size=3)
+    assert not loader.is_between_passes
 
 
 @Kinds

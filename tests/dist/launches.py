@@ -10,6 +10,23 @@ from pathlib import Path
 import engine_dist as dist
 
 NAMES = ("torchrun", "slurm", "slurm-step", "open-mpi", "mpich", "mvapich")
+SLURM = {
+    "SLURM_PROCID": "0",
+    "SLURM_NTASKS": "1",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "0",
+    "SLURM_NODELIST": "gpu[07-09,12],login1",
+    "SLURM_TASKS_PER_NODE": "1(x2),3",
+    "SLURM_JOB_ID": "123456",
+    "SLURM_STEP_ID": "0",
+}
+SHELL = {name: SLURM[name] for name in SLURM if name != "SLURM_STEP_ID"} | {"SLURM_NTASKS": "5"}
+OPEN_MPI = {
+    "OMPI_COMM_WORLD_RANK": "0",
+    "OMPI_COMM_WORLD_SIZE": "1",
+    "OMPI_COMM_WORLD_LOCAL_RANK": "0",
+    "OMPI_COMM_WORLD_LOCAL_SIZE": "1",
+}
 LAUNCHERS = ("SLURM_", "OMPI_", "PMI", "MPI_", "MV2_", "MASTER_", "TORCHELASTIC_")
 LEFT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -38,6 +55,7 @@ def on_slurm(rank: int, *, job: int) -> dict[str, str]:
         "SLURM_NODELIST": "127.0.0.[1-2,7]",
         "SLURM_TASKS_PER_NODE": "2(x2)",
         "SLURM_JOB_ID": str(job),
+        "SLURM_STEP_ID": "0",
     }
 
 

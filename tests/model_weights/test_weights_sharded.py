@@ -25,6 +25,7 @@ from engine_model.weights import (
     remove_sharded,
     sharded_damage,
 )
+from engine_model.weights.sharded._folder import Folder
 
 MEMORY = {"backend": "fsspec"}
 
@@ -96,6 +97,28 @@ def test_sharded_checkpoint_goes_to_another_storage(tmp_path: Path) -> None:
     remove_sharded(path, MEMORY)
     with pytest.raises(FileNotFoundError, match=r"has no manifest\.json: it is not a checkpoint"):
         read_sharded(path, backend_args=MEMORY)
+
+
+def test_file_of_another_storage_is_copied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"memory://{tmp_path.name}/e.dcp"
+    ShardedSave(_checkpoint(), path, backend_args=MEMORY).write()
+    copies, of_folder = tmp_path / "copies", Folder.open
+    opened: list[str] = []
+    copies.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(copies))
+
+    def counted(self: Folder, name: str) -> Any:
+        opened.append(name.rpartition(".")[2])
+        return of_folder(self, name)
+
+    monkeypatch.setattr(Folder, "open", counted)
+    read = read_sharded(path, backend_args=MEMORY)
+
+    assert _same(read, _checkpoint())
+    assert sorted(opened) == ["distcp", "metadata"]
+    assert list(copies.iterdir()) == []
 
 
 def test_sharded_save_replaces_an_earlier_one_when_it_is_complete(

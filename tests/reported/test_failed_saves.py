@@ -167,8 +167,12 @@ def test_storage_that_is_gone_is_reported(toy_run: Toy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("out_dir", "reason"),
-    [("http://127.0.0.1:9/folder", "HTTPBackend cannot do 'put'"), ("file", "must be writable")],
-    ids=["storage", "folder"],
+    [
+        ("http://127.0.0.1:9/folder", "HTTPBackend cannot do 'put'"),
+        ("file", "out_dir of CheckpointHook must be writable, but file/work is not"),
+        ("/proc/engine", "must be writable, but /proc/engine/work is not"),  # also for root
+    ],
+    ids=["storage", "file", "mount"],
 )
 def test_out_dir_that_takes_no_files_is_refused_before_the_first_epoch(
     toy_run: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out_dir: str, reason: str
@@ -181,6 +185,44 @@ def test_out_dir_that_takes_no_files_is_refused_before_the_first_epoch(
         runner.train()
 
     assert runner.epoch == 0
+
+
+@pytest.mark.parametrize("out_dir", [None, "out"], ids=["work_dir", "out_dir"])
+def test_disk_that_is_full_is_found_before_the_first_epoch(
+    toy_run: Toy, tmp_path: Path, out_dir: str | None
+) -> None:
+    runner = _run(toy_run, out_dir=out_dir and str(tmp_path / out_dir))
+    setting = "out_dir of CheckpointHook" if out_dir else "work_dir"
+
+    with _limit(30_000), pytest.raises(SettingsError, match=rf"{setting} must be writable.*work"):
+        runner.train()
+
+    assert (runner.iter, _files(runner)) == (0, [])
+
+
+def test_disk_with_less_room_than_the_weights_need_is_warned_of(
+    toy_run: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = shutil.disk_usage("/")._replace(free=390_000)
+    monkeypatch.setattr("engine_runner.checkpoint._marker.disk_usage", lambda path: room)
+    runner = _run(toy_run)
+
+    runner.train()
+
+    assert "has room for 0.39 MB, but the weights alone have 0.40 MB" in _log(runner)
+    assert "epoch_4.pth" in _files(runner)
+
+
+def test_folder_for_logs_that_takes_no_files_is_refused_before_the_first_epoch(
+    toy_run: Toy, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    runner = toy_run(default_hooks={"logger": {"type": "LoggerHook", "out_dir": tmp_path / "file"}})
+
+    with pytest.raises(SettingsError, match=r"out_dir of LoggerHook must be writable"):
+        runner.train()
+
+    assert runner.iter == 0
 
 
 class Break(Hook):

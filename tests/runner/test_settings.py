@@ -81,6 +81,7 @@ TRAINING = {"train_dataloader": [], "train_cfg": object(), "optim_wrapper": obje
         ({"randomness": 5}, "randomness must be a mapping such as dict"),
         ({"randomness": {"seed": "1"}}, "seed of randomness must be int.*got '1'"),
         ({"launcher": "torch"}, "launcher must be one of none, pytorch, slurm, mpi, got 'torch'"),
+        ({"resume": "epoch_3.pth"}, "resume must be True or False, got 'epoch_3.pth'; .*load_from"),
         ({"log_level": "INFOO"}, "log_level must be one of .*INFO.*got 'INFOO'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -121,8 +121,15 @@ def _read_tensorboard(backend: Any, folder: Path) -> Records:
     )
 
 
-_QUIET = {"console": "off", "silent": True, "disable_git": True, "save_code": False}
+# wandb would read the metadata of each installed package.
+_QUIET = {"console": "off", "silent": True, "disable_git": True, "x_save_requirements": False}
 _OFFLINE = {"mode": "offline", "project": "engine", "settings": _QUIET}
+
+
+@pytest.fixture
+def offline_wandb() -> Mapping[str, Any]:
+    """Arguments of a W&B run without a server."""
+    return _OFFLINE
 
 
 @_tracker(
@@ -269,6 +276,7 @@ def recording(
     touched = folder.exists()
     given = {"loss": torch.tensor([0.5]), "acc": np.float32(0.75)}
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(beside)  # wandb copies the code below the working directory
         warnings.simplefilter("ignore", DeprecationWarning)  # the libraries use old names of others
         if tracker.prepare is not None:
             tracker.prepare(patch)

@@ -1,9 +1,11 @@
 """Records of a run that is killed and resumed: none is lost, and none comes twice."""
 
 import json
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -60,6 +62,13 @@ def aim_points(backend: Any) -> Points:
     return sorted(zip(steps, values, strict=True))
 
 
+def clearml_points(backend: Any) -> Points:
+    """Read the only session; a server replaces the earlier value of an iteration."""
+    (session,) = Path(os.environ["CLEARML_CACHE_DIR"]).glob("offline/offline-*/metrics.jsonl")
+    events = [event for line in session.read_text().splitlines() for event in json.loads(line)]
+    return sorted({one["iter"]: one["value"] for one in events if "value" in one}.items())
+
+
 BACKENDS = [
     pytest.param({"type": "LocalVisBackend"}, local_points, id="local"),
     pytest.param({"type": "TensorboardVisBackend"}, tensorboard_points, id="tensorboard"),
@@ -70,6 +79,12 @@ BACKENDS = [
         id="aim",
         marks=pytest.mark.slow,
     ),
+    pytest.param(
+        {"type": "ClearMLVisBackend", "init_kwargs": {"auto_resource_monitoring": False}},
+        clearml_points,
+        id="clearml",
+        marks=pytest.mark.slow,
+    ),
 ]
 
 
@@ -78,11 +93,17 @@ BACKENDS = [
 def test_killed_attempts_leave_each_point_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    hurry_clearml: Callable[[pytest.MonkeyPatch], None],
     config: dict[str, Any],
     points: Callable[[Any], Points],
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    if config["type"] == "ClearMLVisBackend":
+        monkeypatch.setenv("CLEARML_OFFLINE_MODE", "1")
+        monkeypatch.setenv("CLEARML_CACHE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setenv("CLEARML_CONFIG_FILE", str(tmp_path / "no_such.conf"))
+        hurry_clearml(monkeypatch)
     first = attempt(tmp_path, config, 1)
     record(first, range(1, 4))
     state = json.loads(json.dumps(first.state_dict()))  # a checkpoint after step 3
@@ -104,12 +125,40 @@ def test_killed_attempts_leave_each_point_once(
     assert points(backend) == [(step, step / 4) for step in range(1, 10)]
 
 
+def test_slow_backend_gets_the_records_before_a_rollback_first(tmp_path: Path) -> None:
+    class Slow(BaseVisBackend):
+        threaded = True
+        goes_on = threading.Event()
+        calls: ClassVar[list[Any]] = []
+
+        def add_scalars(
+            self, scalar_dict: Any, step: int = 0, file_path: str | None = None, **kwargs: Any
+        ) -> None:
+            assert self.goes_on.wait(10)
+            self.calls.append(step)
+
+        def resume(self, state: Any, save_dir: str) -> None:
+            self.calls.append(f"back to {state['records']}")
+
+    visualizer = Visualizer("slow", vis_backends=[Slow(tmp_path)], save_dir=tmp_path)
+    record(visualizer, range(1, 3))
+    saved = visualizer.state_dict()
+    record(visualizer, range(3, 5))
+
+    visualizer.resume(saved, str(tmp_path))
+    record(visualizer, range(3, 6))
+    Slow.goes_on.set()
+    visualizer.close()
+
+    assert Slow.calls == [1, 2, 3, 4, "back to 2", 3, 4, 5]
+
+
 @pytest.mark.slow
-def test_wandb_leaves_out_once_what_a_run_that_goes_back_repeats(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_wandb_has_each_step_once_where_a_run_goes_back_or_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline_wandb: Mapping[str, Any]
 ) -> None:
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    backend = WandbVisBackend(tmp_path, init_kwargs={"mode": "offline"})
+    monkeypatch.chdir(tmp_path)  # wandb copies the code below it
+    backend = WandbVisBackend(tmp_path, init_kwargs=offline_wandb)
     for step in range(1, 6):
         backend.add_scalar("loss", step / 4, step)
 
@@ -120,6 +169,16 @@ def test_wandb_leaves_out_once_what_a_run_that_goes_back_repeats(
     wandb = backend.experiment
     assert wandb.run.step == 7
     backend.close()
+    resumed = WandbVisBackend(tmp_path / "new", init_kwargs=offline_wandb)
+    resumed.resume({**backend.state_dict(), "records": 3}, str(tmp_path))
+    for step in range(4, 6):
+        resumed.add_scalar("loss", step / 4, step)
+
+    assert wandb.run.step == 5  # offline, the points come again, at the same steps
+    resumed.close()
+    # offline-run-<start>-<id>, and a number where two started in one second
+    names = [path.name.split("-")[3] for path in tmp_path.glob("wandb/offline-run-*")]
+    assert names == [backend.state_dict()["id"]] * 2
     wandb.teardown()
 
 

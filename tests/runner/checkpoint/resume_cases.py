@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -312,8 +313,7 @@ def train(arguments: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
 def state_of(runner: Runner) -> dict[str, Any]:
     """Return the state of a run as its last checkpoint has it."""
     path = runner.save_checkpoint(runner.work_dir, "end.pth", progress=runner.progress)
-    saved: dict[str, Any] = torch.load(path, weights_only=False)
-    return saved
+    return dict(torch.load(path, weights_only=False))
 
 
 def interrupt(arguments: dict[str, Any], stop: Hook) -> bool:
@@ -372,8 +372,11 @@ def best_checkpoints(work_dir: str | Path) -> dict[str, Any]:
 def found_differences(draw: Draw, kind: type[Stop] = Stop) -> list[str]:
     """Interrupt a run, resume it, and return where it differs from one without interruption."""
     whole, state = train(draw.arguments("whole"))
-    if not interrupt(draw.arguments("cut"), kind(draw.at, draw.in_validation)):
+    cut = draw.arguments("cut")
+    if not interrupt(cut, kind(draw.at, draw.in_validation)):
         return [f"the run was not interrupted at {draw.at}"]
+    if whole.is_main and not Path(cut["work_dir"], "last_checkpoint").exists():
+        shutil.rmtree(cut["work_dir"])  # interrupted before its first checkpoint: it begins anew
     # With another number of workers, where there are any.
     workers = 3 - draw.workers if draw.workers else 0
     rest, resumed = train(draw.arguments("cut", resume=True, workers=workers))

@@ -39,6 +39,24 @@ class Broken(BaseStorageBackend):
         self.get(filepath)
 
 
+@register_backend("half", prefixes="half")
+class Half(BaseStorageBackend):
+    """A storage that the main rank reaches, and no other one."""
+
+    def get(self, filepath: Any) -> bytes:
+        raise FileNotFoundError(filepath)
+
+    def get_text(self, filepath: Any) -> str:
+        return self.get(filepath).decode()
+
+    def put(self, obj: bytes | memoryview, filepath: Any) -> None:
+        if get_rank() != 0:
+            raise StorageUnavailable(f"{filepath} is not mounted")
+
+    def remove(self, filepath: Any) -> None:
+        """Do nothing: nothing is kept."""
+
+
 def _runner(work_dir: Path, out_dir: str, **changes: Any) -> Runner:
     data = {
         "dataset": [(torch.ones(1) * index,) for index in range(4)],
@@ -84,4 +102,15 @@ def fail(rank: int, folder: Path) -> Any:
     return errors
 
 
-CASES = {"resume": resume, "fail": fail}
+def fail_on_one(rank: int, folder: Path) -> Any:
+    """Return the error of a run whose second rank cannot write its shards."""
+    hook = {"type": "CheckpointHook", "out_dir": "half://runs", "writer": "ShardedWriter"}
+    runner = _runner(folder / "half", "", default_hooks={"checkpoint": hook})
+    try:
+        runner.train()
+    except ValueError as error:
+        return str(error)
+    return "no error"
+
+
+CASES = {"resume": resume, "fail": fail, "fail_on_one": fail_on_one}

@@ -30,7 +30,6 @@ from engine_runner.checkpoint import (
 from engine_runner.hooks import CheckpointHook
 
 MakeRunner = Callable[..., Runner]
-RankResults = dict[str, list[dict[str, Any]]]
 MEMORY = {"backend": "fsspec"}
 
 
@@ -289,16 +288,6 @@ def test_checkpoint_saved_last_is_resumed_if_two_folders_have_one(
     write_manifest(path, dataclasses.replace(manifest, saved=later))
 
     assert latest_checkpoints(checkpoint_folders(runner))[0] == path
-
-
-def test_ranks_resume_together_from_a_storage(rank_results: RankResults) -> None:
-    for results in rank_results["storage_cases.py"]:
-        assert results["resume"] == [2, True]
-
-
-def test_ranks_raise_together_if_the_storage_does_not_answer(rank_results: RankResults) -> None:
-    for results in rank_results["storage_cases.py"]:
-        assert results["fail"] == [["CheckpointError", True], ["SettingsError", True]]
 
 
 def test_arguments_of_a_hook_for_images_read_no_checkpoint() -> None:

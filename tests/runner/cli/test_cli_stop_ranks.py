@@ -72,7 +72,7 @@ from engine_runner.cli import main
 rank, size, launcher, port = sys.argv[1:]
 names = {
     "slurm": {"SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_NTASKS": size,
-              "SLURM_NODELIST": "127.0.0.[1-2]", "SLURM_JOB_ID": "7"},
+              "SLURM_NODELIST": "127.0.0.[1-2]", "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0"},
     "mpi": {"OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_SIZE": size,
             "OMPI_COMM_WORLD_LOCAL_RANK": rank, "OMPI_COMM_WORLD_LOCAL_SIZE": size,
             "MASTER_ADDR": "127.0.0.1"},

@@ -1,6 +1,8 @@
 """The workers of a run's loaders end with the run, whichever way it ends."""
 
 import multiprocessing
+import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -11,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from engine_dataset import ResumableDataLoader, end_workers
 from engine_runner import Hook, Runner
+from engine_runner.loops import EpochBasedTrainLoop
 
 
 class Stops(Hook):
@@ -94,6 +97,21 @@ def test_workers_of_an_endless_loop_end_with_the_run(make_runner: Callable[..., 
     assert not multiprocessing.active_children()
 
 
+def test_generator_of_a_loop_survives_the_run(make_runner: Callable[..., Runner]) -> None:
+    class Planned(EpochBasedTrainLoop):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.plan = (number for number in range(9))
+
+        def run_iter(self, idx: int, data_batch: Any) -> None:
+            next(self.plan)
+            super().run_iter(idx, data_batch)
+
+    runner = make_runner(train_cfg={"type": Planned, "max_epochs": 1}, param_scheduler=None)
+    runner.train()
+    assert next(runner.train_loop.plan) == 4
+
+
 def test_run_that_is_prolonged_in_its_process_reads_on(make_runner: Callable[..., Runner]) -> None:
     seen: list[list[float]] = []
 
@@ -127,4 +145,46 @@ def test_loader_starts_new_workers_after_an_end() -> None:
     end_workers(loader)
     assert not multiprocessing.active_children()
     assert [batch.tolist() for batch in loader] == [first.tolist(), [2, 3], [4, 5]]
+    end_workers(loader)
+
+
+def test_worker_that_is_stuck_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
+    loader: Any = ResumableDataLoader(
+        cast(Any, Stuck()), batch_size=1, num_workers=1, worker_init_fn=_ignore_sigterm
+    )
+    batches = iter(loader)
+    next(batches)
+    end_workers(loader)
+    for worker in multiprocessing.active_children():
+        worker.join(5)
+    assert not multiprocessing.active_children()
+    with pytest.raises(RuntimeError, match="workers of this pass have ended before its batch 1"):
+        next(batches)
+
+
+class Stuck:
+    """The second sample takes a minute."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> int:
+        time.sleep(60 * index)
+        return index
+
+
+def _ignore_sigterm(worker_id: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def test_second_pass_over_persistent_workers_is_told() -> None:
+    loader: Any = ResumableDataLoader(
+        cast(Any, range(6)), batch_size=2, num_workers=1, persistent_workers=True
+    )
+    first = iter(loader)
+    next(first)
+    list(loader)
+    with pytest.raises(RuntimeError, match="another pass over the loader has begun"):
+        next(first)
     end_workers(loader)

@@ -91,6 +91,28 @@ def _compare(on_bad_loss: Any, folder: Path, **more: Any) -> dict[str, Any]:
     return _facts(runner, clean)
 
 
+def _resume_within_a_window(folder: Path) -> dict[str, Any]:
+    """Compare a run that is resumed within a bad accumulation window with the whole one.
+
+    The statistics of the ranks differ where the window begins.
+    """
+    settings: dict[str, Any] = {
+        "bad": True,
+        "on_bad_loss": "skip",
+        "train_cfg": {"by_epoch": True, "max_epochs": 2},
+        "optim_wrapper": {"optimizer": {"type": "Adam", "lr": 0.05}, "accumulative_counts": 2},
+        "default_hooks": {
+            "checkpoint": {"type": "CheckpointHook", "interval": 5, "by_epoch": False}
+        },
+    }
+    whole = _run(folder / "whole", **settings)
+    whole.train()
+    start = str(folder / "whole" / "iter_5.pth")
+    rest = _run(folder / "rest", **settings, resume=True, load_from=start)
+    rest.train()
+    return _facts(rest, whole)
+
+
 def _overflow(folder: Path) -> list[Any]:
     """Return how a training of one iteration ends whose only loss is bad on rank 1 alone."""
     loader = {**_loader(without=False), "batch_size": 8}
@@ -150,6 +172,7 @@ CASES: dict[str, Callable[[int, Path], Any]] = {
         "skip", folder, model_wrapper_cfg="MMFullyShardedDataParallel"
     ),
     "rollback-ddp": lambda rank, folder: _compare("rollback", folder),
+    "skip-window": lambda rank, folder: _resume_within_a_window(folder),
     "rollback-scaler": lambda rank, folder: _overflow(folder),
     "max_time": _stop,
 }

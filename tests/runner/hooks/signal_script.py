@@ -8,6 +8,8 @@ import ctypes
 import json
 import os
 import pty
+import re
+import resource
 import signal
 import sys
 import threading
@@ -141,6 +143,31 @@ def user_signal(folder: Path) -> dict[str, Any]:
     return {"end": _end(run.train), "files": _files(folder)}
 
 
+def full(folder: Path) -> dict[str, Any]:
+    """Stop a training whose disk has become full."""
+
+    class Fill(Hook):
+        def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+            if runner.iter == 5:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        run = _run(folder, Fill(), Send(signal.SIGTERM, at=6))
+        end = _end(run.train)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    resumed = _run(folder, resume=True)
+    resumed.load_or_resume()
+    log = Path(run.log_dir, f"{run.timestamp}.log").read_text()
+    return {
+        "end": end,
+        "files": _files(folder),
+        "error": re.findall(r"stopped by .*interrupted.pth'", log.replace(str(folder), "")),
+        "resumed": resumed.iter,
+    }
+
+
 def child(folder: Path) -> dict[str, Any]:
     class Fork(Hook):
         def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
@@ -259,6 +286,7 @@ def main(folder: Path) -> None:
         "own handler": lambda: own_handler(folder / "own"),
         "ignored": lambda: ignored(folder / "ignored"),
         "SIGUSR1": lambda: user_signal(folder / "user"),
+        "full": lambda: full(folder / "full"),
         "child": lambda: child(folder / "child"),
         "terminal": lambda: terminal(folder / "terminal"),
         "stuck": lambda: stuck(folder / "stuck"),

@@ -23,6 +23,16 @@ def test_bad_loss_of_one_rank_is_left_out_on_all(rank_results: Results, kind: st
         }
 
 
+def test_ranks_that_resume_within_a_bad_window_end_as_the_whole_run(rank_results: Results) -> None:
+    for rank in rank_results["bad_loss_cases.py"]:
+        assert rank["skip-window"] == {
+            "equal_ranks": True,
+            "as_without": True,
+            "rates": True,
+            "summary": [["steps left out", "2, for a bad loss"]],
+        }
+
+
 def test_ranks_return_together_after_a_training_too_short_for_a_scaler(
     rank_results: Results,
 ) -> None:

@@ -1,6 +1,6 @@
 """`SWAHook`: the mean of weights, with statistics of batch normalization that fit them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 from torch.utils.data import DataLoader, IterableDataset
 
-from engine_dataset import DefaultSampler
+from engine_dataset import DefaultSampler, InfiniteSampler
 from engine_model import BaseModel
 from engine_runner import Hook, Runner
 from engine_runner._errors import SettingsError
@@ -182,6 +182,46 @@ def test_stream_needs_a_number_of_batches(make: Make) -> None:
     runner = make({"by_epoch": False, "bn_batches": 3}, train_dataloader=data, train_cfg=loop)
     runner.train()
     assert hook_of(runner).ema_model.updates == 4
+
+
+class Pairs:
+    """A batch sampler of the user's, with the length of a pass over the data."""
+
+    def __init__(self, sampler: Any) -> None:
+        self.sampler = sampler
+
+    def __len__(self) -> int:
+        return len(self.sampler.dataset) // 2
+
+    def __iter__(self) -> Iterator[list[int]]:
+        indices = iter(self.sampler)
+        while True:
+            yield [next(indices), next(indices)]
+
+
+class PairsWithoutLength(Pairs):
+    """A batch sampler that cannot say how long a pass is."""
+
+    def __len__(self) -> int:
+        raise TypeError
+
+
+def test_statistics_of_a_batch_sampler_without_end_are_of_one_pass(make: Make) -> None:
+    data = [(torch.rand(1), torch.rand(1)) for _ in range(6)]
+    loop = {"by_epoch": False, "max_iters": 4}
+
+    def loader(kind: type[Pairs]) -> DataLoader[Any]:
+        return DataLoader(data, batch_sampler=kind(InfiniteSampler(data)))  # type: ignore[arg-type]  # a list is a dataset, too
+
+    swa = {"by_epoch": False, "interval": 4}
+    runner = make(swa, train_dataloader=loader(Pairs), train_cfg=loop)
+    runner.train()
+
+    [path] = Path(runner.work_dir).glob("*.pth")
+    saved = checkpoint_of(runner, path.name)["state_dict"]
+    assert int(saved["norm.num_batches_tracked"]) == 3
+    with pytest.raises(SettingsError, match="bn_batches of SWAHook must be an integer >= 1"):
+        make(swa, train_dataloader=loader(PairsWithoutLength), train_cfg=loop).train()
 
 
 def test_swa_by_epochs_in_a_training_by_iterations_raises(make: Make) -> None:

@@ -1,5 +1,6 @@
 """A script that calls `Runner.train` saves when it is asked to stop, as the command line does."""
 
+import errno
 import json
 import signal
 from pathlib import Path
@@ -73,6 +74,18 @@ def test_signal_ends_a_program_that_is_stuck_in_a_library(found: Found) -> None:
 
 def test_closed_terminal_saves_and_exits_with_129(found: Found) -> None:
     assert found["terminal"] == {"code": 129, "files": ["interrupted.pth"]}
+
+
+def test_full_disk_logs_an_error_and_ends_as_the_signal_asks(found: Found) -> None:
+    assert found["full"] == {
+        "end": "SystemExit(143)",
+        "files": ["epoch_1.pth"],
+        "error": [
+            "stopped by SIGTERM after iteration 6, which is not saved: "
+            f"[Errno {errno.EFBIG}] File too large: '/interrupted.pth'"
+        ],
+        "resumed": 4,
+    }
 
 
 def test_signal_of_a_forked_child_does_not_reach_its_parent(found: Found) -> None:

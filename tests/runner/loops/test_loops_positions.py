@@ -88,6 +88,25 @@ def test_order_from_a_global_generator_resumes_when_all_indices_are_drawn(
         assert min(map(min, expected)) >= 100
 
 
+@pytest.mark.parametrize("trained", [0, 1, 4])
+def test_replay_of_an_order_leaves_the_global_generators_alone(trained: int) -> None:
+    torch.manual_seed(3)
+    order = ReplayedOrder(Shuffled(), Shuffled())
+    batches = iter(order)
+    drawn = [next(batches) for _ in range(4)]  # also by workers, ahead of the training
+    state, random_state = order.state_dict(), torch.get_rng_state()
+    expected = float(torch.rand(()))
+
+    resumed = ReplayedOrder(Shuffled(), Shuffled())
+    resumed.load_state_dict(state)
+    resumed.trained = trained
+    torch.set_rng_state(random_state)
+    rest = itertools.islice(iter(resumed), trained, None)
+
+    assert next(rest) == (drawn[trained] if trained < 4 else next(batches))
+    assert float(torch.rand(())) == expected
+
+
 def test_sampler_that_draws_another_order_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     orders = itertools.count()
 
@@ -104,6 +123,32 @@ def test_sampler_that_draws_another_order_is_a_warning(caplog: pytest.LogCapture
     list(order)
 
     assert "Unseeded draws another order than before the interruption" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("batches", "others"),
+    [
+        ([[2, 0], [1]], [[0, 2], [1]]),
+        ([2, 0, 1], [0, 2, 1]),
+        ([["b", "a"], ["c"]], [["a", "b"], ["c"]]),
+        ([torch.tensor([2, 0]), torch.tensor([1])], [torch.tensor([0, 2]), torch.tensor([1])]),
+        ([[(2, "left")], [(0, "up")]], [[(2, "right")], [(0, "up")]]),
+        ([[0.5, 1.0]], [[0.25, 1.0]]),
+    ],
+    ids=["integers", "unbatched", "names", "tensors", "pairs", "numbers"],
+)
+def test_order_of_any_indices_is_compared_after_a_resume(
+    caplog: pytest.LogCaptureFixture, batches: list[Any], others: list[Any]
+) -> None:
+    order = ReplayedOrder(batches, batches)
+    next(iter(order))
+    state = order.state_dict()
+
+    for now, warned in ((batches, False), (others, True)):
+        resumed = ReplayedOrder(now, now)
+        resumed.load_state_dict(state)
+        assert len(list(resumed)) == len(batches)
+        assert ("draws another order" in caplog.text) == warned
 
 
 def test_position_of_another_sampler_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

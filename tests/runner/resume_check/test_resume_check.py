@@ -47,6 +47,7 @@ class OwnNoise(Points):
 class Halve(Hook):
     def __init__(self, at):
         self.at, self.count = at, 0
+        self.values, self.noise = [np.ones(2), {"a": torch.ones(2)}], random.Random(0)
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.count += 1

@@ -28,6 +28,9 @@ TARGETS: dict[str, Any] = {
     "one module": {"target": "body.0"},
 }
 
+# The compiler reads ``grad`` of each input of a module.
+reads_grad = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+
 
 @pytest.fixture(autouse=True)
 def _fresh_compiler() -> Any:
@@ -93,8 +96,7 @@ def _log(runner: Runner) -> str:
     return Path(runner.log_dir, f"{runner.timestamp}.log").read_text(encoding="utf-8")
 
 
-# The compiler reads ``grad`` of each input of a module.
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@reads_grad
 @pytest.mark.parametrize("target", TARGETS)
 def test_compile_trains_to_the_weights_of_the_plain_model(target: str) -> None:
     plain, _ = _trained(False)
@@ -159,6 +161,45 @@ def test_copy_of_a_model_with_compiled_steps_computes_with_its_own_weights(
     torch.testing.assert_close(model.val_step(data)[0], before)
 
 
+@reads_grad
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_copy_of_a_compiled_layer_is_a_plain_one_with_its_own_weights(
+    duplicate: Callable[[Any], Any],
+) -> None:
+    model = Net()
+    SingleDeviceStrategy(CPU, compile={"target": "Linear", "backend": "eager"}).prepare(model)
+    before = model(torch.ones(2, 1), torch.ones(2, 1))[0]
+
+    other = duplicate(model)
+    with torch.no_grad():
+        other.body[2].bias.add_(1.0)
+
+    assert [runs_compiled(one) for one in (model, other)] == [True, False]
+    torch.testing.assert_close(other(torch.ones(2, 1), torch.ones(2, 1))[0], before + 1.0)
+    torch.testing.assert_close(model(torch.ones(2, 1), torch.ones(2, 1))[0], before)
+
+
+@reads_grad
+def test_layers_of_torch_have_compiled_code_by_kind_and_run_their_hooks() -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    kinds = [nn.Linear(1 + n, 2 + n) for n in range(12)]  # more than versions of one function
+    model = nn.Sequential(*kinds, *(nn.Linear(13, 13) for _ in range(3)))
+    called: list[Any] = []
+    model[0].register_forward_pre_hook(lambda module, inputs: called.append(inputs))
+    plain = model(torch.ones(2, 1))
+
+    SingleDeviceStrategy(CPU, compile={"target": "Linear", "backend": backend}).prepare(model)
+
+    torch.testing.assert_close(model(torch.ones(2, 1)), plain)
+    assert len(graphs) == 13
+    assert len(called) == 2
+
+
 def test_report_counts_graphs_recompilations_and_breaks(
     make_runner: MakeRunner,
 ) -> None:
@@ -217,6 +258,19 @@ def test_compiled_module_of_torch_itself_runs_compiled(make_runner: MakeRunner) 
     runner.train()
 
     assert runner.message_hub.get_info("compile")["graphs"] >= 1
+
+
+def test_recompilation_of_a_layer_of_torch_is_logged_by_its_name(make_runner: MakeRunner) -> None:
+    torch.compiler.reset()
+    runner = make_runner(
+        model=Net(),
+        compile={"backend": "eager", "dynamic": False, "target": ["body"]},
+        train_dataloader=_uneven_batches(),
+    )
+
+    runner.train()
+
+    assert "body (Sequential) was compiled again: " in _log(runner)
 
 
 def test_report_warns_where_nothing_is_compiled(make_runner: MakeRunner) -> None:

@@ -24,13 +24,14 @@ class CountedBatches(Iterator[_Batch]):
     """
 
     # Each training step calls this iterator, and slots make attribute access faster.
-    __slots__ = ("_batches", "_dataset", "_load", "_progress")
+    __slots__ = ("_batches", "_dataset", "_load", "_loader", "_progress")
 
     def __init__(
         self, batches: Iterator[_Batch], progress: Progress, loader: DataLoader[_Batch]
     ) -> None:
         self._batches = batches
         self._progress = progress
+        self._loader = loader
         self._dataset = loader.dataset
         # Torch's iterator opens a range of the profiler for each batch, also without a profiler.
         # For a small batch that takes long; with workers it is little beside the transfer.
@@ -65,6 +66,16 @@ class CountedBatches(Iterator[_Batch]):
     def _raise_cut(self, cause: StopIteration) -> NoReturn:
         """Raise for a batch whose samples raised `StopIteration`, which would end the epoch."""
         number = self._progress.batches
+        if getattr(self._batches, "_shutdown", False):
+            raise RuntimeError(
+                f"the workers of this pass have ended before its batch {number}, with a run or by "
+                "end_workers; begin a new pass with iter(loader)"
+            ) from cause
+        if getattr(self._loader, "_progress", None) is not self._progress:
+            raise RuntimeError(
+                f"another pass over the loader has begun before batch {number} of this one, and "
+                "has taken its persistent workers; use a second loader for the other pass"
+            ) from cause
         error = stopped_dataset(self._dataset, number, self._progress.indices_of(number))
         self._progress.batches += 1
         raise error from cause

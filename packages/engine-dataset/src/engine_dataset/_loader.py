@@ -3,7 +3,7 @@
 import functools
 import logging
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -16,6 +16,7 @@ from torch.utils.data import (
 )
 
 from engine_dataset._counted_batches import CountedBatches
+from engine_dataset._layout import BatchLayout
 from engine_dataset._padding import padding_of
 from engine_dataset._position import IndexStream, Progress, StreamTickets
 from engine_dataset._samplers import TORCH_RANDOM
@@ -171,13 +172,44 @@ class ResumableDataLoader(DataLoader[_Batch]):
     @cached_property
     def _stream(self) -> IndexStream:
         batches = super()._index_sampler
-        if self.batch_sampler is None:
-            return IndexStream(batches, batches, 1)
-        # A batch sampler of the caller may have no `sampler`, or reorder its samples. The first
-        # sample of a batch is known only for torch's `BatchSampler`.
-        sampler = getattr(batches, "sampler", batches)
-        plain = type(batches) is BatchSampler
-        return IndexStream(batches, sampler, batches.batch_size if plain else None)
+        sampler: Any = batches
+        size: int | None = 1
+        if self.batch_sampler is not None:
+            # A batch sampler of the caller may have no `sampler`, or reorder its samples. The first
+            # sample of a batch is known only for torch's `BatchSampler`.
+            sampler = getattr(batches, "sampler", batches)
+            size = batches.batch_size if type(batches) is BatchSampler else None
+        order = batches if self._has_no_indices else self.order_of(batches, sampler)
+        return IndexStream(order, sampler, size)
+
+    def order_of(self, batches: Iterable[Any], sampler: Any) -> Iterable[Any]:
+        """Return what the indices of the batches are drawn from; here ``batches``.
+
+        A subclass may return another object, which yields the indices of a pass and has the length
+        of ``batches``. Each pass must draw from ``batches``: after a resume, a sampler with
+        ``start_at`` begins at the next batch. All others yield the past indices again.
+
+        Args:
+            batches: The batch sampler, or the sampler of a loader without batches.
+            sampler: The sampler below it, or the same object.
+        """
+        return batches
+
+    @property
+    def index_stream(self) -> IndexStream:
+        """What the indices are drawn from: what `order_of` has returned, and the sampler."""
+        return self._stream
+
+    @property
+    def is_between_passes(self) -> bool:
+        """Whether no pass over the data has begun, or the last one has ended."""
+        return self._progress is None or self._progress.exhausted
+
+    @property
+    def layout(self) -> BatchLayout:
+        """The batch size and the number of ranks, which give the number of batches its meaning."""
+        world_size = getattr(self._stream.sampler, "world_size", 1)
+        return BatchLayout(batch_size=self._stream.batch_size, world_size=world_size)
 
     @property
     def _index_sampler(self) -> Any:
@@ -278,7 +310,7 @@ class ResumableDataLoader(DataLoader[_Batch]):
             return dict(self._resumed)
         # Between two epochs, save the current states: the next epoch starts from them. Within an
         # epoch the order has been drawn already, so save the states from before.
-        running = self._progress is not None and not self._progress.exhausted
+        running = not self.is_between_passes
         now = {name: one.get_state() for name, one in self._generators.items()}
         states = self._random_states if running else now
         is_shared = self._generators.get("sampler") is self.generator
@@ -289,16 +321,10 @@ class ResumableDataLoader(DataLoader[_Batch]):
             "batches": self.batches_consumed,
             "epoch": self._epoch,
             "pass": self._pass if running or self._stream.endless else self._pass + 1,
-            **self._layout,
+            **self.layout.state_dict(),
             "generators": {name: state.numpy().tobytes() for name, state in states.items()},
             "samplers": {name: part.state_dict() for name, part in self._stateful_samplers.items()},
         }
-
-    @property
-    def _layout(self) -> dict[str, Any]:
-        """The batch size and the number of ranks, which give the number of batches its meaning."""
-        world_size = getattr(self._stream.sampler, "world_size", 1)
-        return {"batch_size": self._stream.batch_size, "world_size": world_size}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Start the next iteration at the position that `state_dict` returned.
@@ -314,9 +340,8 @@ class ResumableDataLoader(DataLoader[_Batch]):
             ValueError: ``in_order`` is false, or ``state_dict`` is not the state of a loader.
         """
         self._require_order()
-        missing = sorted(
-            {"batches", "epoch", "generators", "samplers", *self._layout} - {*state_dict}
-        )
+        layout = self.layout.state_dict()
+        missing = sorted({"batches", "epoch", "generators", "samplers", *layout} - {*state_dict})
         if missing:
             raise ValueError(
                 f"state_dict must be the state of a data loader, but it lacks {missing}; it has "
@@ -329,23 +354,9 @@ class ResumableDataLoader(DataLoader[_Batch]):
             if name in state_dict["generators"]:
                 state = bytearray(state_dict["generators"][name])  # frombuffer needs it writable
                 generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
-        translated = {"batches": self._translated(state_dict), **self._layout}
-        self._resumed = {**state_dict, **translated}
-
-    def _translated(self, state: Mapping[str, Any]) -> int:
-        """Convert the saved number of batches to batches of this loader."""
-        batch_size, world_size = self._layout.values()
-        if batch_size is None or state["batch_size"] is None:
-            return int(state["batches"])
-        samples = state["batches"] * state["batch_size"] * state["world_size"]
-        start, repeated = divmod(int(samples), int(batch_size * world_size))
-        if repeated:
-            _logger.warning(
-                "the position was saved with batch size %s on %s ranks; with batch size %s on %s "
-                "ranks, the last %s samples are repeated",
-                *(state["batch_size"], state["world_size"], batch_size, world_size, repeated),
-            )
-        return start
+        saved = BatchLayout(**{name: state_dict[name] for name in layout})
+        batches = self.layout.translated(int(state_dict["batches"]), saved)
+        self._resumed = {**state_dict, "batches": batches, **layout}
 
     def _require_order(self) -> None:
         if not getattr(self, "in_order", True):

@@ -61,6 +61,11 @@ class IndexStream:
         sampler: The sampler below it; the same object without batching.
         batch_size: The number of samples per batch, if each batch is that many consecutive samples
             of ``sampler``; otherwise ``None``.
+
+    Example:
+        >>> stream = IndexStream([[2, 0], [1]], [2, 0, 1], batch_size=None)
+        >>> list(stream), list(stream.progress.drawn)
+        ([[2, 0], [1]], [(0, [2, 0]), (1, [1])])
     """
 
     def __init__(

@@ -47,10 +47,10 @@ def worker_init_fn(
 def end_workers(loader: DataLoader[Any]) -> None:
     """End the workers of a data loader now; its next iteration starts new ones.
 
-    Workers that persist are ended, too, and those of a pass that was left before its end, whose
-    iterator is of no use from then on. Without this, workers live until torch's iterator is freed.
-    If the garbage collector frees it, torch waits 5 s for each of them, since the collector has
-    closed the queue that would end them.
+    Workers that persist are ended, too, and those of a pass that was left before its end. The
+    iterator of that pass must not be used afterwards. Without this, workers live until torch's
+    iterator is freed. If the garbage collector frees it, torch waits 5 s for each of them, since
+    the collector has closed the queue that would end them.
 
     Args:
         loader: The loader. Of a pass that it does not keep, such as that of torch's loader without
@@ -69,7 +69,9 @@ def end_workers(loader: DataLoader[Any]) -> None:
 
 
 def end_pass(batches: Iterator[Any] | None) -> None:
-    """End the workers of an iterator over a data loader, which is of no use from then on.
+    """End the workers of an iterator over a data loader, which must not be used afterwards.
+
+    A worker that is stuck in its sample is killed after some seconds.
 
     Args:
         batches: The iterator. One without workers has nothing to end.
@@ -83,3 +85,6 @@ def end_pass(batches: Iterator[Any] | None) -> None:
     shut_down = getattr(batches, "_shutdown_workers", None)
     if shut_down is not None:
         shut_down()
+    for worker in getattr(batches, "_workers", ()):
+        if worker.is_alive():  # torch sends SIGTERM, which a worker may handle
+            worker.kill()

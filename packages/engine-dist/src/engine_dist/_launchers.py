@@ -4,7 +4,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, overload
 
 
@@ -32,18 +32,20 @@ def read_launch(launcher: str, environ: Mapping[str, str]) -> Launch:
     """Read the rank of this process and related values from the variables of a launcher.
 
     Raises:
-        ValueError: The launcher is unknown, or a variable has an invalid value.
-        RuntimeError: A variable that the launcher sets is missing.
+        ValueError: The launcher is unknown, or a variable has an invalid value, or one that
+            contradicts another.
+        RuntimeError: A variable that the launcher sets is missing, or another launcher has started
+            this process.
     """
     if launcher not in _LAUNCHERS:
         raise ValueError(f"launcher must be one of {', '.join(_LAUNCHERS)}, got {launcher!r}")
-    launch = _LAUNCHERS[launcher](environ)
-    if not 0 <= launch.rank < launch.world_size:
-        raise ValueError(
-            f"rank {launch.rank} is not one of {launch.world_size} ranks, which count from 0: "
-            f"check the environment, or start with {_COMMANDS[launcher]}"
+    if launcher != "pytorch" and "TORCHELASTIC_RUN_ID" in environ:
+        # Such as torchrun inside of srun: its ranks share the variables of one task of slurm.
+        raise RuntimeError(
+            f"torchrun started this process (TORCHELASTIC_RUN_ID is set), not the launcher "
+            f"{launcher!r}: use the launcher 'pytorch', or start with {_COMMANDS[launcher]}"
         )
-    return launch
+    return _LAUNCHERS[launcher](environ)
 
 
 def infer_launcher() -> Literal["pytorch", "slurm", "mpi", "none"]:
@@ -66,8 +68,7 @@ def _launcher_in(environ: Mapping[str, str]) -> Literal["pytorch", "slurm", "mpi
         return "pytorch"
     if any(name in environ for group in _MPI_VARIABLES[:2] for name in (group[0], group[2])):
         return "mpi"  # also inside of slurm, by which mpirun starts its helpers
-    in_job_shell = "SLURM_JOB_ID" in environ and "SLURM_STEP_ID" not in environ
-    if "SLURM_NTASKS" in environ and not in_job_shell:
+    if "SLURM_NTASKS" in environ and not _in_job_shell(environ):
         return "slurm"
     names = {name for group in _MPI_VARIABLES for name in (group[0], group[2])}
     return "none" if names.isdisjoint(environ) else "mpi"
@@ -104,32 +105,100 @@ def _is_supervised(launcher: str, environ: Mapping[str, str]) -> bool:
     return launcher == "slurm" or any(name in environ for name in variables)
 
 
+# The names of the variables for rank, size, local rank and local size.
+_Names = tuple[str, str, str, str]
+_TORCHRUN: _Names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
+
 def _read_torchrun(environ: Mapping[str, str]) -> Launch:
-    rank = _number(environ, "RANK", launcher="pytorch")
-    return Launch(
-        rank=rank,
-        world_size=_number(environ, "WORLD_SIZE", launcher="pytorch"),
-        local_rank=_optional(environ, "LOCAL_RANK", default=rank),
-        local_size=_optional(environ, "LOCAL_WORLD_SIZE"),
-    )
+    return _launch(environ, "pytorch", _TORCHRUN, _optional(environ, _TORCHRUN[3]))
+
+
+def _launch(
+    environ: Mapping[str, str], launcher: str, names: _Names, local_size: int | None
+) -> Launch:
+    """Read rank, size and local rank, and check that they fit one another.
+
+    Raises:
+        ValueError: A value is not an integer, or a rank is not below its size.
+        RuntimeError: A variable is missing.
+    """
+    rank, size = (_number(environ, name, launcher=launcher) for name in names[:2])
+    if launcher == "slurm":  # it always sets the local rank
+        local_rank = _number(environ, names[2], launcher=launcher)
+    else:
+        local_rank = _optional(environ, names[2], default=rank)
+    _require_below(names[:2], rank, size, launcher)
+    if names[2] in environ and local_size is not None:
+        _require_below(names[2:], local_rank, local_size, launcher)
+    return Launch(rank=rank, world_size=size, local_rank=local_rank, local_size=local_size)
+
+
+def _require_below(names: tuple[str, str], rank: int, size: int, launcher: str) -> None:
+    if rank >= size:
+        raise ValueError(
+            f"{names[0]} must be below {names[1]}, as ranks count from 0, got {rank} of {size} in "
+            f"the environment: correct or unset them, or start with {_COMMANDS[launcher]}"
+        )
 
 
 def _read_slurm(environ: Mapping[str, str]) -> Launch:
     """Read the variables of srun. Rank 0 is on the first node of the list."""
-    nodes = _first(environ, "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
-    tasks = _first(environ, "SLURM_STEP_NUM_TASKS")  # the job may have more tasks than the step
-    return Launch(
-        rank=_number(environ, "SLURM_PROCID", launcher="slurm"),
-        world_size=int(tasks) if tasks else _number(environ, "SLURM_NTASKS", launcher="slurm"),
-        local_rank=_number(environ, "SLURM_LOCALID", launcher="slurm"),
-        local_size=_tasks_of_node(environ),
-        address=first_host(nodes) if nodes else None,
-        port=_port_of_job(environ),
+    # The job may have more tasks than the step.
+    tasks = _first_name(environ, "SLURM_STEP_NUM_TASKS") or "SLURM_NTASKS"
+    per_node = _first_name(environ, "SLURM_STEP_TASKS_PER_NODE") or "SLURM_TASKS_PER_NODE"
+    names = ("SLURM_PROCID", tasks, "SLURM_LOCALID", per_node)
+    launch = _launch(environ, "slurm", names, _tasks_of_node(environ, per_node))
+    _require_step(environ)
+    return replace(launch, address=_address_of_job(environ), port=_port_of_job(environ))
+
+
+# The steps of a job that are not started by srun: the shells of `salloc` and `sbatch`.
+_SHELL_STEPS = (None, "4294967290", "4294967291")
+
+
+def _in_job_shell(environ: Mapping[str, str]) -> bool:
+    return "SLURM_JOB_ID" in environ and environ.get("SLURM_STEP_ID") in _SHELL_STEPS
+
+
+def _require_step(environ: Mapping[str, str]) -> None:
+    """Raise in the shell of a job of several tasks.
+
+    The shell has the variables of rank 0, which would wait for ranks that do not exist.
+    """
+    tasks = _optional(environ, "SLURM_NTASKS", default=1)
+    if tasks > 1 and environ.get("SLURM_PROCID") == "0" and _in_job_shell(environ):
+        step = environ.get("SLURM_STEP_ID", "not set, but srun sets it")
+        raise RuntimeError(
+            f"SLURM_STEP_ID is {step}: this is the shell of the job, in which srun starts the "
+            f"{tasks} ranks; start with {_COMMANDS['slurm']}, and give a container all variables "
+            "of srun"
+        )
+
+
+def _address_of_job(environ: Mapping[str, str]) -> str | None:
+    """Return the first node of the step or the job.
+
+    Raises:
+        ValueError: The list of nodes is not one of slurm's, and no ``MASTER_ADDR`` replaces it.
+    """
+    name = _first_name(environ, "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
+    if name is None:
+        return None
+    host = first_host(environ[name])
+    if re.fullmatch(r"[\w.:-]+", host):
+        return host
+    if environ.get("MASTER_ADDR"):
+        return None
+    raise ValueError(
+        f"{name} must be a list of nodes such as gpu[01-04,07],login1, got {environ[name]!r} in "
+        "the environment: start with srun, or export MASTER_ADDR, the host name or address of "
+        "rank 0's machine"
     )
 
 
-def _first(environ: Mapping[str, str], *names: str) -> str | None:
-    return next((environ[name] for name in names if environ.get(name)), None)
+def _first_name(environ: Mapping[str, str], *names: str) -> str | None:
+    return next((name for name in names if environ.get(name)), None)
 
 
 def _port_of_job(environ: Mapping[str, str]) -> int | None:
@@ -141,16 +210,24 @@ def _port_of_job(environ: Mapping[str, str]) -> int | None:
     return 20000 + (int(job) + 1000 * int(step if step.isdecimal() else 0)) % 10000
 
 
-def _tasks_of_node(environ: Mapping[str, str]) -> int | None:
-    """Return the number of tasks on this node, from slurm's list such as ``2(x3),1``."""
-    tasks = _first(environ, "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
-    node = _optional(environ, "SLURM_NODEID")
-    if tasks is None or node is None:
+def _tasks_of_node(environ: Mapping[str, str], name: str) -> int | None:
+    """Return the number of tasks on this node, from slurm's list such as ``2(x3),1``.
+
+    Raises:
+        ValueError: The list has no number for this node, which contradicts it.
+    """
+    tasks, node = environ.get(name), _optional(environ, "SLURM_NODEID")
+    if not tasks or node is None:
         return None
     counts: list[int] = []
     for count, repeat in re.findall(r"(\d+)(?:\(x(\d+)\))?", tasks):
         counts += [int(count)] * int(repeat or 1)
-    return counts[node] if node < len(counts) else None
+    if node >= len(counts):
+        raise ValueError(
+            f"{name} must have a number for each node, such as 2(x3),1, got {tasks!r} and "
+            f"SLURM_NODEID={node} in the environment: start with {_COMMANDS['slurm']}, or unset it"
+        )
+    return counts[node]
 
 
 def first_host(nodes: str) -> str:
@@ -165,12 +242,11 @@ def first_host(nodes: str) -> str:
     return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
 
 
-# The variables for rank, size, local rank and local size of Open MPI, MVAPICH2, and MPICH or Intel
-# MPI.
-_OPEN_MPI = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
-_MPI_VARIABLES = (
-    tuple(f"OMPI_COMM_WORLD_{name}" for name in _OPEN_MPI),
-    tuple(f"MV2_COMM_WORLD_{name}" for name in _OPEN_MPI),
+_MPI_VARIABLES: tuple[_Names, ...] = (  # Open MPI; MVAPICH2; MPICH and Intel MPI
+    *(
+        (f"{kind}_RANK", f"{kind}_SIZE", f"{kind}_LOCAL_RANK", f"{kind}_LOCAL_SIZE")
+        for kind in ("OMPI_COMM_WORLD", "MV2_COMM_WORLD")
+    ),
     ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
 )
 
@@ -179,18 +255,16 @@ def _read_mpi(environ: Mapping[str, str]) -> Launch:
     """Read the variables of the mpirun of Open MPI, MVAPICH2, MPICH or Intel MPI, or of srun."""
     if _starts_mpi_by_srun(environ):
         return _read_slurm(environ)  # it has the address of rank 0, too
-    names = next((names for names in _MPI_VARIABLES if names[0] in environ), _MPI_VARIABLES[0])
-    rank, world_size = (_number(environ, name, launcher="mpi") for name in names[:2])
-    local_size = _optional(environ, names[3])
+    # Those of the library that has set a rank, or else a size: an error names the other one.
+    found = (names for one in (0, 1) for names in _MPI_VARIABLES if names[one] in environ)
+    names = next(found, _MPI_VARIABLES[0])
+    launch = _launch(environ, "mpi", names, _optional(environ, names[3]))
     job = environ.get("PMIX_NAMESPACE")  # Open MPI's name of the launch; others do not set it
     # If all ranks are on one machine, the address is known. A checksum of the launch's name gives a
     # port that is equal on all ranks and differs between launches.
-    return Launch(
-        rank=rank,
-        world_size=world_size,
-        local_rank=_optional(environ, names[2], default=rank),
-        local_size=local_size,
-        address="127.0.0.1" if local_size == world_size else None,
+    return replace(
+        launch,
+        address="127.0.0.1" if launch.local_size == launch.world_size else None,
         port=20000 + zlib.crc32(job.encode()) % 10000 if job else None,
     )
 
@@ -201,9 +275,10 @@ def _starts_mpi_by_srun(environ: Mapping[str, str]) -> bool:
     A mpirun inside of slurm starts its own helper by srun, one per node. Its ranks have the
     variables of that helper, with another rank or size.
     """
-    if any(group[0] in environ for group in _MPI_VARIABLES[:2]):
-        return False
-    tasks = _first(environ, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+    if any(group[0] in environ for group in _MPI_VARIABLES[:2]) or _in_job_shell(environ):
+        return False  # a mpirun in the shell gives all ranks its SLURM_PROCID
+    name = _first_name(environ, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+    tasks = environ[name] if name else None
     place = (environ.get("SLURM_PROCID"), tasks)
     return None not in place and place in (
         (environ.get("PMI_RANK"), environ.get("PMI_SIZE")),
@@ -225,7 +300,7 @@ def _other_launcher(environ: Mapping[str, str], launcher: str) -> str:
     found = _launcher_in(environ)
     if found not in ("none", launcher):
         return f"; this process was started by the launcher {found!r}: use that"
-    if launcher == "slurm" and "SLURM_JOB_ID" in environ:
+    if launcher == "slurm" and _in_job_shell(environ):
         return "; this is the shell of the job, in which srun starts the ranks"
     return ""
 

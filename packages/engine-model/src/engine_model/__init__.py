@@ -2,7 +2,7 @@
 
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._batch import stack_batch
-from engine_model._compiled import compiled_in_place, runs_compiled
+from engine_model._compiled import compile_forwards, compiled_in_place, runs_compiled
 from engine_model._model import BaseModel, OptimizerWrapper
 from engine_model._module import BaseModule, ModuleDict, ModuleList, Sequential
 from engine_model._norm import convert_sync_batchnorm, revert_sync_batchnorm
@@ -127,6 +127,7 @@ __all__ = [
     "bias_init_with_prob",
     "caffe2_xavier_init",
     "check_sharding",
+    "compile_forwards",
     "compile_step",
     "compiled_in_place",
     "constant_init",

@@ -50,6 +50,7 @@ from engine_optim.wrappers import (
     OptimWrapper,
     OptimWrapperDict,
     StepGuard,
+    step_of,
 )
 from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 
@@ -101,4 +102,5 @@ __all__ = [
     "merge_equal_groups",
     "param_table",
     "resume_schedules",
+    "step_of",
 ]

@@ -53,12 +53,21 @@ _SHARED = (
 )
 
 
-def prepared(name: str, dataloader: Any, *, world_size: int, seed: int | None, trains: bool) -> Any:
+def prepared(
+    name: str,
+    dataloader: Any,
+    *,
+    world_size: int,
+    seed: int | None,
+    trains: bool,
+    is_shared: bool = False,
+) -> Any:
     """Return the loader of a run for a loader that the user made.
 
-    A loader for training becomes one that resumes at the next batch. On several ranks, a loader
-    whose sampler yields all samples gets a sampler that divides them. Other data is returned as it
-    is.
+    A loader for training becomes one that resumes at the next batch. One for an evaluation becomes
+    one that draws alike each time, if it has a random generator, whose state no checkpoint has. On
+    several ranks, a loader whose sampler yields all samples gets a sampler that divides them. Other
+    data is returned as it is.
 
     Args:
         name: The setting of the loader, such as ``"train_dataloader"``.
@@ -66,6 +75,8 @@ def prepared(name: str, dataloader: Any, *, world_size: int, seed: int | None, t
         world_size: The number of ranks.
         seed: The seed of the order on several ranks; None draws one that they share.
         trains: Whether the loader is for training.
+        is_shared: Whether an evaluation has the loader of the training, whose position and workers
+            it must not change.
     """
     if not isinstance(dataloader, DataLoader):
         return dataloader
@@ -79,9 +90,11 @@ def prepared(name: str, dataloader: Any, *, world_size: int, seed: int | None, t
                 *(world_size, dataloader.batch_size),
             )
             return run_loader(dataloader, sampler)
-    if trains and _is_known(dataloader) and not isinstance(dataloader, ResumableDataLoader):
-        return run_loader(dataloader)
-    return dataloader
+    if isinstance(dataloader, ResumableDataLoader):
+        is_own = is_shared
+    else:
+        is_own = trains or dataloader.generator is not None
+    return run_loader(dataloader) if is_own and _is_known(dataloader) else dataloader
 
 
 def run_loader(dataloader: DataLoader[Any], sampler: Any = None) -> RunLoader[Any]:
@@ -90,24 +103,25 @@ def run_loader(dataloader: DataLoader[Any], sampler: Any = None) -> RunLoader[An
     Args:
         dataloader: A torch `DataLoader`.
         sampler: The sampler in place of the loader's; by default its own. A random sampler of
-            torch without a generator is copied, because the copy gets one.
+            torch is copied, with its generator: another loader may draw from the same one, and a
+            resumed run does not repeat those draws.
     """
     options = {key: getattr(dataloader, key) for key in _SHARED if hasattr(dataloader, key)}
-    generator = dataloader.generator
+    generator = _copied(dataloader.generator)
+    if sampler is not None and generator is not None:
+        # The seeds of the workers alone: each rank has others.
+        generator = torch.Generator().manual_seed(generator.initial_seed())
     dataset, batches = dataloader.dataset, dataloader.batch_sampler
     if isinstance(dataset, IterableDataset):
         order: dict[str, Any] = {"batch_size": dataloader.batch_size}
         order["drop_last"] = dataloader.drop_last
     elif batches is None or type(batches) is BatchSampler:
         own = dataloader.sampler if batches is None else batches.sampler
-        order = {"sampler": _with_own_generator(own) if sampler is None else sampler}
+        order = {"sampler": sampler or _with_own_generator(own, dataloader.generator, generator)}
         order["batch_size"] = None if batches is None else batches.batch_size
         order["drop_last"] = batches is not None and batches.drop_last
     else:
         order = {"batch_sampler": batches}
-    if sampler is not None and generator is not None:
-        # The seeds of the workers alone: each rank has others.
-        generator = torch.Generator().manual_seed(generator.initial_seed())
     made: RunLoader[Any] = RunLoader(dataset, generator=generator, **order, **options)
     made.num_batch_per_epoch = getattr(dataloader, "num_batch_per_epoch", None)
     for key, value in vars(dataloader).items():
@@ -116,10 +130,27 @@ def run_loader(dataloader: DataLoader[Any], sampler: Any = None) -> RunLoader[An
     return made
 
 
-def _with_own_generator(sampler: Any) -> Any:
-    """Return a sampler that `ResumableDataLoader` may give a generator."""
-    lacks = isinstance(sampler, _RANDOM) and sampler.generator is None
-    return copy(sampler) if lacks else sampler
+def _with_own_generator(
+    sampler: Any, shared: torch.Generator | None, copied: torch.Generator | None
+) -> Any:
+    """Return a sampler whose generator no other loader has.
+
+    Args:
+        sampler: The sampler; one that is not torch's is returned as it is.
+        shared: The generator of the loader, which may be that of the sampler, too.
+        copied: The copy of that.
+    """
+    if not isinstance(sampler, _RANDOM):
+        return sampler
+    own = copy(sampler)
+    own.generator = copied if own.generator is shared else _copied(own.generator)
+    return own
+
+
+def _copied(generator: torch.Generator | None) -> torch.Generator | None:
+    if generator is None:
+        return None
+    return torch.Generator(generator.device).set_state(generator.get_state())
 
 
 def _is_known(dataloader: DataLoader[Any]) -> bool:

@@ -13,12 +13,11 @@ from typing import Any, Literal
 from engine_config import Config
 from engine_dist import barrier, is_main_process
 from engine_logging import MessageHub, MMLogger
-from engine_registry import RUNNERS
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
 from engine_runner._limits import LimitedLoader
 from engine_runner._loaders import length_of
-from engine_runner._redirected import redirected_config
+from engine_runner._redirected import build_trial, redirected_config
 from engine_runner._types import Batch, Outputs
 from engine_runner.environment import capture_host_states, restore_host_states
 from engine_runner.runner import Runner
@@ -107,16 +106,12 @@ def dry_run(
         with TemporaryDirectory(prefix="engine_dry_run_", ignore_cleanup_errors=True) as folder:
             config = redirected_config(cfg, folder)
             with _released_instances():
-                runner = RUNNERS.build(config) if "runner_type" in config else _runner(config)
+                runner = build_trial(config, cfg)
                 _DryRun(runner, config, batches, note).run()
                 barrier()  # the ranks share the folder of the main one
     finally:
         restore_host_states(states)
     return stages
-
-
-def _runner(config: Config) -> Runner:
-    return Runner.from_cfg(config)
 
 
 class _Enough(Exception):

@@ -10,7 +10,13 @@ class NotConfiguredError(RuntimeError):
 
 
 class CheckpointWriteError(OSError):
-    """A checkpoint could not be written; an older file of its name is left as it was."""
+    """A checkpoint could not be written; an older file of its name is left as it was.
+
+    Attributes:
+        is_logged: Whether its writer has logged it, in the background.
+    """
+
+    is_logged = False
 
 
 class NonFiniteLossError(ArithmeticError):

@@ -13,6 +13,7 @@ from engine_runner.loops import TrainLoop
 
 class _Runs(Run, Protocol):
     checkpointer: Checkpointer
+    running: Loop | None
 
     def load_or_resume(self) -> None: ...
     def resume(self, filename: str) -> None: ...
@@ -30,8 +31,14 @@ def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
         hooks: Its hooks.
         loop: The loop.
         trains: Whether it trains.
+
+    Raises:
+        RuntimeError: A hook calls ``train()`` within a run.
     """
+    if runner.running is not None:
+        return _evaluate_within(runner, loop, trains=trains)
     guard = runner.checkpointer.guard(runner.work_dir, trains=trains)
+    runner.running = loop
     try:
         with guard, hooks.around(runner), explaining_out_of_memory(runner):
             runner.call_hook("before_run")
@@ -40,8 +47,30 @@ def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
             runner.call_hook("after_run")
             runner.checkpointer.finish()
     finally:
+        runner.running = None
         end_workers_of(loop, runner.val_loop if trains else None)
     return result
+
+
+def _evaluate_within(runner: _Runs, loop: Loop, *, trains: bool) -> Any:
+    """Evaluate for a hook of a run, whose points, handlers and checks stay active."""
+    if trains:
+        raise RuntimeError(
+            "train() must be called after a run of the same Runner, got a call within one; let a "
+            "second Runner train, or move the call behind the end of the run"
+        )
+    runner.load_or_resume()  # by now, unless this is ``before_run``
+    was_training = runner.model.training
+    modes = [runner.optim_wrapper] if isinstance(runner.running, TrainLoop) else []
+    for part in modes:  # some optimizers have a mode for evaluations
+        part.eval()
+    try:
+        return loop.run()
+    finally:
+        end_workers_of(loop)
+        runner.model.train(was_training)
+        for part in modes:
+            part.train()
 
 
 def _run(runner: _Runs, loop: Loop, *, trains: bool) -> Any:

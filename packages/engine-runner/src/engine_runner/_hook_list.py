@@ -17,6 +17,9 @@ _OF_ONE_ATTEMPT = frozenset({"time_limit"})
 
 _log = logging.getLogger("engine.runner")
 
+UNFINISHED = frozenset({"before_train_iter", "after_train_iter", "after_train_epoch"})
+"""The points at which the counters of a training are behind its weights or its data."""
+
 
 class HookPlace(NamedTuple):
     """A hook at a point of the run.

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from engine_config import Config
+from engine_registry import RUNNERS
+from engine_runner.checkpoint import storages_in
+from engine_runner.runner import Runner
 
 # Where hooks and metrics write, or copy to.
 _FOLDERS = ("out_dir", "out_file_path", "outfile_prefix")
@@ -37,6 +40,18 @@ def redirected_config(cfg: Config | Mapping[str, Any], folder: str) -> Config:
     for key in ("default_hooks", "custom_hooks", "val_evaluator", "test_evaluator"):
         _redirect(config.get(key), folder)
     return config
+
+
+def build_trial(config: Config, original: Config | Mapping[str, Any]) -> Runner:
+    """Build the run of a trial, which reads ``load_from`` with the arguments of the original.
+
+    Args:
+        config: The config of the trial.
+        original: The config that is tried, whose hooks have the arguments of its storages.
+    """
+    runner: Runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+    runner.checkpointer.storages += storages_in(original)
+    return runner
 
 
 def _redirect(part: Any, folder: str) -> None:

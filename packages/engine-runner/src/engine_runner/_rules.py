@@ -175,6 +175,16 @@ def work_dir_rule(key: str, value: Any) -> Mistakes:
     )
 
 
+def resume_rule(key: str, value: Any) -> Mistakes:
+    """Yield what is neither True nor False, such as the path of a checkpoint."""
+    if value not in (None, True, False):
+        yield (
+            key,
+            f"{key} must be True or False, got {value!r}; to continue a certain checkpoint, set "
+            f"{key}=True and load_from to its path",
+        )
+
+
 def sync_bn_rule(key: str, value: Any) -> Mistakes:
     """Yield an implementation that does not exist."""
     if value not in SYNC_BN:

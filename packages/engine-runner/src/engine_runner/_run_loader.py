@@ -2,8 +2,11 @@
 
 import logging
 import zlib
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeVar
 
 import torch
@@ -16,8 +19,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from engine_dataset import ResumableDataLoader
-from engine_dataset._position import IndexStream
+from engine_dataset import BatchLayout, ResumableDataLoader
 from engine_dist import all_gather_object, get_rank
 from engine_runner.environment import capture_host_states, restore_host_states
 
@@ -46,44 +48,50 @@ class RunLoader(ResumableDataLoader[_Batch]):
         [tensor([0, 1]), tensor([2, 3])]
     """
 
-    @cached_property
-    def _stream(self) -> IndexStream:
-        stream = super()._stream
-        if self._has_no_indices:
-            return stream
-        batches: Any = stream.batches
-        sampler = stream.sampler
+    _first_states: dict[str, torch.Tensor] | None = None  # of the generators, in evaluations
+
+    def restart(self) -> None:
+        """Let the next iteration be the first pass, in the order of the first pass."""
+        super().restart()
+        if self._first_states is None:
+            self._first_states = {key: one.get_state() for key, one in self._generators.items()}
+        for name, generator in self._generators.items():
+            generator.set_state(self._first_states[name])
+
+    def order_of(self, batches: Iterable[Any], sampler: Any) -> Iterable[Any]:
+        """Return an order that a resumed run draws again."""
         generator = getattr(sampler, "generator", None)
         if generator is not None and generator is self.generator:
-            batches = _AfterSeed(batches, generator)
-        elif not _is_determined(batches, sampler):
-            batches = ReplayedOrder(batches, sampler)
-        return IndexStream(batches, sampler, stream.batch_size)
+            return _AfterSeed(batches, generator)
+        return batches if _is_determined(batches, sampler) else ReplayedOrder(batches, sampler)
 
     @property
-    def _layout(self) -> dict[str, Any]:
-        layout = super()._layout
+    def layout(self) -> BatchLayout:
+        """The batch size and the number of ranks."""
         # torch's distributed sampler has another name for it.
-        ranks = getattr(self._stream.sampler, "num_replicas", None)
-        return layout if ranks is None else {**layout, "world_size": ranks}
+        ranks = getattr(self.index_stream.sampler, "num_replicas", None)
+        return super().layout if ranks is None else replace(super().layout, world_size=ranks)
 
     @property
     def _order(self) -> str:
-        sampler = self._stream.sampler
+        sampler = self.index_stream.sampler
         inner = getattr(sampler, "sampler", None)
         return " of ".join(type(one).__name__ for one in (sampler, inner) if one is not None)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position as `ResumableDataLoader` does, with the kind of the sampler."""
-        progress, batches = self._progress, self._stream.batches
+        order = self.index_stream.batches
         # The indices of a pass are drawn ahead of it, so only the loader has its end.
-        if isinstance(batches, ReplayedOrder) and (progress is None or progress.exhausted):
-            batches.end_pass()
+        if isinstance(order, ReplayedOrder) and self.is_between_passes:
+            order.end_pass()
         return {**super().state_dict(), "order": self._order}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Start the next iteration at a position; warn if another kind of sampler has saved it."""
         super().load_state_dict(state_dict)
+        order = self.index_stream.batches
+        if isinstance(order, ReplayedOrder):
+            order.trained = self.batches_consumed
         saved = state_dict.get("order", self._order)
         if state_dict["batches"] and saved != self._order:
             _log.warning(
@@ -91,6 +99,15 @@ class RunLoader(ResumableDataLoader[_Batch]):
                 "samples of this pass over the data may repeat or be left out",
                 *(saved, self._order),
             )
+
+
+def _content(indices: Any) -> bytes:
+    """Return the content of indices for a checksum, without formatting integers."""
+    values = indices.tolist() if hasattr(indices, "tolist") else indices
+    if isinstance(values, list | tuple):
+        with suppress(TypeError, OverflowError):
+            return array("q", values).tobytes()
+    return str(values).encode()
 
 
 def _is_determined(batches: Any, sampler: Any) -> bool:
@@ -142,6 +159,9 @@ class ReplayedOrder(_Order):
         batches: The batch sampler, or the sampler of a loader without batches.
         sampler: The sampler below it, or the same object.
 
+    Attributes:
+        trained: How many batches of the resumed pass are dropped, as they are trained on.
+
     Example:
         >>> order = ReplayedOrder([[2, 0], [1]], [2, 0, 1])
         >>> batches = iter(order)
@@ -159,27 +179,36 @@ class ReplayedOrder(_Order):
         self._begin: dict[str, Any] | None = None
         self._resumed: Mapping[str, Any] | None = None
         self._drawn = self._checksum = 0
+        self.trained = 0
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the indices of all batches of a pass, also after a resume."""
         resumed, self._resumed = self._resumed, None
         self._drawn = self._checksum = 0
-        now = None
-        if resumed is not None and resumed["drawn"]:
-            now = capture_host_states()
-            self._set(resumed["begin"])
+        if resumed is None or not resumed["drawn"]:
+            self._begin = self._states()
+            yield from self._counted()
+            return
+        now = capture_host_states()
+        self._set(resumed["begin"])
         self._begin = self._states()
+        batches = self._counted()
+        # The loader drops these at once. Those that workers had fetched ahead are drawn here, too:
+        # with fewer workers the training would continue between draws of the replay.
+        trained = min(self.trained, resumed["drawn"])
+        yield from islice(batches, trained)
+        ahead = list(islice(batches, resumed["drawn"] - trained))
+        restore_host_states(now)
+        if self._drawn == resumed["drawn"] and self._checksum != resumed["checksum"]:
+            self._warn()
+        yield from ahead
+        yield from batches
+
+    def _counted(self) -> Iterator[Any]:
         for indices in self.batches:
             self._drawn += 1
-            self._checksum = zlib.crc32(str(indices).encode(), self._checksum)
-            if now is not None and resumed is not None and self._drawn == resumed["drawn"]:
-                restore_host_states(now)
-                now = None
-                if self._checksum != resumed["checksum"]:
-                    self._warn()
+            self._checksum = zlib.crc32(_content(indices), self._checksum)
             yield indices
-        if now is not None:
-            restore_host_states(now)
 
     def end_pass(self) -> None:
         """Let the state be that of the next pass, whose indices are not drawn yet."""

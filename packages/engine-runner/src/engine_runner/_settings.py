@@ -195,7 +195,7 @@ class Settings:
     )
     data_preprocessor: Any = setting(None, registries=(MODELS,), trial=stand_ins.for_nothing)
     load_from: str | None = setting(None, shape="value")
-    resume: bool = setting(False, shape="value")
+    resume: bool = setting(False, shape="value", rule=rules.resume_rule)
     launcher: str = setting("none", shape="value", rule=rules.launcher_rule)
     env_cfg: Config = setting(
         factory=lambda: {"dist_cfg": {"backend": "nccl"}},

@@ -18,7 +18,7 @@ from engine_runner import environment, parts
 from engine_runner._execution import execute
 from engine_runner._forward import Forward
 from engine_runner._hook import Hook
-from engine_runner._hook_list import HookList
+from engine_runner._hook_list import UNFINISHED, HookList
 from engine_runner._instances import RunInstances, with_instances
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop
@@ -152,6 +152,9 @@ class Runner:
         check_steps(self.model, "test")
         metrics: dict[str, Any] = self._execute(loop)
         return metrics
+
+    running: Loop | None = None  # the loop that runs now
+    unfinished = False  # whether hooks act where counters are behind weights or data
 
     def _execute(self, loop: Loop, *, trains: bool = False) -> Any:
         return execute(self, self._hooks, loop, trains=trains)
@@ -297,8 +300,12 @@ class Runner:
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call every hook that has a method of this name, documented or of the user's own."""
-        for method in self._hooks.methods(fn_name):
-            method(self, **kwargs)
+        within, self.unfinished = self.unfinished, self.unfinished or fn_name in UNFINISHED
+        try:
+            for method in self._hooks.methods(fn_name):
+                method(self, **kwargs)
+        finally:
+            self.unfinished = within
 
     call_hooks = call_hook  # the name in an example of the manual
 

@@ -47,13 +47,23 @@ class RecordQueue:
         self._is_closing = False
 
     def put(self, method: str, arguments: Mapping[str, Any], weight: int = 1) -> None:
-        """Add a record, or drop it if the queue is full. This never waits for the backend."""
+        """Add a record, or drop it if the queue is full. This never waits for the backend.
+
+        A record without weight is never dropped.
+        """
         with self._changed:
-            is_full = bool(self._records) and self._weight + weight > _CAPACITY
+            has_room = not self._records or self._weight + weight <= _CAPACITY
+            is_full = weight > 0 and not has_room
             if not is_full:
                 self._add(method, arguments, weight)
         if is_full:
             self._drop("is too slow, and its queue is full", 1)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the backend has got all records."""
+        with self._changed:
+            return self._is_done()
 
     def wait(self, timeout: float) -> bool:
         """Return whether the queue became empty within the timeout, in seconds."""

@@ -91,9 +91,16 @@ class Recorder:
             return {}
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
-        """Let the backend continue an earlier record; see `BaseVisBackend.resume`."""
+        """Let the backend continue an earlier record; see `BaseVisBackend.resume`.
+
+        A run that rolls back may have pending records: the backend gets them before.
+        """
         self.records = int(state.get("records", 0))
-        self._call("resume", {"state": state, "save_dir": save_dir})
+        arguments = {"state": state, "save_dir": save_dir}
+        if self._queue is None or self._queue.is_idle:
+            self._call("resume", arguments)  # now: the folder of the backend may change
+        else:
+            self._queue.put("resume", arguments, weight=0)
 
     def _pass_config(self) -> None:
         config, self._config = self._config, None

@@ -3,7 +3,7 @@
 from engine_optim.wrappers._amp import AmpOptimWrapper
 from engine_optim.wrappers._base import BaseOptimWrapper
 from engine_optim.wrappers._dict import OptimWrapperDict
-from engine_optim.wrappers._guard import LossJumps, StepGuard
+from engine_optim.wrappers._guard import LossJumps, StepGuard, step_of
 from engine_optim.wrappers._wrapper import OptimWrapper
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "OptimWrapper",
     "OptimWrapperDict",
     "StepGuard",
+    "step_of",
 ]

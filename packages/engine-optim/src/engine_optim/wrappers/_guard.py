@@ -1,8 +1,8 @@
 """Leave out the steps of losses that are NaN or infinite, or that jump."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -155,17 +155,12 @@ class StepGuard:
         self.in_a_row += 1
         return True
 
-    @property
-    def idle(self) -> bool:
-        """Whether the iteration left the weights unchanged because its step was left out."""
-        return self.skipped and not self.stepped
-
     def counts(self) -> bool:
         """Return whether schedules count the iteration that ends; call it once per iteration.
 
         A window that is left out is not counted: the last iterations of its length are skipped.
         """
-        if self.idle:
+        if step_of([self]) == "left out":
             self._owed += max(1, self._window)
         if self._owed:
             self._owed -= 1
@@ -188,6 +183,25 @@ class StepGuard:
         self._calls, self._owed = state_dict["calls"], state_dict["owed"]
         if self.jumps is not None and state_dict["jumps"] is not None:
             self.jumps.load_state_dict(state_dict["jumps"])
+
+
+def step_of(guards: Collection[StepGuard]) -> Literal["done", "left out", "not due"]:
+    """Return what the current iteration has done with the steps of some optimizers.
+
+    Args:
+        guards: The guards of the optimizers.
+
+    Returns:
+        ``"done"`` if one has stepped, ``"left out"`` if all steps that were due are left out, and
+        ``"not due"`` within an accumulation window. Weights change only if it is ``"done"``.
+
+    Example:
+        >>> step_of([StepGuard()])
+        'not due'
+    """
+    if any(guard.stepped for guard in guards):
+        return "done"
+    return "left out" if any(guard.skipped for guard in guards) else "not due"
 
 
 def _finite_gradients(optimizer: Optimizer) -> bool:

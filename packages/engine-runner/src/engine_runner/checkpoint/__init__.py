@@ -1,11 +1,15 @@
 """Checkpoints: what is saved, how it is written, which is the latest and which are kept."""
 
-from engine_runner.checkpoint._accumulation import AccumulationStates, finish_windows
+from engine_runner.checkpoint._accumulation import finish_windows
 from engine_runner.checkpoint._best import BestMetric, best_metrics
-from engine_runner.checkpoint._buffers import BufferStates, average_buffers
-from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
+from engine_runner.checkpoint._buffers import (
+    BufferStates,
+    average_buffers,
+    saved_buffers,
+    values_of_ranks,
+    values_of_this_rank,
+)
 from engine_runner.checkpoint._checkpointer import Checkpointer
-from engine_runner.checkpoint._complete import load_progress
 from engine_runner.checkpoint._conversion import (
     Converted,
     convert_checkpoint,
@@ -18,18 +22,18 @@ from engine_runner.checkpoint._folder import (
     backend_args_in,
     checkpoint_folders,
     folder_of,
+    require_writable,
+    storages_in,
 )
 from engine_runner.checkpoint._following import Attempt, NewBest, Place, Rotation
 from engine_runner.checkpoint._interrupted import save_now
 from engine_runner.checkpoint._latest import (
-    checkpoints_beside,
     find_latest_checkpoint,
     latest_checkpoints,
 )
 from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._manifest import (
     Manifest,
-    is_resumable,
     manifest_path,
     read_manifest,
     remove_manifest,
@@ -39,13 +43,10 @@ from engine_runner.checkpoint._manifest import (
 from engine_runner.checkpoint._marker import (
     MARKER,
     mark_latest_checkpoint,
-    mark_or_log,
     marked_at,
     open_for_run,
 )
-from engine_runner.checkpoint._meta import dataset_meta
-from engine_runner.checkpoint._noted import note_best, take_over_former_state
-from engine_runner.checkpoint._options import OptimizerOptions
+from engine_runner.checkpoint._noted import take_over_former_state
 from engine_runner.checkpoint._publication import (
     publish,
     published_keys,
@@ -54,10 +55,7 @@ from engine_runner.checkpoint._publication import (
 from engine_runner.checkpoint._retention import Retention, kept_by_others, remove_checkpoint
 from engine_runner.checkpoint._saving import save_run
 from engine_runner.checkpoint._states import (
-    LoaderPosition,
     OptimizerStates,
-    RandomStates,
-    ScheduleStates,
     run_states,
 )
 from engine_runner.checkpoint.writers import (
@@ -71,7 +69,6 @@ from engine_runner.checkpoint.writers import (
 
 __all__ = [
     "MARKER",
-    "AccumulationStates",
     "AsyncWriter",
     "Attempt",
     "BestMetric",
@@ -80,17 +77,13 @@ __all__ = [
     "CheckpointFolder",
     "Checkpointer",
     "Converted",
-    "LoaderPosition",
     "Manifest",
     "NewBest",
-    "OptimizerOptions",
     "OptimizerStates",
     "Place",
     "PlainWriter",
-    "RandomStates",
     "Retention",
     "Rotation",
-    "ScheduleStates",
     "ShardedWriter",
     "Writer",
     "average_buffers",
@@ -99,22 +92,16 @@ __all__ = [
     "broken_weight",
     "build_writer",
     "checkpoint_folders",
-    "checkpoints_beside",
     "convert_checkpoint",
-    "dataset_meta",
     "find_latest_checkpoint",
     "finish_windows",
     "folder_of",
-    "is_resumable",
     "kept_by_others",
     "latest_checkpoints",
-    "load_progress",
     "manifest_path",
     "mark_latest_checkpoint",
-    "mark_or_log",
     "marked_at",
     "non_finite_weights",
-    "note_best",
     "open_for_run",
     "publish",
     "publish_checkpoint",
@@ -124,14 +111,17 @@ __all__ = [
     "remove_manifest",
     "require_ending",
     "require_one_kind",
+    "require_writable",
     "run_states",
     "save_now",
     "save_run",
+    "saved_buffers",
+    "storages_in",
     "take_over_former_state",
     "training_in",
+    "values_of_ranks",
+    "values_of_this_rank",
     "verify",
-    "warn_of_changes",
     "warn_of_missing_keys",
-    "warn_of_new_config",
     "write_manifest",
 ]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,40 +36,67 @@ class BufferStates:
     """
 
     def __init__(self, model: nn.Module, *, whole: bool = True) -> None:
-        self._model: nn.Module = model.module if is_model_wrapper(model) else model  # type: ignore[assignment]  # torch declares no type
+        self._model = model
         self._whole = whole
 
     def state_dict(self) -> list[dict[str, Tensor]]:
         """Return the buffers that differ, in the order of the ranks; empty if none does."""
-        if get_world_size() == 1:
-            return []
-        own = self._own()
-        digests = all_gather_object({name: _digest(item) for name, item in own.items()})
-        first = digests[0]
-        differ = [name for name in first if any(one.get(name) != first[name] for one in digests)]
-        if not differ:
-            return []
-        values = {name: own[name].detach().clone() for name in differ if name in own}
-        return (gather if self._whole else all_gather)(values) or []
+        return values_of_ranks(saved_buffers(self._model), whole=self._whole)
 
     def load_state_dict(self, state_dict: Sequence[Mapping[str, Tensor]]) -> None:
         """Give this rank its buffers back; without saved ones they stay as they are."""
-        if not state_dict:
-            return
-        own, saved = self._own(), state_dict[0]
-        if len(state_dict) == get_world_size():
-            saved = state_dict[get_rank()]
-        else:
-            saved = {name: _mean([one.get(name) for one in state_dict]) for name in saved}
+        own = saved_buffers(self._model)
         with torch.no_grad():
-            for name, value in saved.items():
+            for name, value in values_of_this_rank(state_dict).items():
                 if name in own and own[name].shape == value.shape:
                     own[name].copy_(value)
 
-    def _own(self) -> dict[str, Tensor]:
-        saved = self._model.state_dict().keys()  # without the buffers that no checkpoint has
-        buffers = self._model.named_buffers()
-        return {name: one for name, one in buffers if name in saved and not is_sharded(one)}
+
+def saved_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers that a checkpoint has, by name, without sharded ones.
+
+    Args:
+        model: The model, also in its wrapper.
+    """
+    plain: Any = model.module if is_model_wrapper(model) else model
+    saved = plain.state_dict().keys()  # without the buffers that no checkpoint has
+    return {
+        name: one for name, one in plain.named_buffers() if name in saved and not is_sharded(one)
+    }
+
+
+def values_of_ranks(own: Mapping[str, Tensor], *, whole: bool) -> list[dict[str, Tensor]]:
+    """Return copies of the values that differ between the ranks; all ranks must call this.
+
+    Args:
+        own: The values of this rank.
+        whole: Whether the main rank alone gets them.
+
+    Returns:
+        The values in the order of the ranks; empty if none differs.
+    """
+    if get_world_size() == 1:
+        return []
+    digests = all_gather_object({name: _digest(item) for name, item in own.items()})
+    first = digests[0]
+    differ = [name for name in first if any(one.get(name) != first[name] for one in digests)]
+    if not differ:
+        return []
+    values = {name: own[name].detach().clone() for name in differ if name in own}
+    return (gather if whole else all_gather)(values) or []
+
+
+def values_of_this_rank(saved: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    """Return what this rank continues with: its own values, or the mean of another number of ranks.
+
+    Args:
+        saved: What `values_of_ranks` has returned.
+    """
+    if not saved:
+        return {}
+    if len(saved) == get_world_size():
+        return saved[get_rank()]
+    return {name: _mean([one.get(name) for one in saved]) for name in saved[0]}
 
 
 def average_buffers(model: nn.Module) -> None:

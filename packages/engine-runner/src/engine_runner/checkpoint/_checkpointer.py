@@ -33,7 +33,11 @@ from engine_runner.checkpoint._complete import (
     check_manifest,
     load_progress,
 )
-from engine_runner.checkpoint._folder import backend_args_for, checkpoint_folders
+from engine_runner.checkpoint._folder import (
+    CheckpointFolder,
+    backend_args_for,
+    checkpoint_folders,
+)
 from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
@@ -60,6 +64,8 @@ class Checkpointer:
             ``None`` before.
         restarts: ``"optimizer"`` or ``"param_schedulers"``, if a resumed run restarts these in
             place of taking over their states.
+        storages: Folders beside those of the run's hooks whose arguments of storage read
+            checkpoints, such as that of ``load_from``.
 
     Example:
         >>> import tempfile, torch
@@ -78,6 +84,7 @@ class Checkpointer:
         self._writing = Writing(writer)
         self.load_report: LoadReport | None = None
         self.restarts: set[str] = set()
+        self.storages: list[CheckpointFolder] = []
         self._source = CheckpointSource(self.read)
 
     write = Forward[Callable[..., None]]("_writing.write", "See `Writing.write`.")
@@ -290,7 +297,7 @@ class Checkpointer:
             revise_keys: See `load_weights`.
         """
         checkpoint, filename = self._source.read_whole(
-            filename, map_location, checkpoint_folders(run), placement_of(run.model)
+            filename, map_location, self._readable(run), placement_of(run.model)
         )
         self._source.note_loaded()
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
@@ -298,6 +305,13 @@ class Checkpointer:
             self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
         run.logger.info(f"Load checkpoint from {filename}")
         return checkpoint
+
+    def arguments_for(self, run: Run, filename: str) -> Mapping[str, Any] | None:
+        """Return the arguments of the storage backend with which a run reads a checkpoint."""
+        return backend_args_for(filename, self._readable(run))
+
+    def _readable(self, run: Run) -> list[CheckpointFolder]:
+        return [*checkpoint_folders(run), *self.storages]
 
     def resume(
         self, run: Run, checkpoint: Mapping[str, Any], states: Mapping[str, Stateful]
@@ -382,4 +396,4 @@ class Checkpointer:
             SettingsError: It has weights alone, or lacks what is to be resumed.
         """
         needed = {name for name, needed in include.items() if needed} - self.restarts
-        check_manifest(filename, needed, backend_args_for(filename, checkpoint_folders(run)))
+        check_manifest(filename, needed, self.arguments_for(run, filename))

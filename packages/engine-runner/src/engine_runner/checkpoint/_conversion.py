@@ -20,12 +20,12 @@ from engine_model.weights import (
     write_checkpoint,
 )
 from engine_runner.checkpoint._manifest import (
-    Format,
     Manifest,
     check_whole,
     facts_of,
     write_manifest,
 )
+from engine_runner.checkpoint._paths import file_name
 from engine_runner.checkpoint.writers import write_file
 from engine_utils import did_you_mean, finite_value, plain_value
 
@@ -141,12 +141,11 @@ def publish_checkpoint(
     with tempfile.NamedTemporaryFile(prefix="engine-", suffix=PurePath(target).suffix) as file:
         write_checkpoint(chosen, file, target)
         file.flush()
-        form: Format = "safetensors" if target.endswith(".safetensors") else "torch"
-        manifest = Manifest.of(chosen, target, file, form)
+        manifest = Manifest.of(chosen, target, file)
         stem, dot, ending = target.rpartition(".")
         path = f"{stem}-{manifest.sha256[:8]}{dot}{ending}"
         copyfile_from_local(file.name, path)
-        write_manifest(path, replace(manifest, file=PurePath(path).name))
+        write_manifest(path, replace(manifest, file=file_name(path)))
     return _converted(path, chosen, checkpoint)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from engine_config import Config
+from engine_dist import all_gather_object, get_rank
 from engine_fileio import (
     BaseStorageBackend,
     LocalBackend,
@@ -17,6 +18,13 @@ from engine_runner._errors import SettingsError
 from engine_runner._protocols import Run
 
 _TRIAL = ".engine-storage-test"
+_TRIAL_SIZE = 1 << 16  # a full disk may have room for an empty file
+_TAKES_FILES = "Set an out_dir and backend_args that can be written to"
+_WAYS_OUT = {
+    "work_dir": "Make room there, or set another work_dir, or out_dir of CheckpointHook",
+    "out_dir of CheckpointHook": f"{_TAKES_FILES}; without out_dir, checkpoints go to work_dir",
+    "out_dir of LoggerHook": f"{_TAKES_FILES}; without out_dir, logs are in work_dir alone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class CheckpointFolder:
         except FileNotFoundError:
             return None
 
-    def names(self, suffix: str | tuple[str, ...]) -> list[str]:
+    def names(self, suffix: str | tuple[str, ...] = "") -> list[str]:
         """Return the names of files and folders with an ending; none if there is no such folder.
 
         Raises:
@@ -87,30 +95,52 @@ class CheckpointFolder:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def check_writable(self) -> None:
+    def check_writable(self, setting: str) -> None:
         """Write a small file and delete it.
+
+        Args:
+            setting: What sets the folder, such as ``"work_dir"``.
 
         Raises:
             SettingsError: The folder cannot be written to, or its storage is a cache.
         """
         if self.backend.is_cache:
             raise SettingsError(
-                f"out_dir of CheckpointHook must be a storage that keeps files, got {self.path} of "
+                f"{setting} must be a storage that keeps files, got {self.path} of "
                 f"{self.backend.name}, a cache, which may delete them at any time"
             )
         trial = self.join(_TRIAL)
         try:
-            self.backend.put(b"", trial)
+            self.backend.put(bytes(_TRIAL_SIZE), trial)
         except (OSError, ValueError) as error:
             raise SettingsError(
-                f"out_dir of CheckpointHook must be writable, but {self.path} is not: {error}. Set "
-                "an out_dir and backend_args that can be written to; without out_dir, checkpoints "
-                "go to work_dir"
+                f"{setting} must be writable, but {self.path} is not: {error}. {_WAYS_OUT[setting]}"
             ) from error
         try:
             self.backend.remove(trial)
         except OSError:  # a storage that only adds files; an empty one does no harm
             return
+
+
+def require_writable(folder: CheckpointFolder, setting: str, *, checks: bool) -> None:
+    """Raise on all ranks if one cannot write to a folder. All ranks must call this.
+
+    Args:
+        folder: The folder.
+        setting: What sets it; see `CheckpointFolder.check_writable`.
+        checks: Whether this rank writes to the folder, and so checks it.
+
+    Raises:
+        SettingsError: A rank that checks cannot write to it.
+    """
+    problem = ""
+    if checks:
+        try:
+            folder.check_writable(setting)
+        except SettingsError as error:  # the other ranks wait for this one
+            problem = f"on rank {get_rank()}, {error}" if get_rank() else str(error)
+    if found := next(filter(None, all_gather_object(problem)), ""):
+        raise SettingsError(found)
 
 
 @runtime_checkable
@@ -183,15 +213,23 @@ def backend_args_in(config: Config | Mapping[str, Any], filename: str) -> Mappin
         >>> backend_args_in(config, "s3://bucket/run/epoch_1.pth")
         {'region_name': 'eu-west-1'}
     """
+    return backend_args_for(filename, storages_in(config))
+
+
+def storages_in(config: Config | Mapping[str, Any]) -> list[CheckpointFolder]:
+    """Return the folders of a config's hooks that have arguments of their storage.
+
+    Args:
+        config: The config; its hooks may be configs or objects.
+    """
     named: Mapping[str, Any] = config.get("default_hooks") or {}
     checkpoint = named.get("checkpoint")
     folders = []
     for hook in (checkpoint, *(config.get("custom_hooks") or [])):
-        if not isinstance(hook, Mapping):
-            continue
-        arguments = hook.get("backend_args") or hook.get("file_client_args")
+        settings = hook if isinstance(hook, Mapping) else getattr(hook, "__dict__", {})
+        arguments = settings.get("backend_args") or settings.get("file_client_args")
         # Those of a hook without a folder may be for images.
-        place = hook.get("out_dir") or (config.get("work_dir") if hook is checkpoint else None)
+        place = settings.get("out_dir") or (config.get("work_dir") if hook is checkpoint else None)
         if arguments and place:
             folders.append(CheckpointFolder(os.fspath(place), dict(arguments)))
-    return backend_args_for(filename, folders)
+    return folders

@@ -1,10 +1,8 @@
 """What follows a checkpoint: the marker, the deletion of former ones, the note of the best."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
-from pathlib import Path
-from typing import Any
 
 from engine_logging import MessageHub
 from engine_runner._errors import CheckpointWriteError
@@ -13,6 +11,7 @@ from engine_runner.checkpoint._best import BestMetric
 from engine_runner.checkpoint._folder import CheckpointFolder
 from engine_runner.checkpoint._marker import mark_or_log
 from engine_runner.checkpoint._noted import note_best
+from engine_runner.checkpoint._paths import file_name
 from engine_runner.checkpoint._retention import Retention, remove_checkpoint
 
 
@@ -24,28 +23,22 @@ class Place:
         folder: Their folder, in any storage of engine-fileio.
         work_dir: The work directory of the run.
         logger: The log of the run.
-        backend_args: Arguments of the storage backend.
 
     Example:
         >>> from logging import getLogger
-        >>> Place("s3://bucket/run", "runs/digits", getLogger("run")).saved_in.join("epoch_1.pth")
+        >>> place = Place(CheckpointFolder("s3://bucket/run"), "runs/digits", getLogger("run"))
+        >>> place.folder.join("epoch_1.pth")
         's3://bucket/run/epoch_1.pth'
     """
 
-    folder: str
+    folder: CheckpointFolder
     work_dir: str
     logger: Logger
-    backend_args: Mapping[str, Any] | None = None
-
-    @property
-    def saved_in(self) -> CheckpointFolder:
-        """The folder and its storage."""
-        return CheckpointFolder(self.folder, self.backend_args)
 
     def remove(self, name: str) -> bool:
         """Delete an old checkpoint, and return whether it is gone."""
-        arguments = dict(self.backend_args) if self.backend_args else None
-        return remove_checkpoint(self.folder, name, self.logger, arguments)
+        arguments = dict(self.folder.backend_args) if self.folder.backend_args else None
+        return remove_checkpoint(self.folder.path, name, self.logger, arguments)
 
 
 class Rotation:
@@ -63,7 +56,8 @@ class Rotation:
     Example:
         >>> from logging import getLogger
         >>> retention = Retention(most=1)
-        >>> rotation = Rotation(retention, "epoch_1.pth", Place("runs", "runs", getLogger("run")))
+        >>> place = Place(CheckpointFolder("runs"), "runs", getLogger("run"))
+        >>> rotation = Rotation(retention, "epoch_1.pth", place)
         >>> rotation.settle(OSError("the disk is full"))
         >>> retention.names
         []
@@ -82,7 +76,7 @@ class Rotation:
         """Mark the checkpoint, then delete."""
         # In this order: a process that ends here leaves one checkpoint too many, never none.
         place = self._place
-        marked = mark_or_log(place.work_dir, path, place.logger, saved_in=place.saved_in)
+        marked = mark_or_log(place.work_dir, path, place.logger, saved_in=place.folder)
         surplus = [name for name in self._surplus if name not in self._kept]
         self._left = [name for name in surplus if not (marked and self._place.remove(name))]
 
@@ -112,7 +106,7 @@ class NewBest:
         >>> from logging import getLogger
         >>> from engine_runner.checkpoint import best_metrics
         >>> [best] = best_metrics("accuracy", "greater", None, None)
-        >>> place = Place("runs", "runs", getLogger("run"))
+        >>> place = Place(CheckpointFolder("runs"), "runs", getLogger("run"))
         >>> facts = {"score": 0.9, "path": "runs/best.pth", "text": "", "place": place}
         >>> following = NewBest(MessageHub("run"), [best], best, **facts)
         >>> following.settle(OSError("the disk is full"))
@@ -140,7 +134,7 @@ class NewBest:
     def complete(self, path: str) -> None:
         """Delete the former best one, and log the new one."""
         if self._former_path is not None and self._former_path != self._best.path:
-            self._place.remove(Path(self._former_path).name)
+            self._place.remove(file_name(self._former_path))
         self._place.logger.info(self._text)
 
     def settle(self, error: Exception | None) -> None:
@@ -164,7 +158,8 @@ class Attempt:
     Example:
         >>> from logging import getLogger
         >>> log = getLogger("run")
-        >>> inner = Rotation(Retention(), "epoch_1.pth", Place("runs", "runs", log))
+        >>> place = Place(CheckpointFolder("runs"), "runs", log)
+        >>> inner = Rotation(Retention(), "epoch_1.pth", place)
         >>> attempt = Attempt(what="it", filename="epoch_1.pth", logger=log, inner=inner)
         >>> attempt.settle(None)
         >>> attempt.failures
@@ -189,6 +184,8 @@ class Attempt:
             return
         if isinstance(error, CheckpointWriteError):
             self.failures[self.what] = f"{self.filename}: {error}"
+            if error.is_logged:
+                return
         self.logger.error(
             f"{self.what} {self.filename} was not saved: {error}. The former one stays, and the "
             "training continues"

@@ -13,9 +13,10 @@ from engine_model.weights import MANIFEST, SUFFIX, is_sharded_path
 from engine_runner.checkpoint._folder import CheckpointFolder
 from engine_runner.checkpoint._manifest import read_manifest
 from engine_runner.checkpoint._marker import MARKER
+from engine_runner.checkpoint._paths import file_name, parent_folder
 from engine_runner.checkpoint._publication import is_published
 
-_ENDINGS = (".pth", SUFFIX)
+_ENDINGS = (".pth", SUFFIX)  # others, which ``filename_tmpl`` may have, need a manifest
 
 _log = logging.getLogger("engine.runner")
 
@@ -27,7 +28,8 @@ def find_latest_checkpoint(
 
     The file ``last_checkpoint`` names it. In a work directory that was moved or copied, the name is
     looked up beside that file. If the file cannot be used, or the checkpoint is missing, the
-    checkpoint that was written last is returned, with a warning.
+    checkpoint that was written last is returned, with a warning. That is a file ``….pth``, a folder
+    ``….dcp``, or a file with another ending and a manifest beside it.
 
     Args:
         path: The work directory of the run, or another folder of checkpoints in any storage of
@@ -76,12 +78,12 @@ def checkpoints_beside(
         backend_args: Arguments of the storage backend. If the storage cannot list the folder, the
             list is empty.
     """
-    folder = CheckpointFolder(_parent(os.fspath(path)), backend_args)
+    folder = CheckpointFolder(parent_folder(os.fspath(path)), backend_args)
     try:
         found = _listed(folder)
     except (OSError, ValueError, ImportError):
         return []
-    return [_name(file) for file in found if _name(file) != _name(str(path))]
+    return [file_name(file) for file in found if file_name(file) != file_name(str(path))]
 
 
 def _all_marked(folders: Sequence[CheckpointFolder]) -> tuple[list[str], list[str]]:
@@ -100,7 +102,7 @@ def _with_parents(
 ) -> dict[str, CheckpointFolder]:
     """Return the folders by their paths, those of marked checkpoints first."""
     known = {folder.path: folder for folder in folders}
-    parents = [_parent(file) for file in marked]
+    parents = [parent_folder(file) for file in marked]
     first = {path: known.get(path, CheckpointFolder(path)) for path in parents}
     return {**first, **{path: place for path, place in known.items() if path not in first}}
 
@@ -108,21 +110,21 @@ def _with_parents(
 def _warn(problems: Sequence[str], found: Sequence[str]) -> None:
     problem = "; ".join(problems)
     if found:
-        _log.warning("%s; resuming %s, which was written last", problem, _name(found[0]))
+        _log.warning("%s; resuming %s, which was written last", problem, file_name(found[0]))
     else:
         _log.warning("%s: no checkpoint to resume from", problem)
 
 
 def _resumed_late(file: str) -> int:
     """Return 0 for a checkpoint of an interval, 1 for a best one and 2 for a published copy."""
-    return 2 if is_published(file) else int(_name(file).startswith("best_"))
+    return 2 if is_published(file) else int(file_name(file).startswith("best_"))
 
 
 def _saved_at(places: Mapping[str, CheckpointFolder]) -> Callable[[str], float]:
     """Return a key that sorts checkpoints by the times in their manifests."""
 
     def time_of(file: str) -> float:
-        manifest = read_manifest(file, places[_parent(file)].backend_args)
+        manifest = read_manifest(file, places[parent_folder(file)].backend_args)
         try:
             return datetime.fromisoformat(manifest.saved).timestamp() if manifest else 0
         except ValueError:
@@ -166,7 +168,7 @@ def _marked(folder: CheckpointFolder, noted: str) -> tuple[str, str]:
     beside = folder.local / Path(noted).name
     # The folder of a marker that names a path is a work directory: this one is a copy.
     original = _marks_a_path(Path(noted).parent) and not _same(Path(noted).parent, folder.local)
-    if _name(noted) != noted and _is_checkpoint(Path(noted)) and not original:
+    if file_name(noted) != noted and _is_checkpoint(Path(noted)) and not original:
         return noted, ""
     if _is_checkpoint(beside):
         return str(beside), ""
@@ -181,12 +183,12 @@ def _marks_a_path(folder: Path) -> bool:
         noted = (folder / MARKER).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return False
-    return _name(noted) != noted
+    return file_name(noted) != noted
 
 
 def _marked_elsewhere(folder: CheckpointFolder, noted: str) -> tuple[str, str]:
     """Return the checkpoint beside the marker of another storage: the folder may be a copy."""
-    beside = folder.join(_name(noted))
+    beside = folder.join(file_name(noted))
     main = folder.backend.join_path(beside, MANIFEST) if is_sharded_path(beside) else beside
     try:
         found = beside == noted or folder.backend.isfile(main)
@@ -215,13 +217,28 @@ def _checkpoints_in(folder: CheckpointFolder, marked: Sequence[str]) -> list[str
 
 
 def _listed(folder: CheckpointFolder) -> list[str]:
+    names = _names(folder)
     if folder.is_local:
-        found = filter(_is_checkpoint, map(folder.local.joinpath, folder.names(_ENDINGS)))
+        found = filter(_is_checkpoint, map(folder.local.joinpath, names))
         return [str(file) for file in sorted(found, key=_written_at, reverse=True)]
     # Storages report no times in common, so the numbers in the names decide.
-    names = folder.names(_ENDINGS)
     names.sort(key=lambda name: [int(part) for part in re.findall(r"\d+", name)], reverse=True)
     return [folder.join(name) for name in names]
+
+
+def _names(folder: CheckpointFolder) -> list[str]:
+    """Return the names of a folder that are those of checkpoints, by ending or by manifest."""
+    all_names = folder.names()
+    known = set(all_names)
+
+    def has_manifest(name: str) -> bool:
+        if f"{name}.json" not in known:
+            return False
+        manifest = read_manifest(folder.join(name), folder.backend_args)
+        # A file of safetensors has weights alone.
+        return manifest is not None and manifest.format == "torch"
+
+    return [name for name in all_names if name.endswith(_ENDINGS) or has_manifest(name)]
 
 
 def _written_at(file: Path) -> int:
@@ -257,11 +274,3 @@ def _distinct(files: Iterable[str]) -> list[str]:
     for file in files:
         seen.setdefault(file if "://" in file else str(Path(file).resolve()), file)
     return list(seen.values())
-
-
-def _parent(file: str) -> str:
-    return file.rpartition("/")[0] if "://" in file else str(Path(file).parent)
-
-
-def _name(file: str) -> str:
-    return re.split(r"[/\\]", file)[-1]

@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import IO, Any, Literal
 
 from engine_fileio import atomic_write, get_local_path, get_text, local_path, put_text, remove
 from engine_model.weights import MANIFEST, CheckpointError, is_sharded_path, sharded_damage
 from engine_runner._version import __version__
+from engine_runner.checkpoint._paths import file_name
 
 VERSION = 1
 Format = Literal["torch", "dcp", "safetensors"]
@@ -61,20 +62,18 @@ class Manifest:
     engine_version: str = __version__
 
     @classmethod
-    def of(
-        cls, checkpoint: Mapping[str, Any], path: str, file: IO[bytes], format: Format = "torch"
-    ) -> "Manifest":
+    def of(cls, checkpoint: Mapping[str, Any], path: str, file: IO[bytes]) -> "Manifest":
         """Return the manifest of a checkpoint that was written.
 
         Args:
             checkpoint: The checkpoint.
-            path: The path or URI of the file.
+            path: The path or URI of the file, whose ending is that of its format.
             file: Its content, which is read from its start.
-            format: The format of the file.
         """
+        written: Format = "safetensors" if path.endswith(".safetensors") else "torch"
         size, sha256 = digest(file)
         facts = facts_of(checkpoint)
-        return cls(file=_name(path), format=format, size=size, sha256=sha256, **facts)
+        return cls(file=file_name(path), format=written, size=size, sha256=sha256, **facts)
 
     def to_json(self) -> str:
         """Return the manifest as the text of its file."""
@@ -285,10 +284,6 @@ def _counters(checkpoint: Mapping[str, Any]) -> tuple[int | None, int | None]:
         epoch if isinstance(epoch, int) else None,
         iteration if isinstance(iteration, int) else None,
     )
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2] if "://" in path else PurePath(path).name
 
 
 def _given(backend_args: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -2,14 +2,16 @@
 
 import logging
 import os
-import re
 from pathlib import Path
+from shutil import disk_usage
 
-from engine_dist import broadcast_object_list, is_main_process
+from torch.nn.parameter import is_lazy
+
+from engine_dist import is_main_process
 from engine_fileio import local_path
-from engine_runner._errors import SettingsError
 from engine_runner._protocols import Run
-from engine_runner.checkpoint._folder import CheckpointFolder
+from engine_runner.checkpoint._folder import CheckpointFolder, require_writable
+from engine_runner.checkpoint._paths import file_name
 
 MARKER = "last_checkpoint"
 
@@ -36,7 +38,7 @@ def mark_latest_checkpoint(
     for path, place in places.items():
         # A path in a work directory, as always; where it is, a name, which stays true in a copy.
         elsewhere = path != os.fspath(folder)
-        noted = re.split(r"[/\\]", str(checkpoint))[-1] if elsewhere else str(checkpoint)
+        noted = file_name(str(checkpoint)) if elsewhere else str(checkpoint)
         place.backend.put(noted.encode(), place.join(MARKER))
 
 
@@ -72,28 +74,40 @@ def marked_at(folder: str | Path) -> int | None:
 
 
 def open_for_run(folder: CheckpointFolder, run: Run) -> None:
-    """Check that a run can save to a folder, and warn if it will overwrite an earlier run's.
+    """Check that a run can save to a folder, and warn of what will go wrong there.
 
-    All ranks must call this.
+    All ranks must call this. Each rank that writes checks the folder: a mount may be missing on one
+    machine.
 
     Args:
         folder: The folder that the run saves to.
-        run: The run; one that has resumed overwrites nothing.
+        run: The run, whose writer is set; one that has resumed overwrites nothing.
 
     Raises:
         SettingsError: The folder's storage cannot be written to; raised on all ranks.
     """
-    problem = [""]
+    setting = "work_dir" if folder.path == run.work_dir else "out_dir of CheckpointHook"
+    writes = is_main_process() or run.checkpointer.sharded
+    require_writable(folder, setting, checks=writes)
     if is_main_process():
-        try:
-            folder.check_writable()
-            if run.iter == 0:
-                _warn_of_earlier_run(folder, run)
-        except SettingsError as error:  # the other ranks wait for this one
-            problem[0] = str(error)
-    broadcast_object_list(problem)
-    if problem[0]:
-        raise SettingsError(problem[0])
+        _warn_of_little_room(folder, run)
+        if run.iter == 0:
+            _warn_of_earlier_run(folder, run)
+
+
+def _warn_of_little_room(folder: CheckpointFolder, run: Run) -> None:
+    """Warn if a local disk has no room for one more copy of the weights."""
+    if not folder.is_local:
+        return
+    weights = [*run.model.parameters(), *run.model.buffers()]
+    needed = sum(item.numel() * item.element_size() for item in weights if not is_lazy(item))
+    free = disk_usage(folder.local).free
+    if free < needed:
+        run.logger.warning(
+            f"{folder.path} has room for {free / 1e6:.2f} MB, but the weights alone have "
+            f"{needed / 1e6:.2f} MB, and a checkpoint is saved before an older one is deleted; "
+            "make room, or set out_dir of CheckpointHook"
+        )
 
 
 def _warn_of_earlier_run(folder: CheckpointFolder, run: Run) -> None:

@@ -14,7 +14,7 @@ from engine_model.weights import CheckpointError, CheckpointLoader, write_checkp
 from engine_runner.checkpoint._manifest import Manifest, write_manifest
 from engine_utils import did_you_mean
 
-_PUBLISHED = re.compile(r"-[0-9a-f]{8}\.pth$")
+_PUBLISHED = re.compile(r"-[0-9a-f]{8}\.(pth|pt)$")
 
 
 def is_published(name: str) -> bool:

@@ -1,12 +1,12 @@
 """Decide whether a run continues the one that torchrun restarted (``--max-restarts``)."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from engine_dist import first_of_launch, restart_count, uses_agent_store
 from engine_runner.checkpoint._folder import CheckpointFolder
 from engine_runner.checkpoint._manifest import manifest_path
 from engine_runner.checkpoint._marker import MARKER
+from engine_runner.checkpoint._paths import file_name
 
 _runs = 0
 
@@ -54,5 +54,5 @@ def _state_of_marker(folder: CheckpointFolder) -> str:
             return "none"
     # Storages report no times in common, so the manifest of the checkpoint has the time.
     noted = (folder.read_text(MARKER) or "").strip()
-    manifest = noted and folder.read_text(manifest_path(PurePath(noted).name))
+    manifest = noted and folder.read_text(manifest_path(file_name(noted)))
     return f"{noted} {manifest}" if noted else "none"

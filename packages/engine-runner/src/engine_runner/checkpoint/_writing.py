@@ -180,6 +180,7 @@ class Writing:
                 self.writer.finish()
         except CheckpointWriteError as error:
             failure = error
+            failure.is_logged = getattr(self.writer, "logs_failures", False)
         following.settle(failure)
 
 

@@ -92,12 +92,12 @@ def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
     work_dir = Path(local_path(config.work_dir)).absolute()
     created = missing_folders(work_dir)
     earlier = {path: path.read_bytes() for path in _written_at_start(config, work_dir)}
-    checkpoints = set(work_dir.rglob("*.pth"))
+    checkpoints = _checkpoints(work_dir)
     built: list[Runner] = []
     try:
         yield built
     except BaseException:
-        if _began(built) or set(work_dir.rglob("*.pth")) - checkpoints:
+        if _began(built) or _checkpoints(work_dir) - checkpoints:
             raise
         _restore(_written_at_start(config, work_dir), earlier)
         for runner in built:
@@ -109,6 +109,12 @@ def removed_if_unused(config: "Config") -> Iterator[list["Runner"]]:
             with suppress(OSError):  # it holds something
                 folder.rmdir()
         raise
+
+
+def _checkpoints(work_dir: Path) -> set[Path]:
+    """Return the checkpoints in a folder: by their endings, or by manifests beside them."""
+    beside = (path.with_suffix("") for path in work_dir.rglob("*.*.json"))
+    return {*work_dir.rglob("*.pth"), *work_dir.rglob("*.dcp"), *filter(Path.is_file, beside)}
 
 
 def _began(built: Sequence["Runner"]) -> bool:

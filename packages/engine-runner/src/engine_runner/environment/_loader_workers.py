@@ -87,14 +87,16 @@ def end_workers_of(*loops: Any) -> None:
     """
     for loop in loops:
         attributes = getattr(loop, "__dict__", {})
+        # First: a generator that is closed frees its pass, and with it the workers that are stuck.
+        for loader in _loaders(list(attributes.values())):
+            end_workers(loader)
         for name, value in list(attributes.items()):
-            if isinstance(value, GeneratorType):  # the batches of an endless loop
+            # Of an endless loop. Another generator is the loop's own.
+            if name == "dataloader_iterator" and isinstance(value, GeneratorType):
                 value.close()
                 del attributes[name]
             elif hasattr(value, "leave_pass"):  # the position in a loader that has none itself
                 value.leave_pass()
-        for loader in _loaders(list(attributes.values())):
-            end_workers(loader)
 
 
 def _loaders(value: Any) -> Iterator[DataLoader[Any]]:

@@ -5,8 +5,10 @@ from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from engine_optim import LossJumps
+from engine_runner._types import Outputs
 from engine_runner._wrappers import wrappers_by_name
 
 # A gradient scaler skips the steps of an overflow, and halves its scale from 65536 on. After as
@@ -124,6 +126,22 @@ def first_jump(
                 f"losses, got {value:g}",
             )
     return None
+
+
+def losses_in(outputs: Outputs) -> tuple[str, bool]:
+    """Return the losses of an iteration with their values, and whether all are finite.
+
+    Args:
+        outputs: What the model has returned for a batch.
+    """
+    values = outputs if isinstance(outputs, Mapping) else {}
+    losses = {
+        name: float(value.detach() if isinstance(value, Tensor) else value)
+        for name, value in values.items()
+        if "loss" in name
+    }
+    text = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+    return text, all(map(math.isfinite, losses.values()))
 
 
 def has_scaler(optim_wrapper: Any) -> bool:

@@ -214,10 +214,10 @@ class CheckpointHook(Hook):
         take_over_former_state(runner.message_hub, self.retention, self.best)
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
-        self._open_folder(runner)
         require_one_kind(hook.writer for hook in runner.hooks if isinstance(hook, CheckpointHook))
         if self.writer is not None:
             runner.checkpointer.use(self.writer)
+        self._open_folder(runner)
         runner.checkpointer.name_of(self.filename_tmpl)  # raises for a name of the other kind
 
     def after_train_epoch(self, runner: Run) -> None:
@@ -332,10 +332,11 @@ class CheckpointHook(Hook):
             f"{filename}.",
             place=self._place_of(runner),
         )
-        # The validation is finished: a run that resumes from here does not repeat it.
+        # A resume does not repeat the finished validation. No resume if a hook validates too early.
+        whole = self.save_optimizer and not runner.unfinished
         done = runner.epoch if runner.trains_by_epoch else runner.iter
-        progress = replace(runner.progress, validated=done)
-        self._write(runner, f"the best {name}", filename, following, progress=progress)
+        options = {"progress": replace(runner.progress, validated=done), "save_optimizer": whole}
+        self._write(runner, f"the best {name}", filename, following, **options)
 
     def _best_names(self) -> list[str]:
         return [Path(item.path).name for item in self.best if item.path]
@@ -369,11 +370,10 @@ class CheckpointHook(Hook):
             runner.save_checkpoint,
             self.folder,
             filename,
-            save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
             by_epoch=self.by_epoch,
             backend_args=self.backend_args,
-            **options,
+            **{"save_optimizer": self.save_optimizer, **options},
         )
         self._saves = True
         try:
@@ -384,7 +384,8 @@ class CheckpointHook(Hook):
             self._saves = False
 
     def _place_of(self, runner: Run) -> Place:
-        return Place(self.folder, runner.work_dir, runner.logger, self.backend_args)
+        folder = CheckpointFolder(self.folder, self.backend_args)
+        return Place(folder, runner.work_dir, runner.logger)
 
     def _open_folder(self, runner: Run) -> None:
         """Find the folder and its storage, and lock it if it is not the work directory."""
@@ -396,5 +397,4 @@ class CheckpointHook(Hook):
             self._locks.close()  # that of before a rollback
             self._locks.enter_context(training_in(str(place.local)))
         open_for_run(place, runner)
-        name = self.file_backend.name
-        runner.logger.info(f"Checkpoints will be saved to {self.folder} by {name}.")
+        runner.logger.info(f"Checkpoints will be saved to {self.folder} by {place.backend.name}.")

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine_model import runs_compiled
+from engine_model import compile_forwards, runs_compiled
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._protocols import Run
 from engine_runner._types import Metrics
 
+_OF_LAYERS = compile_forwards.__code__.co_filename
 _SHOWN = 5  # recompilations and graph breaks that are logged one by one
 
 
@@ -104,7 +105,9 @@ class CompileReportHook(Hook):
         runner.message_hub.update_info("compile", dict(self.counts))
 
     def _warn_of_recompilation(self, runner: Run, one: Any) -> None:
-        place = f"{one.co_name} ({Path(one.co_filename or '').name}:{one.co_firstlineno})"
+        place = one.co_name
+        if one.co_filename != _OF_LAYERS:  # a layer of torch has a name in the model instead
+            place += f" ({Path(one.co_filename or '').name}:{one.co_firstlineno})"
         self._warn(runner, f"{place} was compiled again: {_first_lines(one.recompile_reason)}")
         frame, _, number = str(one.compile_id).rpartition("/")
         if int(number) + 1 >= _recompile_limit() and frame not in self._limited:

@@ -22,6 +22,7 @@ from engine_model import (
     weights_in,
 )
 from engine_model.weights import is_sharded, weights_to_cpu
+from engine_optim import step_of
 from engine_registry import HOOKS, MODELS
 from engine_runner._errors import SettingsError
 from engine_runner._hook import Hook
@@ -249,10 +250,9 @@ class EMAHook(Hook):
     def _waits(self, runner: Run) -> bool:
         """Return whether the weights are unchanged because a step was left out."""
         guards = guards_of(runner.optim_wrapper)
-        if not guards or any(guard.stepped for guard in guards):
-            return False
+        step = step_of(guards) if guards else "done"
         # Within an accumulation window the forward pass may have spoiled the buffers.
-        return self._has_own_buffers() or any(guard.skipped for guard in guards)
+        return step == "left out" or (step == "not due" and self._has_own_buffers())
 
     def _begins(self, runner: Run) -> bool:
         self._begun = runner.iter + 1 >= self.begin_iter and runner.epoch + 1 >= self.begin_epoch

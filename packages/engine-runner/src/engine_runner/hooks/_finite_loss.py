@@ -1,12 +1,9 @@
 """Act on a loss that is NaN, infinite or jumps: stop, leave the step out, or roll back."""
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
-
-from torch import Tensor
 
 from engine_dist import all_gather_object, broadcast_object_list
 from engine_optim import LossJumps
@@ -24,6 +21,7 @@ from engine_runner.hooks._bad_losses import (
     first_jump,
     first_non_finite,
     has_scaler,
+    losses_in,
     losses_of,
     overflow,
 )
@@ -189,17 +187,21 @@ class FiniteLossHook(Hook):
         Raises:
             NonFiniteLossError: Too many were left out in a row.
         """
-        iteration = runner.iter + 1
-        if not self._left_out.end_iteration():
-            return
-        losses, finite = _losses(outputs)
+        if self._left_out.end_iteration():
+            self._log_left_out(runner, runner.iter + 1, data_batch, outputs)
+
+    def _log_left_out(
+        self, runner: Run, reached: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        iteration = reached
+        losses, finite = losses_in(outputs)
         size = self._left_out.window
         if finite and size > 1:  # of an accumulation window that began earlier
             iteration, earlier = bad_of_window(runner.message_hub, iteration, size)
             losses, finite = earlier or losses, not earlier
         of = "a gradient that is not finite, with " if finite and self.jump is None else ""
         text = f"{of}{losses or 'the loss'} of iteration {iteration}"
-        number = self._batches.of(runner, iteration, runner.iter + 1)
+        number = self._batches.of(runner, iteration, reached)
         if self._left_out.in_a_row >= self.in_a_row:
             self._stop(
                 runner,
@@ -208,10 +210,11 @@ class FiniteLossHook(Hook):
                 number,
             )
         if not (finite and has_scaler(runner.optim_wrapper)):  # else its scale adapts
-            names = names_in(data_batch) if iteration == runner.iter + 1 else []
+            is_at_hand = data_batch is not None and iteration == reached
+            names = names_in(data_batch) if is_at_hand else []
             runner.logger.warning(
                 f"The step was left out for {text}; {self._left_out.count} so far. "
-                + batch_text(runner, number, reads=iteration <= runner.iter)
+                + batch_text(runner, number, reads=not is_at_hand)
                 + (f"It has {names_text(names)}." if names else "")
             )
 
@@ -226,9 +229,13 @@ class FiniteLossHook(Hook):
     def after_train_epoch(self, runner: Run) -> None:
         """Check the losses since the last line of the log.
 
+        Where the length of the data is unknown, the last accumulation window ends here.
+
         Raises:
-            NonFiniteLossError: One is bad.
+            NonFiniteLossError: One is bad, or too many steps were left out in a row.
         """
+        if self._left_out.end_iteration():
+            self._log_left_out(runner, runner.iter)
         self._check_losses(runner)
 
     def after_train(self, runner: Run) -> None:
@@ -378,18 +385,6 @@ def _saves(runner: Run) -> bool:
     """Return whether the run saves checkpoints before its end, other than the best ones."""
     saver: Any = HOOKS.get("CheckpointHook")  # its module imports this one
     return any(isinstance(hook, saver) and hook.interval > 0 for hook in runner.hooks)
-
-
-def _losses(outputs: Outputs) -> tuple[str, bool]:
-    """Return the losses of an iteration with their values, and whether all are finite."""
-    values = outputs if isinstance(outputs, Mapping) else {}
-    losses = {
-        name: float(value.detach() if isinstance(value, Tensor) else value)
-        for name, value in values.items()
-        if "loss" in name
-    }
-    text = ", ".join(f"{name} {value:g}" for name, value in losses.items())
-    return text, all(map(math.isfinite, losses.values()))
 
 
 def _rates(rates: Mapping[str, list[float]]) -> str:

@@ -44,7 +44,8 @@ class SaveOnInterrupt(Hook):
 
     `Runner` registers it by default; ``default_hooks=dict(save_on_interrupt=None)`` leaves it out.
     The process then ends with 128 and the number of the signal: SIGTERM with 143, SIGHUP with 129.
-    SIGINT raises ``KeyboardInterrupt``, which ends a script with 130. A second signal stops at
+    SIGINT raises ``KeyboardInterrupt``, which ends a script with 130. If the checkpoint cannot be
+    saved, as on a full disk, an error is logged, and the end is the same. A second signal stops at
     once; several within a second count as one, except Ctrl-C. During a validation it saves at once,
     unless a hook has exchanged the weights: then the validation is finished first.
 
@@ -186,6 +187,8 @@ class SaveOnInterrupt(Hook):
     def before_val(self, runner: Run) -> None:
         """Mark the state as unfinished: hooks may change the model for a validation."""
         self._runner, self._finishes_validation = None, False
+        if runner.unfinished:  # a hook validates, which is finished first
+            return
         if self._taken is not None and (self._taken.is_installed or runner.world_size > 1):
             self._weights = _sums(runner)
 
@@ -257,13 +260,22 @@ class SaveOnInterrupt(Hook):
 
     def _save_and_stop(self, runner: Run, reached: Progress) -> None:
         drop_output_without_reader()
-        path = save_now(runner, _FILENAME, reached)
-        runner.checkpointer.finish()
+        stopped = f"stopped by {signal.Signals(self._number).name} after iteration {reached.iter}"
+        unsaved: CheckpointWriteError | None = None
+        try:
+            path = save_now(runner, _FILENAME, reached)
+            runner.checkpointer.finish()
+        except CheckpointWriteError as error:  # on all ranks
+            unsaved = error
         barrier()  # a launcher ends the other ranks when the first one has ended
-        runner.logger.warning(
-            f"stopped by {signal.Signals(self._number).name} after iteration {reached.iter}; "
-            f"saved {Path(path).name}, from which --resume continues"
-        )
+        if unsaved is None:
+            name = Path(path).name
+            runner.logger.warning(f"{stopped}; saved {name}, from which --resume continues")
+        else:  # the exit code is that of the signal: a scheduler that starts the run again is right
+            runner.logger.error(
+                f"{stopped}, which is not saved: {unsaved}. Former checkpoints stay, and --resume "
+                "continues from the newest; make room first, or set another out_dir"
+            )
         self._stop()
 
     def _stop(self) -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine_fileio import copyfile_from_local, dump, get_file_backend, join_path
+from engine_fileio import copyfile_from_local, dump, join_path
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._integer import integer
@@ -14,6 +14,7 @@ from engine_runner._loaders import length_of
 from engine_runner._protocols import Run
 from engine_runner._start_report import log_start
 from engine_runner._types import Batch, Config, Metrics, Outputs
+from engine_runner.checkpoint import folder_of, require_writable
 from engine_utils import expand_home, plain_value
 
 
@@ -92,15 +93,17 @@ class LoggerHook(Hook):
         self._evaluated = 0
 
     def before_run(self, runner: Run) -> None:
-        """Find where the log goes, so that a wrong ``out_dir`` is reported now, not at the end."""
+        """Find where the log goes, so that a wrong ``out_dir`` is reported now, not at the end.
+
+        Raises:
+            SettingsError: ``out_dir`` cannot be written to.
+        """
         self.json_log_path = f"{runner.timestamp}.json"
         self._has_begun = False
         if self.out_dir is not None:
-            # Raises for a storage that does not exist.
-            get_file_backend(self.out_dir, backend_args=self.backend_args)
-            self._folder = join_path(
-                self.out_dir, Path(runner.work_dir).name, backend_args=self.backend_args
-            )
+            place = folder_of(runner.work_dir, self.out_dir, self.backend_args)
+            require_writable(place, "out_dir of LoggerHook", checks=runner.is_main)
+            self._folder = place.path
             runner.logger.info(f"Logs will be copied to {self._folder} when the run ends.")
 
     def before_train(self, runner: Run) -> None:

@@ -12,11 +12,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from engine_dataset import DefaultSampler, ResumableDataLoader
 from engine_dist import get_rank
 from engine_model import batch_norms, update_batch_norms
+from engine_optim import step_of
 from engine_registry import HOOKS
 from engine_runner._errors import SettingsError
 from engine_runner._integer import integer
 from engine_runner._limits import LimitedLoader
-from engine_runner._loaders import LIMIT, batches_of
+from engine_runner._loaders import LIMIT, batches_of, length_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
 from engine_runner._wrappers import guards_of
@@ -101,9 +102,11 @@ class SWAHook(EMAHook):
                 stream that may not end, and ``bn_batches`` is not set.
         """
         super().before_train(runner)
-        stream = isinstance(getattr(runner.train_dataloader, "dataset", None), IterableDataset)
-        limit = self.bn_batches or getattr(runner.train_dataloader, LIMIT, None)
-        endless = stream and not runner.trains_by_epoch
+        loader: Any = runner.train_dataloader
+        stream = isinstance(getattr(loader, "dataset", None), IterableDataset)
+        limit = self.bn_batches or getattr(loader, LIMIT, None)
+        may_not_end = stream or (_has_own_batches(loader) and length_of(loader) is None)
+        endless = may_not_end and not runner.trains_by_epoch
         if endless and limit is None and self._has_own_buffers():
             raise SettingsError(
                 "bn_batches of SWAHook must be an integer >= 1 for a stream of data, got None; set "
@@ -119,8 +122,7 @@ class SWAHook(EMAHook):
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
         """Average every n-th iteration, unless its step was left out for a bad loss."""
-        guards = guards_of(runner.optim_wrapper)
-        if any(guard.skipped for guard in guards) and not any(guard.stepped for guard in guards):
+        if step_of(guards_of(runner.optim_wrapper)) == "left out":
             return
         if not self.by_epoch and self.every_n_train_iters(
             runner, self.interval, max(self.begin_iter, 1)
@@ -201,7 +203,15 @@ def _training_batches(runner: Run) -> Iterator[Any]:
             "SWAHook needs training data that can be read again, got an iterator; give a "
             "DataLoader, or set update_bn=False"
         )
-    return batches_of(_again(loader, runner.seed) if isinstance(loader, DataLoader) else loader)
+    batches = batches_of(_again(loader, runner.seed) if isinstance(loader, DataLoader) else loader)
+    # A batch sampler of the user's may draw from a sampler that never ends.
+    return islice(batches, length_of(loader)) if _has_own_batches(loader) else batches
+
+
+def _has_own_batches(loader: Any) -> bool:
+    """Return whether a loader has a batch sampler of the user's."""
+    has_size = getattr(loader, "batch_size", None) is not None
+    return getattr(loader, "batch_sampler", None) is not None and not has_size
 
 
 def _begin_order(loader: DataLoader[Any], seed: int) -> None:
@@ -228,7 +238,7 @@ def _again(loader: DataLoader[Any], seed: int) -> Iterable[Any]:
     dataset, size = loader.dataset, loader.batch_size
     if isinstance(dataset, IterableDataset):
         return ResumableDataLoader(dataset, batch_size=size, **options)
-    if loader.batch_sampler is not None and size is None:
+    if _has_own_batches(loader):
         own = ResumableDataLoader(
             dataset, batch_sampler=copy.deepcopy(loader.batch_sampler), **options
         )

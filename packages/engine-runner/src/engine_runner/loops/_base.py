@@ -116,7 +116,10 @@ def _built(name: str, runner: Run, dataloader: Any, limit: int | None) -> Any:
         return limited(dataloader, limit)
     seed = None if runner.diff_rank_seed else runner.seed
     trains, world_size = name.startswith("train"), runner.world_size
-    loader = prepared(name, dataloader, world_size=world_size, seed=seed, trains=trains)
+    is_shared = not trains and dataloader is getattr(runner, "_train_dataloader", None)
+    loader = prepared(
+        name, dataloader, world_size=world_size, seed=seed, trains=trains, is_shared=is_shared
+    )
     return limited(loader, limit)
 
 

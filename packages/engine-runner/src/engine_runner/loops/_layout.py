@@ -1,12 +1,13 @@
-"""Translate a number of batches to another batch size or number of ranks."""
+"""What gives a number of batches of any data its meaning."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from torch.utils.data import IterableDataset
 
+from engine_dataset import BatchLayout
 from engine_dist import get_world_size
 from engine_runner._batch_size import batch_size_of
 
@@ -14,12 +15,10 @@ _log = logging.getLogger("engine.runner")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What gives a number of batches its meaning.
+class Layout(BatchLayout):
+    """The layout of any data: its batch size, ranks, and the workers of a stream.
 
     Attributes:
-        batch_size: The samples of a batch; None if it is unknown.
-        world_size: The number of ranks, each of which has counted.
         num_workers: The workers of a stream, which divide it; None for other data.
 
     Example:
@@ -27,8 +26,6 @@ class Layout:
         12
     """
 
-    batch_size: int | None = None
-    world_size: int = 1
     num_workers: int | None = None
 
     @classmethod
@@ -45,29 +42,6 @@ class Layout:
     def saved(cls, state: Mapping[str, Any]) -> Self | None:
         """Return the layout in the state of a position, or None."""
         return cls(**state["layout"]) if "layout" in state else None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    def translated(self, batches: int, saved: Self | None) -> int:
-        """Return the number of batches with the samples of ``batches`` of another layout.
-
-        It is rounded down; a warning states the samples that are repeated.
-        """
-        if saved is None:
-            return batches
-        before, now = saved.world_size, self.world_size
-        if saved.batch_size and self.batch_size:
-            before, now = before * saved.batch_size, now * self.batch_size
-        found, repeated = divmod(batches * before, now)
-        if repeated:
-            _log.warning(
-                "the position was saved with batch size %s on %s ranks; with batch size %s on %s "
-                "ranks, the last %s samples are repeated",
-                *(saved.batch_size, saved.world_size, self.batch_size, self.world_size, repeated),
-            )
-        return found
 
     def warn_of_workers(self, saved: Self | None, batches: int) -> None:
         """Warn if other workers divide a stream, within a pass over it."""

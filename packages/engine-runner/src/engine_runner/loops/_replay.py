@@ -54,9 +54,8 @@ class Replay:
         self.batches_consumed = 0
         # Of the pass, which may be longer than the epoch; of an iterator, of all passes.
         self._read = 0
-        self._batches: Generator[Batch, None, None] | None = (
-            None  # of a pass that the next epoch continues
-        )
+        # Of a pass that the next epoch continues.
+        self._batches: Generator[Batch, None, None] | None = None
         self._next: Any = _END  # the batch that showed that the data has not ended
         self._before_next: dict[str, Any] | None = None  # the generators before that was read
         self._begin: dict[str, Any] | None = None

@@ -14,7 +14,7 @@ from engine_model import get_state_dict
 
 _DEEPEST = 8  # levels of nested values; objects of users may refer to one another
 _MOST = 10_000  # elements of a value, such as the records of a dataset, that are looked at
-_GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
+_GENERATORS = random.Random | np.random.Generator | np.random.RandomState | torch.Generator
 
 
 def digest(value: Any) -> str:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from engine_config import Config, parse_overrides
-from engine_registry import RUNNERS
 from engine_runner._hook import Hook
 from engine_runner._protocols import Stateful
-from engine_runner._redirected import redirected_config
+from engine_runner._redirected import build_trial, redirected_config
 from engine_runner._types import Batch, Outputs
 from engine_runner.resume_check._facts import (
     digest,
@@ -121,14 +120,13 @@ def _built(trial: Trial) -> Runner:
     if overrides:
         config.merge_from_dict(overrides)
         config.import_custom_modules()
-    config = redirected_config(config, trial.folder)
+    original, config = config, redirected_config(config, trial.folder)
     randomness: Mapping[str, Any] = config.get("randomness") or {}
     if randomness.get("seed") is None:
         config.randomness = {**randomness, "seed": SEED}
     if trial.resume_from:
         config.load_from, config.resume = trial.resume_from, True
-    runner: Runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-    return runner
+    return build_trial(config, original)
 
 
 def read_trial(trial: Trial, exit_code: int | None = None) -> dict[str, Any]:

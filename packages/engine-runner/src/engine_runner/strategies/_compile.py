@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from engine_model import (
     BaseModel,
     MMDistributedDataParallel,
     MMFullyShardedDataParallel,
+    compile_forwards,
     compile_step,
     select_modules,
 )
@@ -80,27 +80,25 @@ class Compilation:
             SettingsError: The model has no module of a name or class.
         """
         if self.target == MODEL:
-            self._compile(model)
+            self._compile({model: "model"})
         elif self.target != STEP:
             try:
                 modules = select_modules(model, self.target, "compile.target")
             except ValueError as error:
                 raise SettingsError(f"{error}; 'model' and 'step' compile all of it") from error
-            for module in modules:
-                self._compile(module)
+            self._compile(modules)
 
-    def _compile(self, module: nn.Module) -> None:
-        """Compile a module in place: `torch.compile` would return one with other names."""
-        if not type(module).forward.__module__.startswith("torch."):
-            module.compile(**self.options)
-            return
-
-        # The compiler does not look into functions of torch, unless they are called from others.
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]  # of torch
-
-        compiled: Any = torch.compile(forward, **self.options)
-        module._compiled_call_impl = compiled  # a copy of the module drops it
+    def _compile(self, modules: Mapping[nn.Module, str]) -> None:
+        """Compile modules in place: `torch.compile` would return ones with other names."""
+        of_torch = {
+            module: name
+            for module, name in modules.items()
+            if type(module).forward.__module__.startswith("torch.")
+        }
+        for module in modules:
+            if module not in of_torch:
+                module.compile(**self.options)
+        compile_forwards(of_torch, **self.options)
 
     def after_wrapping(self, wrapped: nn.Module, model: nn.Module) -> None:
         """Compile the steps.

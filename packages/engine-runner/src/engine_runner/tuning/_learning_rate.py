@@ -146,5 +146,7 @@ def _load_first_weights(runner: Runner) -> None:
     checkpointer.initialize(runner.model)
     path = runner._settings.load_from
     if path is not None and checkpointer.load_report is None:
-        checkpoint = checkpointer.read(expand_home(path))
+        path = expand_home(path)
+        arguments = checkpointer.arguments_for(runner, path)
+        checkpoint = checkpointer.read(path, backend_args=arguments)
         checkpointer.load_weights(runner.model, checkpoint, revise_keys=_WITHOUT_MODULE)

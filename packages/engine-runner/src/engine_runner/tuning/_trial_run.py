@@ -9,7 +9,7 @@ from typing import Any
 
 from engine_config import Config
 from engine_logging import MessageHub
-from engine_registry import RUNNERS
+from engine_runner._redirected import build_trial
 from engine_runner.parts import default_hooks
 from engine_runner.runner import Runner
 from engine_visualization import Visualizer
@@ -31,9 +31,9 @@ def trial_run(config: Config | Mapping[str, Any] | str | PathLike[str]) -> Itera
     Yields:
         The run.
     """
-    path = isinstance(config, str | PathLike)
-    given = Config.fromfile(fspath(config)) if path else config  # type: ignore[arg-type]  # a path
-    settings = deepcopy(given) if isinstance(given, Config) else Config(dict(given))  # type: ignore[arg-type]  # no path
+    given: Config | Mapping[str, Any]
+    given = Config.fromfile(fspath(config)) if isinstance(config, str | PathLike) else config
+    settings = deepcopy(given) if isinstance(given, Config) else Config(dict(given))
     evaluation = [f"{mode}_{part}" for mode in ("val", "test") for part in _EVALUATION]
     for name in (*_NOT_TRAINED, *evaluation):
         settings.pop(name, None)
@@ -42,7 +42,7 @@ def trial_run(config: Config | Mapping[str, Any] | str | PathLike[str]) -> Itera
     settings.log_level = "WARNING"
     with TemporaryDirectory(prefix="engine-trial-") as folder:
         settings.work_dir = folder
-        runner = RUNNERS.build(settings) if "runner_type" in settings else Runner.from_cfg(settings)
+        runner = build_trial(settings, given)
         try:
             yield runner
         finally:

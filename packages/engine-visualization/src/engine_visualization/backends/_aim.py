@@ -127,5 +127,6 @@ class AimVisBackend(BaseVisBackend):
             os.makedirs(repo, exist_ok=True)
         run = aim.Run(**self._init_kwargs)
         self._hash = str(run.hash)
-        keep_run_id(self.save_dir, "aim", self._hash)
+        if self._hash != self._init_kwargs.get("run_hash"):
+            keep_run_id(self.save_dir, "aim", self._hash)
         return run

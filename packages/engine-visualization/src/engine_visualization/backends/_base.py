@@ -144,7 +144,8 @@ class BaseVisBackend:
 
         Records after the checkpoint follow again. A backend removes the former ones, or leaves out
         those that come twice. It is called before the first record but that of the config, and must
-        not wait for a service. A backend without this method begins anew in its own folder.
+        not wait for a service. A run that rolls back calls it again, after the records until then.
+        A backend without this method begins anew in its own folder.
 
         Args:
             state: What `state_dict` has returned, and ``records``, the number of scalars and images

@@ -34,6 +34,7 @@ _QUIET = {
 }
 
 # They warn of a machine without a GPU, and of a folder that is not in a repository.
+_logger = logging.getLogger("engine.visualization")
 _SEARCHES = ("clearml.resource_monitor", "clearml.Repository Detection")
 
 
@@ -42,8 +43,9 @@ class ClearMLVisBackend(BaseVisBackend):
 
     The extra ``clearml`` is required. At the first record ClearML is imported and a task is
     started. Without a server, ``clearml.Task.set_offline(True)`` or ``CLEARML_OFFLINE_MODE=1``
-    keeps the task in a local folder. A resumed training continues its task on a server, which
-    replaces the value of an iteration that the task has already.
+    keeps the task in a local folder, which `clearml.Task.import_offline_session` uploads. A resumed
+    training continues its task, on a server or in that folder. The server replaces the value of an
+    iteration that the task has already.
 
     A visualizer calls the backend in a thread, so that the training never waits for the server.
 
@@ -80,7 +82,7 @@ class ClearMLVisBackend(BaseVisBackend):
         self.close_timeout = close_timeout
         self._work_dir: Path | None = None
         self._began = time.time() - 1  # clocks of file systems are coarse
-        self._task_id: str | None = None  # of a task on a server
+        self._task_id: str | None = None
         self._task = RunHandle[Any](self._start)
 
     @property
@@ -125,7 +127,7 @@ class ClearMLVisBackend(BaseVisBackend):
             self.add_scalar(name, value, at)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the id of the task, if it has begun on a server."""
+        """Return the id of the task, if it has begun."""
         return {"task_id": self._task_id or self._init_kwargs.get("continue_last_task")}
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
@@ -138,15 +140,14 @@ class ClearMLVisBackend(BaseVisBackend):
     def close(self) -> None:
         """Upload the files of the run and end the task.
 
-        The next record continues the task; offline, it starts a new one.
+        The next record continues the task.
         """
         task = self._task.take()
         if task is not None:
             for path in written_files(self.save_dir, self._work_dir, self._suffixes, self._began):
                 # Waiting, because at the exit of the process a pool starts no more uploads.
                 task.upload_artifact(path.name, str(path), wait_on_upload=True)
-            if not task.is_offline():
-                self._init_kwargs["continue_last_task"] = task.id
+            self._init_kwargs["continue_last_task"] = task.id
             task.close()
 
     def _start(self) -> Any:
@@ -156,14 +157,30 @@ class ClearMLVisBackend(BaseVisBackend):
         # the exit for the process.
         kind._report_subprocess_enabled = False
         _notices_to_file()
+        self._leave_out_a_lost_session(kind)
         task = kind.init(**self._init_kwargs)
-        if not task.is_offline():
-            self._task_id = str(task.id)
-            keep_run_id(self.save_dir, "clearml", self._task_id)
+        self._task_id = str(task.id)
+        keep_run_id(self.save_dir, "clearml", self._task_id)
         _leave_forks_alone()
         # A continued task would add its last step to ours, which count from the start already.
         task.set_initial_iteration(0)
         return task
+
+    def _leave_out_a_lost_session(self, kind: Any) -> None:
+        """Begin a new task if the one to continue is an offline session that is not at hand."""
+        earlier = self._init_kwargs.get("continue_last_task")
+        if not isinstance(earlier, str) or not earlier.startswith("offline-"):
+            return
+        sessions = import_library("clearml", "clearml.config").get_offline_dir()
+        if kind.is_offline() and Path(sessions, earlier).is_dir():
+            return
+        del self._init_kwargs["continue_last_task"]
+        _logger.warning(
+            "a new ClearML task begins, as the one to continue is the offline session %s, and %s; "
+            "Task.import_offline_session(..., previous_task_id=...) joins them",
+            Path(sessions, earlier),
+            "it does not exist here" if kind.is_offline() else "this process is online",
+        )
 
 
 def _notices_to_file() -> None:

@@ -27,8 +27,8 @@ class WandbVisBackend(BaseVisBackend):
     server cannot be reached, the run is recorded there, too; ``wandb sync`` uploads it later.
 
     A resumed training continues its run. wandb cannot replace a step, so the records that repeat
-    those after the checkpoint are left out. An offline run continues under the same id in a folder
-    of its own; ``wandb sync --append`` joins them.
+    those after the checkpoint are left out. An offline run continues under the same id and at the
+    step of the checkpoint, in a folder of its own; ``wandb sync`` joins the folders of one id.
 
     A visualizer calls the backend in a thread, so that the training never waits for the server.
 
@@ -113,16 +113,18 @@ class WandbVisBackend(BaseVisBackend):
         self._log(values)
 
     def _log(self, values: Mapping[str, Any]) -> None:
-        wandb = self.experiment
+        wandb, begin = self.experiment, {}
         if self._resumed_at is not None:
-            if self._id == self._earlier_id:
-                # The run has one step for each record; those after the checkpoint come again.
-                self._repeated = max(0, int(wandb.run.step) - self._resumed_at)
-            self._resumed_at = None
+            at, self._resumed_at = self._resumed_at, None
+            # The run has one step for each record; those after the checkpoint come again. In the
+            # folder of an offline run, wandb counts from 0.
+            steps = int(wandb.run.step) if self._id == self._earlier_id else at
+            self._repeated = max(0, steps - at)
+            begin = {"step": at} if steps < at else {}
         if self._repeated:
             self._repeated -= 1
         else:
-            wandb.log(values, commit=self._commit)
+            wandb.log(values, commit=self._commit, **begin)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the id of the run, if it has begun."""

@@ -1,6 +1,7 @@
 """Read a checkpoint that is a folder of shards."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def read_sharded(
     while True:
         reader = FolderReader(folder)
         try:
-            return _checkpoint(reader, map_location, weights_only, placement)
+            with closing(reader):
+                return _checkpoint(reader, map_location, weights_only, placement)
         except CheckpointError:
             # A save may have replaced the checkpoint meanwhile, and deleted the earlier files.
             if folder.manifest() == reader.manifest:

@@ -9,7 +9,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from io import BytesIO
 from typing import IO, Any
@@ -178,6 +178,9 @@ def _write_item(value: Tensor | BytesIO, file: HashedFile) -> None:
 class FolderReader(StorageReader):
     """Read the items that a rank needs, from the files that have them; each is checked first.
 
+    The plain values of a checkpoint are read first, and then its tensors, some of them from the
+    same file. The copy of that file stays until `close`, if it is of another storage.
+
     Args:
         folder: The folder.
 
@@ -194,6 +197,13 @@ class FolderReader(StorageReader):
         self._checked: set[str] = set()
         self.manifest = folder.manifest()
         self._files: dict[str, Any] = self.manifest["files"]
+        self._kept: dict[str, IO[bytes]] = {}
+        self._copies = ExitStack()
+
+    def close(self) -> None:
+        """Delete the copies of files."""
+        self._kept.clear()
+        self._copies.close()
 
     @cached_property
     def _metadata(self) -> Metadata:
@@ -232,7 +242,8 @@ class FolderReader(StorageReader):
             info = self._info(item)
             per_file.setdefault(info.relative_path, []).append(item)
         for name, items in per_file.items():
-            with self._open(name) as file:
+            has_values = any(item.type is LoadItemType.BYTE_IO for item in items)
+            with self._open(name, keep=has_values and not self.folder.is_local) as file:
                 for item in sorted(items, key=lambda item: self._info(item).offset):
                     info = self._info(item)
                     file.seek(info.offset)
@@ -251,16 +262,23 @@ class FolderReader(StorageReader):
         return info
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[IO[bytes]]:
-        """Open a file that has the size and checksum of the manifest."""
+    def _open(self, name: str, *, keep: bool = False) -> Iterator[IO[bytes]]:
+        """Open a file that has the size and checksum of the manifest, and perhaps keep it open."""
         if name not in self._files:
             raise CheckpointError(f"{self.folder.path} is damaged: its manifest has no {name}")
+        if name in self._kept:
+            yield self._kept[name]
+            return
         try:
-            with self.folder.open(name) as file:
+            with ExitStack() as opened:
+                file = opened.enter_context(self.folder.open(name))
                 # Each copy from another storage is compared, and a local file once.
                 if name not in self._checked or not self.folder.is_local:
                     check_file(file, self.folder.join(name), self._files[name])
                     self._checked.add(name)
+                if keep:
+                    self._kept[name] = file
+                    self._copies.enter_context(opened.pop_all())
                 yield file
         except FileNotFoundError as error:
             raise CheckpointError(

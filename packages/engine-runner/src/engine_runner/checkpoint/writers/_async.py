@@ -35,6 +35,7 @@ class AsyncWriter:
 
     sharded = False
     in_background = True
+    logs_failures = True
 
     def __init__(self, pin_memory: bool = True) -> None:
         if not isinstance(pin_memory, bool):

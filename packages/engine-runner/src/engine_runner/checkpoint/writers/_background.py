@@ -45,7 +45,7 @@ class Background:
         """Keep an error for `finish`, and log it at once."""
         self._failures.append(error)
         if is_main_process():
-            _log.error("%s was not written: %s", path, error)
+            _log.error("%s was not saved: %s. Former checkpoints stay", path, error)
 
     def wait(self) -> None:
         """Return when this process writes nothing; it asks no other rank, and raises nothing."""

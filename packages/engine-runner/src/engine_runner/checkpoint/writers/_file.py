@@ -17,7 +17,6 @@ from engine_fileio import (
 )
 from engine_model.weights import damage_of, naming_the_file, write_checkpoint
 from engine_runner.checkpoint._manifest import (
-    Format,
     Manifest,
     manifest_path,
     read_manifest,
@@ -100,5 +99,4 @@ def _checked(checkpoint: dict[str, Any], file: IO[bytes], path: str) -> Manifest
     damage = damage_of(file)
     if damage is not None:
         raise OSError(f"{path} does not read as it was written: {damage}; check the disk")
-    file_format: Format = "safetensors" if path.endswith(".safetensors") else "torch"
-    return Manifest.of(checkpoint, path, file, file_format)
+    return Manifest.of(checkpoint, path, file)

@@ -51,7 +51,7 @@ class ShardedWriter:
         for name, value in (("asynchronous", asynchronous), ("pin_memory", pin_memory)):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be a bool, got {value!r}")
-        self.in_background = asynchronous
+        self.in_background = self.logs_failures = asynchronous
         self._snapshots = Snapshots(pin_memory)
         self._background = Background()
         self._groups: tuple[object, ProcessGroup | None] = (None, None)

@@ -12,7 +12,9 @@ class Writer(Protocol):
     Attributes:
         sharded: Whether each rank writes its own shards, so that the checkpoint has them in place
             of whole weights.
-        in_background: Whether `write` returns before the checkpoint is complete.
+        in_background: Whether `write` returns before the checkpoint is complete. A writer that logs
+            at once that this failed may have ``logs_failures = True``; the run does not log it
+            again.
     """
 
     sharded: bool
