@@ -26,12 +26,12 @@ from engine_config.read._base_changes import (
     wrap_dicts,
 )
 from engine_config.read._kind import (
-    OURS,
     Kind,
     is_base_assignment,
     is_foreign,
     is_read_base,
     kind_of,
+    own_import,
 )
 from engine_config.read._repeatable import is_repeatable
 from engine_config.read._statements import Program, lazy_names
@@ -181,6 +181,7 @@ def _take_bases(
             imports.extend(_base_import(inner, file) for inner in node.body)
         else:
             rest.append(node)
+    rest = [node for node in map(own_import, rest) if node is not None]
     if len(bases) > 1:
         message = "_base_ is set twice; write one list of all bases"
         raise ConfigParseError(message, file=file, line=bases[1].lineno)
@@ -237,9 +238,7 @@ def _lazy_imports(
         if not isinstance(node, ast.Import | ast.ImportFrom) or not (
             is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
         ):
-            # Skip the import of `read_base`, so that it is not among the values.
-            if not (isinstance(node, ast.ImportFrom) and node.module in OURS):
-                result.append(node)
+            result.append(node)
             continue
         for name, stand_in in lazy_names(node, file).items():
             number = ast.Constant(len(stand_ins))
