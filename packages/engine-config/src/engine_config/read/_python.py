@@ -57,6 +57,7 @@ class PythonConfig:
         file: The path that errors and tracebacks name.
         kind: ``"plain"`` with ``_base_``, ``"lazy"`` with ``read_base`` or imported types, else
             ``"either"``.
+        kind_is_decided: Whether it has this kind whatever the option ``lazy`` is.
         base: The expression assigned to ``_base_``, if any.
         base_imports: The imports inside ``with read_base()``.
         body: The other statements, if they are followed without running them; else empty.
@@ -75,6 +76,7 @@ class PythonConfig:
 
     file: str
     kind: Kind
+    kind_is_decided: bool
     base: ast.expr | None
     base_imports: tuple[ast.ImportFrom, ...]
     body: list[ast.stmt]
@@ -145,6 +147,7 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None, execute: bool) -> P
     return PythonConfig(
         file=file,
         kind=kind,
+        kind_is_decided=base is not None or any(map(is_read_base, tree.body)),
         base=base,
         base_imports=base_imports,
         # Not kept to be run: the trees of hundreds of files would slow the garbage collector.
