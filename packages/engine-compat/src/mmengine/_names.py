@@ -43,10 +43,13 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_model.analysis: ActivationAnalyzer FlopAnalyzer activation_count flop_count "
         "get_model_complexity_info parameter_count parameter_count_table",
     ),
-    "mmengine.analysis.jit_analysis": (),
-    "mmengine.analysis.jit_handles": (),
+    "mmengine.analysis.jit_analysis": (
+        "engine_model.analysis: Handle JitModelAnalysis=OperatorAnalyzer",
+    ),
+    "mmengine.analysis.jit_handles": ("engine_model.analysis: Handle",),
     "mmengine.analysis.print_helper": (
         "engine_model.analysis: get_model_complexity_info parameter_count_table",
+        "mmengine._only_here: _format_size",
     ),
     "mmengine.config": ("engine_config: Config ConfigDict DictAction read_base",),
     "mmengine.config.config": ("engine_config: Config ConfigDict DictAction",),
@@ -172,7 +175,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_model: BaseDataPreprocessor ImgDataPreprocessor",
     ),
     "mmengine.model.base_module": ("engine_model: BaseModule ModuleDict ModuleList Sequential",),
-    "mmengine.model.efficient_conv_bn_eval": (),
+    "mmengine.model.efficient_conv_bn_eval": ("engine_model: turn_on_efficient_conv_bn_eval",),
     "mmengine.model.test_time_aug": ("engine_model: BaseTTAModel",),
     "mmengine.model.utils": (
         "engine_model: convert_sync_batchnorm detect_anomalous_params merge_dict "
@@ -181,8 +184,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.model.weight_init": (
         "engine_model: BaseInit Caffe2XavierInit ConstantInit KaimingInit NormalInit "
         "PretrainedInit TruncNormalInit UniformInit XavierInit bias_init_with_prob "
-        "caffe2_xavier_init constant_init initialize kaiming_init normal_init trunc_normal_init "
-        "uniform_init update_init_info xavier_init",
+        "caffe2_xavier_init constant_init initialize kaiming_init normal_init trunc_normal_ "
+        "trunc_normal_init uniform_init update_init_info xavier_init",
     ),
     "mmengine.model.wrappers": (
         "engine_model: MMDistributedDataParallel MMFullyShardedDataParallel "
@@ -200,8 +203,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "mmengine.model.wrappers.utils": ("engine_model: is_model_wrapper",),
     "mmengine.optim": (
-        "engine_optim: AmpOptimWrapper BaseOptimWrapper ConstantLR ConstantMomentum "
-        "ConstantParamScheduler CosineAnnealingLR CosineAnnealingMomentum "
+        "engine_optim: AmpOptimWrapper ApexOptimWrapper BaseOptimWrapper ConstantLR "
+        "ConstantMomentum ConstantParamScheduler CosineAnnealingLR CosineAnnealingMomentum "
         "CosineAnnealingParamScheduler CosineRestartLR CosineRestartMomentum "
         "CosineRestartParamScheduler DefaultOptimWrapperConstructor ExponentialLR "
         "ExponentialMomentum ExponentialParamScheduler LinearLR LinearMomentum "
@@ -209,13 +212,15 @@ MODULES: dict[str, tuple[str, ...]] = {
         "OPTIM_WRAPPER_CONSTRUCTORS OneCycleLR OneCycleParamScheduler OptimWrapper "
         "OptimWrapperDict PolyLR PolyMomentum PolyParamScheduler ReduceOnPlateauLR "
         "ReduceOnPlateauMomentum ReduceOnPlateauParamScheduler StepLR StepMomentum "
-        "StepParamScheduler _ParamScheduler build_optim_wrapper",
+        "StepParamScheduler ZeroRedundancyOptimizer _ParamScheduler build_optim_wrapper",
     ),
     "mmengine.optim.optimizer": (
-        "engine_optim: AmpOptimWrapper BaseOptimWrapper DefaultOptimWrapperConstructor OPTIMIZERS "
-        "OPTIM_WRAPPER_CONSTRUCTORS OptimWrapper OptimWrapperDict build_optim_wrapper",
+        "engine_optim: AmpOptimWrapper ApexOptimWrapper BaseOptimWrapper "
+        "DefaultOptimWrapperConstructor OPTIMIZERS OPTIM_WRAPPER_CONSTRUCTORS OptimWrapper "
+        "OptimWrapperDict ZeroRedundancyOptimizer build_optim_wrapper",
     ),
     "mmengine.optim.optimizer.amp_optimizer_wrapper": ("engine_optim: AmpOptimWrapper",),
+    "mmengine.optim.optimizer.apex_optimizer_wrapper": ("engine_optim: ApexOptimWrapper",),
     "mmengine.optim.optimizer.base": ("engine_optim: BaseOptimWrapper",),
     "mmengine.optim.optimizer.builder": (
         "engine_optim: OPTIMIZERS OPTIM_WRAPPER_CONSTRUCTORS TORCH_OPTIMIZERS build_optim_wrapper",
@@ -225,7 +230,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "mmengine.optim.optimizer.optimizer_wrapper": ("engine_optim: OptimWrapper",),
     "mmengine.optim.optimizer.optimizer_wrapper_dict": ("engine_optim: OptimWrapperDict",),
-    "mmengine.optim.optimizer.zero_optimizer": (),
+    "mmengine.optim.optimizer.zero_optimizer": ("engine_optim: ZeroRedundancyOptimizer",),
     "mmengine.optim.scheduler": (
         "engine_optim: ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR "
         "CosineAnnealingMomentum CosineAnnealingParamScheduler CosineRestartLR "
@@ -236,19 +241,19 @@ MODULES: dict[str, tuple[str, ...]] = {
         "ReduceOnPlateauParamScheduler StepLR StepMomentum StepParamScheduler _ParamScheduler",
     ),
     "mmengine.optim.scheduler.lr_scheduler": (
-        "engine_optim: ConstantLR CosineAnnealingLR CosineRestartLR ExponentialLR LinearLR "
-        "MultiStepLR OneCycleLR PolyLR ReduceOnPlateauLR StepLR",
+        "engine_optim: ConstantLR CosineAnnealingLR CosineRestartLR ExponentialLR "
+        "LRSchedulerMixin LinearLR MultiStepLR OneCycleLR PolyLR ReduceOnPlateauLR StepLR",
     ),
     "mmengine.optim.scheduler.momentum_scheduler": (
         "engine_optim: ConstantMomentum CosineAnnealingMomentum CosineRestartMomentum "
-        "ExponentialMomentum LinearMomentum MultiStepMomentum PolyMomentum "
+        "ExponentialMomentum LinearMomentum MomentumSchedulerMixin MultiStepMomentum PolyMomentum "
         "ReduceOnPlateauMomentum StepMomentum",
     ),
     "mmengine.optim.scheduler.param_scheduler": (
         "engine_optim: ConstantParamScheduler CosineAnnealingParamScheduler "
-        "CosineRestartParamScheduler ExponentialParamScheduler LinearParamScheduler "
-        "MultiStepParamScheduler OneCycleParamScheduler PolyParamScheduler "
-        "ReduceOnPlateauParamScheduler StepParamScheduler _ParamScheduler",
+        "CosineRestartParamScheduler ExponentialParamScheduler INF LinearParamScheduler "
+        "MultiStepParamScheduler OneCycleParamScheduler OptimizerType=Schedulable "
+        "PolyParamScheduler ReduceOnPlateauParamScheduler StepParamScheduler _ParamScheduler",
     ),
     "mmengine.registry": (
         "engine_registry: DATASETS DATA_SAMPLERS DefaultScope EVALUATOR FUNCTIONS HOOKS "
@@ -363,10 +368,14 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend LocalVisBackend "
         "MLflowVisBackend TensorboardVisBackend Visualizer WandbVisBackend",
     ),
-    "mmengine.visualization.utils": (),
+    "mmengine.visualization.utils": (
+        "engine_visualization.drawing: check_type check_type_and_length color_str2rgb "
+        "color_val_matplotlib img_from_canvas tensor2ndarray value2list wait_continue",
+    ),
     "mmengine.visualization.vis_backend": (
         "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend LocalVisBackend "
         "MLflowVisBackend TensorboardVisBackend WandbVisBackend",
+        "engine_visualization.backends: force_init_env",
     ),
     "mmengine.visualization.visualizer": ("engine_visualization: Visualizer",),
 }
