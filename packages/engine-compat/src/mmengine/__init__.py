@@ -10,6 +10,5 @@ __version__: Final = "0.10.7"
 
 version_info: Final = (0, 10, 7)
 
-__path__: list[str] = []  # no files: `Finder` makes each module of the table
 sys.meta_path.insert(0, Finder())
 sys.modules[__name__].__class__ = Forwarder

@@ -45,7 +45,7 @@ class Forwarder(ModuleType):
         module = self.__name__
         if name == "__all__":
             return sorted(sources(module))
-        origin = None if name.startswith("__") else sources(module).get(name)
+        origin = sources(module).get(name)
         if origin is None:
             if name in submodules(module):
                 return importlib.import_module(f"{module}.{name}")

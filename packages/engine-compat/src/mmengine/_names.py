@@ -97,7 +97,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "mmengine.evaluator": ("engine_evaluator: BaseMetric DumpResults Evaluator get_metric_value",),
     "mmengine.evaluator.evaluator": ("engine_evaluator: Evaluator",),
-    "mmengine.evaluator.metric": ("engine_evaluator: BaseMetric DumpResults",),
+    "mmengine.evaluator.metric": ("engine_evaluator: BaseMetric DumpResults _to_cpu=to_cpu",),
     "mmengine.evaluator.utils": ("engine_evaluator: get_metric_value",),
     "mmengine.fileio": (
         "engine_fileio: BaseFileHandler BaseStorageBackend FileClient HTTPBackend HardDiskBackend "
@@ -333,11 +333,26 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.utils.dl_utils": (
         "engine_utils.dl_utils: TORCH_VERSION TimeCounter collect_env has_batch_norm "
         "is_jit_tracing is_norm load_url set_multi_processing tensor2imgs torch_meshgrid",
+        "mmengine._only_here: mmcv_full_available",
     ),
     "mmengine.utils.dl_utils.collect_env": ("engine_utils.dl_utils: collect_env",),
     "mmengine.utils.dl_utils.hub": ("engine_utils.dl_utils: load_url",),
-    "mmengine.utils.dl_utils.misc": ("engine_utils.dl_utils: has_batch_norm is_norm tensor2imgs",),
-    "mmengine.utils.dl_utils.parrots_wrapper": ("engine_utils.dl_utils: TORCH_VERSION",),
+    "mmengine.utils.dl_utils.misc": (
+        "engine_utils.dl_utils: has_batch_norm is_norm tensor2imgs",
+        "mmengine._only_here: mmcv_full_available",
+    ),
+    "mmengine.utils.dl_utils.parrots_wrapper": (
+        "engine_utils.dl_utils: TORCH_VERSION",
+        "mmengine._only_here: is_rocm_pytorch",
+        "torch.__config__: get_build_config=show",
+        "torch.nn: SyncBatchNorm",
+        "torch.nn.modules.batchnorm: _BatchNorm",
+        "torch.nn.modules.conv: _ConvNd _ConvTransposeMixin=_ConvTransposeNd",
+        "torch.nn.modules.instancenorm: _InstanceNorm",
+        "torch.nn.modules.pooling: _AdaptiveAvgPoolNd _AdaptiveMaxPoolNd _AvgPoolNd _MaxPoolNd",
+        "torch.utils.cpp_extension: BuildExtension CUDAExtension CUDA_HOME CppExtension",
+        "torch.utils.data: DataLoader PoolDataLoader=DataLoader",
+    ),
     "mmengine.utils.dl_utils.setup_env": ("engine_utils.dl_utils: set_multi_processing",),
     "mmengine.utils.dl_utils.time_counter": ("engine_utils.dl_utils: TimeCounter",),
     "mmengine.utils.dl_utils.torch_ops": ("engine_utils.dl_utils: torch_meshgrid",),
@@ -359,11 +374,16 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "mmengine.utils.progressbar": (
         "engine_utils: ProgressBar track_iter_progress track_parallel_progress track_progress",
+        "mmengine._only_here: init_pool",
     ),
     "mmengine.utils.progressbar_rich": ("engine_utils: track_progress_rich",),
     "mmengine.utils.timer": ("engine_utils: Timer TimerError check_time",),
     "mmengine.utils.version_utils": ("engine_utils: digit_version get_git_hash",),
-    "mmengine.version": ("engine_runner: __version__",),
+    "mmengine.version": (
+        "engine_runner: __version__",
+        "mmengine: __version__ version_info",
+        "mmengine._only_here: parse_version_info",
+    ),
     "mmengine.visualization": (
         "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend LocalVisBackend "
         "MLflowVisBackend TensorboardVisBackend Visualizer WandbVisBackend",
