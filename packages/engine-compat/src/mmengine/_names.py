@@ -380,7 +380,6 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.utils.timer": ("engine_utils: Timer TimerError check_time",),
     "mmengine.utils.version_utils": ("engine_utils: digit_version get_git_hash",),
     "mmengine.version": (
-        "engine_runner: __version__",
         "mmengine: __version__ version_info",
         "mmengine._only_here: parse_version_info",
     ),
