@@ -131,7 +131,8 @@ def test_shuffled_data_by_hand_resumes_at_the_next_batch(settings: Settings) -> 
         arguments["train_dataloader"] = DataLoader(
             dataset, 3, shuffle=True, generator=generator, collate_fn=default_collate
         )
-        return Runner(**arguments).train().state_dict()
+        state: dict[str, Any] = Runner(**arguments).train().state_dict()
+        return state
 
     expected = trained()
     whole = seen.copy()

@@ -20,4 +20,5 @@ def location_of(map_location: str | Callable[..., Any]) -> str | Callable[..., A
 def _where_saved(storage: torch.UntypedStorage, location: str) -> Any:
     # States of random generators, which samplers have, are valid on the CPU alone.
     device = "cpu" if location == "cpu" else str(current_device())
-    return torch.serialization.default_restore_location(storage, device)
+    restore: Callable[..., Any] = torch.serialization.default_restore_location
+    return restore(storage, device)
