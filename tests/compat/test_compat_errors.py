@@ -85,8 +85,8 @@ def test_name_that_is_left_out_says_why(name: str) -> None:
 def test_name_that_a_package_of_another_version_lacks_is_an_import_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delattr(mmengine.utils.path, "fopen")
     monkeypatch.setitem(sources("mmengine.utils.path"), "fopen", "engine_utils:gone")
-    monkeypatch.delattr(mmengine.utils.path, "fopen", raising=False)
 
     with pytest.raises(ImportError, match="install engine-compat and engine-utils of one version"):
         exec("from mmengine.utils.path import fopen")

@@ -207,6 +207,26 @@ def test_threads_import_at_the_same_time() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_file_of_a_module_makes_it_before_the_finder_is_in_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = [finder for finder in sys.meta_path if not isinstance(finder, Finder)]
+    folder = mmengine.fileio.__path__[0]
+    by_finder = mmengine.fileio.parse
+    monkeypatch.setattr(sys, "meta_path", others)
+    monkeypatch.delitem(sys.path_importer_cache, folder)
+    monkeypatch.delitem(sys.modules, "mmengine.fileio.parse")
+    monkeypatch.setattr(mmengine.fileio, "parse", None)
+
+    made = importlib.import_module("mmengine.fileio.parse")
+
+    assert made is not by_finder
+    assert type(made) is type(by_finder)
+    assert made.list_from_file is engine_fileio.list_from_file
+    assert made.__file__ == by_finder.__file__
+    assert made.__spec__.origin == by_finder.__spec__.origin
+
+
 def test_lookups_in_threads_give_one_object() -> None:
     module, found, barrier = mmengine.fileio.handlers, [], threading.Barrier(8)
     vars(module).pop("JsonHandler", None)

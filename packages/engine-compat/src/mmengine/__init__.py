@@ -3,7 +3,7 @@
 import sys
 from typing import Final
 
-from mmengine._finder import install
+from mmengine._finder import take_over
 from mmengine._installed import warn_of_others
 
 __version__: Final = "0.10.7"
@@ -11,5 +11,5 @@ __version__: Final = "0.10.7"
 
 version_info: Final = (0, 10, 7)
 
-install(sys.modules[__name__])
+take_over(sys.modules[__name__])
 warn_of_others()

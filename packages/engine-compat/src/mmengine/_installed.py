@@ -41,7 +41,8 @@ def others() -> Iterator[str]:
 
 def _is_other_package(path: str) -> bool:
     has_code = os.path.isfile(os.path.join(path, "__init__.py"))
-    return has_code and os.path.realpath(path) != _HERE
+    is_copy = os.path.isfile(os.path.join(path, "_finder.py"))  # of this package, as in a checkout
+    return has_code and not is_copy and os.path.realpath(path) != _HERE
 
 
 def _is_other_distribution(path: str) -> bool:
