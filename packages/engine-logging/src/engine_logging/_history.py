@@ -306,7 +306,8 @@ class HistoryBuffer:
         return method(self, *arg, **kwargs)
 
     def __len__(self) -> int:
-        return min(len(self._values) + len(self._waiting), self._max_length)
+        with _lock:  # a thread that moves values has them in neither place for a moment
+            return min(len(self._values) + len(self._waiting), self._max_length)
 
     # An empty history is true, because code may write `if buffer` to check for None.
     def __bool__(self) -> bool:

@@ -212,7 +212,7 @@ class ProfilerHook(Hook):
         if self.activity_with_cuda and torch.cuda.is_available():
             activities.append(ProfilerActivity.CUDA)
         rank = get_rank() if runner.world_size > 1 else None
-        self._profiler = profile(
+        profiler = profile(
             activities=activities,
             # With a schedule of any kind torch labels each step.
             schedule=torch_schedule(**self.schedule) if self.schedule else _every_step,
@@ -221,7 +221,8 @@ class ProfilerHook(Hook):
         )
         self._recording.callback(self._stop)
         self._recording.enter_context(trace_labels(runner, trains=mode == "train"))
-        self._profiler.start()
+        profiler.start()
+        self._profiler = profiler  # to be stopped; one that failed to start raises when it is
 
     def _stop(self) -> None:
         profiler, self._profiler = self._profiler, None
