@@ -221,7 +221,8 @@ class ProfilerHook(Hook):
         )
         self._recording.callback(self._stop)
         self._recording.enter_context(trace_labels(runner, trains=mode == "train"))
-        profiler.start()
+        with _own_trace_each_cycle():
+            profiler.start()
         self._profiler = profiler  # to be stopped; one that failed to start raises when it is
 
     def _stop(self) -> None:
@@ -233,9 +234,7 @@ class ProfilerHook(Hook):
         # Stopping a profiler after an error in its step ends the process with a segmentation fault.
         profiler, self._profiler = self._profiler, None
         if profiler is not None:
-            with warnings.catch_warnings():
-                # Each cycle of a schedule has a trace of its own here.
-                warnings.filterwarnings("ignore", ".*clears events at the end of each cycle")
+            with _own_trace_each_cycle():
                 profiler.step()
             self._profiler = profiler
 
@@ -267,6 +266,14 @@ class ProfilerHook(Hook):
                 f"{'epochs' if self.by_epoch else 'iterations'}, got {before} iterations of "
                 "skip_first, wait and warmup; raise profile_times"
             )
+
+
+@contextmanager
+def _own_trace_each_cycle() -> Iterator[None]:
+    """Leave out torch's warning that a cycle's events end with it: each has a trace here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*clears events at the end of each cycle")
+        yield
 
 
 def _every_step(step: int) -> ProfilerAction:
