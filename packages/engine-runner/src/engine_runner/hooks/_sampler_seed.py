@@ -21,4 +21,4 @@ class DistSamplerSeedHook(Hook):
 
     def before_train_epoch(self, runner: Run) -> None:
         """Set the epoch of whatever sampler has one."""
-        set_sampler_epoch(runner.train_dataloader, runner.epoch)
+        set_sampler_epoch(runner.train_loop.dataloader, runner.epoch)
