@@ -21,9 +21,9 @@ from engine_model.weights._checkpoint import (
     write_checkpoint,
 )
 from engine_model.weights._errors import CheckpointError, StateDictError, WeightsError
-from engine_model.weights._foreign import ForeignObject
 from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._naming import naming_the_file
+from engine_model.weights._placeholder import ForeignObject
 from engine_model.weights._read import read_checkpoint
 from engine_model.weights._report import LoadReport
 from engine_model.weights._seal import damage_of
