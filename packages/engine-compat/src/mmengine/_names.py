@@ -48,30 +48,20 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.analysis.print_helper": (
         "engine_model.analysis: get_model_complexity_info parameter_count_table",
     ),
-    "mmengine.config": (
-        "engine_config: Config ConfigDict DictAction read_base",
-    ),
-    "mmengine.config.config": (
-        "engine_config: Config ConfigDict DictAction",
-    ),
-    "mmengine.config.lazy": (
-        "engine_config: LazyObject",
-    ),
+    "mmengine.config": ("engine_config: Config ConfigDict DictAction read_base",),
+    "mmengine.config.config": ("engine_config: Config ConfigDict DictAction",),
+    "mmengine.config.lazy": ("engine_config: LazyObject",),
     "mmengine.config.utils": (),
     "mmengine.dataset": (
         "engine_dataset: BaseDataset COLLATE_FUNCTIONS ClassBalancedDataset Compose ConcatDataset "
         "DefaultSampler InfiniteSampler RepeatDataset default_collate force_full_init "
         "pseudo_collate worker_init_fn",
     ),
-    "mmengine.dataset.base_dataset": (
-        "engine_dataset: BaseDataset Compose force_full_init",
-    ),
+    "mmengine.dataset.base_dataset": ("engine_dataset: BaseDataset Compose force_full_init",),
     "mmengine.dataset.dataset_wrapper": (
         "engine_dataset: ClassBalancedDataset ConcatDataset RepeatDataset",
     ),
-    "mmengine.dataset.sampler": (
-        "engine_dataset: DefaultSampler InfiniteSampler",
-    ),
+    "mmengine.dataset.sampler": ("engine_dataset: DefaultSampler InfiniteSampler",),
     "mmengine.dataset.utils": (
         "engine_dataset: COLLATE_FUNCTIONS default_collate pseudo_collate worker_init_fn",
     ),
@@ -102,18 +92,10 @@ MODULES: dict[str, tuple[str, ...]] = {
         "get_world_size infer_launcher init_dist init_local_group is_distributed is_main_process "
         "master_only",
     ),
-    "mmengine.evaluator": (
-        "engine_evaluator: BaseMetric DumpResults Evaluator get_metric_value",
-    ),
-    "mmengine.evaluator.evaluator": (
-        "engine_evaluator: Evaluator",
-    ),
-    "mmengine.evaluator.metric": (
-        "engine_evaluator: BaseMetric DumpResults",
-    ),
-    "mmengine.evaluator.utils": (
-        "engine_evaluator: get_metric_value",
-    ),
+    "mmengine.evaluator": ("engine_evaluator: BaseMetric DumpResults Evaluator get_metric_value",),
+    "mmengine.evaluator.evaluator": ("engine_evaluator: Evaluator",),
+    "mmengine.evaluator.metric": ("engine_evaluator: BaseMetric DumpResults",),
+    "mmengine.evaluator.utils": ("engine_evaluator: get_metric_value",),
     "mmengine.fileio": (
         "engine_fileio: BaseFileHandler BaseStorageBackend FileClient HTTPBackend HardDiskBackend "
         "JsonHandler LmdbBackend LocalBackend MemcachedBackend PetrelBackend PickleHandler "
@@ -127,9 +109,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_fileio: BaseStorageBackend HTTPBackend HardDiskBackend LmdbBackend LocalBackend "
         "MemcachedBackend PetrelBackend register_backend",
     ),
-    "mmengine.fileio.file_client": (
-        "engine_fileio: FileClient",
-    ),
+    "mmengine.fileio.file_client": ("engine_fileio: FileClient",),
     "mmengine.fileio.handlers": (
         "engine_fileio: BaseFileHandler JsonHandler PickleHandler YamlHandler register_handler",
     ),
@@ -139,81 +119,36 @@ MODULES: dict[str, tuple[str, ...]] = {
         "get_file_backend get_local_path get_text isdir isfile join_path list_dir_or_file load "
         "put put_text remove rmtree",
     ),
-    "mmengine.fileio.parse": (
-        "engine_fileio: dict_from_file list_from_file",
-    ),
+    "mmengine.fileio.parse": ("engine_fileio: dict_from_file list_from_file",),
     "mmengine.hooks": (
         "engine_runner.hooks: CheckpointHook DistSamplerSeedHook EMAHook EarlyStoppingHook "
         "EmptyCacheHook Hook IterTimerHook LoggerHook NaiveVisualizationHook ParamSchedulerHook "
         "PrepareTTAHook ProfilerHook RuntimeInfoHook SyncBuffersHook",
     ),
-    "mmengine.hooks.checkpoint_hook": (
-        "engine_runner.hooks: CheckpointHook",
-    ),
-    "mmengine.hooks.early_stopping_hook": (
-        "engine_runner.hooks: EarlyStoppingHook",
-    ),
-    "mmengine.hooks.ema_hook": (
-        "engine_runner.hooks: EMAHook",
-    ),
-    "mmengine.hooks.empty_cache_hook": (
-        "engine_runner.hooks: EmptyCacheHook",
-    ),
-    "mmengine.hooks.hook": (
-        "engine_runner.hooks: Hook",
-    ),
-    "mmengine.hooks.iter_timer_hook": (
-        "engine_runner.hooks: IterTimerHook",
-    ),
-    "mmengine.hooks.logger_hook": (
-        "engine_runner.hooks: LoggerHook",
-    ),
-    "mmengine.hooks.naive_visualization_hook": (
-        "engine_runner.hooks: NaiveVisualizationHook",
-    ),
-    "mmengine.hooks.param_scheduler_hook": (
-        "engine_runner.hooks: ParamSchedulerHook",
-    ),
-    "mmengine.hooks.profiler_hook": (
-        "engine_runner.hooks: ProfilerHook",
-    ),
-    "mmengine.hooks.runtime_info_hook": (
-        "engine_runner.hooks: RuntimeInfoHook",
-    ),
-    "mmengine.hooks.sampler_seed_hook": (
-        "engine_runner.hooks: DistSamplerSeedHook",
-    ),
-    "mmengine.hooks.sync_buffer_hook": (
-        "engine_runner.hooks: SyncBuffersHook",
-    ),
-    "mmengine.hooks.test_time_aug_hook": (
-        "engine_runner.hooks: PrepareTTAHook",
-    ),
-    "mmengine.hub": (
-        "engine_runner.hub: get_config get_model",
-    ),
-    "mmengine.hub.hub": (
-        "engine_runner.hub: get_config get_model",
-    ),
-    "mmengine.infer": (
-        "engine_runner.infer: BaseInferencer",
-    ),
+    "mmengine.hooks.checkpoint_hook": ("engine_runner.hooks: CheckpointHook",),
+    "mmengine.hooks.early_stopping_hook": ("engine_runner.hooks: EarlyStoppingHook",),
+    "mmengine.hooks.ema_hook": ("engine_runner.hooks: EMAHook",),
+    "mmengine.hooks.empty_cache_hook": ("engine_runner.hooks: EmptyCacheHook",),
+    "mmengine.hooks.hook": ("engine_runner.hooks: Hook",),
+    "mmengine.hooks.iter_timer_hook": ("engine_runner.hooks: IterTimerHook",),
+    "mmengine.hooks.logger_hook": ("engine_runner.hooks: LoggerHook",),
+    "mmengine.hooks.naive_visualization_hook": ("engine_runner.hooks: NaiveVisualizationHook",),
+    "mmengine.hooks.param_scheduler_hook": ("engine_runner.hooks: ParamSchedulerHook",),
+    "mmengine.hooks.profiler_hook": ("engine_runner.hooks: ProfilerHook",),
+    "mmengine.hooks.runtime_info_hook": ("engine_runner.hooks: RuntimeInfoHook",),
+    "mmengine.hooks.sampler_seed_hook": ("engine_runner.hooks: DistSamplerSeedHook",),
+    "mmengine.hooks.sync_buffer_hook": ("engine_runner.hooks: SyncBuffersHook",),
+    "mmengine.hooks.test_time_aug_hook": ("engine_runner.hooks: PrepareTTAHook",),
+    "mmengine.hub": ("engine_runner.hub: get_config get_model",),
+    "mmengine.hub.hub": ("engine_runner.hub: get_config get_model",),
+    "mmengine.infer": ("engine_runner.infer: BaseInferencer",),
     "mmengine.infer.infer": (
-        "engine_runner.infer: BaseInferencer InferencerMeta InputType InputsType ModelType "
-        "ResType",
+        "engine_runner.infer: BaseInferencer InferencerMeta InputType InputsType ModelType ResType",
     ),
-    "mmengine.logging": (
-        "engine_logging: HistoryBuffer MMLogger MessageHub print_log",
-    ),
-    "mmengine.logging.history_buffer": (
-        "engine_logging: HistoryBuffer",
-    ),
-    "mmengine.logging.logger": (
-        "engine_logging: MMLogger print_log",
-    ),
-    "mmengine.logging.message_hub": (
-        "engine_logging: MessageHub",
-    ),
+    "mmengine.logging": ("engine_logging: HistoryBuffer MMLogger MessageHub print_log",),
+    "mmengine.logging.history_buffer": ("engine_logging: HistoryBuffer",),
+    "mmengine.logging.logger": ("engine_logging: MMLogger print_log",),
+    "mmengine.logging.message_hub": ("engine_logging: MessageHub",),
     "mmengine.model": (
         "engine_model: BaseAveragedModel BaseDataPreprocessor BaseInit BaseModel BaseModule "
         "BaseTTAModel Caffe2XavierInit ConstantInit ExponentialMovingAverage ImgDataPreprocessor "
@@ -232,19 +167,13 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.model.base_model": (
         "engine_model: BaseDataPreprocessor BaseModel ImgDataPreprocessor",
     ),
-    "mmengine.model.base_model.base_model": (
-        "engine_model: BaseModel",
-    ),
+    "mmengine.model.base_model.base_model": ("engine_model: BaseModel",),
     "mmengine.model.base_model.data_preprocessor": (
         "engine_model: BaseDataPreprocessor ImgDataPreprocessor",
     ),
-    "mmengine.model.base_module": (
-        "engine_model: BaseModule ModuleDict ModuleList Sequential",
-    ),
+    "mmengine.model.base_module": ("engine_model: BaseModule ModuleDict ModuleList Sequential",),
     "mmengine.model.efficient_conv_bn_eval": (),
-    "mmengine.model.test_time_aug": (
-        "engine_model: BaseTTAModel",
-    ),
+    "mmengine.model.test_time_aug": ("engine_model: BaseTTAModel",),
     "mmengine.model.utils": (
         "engine_model: convert_sync_batchnorm detect_anomalous_params merge_dict "
         "revert_sync_batchnorm stack_batch",
@@ -259,9 +188,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_model: MMDistributedDataParallel MMFullyShardedDataParallel "
         "MMSeparateDistributedDataParallel is_model_wrapper",
     ),
-    "mmengine.model.wrappers.distributed": (
-        "engine_model: MMDistributedDataParallel",
-    ),
+    "mmengine.model.wrappers.distributed": ("engine_model: MMDistributedDataParallel",),
     "mmengine.model.wrappers.fully_sharded_distributed": (
         "engine_model: MMFullyShardedDataParallel",
     ),
@@ -271,9 +198,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.model.wrappers.seperate_distributed": (
         "engine_model: MMSeparateDistributedDataParallel",
     ),
-    "mmengine.model.wrappers.utils": (
-        "engine_model: is_model_wrapper",
-    ),
+    "mmengine.model.wrappers.utils": ("engine_model: is_model_wrapper",),
     "mmengine.optim": (
         "engine_optim: AmpOptimWrapper BaseOptimWrapper ConstantLR ConstantMomentum "
         "ConstantParamScheduler CosineAnnealingLR CosineAnnealingMomentum "
@@ -290,24 +215,16 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_optim: AmpOptimWrapper BaseOptimWrapper DefaultOptimWrapperConstructor OPTIMIZERS "
         "OPTIM_WRAPPER_CONSTRUCTORS OptimWrapper OptimWrapperDict build_optim_wrapper",
     ),
-    "mmengine.optim.optimizer.amp_optimizer_wrapper": (
-        "engine_optim: AmpOptimWrapper",
-    ),
-    "mmengine.optim.optimizer.base": (
-        "engine_optim: BaseOptimWrapper",
-    ),
+    "mmengine.optim.optimizer.amp_optimizer_wrapper": ("engine_optim: AmpOptimWrapper",),
+    "mmengine.optim.optimizer.base": ("engine_optim: BaseOptimWrapper",),
     "mmengine.optim.optimizer.builder": (
         "engine_optim: OPTIMIZERS OPTIM_WRAPPER_CONSTRUCTORS TORCH_OPTIMIZERS build_optim_wrapper",
     ),
     "mmengine.optim.optimizer.default_constructor": (
         "engine_optim: DefaultOptimWrapperConstructor",
     ),
-    "mmengine.optim.optimizer.optimizer_wrapper": (
-        "engine_optim: OptimWrapper",
-    ),
-    "mmengine.optim.optimizer.optimizer_wrapper_dict": (
-        "engine_optim: OptimWrapperDict",
-    ),
+    "mmengine.optim.optimizer.optimizer_wrapper": ("engine_optim: OptimWrapper",),
+    "mmengine.optim.optimizer.optimizer_wrapper_dict": ("engine_optim: OptimWrapperDict",),
     "mmengine.optim.optimizer.zero_optimizer": (),
     "mmengine.optim.scheduler": (
         "engine_optim: ConstantLR ConstantMomentum ConstantParamScheduler CosineAnnealingLR "
@@ -345,12 +262,8 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_registry: build_from_cfg build_model_from_cfg build_runner_from_cfg "
         "build_scheduler_from_cfg",
     ),
-    "mmengine.registry.default_scope": (
-        "engine_registry: DefaultScope",
-    ),
-    "mmengine.registry.registry": (
-        "engine_registry: Registry",
-    ),
+    "mmengine.registry.default_scope": ("engine_registry: DefaultScope",),
+    "mmengine.registry.registry": ("engine_registry: Registry",),
     "mmengine.registry.root": (
         "engine_registry: DATASETS DATA_SAMPLERS EVALUATOR FUNCTIONS HOOKS INFERENCERS "
         "LOG_PROCESSORS LOOPS METRICS MODELS MODEL_WRAPPERS OPTIMIZERS OPTIM_WRAPPERS "
@@ -367,53 +280,29 @@ MODULES: dict[str, tuple[str, ...]] = {
         "get_priority get_state_dict get_torchvision_models load_checkpoint load_state_dict "
         "save_checkpoint set_random_seed turn_on_activation_checkpointing weights_to_cpu",
     ),
-    "mmengine.runner._flexible_runner": (
-        "engine_runner: FlexibleRunner",
-    ),
+    "mmengine.runner._flexible_runner": ("engine_runner: FlexibleRunner",),
     "mmengine.runner.activation_checkpointing": (
         "engine_runner: turn_on_activation_checkpointing",
     ),
-    "mmengine.runner.amp": (
-        "engine_runner: autocast",
-    ),
-    "mmengine.runner.base_loop": (
-        "engine_runner: BaseLoop",
-    ),
+    "mmengine.runner.amp": ("engine_runner: autocast",),
+    "mmengine.runner.base_loop": ("engine_runner: BaseLoop",),
     "mmengine.runner.checkpoint": (
         "engine_runner: CheckpointLoader find_latest_checkpoint get_deprecated_model_names "
         "get_external_models get_mmcls_models get_state_dict get_torchvision_models "
         "load_checkpoint load_state_dict save_checkpoint weights_to_cpu",
     ),
-    "mmengine.runner.log_processor": (
-        "engine_runner: LogProcessor",
-    ),
+    "mmengine.runner.log_processor": ("engine_runner: LogProcessor",),
     "mmengine.runner.loops": (
         "engine_runner: EpochBasedTrainLoop IterBasedTrainLoop TestLoop ValLoop",
     ),
-    "mmengine.runner.priority": (
-        "engine_runner: Priority get_priority",
-    ),
-    "mmengine.runner.runner": (
-        "engine_runner: Runner",
-    ),
-    "mmengine.runner.utils": (
-        "engine_runner: set_random_seed",
-    ),
-    "mmengine.structures": (
-        "engine_structures: BaseDataElement InstanceData LabelData PixelData",
-    ),
-    "mmengine.structures.base_data_element": (
-        "engine_structures: BaseDataElement",
-    ),
-    "mmengine.structures.instance_data": (
-        "engine_structures: InstanceData",
-    ),
-    "mmengine.structures.label_data": (
-        "engine_structures: LabelData",
-    ),
-    "mmengine.structures.pixel_data": (
-        "engine_structures: PixelData",
-    ),
+    "mmengine.runner.priority": ("engine_runner: Priority get_priority",),
+    "mmengine.runner.runner": ("engine_runner: Runner",),
+    "mmengine.runner.utils": ("engine_runner: set_random_seed",),
+    "mmengine.structures": ("engine_structures: BaseDataElement InstanceData LabelData PixelData",),
+    "mmengine.structures.base_data_element": ("engine_structures: BaseDataElement",),
+    "mmengine.structures.instance_data": ("engine_structures: InstanceData",),
+    "mmengine.structures.label_data": ("engine_structures: LabelData",),
+    "mmengine.structures.pixel_data": ("engine_structures: PixelData",),
     "mmengine.testing": (
         "engine_runner.testing: RunnerTestCase assert_allclose assert_attrs_equal "
         "assert_dict_contains_subset assert_dict_has_keys assert_is_norm_layer assert_keys_equal "
@@ -424,9 +313,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "assert_dict_has_keys assert_is_norm_layer assert_keys_equal assert_params_all_zeros "
         "check_python_script",
     ),
-    "mmengine.testing.runner_test_case": (
-        "engine_runner.testing: RunnerTestCase",
-    ),
+    "mmengine.testing.runner_test_case": ("engine_runner.testing: RunnerTestCase",),
     "mmengine.utils": (
         "engine_utils: ManagerMeta ManagerMixin ProgressBar Timer TimerError apply_to "
         "call_command check_file_exist check_prerequisites check_time concat_list "
@@ -442,34 +329,16 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_utils.dl_utils: TORCH_VERSION TimeCounter collect_env has_batch_norm "
         "is_jit_tracing is_norm load_url set_multi_processing tensor2imgs torch_meshgrid",
     ),
-    "mmengine.utils.dl_utils.collect_env": (
-        "engine_utils.dl_utils: collect_env",
-    ),
-    "mmengine.utils.dl_utils.hub": (
-        "engine_utils.dl_utils: load_url",
-    ),
-    "mmengine.utils.dl_utils.misc": (
-        "engine_utils.dl_utils: has_batch_norm is_norm tensor2imgs",
-    ),
-    "mmengine.utils.dl_utils.parrots_wrapper": (
-        "engine_utils.dl_utils: TORCH_VERSION",
-    ),
-    "mmengine.utils.dl_utils.setup_env": (
-        "engine_utils.dl_utils: set_multi_processing",
-    ),
-    "mmengine.utils.dl_utils.time_counter": (
-        "engine_utils.dl_utils: TimeCounter",
-    ),
-    "mmengine.utils.dl_utils.torch_ops": (
-        "engine_utils.dl_utils: torch_meshgrid",
-    ),
-    "mmengine.utils.dl_utils.trace": (
-        "engine_utils.dl_utils: is_jit_tracing",
-    ),
+    "mmengine.utils.dl_utils.collect_env": ("engine_utils.dl_utils: collect_env",),
+    "mmengine.utils.dl_utils.hub": ("engine_utils.dl_utils: load_url",),
+    "mmengine.utils.dl_utils.misc": ("engine_utils.dl_utils: has_batch_norm is_norm tensor2imgs",),
+    "mmengine.utils.dl_utils.parrots_wrapper": ("engine_utils.dl_utils: TORCH_VERSION",),
+    "mmengine.utils.dl_utils.setup_env": ("engine_utils.dl_utils: set_multi_processing",),
+    "mmengine.utils.dl_utils.time_counter": ("engine_utils.dl_utils: TimeCounter",),
+    "mmengine.utils.dl_utils.torch_ops": ("engine_utils.dl_utils: torch_meshgrid",),
+    "mmengine.utils.dl_utils.trace": ("engine_utils.dl_utils: is_jit_tracing",),
     "mmengine.utils.dl_utils.visualize": (),
-    "mmengine.utils.manager": (
-        "engine_utils: ManagerMeta ManagerMixin",
-    ),
+    "mmengine.utils.manager": ("engine_utils: ManagerMeta ManagerMixin",),
     "mmengine.utils.misc": (
         "engine_utils: apply_to check_prerequisites concat_list deprecated_api_warning "
         "deprecated_function get_object_from_string has_method import_modules_from_strings "
@@ -486,18 +355,10 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.utils.progressbar": (
         "engine_utils: ProgressBar track_iter_progress track_parallel_progress track_progress",
     ),
-    "mmengine.utils.progressbar_rich": (
-        "engine_utils: track_progress_rich",
-    ),
-    "mmengine.utils.timer": (
-        "engine_utils: Timer TimerError check_time",
-    ),
-    "mmengine.utils.version_utils": (
-        "engine_utils: digit_version get_git_hash",
-    ),
-    "mmengine.version": (
-        "engine_runner: __version__",
-    ),
+    "mmengine.utils.progressbar_rich": ("engine_utils: track_progress_rich",),
+    "mmengine.utils.timer": ("engine_utils: Timer TimerError check_time",),
+    "mmengine.utils.version_utils": ("engine_utils: digit_version get_git_hash",),
+    "mmengine.version": ("engine_runner: __version__",),
     "mmengine.visualization": (
         "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend LocalVisBackend "
         "MLflowVisBackend TensorboardVisBackend Visualizer WandbVisBackend",
@@ -507,7 +368,5 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend LocalVisBackend "
         "MLflowVisBackend TensorboardVisBackend WandbVisBackend",
     ),
-    "mmengine.visualization.visualizer": (
-        "engine_visualization: Visualizer",
-    ),
+    "mmengine.visualization.visualizer": ("engine_visualization: Visualizer",),
 }

@@ -43,6 +43,19 @@ def samples_of(dataloader: Any) -> int | None:
     return length_of(dataset) if sized else None
 
 
+def set_sampler_epoch(dataloader: Any, epoch: int) -> None:
+    """Call ``set_epoch`` of a loader's samplers and of its stream, where there is one."""
+    dataset = getattr(dataloader, "dataset", None)
+    stream = dataset if isinstance(dataset, IterableDataset) else None
+    sampler = getattr(dataloader, "sampler", None)
+    batch_sampler = getattr(dataloader, "batch_sampler", None)
+    inner = getattr(batch_sampler, "sampler", None)
+    for part in {id(part): part for part in (sampler, batch_sampler, inner, stream)}.values():
+        set_epoch = getattr(part, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(epoch)
+
+
 def batching_part(dataloader: Any) -> Any:
     """Return what has the batch size of a loader: its batch sampler, or the loader itself."""
     batches = getattr(dataloader, "batch_sampler", None)

@@ -4,7 +4,6 @@ from engine_runner.loops._base import BaseLoop, TrainLoop, check_steps
 from engine_runner.loops._epochs import EpochBasedTrainLoop
 from engine_runner.loops._evaluation import TestLoop, ValLoop
 from engine_runner.loops._iterations import IterBasedTrainLoop
-from engine_runner.loops._samplers import set_sampler_epoch
 
 __all__ = [
     "BaseLoop",
@@ -14,5 +13,4 @@ __all__ = [
     "TrainLoop",
     "ValLoop",
     "check_steps",
-    "set_sampler_epoch",
 ]
