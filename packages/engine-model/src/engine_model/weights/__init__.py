@@ -10,6 +10,11 @@ from engine_model._sharded_tensors import (
     spread_optimizer_state,
     window_gradients,
 )
+from engine_model.weights._by_library import (
+    _load_checkpoint,
+    _load_checkpoint_to_model,
+    _load_checkpoint_with_prefix,
+)
 from engine_model.weights._checkpoint import (
     load_checkpoint,
     load_checkpoint_with_prefix,
@@ -58,6 +63,9 @@ __all__ = [
     "ShardedSave",
     "StateDictError",
     "WeightsError",
+    "_load_checkpoint",
+    "_load_checkpoint_to_model",
+    "_load_checkpoint_with_prefix",
     "damage_of",
     "discard_unfinished",
     "forget_window_gradients",
