@@ -15,6 +15,7 @@ from engine_model.weights._by_library import (
     _load_checkpoint_to_model,
     _load_checkpoint_with_prefix,
 )
+from engine_model.weights._call_by_name import CallByName, NamingPickle
 from engine_model.weights._checkpoint import (
     load_checkpoint,
     load_checkpoint_with_prefix,
@@ -55,10 +56,12 @@ from engine_model.weights.sharded import (
 __all__ = [
     "MANIFEST",
     "SUFFIX",
+    "CallByName",
     "CheckpointError",
     "CheckpointLoader",
     "ForeignObject",
     "LoadReport",
+    "NamingPickle",
     "Placement",
     "ShardedSave",
     "StateDictError",

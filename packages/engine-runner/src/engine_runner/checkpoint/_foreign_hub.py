@@ -70,7 +70,9 @@ def _parts(hub: object) -> dict[str, Mapping[Any, Any]] | None:
 def _history(value: object) -> dict[str, Any] | None:
     """Return the state of a history, or None if it cannot be read."""
     state: Any = value
-    if isinstance(value, ForeignObject):
+    if isinstance(value, HistoryBuffer):  # of a file whose code was run
+        state = value.__getstate__()
+    elif isinstance(value, ForeignObject):
         names = ("log_history", "count_history", "max_length")
         # Its attributes, or the arguments of its constructor.
         given = value.args if len(value.args) > 1 else ()
