@@ -326,10 +326,12 @@ class HistoryBuffer:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        # Files of other libraries have private attributes, which the names without "_" stand for.
+        state = {name.lstrip("_"): value for name, value in state.items()}
         self._max_length = state["max_length"]
         self._values, self._counts = Column(self._max_length), None
-        counts = state["count_history"]
-        self._extend(state["log_history"], None if (counts == 1).all() else counts)
+        counts = np.asarray(state["count_history"])
+        self._extend(np.asarray(state["log_history"]), None if (counts == 1).all() else counts)
         self._waiting, self._family = [], None
 
 
