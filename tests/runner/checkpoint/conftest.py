@@ -166,3 +166,17 @@ def hub_object() -> Callable[[dict[str, Any]], Any]:
         return hub
 
     return build
+
+
+class Called:
+    """The class that a file of the reference names, with the documented arguments."""
+
+    def __init__(self, log_history: Any, count_history: Any, max_length: int) -> None:
+        assert len(log_history) == len(count_history)
+        self.log_history, self.max_length = log_history, max_length
+
+
+@pytest.fixture
+def reference_classes() -> Callable[[], Any]:
+    """Return a context in which `HistoryBuffer` of the reference can be imported."""
+    return lambda: named_as_the_reference(Called)
