@@ -17,6 +17,15 @@ from engine_runner import Runner
 
 MODULE = "mmengine.logging.history_buffer"
 EPOCHS = {"checkpoint": {"type": "CheckpointHook", "interval": 1}}
+INFOS = {
+    "answer": 42,
+    "score": np.float64(0.5),
+    "cfg": "model = dict(type='Regressor')",
+    "dataset_meta": {"classes": ("line",)},
+    "experiment_name": "line_20230101_000000",
+    "loop_stage": "train",
+    "last_ckpt": "work/epoch_1.pth",
+}
 WITHOUT_VAL = dict.fromkeys(("val_cfg", "val_dataloader", "val_evaluator"))
 
 
@@ -83,10 +92,8 @@ def in_layout(path: Path) -> dict[str, Any]:
                 (name, Buffer(state["log_history"], state["count_history"]))
                 for name, state in hub["log_scalars"].items()
             ),
-            "runtime_info": OrderedDict(
-                {**hub["runtime_info"], "answer": 42, "score": np.float64(0.5)}
-            ),
-            "resumed_keys": OrderedDict({**hub["resumed_keys"], "answer": True}),
+            "runtime_info": OrderedDict({**hub["runtime_info"], **INFOS}),
+            "resumed_keys": OrderedDict({**hub["resumed_keys"], **dict.fromkeys(INFOS, True)}),
         },
         "param_schedulers": _as_documented(own["param_schedulers"]),
         **{name: own[name] for name in kept if name in own},
