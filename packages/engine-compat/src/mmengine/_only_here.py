@@ -64,3 +64,26 @@ def parse_version_info(version_str: str) -> tuple[int | str, ...]:
         )
     levels = tuple(map(int, match[1].split(".")))
     return (*levels, match[2]) if match[2] else levels
+
+
+_UNITS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
+
+
+def _format_size(x: float, sig_figs: int = 3, hide_zero: bool = False) -> str:
+    """Return a count as text with a unit, as in ``"4.089G"``.
+
+    Args:
+        x: The count.
+        sig_figs: The digits after the point.
+        hide_zero: Whether 0 is the empty text.
+
+    Example:
+        >>> _format_size(4089184256), _format_size(-1500, 1), _format_size(0, hide_zero=True)
+        ('4.089G', '-1.5K', '')
+    """
+    if hide_zero and x == 0:
+        return ""
+    for size, unit in _UNITS:
+        if abs(x) >= size:
+            return f"{x / size:.{sig_figs}f}{unit}"
+    return str(x)
