@@ -343,7 +343,9 @@ def differences(left: Any, right: Any, place: str = "") -> Iterator[str]:
 
 def _same(left: Any, right: Any) -> bool:
     if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return left.dtype == right.dtype and torch.equal(left.nan_to_num(), right.nan_to_num())
+        return left.dtype == right.dtype and torch.equal(
+            left.cpu().nan_to_num(), right.cpu().nan_to_num()
+        )
     if isinstance(left, str) and isinstance(right, str):
         return Path(left).name == Path(right).name  # the runs have folders of their own
     return bool(left == right or (left != left and right != right))  # both are NaN

@@ -2,8 +2,8 @@
 
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
+from engine_runner._loaders import set_sampler_epoch
 from engine_runner._protocols import Run
-from engine_runner.loops import set_sampler_epoch
 
 
 @HOOKS.register_module()

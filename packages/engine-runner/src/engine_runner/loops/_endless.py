@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from engine_dataset import ResumableDataLoader
-from engine_runner._loaders import no_batch
+from engine_runner._loaders import no_batch, sampler_epoch, set_sampler_epoch
 from engine_runner._progress import Progress
 from engine_runner._types import Batch
 from engine_runner.environment import capture_host_states, restore_host_states
-from engine_runner.loops._samplers import sampler_epoch, set_sampler_epoch
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
