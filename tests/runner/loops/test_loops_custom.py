@@ -204,7 +204,21 @@ class SkippingOurs(IterBasedTrainLoop):
         return self.runner.model
 
 
-@pytest.mark.parametrize("loop", [OwnIterator, Skipping, SkippingOurs])
+class SemiSupervised(IterBasedTrainLoop):
+    """A loop that trains on labeled and unlabeled batches, as libraries do."""
+
+    def __init__(self, runner: Any, dataloader: Any, max_iters: int) -> None:
+        super().__init__(runner, dataloader, max_iters)
+        unlabeled = {**runner._train_dataloader, "batch_size": 5}
+        self.unlabeled = [runner.build_dataloader(unlabeled, seed=runner.seed + 1)]
+        self.batches = _InfiniteDataloaderIterator(self.unlabeled[0])
+
+    def run_iter(self, data_batch: Any) -> None:
+        more = next(self.batches)
+        super().run_iter([torch.cat(pair) for pair in zip(data_batch, more, strict=True)])
+
+
+@pytest.mark.parametrize("loop", [OwnIterator, Skipping, SkippingOurs, SemiSupervised])
 def test_iterator_of_a_library_resumes_at_the_next_batch(
     loop: type, make_runner: MakeRunner, tmp_path: Path
 ) -> None:
