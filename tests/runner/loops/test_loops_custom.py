@@ -16,6 +16,7 @@ from engine_runner import (
     IterBasedTrainLoop,
     Runner,
     ValLoop,
+    _InfiniteDataloaderIterator,
 )
 from engine_runner.hooks import RuntimeInfoHook
 
@@ -166,6 +167,45 @@ def test_endless_iterator_goes_on_where_it_was(make_runner: MakeRunner) -> None:
 
     assert not torch.equal(first[0], second[0])
     assert (loop._max_epochs, loop._max_iters) == (1, 3)
+
+
+class OwnIterator(IterBasedTrainLoop):
+    """A loop of iterations that builds its own iterator, as libraries do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.batches = _InfiniteDataloaderIterator(self.dataloader)
+
+    def run(self) -> Any:
+        self.runner.call_hook("before_train")
+        while self._iter < self._max_iters:
+            self.run_iter(next(self.batches))
+        return self.runner.model
+
+
+def test_iterator_of_a_library_resumes_at_the_next_batch(
+    make_runner: MakeRunner, tmp_path: Path
+) -> None:
+    changes = {
+        "param_scheduler": None,
+        "default_hooks": {
+            "checkpoint": {"type": "CheckpointHook", "interval": 6, "by_epoch": False}
+        },
+    }
+    own = {**changes, "work_dir": str(tmp_path / "own")}
+    whole = make_runner(**changes, train_cfg={"type": OwnIterator, "max_iters": 12}).train()
+    make_runner(**own, train_cfg={"type": OwnIterator, "max_iters": 6}).train()
+
+    resumed = make_runner(**own, train_cfg={"type": OwnIterator, "max_iters": 12}, resume=True)
+    resumed.train()
+
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name])
+
+
+def test_endless_batches_of_an_empty_loader_raise() -> None:
+    with pytest.raises(ValueError, match="train_dataloader"):
+        next(_InfiniteDataloaderIterator([]))  # type: ignore[arg-type]  # any iterable does
 
 
 def test_iterator_of_the_data_may_be_replaced(make_runner: MakeRunner) -> None:

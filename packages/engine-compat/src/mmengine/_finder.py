@@ -1,40 +1,18 @@
 """Make the modules of the table, each when it is first imported, with names that it forwards."""
 
 import importlib
+import os
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from types import FrameType, ModuleType
+from collections.abc import Iterator, Sequence
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Final
 
 from mmengine._names import MODULES
+from mmengine._table import public_names, sources, submodules
 
-_TABLE = __file__.replace("_finder.py", "_names.py")
-_PREFIX = "mmengine."
-
-
-def sources(module: str) -> dict[str, str]:
-    """Return, for each name of a module of the table, where it is: ``engine_model:BaseModel``.
-
-    Args:
-        module: The name of the module, such as ``mmengine.model``.
-    """
-    found = {}
-    for row in MODULES[module]:
-        origin, names = row.split(": ", 1)
-        for name in names.split():
-            public, _, original = name.partition("=")
-            found[public] = f"{origin}:{original or public}"
-    return found
-
-
-def submodules(module: str) -> list[str]:
-    """Return the last names of the modules right below a module of the table."""
-    depth = module.count(".") + 1
-    return [
-        name.rsplit(".", 1)[1]
-        for name in MODULES
-        if name.startswith(f"{module}.") and name.count(".") == depth
-    ]
+_FOLDER: Final = os.path.dirname(__file__)
+_ROOT: Final = "mmengine"
 
 
 class Forwarder(ModuleType):
@@ -42,23 +20,70 @@ class Forwarder(ModuleType):
 
     def __getattr__(self, name: str) -> object:
         """Return what a name stands for, and keep it."""
+        value: object
         module = self.__name__
         if name == "__all__":
-            return sorted(sources(module))
-        origin = None if name.startswith("__") else sources(module).get(name)
-        if origin is None:
-            if name in submodules(module):
-                return importlib.import_module(f"{module}.{name}")
-            raise _missing(module, name, sys._getframe(1))
-        package, _, original = origin.partition(":")
-        value: object = getattr(importlib.import_module(package), original)
-        setattr(self, name, value)
-        return value
+            value = public_names(module)
+        elif name in sources(module):
+            value = _load(module, name)
+        elif name in submodules(module):
+            return importlib.import_module(f"{module}.{name}")
+        elif name.startswith("__"):  # such as `__wrapped__`, which tools look for everywhere
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        else:
+            from mmengine._missing import name_error  # only for an error
+
+            raise name_error(self, name, sys._getframe(1))
+        # Another thread, or a patch of the name, may have been faster.
+        return self.__dict__.setdefault(name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, except a module where the table has something else of that name.
+
+        Importing ``dl_utils.collect_env`` leaves the function that ``dl_utils`` exports.
+        """
+        is_child = isinstance(value, Forwarder) and value.__name__ == f"{self.__name__}.{name}"
+        if not (is_child and name in sources(self.__name__)):
+            super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         """Return the names of the module, and of the modules below it."""
         module = self.__name__
         return sorted({*self.__dict__, *sources(module), *submodules(module)})
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copy and pickle the module by its name, as picklers do with modules of their own type."""
+        return importlib.import_module, (self.__name__,)
+
+
+def _load(module: str, name: str) -> object:
+    origin, _, original = sources(module)[name].partition(":")
+    source = importlib.import_module(origin)
+    try:
+        value: object = getattr(source, original)
+    except AttributeError as error:
+        from mmengine._missing import source_error  # only for an error
+
+        raise source_error(module, name) from error
+    return value
+
+
+class Loader(SourceFileLoader):
+    """Makes one module of the table. Its file is the stub that editors read."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return a module that forwards."""
+        return Forwarder(spec.name, f"The documented names of `{spec.name}`.")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Forget the names that were looked up before a reload; later ones are when used."""
+        forget(module)
+        if self.is_package(module.__name__):
+            sys.path_importer_cache[os.path.dirname(self.path)] = Listing(module.__name__)
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code that ``python -m`` runs: none."""
+        return compile("", self.path, "exec")
 
 
 class Finder:
@@ -67,33 +92,87 @@ class Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the specification of a module of the table, and None for any other."""
-        if not fullname.startswith(_PREFIX) or fullname not in MODULES:
+        """Return the specification of a module of the table, and None for any other.
+
+        Raises:
+            ModuleNotFoundError: An import statement names a module that does not exist.
+        """
+        if not fullname.startswith(f"{_ROOT}."):
             return None
-        spec = ModuleSpec(fullname, self, origin=_TABLE, is_package=bool(submodules(fullname)))
-        spec.has_location = True  # its ``__file__`` is the table, which error messages name
-        return spec
+        if fullname in MODULES:
+            return _spec(fullname)
+        # `importlib.util.find_spec` asks whether there is one; an import needs one.
+        asking = sys._getframe(1).f_back
+        is_import = asking is not None and asking.f_code.co_name == "_find_and_load_unlocked"
+        if is_import and not _own(fullname):
+            from mmengine._missing import module_error  # only for an error
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return a module that forwards."""
-        return Forwarder(spec.name, f"The documented names of `{spec.name}`.")
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Do nothing more: names are looked up when they are used."""
+            raise module_error(fullname)
+        return None
 
 
-def _missing(module: str, name: str, caller: FrameType) -> Exception:
-    """Return the error for a name that the table lacks: of an import, or of an attribute."""
-    message = (
-        f"cannot import name {name!r} from {module!r}: engine-compat forwards "
-        f"{len(sources(module))} names of this module, listed in {_TABLE}, and not this one"
+def _spec(fullname: str) -> ModuleSpec:
+    parts = fullname.split(".")[1:]
+    is_package = bool(submodules(fullname))
+    file = (
+        os.path.join(_FOLDER, *parts, "__init__") if is_package else os.path.join(_FOLDER, *parts)
     )
-    near = importlib.import_module("engine_utils").closest_names(name, sources(module))
-    if near:
-        message += f"; did you mean {' or '.join(map(repr, near))}?"
-    opcode = importlib.import_module("opcode").opname[caller.f_code.co_code[caller.f_lasti]]
-    if opcode == "IMPORT_FROM":
-        return ImportError(message, name=module, path=_TABLE)
-    error = AttributeError(f"module {module!r} has no attribute {name!r}; {message}")
-    error.name, error.obj = name, sys.modules.get(module)
-    return error
+    loader = Loader(fullname, f"{file}.pyi")
+    spec = ModuleSpec(fullname, loader, origin=loader.path, is_package=is_package)
+    spec.has_location = True
+    if is_package:
+        spec.submodule_search_locations = [os.path.dirname(loader.path)]
+    return spec
+
+
+def stub_of(fullname: str) -> str:
+    """Return the path of the file that describes a module of the table to editors."""
+    parts = fullname.split(".")[1:]
+    file = os.path.join(_FOLDER, *parts)
+    return os.path.join(file, "__init__.pyi") if submodules(fullname) else f"{file}.pyi"
+
+
+def _own(fullname: str) -> bool:
+    """Return whether a module is a private one of this package, which is a file like any other."""
+    parent, _, name = fullname.rpartition(".")
+    is_private = parent == _ROOT and name.startswith("_")
+    return is_private and os.path.exists(os.path.join(_FOLDER, f"{name}.py"))
+
+
+class Listing:
+    """The modules below one of the table, for `pkgutil`; it takes the place of the folder's.
+
+    The folder itself may hold files of another `mmengine`, which are not found through it.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._files = FileFinder(_FOLDER, (SourceFileLoader, SOURCE_SUFFIXES))
+
+    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return the specification of a private module of this package."""
+        return self._files.find_spec(fullname, target) if _own(fullname) else None
+
+    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
+        """Yield each module with whether it is a package."""
+        for name in submodules(self._module):
+            yield prefix + name, bool(submodules(f"{self._module}.{name}"))
+
+    def invalidate_caches(self) -> None:
+        """Look for private modules again."""
+        self._files.invalidate_caches()
+
+
+def forget(module: ModuleType) -> None:
+    """Remove the names that a module of the table has looked up."""
+    for name in set(vars(module)) & {*sources(module.__name__), "__all__"}:
+        del module.__dict__[name]
+
+
+def install(root: ModuleType) -> None:
+    """Let a module, which is that of ``import mmengine``, and the import system use the table."""
+    forget(root)
+    root.__class__ = Forwarder
+    others = [finder for finder in sys.meta_path if type(finder).__module__ != __name__]
+    sys.meta_path[:] = [Finder(), *others]
+    sys.path_importer_cache[_FOLDER] = Listing(_ROOT)

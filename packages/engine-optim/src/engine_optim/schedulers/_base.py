@@ -4,7 +4,7 @@ import inspect
 import logging
 import math
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -23,8 +23,15 @@ _NOT_STATE = ("optimizer", "_source", "_frozen")
 _COUNTERS = frozenset({"last_step", "_global_step", "base_values", "_last_value"})
 
 
+@runtime_checkable
 class Schedulable(Protocol):
-    """The interface that a scheduler needs; torch optimizers and `OptimWrapper` implement it."""
+    """The interface that a scheduler needs; torch optimizers and `OptimWrapper` implement it.
+
+    Example:
+        >>> from torch import nn, optim
+        >>> isinstance(optim.SGD(nn.Linear(1, 1).parameters()), Schedulable)
+        True
+    """
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:

@@ -81,7 +81,9 @@ def _differs(index: int, schedule: _ParamScheduler, state: State) -> bool:
         for key, value in now.items()
         if key != "verbose" and not _same(value, state[key])
     }
-    if len(before) == len(schedule.base_values) and not _same(schedule.base_values, before):
+    if len(before) != len(schedule.base_values):
+        changes["groups"] = (len(schedule.base_values), len(before))
+    elif not _same(schedule.base_values, before):
         initial = f"initial {schedule.param_name}"
         changes[initial] = (_shown(schedule.base_values), _shown(before))
     for key, (present, former) in changes.items():
@@ -131,6 +133,8 @@ def _set_otherwise(
     pairs = list(zip(schedules, states, strict=True))
     if any(state.keys() != schedule.state_dict().keys() for schedule, state in pairs):
         return False  # a schedule of another class, whose steps cannot be taken again
+    if any(len(state["base_values"]) != len(current) for state in states):
+        return False  # of other groups
     old = [_restarted(schedule, state, state["base_values"]) for schedule, state in pairs]
     before = _take(old, [int(state["_global_step"]) for state in states], epoch_length)
     if len(before) != len(current) or _same(before, current, tolerance=1e-4):

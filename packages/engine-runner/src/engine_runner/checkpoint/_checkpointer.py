@@ -33,12 +33,13 @@ from engine_runner.checkpoint._complete import (
     check_manifest,
     load_progress,
 )
+from engine_runner.checkpoint._devices import location_of
 from engine_runner.checkpoint._folder import (
     CheckpointFolder,
     backend_args_for,
     checkpoint_folders,
 )
-from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
+from engine_runner.checkpoint._foreign import is_foreign, take_over
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._manifest import check_whole
@@ -46,7 +47,7 @@ from engine_runner.checkpoint._source import CheckpointSource
 from engine_runner.checkpoint._writing import Writing
 from engine_runner.checkpoint.writers import Writer
 from engine_runner.environment import shown_config
-from engine_runner.strategies import Strategy, current_device
+from engine_runner.strategies import Strategy
 
 # Tools of the field read this key to choose how they read the others, which have that layout.
 _LAYOUT = "0.10.7"
@@ -149,7 +150,8 @@ class Checkpointer:
 
         Args:
             filename: A path or URI.
-            map_location: The device of the tensors; ``"default"`` for the run's device.
+            map_location: The device of the tensors; ``"default"`` for the run's device where they
+                were saved from a device, and for the CPU where they were saved from there.
             placement: How the model is sharded. Each rank then reads its shards of a sharded
                 checkpoint alone.
             backend_args: Arguments of the storage backend.
@@ -158,7 +160,7 @@ class Checkpointer:
             CheckpointError: There is no such checkpoint, or it is damaged. A note names the other
                 checkpoints of the folder.
         """
-        device = self._device(map_location)
+        device = location_of(map_location)
         checkpoint: dict[str, Any]
         try:
             check_whole(filename)
@@ -176,9 +178,6 @@ class Checkpointer:
                 error.add_note(f"other checkpoints are there: {', '.join(others)}")
             raise
         return checkpoint
-
-    def _device(self, map_location: str | Callable[..., Any]) -> str | Callable[..., Any]:
-        return str(current_device()) if map_location == "default" else map_location
 
     def load_weights(
         self,
@@ -334,7 +333,7 @@ class Checkpointer:
         warn_of_changes(meta, seed=run.seed, world_size=run.world_size)
         warn_of_new_config(meta.get("cfg"), shown_config(run.cfg).pretty_text)
         if is_foreign(checkpoint):
-            checkpoint, states = readable(checkpoint), foreign_states(states)
+            checkpoint, states = take_over(checkpoint, states, run)
         run.call_hook("after_resume", checkpoint=checkpoint)
         self.restore(checkpoint, states)
         self._source.note_resumed(restarts=bool(self.restarts))

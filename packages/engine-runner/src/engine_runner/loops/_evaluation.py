@@ -1,7 +1,9 @@
 """Validate and test: one pass over the data, and the metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -178,12 +180,20 @@ class _EvaluationLoop(BaseLoop):
                 outputs = step(data_batch)
                 if self._losses is not None:
                     self._losses.add_batch(runner.model, data_batch, indices, loader)
-            known = {} if indices is None else {"indices": indices}
             evaluator = self._evaluator_of(self.current_set)
+            takes = indices is not None and _takes_indices(type(evaluator).process)
+            known = {"indices": indices} if takes else {}
             evaluator.process(data_samples=outputs, data_batch=data_batch, **known)
             runner.call_hook(
                 f"after_{mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
             )
+
+
+@cache
+def _takes_indices(process: Callable[..., None]) -> bool:
+    """Return whether an evaluator's `process` has the parameter that ours adds to the manual's."""
+    parameters = signature(process).parameters.values()
+    return any(one.name == "indices" or one.kind is one.VAR_KEYWORD for one in parameters)
 
 
 @LOOPS.register_module()

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from engine_utils import expand_home, finite_value, plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
 from engine_visualization.backends._file_end import move_end
 from engine_visualization.drawing import save_png, to_image
 
@@ -72,11 +72,20 @@ class LocalVisBackend(BaseVisBackend):
         self._config = Path(self.save_dir, config)
         self._scalars = _check_json(Path(self.save_dir, scalars))
 
+    def _init_env(self) -> None:
+        os.makedirs(self.save_dir, exist_ok=True)
+
     @property
+    def _img_save_dir(self) -> str:
+        return str(self._images)  # by this name for subclasses that write other pictures there
+
+    @property
+    @force_init_env
     def experiment(self) -> "LocalVisBackend":
         """The backend itself."""
         return self
 
+    @force_init_env
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Write the config to ``config_save_file``.
 
@@ -91,6 +100,7 @@ class LocalVisBackend(BaseVisBackend):
             target.write_text(config.pretty_text, encoding="utf-8")
             _logger.warning("the config is written as text to %s: %s", target, error)
 
+    @force_init_env
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Write an image ``(H, W, 3)`` or ``(H, W)`` to ``<img_save_dir>/<name>_<step>.png``.
 
@@ -106,6 +116,7 @@ class LocalVisBackend(BaseVisBackend):
         """Append a number, tensor or array and its step to the file of scalars."""
         self.add_scalars({name: value}, step=step)
 
+    @force_init_env
     def add_scalars(
         self,
         scalar_dict: Mapping[str, Any],
@@ -153,6 +164,7 @@ class LocalVisBackend(BaseVisBackend):
 
     def close(self) -> None:
         """Close the files; the next record opens them again."""
+        self._env_initialized = False
         _close_all(self._streams)
 
     def _append(self, file: Path, line: bytes) -> None:
