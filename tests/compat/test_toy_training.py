@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
 from mmengine.config import Config
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import json
 import sys
 
 import numpy as np
+
 from mmengine.hub import get_config, get_model
 from mmengine.infer import BaseInferencer
 from mmengine.registry import INFERENCERS, init_default_scope
