@@ -38,34 +38,38 @@ def test(name: str, *arguments: str) -> Command:
     return ["tools/test.py", CONFIG, CHECKPOINT, "--work-dir", f"work_dirs/{name}", *arguments]
 
 
+def ranks(command: Command) -> Command:
+    return [str(TESTS / "fork_ranks.py"), "run", "--standalone", "--nproc-per-node=2", *command]
+
+
 def on_two_ranks(command: Command) -> Command:
-    ranks = [str(TESTS / "fork_ranks.py"), "run", "--standalone", "--nproc-per-node=2"]
-    return [*ranks, *command, "--launcher", "pytorch"]
+    return ranks([*command, "--launcher", "pytorch"])
 
 
 # Processes of their own, as a user starts them. They run beside the first rounds.
 PROGRAMS: dict[str, Command] = {
-    "two_ranks": ["bash", "tools/dist_train.sh", CONFIG, "2", "--work-dir", "work_dirs/two"],
+    "two": ["bash", "tools/dist_train.sh", PLAIN, "2", "--work-dir", "work_dirs/two", *EACH_STEP],
 }
 # Scripts, each in a fork of a process that has torch loaded. Those of a round run at once.
 ROUNDS: list[dict[str, Command]] = [
     {
         "train": ["tools/train.py", CONFIG],
         "by_hand": [str(HERE / "toy_by_hand.py"), "data/shapes", "by_hand.pt"],
+        "two_by_hand": ranks([str(HERE / "toy_by_hand.py"), "data/shapes", "two_by_hand.pt"]),
         "text": train(PLAIN, "text", *EACH_STEP),
         "lazy": train(LAZY, "lazy", *EACH_STEP),
         "iterations": train(ITERATIONS, "iterations"),
         "stopped": train(CONFIG, "resumed", "--cfg-options", "train_cfg.max_minutes=0"),
         "half": train(ITERATIONS, "half", "--cfg-options", "train_cfg.max_iters=8"),
         "two_stopped": on_two_ranks(
-            train(CONFIG, "two_resumed", "--cfg-options", "train_cfg.max_minutes=0")
+            train(PLAIN, "two_resumed", *EACH_STEP, "train_cfg.max_minutes=0")
         ),
         "amp": train(CONFIG, "amp", "--amp", "--auto-scale-lr", *EACH_STEP),
     },
     {
         "resumed": train(CONFIG, "resumed", "--resume"),
         "whole": train(ITERATIONS, "half", "--resume"),
-        "two_resumed": on_two_ranks(train(CONFIG, "two_resumed", "--resume")),
+        "two_resumed": on_two_ranks(train(PLAIN, "two_resumed", "--resume", *EACH_STEP)),
     },
     {
         "test": test("test"),

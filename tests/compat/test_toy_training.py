@@ -49,13 +49,21 @@ def test_checkpoint_has_the_meta_that_inference_reads(toy: "Toy") -> None:
     assert checkpoint["num_samples"] == 288  # of the library's hook
 
 
-def test_training_equals_the_same_by_hand(toy: "Toy") -> None:
-    toy.output("by_hand")
-    by_hand = torch.load(toy.folder / "by_hand.pt")
+@pytest.mark.parametrize(
+    ("by_hand_of", "run", "count"),
+    [("by_hand", "text", 36), ("two_by_hand", "two", 20)],
+    ids=["one-rank", "two-ranks"],
+)
+def test_training_equals_the_same_by_hand(
+    toy: "Toy", by_hand_of: str, run: str, count: int
+) -> None:
+    toy.output(by_hand_of)
+    by_hand = torch.load(toy.folder / f"{by_hand_of}.pt")
 
-    losses, weights = toy.losses("text"), toy.weights("text")
+    losses, weights = toy.losses(run), toy.weights(run)
 
     assert losses == [(step["loss"], step["lr"]) for step in by_hand["steps"]]
+    assert len(losses) == count
     renamed = {name.partition(".")[2]: value for name, value in weights.items()}
     assert _differing(renamed, by_hand["weights"]) == []
 
@@ -81,7 +89,6 @@ def test_resumed_training_equals_the_uninterrupted_one(
     toy: "Toy", last: str, resumed: str, whole: str, file: str
 ) -> None:
     output = toy.output(last)
-    toy.output("two_ranks")
 
     assert re.search(r"resumed epoch: \d+, iter: (5|8|9)\b", output)
     assert toy.losses(resumed) == toy.losses(whole)
@@ -121,9 +128,9 @@ def test_amp_and_scaled_rate_are_taken_from_the_command_line(toy: "Toy") -> None
 
 
 def test_two_ranks_share_the_samples_and_agree(toy: "Toy") -> None:
-    output = toy.output("two_ranks")
+    output = toy.output("two")
 
-    assert re.search(r"Epoch\(train\) +\[4\]\[4/5\] ", output)  # 9 batches, among two
+    assert re.search(r"Epoch\(train\) +\[4\]\[4/5\] ", output)  # 9 batches, divided by two
     assert output.count("Epoch(val) [4][3/3]") == 1  # the main rank alone logs
     rows = [row for row in toy.records("two") if "accuracy/top1" in row]
     assert [row["step"] for row in rows] == [1, 2, 3, 4]

@@ -1,9 +1,11 @@
 """Train the toy library's plain config with torch and numpy alone, and save what each step did.
 
-Usage: toy_by_hand.py DATA FILE. Not a test module. Nothing of mmengine or mmtoy is imported. The
-file gets the losses and learning rates of each iteration, and the final weights.
+Usage: toy_by_hand.py DATA FILE, also under torchrun. Not a test module. Nothing of mmengine or
+mmtoy is imported. The file gets the losses and learning rates of each iteration of the first rank,
+and the final weights.
 """
 
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -12,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 SEED, EPOCHS, BATCH, FREEZE_AT = 0, 4, 8, 18
 LR, DECAY_RATE = 0.1, 0.5
+RANK, WORLD_SIZE = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class Network(nn.Module):
@@ -66,7 +70,7 @@ def order(labels: list[int], epoch: int) -> list[int]:
     return list(islice(chain.from_iterable(zip(*columns, strict=True)), size))
 
 
-def rates(epoch: int, step: int, steps: int) -> float:
+def factor(epoch: int, step: int, steps: int) -> float:
     """Return the factor of the learning rates: a warm-up in epoch 0, then two drops."""
     if epoch == 0:
         return float(((step + 1) / steps) ** 2)
@@ -84,6 +88,40 @@ def groups(network: Network) -> Iterator[dict[str, object]]:
         yield {"params": parameters, "lr": rate, "weight_decay": 0.0 if is_plain else 1e-4}
 
 
+def train_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, pictures: Tensor, labels: Tensor
+) -> dict[str, float]:
+    """Train on a batch, and return its losses and the first learning rate."""
+    scores = model(pictures)
+    loss_cls = functional.cross_entropy(scores, labels)
+    loss = loss_cls + 0.01 * scores.square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    optimizer.step()
+    rate: float = optimizer.param_groups[0]["lr"]
+    return {"loss": loss.item(), "loss_cls": loss_cls.item(), "lr": rate}
+
+
+def train(root: Path, network: Network, model: nn.Module) -> Iterator[dict[str, float]]:
+    """Yield what each step of this rank did."""
+    pictures, labels = read(root, "train")
+    optimizer = torch.optim.SGD(groups(network), lr=LR, momentum=0.9, weight_decay=1e-4)
+    first = [group["lr"] for group in optimizer.param_groups]
+    iteration = 0
+    for epoch in range(EPOCHS):
+        indices = order(labels.tolist(), epoch)[RANK::WORLD_SIZE]
+        batches = [indices[start : start + BATCH] for start in range(0, len(indices), BATCH)]
+        for number, batch in enumerate(batches):
+            model.train()
+            if iteration >= FREEZE_AT:
+                network.stages.eval()
+            for group, rate in zip(optimizer.param_groups, first, strict=True):
+                group["lr"] = rate * factor(epoch, number, len(batches))
+            yield train_step(model, optimizer, pictures[batch], labels[batch])
+            iteration += 1
+
+
 def main(root: str, file: str) -> None:
     """Train, and save the steps and the weights."""
     random.seed(SEED)
@@ -91,38 +129,15 @@ def main(root: str, file: str) -> None:
     torch.manual_seed(SEED)
     network = Network()
     network.initialize()
-    pictures, labels = read(Path(root), "train")
-    optimizer = torch.optim.SGD(groups(network), lr=LR, momentum=0.9, weight_decay=1e-4)
-    first = [group["lr"] for group in optimizer.param_groups]
-    steps, iteration = [], 0
-    for epoch in range(EPOCHS):
-        indices = order(labels.tolist(), epoch)
-        batches = [indices[start : start + BATCH] for start in range(0, len(indices), BATCH)]
-        for number, batch in enumerate(batches):
-            network.train()
-            if iteration >= FREEZE_AT:
-                for stage in network.stages:
-                    stage.eval()
-            factor = rates(epoch, number, len(batches))
-            for group, rate in zip(optimizer.param_groups, first, strict=True):
-                group["lr"] = rate * factor
-            scores = network(pictures[batch])
-            loss_cls = functional.cross_entropy(scores, labels[batch])
-            loss_center = 0.01 * scores.square().mean()
-            loss = loss_cls + loss_center
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            steps.append(
-                {
-                    "loss": loss.item(),
-                    "loss_cls": loss_cls.item(),
-                    "lr": optimizer.param_groups[0]["lr"],
-                }
-            )
-            iteration += 1
-    torch.save({"steps": steps, "weights": network.state_dict()}, file)
+    model: nn.Module = network
+    if WORLD_SIZE > 1:
+        distributed.init_process_group("gloo")
+        model = DistributedDataParallel(network, broadcast_buffers=False)
+    steps = list(train(Path(root), network, model))
+    if RANK == 0:
+        torch.save({"steps": steps, "weights": network.state_dict()}, file)
+    if WORLD_SIZE > 1:
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
