@@ -29,7 +29,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.config": ("mmengine.config.config",),
     "mmengine.config.config": ("engine_config: Config ConfigDict DictAction read_base",),
     "mmengine.config.lazy": ("engine_config: LazyAttr LazyObject",),
-    "mmengine.config.utils": ("engine_config: MODULE2PACKAGE",),
+    "mmengine.config.utils": ("engine_utils: MODULE2PACKAGE",),
     "mmengine.dataset": (
         "mmengine.dataset.base_dataset mmengine.dataset.dataset_wrapper "
         "mmengine.dataset.sampler mmengine.dataset.utils",
