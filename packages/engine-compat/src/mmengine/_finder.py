@@ -9,7 +9,7 @@ from types import CodeType, ModuleType
 from typing import Final
 
 from mmengine._names import MODULES
-from mmengine._table import public_names, sources, submodules
+from mmengine._table import TABLE, public_names, sources, submodules
 
 _FOLDER: Final = os.path.dirname(__file__)
 _ROOT: Final = "mmengine"
@@ -88,7 +88,7 @@ class Loader(SourceFileLoader):
         return compile("", self.path, "exec")
 
 
-class Missing:
+class Missing(SourceFileLoader):
     """Raises the error of an import of a module that the table lacks.
 
     A finder holds a lock of the import system. An error imports what its text needs, so that it
@@ -120,7 +120,7 @@ class Finder:
         asking = sys._getframe(1).f_back
         if asking is None or asking.f_code.co_name != "_find_and_load_unlocked":
             return None
-        return ModuleSpec(fullname, Missing())
+        return ModuleSpec(fullname, Missing(fullname, TABLE))
 
 
 def _spec(fullname: str) -> ModuleSpec:

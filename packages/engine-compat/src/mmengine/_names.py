@@ -329,13 +329,14 @@ MODULES: dict[str, tuple[str, ...]] = {
         "WandbVisBackend",
     ),
     "mmengine.visualization.utils": (
-        "engine_visualization: check_type check_type_and_length color_str2rgb "
+        "engine_visualization.drawing: check_type check_type_and_length color_str2rgb "
         "color_val_matplotlib img_from_canvas tensor2ndarray value2list wait_continue",
     ),
     "mmengine.visualization.vis_backend": (
         "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend DVCLiveVisBackend "
         "LocalVisBackend MLflowVisBackend NeptuneVisBackend TensorboardVisBackend "
-        "WandbVisBackend force_init_env",
+        "WandbVisBackend",
+        "engine_visualization.backends: force_init_env",
     ),
     "mmengine.visualization.visualizer": ("engine_visualization: Visualizer",),
 }
