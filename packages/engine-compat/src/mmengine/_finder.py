@@ -1,19 +1,20 @@
-"""Make the modules of the table, each when it is first imported, with names that it forwards."""
+"""Make the modules of the table, each when it is first imported, with names that it forwards.
+
+Neither `typing` nor `collections` is imported, which take longer than all of this package.
+"""
 
 import importlib
 import os
 import sys
-from collections.abc import Iterator
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
-from typing import Final
 
 from mmengine._names import MODULES
 from mmengine._table import TABLE, public_names, sources, submodules
 
-_FOLDER: Final = os.path.dirname(__file__)
-_ROOT: Final = "mmengine"
-FILES: Final = frozenset(
+_FOLDER = os.path.dirname(__file__)
+_ROOT = "mmengine"
+FILES = frozenset(
     f"{_ROOT}.{name}"
     for name in ("_finder", "_installed", "_missing", "_names", "_only_here", "_table")
 )
@@ -153,10 +154,10 @@ class Listing:
         """Return the specification of a file of this package that is no module of the table."""
         return self._files.find_spec(fullname, target) if fullname in FILES else None
 
-    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
-        """Yield each module with whether it is a package."""
-        for name in submodules(self._module):
-            yield prefix + name, bool(submodules(f"{self._module}.{name}"))
+    def iter_modules(self, prefix: str = "") -> list[tuple[str, bool]]:
+        """Return each module with whether it is a package."""
+        below = submodules(self._module)
+        return [(prefix + name, bool(submodules(f"{self._module}.{name}"))) for name in below]
 
     def invalidate_caches(self) -> None:
         """Read the folder again at the next search."""

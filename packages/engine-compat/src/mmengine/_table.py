@@ -1,10 +1,8 @@
 """Read the table: the names of a module, where each is, and the modules below it."""
 
-from typing import Final
-
 from mmengine._names import MODULES
 
-TABLE: Final = __file__.replace("_table.py", "_names.py")
+TABLE = __file__.replace("_table.py", "_names.py")
 _read: dict[str, dict[str, str]] = {}
 
 
