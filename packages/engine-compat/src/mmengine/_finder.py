@@ -151,7 +151,7 @@ class Listing:
         self._files = FileFinder(_FOLDER, (SourceFileLoader, SOURCE_SUFFIXES))
 
     def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return the specification of a file of this package that is no module of the table."""
+        """Return the specification of a private file of this package."""
         return self._files.find_spec(fullname, target) if fullname in FILES else None
 
     def iter_modules(self, prefix: str = "") -> list[tuple[str, bool]]:
@@ -165,7 +165,7 @@ class Listing:
 
 
 def take_over(module: ModuleType) -> None:
-    """Let a module of the table forward, and forget the names that it has looked up."""
+    """Let a module of the table forward, and drop the names that it has looked up."""
     name = module.__name__
     for known in set(vars(module)) & {*sources(name), "__all__"}:
         del module.__dict__[known]
