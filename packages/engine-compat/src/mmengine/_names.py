@@ -384,16 +384,17 @@ MODULES: dict[str, tuple[str, ...]] = {
         "mmengine._only_here: parse_version_info",
     ),
     "mmengine.visualization": (
-        "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend LocalVisBackend "
-        "MLflowVisBackend TensorboardVisBackend Visualizer WandbVisBackend",
+        "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend DVCLiveVisBackend "
+        "LocalVisBackend MLflowVisBackend NeptuneVisBackend TensorboardVisBackend Visualizer "
+        "WandbVisBackend",
     ),
     "mmengine.visualization.utils": (
         "engine_visualization.drawing: check_type check_type_and_length color_str2rgb "
         "color_val_matplotlib img_from_canvas tensor2ndarray value2list wait_continue",
     ),
     "mmengine.visualization.vis_backend": (
-        "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend LocalVisBackend "
-        "MLflowVisBackend TensorboardVisBackend WandbVisBackend",
+        "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend DVCLiveVisBackend "
+        "LocalVisBackend MLflowVisBackend NeptuneVisBackend TensorboardVisBackend WandbVisBackend",
         "engine_visualization.backends: force_init_env",
     ),
     "mmengine.visualization.visualizer": ("engine_visualization: Visualizer",),
