@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,17 +21,25 @@ from engine_config._facts import Facts
 from engine_config._keys import BASE_KEY, reserved
 from engine_config._lazy import LazyObject
 from engine_config._marks import Mark, Source, error_at
+from engine_config.merge._base_names import base_names
 from engine_config.merge._locate import BaseImport, base_path, imported_configs
 from engine_config.merge._merge import Merging, Note
 from engine_config.merge._scope import set_scope
 from engine_config.origin import Attacher, Lines
 from engine_config.origin._changes import Changes
 from engine_config.origin._origin import origin_at
-from engine_config.read._files import Options, Parsed, is_remote, parse_text, read_text, suffix_of
+from engine_config.read._files import (
+    Options,
+    Parsed,
+    Template,
+    is_remote,
+    parse_text,
+    read_text,
+    suffix_of,
+)
 from engine_config.read._kind import Kind
-from engine_config.read._literal import Evaluator
 from engine_config.read._python import PythonConfig, run
-from engine_config.read._substitution import Substitution, Use, base_value
+from engine_config.read._substitution import base_value
 
 _MAX_CHAIN: Final = 50
 _NO_CHAIN: Final[Mapping[str, str]] = MappingProxyType({})
@@ -71,15 +78,15 @@ def load_file(path: str, options: Options, chain: Mapping[str, str] = _NO_CHAIN)
     Args:
         path: The path of the file.
         options: How to read it.
-        chain: The paths of the configs that inherit from this file, by real path, the outermost
-            first.
+        chain: The paths of the configs that inherit from this file, by their identity, the
+            outermost first.
 
     Raises:
         ConfigError: One of the files is missing, is malformed, or conflicts with another.
     """
-    # Compare real paths, because links and `..` give one file many names.
+    # Links and `..` give one file many names. A hard link in another folder has other bases.
     real = _identity(path)
-    if real in chain:
+    if real in chain and os.path.realpath(chain[real]) == os.path.realpath(path):
         files = list(chain.values())
         circle = " -> ".join([*files[list(chain).index(real) :], path])
         raise ConfigParseError(f"circular `_base_`: {circle}", file=files[-1])
@@ -91,9 +98,13 @@ def load_file(path: str, options: Options, chain: Mapping[str, str] = _NO_CHAIN)
 
 def _identity(path: str) -> str:
     try:
-        return path if is_remote(path) else os.path.realpath(path)
-    except (OSError, ValueError) as error:
+        # Not the real path, which takes as long as reading the file.
+        found = None if is_remote(path) else os.stat(path)
+    except OSError:
+        return path  # reading it raises
+    except ValueError as error:
         raise ConfigReadError(f"{path!r} is not the path of a config: {error}") from error
+    return path if found is None else f"{found.st_dev}:{found.st_ino}"
 
 
 def load_text(
@@ -101,13 +112,12 @@ def load_text(
 ) -> Loaded:
     """Read a config text and its bases; the arguments are those of `load_file`."""
     parsed = parse_text(text, path, suffix, options)
-    source = Source(path, text)
     try:
         if parsed.python is not None and parsed.python.kind == "lazy":
-            loaded = _load_lazy(parsed.python, parsed.substitution, source, options, chain=chain)
+            loaded = _load_lazy(parsed.python, parsed, options, chain=chain)
             loaded.imported.update(parsed.python.imported)
         else:
-            loaded = _load_plain(parsed, source, options, chain)
+            loaded = _load_plain(parsed, options, chain)
         loaded.env_variables.update(parsed.substitution.env_variables)
         return loaded
     # Python recurses once per level. The depth that fails depends on the depth of the caller's
@@ -119,15 +129,14 @@ def load_text(
 # --- plain configs: _base_ -------------------------------------------------------------------
 
 
-def _load_plain(
-    parsed: Parsed, source: Source, options: Options, chain: Mapping[str, str]
-) -> Loaded:
-    data, base_names, base_line = _data_and_bases(parsed, source, options)
+def _load_plain(parsed: Parsed, options: Options, chain: Mapping[str, str]) -> Loaded:
+    source = parsed.source
+    names, base_line = base_names(parsed, options)
     # A file without bases may also be a base of a lazy config.
-    kind: Kind = "plain" if base_names else "either"
+    kind: Kind = "plain" if names else "either"
     result = Loaded(values=ConfigDict(), kind=kind, sources=[])
-    plain = replace(options, lazy=False)
-    for name in base_names:
+    plain = options if options.lazy is False else replace(options, lazy=False)
+    for name in names:
         path, scope = base_path(name, source.file, base_line, options)
         loaded = _load_base(path, plain, chain, named_at=(source.file, base_line, BASE_KEY))
         if loaded.kind == "lazy":
@@ -136,60 +145,62 @@ def _load_plain(
             set_scope(loaded.values, scope)
         _add_base(result, loaded, repeated=_reject_repeated)
     original = result.values
-    changing = False
-    if parsed.python is not None:
-        uses = parsed.substitution.uses.values()
-        changing = bool(parsed.python.changing) and any(use.base is not None for use in uses)
-        if changing:
-            # {{_base_.x}} is a copy of the value of the base, whatever this file changes in it.
-            original = copy_containers(result.values)
-        data, lines = _run_plain(
-            parsed.python,
-            parsed.substitution,
-            source,
-            options,
-            bases=result if base_names else None,
-        )
-    else:
-        lines = _children(parsed)
-    attacher = Attacher(source)
-    own = attacher.root(_checked_root(data, source, lines), dict(lines))
+    uses = parsed.substitution.uses
+    changing = parsed.python is not None and bool(parsed.python.last_change)
+    if changing and any(use.base is not None for use in uses.values()):
+        # {{_base_.x}} is a copy of the value of the base, whatever this file changes in it.
+        original = copy_containers(result.values)
+    own, has_commands = _own_values(parsed, options, result if names else None)
     # After the marks are attached, so that a value of the base keeps its marks from the base.
-    if parsed.substitution.uses:
+    if uses:
         find = partial(base_value, original, file=source.file)
-        if changing:
+        if original is not result.values:
             # The file may have put a {{…}} into a value of the bases.
             parsed.substitution.resolve(result.values, find)
         parsed.substitution.resolve(own, find)
-    merging = Merging(notes=result.notes, has_commands=attacher.has_commands)
-    merging.merge(result.values, own)
+    Merging(notes=result.notes, has_commands=has_commands).merge(result.values, own)
     result.sources.append(source)
     return result
 
 
+def _own_values(parsed: Parsed, options: Options, bases: Loaded | None) -> Template:
+    """Return the values that a plain config sets itself; they may be changed."""
+    # Read before the template: another thread may set both, the template first.
+    python = parsed.python
+    if parsed.template is not None:
+        return parsed.template._replace(values=copy_containers(parsed.template.values))
+    if python is not None:
+        data, lines = _run_plain(python, parsed, options, bases=bases)
+    else:
+        data, lines = parsed.own_data(), parsed.children()
+    attacher = Attacher(parsed.source)
+    own = attacher.root(_checked_root(data, parsed.source, lines), dict(lines))
+    template = Template(own, attacher.has_commands)
+    if python is None or python.repeatable:
+        parsed.keep(template)
+        return template._replace(values=copy_containers(own))
+    return template
+
+
 def _run_plain(
-    python: PythonConfig,
-    substitution: Substitution,
-    source: Source,
-    options: Options,
-    *,
-    bases: Loaded | None,
+    python: PythonConfig, parsed: Parsed, options: Options, *, bases: Loaded | None
 ) -> tuple[dict[str, Any], Mapping[object, Lines]]:
     """Run a file with its bases as ``_base_``, and keep what it changes in them."""
+    source = parsed.source
     # The values of the bases were built for this file: what it changes, no other file sees.
     names = {} if bases is None else {BASE_KEY: bases.values}
-    changes = Changes(bases.values, source) if bases is not None and python.changing else None
+    changes = Changes(bases.values, source) if bases is not None and python.last_change else None
     data, lines = run(
         python,
         names,
-        substitution,
+        parsed.substitution,
         source=source,
         execute=options.execute,
         compare=changes.compare if changes is not None else _no_changes,
     )
     if bases is not None and changes is not None:
         # An error that the file has caught may have skipped the last comparison.
-        changes.compare(max(statement.lineno for statement in python.changing))
+        changes.compare(python.last_change)
         if changes.found:
             bases.values = _settled_base(changes.marked(), source)
     return data, lines
@@ -223,59 +234,6 @@ def _load_base(
         file, line, key = named_at
         message = f"{path}: {error.message}"
         raise type(error)(message, file=file, line=line, key_path=key) from error
-
-
-def _children(parsed: Parsed) -> Mapping[object, Lines]:
-    children = parsed.lines.children if parsed.lines is not None else None
-    return children if isinstance(children, dict) else {}
-
-
-def _data_and_bases(parsed: Parsed, source: Source, options: Options) -> tuple[Any, list[str], int]:
-    """Return the data (None for Python), the names of the bases and the line of ``_base_``."""
-    if parsed.python is not None:
-        node = parsed.python.base
-        if node is None:
-            return None, [], 0
-        names = _base_names(_base_value(node, source, options), source, node.lineno)
-        return None, names, node.lineno
-    data = parsed.data
-    if not isinstance(data, dict):
-        message = f"a config must be a mapping of keys to values, got {type(data).__name__}"
-        raise ConfigParseError(message, file=source.file, line=1)
-    if BASE_KEY not in data:
-        return data, [], 0
-    lines = _children(parsed).get(BASE_KEY)
-    line = lines.line if lines is not None else 0
-    base = parsed.substitution.resolve(copy_containers(data[BASE_KEY]), _no_base_yet)
-    rest = {key: value for key, value in data.items() if key != BASE_KEY}
-    return rest, _base_names(base, source, line), line
-
-
-def _no_base_yet(use: Use) -> str:
-    raise ConfigParseError("_base_ cannot use values of the bases", line=use.line)
-
-
-def _base_value(node: ast.expr, source: Source, options: Options) -> Any:
-    if not options.execute:
-        return Evaluator(source.file, {}).value(node)
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        code = compile(ast.Expression(node), source.file, "eval")
-        try:
-            return eval(code, {"__file__": os.path.abspath(source.file)})
-        except Exception as error:
-            # The bases are read first, so no statement of the file has run yet.
-            message = f"_base_ is read before the rest of the file; use literals only: {error}"
-            raise ConfigParseError(message, file=source.file, line=node.lineno) from error
-
-
-def _base_names(value: Any, source: Source, line: int) -> list[str]:
-    names = [value] if isinstance(value, str) else value
-    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
-        return list(names)
-    message = f"_base_ must be a file name or a list of file names, got {value!r}"
-    raise ConfigParseError(message, file=source.file, line=line)
 
 
 def _checked_root(
@@ -322,15 +280,11 @@ def _mixed(file: str, line: int, how: str, base: str) -> ConfigParseError:
 
 
 def _load_lazy(
-    python: PythonConfig,
-    substitution: Substitution,
-    source: Source,
-    options: Options,
-    *,
-    chain: Mapping[str, str],
+    python: PythonConfig, parsed: Parsed, options: Options, *, chain: Mapping[str, str]
 ) -> Loaded:
+    source = parsed.source
     result = Loaded(values=ConfigDict(), kind="lazy", sources=[])
-    lazy = replace(options, lazy=True)
+    lazy = options if options.lazy is True else replace(options, lazy=True)
     for node in python.base_imports:
         for base in imported_configs(node, source.file):
             named_at = (source.file, node.lineno, "read_base")
@@ -342,26 +296,40 @@ def _load_lazy(
             _add_base(result, loaded, repeated=_reject_different)
             if any(alias.name == "*" for alias in base.names):
                 result.imported.update(loaded.imported)
-    given = dict(dict.items(result.values))
+    result.values, has_commands = _own_lazy_values(python, parsed, options, result.values)
+    if has_commands:
+        Merging(notes=result.notes).settle(result.values, Mark(source, 1), "")
+    result.sources.append(source)
+    return result
+
+
+def _own_lazy_values(
+    python: PythonConfig, parsed: Parsed, options: Options, bases: ConfigDict
+) -> Template:
+    """Return the values of a lazy config, with the names that it imports from its bases."""
+    if parsed.template is not None:
+        return parsed.template._replace(values=copy_containers(parsed.template.values))
+    given = dict(dict.items(bases))
     data, lines = run(
         python,
         dict(given),
-        substitution,
-        source=source,
+        parsed.substitution,
+        source=parsed.source,
         execute=options.execute,
         compare=_no_changes,
     )
     root = ConfigDict()
-    dict.update(root, _checked_root(data, source, lines))
+    dict.update(root, _checked_root(data, parsed.source, lines))
     for key, value in data.items():
         # The same object: the file did not change the imported name, so keep the marks of the base.
         if key in given and value is given[key]:
-            marks_of(root)[key] = marks_of(result.values)[key]
-    result.values = Attacher(source).root(root, dict(lines))
-    merging = Merging(notes=result.notes)
-    merging.settle(result.values, Mark(source, 1), "")
-    result.sources.append(source)
-    return result
+            marks_of(root)[key] = marks_of(bases)[key]
+    attacher = Attacher(parsed.source)
+    template = Template(attacher.root(root, dict(lines)), attacher.has_commands)
+    if python.repeatable and not python.base_imports:
+        parsed.keep(template)
+        return template._replace(values=copy_containers(template.values))
+    return template
 
 
 def _reject_different(first: ConfigDict, second: ConfigDict, key: str) -> None:

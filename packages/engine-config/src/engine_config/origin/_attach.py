@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from engine_config._dict import ConfigDict, marks_of
+from engine_config._dict import PLAIN_DICTS, ConfigDict, marks_of, new_dict
 from engine_config._errors import ConfigParseError
 from engine_config._keys import COMMANDS
 from engine_config._marks import Mark, Source
@@ -12,6 +12,8 @@ from engine_config.origin._lines import Lines
 
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 250_000
+_CONTAINERS: Final = (dict, list, tuple, set)
+_set = dict.__setitem__
 
 
 class Attacher:
@@ -55,8 +57,9 @@ class Attacher:
     def _dict(
         self, value: dict[Any, Any], lines: Lines | None, line: int, depth: int
     ) -> ConfigDict:
-        new = ConfigDict()
-        marks, old = marks_of(new), marks_of(value) if isinstance(value, ConfigDict) else {}
+        marks: dict[Any, Mark] = {}
+        new = new_dict(marks)
+        old = marks_of(value) if isinstance(value, ConfigDict) else {}
         known = lines.children if lines is not None and isinstance(lines.children, dict) else {}
         self._count(len(value), line, depth)
         if not COMMANDS.isdisjoint(value):
@@ -66,11 +69,11 @@ class Attacher:
         for key, item in dict.items(value):
             part = known.get(key)
             here = part.line if part is not None else line
-            if isinstance(item, dict | list | tuple | set):
+            if isinstance(item, _CONTAINERS):
                 item, mark = self._container(item, part, here, depth + 1)
             else:
-                mark = self._mark(here)
-            dict.__setitem__(new, key, item)
+                mark = self._marks.get(here) or self._mark(here)
+            _set(new, key, item)
             # A value copied from a base keeps its mark, unless this file sets it again.
             marks[key] = mark if part is not None or key not in old else old[key]
         return new
@@ -78,13 +81,14 @@ class Attacher:
     def _container(
         self, value: Any, lines: Lines | None, line: int, depth: int
     ) -> tuple[Any, Mark]:
-        if isinstance(value, dict):
+        if isinstance(value, ConfigDict) or type(value) in PLAIN_DICTS:
             return self._dict(value, lines, line, depth), self._mark(line)
         if type(value) in (list, tuple):
             return self._sequence(value, lines, line, depth)
         if type(value) is set:
             return set(value), self._mark(line)  # copied, because the parsed value may be cached
-        return value, self._mark(line)  # a named tuple or the like is one value
+        # A named tuple, a defaultdict or the like is one value.
+        return value, self._mark(line)
 
     def _sequence(self, value: Any, lines: Lines | None, line: int, depth: int) -> tuple[Any, Mark]:
         known = lines.children if lines is not None and isinstance(lines.children, list) else []
@@ -97,11 +101,11 @@ class Attacher:
         for index, item in enumerate(items):
             part = known[index] if same else None
             here = part.line if part is not None else line
-            if isinstance(item, dict | list | tuple | set):
+            if isinstance(item, _CONTAINERS):
                 items[index], mark = self._container(item, part, here, depth + 1)
                 marks.append(mark)
             elif same:
-                marks.append(self._mark(here))
+                marks.append(self._marks.get(here) or self._mark(here))
         kept = items if type(value) is list else tuple(items)
         return kept, Mark(self._source, line, tuple(marks)) if same else self._mark(line)
 

@@ -59,7 +59,7 @@ def changing_statements(body: list[ast.stmt]) -> frozenset[ast.stmt]:
     A name that shares a statement with ``_base_``, or with another such name, may refer to a part
     of the bases. Only statements with such a name are returned.
     """
-    parts = {node: _header_nodes(node) for node in _statements(body)}
+    parts = {node: _header_nodes(node) for node in statements(body)}
     names = {node: _names(node, inner) for node, inner in parts.items()}
     reached, size = {BASE_KEY}, 0
     while len(reached) > size:
@@ -74,13 +74,14 @@ def changing_statements(body: list[ast.stmt]) -> frozenset[ast.stmt]:
     )
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of a body, and those inside of blocks."""
     for node in body:
         yield node
         for field in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(node, field, []))
+            yield from statements(getattr(node, field, []))
         for part in [*getattr(node, "handlers", []), *getattr(node, "cases", [])]:
-            yield from _statements(part.body)
+            yield from statements(part.body)
 
 
 def _header_nodes(statement: ast.stmt) -> list[ast.AST]:
@@ -107,7 +108,7 @@ def _names(statement: ast.stmt, nodes: list[ast.AST]) -> set[str]:
     }
     if isinstance(statement, _SCOPES):
         names.add(statement.name)
-        inner = [part for node in _statements(statement.body) for part in _header_nodes(node)]
+        inner = [part for node in statements(statement.body) for part in _header_nodes(node)]
         names |= {part.id for part in inner if isinstance(part, ast.Name)} - _HARMLESS
     return names
 

@@ -6,9 +6,11 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
 
+from engine_config._dict import ConfigDict
 from engine_config._errors import (
     ConfigError,
     ConfigFileNotFoundError,
@@ -17,6 +19,8 @@ from engine_config._errors import (
     ConfigReadError,
 )
 from engine_config._facts import IfExecuted
+from engine_config._keys import BASE_KEY
+from engine_config._marks import Source
 from engine_config.origin import Lines
 from engine_config.read._python import PythonConfig, parse
 from engine_config.read._substitution import PATTERN, Substitution, substitute
@@ -46,14 +50,53 @@ class Options:
                 object.__setattr__(self, name, self.execute)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parsed:
-    """One parsed text: a Python config, or the data of another format with its lines."""
+class Template(NamedTuple):
+    """The values that a file sets itself, before they are merged into those of its bases.
 
+    Attributes:
+        values: The values, with the mark of each key.
+        has_commands: Whether they contain a ``_delete_`` or a list edit.
+    """
+
+    values: ConfigDict
+    has_commands: bool
+
+
+@dataclass(kw_only=True)
+class Parsed:
+    """One parsed text: a Python config, or the data of another format with its lines.
+
+    Attributes:
+        source: The text and its path.
+        substitution: The meaning of its ``{{…}}``.
+        python: A Python config.
+        data: The data of another format.
+        lines: The lines of that data.
+        template: The values of the file, if each reading gives the same; they must be copied.
+    """
+
+    source: Source
     substitution: Substitution
     python: PythonConfig | None = None
-    data: Any = None
+    data: Mapping[Any, Any] = field(default_factory=dict)
     lines: Lines | None = None
+    template: Template | None = None
+
+    def keep(self, template: Template) -> None:
+        """Keep the values for the next reading, and drop what only the first one needs."""
+        # In this order: another thread that finds no template has the lines.
+        self.template = template
+        if self.python is not None:
+            self.python = replace(self.python, lines={}, body=[], followed=[])
+
+    def children(self) -> Mapping[object, Lines]:
+        """Return the lines of the top-level keys of data."""
+        children = self.lines.children if self.lines is not None else None
+        return children if isinstance(children, dict) else {}
+
+    def own_data(self) -> dict[Any, Any]:
+        """Return the data without ``_base_``."""
+        return {key: value for key, value in self.data.items() if key != BASE_KEY}
 
 
 class _Cache:
@@ -65,17 +108,18 @@ class _Cache:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._entries: OrderedDict[object, Parsed] = OrderedDict()
+        self._entries: OrderedDict[object, Mapping[bool | None, Parsed]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: object) -> Parsed | None:
+    def get(self, key: object) -> Mapping[bool | None, Parsed] | None:
+        """Return the parsed text for each value of the option ``lazy`` that it was read with."""
         with self._lock:
             parsed = self._entries.get(key)
             if parsed is not None:
                 self._entries.move_to_end(key)
             return parsed
 
-    def put(self, key: object, parsed: Parsed) -> None:
+    def put(self, key: object, parsed: Mapping[bool | None, Parsed]) -> None:
         with self._lock:
             self._entries[key] = parsed
             while len(self._entries) > self._size:
@@ -114,21 +158,27 @@ def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
         is_json=suffix == ".json",
     )
     # The key includes the values of `{{…}}`, because an environment variable may change.
-    key = (path, suffix, substitution.text, tuple(substitution.uses.items()), options.lazy)
-    parsed = cache.get(key)
+    values = tuple(substitution.uses.items())
+    key = (path, suffix, text, values, options.execute)
+    # Most files are read with another `lazy` as a base, and are of the same kind with each.
+    kinds = cache.get(key) or {}
+    parsed = kinds.get(options.lazy)
     if parsed is None:
-        parsed = _parse(substitution, path, suffix, options)
-        cache.put(key, parsed)
+        parsed = _parse(Source(path, text), substitution, suffix, options)
+        decided = parsed.python is None or parsed.python.kind_is_decided
+        same = (True, False, None) if decided else (options.lazy,)
+        cache.put(key, {**kinds, **dict.fromkeys(same, parsed)})
     return parsed
 
 
-def _parse(substitution: Substitution, path: str, suffix: str, options: Options) -> Parsed:
+def _parse(source: Source, substitution: Substitution, suffix: str, options: Options) -> Parsed:
+    path = source.file
     if suffix == ".py":
         try:
-            python = parse(substitution.text, path, substitution, options.lazy)
+            python = parse(substitution, path, lazy=options.lazy, execute=options.execute)
         except ConfigParseError as error:
             raise _explained(error, substitution.text, options) from error.__cause__
-        return Parsed(substitution=substitution, python=python)
+        return Parsed(source=source, substitution=substitution, python=python)
     # Imported here, because most configs are Python: importing PyYAML takes as long as reading a
     # hundred configs.
     if suffix == ".json":
@@ -136,7 +186,10 @@ def _parse(substitution: Substitution, path: str, suffix: str, options: Options)
     else:
         from engine_config.read._yaml import read
     data, lines = read(substitution.text, path)
-    return Parsed(substitution=substitution, data=data, lines=lines)
+    if not isinstance(data, dict):
+        message = f"a config must be a mapping of keys to values, got {type(data).__name__}"
+        raise ConfigParseError(message, file=path, line=1)
+    return Parsed(source=source, substitution=substitution, data=data, lines=lines)
 
 
 def _explained(error: ConfigParseError, text: str, options: Options) -> ConfigParseError:
@@ -171,14 +224,7 @@ def read_text(path: str, timeout: float) -> str:
     try:
         if is_remote(path):
             return _remote_text(path, timeout).replace("\r\n", "\n")
-        # Opening a pipe would wait for a writer, and a device may have no end.
-        kind = stat.S_IFMT(os.stat(path).st_mode)
-        if kind not in (stat.S_IFREG, stat.S_IFDIR):  # open() has a good message for a folder
-            what = _KINDS.get(kind, "a device")
-            raise ConfigReadError(f"a config must be a regular file, got {what}", file=path)
-        # utf-8-sig: editors on Windows write a byte-order mark, which Python's parser rejects.
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
+        return _local_text(path)
     except ConfigError:
         raise
     except FileNotFoundError as error:
@@ -188,6 +234,20 @@ def read_text(path: str, timeout: float) -> str:
         raise ConfigReadError(message, file=path) from error
     except (UnicodeDecodeError, ValueError) as error:
         raise ConfigReadError(f"the config is not UTF-8 text: {error}", file=path) from error
+
+
+def _local_text(path: str) -> str:
+    # Opening a pipe would wait for a writer, and a device may have no end.
+    kind = stat.S_IFMT(os.stat(path).st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):  # open() has a good message for a folder
+        what = _KINDS.get(kind, "a device")
+        raise ConfigReadError(f"a config must be a regular file, got {what}", file=path)
+    # Unbuffered: a text file of Python takes twice as long to open.
+    with open(path, "rb", buffering=0) as file:
+        data = file.readall()
+    # utf-8-sig: editors on Windows write a byte-order mark, which Python's parser rejects.
+    text = data.decode("utf-8-sig" if data[:1] == b"\xef" else "utf-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _remote_text(path: str, timeout: float) -> str:

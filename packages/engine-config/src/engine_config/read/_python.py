@@ -26,13 +26,14 @@ from engine_config.read._base_changes import (
     wrap_dicts,
 )
 from engine_config.read._kind import (
-    OURS,
     Kind,
     is_base_assignment,
     is_foreign,
     is_read_base,
     kind_of,
+    own_import,
 )
+from engine_config.read._repeatable import is_repeatable
 from engine_config.read._statements import Program, lazy_names
 from engine_config.read._substitution import BaseReference, Substitution
 
@@ -56,13 +57,16 @@ class PythonConfig:
         file: The path that errors and tracebacks name.
         kind: ``"plain"`` with ``_base_``, ``"lazy"`` with ``read_base`` or imported types, else
             ``"either"``.
+        kind_is_decided: Whether it has this kind whatever the option ``lazy`` is.
         base: The expression assigned to ``_base_``, if any.
         base_imports: The imports inside ``with read_base()``.
-        body: The other statements.
+        body: The other statements, if they are followed without running them; else empty.
         code: The compiled statements, instrumented to record the assignments that run.
         lines: The lines of the top-level names, or None if they depend on how the code runs.
         followed: The statements whose order decides the lines. The code records their positions.
-        changing: The statements that may change ``_base_``; the code compares it after each.
+        changing: The statements that may change ``_base_``, as for ``body``.
+        last_change: The last line of such a statement; 0 if there is none.
+        repeatable: Whether each run gives the same values, whatever the bases are.
         dict_lines: The lines of the keys of each dict, in a file that may change ``_base_``.
         stand_ins: The lazy objects of the imports; the code refers to them by position.
         imported: The same objects by the names that the file gives them.
@@ -72,6 +76,7 @@ class PythonConfig:
 
     file: str
     kind: Kind
+    kind_is_decided: bool
     base: ast.expr | None
     base_imports: tuple[ast.ImportFrom, ...]
     body: list[ast.stmt]
@@ -79,29 +84,33 @@ class PythonConfig:
     lines: Mapping[object, Lines] | None
     followed: list[ast.stmt]
     changing: frozenset[ast.stmt]
+    last_change: int
+    repeatable: bool
     dict_lines: list[Mapping[object, int]]
     stand_ins: list[LazyObject]
     imported: Mapping[str, LazyObject]
     explicit: frozenset[object]
 
 
-def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -> PythonConfig:
+def parse(
+    substitution: Substitution, file: str, *, lazy: bool | None, execute: bool
+) -> PythonConfig:
     """Parse and compile the text of a Python config.
 
     Args:
-        text: The text, with ``{{…}}`` already replaced.
+        substitution: The text, with ``{{…}}`` already replaced, and the meaning of the uses.
         file: The path that errors and tracebacks name.
-        substitution: The meaning of the replaced uses.
         lazy: Whether its imports are lazy; None to decide by the text.
+        execute: Whether the code will run.
 
     Raises:
         ConfigParseError: The text is not valid Python.
     """
     try:
-        tree = ast.parse(text, filename=file)
+        tree = ast.parse(substitution.text, filename=file)
         if substitution.uses:
             tree = _Constants(substitution).visit(tree)
-        return _compile(tree, file, lazy)
+        return _compile(tree, file, lazy, execute)
     except SyntaxError as error:
         raise ConfigParseError(error.msg, file=file, line=error.lineno or 0) from error
     # The parser raises ValueError for null bytes, and the others for deep nesting.
@@ -112,7 +121,7 @@ def parse(text: str, file: str, substitution: Substitution, lazy: bool | None) -
         raise ConfigParseError(message, file=file) from error
 
 
-def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
+def _compile(tree: ast.Module, file: str, lazy: bool | None, execute: bool) -> PythonConfig:
     kind = kind_of(tree, lazy)
     base, base_imports, body = _take_bases(tree.body, file)
     # Without blocks, statements run in the order of the text, so the lines are known now. With an
@@ -138,13 +147,17 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None) -> PythonConfig:
     return PythonConfig(
         file=file,
         kind=kind,
+        kind_is_decided=base is not None or any(map(is_read_base, tree.body)),
         base=base,
         base_imports=base_imports,
-        body=body,
+        # Not kept to be run: the trees of hundreds of files would slow the garbage collector.
+        body=[] if execute else body,
         code=code,
         lines=None if blocks else follow(body),
         followed=followed,
-        changing=changing,
+        changing=frozenset() if execute else changing,
+        last_change=max((statement.lineno for statement in changing), default=0),
+        repeatable=is_repeatable(running, code),
         dict_lines=dict_lines,
         stand_ins=stand_ins,
         imported=imported,
@@ -171,6 +184,7 @@ def _take_bases(
             imports.extend(_base_import(inner, file) for inner in node.body)
         else:
             rest.append(node)
+    rest = [node for node in map(own_import, rest) if node is not None]
     if len(bases) > 1:
         message = "_base_ is set twice; write one list of all bases"
         raise ConfigParseError(message, file=file, line=bases[1].lineno)
@@ -227,9 +241,7 @@ def _lazy_imports(
         if not isinstance(node, ast.Import | ast.ImportFrom) or not (
             is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
         ):
-            # Skip the import of `read_base`, so that it is not among the values.
-            if not (isinstance(node, ast.ImportFrom) and node.module in OURS):
-                result.append(node)
+            result.append(node)
             continue
         for name, stand_in in lazy_names(node, file).items():
             number = ast.Constant(len(stand_ins))

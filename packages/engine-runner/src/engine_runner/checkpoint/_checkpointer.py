@@ -39,7 +39,7 @@ from engine_runner.checkpoint._folder import (
     backend_args_for,
     checkpoint_folders,
 )
-from engine_runner.checkpoint._foreign import foreign_states, is_foreign, readable
+from engine_runner.checkpoint._foreign import is_foreign, take_over
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._manifest import check_whole
@@ -333,7 +333,7 @@ class Checkpointer:
         warn_of_changes(meta, seed=run.seed, world_size=run.world_size)
         warn_of_new_config(meta.get("cfg"), shown_config(run.cfg).pretty_text)
         if is_foreign(checkpoint):
-            checkpoint, states = readable(checkpoint), foreign_states(states)
+            checkpoint, states = take_over(checkpoint, states, run)
         run.call_hook("after_resume", checkpoint=checkpoint)
         self.restore(checkpoint, states)
         self._source.note_resumed(restarts=bool(self.restarts))

@@ -211,7 +211,7 @@ class CheckpointHook(Hook):
         self._from_start = None if stops else set(non_finite_weights(runner.model))
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
-        take_over_former_state(runner.message_hub, self.retention, self.best)
+        take_over_former_state(runner.message_hub, self.retention, self.best, self.filename_tmpl)
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
         require_one_kind(hook.writer for hook in runner.hooks if isinstance(hook, CheckpointHook))

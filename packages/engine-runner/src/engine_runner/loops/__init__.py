@@ -6,7 +6,6 @@ from engine_runner.loops._epochs import EpochBasedTrainLoop
 from engine_runner.loops._evaluation import TestLoop, ValLoop
 from engine_runner.loops._intervals import calc_dynamic_intervals
 from engine_runner.loops._iterations import IterBasedTrainLoop
-from engine_runner.loops._samplers import set_sampler_epoch
 
 __all__ = [
     "BaseLoop",
@@ -19,5 +18,4 @@ __all__ = [
     "_InfiniteDataloaderIterator",
     "calc_dynamic_intervals",
     "check_steps",
-    "set_sampler_epoch",
 ]

@@ -1,0 +1,3 @@
+from .loops import AccumulatedIterLoop, CountedEpochLoop
+
+__all__ = ["AccumulatedIterLoop", "CountedEpochLoop"]
