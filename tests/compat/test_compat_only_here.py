@@ -5,11 +5,12 @@ import os
 
 import pytest
 import torch
+from torch import nn
+
 from mmengine.evaluator.metric import _to_cpu
 from mmengine.utils.dl_utils import mmcv_full_available, parrots_wrapper
 from mmengine.utils.progressbar import init_pool
 from mmengine.version import __version__, parse_version_info, version_info
-from torch import nn
 
 
 def _set(key: str, value: str) -> None:

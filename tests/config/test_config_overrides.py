@@ -237,7 +237,15 @@ def test_auto_argparser_has_one_option_per_key(
     parser, cfg = Config.auto_argparser("Do it")
     arguments = vars(parser.parse_args([str(path), "--a", "3", "--no-b.d", "--b.e", "[5]"]))
     del arguments["config"]
-    cfg.merge_from_dict(arguments)
+    assert arguments == {
+        "a": 3,
+        "b.c": None,
+        "b.d": False,
+        "b.e": [5],
+        "n": None,
+        "percent": None,
+    }
+    cfg.merge_from_dict({key: value for key, value in arguments.items() if value is not None})
     assert cfg.to_dict() == {
         "a": 3,
         "b": {"c": "x", "d": False, "e": [5]},

@@ -75,9 +75,20 @@ def test_overwrite_is_not_seen_by_other_tasks() -> None:
 
 
 def test_init_default_scope_makes_a_scope_current_again() -> None:
-    for scope in ("alpha", "beta", "alpha", "alpha"):
-        init_default_scope(scope)
+    init_default_scope("alpha")
+    for before, scope in (("alpha", "beta"), ("beta", "alpha")):
+        expected = f'The current default scope "{before}" is not "{scope}"'
+        with pytest.warns(UserWarning, match=expected):
+            init_default_scope(scope)
         assert _current() == scope
+    init_default_scope("alpha")
+    assert _current() == "alpha"
+
+
+def test_init_default_scope_of_an_alias_sets_its_name_without_a_warning() -> None:
+    init_default_scope("engine")
+    init_default_scope("mmengine")
+    assert _current() == "mmengine"
 
 
 def test_init_default_scope_with_a_number_raises() -> None:

@@ -1,5 +1,6 @@
 """Register and look up: names, prefixes, parents, children, siblings."""
 
+import collections.abc
 import logging
 from collections import OrderedDict
 from functools import partial
@@ -226,11 +227,39 @@ def test_get_imports_a_dotted_path(root: Registry) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["Nothing", "no_such_module.Thing", "collections.Nothing", "collections.abc", "a..b", "a b.c"],
+    ["Nothing", "no_such_module.Thing", "collections.Nothing", "a..b", "a b.c", "math.pi"],
 )
 def test_get_of_an_unknown_key_returns_none(root: Registry, key: str) -> None:
     assert root.get(key) is None
     assert key not in root
+
+
+def test_get_of_the_path_of_a_module_gives_the_module(root: Registry) -> None:
+    found: object = root.get("collections.abc")
+    assert found is collections.abc
+    assert "collections.abc" in root
+    with pytest.raises(TypeError, match=r"got 'collections\.abc', which is a module"):
+        root.build({"type": "collections.abc"})
+
+
+def test_register_module_of_the_field_takes_its_keywords(root: Registry) -> None:
+    root._register_module(module=Square)
+    root._register_module(module=OtherSquare, module_name=["Square", "Box"], force=True)
+    assert root.module_dict == {"Square": OtherSquare, "Box": OtherSquare}
+    with pytest.raises(KeyError, match="Box is already registered"):
+        root._register_module(module=Square, module_name="Box", force=False)
+
+
+def test_register_module_calls_an_overridden_method() -> None:
+    class Recorded(Registry):
+        def _register_module(
+            self, module: Any, module_name: Any = None, force: bool = False
+        ) -> None:
+            super()._register_module(module=module, module_name=f"my_{module_name[0]}", force=force)
+
+    registry = Recorded("model", scope="base")
+    registry.register_module(name="Square", module=Square)
+    assert registry.module_dict == {"my_Square": Square}
 
 
 def test_get_with_a_key_that_is_not_a_string_raises(root: Registry) -> None:

@@ -79,6 +79,13 @@ RIGHT = {
     "parts of a scope": """default_scope = "hills"
 model = dict(type="Ridge")""",
     "level of the log": 'log_level = "WARNING"; experiment_name = "hills"; resume = True',
+    "names of mmengine": """from mmengine.config import read_base
+default_scope = "mmengine"
+model = dict(type="mmengine.Slope", _scope_="mmengine")
+train_cfg = dict(_delete_=True, type="mmengine.IterBasedTrainLoop", max_iters=1)
+train_dataloader = dict(sampler=dict(type="mmengine::DefaultSampler"))
+optim_wrapper = dict(type="mmengine.OptimWrapper", optimizer=dict(type="mmengine.SGD"))
+custom_hooks = [dict(type="mmengine.EMAHook", ema_type="mmengine.ExponentialMovingAverage")]""",
     "backends without a folder": """visualizer = dict(
         type="Visualizer", vis_backends=[dict(type="LocalVisBackend", name="first")])""",
     "backends in a variable": """vis_backends = [dict(type="LocalVisBackend")]
@@ -99,7 +106,11 @@ visualizer = dict(type="Visualizer", vis_backends=vis_backends)""",
 
 
 @pytest.mark.parametrize("change", RIGHT.values(), ids=RIGHT)
-def test_right_config_passes_and_trains(run_case: RunCase, change: str) -> None:
+def test_right_config_passes_and_trains(
+    run_case: RunCase, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "mmengine" in change:  # without engine-compat, too
+        monkeypatch.setitem(sys.modules, "mmengine", None)
     code, printed = run_case("check", change)
     assert (code, printed) == (0, "case.py: no problems found\n")
     assert sys.modules["check_task"].built == []

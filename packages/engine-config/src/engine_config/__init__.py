@@ -16,7 +16,7 @@ from engine_config._errors import (
     ConfigReadError,
     ConfigTypeError,
 )
-from engine_config._lazy import LazyObject, read_base
+from engine_config._lazy import LazyAttr, LazyObject, read_base
 from engine_config.merge import parse_overrides
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "ConfigReadError",
     "ConfigTypeError",
     "DictAction",
+    "LazyAttr",
     "LazyObject",
     "Origin",
     "Problem",

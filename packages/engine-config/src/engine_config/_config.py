@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigKeyError
 from engine_config._facts import Facts, IfExecuted
+from engine_config._given import given_facts
 from engine_config._keys import reserved
-from engine_config._marks import Source
 from engine_config.merge import given_values, merge_given
 from engine_config.origin import find_origin, walk_origins
 from engine_config.read import import_listed_modules
@@ -34,7 +34,7 @@ class Config:
 
     Args:
         cfg_dict: The values; they are copied. Top-level keys are strings.
-        cfg_text: The text that the values were read from, for `text`.
+        cfg_text: The text that the values were read from, for `text`; by default that of the file.
         filename: The file that the values were read from.
         env_variables: The environment variables that the text uses, and their values.
         format_python_code: Whether `pretty_text` and `dump` break long values into lines.
@@ -66,13 +66,8 @@ class Config:
     ) -> None:
         values = cfg_dict._cfg_dict if isinstance(cfg_dict, Config) else cfg_dict
         own, notes = given_values({} if values is None else values)
-        facts = Facts(
-            filename=None if filename is None else os.fspath(filename),
-            sources=() if cfg_text is None else (Source(str(filename or ""), cfg_text),),
-            env_variables=dict(env_variables or {}),
-            wrapped=format_python_code,
-        )
-        self._fill(own, notes, facts)
+        facts = given_facts(filename, cfg_text, env_variables or {})
+        self._fill(own, notes, facts._replace(wrapped=format_python_code))
 
     def _fill(self, values: ConfigDict, notes: list[Note], facts: Facts) -> None:
         self._cfg_dict, self._notes, self._facts = values, list(notes), facts
@@ -329,8 +324,8 @@ class Config:
             description: The description in the parser's help.
 
         Returns:
-            The parser, and the config. ``cfg.merge_from_dict(vars(parser.parse_args()))`` without
-            ``config`` applies the options.
+            The parser, and the config. An option that is not given is None, and must be left out
+            when ``cfg.merge_from_dict`` applies the options; so must ``config``.
         """
         from engine_config.merge._argparser import named_config, options_parser
 
@@ -386,11 +381,16 @@ class Config:
         delattr(self._cfg_dict, name)
 
     def __copy__(self) -> Config:
+        # As code of the field expects it: the copy shares the values.
         new = type(self).__new__(type(self))
-        new._fill(self._cfg_dict.copy(), self._notes, self._facts)
+        new._fill(self._cfg_dict, self._notes, self._facts)
         return new
 
-    copy = __copy__
+    def copy(self) -> Config:
+        """Return a copy with top-level keys of its own. The copy of `copy.copy` shares them."""
+        new = copy.copy(self)
+        new._cfg_dict = self._cfg_dict.copy()
+        return new
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Config:
         new = type(self).__new__(type(self))

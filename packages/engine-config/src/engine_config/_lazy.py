@@ -99,9 +99,22 @@ class LazyObject:
         except Exception as error:  # importing runs user code, which may raise anything
             plain = isinstance(error, ImportError | AttributeError)
             reason = str(error) if plain else f"{type(error).__name__}: {error}"
-            message = f"cannot import {self}: {reason}"
+            message = f"cannot import {self}: {reason}{_how_to_install(error)}"
             raise ConfigImportError(message, file=self._file, line=self._line) from error
         return value
+
+
+LazyAttr: Final = LazyObject
+"""An attribute of a lazy object, which is a lazy object too."""
+
+
+def _how_to_install(error: Exception) -> str:
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return ""
+    from engine_utils import distribution_of  # for errors only, as below
+
+    package = distribution_of(error.name)
+    return f"; pip install {package}" if package else ""
 
 
 def _lazy_object(module: str, path: str, file: str, line: int) -> LazyObject:

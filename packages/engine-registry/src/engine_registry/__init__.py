@@ -1,5 +1,6 @@
 """Find and build classes and functions by name, across packages and scopes."""
 
+from engine_registry._aliases import alias_scope
 from engine_registry._build import (
     build_from_cfg,
     build_model_from_cfg,
@@ -76,6 +77,7 @@ __all__ = [
     "NotRegisteredError",
     "Registry",
     "RegistryError",
+    "alias_scope",
     "build_from_cfg",
     "build_model_from_cfg",
     "build_runner_from_cfg",

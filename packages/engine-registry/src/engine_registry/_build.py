@@ -1,7 +1,6 @@
 """Build objects from configs."""
 
 import importlib
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,10 +8,8 @@ from engine_registry._construct import construct
 from engine_registry._not_found import not_found, unknown_default_scope
 from engine_registry._registry import Registry
 from engine_registry._scope import DefaultScope
-from engine_registry._search import Search
+from engine_registry._search import Search, log_found
 from engine_utils import mask_secrets
-
-_logger = logging.getLogger("engine.registry")
 
 
 def build_from_cfg(cfg: Any, registry: Registry, default_args: Any = None) -> Any:
@@ -94,16 +91,21 @@ def find_type(kind: Any, registry: Registry) -> Callable[..., Any]:
         found = home.find_loaded(kind)
         if found is None:
             found = _search(kind, home, registry)
-        # Only if the line is written: log_found walks the whole tree.
-        if _logger.isEnabledFor(logging.DEBUG):
-            home.log_found(found)
-        return found
+        log_found(home, found)
+        return checked_callable(found, kind)
     if callable(kind):
         return kind  # type: ignore[no-any-return]  # callable() narrows Any no further
     raise TypeError(
         "type must be a name, a dotted path, a class or a function, "
         f"got {type(kind).__name__}: {kind!r}"
     )
+
+
+def checked_callable(found: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    """Return what a name stands for, and raise a TypeError for the path of a module."""
+    if callable(found):
+        return found
+    raise TypeError(f"type must name a class or a function, got {kind!r}, which is a module")
 
 
 def _search(kind: str, home: Registry, registry: Registry) -> Callable[..., Any]:

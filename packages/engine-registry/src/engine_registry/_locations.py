@@ -1,7 +1,6 @@
 """Import modules, classes and functions by their names."""
 
 import importlib
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -47,7 +46,7 @@ class Locations:
             try:
                 importlib.import_module(module)
             except ModuleNotFoundError as error:
-                if _is_part_of(error.name, module):
+                if is_part_of(error.name, module):
                     search.missing[module] = error
                     continue
                 # The module exists, but it imports one that does not exist.
@@ -62,21 +61,21 @@ class Locations:
 
 
 def import_object(path: str, search: Search) -> Callable[..., Any] | None:
-    """Return the class or function at a dotted path such as ``torch.nn.Linear``.
+    """Return the class or function at a dotted path such as ``torch.nn.Linear``, or the module.
 
     Returns:
-        None if the module does not exist, or has no callable of that name.
+        None if there is no such module, or it has no callable of that name.
     """
     parts = path.split(".")
     if not all(part.isidentifier() for part in parts):
         return None
     # Find the longest prefix that is a module: `a.b.C.make` may be a method of a class in `a.b`.
-    for count in range(len(parts) - 1, 0, -1):
+    for count in range(len(parts), 0, -1):
         module = ".".join(parts[:count])
         try:
             found: Any = importlib.import_module(module)
         except ModuleNotFoundError as error:
-            if not _is_part_of(error.name, module):
+            if not is_part_of(error.name, module):
                 search.failed[module] = error
                 return None
             continue
@@ -85,22 +84,8 @@ def import_object(path: str, search: Search) -> Callable[..., Any] | None:
             return None
         for name in parts[count:]:
             found = getattr(found, name, None)
-        return found if callable(found) else None
+        return found if callable(found) or count == len(parts) else None
     return None
-
-
-def import_registries(package: str, search: Search) -> None:
-    """Import the module ``registry`` of an imported package, where libraries have their registries.
-
-    Args:
-        package: The name of the package.
-        search: The record of the look-up.
-    """
-    if package in sys.modules:
-        module = Locations([f"{package}.registry"])
-        module.load(search)
-        for missing in module.pending:  # not every package has such a module
-            search.missing.pop(missing, None)
 
 
 def import_function(value: str) -> Callable[..., Any]:
@@ -119,6 +104,7 @@ def import_function(value: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]  # callable() narrows Any no further
 
 
-def _is_part_of(missing: str | None, module: str) -> bool:
+def is_part_of(missing: str | None, module: str) -> bool:
+    """Return whether the name of a missing module is that of an import, or above it."""
     # An import of `a.b.c` fails with the name `a`, `a.b` or `a.b.c` if it is not installed.
     return missing is not None and (module == missing or module.startswith(missing + "."))

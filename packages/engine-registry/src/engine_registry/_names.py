@@ -1,6 +1,8 @@
 """Check the names of registries and of registered classes and functions."""
 
+import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 
@@ -42,3 +44,16 @@ def own_name(module: Callable[..., Any]) -> str:
     if not isinstance(name, str):
         raise TypeError(f"{module!r} has no __name__; pass name=...")
     return name
+
+
+def calling_package() -> str:
+    """Return the name of the top-level package that calls this package."""
+    home = __name__.partition(".")[0]
+    frame: FrameType | None = sys._getframe(1)
+    # The caller may be `Registry.__init__` or the code of a subclass: skip our own frames.
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "__main__")).partition(".")[0]
+        if package != home:
+            return package
+        frame = frame.f_back
+    return home

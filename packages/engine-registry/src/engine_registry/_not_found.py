@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Iterable, Iterator
 
+from engine_registry._aliases import true_scope
 from engine_registry._errors import LocationImportError, NotRegisteredError
 from engine_registry._scope import DefaultScope
-from engine_registry._search import Node, Search, walk
-from engine_utils import closest_names
+from engine_registry._search import Node, Search, load_tree, walk
+from engine_utils import closest_names, distribution_of
 
 _SUGGESTIONS = 3
 
@@ -34,7 +35,7 @@ def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
     default = unknown_default_scope(registry)
     if default is not None:
         lines.append(
-            f'the default scope "{default}" is not in this tree: '
+            f'the default scope "{default}" is not in this tree: {_missing_scope(default, search)}'
             "import the package that defines it, or name it in `custom_imports` of the config"
         )
     lines += import_lines(search)
@@ -44,6 +45,10 @@ def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
             f'or in the locations of the "{registry.name}" registry'
         )
     return error_of(lines, search)
+
+
+def _missing_scope(scope: str, search: Search) -> str:
+    return f'no package "{scope}" is installed; ' if scope in search.missing else ""
 
 
 def unknown_default_scope(registry: Node) -> str | None:
@@ -59,9 +64,14 @@ def import_lines(search: Search) -> Iterator[str]:
     if search.imported:
         yield f"imported for this look-up: {', '.join(dict.fromkeys(search.imported))}"
     if search.missing:
-        yield f"not installed: {', '.join(search.missing)}"
+        yield f"not installed: {', '.join(map(_with_distribution, search.missing))}"
     for module, error in search.failed.items():
         yield f"failed to import: {module} ({type(error).__name__}: {error})"
+
+
+def _with_distribution(module: str) -> str:
+    package = distribution_of(module)
+    return f"{module} (pip install {package})" if package else module
 
 
 def error_of(lines: Iterable[str], search: Search) -> NotRegisteredError:
@@ -84,8 +94,8 @@ def reachable_names(registry: Node, search: Search) -> list[str]:
         reached.append(node)
         node = node.parent
     found = {}
+    load_tree(registry, search)
     for node in walk(registry.root):
-        node.load_all(search)
         prefix = "" if node in reached else f"{node.scope}."
         found.update(dict.fromkeys(prefix + name for name in node.module_dict))
     return list(found)
@@ -97,11 +107,13 @@ def closest(key: str, known: Iterable[str]) -> list[str]:
     For a dotted path into an imported module, suggest names of that module.
     """
     module = key.rpartition(".")[0]
-    if module in sys.modules:
-        # A dotted path into an imported module: suggest names of that module only.
+    if module in sys.modules and true_scope(module) == module:
+        # A dotted path into an imported module: suggest names of that module, and those of the
+        # scope of that name, only.
         hidden = _bare(key).startswith("_")
         members = [name for name in dir(sys.modules[module]) if hidden or name[0] != "_"]
-        known = [f"{module}.{name}" for name in members]
+        registered = [name for name in known if name.startswith(f"{module}.")]
+        known = [*registered, *(f"{module}.{name}" for name in members)]
     # Compare without prefixes: they are long, so all names of one package would be similar.
     by_name: dict[str, list[str]] = {}
     for full in known:

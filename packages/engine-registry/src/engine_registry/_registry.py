@@ -1,22 +1,19 @@
 """Map names to classes and functions, in a tree of registries."""
 
-import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any, TypeVar, overload
 
-from engine_registry._locations import Locations, import_function, import_object, import_registries
-from engine_registry._names import checked_string, given_names, own_name
+from engine_registry._aliases import true_scope, use_scope
+from engine_registry._locations import Locations, import_function, import_object
+from engine_registry._names import calling_package, checked_string, given_names, own_name
 from engine_registry._not_found import not_found
+from engine_registry._packages import import_scope, warn_of_failure
 from engine_registry._plugins import load_plugins
 from engine_registry._scope import DefaultScope
-from engine_registry._search import Search, walk
+from engine_registry._search import Search, log_found
 
 _Module = TypeVar("_Module", bound=Callable[..., Any])
-
-_logger = logging.getLogger("engine.registry")
 
 # A string, because the module of that function imports this one.
 _DEFAULT_BUILD = "engine_registry:build_from_cfg"
@@ -74,14 +71,15 @@ class Registry:
             if not isinstance(parent, Registry):
                 raise TypeError(f"parent must be a Registry or None, got {type(parent).__name__}")
             parent._add_child(self)
+        use_scope(self)
 
     def _add_child(self, child: "Registry") -> None:
-        if child.scope in self._children:
-            raise ValueError(
-                f'scope must be unique among the children of registry "{self.name}" of scope '
-                f'"{self.scope}", got "{child.scope}" of {self._children[child.scope]!r}; '
-                "pass another scope"
-            )
+        for known in self._children.values():
+            if true_scope(known.scope) == true_scope(child.scope):
+                raise ValueError(
+                    f'scope must be unique among the children of registry "{self.name}" of scope '
+                    f'"{self.scope}", got "{child.scope}" of {known!r}; pass another scope'
+                )
         self._children[child.scope] = child
 
     @property
@@ -139,15 +137,7 @@ class Registry:
     @staticmethod
     def infer_scope() -> str:
         """Return the name of the top-level package that calls this package."""
-        home = __name__.partition(".")[0]
-        frame: FrameType | None = sys._getframe(1)
-        # The caller may be `Registry.__init__` or the code of a subclass: skip our own frames.
-        while frame is not None:
-            package = str(frame.f_globals.get("__name__", "__main__")).partition(".")[0]
-            if package != home:
-                return package
-            frame = frame.f_back
-        return home
+        return calling_package()
 
     @staticmethod
     def split_scope_key(key: str) -> tuple[str | None, str]:
@@ -166,12 +156,14 @@ class Registry:
         """Return the class or function of that name.
 
         A name without a prefix is looked up here, then in the ancestors. With the prefix of this
-        scope it is looked up only here. With another prefix it is looked up in the registry of that
-        scope, anywhere in the tree. Any other dotted path is imported. A registry imports its
-        locations if it does not hold the name.
+        scope (``"scope.Name"`` or ``"scope::Name"``) it is looked up only here. With another prefix
+        it is looked up in the registry of that scope, anywhere in the tree. The package of an
+        unknown scope is imported, with its module ``registry``. Any other dotted path is imported.
+        A registry imports its locations if it does not hold the name.
 
         Returns:
-            None if nothing has that name.
+            The class or function; the module, for the dotted path of one; None if nothing has that
+            name.
 
         Raises:
             LocationImportError: Nothing has that name, and a location failed to import.
@@ -184,8 +176,7 @@ class Registry:
             found = self.find(key, search)
             if found is None and search.failed:
                 raise not_found(key, self, search)
-        if found is not None and _logger.isEnabledFor(logging.DEBUG):
-            self.log_found(found)
+        log_found(self, found)
         return found
 
     def find_loaded(self, key: str) -> Callable[..., Any] | None:
@@ -206,34 +197,22 @@ class Registry:
             node = node.parent
         return None
 
-    def log_found(self, found: Callable[..., Any]) -> None:
-        """Log which registry holds the result of a look-up; log nothing for an imported path."""
-        for node in (self, *walk(self.root)):
-            if any(found is module for module in node.module_dict.values()):
-                name = getattr(found, "__name__", repr(found))
-                _logger.debug(
-                    'Get class `%s` from "%s" registry in "%s"', name, node.name, node.scope
-                )
-                return
-
     def find(self, key: str, search: Search) -> Callable[..., Any] | None:
         """Return the class or function of that name, or None; record the search."""
         # A registered name may contain dots.
         found = self._module_dict.get(key)
         if found is not None:
             return found
+        key = key.replace("::", ".", 1)
         scope, name = self.split_scope_key(key)
         if scope is None:
             return self._find_upwards(key, search)
         found = self._find_in_scope(scope, name, search)
-        if found is None:
-            found = import_object(key, search)
-        if found is None and scope != self.scope:
-            # The import may have created the registry of that scope.
-            if self.find_scope(scope) is None:
-                import_registries(scope, search)
+        if found is None and self.find_scope(scope) is None:
+            # The import of the package may create the registry of that scope.
+            import_scope(true_scope(scope), search, again=True)
             found = self._find_in_scope(scope, name, search)
-        return found
+        return import_object(key, search) if found is None else found
 
     def _find_upwards(self, key: str, search: Search) -> Callable[..., Any] | None:
         node: Registry | None = self
@@ -257,7 +236,7 @@ class Registry:
         return found
 
     def _find_in_scope(self, scope: str, name: str, search: Search) -> Callable[..., Any] | None:
-        if scope == self.scope:
+        if true_scope(scope) == true_scope(self._scope):
             return self._find_here(name, search)
         node = self.find_scope(scope)
         if node is None:
@@ -270,17 +249,16 @@ class Registry:
 
     def find_scope(self, scope: str) -> "Registry | None":
         """Return the registry of that scope: this one, the nearest below it, or any in the tree."""
-        if scope == self._scope:
-            return self
+        scope = true_scope(scope)
         # Below this one first: two branches of a tree may have a scope of the same name.
         return self._below(scope) or self.root._below(scope)
 
     def _below(self, scope: str) -> "Registry | None":
-        if scope == self._scope:
+        if scope == true_scope(self._scope):
             return self
         if scope in self._children:
             return self._children[scope]
-        for child in self._children.values():
+        for child in list(self._children.values()):  # a list: other threads import libraries
             found = child._below(scope)
             if found is not None:
                 return found
@@ -314,11 +292,20 @@ class Registry:
             yield self.in_default_scope()
 
     def in_default_scope(self) -> "Registry":
-        """Return the registry of the default scope in this tree, else this registry."""
+        """Return the registry of the default scope in this tree, else this registry.
+
+        If the tree has no such scope, the package of that name is imported first.
+        """
         current = DefaultScope.get_current_instance()
         if current is None or current.scope_name == self._scope:
             return self
-        return self.find_scope(current.scope_name) or self
+        found = self.find_scope(current.scope_name)
+        if found is None:
+            scope = true_scope(current.scope_name)
+            import_scope(scope, Search())
+            warn_of_failure(scope)
+            found = self.find_scope(scope)
+        return found or self
 
     def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         """Build an object from a config with the build function of this registry.
@@ -370,21 +357,27 @@ class Registry:
         if not isinstance(force, bool):
             raise TypeError(f"force must be True or False, got {force!r}")
         if module is not None:
-            self._register(module, names, force)
+            self._register_module(module, names, force)
             return module
 
         def register(decorated: _Module) -> _Module:
-            self._register(decorated, names, force)
+            self._register_module(decorated, names, force)
             return decorated
 
         return register
 
-    def _register(self, module: Callable[..., Any], names: list[str] | None, force: bool) -> None:
+    def _register_module(
+        self,
+        module: Callable[..., Any],
+        module_name: str | Sequence[str] | None = None,
+        force: bool = False,
+    ) -> None:
+        """Register a class or function; libraries call and override this method."""
         if not callable(module):
             raise TypeError(
                 f'registry "{self.name}" holds classes and functions, got {type(module).__name__}'
             )
-        names = names or [own_name(module)]
+        names = given_names(module_name) or [own_name(module)]
         # Check all names before setting the first one: an error must leave the registry unchanged.
         for name in names:
             if not force and name in self._module_dict:

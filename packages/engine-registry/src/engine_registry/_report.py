@@ -6,7 +6,7 @@ from typing import Any
 
 from engine_registry._registry import Registry
 from engine_registry._roots import ROOTS
-from engine_registry._search import Node, Search, walk
+from engine_registry._search import Node, Search, load_tree, walk
 from engine_utils import expand_home
 
 _FILE = "modules_statistic_results.json"
@@ -66,8 +66,7 @@ def count_registered_modules(
     search = Search()
     registries = {}
     for name, root in ROOTS.items():
-        for node in walk(root):
-            node.load_all(search)
+        load_tree(root, search)
         registries[name] = traverse_registry_tree(root, verbose)
     problems = {**search.missing, **search.failed}
     counted = {

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine_registry import _roots as roots
-from engine_registry._build import find_type
+from engine_registry._build import checked_callable, find_type
 from engine_registry._errors import NotRegisteredError
 from engine_registry._not_found import closest, error_of, import_lines, reachable_names
 from engine_registry._registry import Registry
@@ -117,7 +117,7 @@ def _resolve(
             home = registry.in_default_scope()
             found = home.find(type_value, search) or registry.find(type_value, search)
             if found is not None:
-                return found
+                return checked_callable(found, type_value)
         raise _unknown(type_value, searched, list(shown), search)
 
 

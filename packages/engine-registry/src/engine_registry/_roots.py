@@ -7,12 +7,17 @@ This package must not import them at the top, because they depend on it.
 from collections.abc import Callable
 from typing import Any
 
+from engine_registry._aliases import alias_scope
 from engine_registry._build import (
     build_model_from_cfg,
     build_runner_from_cfg,
     build_scheduler_from_cfg,
 )
 from engine_registry._registry import Registry
+
+# Configs and code of the field name the root scope so. Here, because a config may be read without
+# any other package that has this name.
+alias_scope("mmengine", "engine")
 
 
 def _root(name: str, *locations: str, build_func: Callable[..., Any] | None = None) -> Registry:

@@ -1,10 +1,12 @@
 """Set the default scope: the scope that is searched first for a name without a prefix."""
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from engine_registry._aliases import true_scope
 from engine_utils import ManagerMixin
 
 
@@ -59,7 +61,7 @@ class DefaultScope(ManagerMixin):
 def init_default_scope(scope: str) -> None:
     """Make ``scope`` the default scope of the process.
 
-    Do nothing if it is the default scope already.
+    Do nothing if it is the default scope already. Warn if it replaces another one.
 
     Raises:
         TypeError: ``scope`` is not a string, or is empty.
@@ -76,6 +78,12 @@ def init_default_scope(scope: str) -> None:
     current = DefaultScope.get_current_instance()
     if current is not None and current.scope_name == scope:
         return
+    if current is not None and true_scope(current.scope_name) != true_scope(scope):
+        warnings.warn(
+            f'The current default scope "{current.scope_name}" is not "{scope}", which replaces it '
+            "for the whole process; for a block of code, use DefaultScope.overwrite_default_scope",
+            stacklevel=2,
+        )
     name = scope
     while DefaultScope.check_instance_created(name):
         # An older instance has this name. Only a new instance becomes the current one, so choose

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
+
+_logger = logging.getLogger("engine.registry")
 
 
 class Search:
@@ -75,5 +78,27 @@ class Node(Protocol):
 def walk(registry: Node) -> Iterator[Node]:
     """Yield a registry and all below it."""
     yield registry
-    for child in registry.children.values():
+    # A list, because a location that is imported meanwhile may add a child.
+    for child in list(registry.children.values()):
         yield from walk(child)
+
+
+def load_tree(registry: Node, search: Search) -> None:
+    """Import the locations and plugins of all registries of a tree, also of those that they add."""
+    loaded: list[Node] = []
+    while waiting := [node for node in walk(registry.root) if node not in loaded]:
+        for node in waiting:
+            node.load_all(search)
+        loaded += waiting
+
+
+def log_found(registry: Node, found: Callable[..., Any] | None) -> None:
+    """Log which registry holds the result of a look-up; log nothing for an imported path."""
+    # Only if the line is written: this walks the whole tree.
+    if found is None or not _logger.isEnabledFor(logging.DEBUG):
+        return
+    for node in (registry, *walk(registry.root)):
+        if any(found is module for module in node.module_dict.values()):
+            name = getattr(found, "__name__", repr(found))
+            _logger.debug('Get class `%s` from "%s" registry in "%s"', name, node.name, node.scope)
+            return

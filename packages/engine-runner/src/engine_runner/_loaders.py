@@ -67,6 +67,29 @@ def _parts(dataloader: Any) -> Iterator[Any]:
     yield from {id(part): part for part in (sampler, batch_sampler, inner, stream)}.values()
 
 
+def metainfo_of(dataloader: Any) -> Any:
+    """Return the ``metainfo`` of a loader's dataset, or of a dataset inside it; None without.
+
+    A subset or another wrapper has it in its ``dataset``; of several ``datasets``, as of torch's
+    `ConcatDataset`, it is that of the first.
+    """
+    inside = [getattr(dataloader, "dataset", None)]
+    for _ in range(10):  # a longer chain is one without an end
+        for dataset in inside:
+            metainfo = getattr(dataset, "metainfo", None)
+            if metainfo is not None:
+                return metainfo
+        inside = [part for dataset in inside for part in _datasets_in(dataset)]
+    return None
+
+
+def _datasets_in(dataset: Any) -> list[Any]:
+    several = getattr(dataset, "datasets", None)
+    several = list(several.values()) if isinstance(several, Mapping) else several
+    first = several[:1] if isinstance(several, list | tuple) else []
+    return [part for part in (getattr(dataset, "dataset", None), *first) if part is not None]
+
+
 def batching_part(dataloader: Any) -> Any:
     """Return what has the batch size of a loader: its batch sampler, or the loader itself."""
     batches = getattr(dataloader, "batch_sampler", None)

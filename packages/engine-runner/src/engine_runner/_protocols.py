@@ -51,6 +51,9 @@ class Following(Protocol):
 class Saves(Protocol):
     """The checkpointer of a run as its hooks see it."""
 
+    restarts: set[str]
+    """The states that a resumed run starts anew, such as ``"optimizer"``."""
+
     @property
     def sharded(self) -> bool:
         """Whether checkpoints are collected with the shards of each rank."""

@@ -91,7 +91,8 @@ class FlexibleRunner(Runner):
     def from_cfg(cls, cfg: Config | Mapping[str, Any]) -> Runner:
         """Return a runner built from a config whose keys are the constructor's arguments."""
         if cfg.get("work_dir") is None:
-            cfg = copy(cfg)
+            # Not copy.copy(), which shares the values of a Config.
+            cfg = cfg.copy() if isinstance(cfg, Config) else copy(cfg)
             cfg["work_dir"] = _WORK_DIR  # type: ignore[index]  # a config that can be copied is mutable
         return super().from_cfg(cfg)
 

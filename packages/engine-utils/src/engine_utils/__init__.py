@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine_utils._apply import apply_to
     from engine_utils._deprecation import deprecated_api_warning, deprecated_function
+    from engine_utils._distributions import MODULE2PACKAGE, distribution_of, package2module
     from engine_utils._extras import MissingExtraError, import_extra
     from engine_utils._imports import get_object_from_string, import_modules_from_strings
     from engine_utils._manager import ManagerMeta, ManagerMixin
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MASK",
+    "MODULE2PACKAGE",
     "CallMistake",
     "ManagerMeta",
     "ManagerMixin",
@@ -81,6 +83,7 @@ __all__ = [
     "deprecated_function",
     "did_you_mean",
     "digit_version",
+    "distribution_of",
     "expand_home",
     "find_metric",
     "finite_value",
@@ -107,6 +110,7 @@ __all__ = [
     "mask_text",
     "mkdir_or_exist",
     "notebook_shell",
+    "package2module",
     "plain_name",
     "plain_value",
     "requires_executable",
@@ -131,6 +135,7 @@ __all__ = [
 _MODULES = {
     "_apply": ("apply_to",),
     "_deprecation": ("deprecated_api_warning", "deprecated_function"),
+    "_distributions": ("MODULE2PACKAGE", "distribution_of", "package2module"),
     "_extras": ("MissingExtraError", "import_extra"),
     "_imports": ("get_object_from_string", "import_modules_from_strings"),
     "_manager": ("ManagerMeta", "ManagerMixin"),

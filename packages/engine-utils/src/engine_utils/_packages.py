@@ -41,7 +41,7 @@ def is_installed(package: str) -> bool:
     """
     spec = _spec(package)
     # Any folder in the working directory is a namespace package, which has no origin.
-    return (spec is not None and spec.origin is not None) or bool(_import_names(package))
+    return (spec is not None and spec.origin is not None) or bool(import_names(package))
 
 
 def get_installed_path(package: str) -> str:
@@ -60,7 +60,7 @@ def get_installed_path(package: str) -> str:
         >>> get_installed_path("pip").endswith("pip")
         True
     """
-    for name in (package, *_import_names(package)):
+    for name in (package, *import_names(package)):
         spec = _spec(name)
         if spec is not None and spec.submodule_search_locations:
             return os.path.normpath(next(iter(spec.submodule_search_locations)))
@@ -78,7 +78,8 @@ def _spec(name: str) -> ModuleSpec | None:
         return None
 
 
-def _import_names(distribution: str) -> list[str]:
+def import_names(distribution: str) -> list[str]:
+    """Return the names under which an installed distribution is imported; none if there is none."""
     from importlib import metadata  # slow to import, and rarely needed
 
     try:

@@ -43,6 +43,8 @@ class TestShapesDataset(TestCase):
         )
         self.assertEqual(dataset.metainfo["classes"], ("x",) * 3)
         self.assertFalse(dataset._fully_initialized)
+        dataset = DATASETS.build(dict(**self.cfg, backend_args=dict(backend="local")))
+        self.assertEqual(dataset.backend_args, dict(backend="local"))
 
     def test_concat(self):
         dataset = ConcatDataset([self.cfg, dict(**self.cfg, indices=1)])

@@ -34,10 +34,13 @@ def _add(parser: argparse.ArgumentParser, values: ConfigDict, path: str) -> None
         if isinstance(value, ConfigDict):
             _add(parser, value, here)
         elif isinstance(value, bool):
-            parser.add_argument(f"--{here}", action=argparse.BooleanOptionalAction, default=value)
+            help_text = f"by default {value}"
+            parser.add_argument(
+                f"--{here}", action=argparse.BooleanOptionalAction, default=None, help=help_text
+            )
         else:
             help_text = str(value).replace("%", "%%")  # argparse fills in % when it prints help
-            parser.add_argument(f"--{here}", type=_reader(value), default=value, help=help_text)
+            parser.add_argument(f"--{here}", type=_reader(value), default=None, help=help_text)
 
 
 def _reader(value: Any) -> Callable[[str], Any]:

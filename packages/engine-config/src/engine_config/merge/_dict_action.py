@@ -8,6 +8,7 @@ from typing import Any
 
 from engine_config._errors import ConfigError
 from engine_config.merge._overrides import parse_overrides
+from engine_config.read import parse_value
 
 
 class DictAction(argparse.Action):
@@ -23,6 +24,11 @@ class DictAction(argparse.Action):
         >>> parser.parse_args(["--cfg-options", "a.b=1", "c=x,y"]).cfg_options
         {'a.b': 1, 'c': ['x', 'y']}
     """
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        """Return the value of a text such as ``1,[2,3]``; libraries call this method."""
+        return parse_value(val)
 
     def __call__(
         self,

@@ -14,7 +14,7 @@ from typing import Final
 from engine_config._errors import ConfigFileNotFoundError, ConfigReadError
 from engine_config._keys import BASE_KEY
 from engine_config.read._files import Options, is_remote
-from engine_utils import expand_home
+from engine_utils import distribution_of, expand_home
 
 # A package, not the address of a server such as http://[::1]/a.py.
 _IN_PACKAGE: Final = re.compile(r"([^/\\:]+)::(.*)", re.DOTALL)
@@ -178,7 +178,9 @@ def _package_folders(package: str, file: str, line: int) -> list[str]:
     folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
     found = [path for folder in folders if os.path.isdir(path := os.path.join(folder, *rest))]
     if not found:
-        message = f"the package {package!r} of a base config is not installed"
+        brings = distribution_of(package)
+        hint = f"; pip install {brings}" if brings else ""
+        message = f"the package {package!r} of a base config is not installed{hint}"
         raise ConfigFileNotFoundError(message, file=file or None, line=line)
     return found
 

@@ -97,9 +97,10 @@ class Merging:
             old = marks_of(base).get(key)
             return self._elements(current, value, old=old, mark=mark, path=path)
         if self.overriding and current is not None:
+            wanted = "plain dict" if isinstance(current, dict) else "dict"
             raise error_at(
                 ConfigTypeError,
-                f"cannot be set, because {path} is {shown(current)}, not a dict",
+                f"cannot be set, because {path} is {shown(current)}, not a {wanted}",
                 mark,
                 join(path, next(iter(value), "")),
             )

@@ -108,17 +108,18 @@ class _Cache:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._entries: OrderedDict[object, Parsed] = OrderedDict()
+        self._entries: OrderedDict[object, Mapping[bool | None, Parsed]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: object) -> Parsed | None:
+    def get(self, key: object) -> Mapping[bool | None, Parsed] | None:
+        """Return the parsed text for each value of the option ``lazy`` that it was read with."""
         with self._lock:
             parsed = self._entries.get(key)
             if parsed is not None:
                 self._entries.move_to_end(key)
             return parsed
 
-    def put(self, key: object, parsed: Parsed) -> None:
+    def put(self, key: object, parsed: Mapping[bool | None, Parsed]) -> None:
         with self._lock:
             self._entries[key] = parsed
             while len(self._entries) > self._size:
@@ -158,11 +159,15 @@ def parse_text(text: str, path: str, suffix: str, options: Options) -> Parsed:
     )
     # The key includes the values of `{{…}}`, because an environment variable may change.
     values = tuple(substitution.uses.items())
-    key = (path, suffix, text, values, options.lazy, options.execute)
-    parsed = cache.get(key)
+    key = (path, suffix, text, values, options.execute)
+    # Most files are read with another `lazy` as a base, and are of the same kind with each.
+    kinds = cache.get(key) or {}
+    parsed = kinds.get(options.lazy)
     if parsed is None:
         parsed = _parse(Source(path, text), substitution, suffix, options)
-        cache.put(key, parsed)
+        decided = parsed.python is None or parsed.python.kind_is_decided
+        same = (True, False, None) if decided else (options.lazy,)
+        cache.put(key, {**kinds, **dict.fromkeys(same, parsed)})
     return parsed
 
 

@@ -9,7 +9,10 @@ from typing import Final, Literal
 
 Kind = Literal["plain", "lazy", "either"]
 
-OURS: Final = ("engine_config", "mmengine", "mmengine.config")
+# Names of this package, which a config may import from there, whether or not engine-compat is
+# installed.
+_OURS: Final = ("engine_config", "mmengine", "mmengine.config")
+_NAMES: Final = frozenset(["Config", "ConfigDict", "read_base"])
 
 
 def kind_of(tree: ast.Module, lazy: bool | None) -> Kind:
@@ -92,9 +95,22 @@ def is_base_assignment(node: ast.stmt) -> bool:
 def is_foreign(node: ast.Import | ast.ImportFrom) -> bool:
     """Return whether an import names a module that is neither standard library nor ours."""
     if isinstance(node, ast.ImportFrom):
-        names = [node.module or ""]
-    else:
-        names = [alias.name for alias in node.names]
-    return any(
-        name.partition(".")[0] not in sys.stdlib_module_names and name not in OURS for name in names
-    )
+        return not _is_ours(node) and not _is_standard(node.module or "")
+    return not all(_is_standard(alias.name) or alias.name in _OURS for alias in node.names)
+
+
+def _is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _is_ours(node: ast.ImportFrom) -> bool:
+    return node.module in _OURS and _NAMES.issuperset(alias.name for alias in node.names)
+
+
+def own_import(node: ast.stmt) -> ast.stmt | None:
+    """Return a statement that runs without engine-compat; None for an import of `read_base`."""
+    if not isinstance(node, ast.ImportFrom) or node.level or not _is_ours(node):
+        return node
+    # The block of `read_base` never runs, so the name is not used.
+    names = [alias for alias in node.names if alias.name != "read_base"]
+    return ast.copy_location(ast.ImportFrom("engine_config", names, 0), node) if names else None

@@ -26,12 +26,12 @@ from engine_config.read._base_changes import (
     wrap_dicts,
 )
 from engine_config.read._kind import (
-    OURS,
     Kind,
     is_base_assignment,
     is_foreign,
     is_read_base,
     kind_of,
+    own_import,
 )
 from engine_config.read._repeatable import is_repeatable
 from engine_config.read._statements import Program, lazy_names
@@ -57,6 +57,7 @@ class PythonConfig:
         file: The path that errors and tracebacks name.
         kind: ``"plain"`` with ``_base_``, ``"lazy"`` with ``read_base`` or imported types, else
             ``"either"``.
+        kind_is_decided: Whether it has this kind whatever the option ``lazy`` is.
         base: The expression assigned to ``_base_``, if any.
         base_imports: The imports inside ``with read_base()``.
         body: The other statements, if they are followed without running them; else empty.
@@ -75,6 +76,7 @@ class PythonConfig:
 
     file: str
     kind: Kind
+    kind_is_decided: bool
     base: ast.expr | None
     base_imports: tuple[ast.ImportFrom, ...]
     body: list[ast.stmt]
@@ -145,6 +147,7 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None, execute: bool) -> P
     return PythonConfig(
         file=file,
         kind=kind,
+        kind_is_decided=base is not None or any(map(is_read_base, tree.body)),
         base=base,
         base_imports=base_imports,
         # Not kept to be run: the trees of hundreds of files would slow the garbage collector.
@@ -181,6 +184,7 @@ def _take_bases(
             imports.extend(_base_import(inner, file) for inner in node.body)
         else:
             rest.append(node)
+    rest = [node for node in map(own_import, rest) if node is not None]
     if len(bases) > 1:
         message = "_base_ is set twice; write one list of all bases"
         raise ConfigParseError(message, file=file, line=bases[1].lineno)
@@ -237,9 +241,7 @@ def _lazy_imports(
         if not isinstance(node, ast.Import | ast.ImportFrom) or not (
             is_foreign(node) or (isinstance(node, ast.ImportFrom) and node.level)
         ):
-            # Skip the import of `read_base`, so that it is not among the values.
-            if not (isinstance(node, ast.ImportFrom) and node.module in OURS):
-                result.append(node)
+            result.append(node)
             continue
         for name, stand_in in lazy_names(node, file).items():
             number = ast.Constant(len(stand_ins))

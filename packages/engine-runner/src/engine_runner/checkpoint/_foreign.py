@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from engine_runner._loaders import is_endless, length_of, set_sampler_epoch
@@ -56,25 +57,33 @@ def take_over(
         run: The run, whose counters are those of the checkpoint.
     """
     result = readable(checkpoint)
+    averages = any(hasattr(hook, "_swap_ema_state_dict") for hook in run.hooks)
+    if "ema_state_dict" in result and not averages:
+        _log.warning(
+            "the training continues from the averages of the weights, which the checkpoint has as "
+            "its state_dict, and with the optimizer of the weights as trained; add EMAHook to "
+            "custom_hooks to continue from those, and their average"
+        )
     progress = run.progress
     progress.validated = progress.epoch if run.trains_by_epoch else progress.iter
-    tolerant: dict[str, Stateful] = {name: Tolerant(name, one) for name, one in states.items()}
-    if "optimizer" in states:
+    parts = {name: Tolerant(name, state) for name, state in states.items()}
+    optimizer, schedules = parts.get("optimizer"), parts.get("param_schedulers")
+    if optimizer is not None:
         wrapper = run.optim_wrapper
-        tolerant["optimizer"] = Tolerant(
-            "optimizer", states["optimizer"], fit=lambda saved: fit_optimizers(wrapper, saved)
-        )
-    if "param_schedulers" in states:
-        own = states["param_schedulers"].state_dict()
-        tolerant["param_schedulers"] = Tolerant(
-            "param_schedulers",
-            states["param_schedulers"],
-            fit=lambda saved: fit_schedules(own, saved),
-            instead=without_states(own),
-        )
+        optimizer.fit = lambda saved: fit_optimizers(wrapper, saved)
+    if schedules is not None:
+        schedules.instead = without_states(schedules.state_dict())
+        schedules.fit = partial(_fit_schedules, schedules.state, optimizer)
     if "dataloader" in states:
         result["dataloader"] = _position(states["dataloader"], run)
-    return result, tolerant
+    return result, {**parts}
+
+
+def _fit_schedules(state: Any, optimizer: "Tolerant | None", saved: Any) -> Any:
+    # Schedules compute each value from the last one, which the state of the optimizer has.
+    if optimizer is not None and optimizer.failed:
+        state.restarted = True
+    return fit_schedules(state.state_dict(), saved)
 
 
 def _position(loader: Stateful, run: Run) -> Any:
@@ -111,25 +120,24 @@ class Tolerant:
     Args:
         name: The key of the state in the checkpoint.
         state: The part of the run.
+
+    Attributes:
         fit: Changes a state to that of the part, or raises if it is of another part.
-        instead: The state to load in place of one that does not fit; by default none.
+        instead: The state to load in place of one that does not fit, or None.
+        failed: Whether a state did not fit.
 
     Example:
         >>> import torch
-        >>> Tolerant("optimizer", torch.optim.SGD(torch.nn.Linear(1, 1).parameters())).name
-        'optimizer'
+        >>> Tolerant("optimizer", torch.optim.SGD(torch.nn.Linear(1, 1).parameters())).failed
+        False
     """
 
-    def __init__(
-        self,
-        name: str,
-        state: Stateful,
-        fit: Callable[[Any], Any] | None = None,
-        instead: Any = None,
-    ) -> None:
+    def __init__(self, name: str, state: Stateful) -> None:
         self.name = name
         self.state = state
-        self._fit, self._instead = fit, instead
+        self.fit: Callable[[Any], Any] | None = None
+        self.instead: Any = None
+        self.failed = False
 
     def state_dict(self) -> Any:
         """Return the state of the part."""
@@ -138,8 +146,9 @@ class Tolerant:
     def load_state_dict(self, state_dict: Any) -> None:
         """Load the state, or log why it does not fit."""
         try:
-            self.state.load_state_dict(state_dict if self._fit is None else self._fit(state_dict))
+            self.state.load_state_dict(state_dict if self.fit is None else self.fit(state_dict))
         except Exception as error:  # a file of another library may hold anything
+            self.failed = True
             _log.warning(
                 "%s of the checkpoint, which another library saved, does not fit this run and is "
                 "not restored: %s: %s",
@@ -147,6 +156,6 @@ class Tolerant:
                 type(error).__name__,
                 error,
             )
-            if self._instead is not None:
+            if self.instead is not None:
                 _log.warning("%s continue by the counters of the run", self.name)
-                self.state.load_state_dict(self._instead)
+                self.state.load_state_dict(self.instead)

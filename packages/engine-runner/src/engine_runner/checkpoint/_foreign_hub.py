@@ -10,6 +10,7 @@ from engine_model import ForeignObject
 _log = logging.getLogger("engine.runner")
 
 _VALUES = 1_000_000  # the length of a history whose file does not state one
+_OF_A_RUN = frozenset({"cfg", "dataset_meta", "experiment_name", "seed"})  # each run sets its own
 _PARTS = ("log_scalars", "runtime_info", "resumed_keys")
 
 
@@ -31,9 +32,9 @@ def hub_state(hub: object) -> dict[str, Any] | None:
             _log.warning("The message hub of the checkpoint is a %r; it is skipped.", hub)
         return None
     scalars = {str(name): _history(value) for name, value in parts["log_scalars"].items()}
-    infos = parts["runtime_info"]
+    infos = {str(k): v for k, v in parts["runtime_info"].items() if k not in _OF_A_RUN}
     dropped = [name for name, value in scalars.items() if value is None]
-    dropped += [str(name) for name, value in infos.items() if has_placeholder(value)]
+    dropped += [name for name, value in infos.items() if has_placeholder(value)]
     if dropped:
         _log.warning(
             "The checkpoint has %s in its message hub in an unknown form; skipped.",
@@ -41,8 +42,8 @@ def hub_state(hub: object) -> dict[str, Any] | None:
         )
     return {
         "log_scalars": {name: value for name, value in scalars.items() if value is not None},
-        "runtime_info": {str(k): v for k, v in infos.items() if str(k) not in dropped},
-        "resumed_keys": {str(k): bool(v) for k, v in parts["resumed_keys"].items()},
+        "runtime_info": {name: value for name, value in infos.items() if name not in dropped},
+        "resumed_keys": {str(k): v is not False for k, v in parts["resumed_keys"].items()},
     }
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from engine_runner._loaders import metainfo_of
 from engine_runner.parts import Parts
 from engine_utils import plain_value
 
@@ -20,21 +21,10 @@ def dataset_meta(parts: Parts) -> dict[str, Any]:
         parts: The parts of the run.
     """
     for key in ("train_cfg", "val_cfg", "test_cfg"):
-        metainfo = _metainfo(getattr(parts.built(key), "dataloader", None))
-        if metainfo:
+        metainfo = metainfo_of(getattr(parts.built(key), "dataloader", None))
+        if isinstance(metainfo, Mapping) and metainfo:
             return {"dataset_meta": _plain(metainfo)}
     return {}
-
-
-def _metainfo(dataloader: Any) -> Mapping[str, Any] | None:
-    # A subset, or a wrapper of the user's, has the metainfo of the dataset inside.
-    dataset, seen = getattr(dataloader, "dataset", None), 0
-    while dataset is not None and seen < 10:
-        metainfo = getattr(dataset, "metainfo", None)
-        if isinstance(metainfo, Mapping):
-            return metainfo
-        dataset, seen = getattr(dataset, "dataset", None), seen + 1
-    return None
 
 
 def _plain(metainfo: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from engine_dataset import ResumableDataLoader, rank_positions
 from engine_registry import LOOPS
 from engine_runner._autocast import autocast
 from engine_runner._loader_rules import evaluators_by_set
-from engine_runner._loaders import batches_of, evaluated_samples, length_of, no_batch
+from engine_runner._loaders import batches_of, evaluated_samples, length_of, metainfo_of, no_batch
 from engine_runner._protocols import Run
 from engine_runner._types import Batch
 from engine_runner.loops._base import BaseLoop
@@ -146,7 +146,7 @@ class _EvaluationLoop(BaseLoop):
     def _show_meta(self, loader: Any, evaluator: Any) -> None:
         """Give evaluator and visualizer the meta data of a dataset."""
         # Any iterable of batches may be the data, also one without a dataset.
-        metainfo = getattr(getattr(loader, "dataset", None), "metainfo", None)
+        metainfo = metainfo_of(loader)
         if metainfo is not None:
             evaluator.dataset_meta = metainfo
             self._runner.visualizer.dataset_meta = metainfo

@@ -16,6 +16,8 @@ model = dict(
 
 # data settings: the smallest class is left out, and the rest is repeated
 train_dataloader = dict(
+    num_workers=1,
+    persistent_workers=True,
     dataset=dict(
         _delete_=True,
         type="RepeatDataset",

@@ -7,5 +7,6 @@ from mmtoy.engine.hooks import FreezeBackboneHook
 
 # The same without the random flips.
 train_pipeline.pop(1)
-default_hooks.update(logger=dict(type=default_hooks["logger"]["type"], interval=1))
+train_dataloader.dataset.pipeline = train_pipeline
+default_hooks.logger.interval = 1
 custom_hooks.append(dict(type=FreezeBackboneHook, begin=18))

@@ -39,8 +39,8 @@ class ToyAccuracy(BaseMetric):
         """
         for data_sample in data_samples:
             result = dict(
-                pred_label=data_sample["_pred_label"]["label"].cpu(),
-                gt_label=data_sample["_gt_label"]["label"].cpu(),
+                pred_label=data_sample["pred_label"]["label"].cpu(),
+                gt_label=data_sample["gt_label"]["label"].cpu(),
             )
             self.results.append(result)
 
