@@ -199,6 +199,28 @@ def test_overridden_paths_and_metainfo_are_used(tmp_path: Path) -> None:
     assert dataset.metainfo == {"classes": ["cat", "dog"], "palette": 2}
 
 
+class Stored(Digits):
+    """It sets the arguments of the storage before the constructor of the base, and replaces."""
+
+    def __init__(self, backend_args: Any = None, **options: Any) -> None:
+        self.backend_args = backend_args
+        super().__init__(**options)
+
+    def prepare_data(self, idx: int) -> Any:
+        return None if idx == 2 else super().prepare_data(idx)
+
+    def __getitem__(self, idx: int) -> Any:
+        while (sample := self.prepare_data(idx)) is None:
+            idx = self._rand_another()
+        return sample
+
+
+def test_arguments_that_a_subclass_has_set_are_kept() -> None:
+    dataset = Stored(backend_args={"backend": "local"})
+    assert dataset.backend_args == {"backend": "local"}
+    assert dataset[2]["sample_idx"] != 2
+
+
 def test_metainfo_is_read_from_the_lines_of_a_file(tmp_path: Path) -> None:
     names = tmp_path / "classes.txt"
     names.write_text("cat\ndog\n")

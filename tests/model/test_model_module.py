@@ -165,16 +165,15 @@ def test_modules_that_a_parent_initializes_itself_are_not_warned_of(
     class Parent(Net):
         def init_weights(self) -> None:
             super().init_weights()
-            for part in self.parts.children():
-                part.init_weights()
+            part.init_weights()
 
     class Reader(Net):  # as backbones that read their init_cfg themselves
         def init_weights(self) -> None:
             nn.init.constant_(self.linear.weight, 4)
 
+    part = Net(constant(5))
     root = BaseModule()
     root.parent = Parent()
-    part = Net(constant(5))
     root.parent.parts = nn.ModuleList([part])
     root.reader = Reader(constant(1))
     root.init_weights()

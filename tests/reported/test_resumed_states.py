@@ -154,3 +154,14 @@ def test_checkpoints_of_another_storage_are_deleted_and_resumed(
 def test_older_argument_of_the_storage_is_deprecated() -> None:
     with pytest.warns(DeprecationWarning, match="backend_args"):
         CheckpointHook(file_client_args={"backend": "disk"})
+
+
+def test_older_argument_of_a_single_save_is_deprecated(tmp_path: Path, toy_run: Toy) -> None:
+    runner = toy_run()
+    runner.train()
+    with pytest.warns(DeprecationWarning, match="of save_checkpoint is deprecated") as warned:
+        runner.save_checkpoint(str(tmp_path), "a.pth", file_client_args={"backend": "disk"})
+    assert [Path(one.filename).name for one in warned] == [Path(__file__).name]
+    assert (tmp_path / "a.pth").is_file()
+    with pytest.raises(ValueError, match="either backend_args or file_client_args"):
+        runner.save_checkpoint(str(tmp_path), "a.pth", file_client_args={}, backend_args={})

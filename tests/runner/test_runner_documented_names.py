@@ -10,6 +10,7 @@ from engine_dist import get_dist_info
 from engine_model import is_model_wrapper
 from engine_registry import MODEL_WRAPPERS
 from engine_runner import EpochBasedTrainLoop, Runner, set_random_seed
+from engine_runner.hooks import IterTimerHook
 
 Make = Callable[..., dict[str, Any]]
 
@@ -137,3 +138,13 @@ def test_setting_that_would_change_nothing_raises(settings: Make) -> None:
 
     with pytest.raises(AttributeError, match="cannot be set"):
         runner._resume = True
+
+
+def test_hooks_may_be_replaced_by_a_list(settings: Make) -> None:
+    runner: Any = Runner(**settings())
+
+    runner._hooks = [hook for hook in runner._hooks if not isinstance(hook, IterTimerHook)]
+    runner.train()
+
+    assert "IterTimerHook" not in runner.get_hooks_info()
+    assert "train/time" not in runner.message_hub.log_scalars

@@ -79,7 +79,7 @@ class ClsInferencer(BaseInferencer):
         return {"predictions": predictions, "visualization": self.drawn}
 
     def visualize(
-        self, inputs: Any, preds: Any, return_vis: bool = False, show: bool = False, **kwargs: Any
+        self, inputs: Any, preds: Any, show: bool = False, return_vis: bool = False, **kwargs: Any
     ) -> Any:
         if return_vis:
             self.drawn += inputs

@@ -183,8 +183,44 @@ class OwnIterator(IterBasedTrainLoop):
         return self.runner.model
 
 
+class Skipping(OwnIterator):
+    """A loop that skips what a former run has trained on, as loops of the field do."""
+
+    def run(self) -> Any:
+        for _ in range(self._iter):
+            next(self.batches)
+        return super().run()
+
+
+class SkippingOurs(IterBasedTrainLoop):
+    """The same with the iterator of the base."""
+
+    def run(self) -> Any:
+        self.runner.call_hook("before_train")
+        for _ in range(self._iter):
+            next(self.dataloader_iterator)
+        while self._iter < self._max_iters:
+            self.run_iter(next(self.dataloader_iterator))
+        return self.runner.model
+
+
+class SemiSupervised(IterBasedTrainLoop):
+    """A loop that trains on labeled and unlabeled batches, as libraries do."""
+
+    def __init__(self, runner: Any, dataloader: Any, max_iters: int) -> None:
+        super().__init__(runner, dataloader, max_iters)
+        unlabeled = {**runner._train_dataloader, "batch_size": 5}
+        self.unlabeled = [runner.build_dataloader(unlabeled, seed=runner.seed + 1)]
+        self.batches = _InfiniteDataloaderIterator(self.unlabeled[0])
+
+    def run_iter(self, data_batch: Any) -> None:
+        more = next(self.batches)
+        super().run_iter([torch.cat(pair) for pair in zip(data_batch, more, strict=True)])
+
+
+@pytest.mark.parametrize("loop", [OwnIterator, Skipping, SkippingOurs, SemiSupervised])
 def test_iterator_of_a_library_resumes_at_the_next_batch(
-    make_runner: MakeRunner, tmp_path: Path
+    loop: type, make_runner: MakeRunner, tmp_path: Path
 ) -> None:
     changes = {
         "param_scheduler": None,
@@ -193,10 +229,10 @@ def test_iterator_of_a_library_resumes_at_the_next_batch(
         },
     }
     own = {**changes, "work_dir": str(tmp_path / "own")}
-    whole = make_runner(**changes, train_cfg={"type": OwnIterator, "max_iters": 12}).train()
-    make_runner(**own, train_cfg={"type": OwnIterator, "max_iters": 6}).train()
+    whole = make_runner(**changes, train_cfg={"type": loop, "max_iters": 12}).train()
+    make_runner(**own, train_cfg={"type": loop, "max_iters": 6}).train()
 
-    resumed = make_runner(**own, train_cfg={"type": OwnIterator, "max_iters": 12}, resume=True)
+    resumed = make_runner(**own, train_cfg={"type": loop, "max_iters": 12}, resume=True)
     resumed.train()
 
     for name, value in whole.state_dict().items():
@@ -257,7 +293,7 @@ def test_validation_loop_with_two_loaders_as_the_manual_shows(make_runner: MakeR
             points.append("mine")
 
     runner = make_runner(custom_hooks=[OnlyMine()], default_hooks={"logger": None})
-    second = runner._val_dataloader
+    second = runner._settings.val_dataloader
     custom = {"type": "CustomValLoop", "dataloader2": second}
     runner = make_runner(val_cfg=custom, custom_hooks=[OnlyMine()], default_hooks={"logger": None})
 
@@ -280,7 +316,7 @@ def test_own_run_of_a_validation_loop_reads_the_documented_names(make_runner: Ma
 def test_runner_has_the_private_names_that_libraries_read(
     make_runner: MakeRunner,
 ) -> None:
-    runner = make_runner(load_from="here.pth", test_dataloader=None)
+    runner: Any = make_runner(load_from="here.pth", test_dataloader=None)
 
     assert runner._train_loop is runner.train_loop
     assert runner._val_loop is runner.val_loop

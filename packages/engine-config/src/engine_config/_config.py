@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigKeyError
-from engine_config._facts import Facts, IfExecuted, given_facts
+from engine_config._facts import Facts, IfExecuted
+from engine_config._given import given_facts
 from engine_config._keys import reserved
 from engine_config.merge import given_values, merge_given
 from engine_config.origin import find_origin, walk_origins

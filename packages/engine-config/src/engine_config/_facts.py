@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,22 +44,3 @@ class Facts(NamedTuple):
         if len(self.sources) == 1:
             return self.sources[0].text
         return "\n".join(f"# {source.file}\n{source.text}" for source in self.sources)
-
-
-def given_facts(
-    filename: str | os.PathLike[str] | None, text: str | None, env_variables: Mapping[str, str]
-) -> Facts:
-    """Return the facts of a config that a program makes.
-
-    Args:
-        filename: The path of the file that the program names.
-        text: Its text; None to read the file, if it exists on the disk.
-        env_variables: The environment variables that the text uses, and their values.
-    """
-    path = None if filename is None else os.fspath(filename)
-    if text is None and path and os.path.isfile(path):
-        from engine_config.read._files import read_text  # slow to import, and rarely needed
-
-        text = read_text(path, timeout=60)
-    sources = () if text is None else (Source(path or "", text),)
-    return Facts(filename=path, sources=sources, env_variables=dict(env_variables))

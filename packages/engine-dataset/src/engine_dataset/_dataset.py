@@ -100,8 +100,10 @@ class BaseDataset(Dataset[Any]):
         self.data_root = expand_home(os.fspath(data_root or ""))
         self.ann_file = os.fspath(ann_file) if isinstance(ann_file, PathLike) else ann_file
         self.data_prefix = copy_of(data_prefix)
-        self.backend_args = None if backend_args is None else dict(backend_args)
-        self.trusted = trusted
+        # A subclass may have set them before.
+        if backend_args is not None:
+            self.backend_args = dict(backend_args)
+        self.trusted = trusted or self.trusted
         self.filter_cfg = copy.deepcopy(filter_cfg)
         self.serialize_data = serialize_data
         self.test_mode = test_mode
@@ -315,6 +317,10 @@ class BaseDataset(Dataset[Any]):
             f"and {self.max_refetch} others tried in its place were rejected: the pipeline "
             f"returned None for all",
         )
+
+    def _rand_another(self) -> int:
+        """Return the index of a random sample, for a subclass that replaces samples itself."""
+        return random.randrange(len(self))
 
     def _sample_error(self, idx: int, problem: str) -> SampleError:
         path = _path_in(self._stored_records[idx])

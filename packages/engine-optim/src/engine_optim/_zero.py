@@ -1,13 +1,18 @@
 """Divide the state of an optimizer among the ranks, by the optimizer's name."""
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, distributed
-from torch.distributed.optim import ZeroRedundancyOptimizer as _ZeroRedundancyOptimizer
 
 from engine_dist import is_main_process
 from engine_registry import OPTIMIZERS
+
+with warnings.catch_warnings():
+    # torch compiles its other optimizers with torch.jit.script there, which it has deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from torch.distributed.optim import ZeroRedundancyOptimizer as _ZeroRedundancyOptimizer
 
 
 class ZeroRedundancyOptimizer(_ZeroRedundancyOptimizer):

@@ -1,9 +1,11 @@
 """The private names of the documented runner that libraries read and set."""
 
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, TypeVar
 
 from engine_runner._forward import Forward
+from engine_runner._hook import Hook
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -49,10 +51,21 @@ class _Fact:
         return self if owner is None else self._read(owner)
 
 
+class _Hooks:
+    """The hooks of a runner, which a list may replace."""
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        return self if owner is None else owner._hook_list
+
+    def __set__(self, owner: Any, hooks: Iterable[Hook]) -> None:
+        owner._hook_list = owner._hook_list.replaced(hooks)
+
+
 def with_documented_names(kind: Kind) -> Kind:
     """Give a runner the private names that libraries read of the documented one."""
     for name, path in SETTINGS.items():
         setattr(kind, name, Forward[Any](path, f"See `{path}`."))
     for name, path in FACTS.items():
         setattr(kind, name, _Fact(path))
+    kind._hooks = _Hooks()  # type: ignore[attr-defined]  # set here
     return kind

@@ -105,7 +105,7 @@ class Runner:
         self._info = self._info.stated_by(vars(self))
         self.progress = Progress()
         self.param_schedulers: Any = None
-        self._hooks, self._instances = HookList(), RunInstances(settings.env_cfg.get("device"))
+        self._hook_list, self._instances = HookList(), RunInstances(settings.env_cfg.get("device"))
         self._parts = Parts(settings, self._instances)
         scope = DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=default_scope)
         self.default_scope = self._instances.add(scope)
@@ -137,7 +137,7 @@ class Runner:
         check_steps(self.model, "train", *([] if self.val_loop is None else ["val"]))
         parts.schedule_once(self, self._parts, self._settings)
         self._init_model_weights()
-        execute(self, self._hooks, loop, trains=True)
+        execute(self, self._hook_list, loop, trains=True)
         return self.model
 
     @with_instances
@@ -145,7 +145,7 @@ class Runner:
         """Validate, and return the metrics by name."""
         loop = self._validation
         check_steps(self.model, "val")
-        metrics: dict[str, Any] = execute(self, self._hooks, loop)
+        metrics: dict[str, Any] = execute(self, self._hook_list, loop)
         return metrics
 
     @with_instances
@@ -153,7 +153,7 @@ class Runner:
         """Test, and return the metrics by name; weights come from ``load_from`` alone."""
         loop = self.test_loop
         check_steps(self.model, "test")
-        metrics: dict[str, Any] = execute(self, self._hooks, loop)
+        metrics: dict[str, Any] = execute(self, self._hook_list, loop)
         return metrics
 
     running: Loop | None = None  # the loop that runs now
@@ -188,7 +188,7 @@ class Runner:
     test_dataloader = Forward[Any]("test_loop.dataloader", "The test data.")
     val_evaluator = Forward[Any]("_validation.evaluator", "The evaluator of the validation.")
     test_evaluator = Forward[Any]("test_loop.evaluator", "The evaluator of the test.")
-    hooks = Forward[list[Hook]]("_hooks.in_order", "The hooks in the order of their calls.")
+    hooks = Forward[list[Hook]]("_hook_list.in_order", "The hooks in the order of their calls.")
     load_report = Forward[LoadReport | None]("checkpointer.load_report", "Weights that misfit.")
 
     @property
@@ -265,7 +265,7 @@ class Runner:
 
     def get_hooks_info(self) -> str:
         """Return the hooks that act at each point."""
-        return self._hooks.table()
+        return self._hook_list.table()
 
     def register_hook(
         self, hook: Any, priority: int | str | None = None, *, name: str = ""
@@ -273,11 +273,11 @@ class Runner:
         """Add a hook or its config; its state is saved under ``name``, or its class name."""
         with self._instances.current():
             built, own = parts.build_hook(hook)
-        self._hooks.add(built, own if priority is None else priority, name=name)
+        self._hook_list.add(built, own if priority is None else priority, name=name)
 
     def register_default_hooks(self, hooks: Mapping[str, Any] | None = None) -> None:
         """Add the default hooks; ``hooks`` replaces, adds or (with ``None``) drops by name."""
-        for hook in self._hooks.named(parts.default_hooks(hooks)):
+        for hook in self._hook_list.named(parts.default_hooks(hooks)):
             self.register_hook(hook)  # without the name, which a user's override does not take
 
     def register_custom_hooks(self, hooks: Sequence[Any]) -> None:
@@ -298,7 +298,7 @@ class Runner:
         """Call every hook that has a method of this name, documented or of the user's own."""
         within, self.unfinished = self.unfinished, self.unfinished or fn_name in UNFINISHED
         try:
-            for method in self._hooks.methods(fn_name):
+            for method in self._hook_list.methods(fn_name):
                 method(self, **kwargs)
         finally:
             self.unfinished = within
@@ -348,7 +348,7 @@ class Runner:
         checkpoint = self.load_checkpoint(filename, map_location)
         way_out = "load_from with resume=False takes the weights that fit"
         self.checkpointer.check_weights(filename, self.model_name, way_out)
-        states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=False)
+        states = checkpoints.run_states(self, self._parts, self._hook_list, include, saving=False)
         self.checkpointer.resume(self, checkpoint, states)
 
     @with_instances
@@ -370,7 +370,7 @@ class Runner:
         It counts the epoch (``by_epoch``) or iteration that ends now, or else has ``progress``.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
-        return checkpoints.save_run(self, self._parts, self._hooks, **given)
+        return checkpoints.save_run(self, self._parts, self._hook_list, **given)
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         """Start the process group if a launcher is named, and apply ``env_cfg``."""

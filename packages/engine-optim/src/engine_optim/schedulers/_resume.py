@@ -51,6 +51,7 @@ def resume_schedules(
         >>> optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
         >>> short = StepLR(optimizer, step_size=2, gamma=0.1, end=2)
         >>> for _ in range(2):
+        ...     optimizer.step()
         ...     short.step()
         >>> long = StepLR(optimizer, step_size=2, gamma=0.1, end=9)
         >>> resume_schedules([long], [short.state_dict()])
@@ -177,7 +178,7 @@ def _take(schedules: list[_ParamScheduler], steps: list[int], epoch_length: int)
     groups = [{name: float(value)} for value in schedules[0].base_values]
     optimizer = SimpleNamespace(param_groups=groups, defaults={})
     for schedule in schedules:
-        schedule.optimizer, schedule._source = optimizer, "param_groups"
+        schedule.optimizer = optimizer
         schedule.repeat_step()
     counted = list(zip(schedules, steps, strict=True))
     by_iter = [pair for pair in counted if not pair[0].by_epoch]

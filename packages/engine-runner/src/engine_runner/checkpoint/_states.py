@@ -16,6 +16,7 @@ from engine_runner._wrappers import wrappers_by_name
 from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.checkpoint._buffers import BufferStates
 from engine_runner.checkpoint._complete import restart
+from engine_runner.checkpoint._further_loaders import FurtherLoaders
 from engine_runner.checkpoint._options import OptimizerOptions, scheduled_values, set_values
 from engine_runner.checkpoint._records import RecordStates
 from engine_runner.environment import capture_random_states, restore_random_states
@@ -223,6 +224,9 @@ def run_states(
     if trains:
         data = run.train_dataloader  # builds the loop
         states["dataloader"] = LoaderPosition(getattr(parts.built("train_cfg"), "position", data))
+        further = FurtherLoaders(parts.built("train_cfg"))
+        if further.loaders:
+            states["further_loaders"] = further
         states["hooks"] = hooks
         states["records"] = RecordStates(run)
     if saving or trains:  # last, as building the parts above draws random numbers

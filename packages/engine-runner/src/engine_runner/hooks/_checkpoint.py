@@ -391,8 +391,7 @@ class CheckpointHook(Hook):
         """Find the folder and its storage, and lock it if it is not the work directory."""
         place = self.checkpoint_folder(runner)
         self.folder, self.file_backend = place.path, place.backend
-        prefix = FileClient.parse_uri_prefix(self.folder)
-        self.file_client = FileClient(**{"prefix": prefix, **(self.backend_args or {})})
+        self.file_client = FileClient.around(place.backend)
         if place.is_local and self.folder != runner.work_dir:
             self._locks.close()  # that of before a rollback
             self._locks.enter_context(training_in(str(place.local)))

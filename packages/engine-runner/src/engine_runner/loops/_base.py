@@ -12,6 +12,7 @@ from engine_runner._loaders import LIMIT, is_sets, no_batch
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop, Run, Stateful
 from engine_runner.checkpoint import finish_windows
+from engine_runner.loops._endless import EndlessBatches
 from engine_runner.loops._intervals import calc_dynamic_intervals
 from engine_runner.loops._position import position_of
 
@@ -63,6 +64,9 @@ class BaseLoop(ABC):
     def count_for(self, progress: Progress) -> None:
         """Let ``self._epoch`` and ``self._iter`` be the counters of a run, which this trains."""
         self._progress = progress
+        for part in vars(self).values():
+            if isinstance(part, EndlessBatches):
+                part.watch(progress)
 
     @property
     def _epoch(self) -> int:

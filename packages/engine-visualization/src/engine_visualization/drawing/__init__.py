@@ -9,6 +9,7 @@ from engine_visualization.drawing._arguments import (
     tensor2ndarray,
     value2list,
 )
+from engine_visualization.drawing._axes import DPI, Axes, Figure
 from engine_visualization.drawing._canvas import Canvas
 from engine_visualization.drawing._colors import parse_color
 from engine_visualization.drawing._featmap import draw_featmap
@@ -23,7 +24,10 @@ from engine_visualization.drawing._window import (
 )
 
 __all__ = [
+    "DPI",
+    "Axes",
     "Canvas",
+    "Figure",
     "as_picture",
     "can_open_window",
     "check_type",
