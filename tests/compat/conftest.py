@@ -25,9 +25,12 @@ LAZY = "mmtoy/configs/toynet/toynet_4e_shapes_plain.py"
 ITERATIONS = "configs/toynet/toynet-wide_16i_shapes.py"
 CHECKPOINT = f"{WORK_DIR}/epoch_4.pth"
 EACH_STEP = ["--cfg-options", "log_processor.window_size=1"]
+SCALED = ["train_dataloader.batch_size=16", "runner_type=mmtoy.OneThreadRunner"]
 PICTURES = [f"data/shapes/images/val/{number:03}.npy" for number in (0, 8, 16)]
 
 Command = list[str]
+
+PIP = [sys.executable, "-m", "pip", "install", "--no-index", "--no-build-isolation"]
 
 
 def train(config: str, name: str, *arguments: str) -> Command:
@@ -48,6 +51,7 @@ def on_two_ranks(command: Command) -> Command:
 
 # Processes of their own, as a user starts them. They run beside the first rounds.
 PROGRAMS: dict[str, Command] = {
+    "resolve": [*PIP, "--dry-run", "."],
     "two": ["bash", "tools/dist_train.sh", PLAIN, "2", "--work-dir", "work_dirs/two", *EACH_STEP],
 }
 # Scripts, each in a fork of a process that has torch loaded. Those of a round run at once.
@@ -64,7 +68,7 @@ ROUNDS: list[dict[str, Command]] = [
         "two_stopped": on_two_ranks(
             train(PLAIN, "two_resumed", *EACH_STEP, "train_cfg.max_minutes=0")
         ),
-        "amp": train(CONFIG, "amp", "--amp", "--auto-scale-lr", *EACH_STEP),
+        "amp": train(CONFIG, "amp", "--amp", "--auto-scale-lr", *EACH_STEP, *SCALED),
     },
     {
         "resumed": train(CONFIG, "resumed", "--resume"),
@@ -155,9 +159,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 def _run_all(folder: Path) -> dict[str, Ended]:
     shutil.copytree(HERE / "toy_library", folder)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    target = ["--no-build-isolation", "--target", "site", "."]
-    ended = {"install": _ended(_start([*pip, *target], folder))}
+    install = [*PIP, "--quiet", "--no-deps", "--target", "site", "."]
+    ended = {"install": _ended(_start(install, folder))}
     with _forking(folder) as run:
         ended |= run({"draw": ["tools/dataset_converters/draw_shapes.py", "data/shapes"]})
         programs = {name: _start(command, folder) for name, command in PROGRAMS.items()}

@@ -120,6 +120,16 @@ def train(root: Path, network: Network, model: nn.Module) -> Iterator[dict[str, 
                 group["lr"] = rate * factor(epoch, number, len(batches))
             yield train_step(model, optimizer, pictures[batch], labels[batch])
             iteration += 1
+        average_buffers(network)
+
+
+def average_buffers(network: Network) -> None:
+    """Average the running statistics over the ranks, as each save of a checkpoint does."""
+    if WORLD_SIZE > 1:
+        for buffer in network.buffers():
+            if buffer.is_floating_point():
+                distributed.all_reduce(buffer)
+                buffer /= WORLD_SIZE
 
 
 def main(root: str, file: str) -> None:

@@ -1,3 +1,4 @@
 from .loops import AccumulatedIterLoop, CountedEpochLoop
+from .toy_runner import OneThreadRunner
 
-__all__ = ["AccumulatedIterLoop", "CountedEpochLoop"]
+__all__ = ["AccumulatedIterLoop", "CountedEpochLoop", "OneThreadRunner"]
