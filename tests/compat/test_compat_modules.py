@@ -102,6 +102,8 @@ def test_reload_looks_names_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.list_from_file is engine_fileio.list_from_file
     assert mmengine.load is engine_fileio.load
     assert sum(isinstance(finder, Finder) for finder in sys.meta_path) == 1
+    importlib.reload(mmengine.version)  # its tuple is that of before
+    assert mmengine.version.version_info is mmengine.version_info
 
 
 def test_import_of_a_removed_module_makes_it_again() -> None:
