@@ -19,7 +19,7 @@ from dataclasses import dataclass
 ROUNDS = 10
 SMALL_BUDGET = 0.060  # seconds, for a package that loads neither numpy nor torch
 RUNNER_BUDGET = 0.250  # seconds over `import torch`
-SMALL = ("engine_registry", "engine_config", "engine_fileio", "engine_runner")
+SMALL = ("engine_registry", "engine_config", "engine_fileio", "engine_runner", "mmengine")
 RUNNER = "torch, engine_runner.runner"
 
 # The modules of an installed package are compiled once. Here the warm-up compiles them.

@@ -3,9 +3,11 @@
 Loading torch takes longer than most scripts that tests run. A request is one line of JSON on stdin:
 a list of scripts that run at once, each with ``script``, ``arguments``, ``folder``,
 ``environment``, ``strict`` and ``output``, the file that gets its stdout and stderr. The answer is
-the list of their exit codes as one line of JSON on stdout.
+the list of their exit codes as one line of JSON on stdout. The arguments are modules to load, too.
 """
 
+import gc
+import importlib
 import json
 import os
 import runpy
@@ -59,6 +61,10 @@ def wait(children: list[int]) -> list[int]:
 
 def main() -> None:
     """Fork for each script. A child returns, so that the exit hooks of the interpreter run."""
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
+    # Else the collection at the end of each child visits, and copies, all objects of torch.
+    gc.freeze()
     for line in iter(sys.stdin.readline, ""):
         children = []
         for request in json.loads(line):

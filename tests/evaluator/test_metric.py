@@ -1,6 +1,7 @@
 """BaseMetric, DumpResults, get_metric_value."""
 
 import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,28 @@ def test_results_are_dropped_after_evaluation(samples: Make) -> None:
     assert metric.results == []
 
 
-def test_metric_without_results_logs_a_warning(
+def test_metric_without_results_warns_and_logs_to_the_file(
     samples: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, "engine.evaluator"):
+    with (
+        caplog.at_level(logging.WARNING, "engine.evaluator"),
+        pytest.warns(UserWarning, match="Samples got empty `self.results`") as warned,
+    ):
         assert samples().evaluate(3) == {"samples/kept": []}
-    assert "Samples has no results" in caplog.text
+    assert Path(warned[0].filename).name == "test_metric.py"
+    assert [record.file_only for record in caplog.records] == [True]  # type: ignore[attr-defined]
+
+
+def test_metric_without_a_prefix_warns(keep: Make) -> None:
+    with pytest.warns(UserWarning, match="The prefix is not set in metric class Keep"):
+        assert keep().prefix is None
+
+
+@pytest.mark.parametrize("make", [lambda kind: kind(prefix=""), lambda kind: kind(prefix="a")])
+def test_metric_with_a_chosen_prefix_does_not_warn(keep: Make, make: Make) -> None:
+    with warnings.catch_warnings(action="error"):
+        make(keep)
+        DumpResults("predictions.pkl")
 
 
 def test_metric_moves_results_to_the_cpu_detached(samples: Make) -> None:

@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -106,15 +107,27 @@ def test_pickle_is_written_with_protocol_2_by_default(tmp_path: Path) -> None:
 
 
 def test_file_client_args_choose_a_backend(tmp_path: Path) -> None:
-    dump(VALUE, tmp_path / "a.json", file_client_args={"backend": "disk"})
+    disk: Any = {"file_client_args": {"backend": "disk"}}
     (tmp_path / "a.txt").write_text("1 cat\n")
 
-    assert load(tmp_path / "a.json", file_client_args={"backend": "disk"}) == VALUE
-    assert fileio.list_from_file(tmp_path / "a.txt", file_client_args={"backend": "disk"}) == [
-        "1 cat"
-    ]
-    with pytest.raises(ValueError, match="exclude each other"):
+    with _deprecated("dump"):
+        dump(VALUE, tmp_path / "a.json", **disk)
+    with _deprecated("load"):
+        assert load(tmp_path / "a.json", **disk) == VALUE
+    with _deprecated("list_from_file"):
+        assert fileio.list_from_file(tmp_path / "a.txt", **disk) == ["1 cat"]
+    with _deprecated("dict_from_file"):
+        assert fileio.dict_from_file(tmp_path / "a.txt", **disk) == {"1": "cat"}
+    with _deprecated("load"), pytest.raises(ValueError, match="exclude each other"):
         load(tmp_path / "a.json", file_client_args={}, backend_args={})
+
+
+@contextmanager
+def _deprecated(name: str) -> Iterator[None]:
+    message = f"file_client_args of {name} is deprecated; .*backend_args"
+    with pytest.warns(DeprecationWarning, match=message) as warned:
+        yield
+    assert [Path(one.filename).name for one in warned] == [Path(__file__).name]
 
 
 @pytest.mark.parametrize(

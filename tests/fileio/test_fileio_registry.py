@@ -37,7 +37,8 @@ def test_backend_is_registered_by_call_or_decorator(register) -> None:  # type: 
 
     assert fileio.get("x", backend_args={"backend": "echo1"}) == b"x"
     assert fileio.get_text("e2://x") == "e2://x"
-    assert FileClient(backend="echo2").get_text("x") == "x"
+    with pytest.warns(DeprecationWarning, match=r"FileClient\(backend='echo2'\) is deprecated"):
+        assert FileClient(backend="echo2").get_text("x") == "x"
 
 
 def test_taken_name_or_prefix_needs_force() -> None:
@@ -193,7 +194,8 @@ def test_get_file_backend_of_an_unknown_name_or_prefix_raises(
 
 
 def test_client_calls_its_backend(tmp_path: Path) -> None:
-    client = FileClient.infer_client({"backend": "disk"})
+    with pytest.warns(DeprecationWarning, match="file_client_args of FileClient is deprecated"):
+        client = FileClient.infer_client({"backend": "disk"})
     folder = client.join_path(tmp_path, "d")
     client.put(b"\xe9", client.join_path(folder, "a"))
     client.put_text("t", client.join_path(folder, "b.txt"))
@@ -211,6 +213,7 @@ def test_client_calls_its_backend(tmp_path: Path) -> None:
     assert (client.name, client.allow_symlink) == ("LocalBackend", True)
 
 
+@pytest.mark.filterwarnings("ignore:FileClient:DeprecationWarning")
 def test_client_name_has_priority_over_prefix() -> None:
     assert FileClient().name == "LocalBackend"
     assert FileClient(prefix="s3").name == "S3Backend"
@@ -230,8 +233,16 @@ def test_client_parses_prefixes(uri: str | Path, expected: str | None) -> None:
     assert FileClient.parse_uri_prefix(uri) == expected
 
 
-def test_hard_disk_backend_is_an_alias_of_local_backend() -> None:
-    assert fileio.HardDiskBackend is fileio.LocalBackend
+def test_hard_disk_backend_is_the_local_backend_by_its_older_name(tmp_path: Path) -> None:
+    backend = fileio.HardDiskBackend()
+    assert isinstance(backend, fileio.LocalBackend)
+    assert backend.name == "HardDiskBackend"
+    backend.put_text("x", tmp_path / "a")
+    assert backend.get_text(tmp_path / "a") == "x"
+
+
+def test_scheme_s3_is_that_of_the_s3_backend() -> None:
+    assert fileio.get_file_backend("s3://bucket/key").name == "S3Backend"
 
 
 @pytest.mark.parametrize(

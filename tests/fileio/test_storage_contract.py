@@ -83,7 +83,7 @@ def test_copyfile_to_local_writes_a_file_or_into_a_folder(
     to_file = any_storage.backend.copyfile_to_local(any_storage.uri("a.txt"), tmp_path / "n" / "b")
     to_folder = any_storage.backend.copyfile_to_local(any_storage.uri("a.txt"), tmp_path)
 
-    assert to_file == str(tmp_path / "n" / "b")
+    assert to_file == tmp_path / "n" / "b"
     assert to_folder == str(tmp_path / "a.txt")
     assert Path(to_file).read_bytes() == Path(to_folder).read_bytes() == b"x" * 100_000
 
@@ -250,7 +250,7 @@ def test_trees_are_downloaded_and_uploaded(filled: Storage, tmp_path: Path) -> N
     down = filled.backend.copytree_to_local(filled.uri("tree"), tmp_path / "down")
     up = filled.backend.copytree_from_local(tmp_path / "down", filled.uri("up"))
 
-    assert down == str(tmp_path / "down")
+    assert down == tmp_path / "down"
     assert up == filled.uri("up")
     assert (tmp_path / "down/sub/deep/d.txt").read_bytes() == b"sub/deep/d.txt"
     assert set(_files(filled, "up")) == set(FILES)

@@ -150,6 +150,6 @@ def test_averages_follow_a_sharded_model_on_the_device(alone: None, linear_model
 
 
 def test_recurrent_and_convolutional_layers_are_counted_on_the_device() -> None:
-    assert measure_cost(nn.LSTM(3, 5).cuda(), torch.zeros(7, 2, 3).cuda()).flops == 7 * 2 * 160
+    assert measure_cost(nn.LSTM(3, 5).cuda(), torch.zeros(7, 2, 3).cuda()).flops == 7 * 2 * 2 * 160
     conv = nn.Conv2d(4, 4, 3, groups=2).cuda()
-    assert measure_cost(conv, torch.zeros(1, 4, 5, 5).cuda()).flops == 4 * 9 * 2 * 9
+    assert measure_cost(conv, torch.zeros(1, 4, 5, 5).cuda()).flops == 2 * 4 * 9 * 2 * 9

@@ -16,6 +16,7 @@ from engine_model import (
     ConstantInit,
     KaimingInit,
     NormalInit,
+    PretrainedInit,
     TruncNormalInit,
     UniformInit,
     XavierInit,
@@ -27,6 +28,7 @@ from engine_model import (
     normal_init,
     trunc_normal_init,
     uniform_init,
+    update_init_info,
     xavier_init,
 )
 from engine_registry import WEIGHT_INITIALIZERS
@@ -246,6 +248,56 @@ def test_a_custom_initializer_needs_only_to_be_callable() -> None:
     net = Net()
     net.init_weights()
     assert net.linear.bias.item() == 7
+
+
+def test_initializer_of_the_field_calls_its_own_line_of_the_log(
+    init_log: Callable[[], list[str]],
+) -> None:
+    @WEIGHT_INITIALIZERS.register_module()
+    class Filled(BaseInit):
+        def __init__(self, val: float, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.val = val
+
+        def __call__(self, module: nn.Module) -> None:
+            def fill(layer: nn.Module) -> None:
+                if self.wholly_init or type(layer).__name__ in self.layer:
+                    constant_init(layer, self.val, self.bias)
+
+            module.apply(fill)
+            if hasattr(module, "_params_init_info"):
+                update_init_info(module, init_info=self._get_init_info())
+
+        def _get_init_info(self) -> str:
+            return f"{type(self).__name__}: filled with {self.val}"
+
+    class Described(ConstantInit):
+        def _get_init_info(self) -> str:
+            return f"own line, {super()._get_init_info()}"
+
+    WEIGHT_INITIALIZERS.register_module(module=Described)
+    net = BaseModule(
+        [
+            {"type": "Filled", "layer": "Linear", "val": 3, "bias": 1},
+            {"type": "Described", "layer": "Conv2d", "val": 4},
+        ]
+    )
+    net.linear, net.conv = nn.Linear(1, 1), nn.Conv2d(1, 1, 1)
+    net.init_weights()
+    assert net.linear.bias.item() == 1
+    assert [line.split("\n")[2] for line in init_log()] == [
+        *["Filled: filled with 3 "] * 2,
+        *["own line, Described: val=4, bias=0 "] * 2,
+    ]
+    assert PretrainedInit("a.pth")._get_init_info() == "PretrainedInit: load from a.pth"
+
+
+def test_initializer_without_a_rule_raises() -> None:
+    class Empty(BaseInit):
+        pass
+
+    with pytest.raises(TypeError, match=r"Empty must implement initialize_layer\(layer\), or"):
+        Empty()
 
 
 def test_a_misspelt_layer_warns_and_names_the_classes(

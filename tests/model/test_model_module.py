@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -113,7 +114,9 @@ def test_log_detects_a_change_among_nan_values(init_log: Log) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda m: m, nn.Sequential, lambda m: nn.ModuleDict({"a": nn.ModuleList([m])})]
+    "wrap",
+    [lambda m: m, Sequential, lambda m: ModuleDict({"a": ModuleList([m])})],
+    ids=["child", "sequential", "nested"],
 )
 def test_children_are_initialized_after_the_config_of_their_parent(
     wrap: Callable[[Any], Any],
@@ -125,6 +128,83 @@ def test_children_are_initialized_after_the_config_of_their_parent(
     assert parent.linear.weight.item() == 2
     assert child.linear.weight.item() == 5
     assert child.is_init
+
+
+@pytest.mark.parametrize(
+    ("wrap", "place"),
+    [
+        (lambda m: nn.Sequential(m), "child.0, whose init_cfg does nothing: .* the Sequential"),
+        (lambda m: nn.ModuleDict({"a": nn.ModuleList([m])}), "child.a.0, .* the ModuleList"),
+        (
+            lambda m: nn.ModuleList([m, *(Net(constant(3)) for _ in range(4))]),
+            "child.0, child.1, child.2 and 2 more, .* the ModuleList",
+        ),
+    ],
+    ids=["sequential", "nested", "many"],
+)
+def test_modules_in_plain_containers_are_left_out_with_one_warning(
+    wrap: Callable[[Any], Any], place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    child = Net(constant(5))
+    child.part = nn.ModuleList([Net(constant(7))])
+    parent = Net({"type": "Constant", "layer": "Conv2d", "val": 2})
+    parent.child = wrap(child)
+    before = child.linear.weight.item()
+
+    parent.init_weights()
+
+    assert child.linear.weight.item() == before
+    assert not child.is_init
+    (warning,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert re.match(f"init_weights of Net leaves out {place} around has no init_weights", warning)
+
+
+def test_modules_that_a_parent_initializes_itself_are_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Parent(Net):
+        def init_weights(self) -> None:
+            super().init_weights()
+            part.init_weights()
+
+    class Reader(Net):  # as backbones that read their init_cfg themselves
+        def init_weights(self) -> None:
+            nn.init.constant_(self.linear.weight, 4)
+
+    part = Net(constant(5))
+    root = BaseModule()
+    root.parent = Parent()
+    root.parent.parts = nn.ModuleList([part])
+    root.reader = Reader(constant(1))
+    root.init_weights()
+
+    assert part.linear.weight.item() == 5
+    assert root.reader.linear.weight.item() == 4
+    assert not [one for one in caplog.records if one.levelname == "WARNING"]
+
+
+def test_is_init_can_be_set_to_initialize_again() -> None:
+    net = Net(constant(2))
+    net.init_weights()
+    nn.init.constant_(net.linear.weight, 9)
+    net.is_init = False
+    net.init_weights()
+    assert net.linear.weight.item() == 2
+
+
+def test_subclass_may_write_the_record_itself(init_log: Log) -> None:
+    class Quiet(Net):
+        def _dump_init_info(self) -> None:
+            written.append(len(vars(self)["_params_init_info"]))
+
+    written: list[int] = []
+    parent = Quiet(constant(2))
+    parent.child = Quiet(constant(3))
+    parent.init_weights()
+    assert written == [8]
+    assert init_log() == []
+    with pytest.raises(AttributeError, match="so call _dump_init_info from an initializer"):
+        Net()._dump_init_info()
 
 
 def test_init_weights_a_second_time_warns_and_does_nothing(init_log: Log) -> None:

@@ -19,6 +19,9 @@ from engine_optim import (
 )
 from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS
 
+# Most tests here step schedules alone, of which a warning says that it skips a value.
+pytestmark = pytest.mark.filterwarnings("ignore:step.. of .* is called before the first step")
+
 
 class ToyModel(nn.Module):
     def __init__(self) -> None:

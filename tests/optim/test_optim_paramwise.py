@@ -153,6 +153,10 @@ def test_custom_keys_give_the_documented_groups(caplog: pytest.LogCaptureFixture
             {"dw.weight": (1, 0), "dw.bias": (1, 0), "conv.weight": (1, 0.1)},
         ),
         (
+            {"dwconv_decay_mult": 0, "bias_decay_mult": 0.5},
+            {"dw.weight": (1, 0), "dw.bias": (1, 0.05), "conv.bias": (1, 0.05)},
+        ),
+        (
             {"flat_decay_mult": 0},
             {
                 "scale": (1, 0),
@@ -181,7 +185,8 @@ def test_custom_keys_give_the_documented_groups(caplog: pytest.LogCaptureFixture
         ),
     ],
     ids=[
-        *("lr", "decay", "lr and bias", "bias", "norm", "depthwise", "flat", "flat and norm"),
+        *("lr", "decay", "lr and bias", "bias", "norm", "depthwise"),
+        *("depthwise and bias", "flat", "flat and norm"),
         *("dcn offset", "custom key"),
     ],
 )

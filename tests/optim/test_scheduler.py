@@ -29,6 +29,9 @@ from engine_optim import (
 )
 from engine_registry import PARAM_SCHEDULERS
 
+# Most tests here step schedules alone, of which a warning says that it skips a value.
+pytestmark = pytest.mark.filterwarnings("ignore:step.. of .* is called before the first step")
+
 Make = Callable[..., Any]
 
 

@@ -10,7 +10,9 @@ import pytest
 
 import engine_registry
 from engine_registry import (
+    COLLATE_FUNCTIONS,
     EVALUATOR,
+    FUNCTIONS,
     HOOKS,
     METRICS,
     MODELS,
@@ -48,7 +50,8 @@ def test_root_registries_are_those_of_the_manual_and_three_more() -> None:
     )
     assert sorted(ROOTS) == sorted(documented.split())
     assert OPTIM_WRAPPER is OPTIM_WRAPPERS
-    assert len({root.name for root in ROOTS.values()}) == len(ROOTS) - 1
+    assert COLLATE_FUNCTIONS is FUNCTIONS
+    assert len({root.name for root in ROOTS.values()}) == len(ROOTS) - 2
 
 
 def test_importing_the_registry_loads_neither_numpy_nor_torch() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from sys import modules
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -48,15 +49,13 @@ class Explosive:
 def other_library() -> Iterator[None]:
     """Let `HistoryBuffer` be pickled as a class of the other library."""
     parts = ["mmengine", "mmengine.logging", _MODULE]
-    modules.update({name: ModuleType(name) for name in parts})
-    modules[_MODULE].HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]  # a stub
-    HistoryBuffer.__module__ = _MODULE
-    try:
-        yield
-    finally:
-        HistoryBuffer.__module__ = __name__
-        for name in parts:
-            del modules[name]
+    with patch.dict(modules, {name: ModuleType(name) for name in parts}):
+        modules[_MODULE].HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]  # a stub
+        HistoryBuffer.__module__ = _MODULE
+        try:
+            yield
+        finally:
+            HistoryBuffer.__module__ = __name__
 
 
 @pytest.fixture

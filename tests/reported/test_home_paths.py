@@ -165,7 +165,7 @@ READERS: dict[str, Callable[[], object]] = {
     "fileio.handler": lambda: fileio.JsonHandler().load_from_path("~/in/data.json"),
     "fileio.list_from_file": lambda: fileio.list_from_file("~/in/a.txt"),
     "fileio.isfile": lambda: fileio.isfile("~/in/a.txt") or pytest.fail("not found"),
-    "fileio.FileClient": lambda: fileio.FileClient("disk").get("~/in/a.txt"),
+    "fileio.FileClient": lambda: fileio.FileClient().get("~/in/a.txt"),
     "fileio.remove_partials": lambda: fileio.remove_partials("~/in"),
     "config.fromfile": lambda: Config.fromfile("~/in/cfg.py"),
     "config.base": lambda: Config.fromstring("_base_ = '~/in/cfg.py'", ".py"),

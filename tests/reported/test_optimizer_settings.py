@@ -25,6 +25,9 @@ from engine_optim import (
 from engine_runner import Runner, autocast
 from engine_runner.parts import check_config
 
+# Some tests here step schedules alone, of which a warning says that it skips a value.
+pytestmark = pytest.mark.filterwarnings("ignore:step.. of .* is called before the first step")
+
 MakeRun = Callable[..., Runner]
 SGD: dict[str, Any] = {"type": "SGD", "lr": 0.1, "weight_decay": 0.01}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.reported.conftest import Slope, loader
-from torch.utils.data import Subset
+from torch.utils.data import ConcatDataset, DataLoader, Subset
 
 from engine_fileio import list_dir_or_file
 from engine_runner import Hook, Runner
@@ -91,16 +91,28 @@ def test_resume_may_restart_what_the_checkpoint_lacks(toy_run: Toy) -> None:
     assert resumed.iter == 12
 
 
-@pytest.mark.parametrize("wrapped", [False, True], ids=["data set", "subset"])
-def test_class_names_of_the_training_data_are_saved(toy_run: Toy, wrapped: bool) -> None:
-    data = Subset(Named(), range(8)) if wrapped else Named()
-    runner = toy_run(train_dataloader=loader(data))
+@pytest.mark.parametrize("by_hand", [False, True], ids=["config", "loader-by-hand"])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda data: data, lambda data: Subset(data, range(8)), lambda data: ConcatDataset([data])],
+    ids=["dataset", "subset", "concatenated"],
+)
+def test_class_names_of_the_training_data_are_saved(
+    toy_run: Toy, wrap: Callable[[Any], Any], by_hand: bool
+) -> None:
+    data = wrap(Named())
+    runner = toy_run(
+        train_dataloader=DataLoader(data, batch_size=2) if by_hand else loader(data),
+        train_cfg={"by_epoch": False, "max_iters": 2},
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}},
+    )
     runner.train()
 
-    meta = _saved(runner, "epoch_2.pth")["meta"]
+    meta = _saved(runner, "iter_2.pth")["meta"]
 
     assert meta["dataset_meta"] == {"classes": ("cat", "dog"), "palette": [[1, 2, 3]]}
     assert meta["mmengine_version"].count(".") == 2
+    assert runner.message_hub.get_info("dataset_meta")["classes"] == ("cat", "dog")
 
 
 def test_class_names_of_the_validation_data_take_the_place_of_missing_ones(toy_run: Toy) -> None:
@@ -142,3 +154,14 @@ def test_checkpoints_of_another_storage_are_deleted_and_resumed(
 def test_older_argument_of_the_storage_is_deprecated() -> None:
     with pytest.warns(DeprecationWarning, match="backend_args"):
         CheckpointHook(file_client_args={"backend": "disk"})
+
+
+def test_older_argument_of_a_single_save_is_deprecated(tmp_path: Path, toy_run: Toy) -> None:
+    runner = toy_run()
+    runner.train()
+    with pytest.warns(DeprecationWarning, match="of save_checkpoint is deprecated") as warned:
+        runner.save_checkpoint(str(tmp_path), "a.pth", file_client_args={"backend": "disk"})
+    assert [Path(one.filename).name for one in warned] == [Path(__file__).name]
+    assert (tmp_path / "a.pth").is_file()
+    with pytest.raises(ValueError, match="either backend_args or file_client_args"):
+        runner.save_checkpoint(str(tmp_path), "a.pth", file_client_args={}, backend_args={})

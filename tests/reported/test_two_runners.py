@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from engine_logging import MessageHub
-from engine_registry import DefaultScope
+from engine_registry import VISUALIZERS, DefaultScope, Registry
 from engine_runner import Hook, Runner
+from engine_visualization import Visualizer
 
 
 class Write(Hook):
@@ -22,6 +23,10 @@ class Write(Hook):
         MessageHub.get_current_instance().update_info("number", self.number)
         scope = DefaultScope.get_current_instance()
         self.scopes.append("" if scope is None else scope.scope_name)
+
+
+class LibraryVisualizer(Visualizer):
+    """A visualizer that a library registers in a registry of its own."""
 
 
 def log_text(folder: Path) -> str:
@@ -53,16 +58,19 @@ def test_the_current_instances_are_those_of_the_runner_that_trains(
         assert log_text(tmp_path / str(number)).count("[4/4]") == 2
 
 
+@pytest.mark.parametrize("scope", [None, "library"], ids=["ours", "of-a-library"])
 def test_a_visualizer_of_the_same_name_writes_to_the_folder_of_its_own_run(
-    toy_run: Callable[..., Runner], tmp_path: Path
+    toy_run: Callable[..., Runner], tmp_path: Path, scope: str | None
 ) -> None:
+    child = Registry("visualizer", parent=VISUALIZERS, scope="library")
+    child.register_module(module=LibraryVisualizer)
     config = {
-        "type": "Visualizer",
+        "type": "Visualizer" if scope is None else "LibraryVisualizer",
         "name": "visualizer",
         "vis_backends": [{"type": "LocalVisBackend"}],
     }
     runners = [
-        toy_run(work_dir=str(tmp_path / str(number)), visualizer=dict(config))
+        toy_run(work_dir=str(tmp_path / str(number)), visualizer=dict(config), default_scope=scope)
         for number in range(2)
     ]
 

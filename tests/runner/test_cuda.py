@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, default_collate
 
 from engine_runner import Hook, Runner
 from engine_runner.hooks import GradientNormHook, ProfilerHook, ThroughputHook
@@ -114,3 +115,30 @@ def test_memory_is_logged(settings: Settings) -> None:
 
     _, line = runner.log_processor.get_log_after_iter(runner, 0, "train")
     assert "memory: " in line
+
+
+def test_shuffled_data_by_hand_resumes_at_the_next_batch(settings: Settings) -> None:
+    seen: list[list[float]] = []
+
+    class Seen(Hook):
+        def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+            seen.append(data_batch[0].flatten().tolist())
+
+    def trained(**changes: Any) -> dict[str, Any]:
+        arguments = settings(custom_hooks=[Seen()], **changes)
+        generator = torch.Generator().manual_seed(3)
+        dataset = arguments["train_dataloader"]["dataset"]
+        arguments["train_dataloader"] = DataLoader(
+            dataset, 3, shuffle=True, generator=generator, collate_fn=default_collate
+        )
+        state: dict[str, Any] = Runner(**arguments).train().state_dict()
+        return state
+
+    expected = trained()
+    whole = seen.copy()
+    seen.clear()
+
+    state = trained(load_from=f"{settings()['work_dir']}/epoch_1.pth", resume=True)
+
+    assert seen == whole[len(whole) - len(seen) :]
+    assert all(torch.equal(expected[name], state[name]) for name in expected)

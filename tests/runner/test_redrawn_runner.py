@@ -79,7 +79,7 @@ def test_register_hook_can_be_overridden_with_its_documented_signature(
     runner = Counting(**settings())
 
     assert runner.registered == len(runner.hooks)
-    assert isinstance(runner._hooks.find("checkpoint"), CheckpointHook)
+    assert isinstance(runner._hook_list.find("checkpoint"), CheckpointHook)
 
 
 def test_custom_hooks_may_be_an_iterator(make_runner: Callable[..., Runner]) -> None:
@@ -138,7 +138,7 @@ def test_weights_of_a_former_version_do_not_bring_its_best_score(
     resumed.call_hook("before_train")
 
     assert list((tmp_path / "loaded").glob("best_*.pth"))
-    hook = resumed._hooks.find("checkpoint")
+    hook = resumed._hook_list.find("checkpoint")
     assert isinstance(hook, CheckpointHook)
     assert (hook.best[0].score, hook.retention.names) == (-1.0, ["epoch_1.pth"])
 

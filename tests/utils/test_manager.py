@@ -49,10 +49,12 @@ def test_get_current_instance_without_any_raises() -> None:
         Recorder.get_current_instance()
 
 
-def test_get_instance_with_arguments_for_an_existing_one_raises() -> None:
-    Recorder.get_instance("task", value=1)
-    with pytest.raises(ValueError, match="Recorder 'task' exists, so value cannot be set"):
-        Recorder.get_instance("task", value=1)
+def test_get_instance_of_an_existing_one_warns_once_of_ignored_arguments() -> None:
+    first = Recorder.get_instance("task", value=1)
+    with pytest.warns(UserWarning, match="Recorder 'task' exists, so value of this call are ign"):
+        assert Recorder.get_instance("task", value=2) is first
+    assert Recorder.get_instance("task", value=3) is first
+    assert first.value == 1
 
 
 @pytest.mark.parametrize("name", [3, None, ["task"]])

@@ -137,17 +137,22 @@ def test_visualizer_without_save_dir_records_nothing_and_warns(
 
 
 def test_backend_with_its_own_save_dir_records(tmp_path: Path) -> None:
-    backends: list[dict[str, Any]] = [
+    configs: list[dict[str, Any]] = [
         {"type": "LocalVisBackend", "name": "one", "save_dir": str(tmp_path / "a")},
         {"type": LocalVisBackend, "name": "two", "save_dir": str(tmp_path / "b")},
     ]
-    visualizer = Visualizer(vis_backends=backends)
+    visualizer = Visualizer(vis_backends=configs)
 
     visualizer.add_scalar("loss", 1.0)
 
     assert (tmp_path / "a/scalars.json").read_text() == (tmp_path / "b/scalars.json").read_text()
-    assert visualizer.get_backend("two").save_dir == str(tmp_path / "b")
-    assert "name" in backends[0]
+    backends = visualizer._vis_backends
+    assert {name: one.save_dir for name, one in backends.items()} == {
+        "one": str(tmp_path / "a"),
+        "two": str(tmp_path / "b"),
+    }
+    assert visualizer.get_backend("two") is backends["two"]
+    assert "name" in configs[0]
 
 
 def test_two_backends_with_the_same_name_raise(tmp_path: Path) -> None:
@@ -158,9 +163,19 @@ def test_two_backends_with_the_same_name_raise(tmp_path: Path) -> None:
 def test_get_backend_raises_for_an_unknown_name_and_lists_the_names(tmp_path: Path) -> None:
     visualizer = Visualizer(vis_backends=[LocalVisBackend(tmp_path)])
 
-    assert visualizer.get_backend("LocalVisBackend").experiment is not None
+    backend = visualizer.get_backend("LocalVisBackend")
+    assert backend is not None
+    assert backend.experiment is backend
     with pytest.raises(KeyError, match="LocalVisBackend"):
         visualizer.get_backend("WandbVisBackend")
+
+
+def test_backend_that_is_left_out_without_a_folder_is_none() -> None:
+    visualizer = Visualizer(vis_backends=[LOCAL, {"type": "LocalVisBackend", "name": "second"}])
+
+    assert visualizer.get_backend("LocalVisBackend") is None
+    assert visualizer.get_backend("second") is None
+    assert dict(visualizer._vis_backends) == {}
 
 
 def test_custom_backend_may_implement_some_methods_only(tmp_path: Path, blank: np.ndarray) -> None:

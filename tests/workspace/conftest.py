@@ -14,6 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def module_of(short: str) -> str:
+    """Return the import name of a package; that of engine-compat is the one that it stands for."""
+    return "mmengine" if short == "compat" else f"engine_{short}"
+
+
 @dataclass(frozen=True)
 class Package:
     """A package of the workspace on disk."""
@@ -26,7 +31,7 @@ class Package:
 
     @property
     def module(self) -> str:
-        return f"engine_{self.short}"
+        return module_of(self.short)
 
     @property
     def folder(self) -> Path:

@@ -332,8 +332,7 @@ def differences(left: Any, right: Any, place: str = "") -> Iterator[str]:
     """Yield where two states differ, times and paths left out."""
     if _CLOCK.search(place):
         return
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        left, right = dict(enumerate(left)), dict(enumerate(right))
+    left, right = (dict(enumerate(s)) if isinstance(s, list | tuple) else s for s in (left, right))
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         for key in {**left, **right}:
             yield from differences(left.get(key), right.get(key), f"{place}.{key}")
@@ -343,7 +342,8 @@ def differences(left: Any, right: Any, place: str = "") -> Iterator[str]:
 
 def _same(left: Any, right: Any) -> bool:
     if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return left.dtype == right.dtype and torch.equal(left.nan_to_num(), right.nan_to_num())
+        values = [tensor.cpu().nan_to_num() for tensor in (left, right)]
+        return left.dtype == right.dtype and torch.equal(*values)
     if isinstance(left, str) and isinstance(right, str):
         return Path(left).name == Path(right).name  # the runs have folders of their own
     return bool(left == right or (left != left and right != right))  # both are NaN

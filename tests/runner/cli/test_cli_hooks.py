@@ -26,7 +26,7 @@ def test_hooks_of_a_config_are_those_of_its_run(command: "Command", project: "Pa
     config = Config.fromfile(str(project / "hooks.py"))
     config.work_dir = str(project / "work")
     runner = Runner.from_cfg(config)
-    points = runner._hooks.points()
+    points = runner._hook_list.points()
     assert shown == {name: [place._asdict() for place in row] for name, row in points.items()}
     assert {"name": "Send", "type": "Send", "priority": 49, "level": "49"} in shown["before_run"]
     runs = [place["type"] for place in shown["before_save_checkpoint"]]

@@ -116,3 +116,46 @@ def test_hook_finds_the_last_batch_of_a_loader(index: int, expected: bool) -> No
     loader = torch.utils.data.DataLoader(data, batch_size=2)
 
     assert Hook().end_of_epoch(loader, index) is expected
+
+
+def test_hook_list_is_changed_like_a_list() -> None:
+    class Late(Hook):
+        priority = "LOW"
+
+    class First(Hook): ...
+
+    early, late, new, end = Hook(), Late(), First(), Hook()
+    hooks = HookList()
+    for hook in (late, early):
+        hooks.add(hook)
+
+    hooks.insert(0, new)
+    hooks.append(end)
+    assert list(hooks) == [new, early, late, end]
+    hooks.remove(late)
+    hooks.add(late)
+    assert list(hooks) == [new, early, end, late]
+    del hooks[0]
+    assert hooks.find("First") is None
+    with pytest.raises(TypeError, match="a hook must be a Hook, got str"):
+        hooks.append("no hook")  # type: ignore[arg-type]  # what is tested
+    assert len(hooks) == 3
+
+
+def test_hooks_that_are_replaced_by_a_list_keep_names_and_priorities() -> None:
+    class Late(Hook):
+        priority = "LOW"
+
+    class High(Hook):
+        priority = "HIGH"
+
+    hooks = HookList()
+    hooks.add(Late(), name="late")
+    hooks.add(Hook(), name="dropped")
+
+    replaced = hooks.replaced([hooks.find("late")])  # type: ignore[list-item]  # it is there
+    replaced.add(High())
+
+    assert [type(hook) for hook in replaced] == [High, Late]
+    assert replaced.find("late") is hooks.find("late")
+    assert replaced.find("dropped") is None

@@ -16,6 +16,7 @@ from engine_runner import (
     IterBasedTrainLoop,
     Runner,
     ValLoop,
+    _InfiniteDataloaderIterator,
 )
 from engine_runner.hooks import RuntimeInfoHook
 
@@ -168,6 +169,81 @@ def test_endless_iterator_goes_on_where_it_was(make_runner: MakeRunner) -> None:
     assert (loop._max_epochs, loop._max_iters) == (1, 3)
 
 
+class OwnIterator(IterBasedTrainLoop):
+    """A loop of iterations that builds its own iterator, as libraries do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.batches = _InfiniteDataloaderIterator(self.dataloader)
+
+    def run(self) -> Any:
+        self.runner.call_hook("before_train")
+        while self._iter < self._max_iters:
+            self.run_iter(next(self.batches))
+        return self.runner.model
+
+
+class Skipping(OwnIterator):
+    """A loop that skips what a former run has trained on, as loops of the field do."""
+
+    def run(self) -> Any:
+        for _ in range(self._iter):
+            next(self.batches)
+        return super().run()
+
+
+class SkippingOurs(IterBasedTrainLoop):
+    """The same with the iterator of the base."""
+
+    def run(self) -> Any:
+        self.runner.call_hook("before_train")
+        for _ in range(self._iter):
+            next(self.dataloader_iterator)
+        while self._iter < self._max_iters:
+            self.run_iter(next(self.dataloader_iterator))
+        return self.runner.model
+
+
+class SemiSupervised(IterBasedTrainLoop):
+    """A loop that trains on labeled and unlabeled batches, as libraries do."""
+
+    def __init__(self, runner: Any, dataloader: Any, max_iters: int) -> None:
+        super().__init__(runner, dataloader, max_iters)
+        unlabeled = {**runner._train_dataloader, "batch_size": 5}
+        self.unlabeled = [runner.build_dataloader(unlabeled, seed=runner.seed + 1)]
+        self.batches = _InfiniteDataloaderIterator(self.unlabeled[0])
+
+    def run_iter(self, data_batch: Any) -> None:
+        more = next(self.batches)
+        super().run_iter([torch.cat(pair) for pair in zip(data_batch, more, strict=True)])
+
+
+@pytest.mark.parametrize("loop", [OwnIterator, Skipping, SkippingOurs, SemiSupervised])
+def test_iterator_of_a_library_resumes_at_the_next_batch(
+    loop: type, make_runner: MakeRunner, tmp_path: Path
+) -> None:
+    changes = {
+        "param_scheduler": None,
+        "default_hooks": {
+            "checkpoint": {"type": "CheckpointHook", "interval": 6, "by_epoch": False}
+        },
+    }
+    own = {**changes, "work_dir": str(tmp_path / "own")}
+    whole = make_runner(**changes, train_cfg={"type": loop, "max_iters": 12}).train()
+    make_runner(**own, train_cfg={"type": loop, "max_iters": 6}).train()
+
+    resumed = make_runner(**own, train_cfg={"type": loop, "max_iters": 12}, resume=True)
+    resumed.train()
+
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name])
+
+
+def test_endless_batches_of_an_empty_loader_raise() -> None:
+    with pytest.raises(ValueError, match="train_dataloader"):
+        next(_InfiniteDataloaderIterator([]))  # type: ignore[arg-type]  # any iterable does
+
+
 def test_iterator_of_the_data_may_be_replaced(make_runner: MakeRunner) -> None:
     loop = make_runner(train_cfg={"by_epoch": False, "max_iters": 3}).train_loop
 
@@ -217,7 +293,7 @@ def test_validation_loop_with_two_loaders_as_the_manual_shows(make_runner: MakeR
             points.append("mine")
 
     runner = make_runner(custom_hooks=[OnlyMine()], default_hooks={"logger": None})
-    second = runner._val_dataloader
+    second = runner._settings.val_dataloader
     custom = {"type": "CustomValLoop", "dataloader2": second}
     runner = make_runner(val_cfg=custom, custom_hooks=[OnlyMine()], default_hooks={"logger": None})
 
@@ -240,7 +316,7 @@ def test_own_run_of_a_validation_loop_reads_the_documented_names(make_runner: Ma
 def test_runner_has_the_private_names_that_libraries_read(
     make_runner: MakeRunner,
 ) -> None:
-    runner = make_runner(load_from="here.pth", test_dataloader=None)
+    runner: Any = make_runner(load_from="here.pth", test_dataloader=None)
 
     assert runner._train_loop is runner.train_loop
     assert runner._val_loop is runner.val_loop

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from torch.utils.data import default_collate
 
-from engine_registry import NotRegisteredError
+from engine_registry import COLLATE_FUNCTIONS, FUNCTIONS, NotRegisteredError, Registry
 from engine_runner import Runner
 
 LOADER = {
@@ -29,9 +29,24 @@ def test_unknown_function_of_a_loader_raises_with_the_nearest_name(
     with pytest.raises(NotRegisteredError) as raised:
         Runner.build_dataloader({**LOADER, key: {"type": name}})
 
-    first, *others = str(raised.value).splitlines()
-    assert first.startswith(f"dataloader.{key}: {name!r} is not in the registry")
-    assert any(f"did you mean {meant!r}" in line for line in others)
+    message = str(raised.value)
+    assert message.startswith(f"dataloader.{key}: {name!r} is not in ")
+    assert f"did you mean {meant!r}" in message
+
+
+@pytest.mark.parametrize("registry", [FUNCTIONS, COLLATE_FUNCTIONS], ids=["new", "old"])
+def test_functions_of_a_loader_are_found_in_one_registry_of_two_names(registry: Registry) -> None:
+    @registry.register_module(force=True)
+    def first_of(batch: list[Any]) -> Any:
+        return batch[0]
+
+    @registry.register_module(force=True)
+    def count_worker(worker_id: int, **given: Any) -> None: ...
+
+    parts = {"collate_fn": {"type": "first_of"}, "worker_init_fn": {"type": "count_worker"}}
+    loader: Any = Runner.build_dataloader({**LOADER, **parts})
+    assert loader.collate_fn is first_of
+    assert loader.worker_init_fn.func is count_worker
 
 
 @pytest.mark.parametrize(

@@ -218,3 +218,17 @@ def test_compile_of_the_strategy_beside_the_setting_raises(make_runner: MakeRunn
 def test_strategy_object_beside_compile_raises(make_runner: MakeRunner) -> None:
     with pytest.raises(SettingsError, match="compile and strategy are both set"):
         make_runner(strategy=SingleDeviceStrategy(CPU), compile=True)
+
+
+def test_synchronized_norm_in_one_process_becomes_plain_with_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="engine.runner")
+    model: Any = nn.Sequential(nn.Conv2d(1, 2, 1), nn.SyncBatchNorm(2))
+
+    model = SingleDeviceStrategy(CPU).prepare(model)
+
+    assert isinstance(model[1], nn.modules.batchnorm._BatchNorm)
+    assert not isinstance(model[1], nn.SyncBatchNorm)
+    assert model(torch.ones(2, 1, 3, 3)).shape == (2, 2, 3, 3)
+    assert "SyncBatchNorm is replaced by BatchNorm, since this run has one process." in caplog.text

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from engine_config._dict import ConfigDict
 from engine_config._errors import ConfigKeyError
 from engine_config._facts import Facts, IfExecuted
+from engine_config._given import given_facts
 from engine_config._keys import reserved
-from engine_config.merge import given_facts, given_values, merge_given
+from engine_config.merge import given_values, merge_given
 from engine_config.origin import find_origin, walk_origins
 from engine_config.read import import_listed_modules
 

@@ -2,10 +2,11 @@
 
 import contextlib
 import mmap
+import operator
 import os
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd
 from typing import Any, Protocol, Self
@@ -100,15 +101,16 @@ class SharedBuffer:
         return type(self), ([bytes(self.view)],)
 
 
-class SharedIntegers:
-    """Store 64-bit integers in a `SharedBuffer`, so that workers share them.
+class SharedIntegers(Sequence[int]):
+    """Store 64-bit integers in a `SharedBuffer`, so that workers share them; a read-only sequence.
 
     Args:
         values: Integers of any shape; ``view`` has them flattened.
 
     Example:
-        >>> list(SharedIntegers(np.array([[3, 1], [2, 0]])).view)
-        [3, 1, 2, 0]
+        >>> integers = SharedIntegers(np.array([[3, 1], [2, 0]]))
+        >>> list(integers.view), integers[0], integers == [3, 1, 2, 0]
+        ([3, 1, 2, 0], 3, True)
     """
 
     def __init__(self, values: np.ndarray[Any, np.dtype[np.int64]]) -> None:
@@ -127,6 +129,19 @@ class SharedIntegers:
 
     def __len__(self) -> int:
         return len(self.view)
+
+    def __getitem__(self, index: Any) -> Any:  # Any, as Sequence overloads it with a slice
+        return self.view[index].tolist() if isinstance(index, slice) else self.view[index]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self.view, other))
+
+    __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none
+
+    def __repr__(self) -> str:
+        return repr(self.view.tolist())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

@@ -1,28 +1,27 @@
 """The base dataset: read records from an annotation file, and make samples by a pipeline."""
 
 import copy
-import logging
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar
 
-import numpy as np
 from torch.utils.data import Dataset
 
 from engine_dataset._compose import Compose
 from engine_dataset._errors import SampleError
 from engine_dataset._lazy import force_full_init, load_with_warning
-from engine_dataset._records import RecordStore
-from engine_fileio import join_path, list_from_file, load
+from engine_dataset._metainfo import merged_metainfo
+from engine_dataset._prefixes import copy_of, join, join_prefixes
+from engine_dataset._records import Array, RecordStore
+from engine_dataset._selection import Indices, pick, positions_of
+from engine_dataset._serialized import Serialized, SerializedArray
+from engine_fileio import load
 from engine_registry import DATASETS
-from engine_utils import expand_home, is_abs
-
-_logger = logging.getLogger("engine.dataset")
+from engine_utils import expand_home
 
 Record = dict[str, Any]
-Indices = int | Sequence[int]
 
 
 @DATASETS.register_module()
@@ -71,7 +70,15 @@ class BaseDataset(Dataset[Any]):
     """
 
     METAINFO: ClassVar[Mapping[str, Any]] = {}
+
+    data_bytes = SerializedArray()
+    data_address = SerializedArray()
+
+    # Defaults for a subclass with a constructor of its own that does not call this one.
+    backend_args: dict[str, Any] | None = None
+    trusted = False
     _fully_initialized = False
+    _serialized = Serialized()
 
     def __init__(
         self,
@@ -91,18 +98,20 @@ class BaseDataset(Dataset[Any]):
         trusted: bool = False,
     ) -> None:
         self.data_root = expand_home(os.fspath(data_root or ""))
-        self.ann_file = _join(self.data_root, os.fspath(ann_file)) if ann_file else ""
-        self.data_prefix = _join_prefixes(self.data_root, data_prefix)
-        self.backend_args = None if backend_args is None else dict(backend_args)
-        self.trusted = trusted
+        self.ann_file = os.fspath(ann_file) if isinstance(ann_file, PathLike) else ann_file
+        self.data_prefix = copy_of(data_prefix)
+        # A subclass may have set them before.
+        if backend_args is not None:
+            self.backend_args = dict(backend_args)
+        self.trusted = trusted or self.trusted
         self.filter_cfg = copy.deepcopy(filter_cfg)
         self.serialize_data = serialize_data
         self.test_mode = test_mode
         self.max_refetch = max_refetch
         self.data_list: list[Record] = []
         self._indices = indices
-        self._metainfo = _merge_metainfo(self.METAINFO, metainfo)
-        self._records: Sequence[Record] = self.data_list
+        self._metainfo = self._load_metainfo(metainfo)
+        self._join_prefix()
         self.pipeline = Compose(pipeline)
         if not lazy_init:
             self.full_init()
@@ -112,6 +121,22 @@ class BaseDataset(Dataset[Any]):
         """A copy of the meta information, which the caller may change."""
         return copy.deepcopy(self._metainfo)
 
+    @classmethod
+    def _load_metainfo(cls, metainfo: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the meta information of the class, with that of the argument over it."""
+        return merged_metainfo(cls.METAINFO, metainfo)
+
+    def _join_prefix(self) -> None:
+        """Join ``ann_file`` and the folders in ``data_prefix`` with ``data_root``."""
+        root = self.data_root or ""
+        if not isinstance(self.ann_file, str):
+            raise TypeError(
+                f"ann_file must be a path, got {type(self.ann_file).__name__}: {self.ann_file!r}; "
+                f"for another value, override `_join_prefix`"
+            )
+        self.ann_file = join(root, self.ann_file) if self.ann_file else ""
+        self.data_prefix = join_prefixes(root, self.data_prefix)
+
     def full_init(self) -> None:
         """Read, filter, subset and store the records. A second call does nothing."""
         if self._fully_initialized:
@@ -119,14 +144,23 @@ class BaseDataset(Dataset[Any]):
         self.data_list = self._list_from("load_data_list", self.load_data_list())
         self.data_list = self._list_from("filter_data", self.filter_data())
         if self._indices is not None:
-            self.data_list = _pick(self.data_list, self._indices)
-        self._records = self.data_list
+            self.data_list = self._get_unserialized_subset(self._indices)
+        self._serialized = Serialized()
         if self.serialize_data:
-            self._records = RecordStore(self.data_list)
-            # Drop the list: reading it changes the reference counts of its objects, so each forked
-            # worker would soon copy all of its memory.
-            self.data_list = []
+            self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True
+
+    def _serialize_data(self) -> tuple[Array, Array]:
+        """Move the records of ``data_list`` to memory that workers share.
+
+        Returns:
+            The pickled records one after the other, uint8, and where each ends, shape ``(N,)``.
+        """
+        self._serialized, arrays = self._serialized.serialize(self.data_list)
+        # Drop the list: reading it changes the reference counts of its objects, so each forked
+        # worker would soon copy all of its memory.
+        self.data_list = []
+        return arrays
 
     def _list_from(self, method: str, records: list[Record]) -> list[Record]:
         if not isinstance(records, Sequence) or isinstance(records, str | bytes):
@@ -199,7 +233,7 @@ class BaseDataset(Dataset[Any]):
         subclass may return several records, such as the frames of a video.
         """
         joined = {
-            key: _join(prefix, raw_data_info[key])
+            key: join(prefix, raw_data_info[key])
             for key, prefix in self.data_prefix.items()
             if key in raw_data_info
         }
@@ -225,14 +259,25 @@ class BaseDataset(Dataset[Any]):
 
         It has ``sample_idx``, the index of the sample from 0, also for a negative ``idx``.
         """
-        record = self._records[idx]
-        copied = record if self.serialize_data else copy.deepcopy(record)
-        copied["sample_idx"] = idx if idx >= 0 else len(self._records) + idx
+        records = self._stored_records
+        record = records[idx]
+        # A store returns a new object each time.
+        copied = record if records is not self.data_list else copy.deepcopy(record)
+        copied["sample_idx"] = idx if idx >= 0 else len(records) + idx
         return copied
+
+    @property
+    def _stored_records(self) -> Sequence[Record]:
+        """The records, from wherever they are."""
+        serialized = self._serialized
+        if serialized.store is not None:
+            return serialized.store
+        serialized.check()
+        return self.data_list
 
     @force_full_init
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._stored_records)
 
     def __getitem__(self, idx: int) -> Any:
         if not self._fully_initialized:
@@ -273,8 +318,12 @@ class BaseDataset(Dataset[Any]):
             f"returned None for all",
         )
 
+    def _rand_another(self) -> int:
+        """Return the index of a random sample, for a subclass that replaces samples itself."""
+        return random.randrange(len(self))
+
     def _sample_error(self, idx: int, problem: str) -> SampleError:
-        path = _path_in(self._records[idx])
+        path = _path_in(self._stored_records[idx])
         origin = f"{path} in " if path else ""
         where = f"{origin}{self.ann_file or type(self).__name__}"
         return SampleError(f"sample {idx} ({where}) {problem}", index=idx, path=path)
@@ -295,7 +344,7 @@ class BaseDataset(Dataset[Any]):
             TypeError: ``indices`` is neither an integer nor a sequence of integers.
             IndexError: A position is outside the dataset.
         """
-        self._take_records(self._chosen_records(indices))
+        self._serialized, self.data_list = self._chosen(indices)
 
     @force_full_init
     def get_subset(self, indices: Indices) -> "BaseDataset":
@@ -304,86 +353,43 @@ class BaseDataset(Dataset[Any]):
         Args:
             indices: The samples, as for `get_subset_`.
         """
-        chosen = self._chosen_records(indices)
-        # The memo makes deepcopy replace all records by an empty list. The copy gets only the
-        # chosen ones.
-        subset = copy.deepcopy(self, {id(self._records): [], id(self.data_list): []})
-        subset._take_records(copy.deepcopy(chosen))
+        subset = self._copy_without_annotation()
+        subset._serialized, records = self._chosen(indices)
+        subset.data_list = copy.deepcopy(records)
         return subset
 
-    def _chosen_records(self, indices: Indices) -> Sequence[Record]:
-        if isinstance(self._records, RecordStore):
-            return self._records.select(_positions(indices, len(self._records)))
-        return _pick(self.data_list, indices)
+    def _copy_without_annotation(self, memo: Mapping[int, Any] = {}) -> "BaseDataset":
+        """Return a copy without the records."""
+        # The memo makes deepcopy replace the records by an empty list.
+        copied = copy.deepcopy(self, {**memo, id(self.data_list): []})
+        copied._serialized = Serialized()
+        return copied
 
-    def _take_records(self, records: Sequence[Record]) -> None:
-        self._records = records
-        self.data_list = records if isinstance(records, list) else []
+    def _chosen(self, indices: Indices) -> tuple[Serialized, list[Record]]:
+        """Return the chosen records: serialized ones, which share the bytes, or a list."""
+        records = self._stored_records
+        if isinstance(records, RecordStore):
+            return Serialized(records.select(positions_of(indices, len(records)))), []
+        return Serialized(), self._get_unserialized_subset(indices)
+
+    def _get_unserialized_subset(self, indices: Indices) -> list[Record]:
+        """Return the chosen records of ``data_list``."""
+        return pick(self.data_list, indices)
+
+    def _get_serialized_subset(self, indices: Indices) -> tuple[Array, Array]:
+        """Return the chosen records as `_serialize_data` returns all of them."""
+        records = self._stored_records
+        if not isinstance(records, RecordStore):
+            raise ValueError(
+                f"the records of {type(self).__name__} must be serialized, got a list of "
+                f"{len(records)}; set serialize_data=True, or take `_get_unserialized_subset`"
+            )
+        return records.select(positions_of(indices, len(records))).arrays
 
     def __repr__(self) -> str:
         size = f"{len(self)} samples" if self._fully_initialized else "not loaded yet"
         origin = f" from {self.ann_file}" if self.ann_file else ""
         return f"{type(self).__name__}({size}{origin})"
-
-
-def _positions(indices: Indices, size: int) -> slice | list[int]:
-    if isinstance(indices, int):
-        return slice(None, indices) if indices >= 0 else slice(indices, None)
-    positions = np.asarray(indices)
-    if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
-        raise TypeError(
-            f"indices must be an integer or a sequence of integers, got "
-            f"{type(indices).__name__}: {indices!r}"
-        )
-    outside = positions[(positions < -size) | (positions >= size)]
-    if outside.size:
-        raise IndexError(
-            f"indices must be within the {size} samples of the dataset, got {outside[0]}"
-        )
-    return [int(position) for position in positions]
-
-
-def _pick(records: list[Record], indices: Indices) -> list[Record]:
-    positions = _positions(indices, len(records))
-    if isinstance(positions, slice):
-        return records[positions]
-    return [records[position] for position in positions]
-
-
-def _merge_metainfo(of_class: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
-    # A Config is not a Mapping; this package does not import it.
-    if given is not None and not (isinstance(given, Mapping) or hasattr(given, "to_dict")):
-        raise TypeError(
-            f"metainfo must be a dict or a Config, got {type(given).__name__}: {given!r}"
-        )
-    values = {} if given is None else {key: _lines_or(given[key]) for key in given}
-    return copy.deepcopy({**of_class, **values})
-
-
-def _lines_or(value: Any) -> Any:
-    """Return the lines of the file that a value names, or the value."""
-    path = expand_home(value) if isinstance(value, str) else ""
-    if not path or not os.path.isfile(path):
-        return value
-    _logger.info("metainfo is read from the lines of %s", path)
-    return list_from_file(path)
-
-
-def _join(root: str, path: str) -> str:
-    path = expand_home(path)
-    if not root or is_abs(path):
-        return path
-    # os.path.join would put a backslash into an address on Windows.
-    return join_path(root, path) if "://" in root else os.path.join(root, path)
-
-
-def _join_prefixes(root: str, prefixes: Mapping[str, str] | None) -> dict[str, str]:
-    for key, prefix in (prefixes or {}).items():
-        if not isinstance(prefix, str):
-            raise TypeError(
-                f"data_prefix[{key!r}] must be a folder, got {type(prefix).__name__}: {prefix!r}"
-            )
-    return {key: _join(root, prefix) for key, prefix in (prefixes or {}).items()}
 
 
 def _path_in(record: Record) -> str | None:

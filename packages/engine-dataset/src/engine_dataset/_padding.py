@@ -4,6 +4,8 @@ from typing import Any
 
 from torch.utils.data import DistributedSampler
 
+from engine_dataset._own_order import describes_order
+
 
 def rank_positions(dataloader: Any, batch: int) -> list[int | None] | None:
     """Return the positions in the epoch's order that a batch of this rank has.
@@ -42,4 +44,4 @@ def padding_of(sampler: object) -> int:
         size = len(sampler.dataset)  # type: ignore[arg-type] # the sampler has measured it
         real = len(range(sampler.rank, size, sampler.num_replicas))
         return max(0, sampler.num_samples - real)
-    return int(getattr(sampler, "padding", 0))
+    return int(getattr(sampler, "padding", 0)) if describes_order(sampler, "padding") else 0

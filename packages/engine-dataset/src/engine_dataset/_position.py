@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 
+from engine_dataset._own_order import describes_order
 from engine_dataset._seeds import SeededIndices
 
 # The batches whose indices are kept. Losses are read some iterations late; the samples of a bad one
@@ -111,8 +112,8 @@ class IndexStream:
     def _from(self, start: int) -> Iterator[Any]:
         # A resumed position may be beyond the limit, if the limit was higher then.
         end = None if self.limit is None else max(start, self.limit)
-        if self.batch_size is not None and hasattr(self.sampler, "start_at"):
-            self.sampler.start_at(start * self.batch_size)
+        if self.batch_size is not None and describes_order(self.sampler, "start_at"):
+            cast(Any, self.sampler).start_at(start * self.batch_size)
             return islice(iter(self.batches), None if end is None else end - start)
         # Other samplers draw the past indices again. No past sample is loaded. One that continues
         # its stream is set back first: its loaded position is that of the batches fetched ahead.

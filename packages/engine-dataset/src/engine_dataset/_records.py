@@ -15,6 +15,8 @@ from engine_dist import TensorPickler
 # than the pickling.
 _CHUNK = 1 << 24
 
+Array = np.ndarray[Any, Any]
+
 
 class RecordStore(Sequence[Any]):
     """Store records in memory that all workers of a machine share, as a read-only sequence.
@@ -35,13 +37,26 @@ class RecordStore(Sequence[Any]):
     def __init__(self, records: Iterable[Any]) -> None:
         ends = array("q", [0])
         content = SharedBuffer(_pickled(records, ends))
-        # Store both begin and end of each record, so that `select` can choose any rows.
-        bounds = np.frombuffer(ends, dtype=np.int64)
-        self._attach(content, SharedIntegers(np.stack([bounds[:-1], bounds[1:]], axis=1)))
+        self._attach(content, _spans_of(np.frombuffer(ends, dtype=np.int64)), whole=True)
 
-    def _attach(self, content: SharedBuffer, spans: SharedIntegers) -> None:
+    @classmethod
+    def from_arrays(cls, data_bytes: Array, data_address: Array) -> "RecordStore":
+        """Return a store of pickled records, which are copied to shared memory.
+
+        Args:
+            data_bytes: The pickles one after the other, uint8.
+            data_address: Where each pickle ends, shape ``(N,)``.
+        """
+        view = np.ascontiguousarray(data_bytes, dtype=np.uint8).data
+        content = SharedBuffer(view[at : at + _CHUNK] for at in range(0, len(view), _CHUNK))
+        ends = np.asarray(data_address, dtype=np.int64)
+        return _restore(content, _spans_of(np.concatenate([[0], ends])), True)
+
+    def _attach(self, content: SharedBuffer, spans: SharedIntegers, *, whole: bool) -> None:
         """Set the pickles, and their beginnings and ends, ``(N, 2)`` flattened."""
         self._content, self._spans = content, spans
+        # Whether the spans cover the content in its order.
+        self._whole = whole
         # Copy the views: two attribute accesses less per record.
         self._bytes, self._bounds = content.view, spans.view
         self._length = len(spans) // 2
@@ -62,6 +77,16 @@ class RecordStore(Sequence[Any]):
         """The size of the shared memory behind the store, in bytes."""
         return len(self._content) + len(self._spans.buffer)
 
+    @property
+    def arrays(self) -> tuple[Array, Array]:
+        """The pickles one after the other, uint8, and where each ends; a copy after `select`."""
+        content = np.frombuffer(self._bytes, dtype=np.uint8)
+        begins, ends = np.frombuffer(self._bounds, dtype=np.int64).reshape(-1, 2).T
+        if self._whole:
+            return content, ends
+        pieces = [content[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        return np.concatenate([content[:0], *pieces]), np.cumsum(ends - begins)
+
     def select(self, indices: Sequence[int] | slice) -> "RecordStore":
         """Return a store of the chosen records, which shares the bytes.
 
@@ -71,19 +96,24 @@ class RecordStore(Sequence[Any]):
         # One row per record, without a copy.
         spans = np.frombuffer(self._spans.view, dtype=np.int64).reshape(-1, 2)
         chosen = indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
-        return _restore(self._content, SharedIntegers(spans[chosen]))
+        return _restore(self._content, SharedIntegers(spans[chosen]), False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._content, self._spans)
+        return _restore, (self._content, self._spans, self._whole)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RecordStore":
         return self  # the bytes never change
 
 
-def _restore(content: SharedBuffer, spans: SharedIntegers) -> RecordStore:
+def _restore(content: SharedBuffer, spans: SharedIntegers, whole: bool) -> RecordStore:
     store = RecordStore.__new__(RecordStore)
-    store._attach(content, spans)
+    store._attach(content, spans, whole=whole)
     return store
+
+
+def _spans_of(bounds: Array) -> SharedIntegers:
+    # Store both begin and end of each record, so that `select` can choose any rows.
+    return SharedIntegers(np.stack([bounds[:-1], bounds[1:]], axis=1))
 
 
 def _pickled(records: Iterable[Any], ends: "array[int]") -> Iterator[bytes]:

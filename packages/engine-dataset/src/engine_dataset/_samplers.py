@@ -59,7 +59,32 @@ class DefaultSampler(Sampler[int]):
         self.round_up = round_up
         self.epoch = 0
         self.size = len(dataset)
+        # The numbers that a subclass with an order of its own has set.
+        self._num_samples: int | None = None
+        self._total_size: int | None = None
         self._start = 0
+
+    @property
+    def num_samples(self) -> int:
+        """The number of samples that this rank reads per epoch; a subclass may set it."""
+        if self._num_samples is not None:
+            return self._num_samples
+        return -(-self.size // self.world_size) if self.round_up else self._real
+
+    @num_samples.setter
+    def num_samples(self, num_samples: int) -> None:
+        self._num_samples = num_samples
+
+    @property
+    def total_size(self) -> int:
+        """The number of samples that all ranks read per epoch; a subclass may set it."""
+        if self._total_size is not None:
+            return self._total_size
+        return self.num_samples * self.world_size if self.round_up else self.size
+
+    @total_size.setter
+    def total_size(self, total_size: int) -> None:
+        self._total_size = total_size
 
     @property
     def padding(self) -> int:
@@ -84,9 +109,7 @@ class DefaultSampler(Sampler[int]):
         return _order(self.size, self.seed + self.epoch, shuffle=self.shuffle)
 
     def __len__(self) -> int:
-        if self.round_up:
-            return -(-self.size // self.world_size)
-        return self._real
+        return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, which determines the order of the next iteration."""

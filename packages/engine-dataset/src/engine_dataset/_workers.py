@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
+from engine_registry import FUNCTIONS
+
 # numpy accepts seeds of 32 bits only.
 _SEEDS = 1 << 32
 
 
+@FUNCTIONS.register_module()
 def worker_init_fn(
     worker_id: int,
     num_workers: int,

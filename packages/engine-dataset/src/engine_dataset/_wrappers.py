@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
 import numpy as np
+from torch.utils.data import ConcatDataset as TorchConcatDataset
 from torch.utils.data import Dataset
 
 from engine_dataset._buffer import SharedIntegers
@@ -57,11 +58,13 @@ def _build(dataset: LazyDataset | Mapping[str, Any]) -> LazyDataset:
 class _Wrapper(Dataset[Any], ABC):
     """The base of the wrappers: loading, meta information, and samples of other datasets.
 
-    A subclass sets its attributes and then calls `_start`.
+    A subclass sets its attributes and then calls `_start`, or it sets ``_metainfo`` itself.
     """
 
     _fully_initialized = False
     _metainfo: dict[str, Any]
+    # The meta information that `_start` took. Any other is that of a subclass, which is kept.
+    _taken: dict[str, Any] | None = None
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -74,8 +77,9 @@ class _Wrapper(Dataset[Any], ABC):
             return
         for dataset in self._wrapped():
             dataset.full_init()
-        # Read it again: the annotation files may have added meta information.
-        self._take_metainfo()
+        if self._taken is not None and self._metainfo is self._taken:
+            # Read it again: the annotation files may have added meta information.
+            self._take_metainfo()
         self._prepare()
         self._fully_initialized = True
 
@@ -85,7 +89,11 @@ class _Wrapper(Dataset[Any], ABC):
             self.full_init()
 
     def _take_metainfo(self) -> None:
-        self._metainfo = self._wrapped()[0].metainfo
+        self._metainfo = self._taken = self._common_metainfo()
+
+    def _common_metainfo(self) -> dict[str, Any]:
+        """Return the meta information of the wrapper."""
+        return self._wrapped()[0].metainfo
 
     def _prepare(self) -> None:
         """Compute the attributes that depend on the loaded records."""
@@ -103,10 +111,14 @@ class _Wrapper(Dataset[Any], ABC):
     def __len__(self) -> int: ...
 
     def _source_of(self, idx: int) -> tuple[LazyDataset, int]:
+        return self._locate(self._in_range(idx))
+
+    def _in_range(self, idx: int) -> int:
+        """Return an index counted from 0, which is within the samples."""
         size = len(self)
         if not -size <= idx < size:
             raise IndexError(f"sample {idx} of a {type(self).__name__} of {size} samples")
-        return self._locate(idx % size)
+        return idx % size
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict[str, Any]:
@@ -146,8 +158,8 @@ class _Wrapper(Dataset[Any], ABC):
 
 
 @DATASETS.register_module()
-class ConcatDataset(_Wrapper):
-    """Concatenate datasets.
+class ConcatDataset(_Wrapper, TorchConcatDataset[Any]):
+    """Concatenate datasets, as torch's class does; this one is lazy and has meta information.
 
     Args:
         datasets: Datasets or their configs.
@@ -181,7 +193,7 @@ class ConcatDataset(_Wrapper):
             raise TypeError(
                 f"datasets must be a list of datasets or configs, got {type(datasets).__name__}"
             )
-        self.datasets = [_build(dataset) for dataset in datasets]
+        self.datasets: list[Any] = [_build(dataset) for dataset in datasets]
         if not self.datasets:
             raise ValueError("datasets must have at least one element, got none")
         self.ignore_keys = [ignore_keys] if isinstance(ignore_keys, str) else [*(ignore_keys or ())]
@@ -191,8 +203,9 @@ class ConcatDataset(_Wrapper):
     def _wrapped(self) -> Sequence[LazyDataset]:
         return self.datasets
 
-    def _take_metainfo(self) -> None:
-        first, *others = (dataset.metainfo for dataset in self.datasets)
+    def _common_metainfo(self) -> dict[str, Any]:
+        metainfos: list[dict[str, Any]] = [dataset.metainfo for dataset in self.datasets]
+        first, *others = metainfos
         for number, other in enumerate(others, 1):
             for key in sorted({*first, *other} - {*self.ignore_keys}, key=str):
                 if key not in first or key not in other or not _equal(first[key], other[key]):
@@ -201,14 +214,21 @@ class ConcatDataset(_Wrapper):
                         f"first, but {key!r} is {other.get(key)!r} and {first.get(key)!r}; make "
                         f"them equal, or name the key in `ignore_keys`"
                     )
-        self._metainfo = first
+        return first
 
     def _prepare(self) -> None:
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
 
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:
+        number, inner = self._get_ori_dataset_idx(idx)
+        return self.datasets[number], inner
+
+    @force_full_init
+    def _get_ori_dataset_idx(self, idx: int) -> tuple[int, int]:
+        """Return the number of the dataset of a sample, and the index of the sample there."""
+        idx = self._in_range(idx)
         number = bisect_right(self.cumulative_sizes, idx)
-        return self.datasets[number], idx - (self.cumulative_sizes[number - 1] if number else 0)
+        return number, idx - (self.cumulative_sizes[number - 1] if number else 0)
 
     @force_full_init
     def __len__(self) -> int:
@@ -259,7 +279,12 @@ class RepeatDataset(_Wrapper):
         return [self.dataset]
 
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:
-        return self.dataset, idx % len(self.dataset)
+        return self.dataset, self._get_ori_dataset_idx(idx)
+
+    @force_full_init
+    def _get_ori_dataset_idx(self, idx: int) -> int:
+        """Return the index of a sample in the wrapped dataset."""
+        return self._in_range(idx) % len(self.dataset)
 
     @force_full_init
     def __len__(self) -> int:
@@ -307,29 +332,49 @@ class ClassBalancedDataset(_Wrapper):
         return [self.dataset]
 
     def _prepare(self) -> None:
-        # Share them: a large dataset has millions of indices, which each worker would copy.
-        self._origins = SharedIntegers(self._repeated_indices())
+        times = np.ceil(self._get_repeat_factors(self.dataset, self.oversample_thr))
+        self.repeat_indices = np.repeat(np.arange(len(times)), times.astype(np.int64))
 
-    def _repeated_indices(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the index of each sample, repeated as often as the sample is."""
-        source = cast(CategorizedDataset, self.dataset)
+    def _get_repeat_factors(
+        self, dataset: LazyDataset, repeat_thr: float
+    ) -> Sequence[float] | np.ndarray[Any, Any]:
+        """Return how often each sample is repeated, to be rounded up.
+
+        Args:
+            dataset: The wrapped dataset.
+            repeat_thr: The fraction of samples above which a category is not repeated.
+        """
+        source = cast(CategorizedDataset, dataset)
         # A category counts once per sample, even if the sample lists it twice.
         categories = [frozenset(source.get_cat_ids(idx)) for idx in range(len(source))]
         counts = Counter(category for present in categories for category in present)
         factor = {
-            category: max(1.0, math.sqrt(self.oversample_thr * len(categories) / count))
+            category: max(1.0, math.sqrt(repeat_thr * len(categories) / count))
             for category, count in counts.items()
         }
         # A sample without categories occurs once.
-        times = [
-            math.ceil(max((factor[category] for category in present), default=1.0))
-            for present in categories
+        return [
+            max((factor[category] for category in present), default=1.0) for present in categories
         ]
-        return np.repeat(np.arange(len(categories), dtype=np.int64), times)
+
+    @property
+    def repeat_indices(self) -> Sequence[int]:
+        """The index of each sample in the wrapped dataset, repeated as often as the sample is."""
+        return self._repeat_indices
+
+    @repeat_indices.setter
+    def repeat_indices(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> None:
+        # Share them: a large dataset has millions of indices, which each worker would copy.
+        self._repeat_indices = SharedIntegers(np.asarray(indices, dtype=np.int64))
 
     def _locate(self, idx: int) -> tuple[LazyDataset, int]:
-        return self.dataset, self._origins.view[idx]
+        return self.dataset, self._get_ori_dataset_idx(idx)
+
+    @force_full_init
+    def _get_ori_dataset_idx(self, idx: int) -> int:
+        """Return the index of a sample in the wrapped dataset."""
+        return self._repeat_indices.view[idx]
 
     @force_full_init
     def __len__(self) -> int:
-        return len(self._origins)
+        return len(self._repeat_indices)

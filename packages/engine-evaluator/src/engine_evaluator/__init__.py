@@ -1,5 +1,6 @@
 """Compute metrics over all ranks; each sample counts once, in the order of the dataset."""
 
+from engine_evaluator._device import to_cpu
 from engine_evaluator._dump import DumpResults
 from engine_evaluator._errors import MetricError
 from engine_evaluator._evaluator import Evaluator
@@ -16,4 +17,5 @@ __all__ = [
     "TorchMetric",
     "drop_padding",
     "get_metric_value",
+    "to_cpu",
 ]

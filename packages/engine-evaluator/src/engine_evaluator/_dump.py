@@ -37,6 +37,8 @@ class DumpResults(BaseMetric):
         ([{'label': 1}, {'label': 0}], {})
     """
 
+    default_prefix = ""  # it returns no values
+
     def __init__(
         self,
         out_file_path: str,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -33,7 +34,7 @@ class BaseMetric(ABC):
         collect_device: The device over which ranks exchange results: ``"cpu"`` or ``"gpu"``. The
             main rank receives them on the CPU.
         prefix: The text before the names of the values, followed by a slash. ``None`` uses the
-            ``default_prefix`` of the class.
+            ``default_prefix`` of the class, and warns if that is ``None`` too.
         collect_dir: A folder that all ranks reach, to exchange results through files; only with
             ``collect_device="cpu"``. The files are deleted. ``None`` exchanges them in memory.
 
@@ -75,6 +76,12 @@ class BaseMetric(ABC):
         self.collect_dir = None if collect_dir is None else os.fspath(expand_home(collect_dir))
         self.collect_device = collect_device
         self.prefix = prefix or self.default_prefix
+        if self.prefix is None and prefix is None:
+            warnings.warn(
+                f"The prefix is not set in metric class {type(self).__name__}; set its "
+                f'`default_prefix`, or pass prefix="" for names without a prefix',
+                stacklevel=2,
+            )
         self.results: list[Any] = []
         self._dataset_meta: Mapping[str, Any] | None = None
         self._reset_origins()
@@ -142,10 +149,13 @@ class BaseMetric(ABC):
     def _contribution(self) -> Any:
         """Return the data that this rank sends to the main rank, and drop its results."""
         if not self.results:
-            _logger.warning(
-                "%s has no results; check that `process` appends to `self.results`",
-                type(self).__name__,
+            message = (
+                f"{type(self).__name__} got empty `self.results`; check that `process` appends "
+                f"its results to `self.results`"
             )
+            warnings.warn(message, stacklevel=3)
+            # The console has the warning; the log file has this line.
+            _logger.warning(message, extra={"file_only": True})
         one_per_sample = len(self._indices) == len(self.results)
         contribution = RankResults(
             # `to_cpu` copies the list: with one rank nothing is sent, and `discard_results` would

@@ -48,6 +48,8 @@ class TorchMetric(BaseMetric):
         {'Accuracy': 0.75}
     """
 
+    default_prefix = ""  # the names of its values are those of the metrics
+
     def __init__(
         self,
         metric: Any,

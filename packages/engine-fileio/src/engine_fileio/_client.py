@@ -1,8 +1,9 @@
 """The older interface to a backend: a client chosen by name or prefix."""
 
 import contextlib
+import os
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from engine_fileio._paths import StrPath, prefix_of
@@ -21,7 +22,8 @@ from engine_fileio.backends._registry import (
 class FileClient:
     """A client of one storage backend; equal arguments return the same client.
 
-    Prefer the file functions (`get`, `put`, …) or `get_file_backend` in new code.
+    Prefer the file functions (`get`, `put`, …) or `get_file_backend` in new code: a client that a
+    ``backend`` chooses, as in the older ``file_client_args``, warns with `DeprecationWarning`.
 
     Args:
         backend: Name of the backend. It has priority over ``prefix``.
@@ -32,7 +34,7 @@ class FileClient:
         client: The backend.
 
     Example:
-        >>> FileClient(backend="disk") is FileClient(backend="disk")
+        >>> FileClient(prefix="file") is FileClient(prefix="file")
         True
         >>> FileClient.infer_client(uri="data/a.txt").name
         'LocalBackend'
@@ -46,17 +48,30 @@ class FileClient:
     ) -> "FileClient":
         """Return the existing client of these arguments, or a new one."""
         if backend is not None:
+            warn_of_client_args(f"FileClient(backend={backend!r})")
+        return cls._chosen(backend, prefix, kwargs)
+
+    @classmethod
+    def _chosen(
+        cls, backend: str | None, prefix: str | None, arguments: dict[str, Any]
+    ) -> "FileClient":
+        if backend is not None:
             chosen = backend_class(backend)
         else:
             chosen = LocalBackend if prefix is None else prefix_class(prefix, f"{prefix}://")
-        key = (cls, chosen, frozen(kwargs))
+        key = (cls, chosen, frozen(arguments))
         if key not in cls._instances:
-            made = super().__new__(cls)
-            made.client = chosen(**kwargs)
             # setdefault is atomic: if several threads build a client, all of them return the first
             # one.
-            cls._instances.setdefault(key, made)
+            cls._instances.setdefault(key, cls.around(chosen(**arguments)))
         return cls._instances[key]
+
+    @classmethod
+    def around(cls, client: BaseStorageBackend) -> "FileClient":
+        """Return a client of a backend that exists."""
+        made = super().__new__(cls)
+        made.client = client
+        return made
 
     @property
     def name(self) -> str:
@@ -79,9 +94,13 @@ class FileClient:
         file_client_args: Mapping[str, Any] | None = None,
         uri: StrPath | None = None,
     ) -> "FileClient":
-        """Return the client of ``file_client_args``, or else of the prefix of ``uri``."""
+        """Return the client of ``file_client_args``, or else of the prefix of ``uri``.
+
+        ``file_client_args`` warn with `DeprecationWarning`: ``backend_args`` take their place.
+        """
         if file_client_args is not None:
-            return cls(**file_client_args)
+            warn_of_client_args("file_client_args of FileClient")
+            return client_of(file_client_args)
         if uri is None:
             raise ValueError("no client is chosen; pass file_client_args or uri")
         return cls(prefix=known_prefix(uri))
@@ -138,10 +157,10 @@ class FileClient:
         return self.client.join_path(filepath, *filepaths)
 
     @contextlib.contextmanager
-    def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
+    def get_local_path(self, filepath: StrPath) -> Iterator[str]:
         """Yield a local path that holds a file; a temporary copy is removed at the end."""
         with self.client.get_local_path(filepath) as path:
-            yield path
+            yield os.fspath(path)
 
     def list_dir_or_file(
         self,
@@ -153,3 +172,24 @@ class FileClient:
     ) -> Iterator[str]:
         """Iterate over folders and files in ``dir_path``, as paths relative to it."""
         return self.client.list_dir_or_file(dir_path, list_dir, list_file, suffix, recursive)
+
+
+def client_of(file_client_args: Mapping[str, Any]) -> FileClient:
+    """Return the client that the older form of ``backend_args`` chooses, without a warning."""
+    arguments = dict(file_client_args)
+    return FileClient._chosen(
+        arguments.pop("backend", None), arguments.pop("prefix", None), arguments
+    )
+
+
+def warn_of_client_args(name: str) -> None:
+    """Warn the caller of a function that what it uses is replaced by ``backend_args``.
+
+    Args:
+        name: What the caller of the function uses.
+    """
+    warnings.warn(
+        f"{name} is deprecated; use the file functions of engine_fileio with backend_args",
+        DeprecationWarning,
+        stacklevel=3,
+    )

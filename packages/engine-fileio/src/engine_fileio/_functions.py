@@ -5,11 +5,11 @@ Every function takes ``backend_args``: the arguments of the backend and, optiona
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from engine_fileio._paths import StrPath, shown
+from engine_fileio._paths import PathT, StrPath, shown
 from engine_fileio.backends._base import BaseStorageBackend, Suffix
 from engine_fileio.backends._registry import get_file_backend, known_prefix
 from engine_fileio.backends._transfer import Progress, counted
@@ -65,17 +65,17 @@ def join_path(filepath: StrPath, *filepaths: StrPath, backend_args: Arguments = 
 
 
 @contextlib.contextmanager
-def get_local_path(filepath: StrPath, backend_args: Arguments = None) -> Iterator[str | Path]:
+def get_local_path(filepath: StrPath, backend_args: Arguments = None) -> Iterator[str]:
     """Yield a local path that holds a file, for libraries that only open local files.
 
     A local file is yielded as it is. Any other file is downloaded to a temporary folder, under its
     own name. The folder is removed when the block ends.
     """
     with _backend(filepath, backend_args).get_local_path(filepath) as path:
-        yield path
+        yield os.fspath(path)  # a user's backend may yield a path object
 
 
-def copyfile(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
+def copyfile(src: StrPath, dst: PathT, backend_args: Arguments = None) -> PathT | str:
     """Copy a file within one storage.
 
     Args:
@@ -84,7 +84,7 @@ def copyfile(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
         backend_args: Arguments of the backend.
 
     Returns:
-        The destination file.
+        The destination file: ``dst`` as it was given, or the file in that folder.
 
     Raises:
         shutil.SameFileError: ``src`` and ``dst`` are the same file.
@@ -94,8 +94,8 @@ def copyfile(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
 
 
 def copytree(
-    src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
-) -> str:
+    src: StrPath, dst: PathT, backend_args: Arguments = None, *, progress: Progress | None = None
+) -> PathT | str:
     """Copy a folder within one storage, several files at once.
 
     Args:
@@ -105,7 +105,7 @@ def copytree(
         progress: Called in the caller's thread with the number of finished files and of all files.
 
     Returns:
-        The destination folder.
+        The destination folder, as it was given.
 
     Raises:
         FileExistsError: ``dst`` exists.
@@ -115,26 +115,26 @@ def copytree(
     return backend.copytree(src, dst, **_given(progress))
 
 
-def copyfile_from_local(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
+def copyfile_from_local(src: StrPath, dst: PathT, backend_args: Arguments = None) -> PathT | str:
     """Upload a local file and return the destination; ``dst`` may be a folder."""
     return _backend(dst, backend_args).copyfile_from_local(src, dst)
 
 
 def copytree_from_local(
-    src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
-) -> str:
+    src: StrPath, dst: PathT, backend_args: Arguments = None, *, progress: Progress | None = None
+) -> PathT | str:
     """Upload a local folder, several files at once, and return ``dst``, which must not exist."""
     return _backend(dst, backend_args).copytree_from_local(src, dst, **_given(progress))
 
 
-def copyfile_to_local(src: StrPath, dst: StrPath, backend_args: Arguments = None) -> str:
+def copyfile_to_local(src: StrPath, dst: PathT, backend_args: Arguments = None) -> PathT | str:
     """Download a file and return the destination; ``dst`` may be a folder."""
     return _backend(src, backend_args).copyfile_to_local(src, dst)
 
 
 def copytree_to_local(
-    src: StrPath, dst: StrPath, backend_args: Arguments = None, *, progress: Progress | None = None
-) -> str:
+    src: StrPath, dst: PathT, backend_args: Arguments = None, *, progress: Progress | None = None
+) -> PathT | str:
     """Download a folder, several files at once, and return ``dst``."""
     return _backend(src, backend_args).copytree_to_local(src, dst, **_given(progress))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from engine_fileio._client import warn_of_client_args
 from engine_fileio._compression import decompress, format_of
 from engine_fileio._load_dump import backend_for
 from engine_fileio._paths import StrPath, shown
@@ -28,7 +29,7 @@ def list_from_file(
         offset: Number of lines to skip.
         max_num: Maximum number of lines to return; all if <= 0.
         encoding: Encoding of the file.
-        file_client_args: The older form of ``backend_args``.
+        file_client_args: The older form of ``backend_args``; it warns.
         backend_args: Arguments of the backend.
 
     Example:
@@ -38,6 +39,8 @@ def list_from_file(
         >>> list_from_file(path, prefix="img/", offset=1)
         ['img/dog', 'img/fox']
     """
+    if file_client_args is not None:
+        warn_of_client_args("file_client_args of list_from_file")
     lines = _lines(filename, encoding, file_client_args, backend_args)
     stop = offset + max_num if max_num > 0 else None
     return [prefix + line for line in islice(lines, offset, stop)]
@@ -59,7 +62,7 @@ def dict_from_file(
         filename: Path or URI; ``.gz`` and ``.zst`` files are decompressed.
         key_type: Converts the first column to a key, such as ``int``.
         encoding: Encoding of the file.
-        file_client_args: The older form of ``backend_args``.
+        file_client_args: The older form of ``backend_args``; it warns.
         backend_args: Arguments of the backend.
 
     Raises:
@@ -72,6 +75,8 @@ def dict_from_file(
         >>> dict_from_file(path, key_type=int)
         {1: 'cat', 2: ['dog', 'cow']}
     """
+    if file_client_args is not None:
+        warn_of_client_args("file_client_args of dict_from_file")
     found: dict[Any, str | list[str]] = {}
     lines = _lines(filename, encoding, file_client_args, backend_args)
     for number, line in enumerate(lines, start=1):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from engine_fileio._client import FileClient
+from engine_fileio._client import client_of, warn_of_client_args
 from engine_fileio._compression import compress, decompress, format_of
 from engine_fileio._paths import StrPath, base_name
 from engine_fileio.backends._base import BaseStorageBackend
@@ -34,7 +34,7 @@ def load(
         file: Path, URI or open file.
         file_format: ``json``, ``yaml``/``yml``, ``pickle``/``pkl`` or a registered format. By
             default the suffix of the path.
-        file_client_args: The older form of ``backend_args``.
+        file_client_args: The older form of ``backend_args``; it warns.
         backend_args: Arguments of the backend.
         trusted: Whether you trust the author of the file. **Loading a pickle runs the code that
             it names.** False accepts plain data only. JSON and YAML hold plain data anyway.
@@ -52,6 +52,8 @@ def load(
         >>> load(path)
         {'top1': 0.76}
     """
+    if file_client_args is not None:
+        warn_of_client_args("file_client_args of load")
     if not isinstance(file, str | os.PathLike):
         handler = _handler_for_open_file(file, file_format)
         read = handler.load_from_fileobj if trusted else handler.load_untrusted
@@ -86,7 +88,7 @@ def dump(
         obj: The object.
         file: Path, URI or open file; None to return the text.
         file_format: As for `load`. Required unless ``file`` is a path.
-        file_client_args: The older form of ``backend_args``.
+        file_client_args: The older form of ``backend_args``; it warns.
         backend_args: Arguments of the backend.
         **kwargs: Arguments of the handler, such as ``indent`` for JSON.
 
@@ -96,6 +98,8 @@ def dump(
     Raises:
         TypeError: No handler is registered for the format, or ``file`` is neither path nor file.
     """
+    if file_client_args is not None:
+        warn_of_client_args("file_client_args of dump")
     if file is None:
         if file_format is None:
             raise ValueError("dump needs a file or a file_format; pass file_format to get the text")
@@ -107,8 +111,8 @@ def dump(
     handler = handler_of(file_format or suffix)
     backend = backend_for(file, file_client_args, backend_args)
     if kind is None and isinstance(backend, LocalBackend):
-        with backend.get_local_path(file) as local:
-            handler.dump_to_path(obj, local, **kwargs)
+        with backend.get_local_path(file) as path:
+            handler.dump_to_path(obj, path, **kwargs)
         return True
     import tempfile  # slow to import
 
@@ -129,7 +133,7 @@ def backend_for(
         return get_file_backend(file, backend_args=backend_args, enable_singleton=True)
     if backend_args is not None:
         raise ValueError("backend_args and the older file_client_args exclude each other; pass one")
-    return FileClient.infer_client(file_client_args, file).client
+    return client_of(file_client_args).client
 
 
 def _read(handler: BaseFileHandler, local: StrPath, trusted: bool, kwargs: dict[str, Any]) -> Any:

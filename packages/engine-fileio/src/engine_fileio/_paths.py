@@ -4,11 +4,14 @@ import os
 import pathlib
 import posixpath
 import re
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from engine_utils import expand_home
 
 StrPath = str | os.PathLike[str]
+# A destination: a copy to a path object returns one.
+PathT = TypeVar("PathT", bound=StrPath)
 
 # pathlib turns "s3://bucket" into "s3:/bucket". A scheme of one letter is excluded: it is a Windows
 # drive.

@@ -306,7 +306,8 @@ class HistoryBuffer:
         return method(self, *arg, **kwargs)
 
     def __len__(self) -> int:
-        return min(len(self._values) + len(self._waiting), self._max_length)
+        with _lock:  # a thread that moves values has them in neither place for a moment
+            return min(len(self._values) + len(self._waiting), self._max_length)
 
     # An empty history is true, because code may write `if buffer` to check for None.
     def __bool__(self) -> bool:
@@ -325,10 +326,12 @@ class HistoryBuffer:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        # Files of other libraries have private attributes, which the names without "_" stand for.
+        state = {name.lstrip("_"): value for name, value in state.items()}
         self._max_length = state["max_length"]
         self._values, self._counts = Column(self._max_length), None
-        counts = state["count_history"]
-        self._extend(state["log_history"], None if (counts == 1).all() else counts)
+        counts = np.asarray(state["count_history"])
+        self._extend(np.asarray(state["log_history"]), None if (counts == 1).all() else counts)
         self._waiting, self._family = [], None
 
 

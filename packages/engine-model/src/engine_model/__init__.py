@@ -3,6 +3,7 @@
 from engine_model._anomalous import detect_anomalous_params
 from engine_model._batch import stack_batch
 from engine_model._compiled import compile_forwards, compiled_in_place, runs_compiled
+from engine_model._conv_norm import turn_on_efficient_conv_bn_eval
 from engine_model._model import BaseModel, OptimizerWrapper
 from engine_model._module import BaseModule, ModuleDict, ModuleList, Sequential
 from engine_model._norm import convert_sync_batchnorm, revert_sync_batchnorm
@@ -44,6 +45,7 @@ from engine_model.init import (
     initialize,
     kaiming_init,
     normal_init,
+    trunc_normal_,
     trunc_normal_init,
     uniform_init,
     update_init_info,
@@ -163,7 +165,9 @@ __all__ = [
     "select_modules",
     "spread_optimizer_state",
     "stack_batch",
+    "trunc_normal_",
     "trunc_normal_init",
+    "turn_on_efficient_conv_bn_eval",
     "unfilled_parameters",
     "uniform_init",
     "update_batch_norms",

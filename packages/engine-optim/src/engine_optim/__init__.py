@@ -1,5 +1,8 @@
 """Optimizer wrappers, constructors and schedulers of any hyper-parameter."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from engine_optim._optimizers import TORCH_OPTIMIZERS
 from engine_optim.constructors import (
     DefaultOptimWrapperConstructor,
@@ -11,6 +14,7 @@ from engine_optim.constructors import (
     param_table,
 )
 from engine_optim.schedulers import (
+    INF,
     ConstantLR,
     ConstantMomentum,
     ConstantParamScheduler,
@@ -26,6 +30,8 @@ from engine_optim.schedulers import (
     LinearLR,
     LinearMomentum,
     LinearParamScheduler,
+    LRSchedulerMixin,
+    MomentumSchedulerMixin,
     MultiStepLR,
     MultiStepMomentum,
     MultiStepParamScheduler,
@@ -37,6 +43,7 @@ from engine_optim.schedulers import (
     ReduceOnPlateauLR,
     ReduceOnPlateauMomentum,
     ReduceOnPlateauParamScheduler,
+    Schedulable,
     StepLR,
     StepMomentum,
     StepParamScheduler,
@@ -45,6 +52,7 @@ from engine_optim.schedulers import (
 )
 from engine_optim.wrappers import (
     AmpOptimWrapper,
+    ApexOptimWrapper,
     BaseOptimWrapper,
     LossJumps,
     OptimWrapper,
@@ -54,11 +62,16 @@ from engine_optim.wrappers import (
 )
 from engine_registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 
+if TYPE_CHECKING:
+    from engine_optim._zero import ZeroRedundancyOptimizer as ZeroRedundancyOptimizer
+
 __all__ = [
+    "INF",
     "OPTIMIZERS",
     "OPTIM_WRAPPER_CONSTRUCTORS",
     "TORCH_OPTIMIZERS",
     "AmpOptimWrapper",
+    "ApexOptimWrapper",
     "BaseOptimWrapper",
     "ConstantLR",
     "ConstantMomentum",
@@ -73,10 +86,12 @@ __all__ = [
     "ExponentialLR",
     "ExponentialMomentum",
     "ExponentialParamScheduler",
+    "LRSchedulerMixin",
     "LinearLR",
     "LinearMomentum",
     "LinearParamScheduler",
     "LossJumps",
+    "MomentumSchedulerMixin",
     "MultiStepLR",
     "MultiStepMomentum",
     "MultiStepParamScheduler",
@@ -92,10 +107,12 @@ __all__ = [
     "ReduceOnPlateauLR",
     "ReduceOnPlateauMomentum",
     "ReduceOnPlateauParamScheduler",
+    "Schedulable",
     "StepGuard",
     "StepLR",
     "StepMomentum",
     "StepParamScheduler",
+    "ZeroRedundancyOptimizer",
     "_ParamScheduler",
     "build_optim_wrapper",
     "freeze_parameters",
@@ -104,3 +121,9 @@ __all__ = [
     "resume_schedules",
     "step_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ZeroRedundancyOptimizer":  # torch takes a second to import its own
+        return importlib.import_module("engine_optim._zero").ZeroRedundancyOptimizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

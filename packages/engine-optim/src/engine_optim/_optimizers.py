@@ -2,6 +2,7 @@
 
 import torch
 
+from engine_optim._libraries import LibraryOptimizer
 from engine_registry import OPTIMIZERS
 
 
@@ -18,3 +19,9 @@ def _register() -> list[str]:
 
 #: The names of torch's optimizers, which are all registered.
 TORCH_OPTIMIZERS: list[str] = _register()
+
+# Not by its class: torch takes a second to import it.
+OPTIMIZERS.register_module(
+    name="ZeroRedundancyOptimizer",
+    module=LibraryOptimizer("ZeroRedundancyOptimizer", "engine_optim._zero", "engine-optim"),
+)

@@ -40,8 +40,8 @@ INFERENCERS = _root("inferencer", "engine_runner.infer")
 DATASETS = _root("dataset", "engine_dataset")
 DATA_SAMPLERS = _root("data_sampler", "engine_dataset")
 TRANSFORMS = _root("transform", "engine_dataset")
-COLLATE_FUNCTIONS = _root("collate_function", "engine_dataset")
 FUNCTIONS = _root("function", "engine_dataset")
+COLLATE_FUNCTIONS = FUNCTIONS  # its old name
 
 MODELS = _root("model", "engine_model", build_func=build_model_from_cfg)
 MODEL_WRAPPERS = _root("model_wrapper", "engine_model")

@@ -26,16 +26,20 @@ if TYPE_CHECKING:
     from engine_runner._priority import Priority, get_priority
     from engine_runner._progress import Progress
     from engine_runner._settings import Settings
+    from engine_runner._types import ConfigType
     from engine_runner.checkpoint import find_latest_checkpoint
     from engine_runner.environment import set_random_seed
     from engine_runner.flexible_runner import FlexibleRunner
     from engine_runner.hooks import CompileReportHook
     from engine_runner.loops import (
         BaseLoop,
+        EndlessBatches,
         EpochBasedTrainLoop,
         IterBasedTrainLoop,
         TestLoop,
         ValLoop,
+        _InfiniteDataloaderIterator,
+        calc_dynamic_intervals,
     )
     from engine_runner.runner import Runner
     from engine_runner.strategies import (
@@ -52,8 +56,10 @@ __all__ = [
     "BaseStrategy",
     "CheckpointLoader",
     "CompileReportHook",
+    "ConfigType",
     "DDPStrategy",
     "DryStage",
+    "EndlessBatches",
     "EpochBasedTrainLoop",
     "FSDPStrategy",
     "FlexibleRunner",
@@ -68,8 +74,10 @@ __all__ = [
     "Strategy",
     "TestLoop",
     "ValLoop",
+    "_InfiniteDataloaderIterator",
     "__version__",
     "autocast",
+    "calc_dynamic_intervals",
     "dry_run",
     "find_latest_checkpoint",
     "get_deprecated_model_names",
@@ -114,16 +122,20 @@ _NAMES = {
     ),
     "engine_runner._progress": ("Progress",),
     "engine_runner._settings": ("Settings",),
+    "engine_runner._types": ("ConfigType",),
     "engine_runner.checkpoint": ("find_latest_checkpoint",),
     "engine_runner.environment": ("set_random_seed",),
     "engine_runner.flexible_runner": ("FlexibleRunner",),
     "engine_runner.hooks": ("CompileReportHook",),
     "engine_runner.loops": (
         "BaseLoop",
+        "EndlessBatches",
         "EpochBasedTrainLoop",
         "IterBasedTrainLoop",
         "TestLoop",
         "ValLoop",
+        "_InfiniteDataloaderIterator",
+        "calc_dynamic_intervals",
     ),
     "engine_runner.runner": ("Runner",),
     "engine_runner.strategies": (

@@ -23,7 +23,7 @@ class _Hooks(Protocol):
     def around(self, runner: Any) -> AbstractContextManager[Any]: ...
 
 
-def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool) -> Any:
+def execute(runner: _Runs, hooks: _Hooks, loop: Loop, *, trains: bool = False) -> Any:
     """Run a loop between ``before_run`` and ``after_run``, and return its result.
 
     Args:

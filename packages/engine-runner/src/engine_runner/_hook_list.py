@@ -2,9 +2,10 @@
 
 import logging
 from bisect import insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple, overload
 
 from engine_runner._hook import Hook
 from engine_runner._priority import Priority, get_priority
@@ -37,10 +38,11 @@ class HookPlace(NamedTuple):
     level: str
 
 
-class HookList:
+class HookList(MutableSequence[Hook]):
     """Hooks by priority; equal priorities stay in the order in which they were added.
 
-    Hooks with state are saved and resumed by their names.
+    Hooks with state are saved and resumed by their names. A hook that is inserted by its position,
+    as in a list, has the priority of the hook that it precedes.
 
     Example:
         >>> class Count(Hook):
@@ -67,8 +69,57 @@ class HookList:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __getitem__(self, index: int) -> Hook:
-        return self._entries[index][2]
+    @overload
+    def __getitem__(self, index: int) -> Hook: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Hook]: ...
+    def __getitem__(self, index: int | slice) -> Hook | list[Hook]:
+        return self.in_order[index]
+
+    def __setitem__(self, index: Any, hook: Any) -> None:
+        hooks = self.in_order
+        hooks[index] = hook
+        self._become(hooks)
+
+    def __delitem__(self, index: int | slice) -> None:
+        hooks = self.in_order
+        del hooks[index]
+        self._become(hooks)
+
+    def insert(self, index: int, value: Hook) -> None:
+        """Insert a hook at a position; it gets the priority of the hook that it precedes.
+
+        Args:
+            index: The position.
+            value: The hook.
+        """
+        hooks = self.in_order
+        hooks.insert(index, value)
+        self._become(hooks)
+
+    def replaced(self, hooks: Iterable[Hook]) -> "HookList":
+        """Return a list of these hooks, in their order; those of this list keep their names."""
+        result = HookList()
+        result._entries, result._named = list(self._entries), dict(self._named)
+        result._become(list(hooks))
+        return result
+
+    def _become(self, hooks: list[Hook]) -> None:
+        former = {id(hook): rank for rank, _, hook in self._entries}
+        names = {id(hook): name for name, hook in self._named.items()}
+        ranks = [former.get(id(hook), get_priority(_checked(hook).priority)) for hook in hooks]
+        # A new hook has its own priority, or that of its neighbors, if its position demands it.
+        following = get_priority("LOWEST")
+        for at in reversed(range(len(hooks))):
+            lowered = min(ranks[at], following)
+            if id(hooks[at]) in former:
+                following = lowered
+            else:
+                ranks[at] = lowered
+        self._entries, self._named = [], {}
+        for hook, rank in zip(hooks, accumulate(ranks, max), strict=True):
+            self.add(hook, rank, name=names.get(id(hook), ""))
+        self._methods.clear()
 
     @property
     def in_order(self) -> list[Hook]:
@@ -87,8 +138,7 @@ class HookList:
         Raises:
             TypeError: ``hook`` is not a `Hook`.
         """
-        if not isinstance(hook, Hook):
-            raise TypeError(f"a hook must be a Hook, got {type(hook).__name__}: {hook!r}")
+        _checked(hook)
         # The number of earlier hooks keeps equal priorities in the order of their addition.
         rank = get_priority(hook.priority if priority is None else priority)
         insort(self._entries, (rank, len(self._entries), hook), key=lambda entry: entry[:2])
@@ -174,6 +224,12 @@ class HookList:
 
     def _overrides(self, point: str) -> tuple[Method, ...]:
         return tuple(getattr(hook, point) for hook in self if hook.acts_at(point))
+
+
+def _checked(hook: Hook) -> Hook:
+    if not isinstance(hook, Hook):
+        raise TypeError(f"a hook must be a Hook, got {type(hook).__name__}: {hook!r}")
+    return hook
 
 
 def _level(rank: int) -> str:

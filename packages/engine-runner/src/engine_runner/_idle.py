@@ -37,7 +37,7 @@ def idle_validation(runner: Run) -> Iterator[str]:
         return
     last, unit = _length(runner, runner.trains_by_epoch)
     intervals: Any = getattr(runner.train_loop, "_intervals", ())  # a loop of the user's has none
-    for milestone, interval in intervals:
+    for milestone, interval in intervals if isinstance(intervals, list) else ():
         if milestone > last > 0:
             yield (
                 f"dynamic_intervals never acts from {milestone} on with the interval {interval}: "

@@ -43,6 +43,53 @@ def samples_of(dataloader: Any) -> int | None:
     return length_of(dataset) if sized else None
 
 
+def set_sampler_epoch(dataloader: Any, epoch: int) -> None:
+    """Call ``set_epoch`` of a loader's samplers and of its stream, where there is one."""
+    for part in _parts(dataloader):
+        set_epoch = getattr(part, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(epoch)
+
+
+def sampler_epoch(dataloader: Any) -> int | None:
+    """Return the epoch that the samplers of a loader are set to, or None if they have none."""
+    epochs = (getattr(part, "epoch", None) for part in _parts(dataloader))
+    return next((epoch for epoch in epochs if isinstance(epoch, int)), None)
+
+
+def _parts(dataloader: Any) -> Iterator[Any]:
+    """Yield the samplers of a loader, and its stream, each once."""
+    dataset = getattr(dataloader, "dataset", None)
+    stream = dataset if isinstance(dataset, IterableDataset) else None
+    sampler = getattr(dataloader, "sampler", None)
+    batch_sampler = getattr(dataloader, "batch_sampler", None)
+    inner = getattr(batch_sampler, "sampler", None)
+    yield from {id(part): part for part in (sampler, batch_sampler, inner, stream)}.values()
+
+
+def metainfo_of(dataloader: Any) -> Any:
+    """Return the ``metainfo`` of a loader's dataset, or of a dataset inside it; None without.
+
+    A subset or another wrapper has it in its ``dataset``; of several ``datasets``, as of torch's
+    `ConcatDataset`, it is that of the first.
+    """
+    inside = [getattr(dataloader, "dataset", None)]
+    for _ in range(10):  # a longer chain is one without an end
+        for dataset in inside:
+            metainfo = getattr(dataset, "metainfo", None)
+            if metainfo is not None:
+                return metainfo
+        inside = [part for dataset in inside for part in _datasets_in(dataset)]
+    return None
+
+
+def _datasets_in(dataset: Any) -> list[Any]:
+    several = getattr(dataset, "datasets", None)
+    several = list(several.values()) if isinstance(several, Mapping) else several
+    first = several[:1] if isinstance(several, list | tuple) else []
+    return [part for part in (getattr(dataset, "dataset", None), *first) if part is not None]
+
+
 def batching_part(dataloader: Any) -> Any:
     """Return what has the batch size of a loader: its batch sampler, or the loader itself."""
     batches = getattr(dataloader, "batch_sampler", None)

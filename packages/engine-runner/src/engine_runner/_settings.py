@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine_config import Config as EngineConfig
+from engine_dist import is_distributed
 from engine_registry import (
     EVALUATOR,
     HOOKS,
@@ -279,6 +280,11 @@ class Settings:
         if isinstance(self.cfg, EngineConfig):
             return deepcopy(self.cfg)
         return EngineConfig(dict(self.cfg or {}))
+
+    @property
+    def distributed(self) -> bool:
+        """Whether there is a process group, or one is to be started."""
+        return self.launcher != "none" or is_distributed()
 
     @property
     def of_strategy(self) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from engine_dataset import worker_init_fn
 from engine_registry import (
-    COLLATE_FUNCTIONS,
     DATA_SAMPLERS,
     DATASETS,
     FUNCTIONS,
@@ -116,7 +115,7 @@ def setting(default: Any = MISSING, *, factory: Any = MISSING, **row: Any) -> An
 # The keys below the top level, at any depth.
 NESTED: Mapping[str, Row] = {
     "batch_sampler": Row(registries=(DATA_SAMPLERS,), adds=("sampler", "batch_size")),
-    "collate_fn": Row(registries=(FUNCTIONS, COLLATE_FUNCTIONS), first=True),
+    "collate_fn": Row(registries=(FUNCTIONS,), first=True),
     "constructor": Row(registries=(OPTIM_WRAPPER_CONSTRUCTORS, RUNNER_CONSTRUCTORS), by_name=True),
     "data_preprocessor": Row(registries=(MODELS,), trial=stand_ins.for_nothing),
     "dataset": Row(registries=(DATASETS,)),
@@ -138,7 +137,7 @@ NESTED: Mapping[str, Row] = {
     "tta_model": Row(registries=(MODELS,), adds=("module",)),
     "vis_backends": Row(registries=(VISBACKENDS,), adds=("save_dir",), takes=("name",), many=True),
     "worker_init_fn": Row(
-        registries=(FUNCTIONS, COLLATE_FUNCTIONS),
+        registries=(FUNCTIONS,),
         target=worker_init_fn,
         adds=("num_workers", "rank", "seed", "worker_id"),
         first=True,

@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+import engine_config
+
 Config: TypeAlias = Mapping[str, Any]
 """A config a registry can build from: a mapping with a ``type``, or one whose type is implied."""
+
+ConfigType: TypeAlias = engine_config.Config | engine_config.ConfigDict | Mapping[str, Any]
+"""The documented name for a config of any kind."""
 
 Model: TypeAlias = Any
 """A ``torch.nn.Module`` with the steps that the loops call: ``train_step``, ``val_step`` …"""

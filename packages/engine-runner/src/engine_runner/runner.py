@@ -1,6 +1,7 @@
 """The life of a run: settings, environment, parts, loops, checkpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from engine_optim import BaseOptimWrapper
 from engine_registry import RUNNERS, DefaultScope
 from engine_runner import checkpoint as checkpoints
 from engine_runner import environment, parts
+from engine_runner._documented import with_documented_names
 from engine_runner._execution import execute
 from engine_runner._forward import Forward
 from engine_runner._hook import Hook
@@ -26,7 +28,7 @@ from engine_runner._settings import Settings
 from engine_runner._time_limit import MaxTime
 from engine_runner._types import Model
 from engine_runner.checkpoint import Checkpointer
-from engine_runner.environment import RunInfo, write_config
+from engine_runner.environment import begin_info, dump_config
 from engine_runner.loops import EpochBasedTrainLoop, check_steps
 from engine_runner.parts import LazyPart, Parts
 from engine_runner.strategies import Strategy, choose_strategy
@@ -37,6 +39,7 @@ _WITHOUT_MODULE = [("^module.", "")]
 
 
 @RUNNERS.register_module()
+@with_documented_names
 class Runner:
     """Train, validate and test a model; `Settings` documents the arguments.
 
@@ -96,27 +99,27 @@ class Runner:
         given = {name: value for name, value in locals().items() if name in Settings.__slots__}
         self._settings = settings = Settings(**given)
         self.cfg = settings.config()
+        vars(self).pop("_info", None)  # of a former call on this object
         self.setup_env(settings.env_cfg)
-        self._info = RunInfo.begin(
-            work_dir, launcher=launcher, name=experiment_name, config_file=self.cfg.filename
-        )
         self.set_randomness(**settings.randomness)
+        self._info = self._info.stated_by(vars(self))
         self.progress = Progress()
         self.param_schedulers: Any = None
-        self._hooks, self._instances = HookList(), RunInstances(settings.env_cfg.get("device"))
+        self._hook_list, self._instances = HookList(), RunInstances(settings.env_cfg.get("device"))
         self._parts = Parts(settings, self._instances)
         scope = DefaultScope.get_instance(f"runner_{next(_COUNT)}", scope_name=default_scope)
-        self._instances.add(scope)
+        self.default_scope = self._instances.add(scope)
         with self._instances.current(), self._info.removed_on_error():
             self.logger = self._instances.add(self.build_logger(log_level=log_level))
-            environment.log_environment(self.logger, self.seed, self.cfg)
+            self._log_env(settings.env_cfg)
             self.message_hub = self._instances.add(self.build_message_hub())
             self.visualizer = self._instances.add(self.build_visualizer(visualizer))
             self.log_processor = self.build_log_processor(log_processor)
             self.strategy = choose_strategy(**settings.of_strategy, cfg=self.cfg)
             self.checkpointer = Checkpointer(self.strategy)
             built = parts.build_for(self.strategy, self.build_model, model, data_preprocessor)
-            self.model: Model = parts.prepare(built, self.strategy, optim_wrapper)
+            parts.freeze(built, optim_wrapper)
+            self.model: Model = self.wrap_model(model_wrapper_cfg, built)
             self.register_hooks(settings.named_hooks, settings.hooks)
             hooks = f"Hooks will be executed in the following order:\n{self.get_hooks_info()}"
             self.logger.info(hooks, extra={"file_only": True})
@@ -133,8 +136,8 @@ class Runner:
         loop = self.train_loop
         check_steps(self.model, "train", *([] if self.val_loop is None else ["val"]))
         parts.schedule_once(self, self._parts, self._settings)
-        self.checkpointer.initialize(self.model)
-        self._execute(loop, trains=True)
+        self._init_model_weights()
+        execute(self, self._hook_list, loop, trains=True)
         return self.model
 
     @with_instances
@@ -142,7 +145,7 @@ class Runner:
         """Validate, and return the metrics by name."""
         loop = self._validation
         check_steps(self.model, "val")
-        metrics: dict[str, Any] = self._execute(loop)
+        metrics: dict[str, Any] = execute(self, self._hook_list, loop)
         return metrics
 
     @with_instances
@@ -150,23 +153,21 @@ class Runner:
         """Test, and return the metrics by name; weights come from ``load_from`` alone."""
         loop = self.test_loop
         check_steps(self.model, "test")
-        metrics: dict[str, Any] = self._execute(loop)
+        metrics: dict[str, Any] = execute(self, self._hook_list, loop)
         return metrics
 
     running: Loop | None = None  # the loop that runs now
     unfinished = False  # whether hooks act where counters are behind weights or data
 
-    def _execute(self, loop: Loop, *, trains: bool = False) -> Any:
-        return execute(self, self._hooks, loop, trains=trains)
-
     # ---- facts and progress ----------------------------------------------------------------
 
+    _info = cached_property(begin_info)
     experiment_name = Forward[str]("_info.experiment_name", "Name and start time of the run.")
     timestamp = Forward[str]("_info.timestamp", "When the run started; names the log folder.")
     work_dir = Forward[str]("_info.work_dir", "Absolute path of the folder of checkpoints.")
     log_dir = Forward[str]("_info.log_dir", "Absolute path of the folder of this run's logs.")
-    launcher = Forward[str]("_info.launcher", "How the processes were started.")
-    distributed = Forward[bool]("_info.distributed", "Whether there is a process group.")
+    launcher = Forward[str]("_settings.launcher", "How the processes were started.")
+    distributed = Forward[bool]("_settings.distributed", "Whether there is a process group.")
     rank = Forward[int]("_info.rank", "The rank of this process.")
     world_size = Forward[int]("_info.world_size", "The number of processes.")
     is_main = Forward[bool]("_info.is_main", "Whether this process writes the run's files.")
@@ -187,7 +188,7 @@ class Runner:
     test_dataloader = Forward[Any]("test_loop.dataloader", "The test data.")
     val_evaluator = Forward[Any]("_validation.evaluator", "The evaluator of the validation.")
     test_evaluator = Forward[Any]("test_loop.evaluator", "The evaluator of the test.")
-    hooks = Forward[list[Hook]]("_hooks.in_order", "The hooks in the order of their calls.")
+    hooks = Forward[list[Hook]]("_hook_list.in_order", "The hooks in the order of their calls.")
     load_report = Forward[LoadReport | None]("checkpointer.load_report", "Weights that misfit.")
 
     @property
@@ -210,12 +211,6 @@ class Runner:
     _train_loop = LazyPart("train_cfg", "build_train_loop", "See `train_loop`.", optional=True)
     _val_loop = LazyPart("val_cfg", "build_val_loop", "See `val_loop`.", optional=True)
     _test_loop = LazyPart("test_cfg", "build_test_loop", "See `test_loop`.", optional=True)
-    _train_dataloader = Forward[Any]("_settings.train_dataloader", "The setting.")
-    _val_dataloader = Forward[Any]("_settings.val_dataloader", "The setting.")
-    _test_dataloader = Forward[Any]("_settings.test_dataloader", "The setting.")
-    _load_from = Forward[str | None]("_settings.load_from", "The setting.")
-    _resume = Forward[bool]("_settings.resume", "The setting.")
-    _visualizer = Forward[Any]("visualizer", "See `visualizer`.")
 
     # ---- builders: each returns the part of a config, or the part given --------------------
 
@@ -228,7 +223,8 @@ class Runner:
         self, model_wrapper_cfg: Mapping[str, Any] | str | None, model: nn.Module
     ) -> nn.Module:
         """Return the model on its device, and in its wrapper if there are several processes."""
-        return choose_strategy(model_wrapper_cfg).prepare(model)
+        is_own = model_wrapper_cfg == self._settings.model_wrapper_cfg
+        return (self.strategy if is_own else choose_strategy(model_wrapper_cfg)).prepare(model)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> BaseOptimWrapper:
         """Return the wrapper of an optimizer, of a config, or of a mapping of wrappers."""
@@ -269,7 +265,7 @@ class Runner:
 
     def get_hooks_info(self) -> str:
         """Return the hooks that act at each point."""
-        return self._hooks.table()
+        return self._hook_list.table()
 
     def register_hook(
         self, hook: Any, priority: int | str | None = None, *, name: str = ""
@@ -277,11 +273,11 @@ class Runner:
         """Add a hook or its config; its state is saved under ``name``, or its class name."""
         with self._instances.current():
             built, own = parts.build_hook(hook)
-        self._hooks.add(built, own if priority is None else priority, name=name)
+        self._hook_list.add(built, own if priority is None else priority, name=name)
 
     def register_default_hooks(self, hooks: Mapping[str, Any] | None = None) -> None:
         """Add the default hooks; ``hooks`` replaces, adds or (with ``None``) drops by name."""
-        for hook in self._hooks.named(parts.default_hooks(hooks)):
+        for hook in self._hook_list.named(parts.default_hooks(hooks)):
             self.register_hook(hook)  # without the name, which a user's override does not take
 
     def register_custom_hooks(self, hooks: Sequence[Any]) -> None:
@@ -302,7 +298,7 @@ class Runner:
         """Call every hook that has a method of this name, documented or of the user's own."""
         within, self.unfinished = self.unfinished, self.unfinished or fn_name in UNFINISHED
         try:
-            for method in self._hooks.methods(fn_name):
+            for method in self._hook_list.methods(fn_name):
                 method(self, **kwargs)
         finally:
             self.unfinished = within
@@ -352,7 +348,7 @@ class Runner:
         checkpoint = self.load_checkpoint(filename, map_location)
         way_out = "load_from with resume=False takes the weights that fit"
         self.checkpointer.check_weights(filename, self.model_name, way_out)
-        states = checkpoints.run_states(self, self._parts, self._hooks, include, saving=False)
+        states = checkpoints.run_states(self, self._parts, self._hook_list, include, saving=False)
         self.checkpointer.resume(self, checkpoint, states)
 
     @with_instances
@@ -374,11 +370,17 @@ class Runner:
         It counts the epoch (``by_epoch``) or iteration that ends now, or else has ``progress``.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
-        return checkpoints.save_run(self, self._parts, self._hooks, **given)
+        return checkpoints.save_run(self, self._parts, self._hook_list, **given)
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         """Start the process group if a launcher is named, and apply ``env_cfg``."""
         environment.setup_environment(env_cfg, self._settings.launcher)
+
+    def _log_env(self, env_cfg: Mapping[str, Any]) -> None:  # libraries override it, and the next
+        environment.log_environment(self.logger, self.seed, self.cfg)
+
+    def _init_model_weights(self) -> None:
+        self.checkpointer.initialize(self.model)
 
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
@@ -394,7 +396,4 @@ class Runner:
 
     def dump_config(self) -> None:
         """Write the merged config, without secrets, to the work directory and the visualizer."""
-        if self.is_main and self.cfg:
-            name = Path(self.cfg.filename or f"{self.timestamp}.py").name
-            shown = write_config(self.cfg, Path(self.work_dir) / name, self.logger)
-            self.visualizer.add_config(shown)
+        dump_config(self)

@@ -1,6 +1,7 @@
 """Create named instances once, and return them by name anywhere in the process."""
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -80,6 +81,9 @@ class ManagerMixin(metaclass=ManagerMeta):
         (True, True)
     """
 
+    # Whether a warning of ignored arguments was given for this instance.
+    _has_ignored = False
+
     def __init__(self, name: str = "", **kwargs: Any) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(
@@ -97,11 +101,11 @@ class ManagerMixin(metaclass=ManagerMeta):
 
         Args:
             name: The name of the instance.
-            **kwargs: Arguments of the constructor beside the name.
+            **kwargs: Arguments of the constructor beside the name. An instance that exists ignores
+                them, with one warning.
 
         Raises:
             TypeError: ``name`` is not a string.
-            ValueError: The instance exists, and ``kwargs`` are given.
         """
         if not isinstance(name, str):
             raise TypeError(
@@ -113,10 +117,13 @@ class ManagerMixin(metaclass=ManagerMeta):
                 instance = cls(name=name, **kwargs)
                 cls._add(name, instance)
                 return instance
-        if kwargs:
-            raise ValueError(
-                f"{cls.__name__} {name!r} exists, so {', '.join(kwargs)} cannot be set; call "
-                f"{cls.__name__}.get_instance({name!r}) without arguments or choose another name"
+        if kwargs and not instance._has_ignored:
+            instance._has_ignored = True
+            warnings.warn(
+                f"{cls.__name__} {name!r} exists, so {', '.join(kwargs)} of this call are ignored; "
+                f"call {cls.__name__}.get_instance({name!r}) without arguments, or choose another "
+                f"name",
+                stacklevel=2,
             )
         return instance
 

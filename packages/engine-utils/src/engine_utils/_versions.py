@@ -7,7 +7,7 @@ import re
 _VERSION = (
     r"v?(?P<release>\d+(?:\.\d+)*)"
     r"(?:[._-]?(?P<pre>alpha|beta|preview|pre|rc|a|b|c)[._-]?(?P<pre_number>\d*))?"
-    r"(?:(?:[._-]?(?P<post>post|rev|r)[._-]?|-)(?P<post_number>\d+))?"
+    r"(?:[._-]?(?P<post>post|rev|r)[._-]?(?P<post_number>\d*)|-(?P<implicit>\d+))?"
     r"(?:[._-]?dev[._-]?(?P<dev>\d*))?"
     r"(?:\+[a-z0-9._-]*)?"
 )
@@ -58,8 +58,8 @@ def _stage(match: re.Match[str]) -> tuple[int, int]:
     if match["pre"]:
         stage = _STAGES.get(match["pre"].lower(), _CANDIDATE)
         return stage, int(match["pre_number"] or 0)
-    if match["post_number"]:
-        return _POST, int(match["post_number"])
+    if match["post"] or match["implicit"]:
+        return _POST, int(match["post_number"] or match["implicit"] or 0)
     if match["dev"] is not None:
         return _DEV, int(match["dev"] or 0)
     return 0, 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,7 +21,10 @@ from engine_visualization._record_queue import close_together
 from engine_visualization._recorder import Recorder
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
 from engine_visualization.drawing import (
+    DPI,
+    Axes,
     Canvas,
+    Figure,
     can_open_window,
     draw_sample,
     save_png,
@@ -50,6 +54,13 @@ class Visualizer(Canvas, ManagerMixin):
         fig_save_cfg: Accepted for older configs and unused: images are saved pixel by pixel.
         fig_show_cfg: Arguments of the matplotlib figure that shows an image in a window.
 
+    Attributes:
+        ax_save: Some methods of matplotlib's axes, which draw on the image: `text`, `imshow`,
+            `add_collection` and `axis`.
+        fig_save: The size and the pixels of the image, by methods of a figure of matplotlib.
+        fig_save_canvas: The same, for `engine_visualization.drawing.img_from_canvas`.
+        dpi: The pixels per inch of ``fig_save``.
+
     Raises:
         TypeError: ``vis_backends`` is not a list of backends and configs.
         ValueError: Two backends have the same name.
@@ -73,6 +84,10 @@ class Visualizer(Canvas, ManagerMixin):
     ) -> None:
         ManagerMixin.__init__(self, name)
         Canvas.__init__(self, image)
+        self.dpi = DPI
+        self.ax_save = Axes(self)
+        self.fig_save = Figure(self)
+        self.fig_save_canvas = self.fig_save.canvas
         self.fig_save_cfg = dict(fig_save_cfg)
         self.fig_show_cfg = dict(fig_show_cfg)
         self._dataset_meta: dict[str, Any] | None = None
@@ -80,6 +95,7 @@ class Visualizer(Canvas, ManagerMixin):
         if save_dir is not None:
             self._save_dir = os.path.join(expand_home(save_dir), "vis_data")
         self._recorders: dict[str, Recorder] = {}
+        self._left_out: set[str] = set()  # names of backends without a folder
         if isinstance(vis_backends, Mapping | str | BaseVisBackend):
             raise TypeError(
                 f"vis_backends must be a list of backends or configs, got {vis_backends!r}"
@@ -168,12 +184,22 @@ class Visualizer(Canvas, ManagerMixin):
         save_png(image, target)
         _logger.info("no window can be opened; wrote the image to %s", target)
 
-    def get_backend(self, name: str) -> BaseVisBackend:
+    @property
+    def _vis_backends(self) -> Mapping[str, BaseVisBackend]:
+        # By this name for subclasses, which call methods that only their backends have.
+        backends = {name: recorder.backend for name, recorder in self._recorders.items()}
+        return MappingProxyType(backends)
+
+    def get_backend(self, name: str) -> BaseVisBackend | None:
         """Return a backend by name: the ``name`` of its config, or the name of its class.
+
+        It is ``None`` where the visualizer has left the backend out, as there is no ``save_dir``.
 
         Raises:
             KeyError: No backend has the name; the message lists the names.
         """
+        if name in self._left_out:
+            return None
         if name not in self._recorders:
             choices = ", ".join(self._recorders) or "none; check that save_dir is given"
             raise KeyError(f"{self.instance_name!r} has no backend {name!r}; it has: {choices}")
@@ -313,6 +339,7 @@ class Visualizer(Canvas, ManagerMixin):
         kind = kind.rpartition(".")[2] if isinstance(kind, str) else kind.__name__
         name = settings.pop("name", kind)
         if self._save_dir is None and "save_dir" not in settings:
+            self._left_out.add(name)
             _logger.warning(
                 "visualizer %r has no save_dir, so its backend %r records nothing",
                 self.instance_name,

@@ -4,8 +4,8 @@
 parsers, the others `argparse`.
 """
 
-from engine_config.merge._given import given_facts, given_values
+from engine_config.merge._given import given_values
 from engine_config.merge._merge import Merging
 from engine_config.merge._overrides import merge_given, parse_overrides
 
-__all__ = ["Merging", "given_facts", "given_values", "merge_given", "parse_overrides"]
+__all__ = ["Merging", "given_values", "merge_given", "parse_overrides"]

@@ -6,11 +6,12 @@ import shutil
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NoReturn
+from typing import Any, BinaryIO, ClassVar, NoReturn, cast
 
 from engine_fileio._atomic import atomic_write
 from engine_fileio._errors import OperationNotSupported
 from engine_fileio._paths import (
+    PathT,
     StrPath,
     base_name,
     check_listed,
@@ -152,7 +153,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
         return head
 
     @contextlib.contextmanager
-    def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
+    def get_local_path(self, filepath: StrPath) -> Iterator[str]:
         """Yield a temporary local copy with the file's own name; it is removed at the end."""
         import tempfile  # slow to import
 
@@ -163,11 +164,11 @@ class BaseStorageBackend(metaclass=ABCMeta):
                 self._download(filepath, file)
             yield str(local)
 
-    def copyfile(self, src: StrPath, dst: StrPath) -> str:
+    def copyfile(self, src: StrPath, dst: PathT) -> PathT | str:
         """Copy a file within this storage; ``dst`` may be a folder.
 
         Returns:
-            The destination file.
+            The destination file: ``dst`` as it was given, or the file in that folder.
 
         Raises:
             shutil.SameFileError: ``src`` and ``dst`` are the same file.
@@ -176,28 +177,30 @@ class BaseStorageBackend(metaclass=ABCMeta):
         if self._same(src, target):
             raise shutil.SameFileError(f"src and dst must be two files, got {shown(src)!r} twice")
         self._copy(src, target)
-        return target
+        return cast(PathT, target)
 
-    def copyfile_from_local(self, src: StrPath, dst: StrPath) -> str:
+    def copyfile_from_local(self, src: StrPath, dst: PathT) -> PathT | str:
         """Upload a local file and return the destination; ``dst`` may be a folder."""
         local = Path(local_path(src))
         target = self._file_target(local.name, dst)
         self._upload(local, target)
-        return target
+        return cast(PathT, target)
 
-    def copyfile_to_local(self, src: StrPath, dst: StrPath) -> str:
+    def copyfile_to_local(self, src: StrPath, dst: PathT) -> PathT | str:
         """Download a file, written atomically; ``dst`` may be a folder.
 
         Returns:
-            The destination file.
+            The destination file: ``dst`` as it was given, or the file in that folder.
         """
-        target = Path(local_path(dst))
-        target = target / base_name(src) if target.is_dir() else target
+        given = local_path(dst)
+        target = os.path.join(given, base_name(src)) if os.path.isdir(given) else given
         with atomic_write(target) as file:
             self._download(src, file)
-        return str(target)
+        return cast(PathT, target)
 
-    def copytree(self, src: StrPath, dst: StrPath, *, progress: Progress | None = None) -> str:
+    def copytree(
+        self, src: StrPath, dst: PathT, *, progress: Progress | None = None
+    ) -> PathT | str:
         """Copy a folder within this storage, several files at once.
 
         Args:
@@ -221,8 +224,8 @@ class BaseStorageBackend(metaclass=ABCMeta):
         return uri_of(dst)
 
     def copytree_from_local(
-        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
-    ) -> str:
+        self, src: StrPath, dst: PathT, *, progress: Progress | None = None
+    ) -> PathT | str:
         """Upload a local folder, several files at once; ``dst`` must not exist."""
         self._new_folder(dst)
         root = Path(local_path(src))
@@ -237,8 +240,8 @@ class BaseStorageBackend(metaclass=ABCMeta):
         return uri_of(dst)
 
     def copytree_to_local(
-        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
-    ) -> str:
+        self, src: StrPath, dst: PathT, *, progress: Progress | None = None
+    ) -> PathT | str:
         """Download a folder, several files at once, each written atomically.
 
         Other files in ``dst`` are kept. A listed name outside of ``dst`` raises PermissionError
@@ -257,7 +260,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
                 self._download(self.join_path(src, name), file)
 
         run_parallel(download, names, workers=self._workers, progress=progress)
-        return str(root)
+        return cast(PathT, local_path(dst))
 
     def copy_if_symlink_fails(self, src: StrPath, dst: StrPath) -> bool:
         """Copy a file or folder, because this storage has no links.
@@ -298,7 +301,7 @@ class BaseStorageBackend(metaclass=ABCMeta):
     def _same(self, src: StrPath, dst: StrPath) -> bool:
         return uri_of(src) == uri_of(dst)
 
-    def _file_target(self, src: StrPath, dst: StrPath) -> str:
+    def _file_target(self, src: StrPath, dst: StrPath) -> StrPath:
         text = uri_of(dst)
         if text.endswith("/") or self._is_folder(dst):
             return self.join_path(text, base_name(src))

@@ -5,9 +5,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from engine_fileio._atomic import atomic_write, is_partial, partial_name
-from engine_fileio._paths import StrPath, local_path
+from engine_fileio._paths import PathT, StrPath, local_path
 from engine_fileio.backends._base import BaseStorageBackend
 from engine_fileio.backends._keys import Entry
 from engine_fileio.backends._transfer import Progress, run_parallel
@@ -67,26 +68,27 @@ class LocalBackend(BaseStorageBackend):
         return expand_home(os.path.join(filepath, *filepaths))
 
     @contextlib.contextmanager
-    def get_local_path(self, filepath: StrPath) -> Iterator[str | Path]:
-        """Yield the path itself: nothing is copied or removed."""
-        local = local_path(filepath)
-        yield local if isinstance(local, Path) else str(local)
+    def get_local_path(self, filepath: StrPath) -> Iterator[str]:
+        """Yield the path itself, as text: nothing is copied or removed."""
+        yield os.fspath(local_path(filepath))
 
-    def copyfile_from_local(self, src: StrPath, dst: StrPath) -> str:
+    def copyfile_from_local(self, src: StrPath, dst: PathT) -> PathT | str:
         """Copy a file; the same as ``copyfile``."""
         return self.copyfile(src, dst)
 
-    def copyfile_to_local(self, src: StrPath, dst: StrPath) -> str:
+    def copyfile_to_local(self, src: StrPath, dst: PathT) -> PathT | str:
         """Copy a file; the same as ``copyfile``."""
         return self.copyfile(src, dst)
 
-    def copytree(self, src: StrPath, dst: StrPath, *, progress: Progress | None = None) -> str:
+    def copytree(
+        self, src: StrPath, dst: PathT, *, progress: Progress | None = None
+    ) -> PathT | str:
         """Copy a folder, several files at once; ``dst`` must not exist.
 
         Links are replaced by copies of their targets.
 
         Returns:
-            The destination folder.
+            The destination folder, as it was given.
         """
         root, target = Path(local_path(src)), Path(local_path(dst))
         if not root.is_dir():
@@ -109,17 +111,17 @@ class LocalBackend(BaseStorageBackend):
             workers=self._workers,
             progress=progress,
         )
-        return os.fspath(expand_home(dst))
+        return cast(PathT, _home_expanded(dst))
 
     def copytree_from_local(
-        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
-    ) -> str:
+        self, src: StrPath, dst: PathT, *, progress: Progress | None = None
+    ) -> PathT | str:
         """Copy a folder; the same as ``copytree``."""
         return self.copytree(src, dst, progress=progress)
 
     def copytree_to_local(
-        self, src: StrPath, dst: StrPath, *, progress: Progress | None = None
-    ) -> str:
+        self, src: StrPath, dst: PathT, *, progress: Progress | None = None
+    ) -> PathT | str:
         """Copy a folder; the same as ``copytree``."""
         return self.copytree(src, dst, progress=progress)
 
@@ -182,14 +184,24 @@ class LocalBackend(BaseStorageBackend):
         except FileNotFoundError:
             return False
 
-    def _file_target(self, src: StrPath, dst: StrPath) -> str:
+    def _file_target(self, src: StrPath, dst: StrPath) -> StrPath:
         if os.path.isdir(local_path(dst)):
             return self.join_path(dst, os.path.basename(os.fspath(src)))
-        return os.fspath(expand_home(dst))
+        return _home_expanded(dst)
 
 
-HardDiskBackend = LocalBackend
-"""The old name of `LocalBackend`."""
+class HardDiskBackend(LocalBackend):
+    """The local file system, by the older name of its backend.
+
+    Example:
+        >>> HardDiskBackend().name
+        'HardDiskBackend'
+    """
+
+
+def _home_expanded(path: StrPath) -> StrPath:
+    """Return a path as it was given, with the home folder in place of ``~``."""
+    return expand_home(path) if os.fspath(path).startswith("~") else path
 
 
 def _walk(

@@ -9,6 +9,7 @@ from engine_model.analysis._counts import (
     activation_count,
     flop_count,
 )
+from engine_model.analysis._formulas import Handle
 from engine_model.analysis._numbers import short_number
 from engine_model.analysis._observe import can_observe, observe_flops
 from engine_model.analysis._params import parameter_count, parameter_count_table
@@ -18,6 +19,7 @@ from engine_model.analysis._values import OpValue
 __all__ = [
     "ActivationAnalyzer",
     "FlopAnalyzer",
+    "Handle",
     "ModelCost",
     "ModuleCost",
     "OpValue",

@@ -1,5 +1,7 @@
 """Initialize weights by functions or by configs, and log the initializer of each parameter."""
 
+from torch.nn.init import trunc_normal_
+
 from engine_model.init._functions import (
     bias_init_with_prob,
     caffe2_xavier_init,
@@ -40,6 +42,7 @@ __all__ = [
     "initialize",
     "kaiming_init",
     "normal_init",
+    "trunc_normal_",
     "trunc_normal_init",
     "uniform_init",
     "update_init_info",

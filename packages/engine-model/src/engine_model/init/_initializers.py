@@ -1,7 +1,6 @@
 """Initializers for configs: apply a function to the layers that a config selects."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 
@@ -34,11 +33,11 @@ class LayerOptions(TypedDict, total=False):
     layer: str | Sequence[str] | None
 
 
-class BaseInit(ABC):
+class BaseInit:
     """Initialize the layers of the given classes in a module.
 
-    A subclass implements `initialize_layer`, which initializes one layer, and `describe`, which
-    returns the line of the init log.
+    A subclass implements `initialize_layer`, which initializes one layer, or its own `__call__`.
+    `describe` returns the line of the init log.
 
     Args:
         bias: The value of biases.
@@ -52,7 +51,7 @@ class BaseInit(ABC):
 
     Raises:
         TypeError: ``bias`` or ``bias_prob`` is not a number, or ``layer`` is neither a string nor a
-            list of strings.
+            list of strings, or a subclass implements neither `initialize_layer` nor `__call__`.
 
     Example:
         >>> @WEIGHT_INITIALIZERS.register_module(name="Orthogonal")
@@ -78,6 +77,12 @@ class BaseInit(ABC):
         bias_prob: float | None = None,
         layer: str | Sequence[str] | None = None,
     ) -> None:
+        if type(self).__call__ is BaseInit.__call__ and (
+            type(self).initialize_layer is BaseInit.initialize_layer
+        ):
+            raise TypeError(
+                f"{type(self).__name__} must implement initialize_layer(layer), or __call__(module)"
+            )
         if not isinstance(bias, int | float):
             raise TypeError(f"bias must be a number, got {type(bias).__name__}")
         if not isinstance(bias_prob, int | float | None):
@@ -105,19 +110,24 @@ class BaseInit(ABC):
                 self.initialize_layer(layer)
             except Exception as error:
                 where = f"{plain_name(name) or 'the module itself'} ({type(layer).__name__})"
-                error.add_note(f"in the initialization of {where} by {self.describe()}")
+                error.add_note(f"in the initialization of {where} by {self._get_init_info()}")
                 raise
         # The table exists only while `BaseModule.init_weights` runs.
         if is_recording(module):
-            update_init_info(module, self.describe())
+            update_init_info(module, self._get_init_info())
 
-    @abstractmethod
     def initialize_layer(self, layer: nn.Module) -> None:
         """Initialize one layer in place."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement initialize_layer(layer), which its __call__ uses"
+        )
 
-    @abstractmethod
     def describe(self) -> str:
         """Return the line that the init log shows for this initializer."""
+        return f"{type(self).__name__}: bias={self.bias}"
+
+    def _get_init_info(self) -> str:
+        return self.describe()  # by this name for subclasses
 
     def _is_chosen(self, layer: nn.Module) -> bool:
         if not self.wholly_init:

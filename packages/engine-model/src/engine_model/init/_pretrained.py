@@ -65,8 +65,11 @@ class PretrainedInit:
             with naming_the_checkpoint(self.checkpoint):
                 load_state_dict(module, weights, logger=logger)
         if is_recording(module):
-            update_init_info(module, self.describe())
+            update_init_info(module, self._get_init_info())
 
     def describe(self) -> str:
         """Return the line that the init log shows for this initializer."""
         return f"{type(self).__name__}: load from {self.checkpoint}"
+
+    def _get_init_info(self) -> str:
+        return self.describe()  # by this name for subclasses

@@ -35,6 +35,18 @@ class InitRecord:
     fingerprint: bytes | None
 
 
+class InitTable(dict[nn.Parameter, InitRecord]):
+    """The records of all parameters of one initialization.
+
+    Attributes:
+        called: The modules whose `init_weights` was called.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called: set[nn.Module] = set()
+
+
 def update_init_info(module: nn.Module, init_info: str) -> None:
     """Record ``init_info`` for every parameter of ``module`` whose values have changed.
 
@@ -48,18 +60,32 @@ def update_init_info(module: nn.Module, init_info: str) -> None:
     Raises:
         AttributeError: No initialization is being recorded for ``module``.
     """
-    table: dict[nn.Parameter, InitRecord] | None = getattr(module, _TABLE, None)
-    if table is None:
-        raise AttributeError(
-            f"{type(module).__name__} has no `{_TABLE}`; it exists only while `init_weights` of a "
-            f"BaseModule runs, so call update_init_info from an initializer or from `init_weights`"
-        )
+    table = table_of(module, "update_init_info")
     for parameter in module.parameters():
         fingerprint = _fingerprint(parameter)
         last = table.get(parameter)
         # On the meta device there are no values to compare, so record the last caller.
         if last is None or fingerprint is None or fingerprint != last.fingerprint:
             table[parameter] = InitRecord(message=init_info, fingerprint=fingerprint)
+
+
+def table_of(module: nn.Module, caller: str) -> InitTable:
+    """Return the records of the initialization that runs.
+
+    Args:
+        module: A module that is being initialized.
+        caller: The function that needs them, for the message.
+
+    Raises:
+        AttributeError: No initialization is being recorded for ``module``.
+    """
+    table: InitTable | None = getattr(module, _TABLE, None)
+    if table is None:
+        raise AttributeError(
+            f"{type(module).__name__} has no `{_TABLE}`; it exists only while `init_weights` of a "
+            f"BaseModule runs, so call {caller} from an initializer or from `init_weights`"
+        )
+    return table
 
 
 def is_recording(module: nn.Module) -> bool:
@@ -69,19 +95,22 @@ def is_recording(module: nn.Module) -> bool:
 
 
 @contextmanager
-def recording(module: nn.Module) -> Iterator[None]:
-    """Record the initializer of each parameter inside the context, then log the records.
+def recording(module: nn.Module) -> Iterator[bool]:
+    """Record the initializer of each parameter inside the context.
 
     Inside another recording this does nothing, because the outermost module writes the log.
+
+    Yields:
+        Whether this is the outermost recording.
 
     Raises:
         ValueError: A parameter has no shape yet.
     """
     if is_recording(module):
-        yield
+        yield False
         return
     require_shapes(module)
-    table: dict[nn.Parameter, InitRecord] = {}
+    table = InitTable()
     # All sub-modules share one table, so that an initializer of any of them can write to it. Store
     # the list, because `init_weights` may replace sub-modules.
     # A compiled module would set the attribute of its original, which is a member itself.
@@ -95,14 +124,19 @@ def recording(module: nn.Module) -> Iterator[None]:
     try:
         # First record all parameters as unchanged. Later changes replace these records.
         update_init_info(module, unchanged)
-        yield
-        _log(module, table)
+        yield True
     finally:
         for member in members:
             delattr(member, _TABLE)
 
 
-def _log(module: nn.Module, table: dict[nn.Parameter, InitRecord]) -> None:
+def log_records(module: nn.Module) -> None:
+    """Write the initializer of each parameter of a module to the log file of the run.
+
+    Raises:
+        AttributeError: No initialization is being recorded for ``module``.
+    """
+    table = table_of(module, "_dump_init_info")
     if not logger.isEnabledFor(logging.INFO):
         return
     for name, parameter in module.named_parameters():

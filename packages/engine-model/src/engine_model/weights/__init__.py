@@ -10,6 +10,12 @@ from engine_model._sharded_tensors import (
     spread_optimizer_state,
     window_gradients,
 )
+from engine_model.weights._by_library import (
+    _load_checkpoint,
+    _load_checkpoint_to_model,
+    _load_checkpoint_with_prefix,
+)
+from engine_model.weights._call_by_name import CallByName, NamingPickle
 from engine_model.weights._checkpoint import (
     load_checkpoint,
     load_checkpoint_with_prefix,
@@ -21,9 +27,9 @@ from engine_model.weights._checkpoint import (
     write_checkpoint,
 )
 from engine_model.weights._errors import CheckpointError, StateDictError, WeightsError
-from engine_model.weights._foreign import ForeignObject
 from engine_model.weights._loader import CheckpointLoader
 from engine_model.weights._naming import naming_the_file
+from engine_model.weights._placeholder import ForeignObject
 from engine_model.weights._read import read_checkpoint
 from engine_model.weights._report import LoadReport
 from engine_model.weights._seal import damage_of
@@ -50,14 +56,19 @@ from engine_model.weights.sharded import (
 __all__ = [
     "MANIFEST",
     "SUFFIX",
+    "CallByName",
     "CheckpointError",
     "CheckpointLoader",
     "ForeignObject",
     "LoadReport",
+    "NamingPickle",
     "Placement",
     "ShardedSave",
     "StateDictError",
     "WeightsError",
+    "_load_checkpoint",
+    "_load_checkpoint_to_model",
+    "_load_checkpoint_with_prefix",
     "damage_of",
     "discard_unfinished",
     "forget_window_gradients",

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import pickle
 import re
 import warnings
 from collections import OrderedDict
@@ -278,13 +279,20 @@ def _check_unsharded(checkpoint: dict[str, Any]) -> None:
         )
 
 
-def write_checkpoint(checkpoint: dict[str, Any], file: IO[bytes], filename: str = "") -> None:
+def write_checkpoint(
+    checkpoint: dict[str, Any],
+    file: IO[bytes],
+    filename: str = "",
+    *,
+    pickle_module: Any = pickle,
+) -> None:
     """Write a checkpoint to an open file, with its size and checksum; see `save_checkpoint`.
 
     Args:
         checkpoint: The checkpoint.
         file: A binary file, opened for writing, and empty.
         filename: Its name, which decides on the format.
+        pickle_module: What pickles all but the tensors, such as `NamingPickle`.
 
     Raises:
         ValueError: The checkpoint has sharded tensors, or values that safetensors cannot store.
@@ -299,10 +307,10 @@ def write_checkpoint(checkpoint: dict[str, Any], file: IO[bytes], filename: str 
     _check_unsharded(checkpoint)
     if not filename.endswith(".safetensors"):
         if not file.seekable():  # a pipe
-            torch.save(checkpoint, file)
+            torch.save(checkpoint, file, pickle_module)
             return
         sealed = SealedFile(file)
-        torch.save(checkpoint, sealed)  # type: ignore[arg-type]  # it calls write and flush only
+        torch.save(checkpoint, sealed, pickle_module)  # type: ignore[arg-type]  # it calls write and flush only
         sealed.seal()
         return
     weights = weights_in(checkpoint)

@@ -6,82 +6,16 @@ other name becomes a placeholder class, which only stores its arguments.
 """
 
 import codecs
-import math
 import pickle
-import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import IO, Any, ClassVar, NoReturn
 
-import numpy as np
 import torch
 from torch import Tensor
 
-
-class ForeignObject:
-    """A placeholder for an object of a class that was not imported; it has no behavior.
-
-    Attributes:
-        class_name: The class in the file, such as ``"mmcv.Config"``.
-        args: The arguments of its constructor.
-        state: The argument of its `__setstate__`, or ``None``.
-        content: The items, or pairs of key and value, if the class is a container.
-
-    Example:
-        >>> import io
-        >>> from fractions import Fraction
-        >>> half = InertUnpickler(io.BytesIO(pickle.dumps(Fraction(1, 2)))).load()
-        >>> half, half.args
-        (<inert fractions.Fraction>, (1, 2))
-    """
-
-    class_name: ClassVar[str] = ""
-    args: tuple[Any, ...]
-    state: Any
-    content: list[Any]
-
-    # Depending on the protocol, pickle creates an object by __new__ or by a call of the class. Both
-    # call __new__, so __new__ sets all attributes.
-    def __new__(cls, *args: object, **kwargs: object) -> "ForeignObject":
-        """Store the arguments; run nothing."""
-        instance = super().__new__(cls)
-        instance.args = (*args, kwargs) if kwargs else args
-        instance.state = None
-        instance.content = []
-        return instance
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        # A call of the class also passes the arguments of __new__ to this method.
-        return
-
-    def __setitem__(self, key: object, value: object) -> None:
-        self.content.append((key, value))
-
-    # The unpickler fills containers through these methods and __setitem__.
-    def append(self, item: object) -> None:
-        """Store an item of a list."""
-        self.content.append(item)
-
-    def extend(self, items: Iterable[object]) -> None:
-        """Store items of a list."""
-        self.content.extend(items)
-
-    def add(self, item: object) -> None:
-        """Store an item of a set."""
-        self.content.append(item)
-
-    def __repr__(self) -> str:
-        return f"<inert {self.class_name}>"
-
-
-def foreign_class(module: str, name: str) -> type[ForeignObject]:
-    """Return a placeholder for a class.
-
-    Args:
-        module: The module in the file.
-        name: The name in that module, usually the name of a class.
-    """
-    return type(name, (ForeignObject,), {"class_name": f"{module}.{name}", "__module__": __name__})
+from engine_model.weights._placeholder import ForeignObject, foreign_class
+from engine_model.weights._values import VALUES, UnreadArray, WrongSizeError, array_of
 
 
 class UnsafePickleError(pickle.UnpicklingError):
@@ -100,63 +34,6 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _plain_dict(*_factory: object) -> dict[Any, Any]:
-    """Return a dict in place of a `defaultdict`, whose factory could be any callable."""
-    return {}
-
-
-# The codes of numpy's dtypes, and the codes of the same types in the module struct.
-_NUMBERS = {
-    "b1": "?",
-    "i1": "b",
-    "i2": "h",
-    "i4": "i",
-    "i8": "q",
-    "u1": "B",
-    "u2": "H",
-    "u4": "I",
-    "u8": "Q",
-    "f2": "e",
-    "f4": "f",
-    "f8": "d",
-}
-
-
-def _numpy_scalar(dtype: object, data: object = b"") -> object:
-    """Convert a numpy scalar to a Python number; its dtype is a placeholder here."""
-    if not isinstance(dtype, ForeignObject) or not isinstance(data, bytes):
-        return foreign_class("numpy", "scalar")(dtype, data)
-    code = dtype.args[0] if dtype.args else None
-    if code not in _NUMBERS:
-        return foreign_class("numpy", "scalar")(dtype, data)
-    # The state of a dtype begins with a version, then its byte order: ``(3, ">", ...)``.
-    order = ">" if isinstance(dtype.state, tuple) and ">" in dtype.state[:2] else "<"
-    return struct.unpack(order + _NUMBERS[code], data)[0]
-
-
-class _UnreadArray(ForeignObject):
-    """A NumPy array between its creation and the operation that sets its values."""
-
-    class_name = "numpy.ndarray"
-
-
-def _array(state: object) -> "np.ndarray[Any, Any] | None":
-    """Return the array of a state ``(version, shape, dtype, is_fortran, data)``; else None."""
-    match state:
-        case (int(), tuple(shape), ForeignObject() as dtype, is_fortran, bytes(data)):
-            code = dtype.args[0] if dtype.args else None
-            if code not in _NUMBERS or not all(isinstance(size, int) for size in shape):
-                return None
-            order = ">" if isinstance(dtype.state, tuple) and ">" in dtype.state[:2] else "<"
-            values = np.frombuffer(data, np.dtype(code).newbyteorder(order))
-            if values.size != math.prod(shape):
-                _reject("has an array with too few or too many values")
-            # A copy, because an array on top of bytes is read-only.
-            return values.reshape(shape, order="F" if is_fortran else "C").copy()
-        case _:
-            return None
-
-
 # The functions that a pickle of torch calls, per kind of tensor. A version of torch may lack some.
 _REBUILD: tuple[str, ...] = (
     "_rebuild_tensor",
@@ -172,13 +49,8 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     # A Counter or OrderedDict runs no code from the file.
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "Counter"): Counter,
-    ("collections", "defaultdict"): _plain_dict,
     ("_codecs", "encode"): _latin1,
-    # numpy 2 renamed the module.
-    ("numpy.core.multiarray", "scalar"): _numpy_scalar,
-    ("numpy._core.multiarray", "scalar"): _numpy_scalar,
-    ("numpy.core.multiarray", "_reconstruct"): _UnreadArray,
-    ("numpy._core.multiarray", "_reconstruct"): _UnreadArray,
+    **VALUES,
     ("torch", "Size"): torch.Size,
     ("torch", "device"): torch.device,
     ("torch", "Tensor"): Tensor,
@@ -221,7 +93,7 @@ class InertUnpickler(pickle._Unpickler):
     def __init__(self, file: IO[bytes], **kwargs: Any) -> None:
         super().__init__(file, **kwargs)
         self._placeholders: dict[tuple[str, str], type[ForeignObject]] = {}
-        self._has_unread_arrays = False
+        self._unread: set[str] = set()  # values that are not rebuilt, such as arrays of objects
 
     def find_class(self, module: str, name: str) -> Any:
         """Return an allowed function or class, a dtype, or a placeholder, and import nothing."""
@@ -250,7 +122,10 @@ class InertUnpickler(pickle._Unpickler):
             _reject(f"calls {function!r:.100}")
         if not isinstance(args, tuple):
             _reject(f"calls {function!r:.100} with {args!r:.100}")
-        return function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        if is_allowed and isinstance(result, ForeignObject) and not isinstance(result, UnreadArray):
+            self._unread.add(result.class_name)
+        return result
 
     def load_reduce(self) -> None:
         """REDUCE: call a function."""
@@ -283,20 +158,25 @@ class InertUnpickler(pickle._Unpickler):
             # Drop all other attributes, because they could replace methods.
             if "_metadata" in state:
                 target.__dict__["_metadata"] = state["_metadata"]
-        # The state of a tensor, such as Python attributes, is dropped.
-        elif not isinstance(target, Tensor):
+        # The attributes of a tensor and of a config, whose items are set already, are dropped.
+        elif not isinstance(target, Tensor) and type(target) is not dict:
             _reject(f"sets the state of {target!r:.100}")
 
     def _read_array(self, target: ForeignObject) -> None:
         """Replace a NumPy array on the stack and in the memo, if its values are plain numbers."""
-        array = _array(target.state) if isinstance(target, _UnreadArray) else None
-        if array is not None:
+        if not isinstance(target, UnreadArray):
+            return
+        try:
+            array = array_of(target.state)
+        except WrongSizeError as error:
+            _reject(str(error))
+        if array is None:
+            self._unread.add(target.class_name)
+        else:
             self.stack[-1] = array
             for key, value in self.memo.items():
                 if value is target:
                     self.memo[key] = array
-        elif isinstance(target, _UnreadArray):
-            self._has_unread_arrays = True
 
     def get_extension(self, code: int) -> None:
         """EXT1, EXT2 and EXT4: raise an error, since the number may refer to any class."""
@@ -308,7 +188,7 @@ class InertUnpickler(pickle._Unpickler):
         names = {kind.class_name for kind in self._placeholders.values()}
         # Arrays and scalars name these two, and are read.
         names -= {"numpy.ndarray", "numpy.dtype"}
-        return sorted(names | ({"numpy.ndarray"} if self._has_unread_arrays else set()))
+        return sorted(names | self._unread)
 
 
 # pickle looks up operations in this table, so overriding the methods is not enough.

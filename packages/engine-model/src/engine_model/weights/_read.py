@@ -29,6 +29,16 @@ VERSIONS = "engine_module_versions"
 JSON_KEYS = "engine_json_keys"
 """The key under which the names of the values that are JSON are saved; the others are texts."""
 
+# The histories in a message hub, which a resumed run reads, and which inference does not need.
+_READ_BY_RUNS = frozenset(
+    {
+        "mmengine.logging.history_buffer.HistoryBuffer",
+        "mmengine.logging.message_hub.MessageHub",
+        "builtins.getattr",  # the methods that a history names
+        "__builtin__.getattr",
+    }
+)
+
 # The position of the text "ustar" in a tar archive.
 _TAR_MARK = slice(257, 262)
 
@@ -112,7 +122,9 @@ def _read_foreign(file: IO[bytes], name: str, map_location: MapLocation) -> Any:
     except Exception as error:  # a hostile file may make the reader raise any error
         raise _unreadable(file, name, start, error) from error
     if inert.placeholders:
-        logger.warning(
+        known = all(name in _READ_BY_RUNS for name in inert.placeholders)
+        logger.log(
+            logging.DEBUG if known else logging.WARNING,
             "%s contains objects that are neither tensors nor plain values; inert placeholders "
             "replace them: %s.",
             name,

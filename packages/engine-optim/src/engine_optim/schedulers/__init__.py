@@ -1,6 +1,6 @@
 """Schedule the learning rate, the momentum or any other hyper-parameter of an optimizer."""
 
-from engine_optim.schedulers._base import _ParamScheduler
+from engine_optim.schedulers._base import INF, Schedulable, _ParamScheduler
 from engine_optim.schedulers._constant import ConstantLR, ConstantMomentum, ConstantParamScheduler
 from engine_optim.schedulers._cosine import (
     CosineAnnealingLR,
@@ -12,6 +12,7 @@ from engine_optim.schedulers._cosine_restart import (
     CosineRestartMomentum,
     CosineRestartParamScheduler,
 )
+from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumSchedulerMixin
 from engine_optim.schedulers._exponential import (
     ExponentialLR,
     ExponentialMomentum,
@@ -34,6 +35,7 @@ from engine_optim.schedulers._resume import resume_schedules
 from engine_optim.schedulers._step import StepLR, StepMomentum, StepParamScheduler
 
 __all__ = [
+    "INF",
     "ConstantLR",
     "ConstantMomentum",
     "ConstantParamScheduler",
@@ -46,9 +48,11 @@ __all__ = [
     "ExponentialLR",
     "ExponentialMomentum",
     "ExponentialParamScheduler",
+    "LRSchedulerMixin",
     "LinearLR",
     "LinearMomentum",
     "LinearParamScheduler",
+    "MomentumSchedulerMixin",
     "MultiStepLR",
     "MultiStepMomentum",
     "MultiStepParamScheduler",
@@ -60,6 +64,7 @@ __all__ = [
     "ReduceOnPlateauLR",
     "ReduceOnPlateauMomentum",
     "ReduceOnPlateauParamScheduler",
+    "Schedulable",
     "StepLR",
     "StepMomentum",
     "StepParamScheduler",

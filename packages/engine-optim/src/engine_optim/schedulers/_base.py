@@ -4,9 +4,11 @@ import inspect
 import logging
 import math
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 from torch import Tensor
+
+from engine_optim.schedulers._order import follow_first_step, warn_if_unstepped
 
 logger = logging.getLogger("engine.optim")
 
@@ -17,14 +19,21 @@ INF = 10**9
 Value: TypeAlias = "float | Tensor"
 
 # These attributes depend on the optimizer in use, so the state dict leaves them out.
-_NOT_STATE = ("optimizer", "_source", "_frozen")
+_NOT_STATE = ("optimizer", "_frozen")
 
 # These attributes count, so a resumed run takes them over although `last_step` is an argument.
 _COUNTERS = frozenset({"last_step", "_global_step", "base_values", "_last_value"})
 
 
+@runtime_checkable
 class Schedulable(Protocol):
-    """The interface that a scheduler needs; torch optimizers and `OptimWrapper` implement it."""
+    """The interface that a scheduler needs; torch optimizers and `OptimWrapper` implement it.
+
+    Example:
+        >>> from torch import nn, optim
+        >>> isinstance(optim.SGD(nn.Linear(1, 1).parameters()), Schedulable)
+        True
+    """
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -70,6 +79,7 @@ class _ParamScheduler:
         >>> optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
         >>> scheduler = HalvedScheduler(optimizer, "lr", begin=1, end=3)
         >>> for _ in range(4):
+        ...     optimizer.step()
         ...     scheduler.step()
         >>> optimizer.param_groups[0]["lr"]
         0.25
@@ -93,11 +103,10 @@ class _ParamScheduler:
         verbose: bool = False,
     ) -> None:
         _check(optimizer, begin, end)
-        self.optimizer = optimizer
         # A wrapper that tracks base_lr has one more group than its optimizer.
-        self._source = (
-            "scheduled_groups" if hasattr(optimizer, "scheduled_groups") else "param_groups"
-        )
+        tracks = getattr(optimizer, "base_param_settings", None) is not None
+        self.optimizer: Any = _AllGroups(optimizer) if tracks else optimizer
+        follow_first_step(optimizer)
         self.param_name = param_name
         self.begin = begin
         self.end = end
@@ -149,7 +158,7 @@ class _ParamScheduler:
             group[f"initial_{self.param_name}"] = _copy(value)
 
     def _groups(self) -> list[dict[str, Any]]:
-        groups: list[dict[str, Any]] = getattr(self.optimizer, self._source)
+        groups: list[dict[str, Any]] = self.optimizer.param_groups
         return groups
 
     def _current(self) -> list[Value]:
@@ -181,6 +190,8 @@ class _ParamScheduler:
 
     def step(self) -> None:
         """Count a step, and set new values if it lies in ``[begin, end)``."""
+        if self._global_step == 0:
+            warn_if_unstepped(self.optimizer, self)
         # Count all steps: `begin` and `end` are numbers of these steps.
         self._global_step = step = self._global_step + 1
         if self.begin <= step < self.end:
@@ -271,6 +282,29 @@ class _ParamScheduler:
             f"{type(self).__name__}(param_name={self.param_name!r}, begin={self.begin}, "
             f"end={self.end}, by_epoch={self.by_epoch}, last_step={self.last_step})"
         )
+
+
+class _AllGroups:
+    """A wrapper with the groups that schedules change: those of its optimizer and of ``base_lr``.
+
+    Schedules of other libraries read ``self.optimizer.param_groups``.
+
+    Args:
+        wrapper: The wrapper.
+    """
+
+    def __init__(self, wrapper: Any) -> None:
+        self._wrapper = wrapper
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        groups: list[dict[str, Any]] = self._wrapper.scheduled_groups
+        return groups
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # a copy has no wrapper while it is made
+            raise AttributeError(name)
+        return getattr(self._wrapper, name)
 
 
 def _check(optimizer: Schedulable, begin: float, end: float) -> None:

@@ -14,7 +14,7 @@ from engine_optim.schedulers._declare import LRSchedulerMixin, MomentumScheduler
 class CosineRestartParamScheduler(_ParamScheduler):
     """Follow a half cosine to the lowest value in each period, then restart.
 
-    After the last period the value stays at the lowest. New values do not depend on the current
+    After the last period the last value stays. New values do not depend on the current
     ones, so it overwrites the result of other schedulers. With equal weights it equals
     `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts` of the same periods
     (SGDR, https://arxiv.org/abs/1608.03983).
@@ -63,9 +63,10 @@ class CosineRestartParamScheduler(_ParamScheduler):
         super().__post_init__()
 
     def _get_value(self) -> list[Value]:
-        # Steps past the last period stay at its end.
-        index = min(bisect_right(self.starts, self.last_step), len(self.periods)) - 1
-        done = min((self.last_step - self.starts[index]) / self.periods[index], 1.0)
+        index = bisect_right(self.starts, self.last_step) - 1
+        if index == len(self.periods):
+            return self._current()
+        done = (self.last_step - self.starts[index]) / self.periods[index]
         part = self.restart_weights[index] * (1 + math.cos(math.pi * done)) / 2
         low = self.eta_min
         if low is not None:

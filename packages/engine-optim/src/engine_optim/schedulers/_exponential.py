@@ -49,6 +49,9 @@ class ExponentialParamScheduler(_ParamScheduler):
     ) -> Self:
         """Build a scheduler that steps at each iteration and decays by ``gamma`` over each epoch.
 
+        MMEngine applies ``gamma`` at each iteration instead, which ends with a rate of 0 within an
+        epoch. ``by_epoch=False`` without ``convert_to_iter_based`` does so here, too.
+
         Args:
             *args: As for the class.
             epoch_length: Iterations per epoch.

@@ -23,6 +23,7 @@ def resume_schedules(
     *,
     counts: Mapping[bool, int] | None = None,
     epoch_length: int = 0,
+    restarted: bool = False,
 ) -> None:
     """Continue the schedules of one optimizer where the saved run ended, with their own settings.
 
@@ -41,6 +42,8 @@ def resume_schedules(
         counts: The finished epochs (key ``True``) and iterations (``False``), for a schedule that
             counted the other ones in the saved run.
         epoch_length: Iterations per epoch, to take the steps of both kinds in their order.
+        restarted: Whether the optimizer is a new one, without its state. Its values then become
+            those of the steps that the schedules have taken.
 
     Example:
         >>> from torch import nn, optim
@@ -48,6 +51,7 @@ def resume_schedules(
         >>> optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
         >>> short = StepLR(optimizer, step_size=2, gamma=0.1, end=2)
         >>> for _ in range(2):
+        ...     optimizer.step()
         ...     short.step()
         >>> long = StepLR(optimizer, step_size=2, gamma=0.1, end=9)
         >>> resume_schedules([long], [short.state_dict()])
@@ -59,14 +63,14 @@ def resume_schedules(
     changed = {
         schedule.param_name
         for index, (schedule, state) in enumerate(pairs)
-        if isinstance(schedule, _ParamScheduler) and _differs(index, schedule, state)
+        if isinstance(schedule, _ParamScheduler) and (_differs(index, schedule, state) or restarted)
     }
     for schedule, state in pairs:
         if not isinstance(schedule, _ParamScheduler) or schedule.param_name not in changed:
             schedule.load_state_dict(dict(state))
     for name in sorted(changed):
         together = [pair for pair in ours if pair[0].param_name == name]
-        _resume_together(together, counts or {}, epoch_length)
+        _resume_together(together, counts or {}, epoch_length, restarted=restarted)
 
 
 def _differs(index: int, schedule: _ParamScheduler, state: State) -> bool:
@@ -81,7 +85,9 @@ def _differs(index: int, schedule: _ParamScheduler, state: State) -> bool:
         for key, value in now.items()
         if key != "verbose" and not _same(value, state[key])
     }
-    if len(before) == len(schedule.base_values) and not _same(schedule.base_values, before):
+    if len(before) != len(schedule.base_values):
+        changes["groups"] = (len(schedule.base_values), len(before))
+    elif not _same(schedule.base_values, before):
         initial = f"initial {schedule.param_name}"
         changes[initial] = (_shown(schedule.base_values), _shown(before))
     for key, (present, former) in changes.items():
@@ -96,7 +102,11 @@ def _differs(index: int, schedule: _ParamScheduler, state: State) -> bool:
 
 
 def _resume_together(
-    pairs: list[tuple[_ParamScheduler, State]], counts: Mapping[bool, int], epoch_length: int
+    pairs: list[tuple[_ParamScheduler, State]],
+    counts: Mapping[bool, int],
+    epoch_length: int,
+    *,
+    restarted: bool,
 ) -> None:
     """Set the schedules of one parameter, and the values of the groups that they agree on."""
     schedules = [schedule for schedule, _ in pairs]
@@ -105,7 +115,7 @@ def _resume_together(
     new = [_restarted(s, {**state, **_settings(s)}, s.base_values) for s, state in pairs]
     values = _take(new, steps, epoch_length)
     current = schedules[0]._current()
-    kept = _set_otherwise(schedules, states, current, epoch_length)
+    kept = not restarted and _set_otherwise(schedules, states, current, epoch_length)
     for schedule, repeated, state in zip(schedules, new, states, strict=True):
         lived = {key: state[key] for key in schedule.lived_names() & state.keys()}
         own = {**repeated.state_dict(), **lived, "verbose": schedule.verbose}
@@ -131,6 +141,8 @@ def _set_otherwise(
     pairs = list(zip(schedules, states, strict=True))
     if any(state.keys() != schedule.state_dict().keys() for schedule, state in pairs):
         return False  # a schedule of another class, whose steps cannot be taken again
+    if any(len(state["base_values"]) != len(current) for state in states):
+        return False  # of other groups
     old = [_restarted(schedule, state, state["base_values"]) for schedule, state in pairs]
     before = _take(old, [int(state["_global_step"]) for state in states], epoch_length)
     if len(before) != len(current) or _same(before, current, tolerance=1e-4):
@@ -166,7 +178,7 @@ def _take(schedules: list[_ParamScheduler], steps: list[int], epoch_length: int)
     groups = [{name: float(value)} for value in schedules[0].base_values]
     optimizer = SimpleNamespace(param_groups=groups, defaults={})
     for schedule in schedules:
-        schedule.optimizer, schedule._source = optimizer, "param_groups"
+        schedule.optimizer = optimizer
         schedule.repeat_step()
     counted = list(zip(schedules, steps, strict=True))
     by_iter = [pair for pair in counted if not pair[0].by_epoch]

@@ -23,8 +23,9 @@ def load_progress(checkpoint: Mapping[str, Any], progress: Progress) -> None:
     Raises:
         SettingsError: The checkpoint has weights alone.
     """
-    state = checkpoint.get("progress") or checkpoint.get("meta")
-    if not isinstance(state, Mapping) or "iter" not in state:
+    found = checkpoint.get("progress") or checkpoint.get("meta")
+    state = found if isinstance(found, Mapping) else {}
+    if not all(isinstance(count, int) for count in (state.get("epoch", 0), state.get("iter"))):
         raise SettingsError(
             "the checkpoint has no epoch and iteration, so training cannot be resumed from it; "
             "load its weights alone with resume=False"

@@ -14,11 +14,13 @@ from engine_model.weights import (
     CheckpointError,
     CheckpointLoader,
     ForeignObject,
+    NamingPickle,
     ShardedSave,
     is_sharded_path,
     weights_in,
     write_checkpoint,
 )
+from engine_runner.checkpoint._layouts import Layout, to_engine, to_mmengine
 from engine_runner.checkpoint._manifest import (
     Manifest,
     check_whole,
@@ -29,7 +31,8 @@ from engine_runner.checkpoint._paths import file_name
 from engine_runner.checkpoint.writers import write_file
 from engine_utils import did_you_mean, finite_value, plain_value
 
-_FILES = (".pth", ".pt", ".ckpt", ".safetensors")
+_PICKLED = (".pth", ".pt", ".ckpt")
+_FILES = (*_PICKLED, ".safetensors")
 _PUBLISHED = ("meta", "state_dict")
 _EMA = "ema_state_dict"
 
@@ -59,39 +62,53 @@ class Converted:
     facts: Mapping[str, Any]
 
 
-def require_ending(path: str) -> None:
-    """Raise if the ending of a path is not that of a format.
+def require_ending(path: str, layout: Layout = "engine") -> None:
+    """Raise if the ending of a path is not that of a format, or not that of a layout.
 
     Raises:
         ValueError: It is not.
     """
-    if not is_sharded_path(path) and not path.endswith(_FILES):
+    if layout == "mmengine":
+        if not path.endswith(_PICKLED):
+            raise ValueError(
+                f"DST must end with {', '.join(_PICKLED)} for the layout mmengine, got {path!r}"
+            )
+    elif not is_sharded_path(path) and not path.endswith(_FILES):
         raise ValueError(f"DST must end with .dcp, {', '.join(_FILES)}, got {path!r}")
 
 
-def convert_checkpoint(source: str, target: str, *, trusted: bool = False) -> Converted:
+def convert_checkpoint(
+    source: str, target: str, *, trusted: bool = False, layout: Layout = "engine"
+) -> Converted:
     """Convert a checkpoint to the format of another path, by its ending.
 
     A file ``….pth`` and a folder of shards ``….dcp`` have all of it, ``….safetensors`` the weights
-    and the plain values of ``meta``.
+    and the plain values of ``meta``. A checkpoint of the reference is brought to plain values.
 
     Args:
         source: A path or address.
         target: A path or address; what is there is replaced.
         trusted: Whether to run the code in the source that its objects of other classes need.
+        layout: ``"mmengine"`` for a file that a run of the reference resumes; see `to_mmengine`.
 
     Raises:
         CheckpointError: The source is damaged, or has no weights, or objects of other classes and
             is not trusted.
         FileNotFoundError: There is no such checkpoint.
-        ValueError: The ending of ``target`` is unknown.
+        ValueError: The ending of ``target`` is unknown, or not that of one file in torch's format
+            for ``"mmengine"``.
     """
-    require_ending(target)
+    require_ending(target, layout)
     checkpoint = _read(source, trusted)
-    chosen = _storable(checkpoint) if target.endswith(".safetensors") else checkpoint
+    chosen = to_engine(checkpoint)
+    if target.endswith(".safetensors"):
+        chosen = _storable(chosen)
     _check_plain(chosen, source)
     if is_sharded_path(target):
         ShardedSave(chosen, target, facts=facts_of(chosen)).write()
+    elif layout == "mmengine":
+        chosen = to_mmengine(chosen)
+        write_file(chosen, target, pickle_module=NamingPickle())
     else:
         write_file(chosen, target)
     return _converted(target, chosen, checkpoint)
@@ -121,7 +138,7 @@ def publish_checkpoint(
         ValueError: ``out`` has an unknown ending, a key is missing, or there are no averages.
     """
     target = _target(source, out)
-    checkpoint = _read(source, trusted)
+    checkpoint = to_engine(_read(source, trusted))
     for key in keep:
         if key not in checkpoint:
             raise ValueError(

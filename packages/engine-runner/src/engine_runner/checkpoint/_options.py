@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -75,11 +75,44 @@ def _set_changed(
             if f"initial_{key}" in own:
                 continue
             changes[key] = (value, before[key])
-            if isinstance(group[key], Tensor):
-                group[key].fill_(value)  # a compiled step reads this object
-            else:
-                group[key] = value
+            _set(group, key, value)
     return changes
+
+
+def scheduled_values(wrapper: Any) -> list[dict[str, Any]]:
+    """Return the values of each group of an optimizer that schedules change, and initial ones."""
+    return [
+        {
+            name: value.clone() if isinstance(value, Tensor) else value
+            for name, value in group.items()
+            if name.startswith("initial_") or f"initial_{name}" in group
+        }
+        for group in _groups(wrapper)
+    ]
+
+
+def set_values(wrapper: Any, values: Sequence[Mapping[str, Any]]) -> None:
+    """Set the values of each group of an optimizer.
+
+    Args:
+        wrapper: The wrapper of the optimizer.
+        values: The values by name, of each group.
+    """
+    for group, own in zip(_groups(wrapper), values, strict=True):
+        for name, value in own.items():
+            _set(group, name, value)
+
+
+def _groups(wrapper: Any) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = getattr(wrapper, "scheduled_groups", wrapper.param_groups)
+    return groups
+
+
+def _set(group: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(group.get(name), Tensor):
+        group[name].fill_(value)  # a compiled step reads this object
+    else:
+        group[name] = value
 
 
 def _same(one: Any, other: Any) -> bool:

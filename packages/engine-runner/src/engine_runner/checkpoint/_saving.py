@@ -1,5 +1,6 @@
 """Save a checkpoint of a run: its states, counters and facts."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -38,7 +39,7 @@ def save_run(
         hooks: The hooks of the run.
         out_dir: The folder, in any storage of engine-fileio.
         filename: The name of the file.
-        file_client_args: Older form of ``backend_args``.
+        file_client_args: Older form of ``backend_args``; it warns.
         save_optimizer: Include the optimizers' state.
         save_param_scheduler: Include the schedulers' state.
         meta: Further plain facts.
@@ -46,6 +47,12 @@ def save_run(
         backend_args: Arguments of the storage backend.
         progress: The counters to save, in place of that.
     """
+    if file_client_args is not None:
+        if backend_args is not None:
+            raise ValueError("give save_checkpoint either backend_args or file_client_args")
+        message = "file_client_args of save_checkpoint is deprecated; use backend_args"
+        # Through `Runner.save_checkpoint` and its decorator.
+        warnings.warn(message, DeprecationWarning, stacklevel=4)
     counted = run.progress.advanced(epochs=int(by_epoch), iterations=int(not by_epoch))
     include = {"optimizer": save_optimizer, "param_schedulers": save_param_scheduler}
     return run.checkpointer.save(

@@ -1,7 +1,8 @@
 """The parts of a run as a checkpoint saves and restores them, each `Stateful`."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -15,7 +16,8 @@ from engine_runner._wrappers import wrappers_by_name
 from engine_runner.checkpoint._accumulation import AccumulationStates
 from engine_runner.checkpoint._buffers import BufferStates
 from engine_runner.checkpoint._complete import restart
-from engine_runner.checkpoint._options import OptimizerOptions
+from engine_runner.checkpoint._further_loaders import FurtherLoaders
+from engine_runner.checkpoint._options import OptimizerOptions, scheduled_values, set_values
 from engine_runner.checkpoint._records import RecordStates
 from engine_runner.environment import capture_random_states, restore_random_states
 from engine_runner.parts import Parts
@@ -30,6 +32,10 @@ class OptimizerStates:
         optim_wrapper: An `engine_optim.OptimWrapper` or `engine_optim.OptimWrapperDict`.
         whole: Whether sharded states are gathered when they are saved.
 
+    Attributes:
+        keeps_values: Whether a loaded state leaves the scheduled values as they are, for schedules
+            that start anew.
+
     Example:
         >>> import torch
         >>> from engine_optim import OptimWrapper
@@ -41,6 +47,7 @@ class OptimizerStates:
     def __init__(self, optim_wrapper: Any, *, whole: bool = True) -> None:
         self._optim_wrapper = optim_wrapper
         self._whole = whole
+        self.keeps_values = False
 
     def state_dict(self) -> Any:
         """Return the state, by default the whole one, gathered from the shards of all ranks."""
@@ -57,6 +64,7 @@ class OptimizerStates:
         wrappers = wrappers_by_name(self._optim_wrapper)
         for name, wrapper in wrappers.items():
             _check_kind(wrapper.optimizer, state_dict.get(name, {}) if name else state_dict)
+        kept = [scheduled_values(wrapper) for wrapper in wrappers.values() if self.keeps_values]
         try:
             self._optim_wrapper.load_state_dict(state_dict)
         except ValueError as error:
@@ -68,6 +76,8 @@ class OptimizerStates:
         # torch takes over whole tensors as they are; sharded parameters need shards of them.
         for wrapper in wrappers.values():
             spread_optimizer_state(wrapper.optimizer)
+        for wrapper, values in zip(wrappers.values(), kept, strict=False):
+            set_values(wrapper, values)
 
 
 class ScheduleStates:
@@ -79,6 +89,9 @@ class ScheduleStates:
         schedules: The schedules of the run.
         run: The run, whose counters place a schedule that counted others in the saved run.
 
+    Attributes:
+        restarted: Whether the optimizers are new ones, whose values are to follow the schedules.
+
     Example:
         >>> ScheduleStates({"generator": [], "critic": []}).state_dict()
         {'generator': [], 'critic': []}
@@ -87,6 +100,7 @@ class ScheduleStates:
     def __init__(self, schedules: Any, run: Run | None = None) -> None:
         self._schedules = schedules
         self._run = run
+        self.restarted = False
 
     def state_dict(self) -> Any:
         """Return the states in the structure of the schedules."""
@@ -104,13 +118,19 @@ class ScheduleStates:
         if run is not None and not state_dict and run.progress.iter == 0:
             return  # saved before the training, when the schedules were not built yet
         if run is None:
-            _load_schedules(self._schedules, state_dict, {}, 0)
+            self._load(state_dict, {}, 0)
             return
         counts = {True: run.progress.epoch, False: run.progress.iter}
         # The loop has the length that is declared for data without one.
         declared = getattr(run.train_loop, "epoch_length", None)
         length = length_of(run.train_dataloader) or declared or 0
-        _load_schedules(self._schedules, state_dict, counts, length)
+        self._load(state_dict, counts, length)
+
+    def _load(self, states: Any, counts: Mapping[bool, int], epoch_length: int) -> None:
+        resume = partial(
+            resume_schedules, counts=counts, epoch_length=epoch_length, restarted=self.restarted
+        )
+        _load_schedules(self._schedules, states, resume)
 
 
 class LoaderPosition:
@@ -189,17 +209,24 @@ def run_states(
     """
     trains = parts.configured("train_cfg")
     states: dict[str, Stateful] = {"message_hub": run.message_hub}
+    anew = run.checkpointer.restarts
     if include["optimizer"] and (parts.built("optim_wrapper") if saving else trains):
-        states["optimizer"] = OptimizerStates(run.optim_wrapper, whole=whole)
+        optimizers = states["optimizer"] = OptimizerStates(run.optim_wrapper, whole=whole)
+        optimizers.keeps_values = not include["param_schedulers"] or "param_schedulers" in anew
         states["optimizer_options"] = OptimizerOptions(run.optim_wrapper)
         states["accumulation"] = AccumulationStates(run.optim_wrapper, run.model, whole=whole)
     if include["param_schedulers"] and (saving or trains):
-        states["param_schedulers"] = ScheduleStates(run.param_schedulers, run if trains else None)
+        schedules = ScheduleStates(run.param_schedulers, run if trains else None)
+        schedules.restarted = not include["optimizer"] or "optimizer" in anew
+        states["param_schedulers"] = schedules
     if trains and run.world_size > 1:
         states["buffers"] = BufferStates(run.model, whole=whole)
     if trains:
         data = run.train_dataloader  # builds the loop
         states["dataloader"] = LoaderPosition(getattr(parts.built("train_cfg"), "position", data))
+        further = FurtherLoaders(parts.built("train_cfg"))
+        if further.loaders:
+            states["further_loaders"] = further
         states["hooks"] = hooks
         states["records"] = RecordStates(run)
     if saving or trains:  # last, as building the parts above draws random numbers
@@ -228,9 +255,7 @@ def _schedule_states(schedules: Any) -> Any:
     return [schedule.state_dict() for schedule in schedules or ()]
 
 
-def _load_schedules(
-    schedules: Any, states: Any, counts: Mapping[bool, int], epoch_length: int
-) -> None:
+def _load_schedules(schedules: Any, states: Any, resume: Callable[[Any, Any], None]) -> None:
     if isinstance(schedules, Mapping):
         if not isinstance(states, Mapping) or states.keys() != schedules.keys():
             raise SettingsError(
@@ -238,14 +263,14 @@ def _load_schedules(
                 f"{_names(schedules)}; {restart('param_schedulers')}"
             )
         for name, group in schedules.items():
-            _load_schedules(group, states[name], counts, epoch_length)
+            _load_schedules(group, states[name], resume)
         return
     if len(states) != len(schedules):
         raise SettingsError(
             f"the checkpoint has {len(states)} parameter schedulers, the run has "
             f"{len(schedules)}; {restart('param_schedulers')}"
         )
-    resume_schedules(schedules, states, counts=counts, epoch_length=epoch_length)
+    resume(schedules, states)
 
 
 def _names(entries: Any) -> str:

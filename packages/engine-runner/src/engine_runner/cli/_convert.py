@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,6 +18,7 @@ Examples:
   engine convert work_dirs/run/epoch_3.dcp epoch_3.pth
   engine convert epoch_3.pth epoch_3.dcp
   engine convert epoch_3.pth weights.safetensors
+  engine convert epoch_3.pth theirs.pth --to mmengine
 """
 
 trust = click.option(
@@ -33,8 +34,19 @@ trust = click.option(
 @click.argument("source", metavar="SRC", shell_complete=complete_file)
 @click.argument("target", metavar="DST", shell_complete=complete_file)
 @click.option("--force", is_flag=True, help="Replace DST if it exists.")
+@click.option(
+    "--to",
+    "layout",
+    type=click.Choice(["engine", "mmengine"]),
+    default="engine",
+    show_default=True,
+    help="mmengine: a file that a run of mmengine resumes, and that names its HistoryBuffer. "
+    "engine: tensors and plain values alone, also of a SRC that mmengine saved.",
+)
 @trust
-def convert(source: str, target: str, force: bool, trusted: bool) -> None:
+def convert(
+    source: str, target: str, force: bool, layout: Literal["engine", "mmengine"], trusted: bool
+) -> None:
     """Convert the checkpoint SRC to the format of DST, by its ending.
 
     ….pth is one file, ….dcp a folder of shards, and both have all of the checkpoint, so a run
@@ -48,7 +60,7 @@ def convert(source: str, target: str, force: bool, trusted: bool) -> None:
     source, target = expand_home(source), expand_home(target)
     require_checkpoint(source)
     try:
-        require_ending(target)
+        require_ending(target, layout)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if target.rstrip("/") == source.rstrip("/"):
@@ -57,7 +69,7 @@ def convert(source: str, target: str, force: bool, trusted: bool) -> None:
         raise click.UsageError(f"{target} exists; --force replaces it")
     if "://" not in target and is_sharded_path(target) and Path(target).is_file():
         raise click.UsageError(f"{target} is a file, and cannot become a folder; remove it")
-    report(convert_checkpoint(source, target, trusted=trusted))
+    report(convert_checkpoint(source, target, trusted=trusted, layout=layout))
 
 
 def report(done: "Converted") -> None:

@@ -1,6 +1,6 @@
 """The process around a run: devices, random numbers, folders, names and the report of them."""
 
-from engine_runner.environment._config_file import write_config
+from engine_runner.environment._config_file import dump_config, write_config
 from engine_runner.environment._folders import (
     create_log_dir,
     experiment_name,
@@ -14,7 +14,7 @@ from engine_runner.environment._loader_workers import (
 )
 from engine_runner.environment._process import check_device, prepare_process, setup_environment
 from engine_runner.environment._report import environment_report, log_environment
-from engine_runner.environment._run_info import RunInfo
+from engine_runner.environment._run_info import RunInfo, begin_info
 from engine_runner.environment._seeds import (
     capture_host_states,
     capture_random_states,
@@ -32,11 +32,13 @@ from engine_runner.environment._signals import (
 __all__ = [
     "RunInfo",
     "StopSignals",
+    "begin_info",
     "capture_host_states",
     "capture_random_states",
     "check_device",
     "create_log_dir",
     "drop_output_without_reader",
+    "dump_config",
     "end_workers_of",
     "environment_report",
     "experiment_name",

@@ -2,10 +2,37 @@
 
 import logging
 from pathlib import Path
+from typing import Any, Protocol
 
 from engine_config import Config, ConfigError, ConfigTypeError
 from engine_fileio import put_text
 from engine_runner.environment._shown_config import shown_config
+
+
+class _Run(Protocol):
+    cfg: Config
+    visualizer: Any
+
+    @property
+    def logger(self) -> logging.Logger: ...
+    @property
+    def is_main(self) -> bool: ...
+    @property
+    def timestamp(self) -> str: ...
+    @property
+    def work_dir(self) -> str: ...
+
+
+def dump_config(run: _Run) -> None:
+    """Write the merged config, without secrets, to the work directory and the visualizer.
+
+    Args:
+        run: The run; its main rank writes.
+    """
+    if run.is_main and run.cfg:
+        name = Path(run.cfg.filename or f"{run.timestamp}.py").name
+        shown = write_config(run.cfg, Path(run.work_dir) / name, run.logger)
+        run.visualizer.add_config(shown)
 
 
 def write_config(cfg: Config, path: Path, logger: logging.Logger) -> Config:

@@ -18,10 +18,14 @@ _lock = threading.Lock()
 _chosen: set[str] = set()  # the names of runs of this process
 
 
-def create_log_dir(work_dir: Path) -> Path:
+def create_log_dir(work_dir: Path, timestamp: str | None = None) -> Path:
     """Create ``work_dir/<timestamp>`` for this run alone, and return it on every rank.
 
     A second run of the same second gets ``<timestamp>_1``, and so on.
+
+    Args:
+        work_dir: The folder around it.
+        timestamp: When the run started; now by default.
 
     Raises:
         SettingsError: ``work_dir`` cannot be created or written to.
@@ -29,9 +33,13 @@ def create_log_dir(work_dir: Path) -> Path:
     # One rank chooses, since clocks and seconds differ among ranks.
     shared: list[Any] = [None]
     if get_rank() == 0:
-        shared[0] = str(_claim_folder(work_dir, datetime.now().strftime("%Y%m%d_%H%M%S")))
+        shared[0] = str(_claim_folder(work_dir, timestamp or _now()))
     broadcast_object_list(shared)
     return Path(shared[0])
+
+
+def _now() -> str:
+    return datetime.now().strftime("%Y%m%d_%H%M%S")
 
 
 def missing_folders(folder: Path) -> tuple[Path, ...]:

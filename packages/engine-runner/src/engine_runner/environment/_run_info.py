@@ -1,10 +1,10 @@
 """The facts that identify a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from engine_dist import get_rank, get_world_size, is_distributed
 from engine_fileio import local_path, uri_of
@@ -54,7 +54,13 @@ class RunInfo:
 
     @classmethod
     def begin(
-        cls, work_dir: str | Path, *, launcher: str, name: str | None, config_file: str | None
+        cls,
+        work_dir: str | Path,
+        *,
+        launcher: str,
+        name: str | None,
+        config_file: str | None,
+        timestamp: str | None = None,
     ) -> Self:
         """Create the log folder of a new run, and return its facts. All ranks must call this.
 
@@ -63,10 +69,11 @@ class RunInfo:
             launcher: How the processes were started.
             name: The name of the experiment, if it has one.
             config_file: The file whose name is taken otherwise.
+            timestamp: When the run started; now by default.
         """
         around = Path(local_path(uri_of(work_dir))).absolute()
         created = missing_folders(around)
-        folder = create_log_dir(around)
+        folder = create_log_dir(around, timestamp)
         return cls(
             experiment_name=experiment_name(name, config_file, folder.name),
             log_folder=folder,
@@ -99,6 +106,16 @@ class RunInfo:
             diff_rank_seed=diff_rank_seed,
         )
 
+    def stated_by(self, attributes: Mapping[str, Any]) -> Self:
+        """Return the facts with those that an override of `Runner.set_randomness` has set.
+
+        Args:
+            attributes: The attributes of the runner, perhaps with ``_seed``.
+        """
+        names = ("seed", "deterministic", "diff_rank_seed")
+        stated = {name: attributes[f"_{name}"] for name in names if f"_{name}" in attributes}
+        return replace(self, **stated)
+
     @property
     def is_main(self) -> bool:
         """Whether this process writes the files of the run."""
@@ -123,3 +140,28 @@ class RunInfo:
     def log_file(self) -> str:
         """The log file of rank 0."""
         return str(self.log_folder / f"{self.timestamp}.log")
+
+
+def begin_info(run: Any) -> RunInfo:
+    """Begin a run, and return its facts; all ranks must call this, with the process group up.
+
+    Args:
+        run: The runner, whose settings name the run. An override of its ``setup_env`` may have
+            set ``_timestamp``.
+
+    Raises:
+        RuntimeError: The process group is not up.
+    """
+    settings = run._settings
+    if settings.launcher != "none" and not is_distributed():
+        raise RuntimeError(
+            "setup_env must start the process group before it reads facts of the run; in "
+            f"{type(run).__name__}.setup_env, call super().setup_env(env_cfg) or init_dist first"
+        )
+    return RunInfo.begin(
+        settings.work_dir,
+        launcher=settings.launcher,
+        name=settings.experiment_name,
+        config_file=run.cfg.filename,
+        timestamp=vars(run).get("_timestamp"),
+    )

@@ -14,6 +14,7 @@ from engine_runner.hooks._interrupt import SaveOnInterrupt
 from engine_runner.hooks._iter_timer import IterTimerHook
 from engine_runner.hooks._logger import LoggerHook
 from engine_runner.hooks._model_summary import ModelSummaryHook
+from engine_runner.hooks._npu_profiler import NPUProfilerHook
 from engine_runner.hooks._param_scheduler import ParamSchedulerHook
 from engine_runner.hooks._prepare_tta import PrepareTTAHook, tta_config
 from engine_runner.hooks._profiler import ProfilerHook
@@ -40,6 +41,7 @@ __all__ = [
     "IterTimerHook",
     "LoggerHook",
     "ModelSummaryHook",
+    "NPUProfilerHook",
     "NaiveVisualizationHook",
     "ParamSchedulerHook",
     "PrepareTTAHook",

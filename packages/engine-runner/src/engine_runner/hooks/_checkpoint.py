@@ -211,7 +211,7 @@ class CheckpointHook(Hook):
         self._from_start = None if stops else set(non_finite_weights(runner.model))
         # Here, since the constructor has no runner: subclasses may save with more arguments.
         self._check_arguments(runner)
-        take_over_former_state(runner.message_hub, self.retention, self.best)
+        take_over_former_state(runner.message_hub, self.retention, self.best, self.filename_tmpl)
         for message in idle_saving(runner, self):
             runner.logger.warning(message)
         require_one_kind(hook.writer for hook in runner.hooks if isinstance(hook, CheckpointHook))
@@ -391,8 +391,7 @@ class CheckpointHook(Hook):
         """Find the folder and its storage, and lock it if it is not the work directory."""
         place = self.checkpoint_folder(runner)
         self.folder, self.file_backend = place.path, place.backend
-        prefix = FileClient.parse_uri_prefix(self.folder)
-        self.file_client = FileClient(**{"prefix": prefix, **(self.backend_args or {})})
+        self.file_client = FileClient.around(place.backend)
         if place.is_local and self.folder != runner.work_dir:
             self._locks.close()  # that of before a rollback
             self._locks.enter_context(training_in(str(place.local)))

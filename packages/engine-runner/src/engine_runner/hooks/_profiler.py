@@ -212,7 +212,7 @@ class ProfilerHook(Hook):
         if self.activity_with_cuda and torch.cuda.is_available():
             activities.append(ProfilerActivity.CUDA)
         rank = get_rank() if runner.world_size > 1 else None
-        self._profiler = profile(
+        profiler = profile(
             activities=activities,
             # With a schedule of any kind torch labels each step.
             schedule=torch_schedule(**self.schedule) if self.schedule else _every_step,
@@ -221,7 +221,9 @@ class ProfilerHook(Hook):
         )
         self._recording.callback(self._stop)
         self._recording.enter_context(trace_labels(runner, trains=mode == "train"))
-        self._profiler.start()
+        with _own_trace_each_cycle():
+            profiler.start()
+        self._profiler = profiler  # to be stopped; one that failed to start raises when it is
 
     def _stop(self) -> None:
         profiler, self._profiler = self._profiler, None
@@ -232,9 +234,7 @@ class ProfilerHook(Hook):
         # Stopping a profiler after an error in its step ends the process with a segmentation fault.
         profiler, self._profiler = self._profiler, None
         if profiler is not None:
-            with warnings.catch_warnings():
-                # Each cycle of a schedule has a trace of its own here.
-                warnings.filterwarnings("ignore", ".*clears events at the end of each cycle")
+            with _own_trace_each_cycle():
                 profiler.step()
             self._profiler = profiler
 
@@ -266,6 +266,14 @@ class ProfilerHook(Hook):
                 f"{'epochs' if self.by_epoch else 'iterations'}, got {before} iterations of "
                 "skip_first, wait and warmup; raise profile_times"
             )
+
+
+@contextmanager
+def _own_trace_each_cycle() -> Iterator[None]:
+    """Leave out torch's warning that a cycle's events end with it: each has a trace here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*clears events at the end of each cycle")
+        yield
 
 
 def _every_step(step: int) -> ProfilerAction:

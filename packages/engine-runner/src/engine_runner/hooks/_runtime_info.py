@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from engine_optim import OptimWrapperDict
+from engine_optim import OptimWrapper, OptimWrapperDict
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
 from engine_runner._idle import idle_validation
+from engine_runner._loaders import metainfo_of
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Metrics, Outputs
 from engine_runner.environment import shown_config
@@ -59,8 +60,7 @@ class RuntimeInfoHook(Hook):
         hub.update_info("iter", runner.iter)
         hub.update_info("max_epochs", runner.max_epochs)
         hub.update_info("max_iters", runner.max_iters)
-        dataset = getattr(runner.train_dataloader, "dataset", None)
-        metainfo = getattr(dataset, "metainfo", None)
+        metainfo = metainfo_of(runner.train_dataloader)
         if metainfo is not None:
             hub.update_info("dataset_meta", metainfo, resumed=False)
 
@@ -90,9 +90,8 @@ class RuntimeInfoHook(Hook):
         if isinstance(optim_wrapper, OptimWrapperDict):
             for name, value in optim_wrapper.grad_norms().items():
                 runner.message_hub.update_scalar(self._scalar_name(name), value)
-            return
-        norm = getattr(optim_wrapper, "last_grad_norm", None)
-        if norm is not None:
+        elif isinstance(optim_wrapper, OptimWrapper) and optim_wrapper.last_grad_norm is not None:
+            norm = optim_wrapper.last_grad_norm
             runner.message_hub.update_scalar(optim_wrapper.grad_norm_name, norm)
 
     def after_train(self, runner: Run) -> None:

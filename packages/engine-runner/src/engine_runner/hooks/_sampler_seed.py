@@ -2,8 +2,8 @@
 
 from engine_registry import HOOKS
 from engine_runner._hook import Hook
+from engine_runner._loaders import set_sampler_epoch
 from engine_runner._protocols import Run
-from engine_runner.loops import set_sampler_epoch
 
 
 @HOOKS.register_module()
@@ -21,4 +21,4 @@ class DistSamplerSeedHook(Hook):
 
     def before_train_epoch(self, runner: Run) -> None:
         """Set the epoch of whatever sampler has one."""
-        set_sampler_epoch(runner.train_dataloader, runner.epoch)
+        set_sampler_epoch(runner.train_loop.dataloader, runner.epoch)

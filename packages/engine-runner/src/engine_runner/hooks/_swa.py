@@ -17,7 +17,7 @@ from engine_registry import HOOKS
 from engine_runner._errors import SettingsError
 from engine_runner._integer import integer
 from engine_runner._limits import LimitedLoader
-from engine_runner._loaders import LIMIT, batches_of, length_of
+from engine_runner._loaders import LIMIT, batches_of, length_of, set_sampler_epoch
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Outputs
 from engine_runner._wrappers import guards_of
@@ -28,7 +28,6 @@ from engine_runner.environment import (
 )
 from engine_runner.hooks._ema import EMAHook
 from engine_runner.hooks._interrupt import SaveOnInterrupt
-from engine_runner.loops import set_sampler_epoch
 
 
 @HOOKS.register_module()

@@ -1,10 +1,15 @@
 """Names for the types in the signatures of inferencers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from engine_config import Config, ConfigDict
+
+ImgType: TypeAlias = np.ndarray[Any, Any] | Sequence[np.ndarray[Any, Any]]
+"""A picture as an array, or several."""
 
 ModelType: TypeAlias = str | Path | Config | ConfigDict | Mapping[str, Any]
 """A config, the path of one, ``package::path``, or the name of a model in a metafile."""

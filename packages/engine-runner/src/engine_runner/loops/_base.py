@@ -12,6 +12,8 @@ from engine_runner._loaders import LIMIT, is_sets, no_batch
 from engine_runner._progress import Progress
 from engine_runner._protocols import Loop, Run, Stateful
 from engine_runner.checkpoint import finish_windows
+from engine_runner.loops._endless import EndlessBatches
+from engine_runner.loops._intervals import calc_dynamic_intervals
 from engine_runner.loops._position import position_of
 
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ class BaseLoop(ABC):
     def count_for(self, progress: Progress) -> None:
         """Let ``self._epoch`` and ``self._iter`` be the counters of a run, which this trains."""
         self._progress = progress
+        for part in vars(self).values():
+            if isinstance(part, EndlessBatches):
+                part.watch(progress)
 
     @property
     def _epoch(self) -> int:
@@ -164,12 +169,9 @@ class TrainLoop(BaseLoop):
         super().__init__(runner, dataloader, num_batch_per_epoch=num_batch_per_epoch)
         if runner is not None:  # the check of a config has no run
             self.count_for(runner.progress)
-        milestones = [milestone for milestone, _ in dynamic_intervals or ()]
-        if milestones != sorted(milestones):
-            raise ValueError(f"dynamic_intervals must be ordered by milestone, got {milestones}")
-        self._intervals = [(0, val_interval), *(dynamic_intervals or ())]
-        for _, interval in self._intervals:
-            integer("a validation interval", interval, at_least=1)
+        self.dynamic_milestones, self.dynamic_intervals = calc_dynamic_intervals(
+            val_interval, dynamic_intervals
+        )
         self.val_begin = integer("val_begin", val_begin, at_least=0)
         self.val_interval = val_interval
         self.val_before_train = val_before_train
@@ -241,13 +243,18 @@ class TrainLoop(BaseLoop):
             return True
         if self.val_at_end and math.isfinite(last):
             return self.val_begin <= last
-        ends = [milestone for milestone, _ in self._intervals[1:]]
+        ends = self.dynamic_milestones[1:]
         for (start, interval), end in zip(self._intervals, [*ends, math.inf], strict=True):
             final = min(last, end - 1)  # of this interval
             first = -(-max(self.val_begin, start, 1) // interval) * interval
             if first <= final:
                 return True
         return False
+
+    @property
+    def _intervals(self) -> list[tuple[int, int]]:
+        """The intervals, each with the milestone from which it counts."""
+        return list(zip(self.dynamic_milestones, self.dynamic_intervals, strict=True))
 
     def _decide_current_val_interval(self, count: int | None = None) -> None:
         """Set ``val_interval`` to the one of a counter; of the current one by default."""
@@ -266,6 +273,7 @@ class TrainLoop(BaseLoop):
         if loop is not None and count >= self.val_begin and due:
             self._validate(loop)
             self._runner.progress.validated = count
+            self._runner.checkpointer.validated.note(self._runner)
 
     def _finish_windows(self) -> None:
         """Step with what optimizers have gathered at the end of the training.

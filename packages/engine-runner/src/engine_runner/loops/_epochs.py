@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from engine_registry import LOOPS
 from engine_runner._errors import SettingsError
 from engine_runner._integer import integer
-from engine_runner._loaders import is_endless, length_of
+from engine_runner._loaders import is_endless, length_of, set_sampler_epoch
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
 from engine_runner.loops._base import TrainLoop
-from engine_runner.loops._samplers import set_sampler_epoch
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader

@@ -1,7 +1,9 @@
 """Validate and test: one pass over the data, and the metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +12,7 @@ from engine_dataset import ResumableDataLoader, rank_positions
 from engine_registry import LOOPS
 from engine_runner._autocast import autocast
 from engine_runner._loader_rules import evaluators_by_set
-from engine_runner._loaders import batches_of, evaluated_samples, length_of, no_batch
+from engine_runner._loaders import batches_of, evaluated_samples, length_of, metainfo_of, no_batch
 from engine_runner._protocols import Run
 from engine_runner._types import Batch
 from engine_runner.loops._base import BaseLoop
@@ -144,7 +146,7 @@ class _EvaluationLoop(BaseLoop):
     def _show_meta(self, loader: Any, evaluator: Any) -> None:
         """Give evaluator and visualizer the meta data of a dataset."""
         # Any iterable of batches may be the data, also one without a dataset.
-        metainfo = getattr(getattr(loader, "dataset", None), "metainfo", None)
+        metainfo = metainfo_of(loader)
         if metainfo is not None:
             evaluator.dataset_meta = metainfo
             self._runner.visualizer.dataset_meta = metainfo
@@ -178,12 +180,20 @@ class _EvaluationLoop(BaseLoop):
                 outputs = step(data_batch)
                 if self._losses is not None:
                     self._losses.add_batch(runner.model, data_batch, indices, loader)
-            known = {} if indices is None else {"indices": indices}
             evaluator = self._evaluator_of(self.current_set)
+            takes = indices is not None and _takes_indices(type(evaluator).process)
+            known = {"indices": indices} if takes else {}
             evaluator.process(data_samples=outputs, data_batch=data_batch, **known)
             runner.call_hook(
                 f"after_{mode}_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
             )
+
+
+@cache
+def _takes_indices(process: Callable[..., None]) -> bool:
+    """Return whether an evaluator's `process` has the parameter that ours adds to the manual's."""
+    parameters = signature(process).parameters.values()
+    return any(one.name == "indices" or one.kind is one.VAR_KEYWORD for one in parameters)
 
 
 @LOOPS.register_module()

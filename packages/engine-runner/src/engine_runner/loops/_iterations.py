@@ -9,7 +9,7 @@ from engine_runner._integer import integer
 from engine_runner._protocols import Run
 from engine_runner._types import Batch, Model
 from engine_runner.loops._base import TrainLoop
-from engine_runner.loops._samplers import set_sampler_epoch
+from engine_runner.loops._endless import EndlessBatches
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -136,15 +136,6 @@ class IterBasedTrainLoop(TrainLoop):
         runner.progress.iter += 1
 
     def _endless_batches(self) -> Iterator[Batch]:
-        """Yield batches without end; each pass over the data has its own order."""
+        """Return the batches without end; ``runner.epoch`` counts the passes."""
         progress = self._runner.progress
-        empty_passes = 0
-        position: Any = self.position
-        while empty_passes < 2:  # a run saved after the last batch of a pass resumes an empty one
-            empty_passes += 1
-            for batch in position:
-                empty_passes = 0
-                yield batch
-            progress.epoch += 1
-            set_sampler_epoch(self.dataloader, progress.epoch)
-        raise self._no_batch()
+        return EndlessBatches(self.dataloader, position=self.position, progress=progress)

@@ -202,7 +202,7 @@ class Replay:
             self._source.load_state_dict(begin["loader"])
         for name, generator in self._generators().items():
             if name in begin["own"]:
-                generator.set_state(begin["own"][name])
+                generator.set_state(begin["own"][name].cpu())
 
     @property
     def _name(self) -> str:

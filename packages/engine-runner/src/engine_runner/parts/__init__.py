@@ -9,8 +9,8 @@ from engine_runner.parts._loops import build_loop
 from engine_runner.parts._model import (
     build_for,
     build_model,
+    freeze,
     model_name,
-    prepare,
     with_preprocessor,
 )
 from engine_runner.parts._optimization import (
@@ -40,8 +40,8 @@ __all__ = [
     "build_visualizer",
     "check_config",
     "default_hooks",
+    "freeze",
     "model_name",
-    "prepare",
     "scale_learning_rate",
     "schedule_once",
     "with_preprocessor",

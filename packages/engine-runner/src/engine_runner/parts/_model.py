@@ -58,16 +58,15 @@ def model_name(model: nn.Module, strategy: Strategy) -> str:
     return class_name(strategy.unwrap(model))
 
 
-def prepare(model: nn.Module, strategy: Strategy, optim_wrapper: Any) -> nn.Module:
-    """Return the model on its device and in its wrapper, with its frozen parameters.
+def freeze(model: nn.Module, optim_wrapper: Any) -> None:
+    """Freeze the parameters whose ``custom_keys`` have ``requires_grad=False``.
+
+    They must be frozen before the model is wrapped: a wrapper waits for the gradient of each
+    trainable one.
 
     Args:
         model: The model.
-        strategy: Places, compiles and wraps it.
-        optim_wrapper: The setting, whose ``custom_keys`` may have ``requires_grad``. Parameters are
-            frozen before the model is wrapped, as a wrapper waits for the gradient of each
-            trainable one.
+        optim_wrapper: The setting.
     """
     if isinstance(optim_wrapper, Mapping) and "constructor" not in optim_wrapper:
         freeze_parameters(model, optim_wrapper.get("paramwise_cfg"))
-    return strategy.prepare(model)

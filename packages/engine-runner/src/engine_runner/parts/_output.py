@@ -60,6 +60,8 @@ def _release_former(config: Config) -> None:
 
     Configs of the field name theirs ``visualizer``, all of them. An earlier run keeps its instance.
     """
-    kind = VISUALIZERS.get(config["type"]) if isinstance(config["type"], str) else config["type"]
+    kind = config["type"]
+    if isinstance(kind, str):  # looked up as `build` does: a library's is in its own registry
+        kind = VISUALIZERS.in_default_scope().get(kind)
     if isinstance(kind, type) and issubclass(kind, ManagerMixin) and "name" in config:
         kind.release_instance(config["name"])

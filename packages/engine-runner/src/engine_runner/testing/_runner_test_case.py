@@ -24,6 +24,13 @@ _PARTS = ((MODELS, ToyModel), (DATASETS, ToyDataset), (METRICS, ToyMetric))
 _MANAGED: tuple[type[ManagerMixin], ...] = (MMLogger, MessageHub, Visualizer, DefaultScope)
 
 
+class _Folder(tempfile.TemporaryDirectory[str]):
+    """A temporary folder that may stand for its path, too."""
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
 class RunnerTestCase(TestCase):
     """Build runners of a toy model, and leave nothing of them behind.
 
@@ -35,6 +42,7 @@ class RunnerTestCase(TestCase):
         epoch_based_cfg: A config that trains 2 epochs of 4 iterations, validates and tests.
         iter_based_cfg: A config that trains 8 iterations, validates and tests.
         work_dir: The folder of the runs.
+        temp_dir: The temporary folder around it: a path, with ``temp_dir.name`` as text.
         dist_cfg: The environment variables that `setup_dist_env` sets.
 
     Example:
@@ -53,8 +61,7 @@ class RunnerTestCase(TestCase):
     def setUp(self) -> None:
         """Make the folder and the configs, and register the parts."""
         super().setUp()
-        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.temp_dir = self._folder.name
+        self.temp_dir = _Folder(ignore_cleanup_errors=True)
         self.work_dir = os.path.join(self.temp_dir, "work_dir")
         self.dist_cfg = {
             "MASTER_ADDR": "127.0.0.1",
@@ -89,12 +96,12 @@ class RunnerTestCase(TestCase):
         os.environ.clear()
         os.environ.update(self._environment)
         self.clear_work_dir()
-        self._folder.cleanup()
+        self.temp_dir.cleanup()
         super().tearDown()
 
     def clear_work_dir(self) -> None:
         """Remove all files of the runs, and leave an empty folder."""
-        self._folder.cleanup()
+        self.temp_dir.cleanup()
         Path(self.temp_dir).mkdir(parents=True, exist_ok=True)
 
     def build_runner(self, cfg: Config) -> Runner:

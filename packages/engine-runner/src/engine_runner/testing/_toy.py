@@ -80,6 +80,8 @@ class ToyMetric(BaseMetric):
         {'acc': 1.0}
     """
 
+    default_prefix = ""
+
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Store one result per sample.
 

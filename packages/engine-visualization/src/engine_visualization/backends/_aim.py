@@ -11,6 +11,7 @@ from engine_utils import expand_home
 from engine_visualization.backends._base import (
     BaseVisBackend,
     ConfigLike,
+    force_init_env,
     scalars_of,
     single_number,
 )
@@ -62,7 +63,11 @@ class AimVisBackend(BaseVisBackend):
         self._hash: str | None = None
         self._run = RunHandle[Any](self._start)
 
+    def _init_env(self) -> None:
+        self._run.get()
+
     @property
+    @force_init_env
     def experiment(self) -> Any:
         """The `aim.Run`, which the first use starts.
 
@@ -116,6 +121,7 @@ class AimVisBackend(BaseVisBackend):
     def close(self) -> None:
         """Write pending records and end the run; the next record continues it."""
         run = self._run.take()
+        self._env_initialized = False
         if run is not None:
             self._init_kwargs["run_hash"] = run.hash
             run.close()

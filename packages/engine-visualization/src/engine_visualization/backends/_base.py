@@ -1,9 +1,10 @@
 """The base class of tracking backends."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from os import PathLike, fspath
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ import torch
 from engine_utils import declare_secrets, expand_home, mask_secrets, plain_value
 
 _logger = logging.getLogger("engine.visualization")
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class ConfigLike(Protocol):
@@ -58,12 +61,43 @@ def scalars_of(scalar_dict: Mapping[str, Any], step: int) -> Iterator[tuple[str,
     yield from ((name, value, at) for name, value in scalar_dict.items() if name != "step")
 
 
+def force_init_env(method: _Method) -> _Method:
+    """Decorate a method of a backend, so that its first call runs `_init_env` before.
+
+    Example:
+        >>> class Printer(BaseVisBackend):
+        ...     def _init_env(self):
+        ...         print("a run begins")
+        ...     @force_init_env
+        ...     def add_scalar(self, name, value, step=0, **kwargs):
+        ...         print(f"{step}: {name} = {value}")
+        >>> Printer("logs").add_scalar("loss", 0.25, step=3)
+        a run begins
+        3: loss = 0.25
+    """
+
+    @wraps(method)
+    def initialized(self: "BaseVisBackend", *args: Any, **kwargs: Any) -> Any:
+        if not self._env_initialized:
+            # Before, as `_init_env` may call such methods itself.
+            self._env_initialized = True
+            try:
+                self._init_env()
+            except BaseException:
+                self._env_initialized = False
+                raise
+        return method(self, *args, **kwargs)
+
+    return cast("_Method", initialized)  # a method of the same signature
+
+
 class BaseVisBackend:
     """Record a run in a service; a subclass overrides the methods that its service supports.
 
     The other methods do nothing, so one visualizer can use services that differ. The visualizer
     passes each argument by keyword. Open files and connections at the first record, because a
-    visualizer without records must not write.
+    visualizer without records must not write: in `_init_env`, which runs before the first call of
+    a method that `force_init_env` decorates.
 
     A visualizer logs the first exception of a backend as a warning, and the run continues.
 
@@ -92,6 +126,7 @@ class BaseVisBackend:
     close_timeout: float = 60.0
     libraries: ClassVar[Mapping[str, str]] = {}
     secrets: ClassVar[tuple[str, ...]] = ()
+    _env_initialized: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -104,6 +139,9 @@ class BaseVisBackend:
     def save_dir(self) -> str:
         """The folder for the files of the backend."""
         return self._save_dir
+
+    def _init_env(self) -> None:
+        """Open files and connections; `force_init_env` calls it before the first record."""
 
     @property
     def experiment(self) -> Any:

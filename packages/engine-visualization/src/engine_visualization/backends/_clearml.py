@@ -14,6 +14,7 @@ import numpy as np
 from engine_visualization.backends._base import (
     BaseVisBackend,
     ConfigLike,
+    force_init_env,
     scalars_of,
     single_number,
 )
@@ -85,7 +86,11 @@ class ClearMLVisBackend(BaseVisBackend):
         self._task_id: str | None = None
         self._task = RunHandle[Any](self._start)
 
+    def _init_env(self) -> None:
+        self._task.get()
+
     @property
+    @force_init_env
     def experiment(self) -> Any:
         """The `clearml.Task`, which the first use starts.
 
@@ -143,6 +148,7 @@ class ClearMLVisBackend(BaseVisBackend):
         The next record continues the task.
         """
         task = self._task.take()
+        self._env_initialized = False
         if task is not None:
             for path in written_files(self.save_dir, self._work_dir, self._suffixes, self._began):
                 # Waiting, because at the exit of the process a pool starts no more uploads.

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from engine_utils import expand_home, finite_value, plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
 from engine_visualization.backends._file_end import move_end
 from engine_visualization.drawing import save_png, to_image
 
@@ -60,6 +60,8 @@ class LocalVisBackend(BaseVisBackend):
             expand_home(scalar_save_file),
         )
         self._find_files()
+        # Where the additional files are, which are named after a run and not continued by others.
+        self._own_dir = self.save_dir
         self._lines = {self._names[2]}  # the names of the files of scalars
         self._streams: dict[Path, BinaryIO] = {}
         # Close the files of a backend that is deleted without close(). They contain all lines
@@ -72,11 +74,20 @@ class LocalVisBackend(BaseVisBackend):
         self._config = Path(self.save_dir, config)
         self._scalars = _check_json(Path(self.save_dir, scalars))
 
+    def _init_env(self) -> None:
+        os.makedirs(self.save_dir, exist_ok=True)
+
     @property
+    def _img_save_dir(self) -> str:
+        return str(self._images)  # by this name for subclasses that write other pictures there
+
+    @property
+    @force_init_env
     def experiment(self) -> "LocalVisBackend":
         """The backend itself."""
         return self
 
+    @force_init_env
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Write the config to ``config_save_file``.
 
@@ -91,6 +102,7 @@ class LocalVisBackend(BaseVisBackend):
             target.write_text(config.pretty_text, encoding="utf-8")
             _logger.warning("the config is written as text to %s: %s", target, error)
 
+    @force_init_env
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Write an image ``(H, W, 3)`` or ``(H, W)`` to ``<img_save_dir>/<name>_<step>.png``.
 
@@ -106,6 +118,7 @@ class LocalVisBackend(BaseVisBackend):
         """Append a number, tensor or array and its step to the file of scalars."""
         self.add_scalars({name: value}, step=step)
 
+    @force_init_env
     def add_scalars(
         self,
         scalar_dict: Mapping[str, Any],
@@ -119,7 +132,8 @@ class LocalVisBackend(BaseVisBackend):
             scalar_dict: Numbers, tensors or arrays by name. The key ``step`` overrides the
                 argument.
             step: The step.
-            file_path: An additional file for the line, below ``save_dir``, ending in ``.json``.
+            file_path: An additional file for the line, ending in ``.json``, below the folder with
+                which the backend was built.
             **kwargs: Unused.
 
         Raises:
@@ -136,23 +150,36 @@ class LocalVisBackend(BaseVisBackend):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sizes of the files of scalars in bytes."""
-        files = {name: Path(self.save_dir, name) for name in sorted(self._lines)}
-        sizes = {name: file.stat().st_size for name, file in files.items() if file.is_file()}
-        return {"sizes": sizes}
+        own = _sizes(self._own_dir, self._lines) if self._own_dir != self.save_dir else {}
+        return {
+            "sizes": _sizes(self.save_dir, self._lines),
+            "own": {"folder": self._own_dir, "sizes": own},
+        }
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
-        """Append to the files in ``save_dir``, from the sizes that a checkpoint has saved."""
+        """Append to the files in ``save_dir``, from the sizes that a checkpoint has saved.
+
+        Additional files of this process stay in the folder with which the backend was built.
+        """
         self.close()
         self._save_dir = save_dir
         self._find_files()
-        for name, size in state.get("sizes", {}).items():
-            file = _check_json(Path(save_dir, name))
-            if file.resolve().is_relative_to(Path(save_dir).resolve()):
+        self._cut(save_dir, state.get("sizes", {}))
+        own = state.get("own", {})
+        if own.get("folder") == self._own_dir != save_dir:  # this process returns to a checkpoint
+            self._cut(self._own_dir, own.get("sizes", {}))
+
+    def _cut(self, folder: str, sizes: Mapping[str, int]) -> None:
+        """Move what files have beyond their sizes to files ``…_replaced.json``."""
+        for name, size in sizes.items():
+            file = _check_json(Path(folder, name))
+            if file.resolve().is_relative_to(Path(folder).resolve()):
                 move_end(file, size, file.with_name(f"{file.stem}_replaced.json"))
                 self._lines.add(name)
 
     def close(self) -> None:
         """Close the files; the next record opens them again."""
+        self._env_initialized = False
         _close_all(self._streams)
 
     def _append(self, file: Path, line: bytes) -> None:
@@ -165,10 +192,15 @@ class LocalVisBackend(BaseVisBackend):
         _write_whole(stream, line)
 
     def _extra_file(self, file_path: str) -> Path:
-        file = _check_json(Path(self.save_dir, expand_home(file_path)))
+        file = _check_json(Path(self._own_dir, expand_home(file_path)))
         if file == self._scalars:
             raise ValueError(f"file_path must differ from scalar_save_file, got {file_path!r}")
         return file
+
+
+def _sizes(folder: str, names: Iterable[str]) -> dict[str, int]:
+    files = {name: Path(folder, name) for name in sorted(names)}
+    return {name: file.stat().st_size for name, file in files.items() if file.is_file()}
 
 
 def _write_whole(stream: BinaryIO, line: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from engine_utils import plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._notices import records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
@@ -102,10 +102,18 @@ class MLflowVisBackend(BaseVisBackend):
             return self._tracking_uri
         return f"sqlite:///{Path(self.save_dir).absolute() / _STORE}"
 
+    def _init_env(self) -> None:
+        self._run.get()
+
+    @force_init_env
+    def _opened(self) -> tuple[Any, str]:
+        """Return the client and the id of the run, which the first use starts."""
+        return self._run.get()
+
     @property
     def run_id(self) -> str:
         """The id of the run in MLflow; the first use starts it."""
-        return self._run.get()[1]
+        return self._opened()[1]
 
     @property
     def experiment(self) -> Any:
@@ -114,7 +122,7 @@ class MLflowVisBackend(BaseVisBackend):
         Raises:
             ImportError: The library is not installed.
         """
-        _, run_id = self._run.get()
+        _, run_id = self._opened()
         mlflow = import_library("mlflow", "mlflow")
         mlflow.set_tracking_uri(self.tracking_uri)
         if mlflow.active_run() is None:
@@ -123,7 +131,7 @@ class MLflowVisBackend(BaseVisBackend):
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the text of the config as ``config.py``, and its values as parameters."""
-        client, run_id = self._run.get()
+        client, run_id = self._opened()
         client.log_text(run_id, config.pretty_text, "config.py")
         self._work_dir = work_dir_of(config)
         self._log_params(client, run_id, flat_values(config, self._tracked))
@@ -131,7 +139,7 @@ class MLflowVisBackend(BaseVisBackend):
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Record an image ``(H, W, 3)`` or ``(H, W)``."""
         pixels = to_image(image)
-        client, run_id = self._run.get()
+        client, run_id = self._opened()
         client.log_image(run_id, pixels, key=name, step=step)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
@@ -146,7 +154,7 @@ class MLflowVisBackend(BaseVisBackend):
         **kwargs: Any,
     ) -> None:
         """Record the numbers of one step; ``file_path`` is unused."""
-        client, run_id = self._run.get()
+        client, run_id = self._opened()
         metric = import_library("mlflow", "mlflow.entities").Metric
         at, now = int(scalar_dict.get("step", step)), int(time.time() * 1000)
         metrics = []
@@ -194,6 +202,7 @@ class MLflowVisBackend(BaseVisBackend):
     def close(self) -> None:
         """Upload the files of the run and end it; the next record continues the run."""
         run = self._run.take()
+        self._env_initialized = False
         if run is not None:
             client, run_id = run
             for path in written_files(self.save_dir, self._work_dir, self._suffixes, self._began):

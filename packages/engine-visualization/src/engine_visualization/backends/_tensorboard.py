@@ -11,6 +11,7 @@ import numpy as np
 from engine_visualization.backends._base import (
     BaseVisBackend,
     ConfigLike,
+    force_init_env,
     scalars_of,
     single_number,
 )
@@ -41,21 +42,23 @@ class TensorboardVisBackend(BaseVisBackend):
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
         super().__init__(save_dir)
-        self._writer: Any = None
+        self._tensorboard: Any = None
         self._key = f".{uuid4().hex[:12]}"  # ends the names of the files of this run
 
+    def _init_env(self) -> None:
+        self._tensorboard = import_library("tensorboard", "torch.utils.tensorboard").SummaryWriter(
+            self.save_dir, filename_suffix=self._key
+        )
+
     @property
+    @force_init_env
     def experiment(self) -> Any:
         """The `torch.utils.tensorboard.SummaryWriter`, which the first use creates.
 
         Raises:
             ImportError: TensorBoard is not installed.
         """
-        if self._writer is None:
-            self._writer = import_library("tensorboard", "torch.utils.tensorboard").SummaryWriter(
-                self.save_dir, filename_suffix=self._key
-            )
-        return self._writer
+        return self._tensorboard
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the config as text."""
@@ -86,8 +89,8 @@ class TensorboardVisBackend(BaseVisBackend):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the event files of this run and their sizes in bytes."""
-        if self._writer is not None:
-            self._writer.flush()
+        if self._tensorboard is not None:
+            self._tensorboard.flush()
         return {"key": self._key, "sizes": {one.name: one.stat().st_size for one in self._files()}}
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
@@ -109,6 +112,6 @@ class TensorboardVisBackend(BaseVisBackend):
 
     def close(self) -> None:
         """Flush and close the event file; the next record opens a new file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+            self._tensorboard, self._env_initialized = None, False

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engine_utils import plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike
+from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.backends._run_id import keep_run_id, kept_run_id
@@ -72,16 +72,24 @@ class WandbVisBackend(BaseVisBackend):
         self._earlier_id: str | None = None  # of the run to continue
         self._resumed_at: int | None = None  # its records at the checkpoint, until the next one
         self._repeated = 0  # records that the run has already
-        self._wandb = RunHandle[Any](self._start)
+        self._run = RunHandle[Any](self._start)
+
+    def _init_env(self) -> None:
+        self._run.get()
 
     @property
+    @force_init_env
     def experiment(self) -> Any:
         """The module ``wandb``; the first use starts a run.
 
         Raises:
             ImportError: The library is not installed.
         """
-        return self._wandb.get()
+        return self._run.get()
+
+    @property
+    def _wandb(self) -> Any:
+        return self.experiment  # by this name for subclasses
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the text of the config and, if it is a mapping, its values."""
@@ -142,7 +150,8 @@ class WandbVisBackend(BaseVisBackend):
 
     def close(self) -> None:
         """End the run; the next record starts a new run."""
-        wandb = self._wandb.take()
+        wandb = self._run.take()
+        self._env_initialized = False
         if wandb is not None:
             wandb.finish()
 

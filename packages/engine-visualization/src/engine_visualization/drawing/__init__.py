@@ -1,22 +1,48 @@
 """Draw boxes, texts, shapes, masks and feature maps on RGB images, with Pillow."""
 
+from engine_visualization.drawing._arguments import (
+    check_type,
+    check_type_and_length,
+    color_str2rgb,
+    color_val_matplotlib,
+    img_from_canvas,
+    tensor2ndarray,
+    value2list,
+)
+from engine_visualization.drawing._axes import DPI, Axes, Figure
 from engine_visualization.drawing._canvas import Canvas
 from engine_visualization.drawing._colors import parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._pictures import as_picture, save_png
 from engine_visualization.drawing._samples import draw_sample
 from engine_visualization.drawing._values import to_image
-from engine_visualization.drawing._window import can_open_window, show_cv2_window, show_window
+from engine_visualization.drawing._window import (
+    can_open_window,
+    show_cv2_window,
+    show_window,
+    wait_continue,
+)
 
 __all__ = [
+    "DPI",
+    "Axes",
     "Canvas",
+    "Figure",
     "as_picture",
     "can_open_window",
+    "check_type",
+    "check_type_and_length",
+    "color_str2rgb",
+    "color_val_matplotlib",
     "draw_featmap",
     "draw_sample",
+    "img_from_canvas",
     "parse_color",
     "save_png",
     "show_cv2_window",
     "show_window",
+    "tensor2ndarray",
     "to_image",
+    "value2list",
+    "wait_continue",
 ]

@@ -50,6 +50,10 @@ class Canvas:
     Args:
         image: RGB ``(H, W, 3)`` or gray ``(H, W)``, values 0-255. It is copied.
 
+    Attributes:
+        width: The width of the image in pixels; 0 without one.
+        height: The height of the image in pixels; 0 without one.
+
     Example:
         >>> import numpy as np
         >>> canvas = Canvas(np.zeros((40, 60, 3), dtype=np.uint8))
@@ -62,12 +66,14 @@ class Canvas:
 
     def __init__(self, image: np.ndarray | None = None) -> None:
         self._picture: Image | None = None
+        self.width, self.height = 0, 0
         if image is not None:
             self.set_image(image)
 
     def set_image(self, image: np.ndarray) -> None:
         """Set the image to a copy of ``image``: RGB ``(H, W, 3)`` or gray ``(H, W)``, 0-255."""
         self._picture = as_picture(to_image(image).copy())
+        self.width, self.height = self._picture.size
 
     def get_image(self) -> np.ndarray:
         """Return a copy of the image with everything drawn so far: RGB ``(H, W, 3)``, uint8.

@@ -95,22 +95,51 @@ def show_window(
     """
     import_matplotlib("a window")
     from matplotlib import pyplot
-    from matplotlib.backend_bases import FigureCanvasBase
 
     shown = pyplot.figure(num=title, clear=True, **(figure or {}))
     axes = shown.add_axes((0, 0, 1, 1))
     axes.imshow(image)
     axes.axis("off")
+    pyplot.show(block=False)
+    wait_continue(shown, timeout=wait_ms / 1000, continue_key=continue_key)
+
+
+def wait_continue(figure: Any, timeout: float = 0, continue_key: str = " ") -> int:
+    """Wait until a key is pressed in a figure of matplotlib, or it is closed, or the time is over.
+
+    A figure without an event loop, as in a notebook, is closed at once.
+
+    Args:
+        figure: The figure, whose window is open.
+        timeout: The time in seconds; 0 for no limit.
+        continue_key: The key that ends the wait.
+
+    Returns:
+        1 if the window was closed, otherwise 0.
+    """
+    import_matplotlib("a window")
+    from matplotlib import pyplot
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    canvas, is_closed = figure.canvas, False
+    if type(canvas).start_event_loop is FigureCanvasBase.start_event_loop:
+        pyplot.close(figure)
+        return 0
 
     def on_key(event: Any) -> None:
         if event.key == continue_key:
-            shown.canvas.stop_event_loop()
+            canvas.stop_event_loop()
 
-    shown.canvas.mpl_connect("key_press_event", on_key)
-    shown.canvas.mpl_connect("close_event", lambda _: shown.canvas.stop_event_loop())
-    pyplot.show(block=False)
-    if type(shown.canvas).start_event_loop is FigureCanvasBase.start_event_loop:
-        # This canvas has no event loop, as in a notebook, so nothing could end the wait.
-        pyplot.close(shown)
-        return
-    shown.canvas.start_event_loop(wait_ms / 1000)
+    def on_close(event: Any) -> None:
+        nonlocal is_closed
+        is_closed = True
+        canvas.stop_event_loop()
+
+    followed = [
+        canvas.mpl_connect("key_press_event", on_key),
+        canvas.mpl_connect("close_event", on_close),
+    ]
+    canvas.start_event_loop(timeout)
+    for connection in followed:
+        canvas.mpl_disconnect(connection)
+    return int(is_closed)

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import pickle
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,11 @@ _log = logging.getLogger("engine.runner")
 
 
 def write_file(
-    checkpoint: dict[str, Any], path: str, backend_args: Mapping[str, Any] | None = None
+    checkpoint: dict[str, Any],
+    path: str,
+    backend_args: Mapping[str, Any] | None = None,
+    *,
+    pickle_module: Any = pickle,
 ) -> None:
     """Write a checkpoint to one file, check it by reading it, and write its manifest beside it.
 
@@ -40,6 +45,7 @@ def write_file(
         checkpoint: The checkpoint.
         path: A path or URI.
         backend_args: Arguments of the storage backend.
+        pickle_module: See `engine_model.weights.write_checkpoint`.
 
     Raises:
         OSError: The storage cannot be written to, or returns other bytes than were written.
@@ -47,9 +53,12 @@ def write_file(
     with naming_the_file(path):
         backend = get_file_backend(path, backend_args=dict(backend_args) if backend_args else None)
         if isinstance(backend, LocalBackend):
-            manifest = _write_local(checkpoint, path)
+            manifest = _write_local(checkpoint, path, pickle_module)
         else:
-            manifest = _write_elsewhere(checkpoint, path, backend, backend_args)
+            buffer = io.BytesIO()
+            write_checkpoint(checkpoint, buffer, path, pickle_module=pickle_module)
+            manifest = _checked(checkpoint, buffer, path)
+            _put(buffer, manifest, path, backend, backend_args)
     if manifest is None:
         return
     try:
@@ -59,10 +68,10 @@ def write_file(
         _log.warning("the manifest of %s was not written: %s", path, error)
 
 
-def _write_local(checkpoint: dict[str, Any], path: str) -> Manifest | None:
+def _write_local(checkpoint: dict[str, Any], path: str, pickle_module: Any) -> Manifest | None:
     target = Path(local_path(path))
     with atomic_write(target) as file:
-        write_checkpoint(checkpoint, file, path)
+        write_checkpoint(checkpoint, file, path, pickle_module=pickle_module)
         if not file.readable():  # a pipe or a device
             return None
         file.flush()
@@ -74,15 +83,14 @@ def _write_local(checkpoint: dict[str, Any], path: str) -> Manifest | None:
     return manifest
 
 
-def _write_elsewhere(
-    checkpoint: dict[str, Any],
+def _put(
+    buffer: io.BytesIO,
+    manifest: Manifest,
     path: str,
     backend: BaseStorageBackend,
     backend_args: Mapping[str, Any] | None,
-) -> Manifest:
-    buffer = io.BytesIO()
-    write_checkpoint(checkpoint, buffer, path)
-    manifest = _checked(checkpoint, buffer, path)
+) -> None:
+    """Write a file to another storage than the local disk, and read it again."""
     if read_manifest(path, backend_args) is not None:
         # Emptied, as not each storage can delete: that of an older file would not fit this one.
         backend.put(b"", manifest_path(path))
@@ -90,7 +98,6 @@ def _write_elsewhere(
     problem = verify(path, manifest, backend_args)
     if problem is not None:
         raise OSError(f"{path} was written, but the storage returns something else: {problem}")
-    return manifest
 
 
 def _checked(checkpoint: dict[str, Any], file: IO[bytes], path: str) -> Manifest:

@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
+
+__all__ = ["ClassBalancedDataset", "ConcatDataset", "RepeatDataset"]

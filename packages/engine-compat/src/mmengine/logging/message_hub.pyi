@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_logging import MessageHub
+
+__all__ = ["MessageHub"]

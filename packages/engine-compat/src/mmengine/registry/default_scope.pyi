@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_registry import DefaultScope
+
+__all__ = ["DefaultScope"]

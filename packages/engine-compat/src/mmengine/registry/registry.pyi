@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_registry import Registry
+
+__all__ = ["Registry"]

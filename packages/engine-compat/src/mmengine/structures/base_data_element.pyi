@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_structures import BaseDataElement
+
+__all__ = ["BaseDataElement"]

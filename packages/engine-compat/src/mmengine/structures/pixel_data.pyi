@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_structures import PixelData
+
+__all__ = ["PixelData"]

@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_utils import ManagerMeta, ManagerMixin
+
+__all__ = ["ManagerMeta", "ManagerMixin"]

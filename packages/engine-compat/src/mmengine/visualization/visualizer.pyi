@@ -1,0 +1,5 @@
+"""Written by scripts/compat_stubs.py."""
+
+from engine_visualization import Visualizer
+
+__all__ = ["Visualizer"]

@@ -1,0 +1,12 @@
+from mmengine.config import read_base
+
+with read_base():
+    from .toynet_4e_shapes import *
+
+from mmtoy.engine.hooks import FreezeBackboneHook
+
+# The same without the random flips.
+train_pipeline.pop(1)
+train_dataloader.dataset.pipeline = train_pipeline
+default_hooks.logger.interval = 1
+custom_hooks.append(dict(type=FreezeBackboneHook, begin=18))

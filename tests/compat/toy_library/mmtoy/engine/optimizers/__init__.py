@@ -1,0 +1,3 @@
+from .stage_decay_constructor import StageDecayConstructor
+
+__all__ = ["StageDecayConstructor"]

@@ -1,0 +1,3 @@
+from .warmup import QuadraticWarmupLR, QuadraticWarmupParamScheduler
+
+__all__ = ["QuadraticWarmupLR", "QuadraticWarmupParamScheduler"]

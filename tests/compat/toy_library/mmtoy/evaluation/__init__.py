@@ -1,0 +1,3 @@
+from .metrics import ToyAccuracy
+
+__all__ = ["ToyAccuracy"]

@@ -1,0 +1,3 @@
+from .accuracy import ToyAccuracy
+
+__all__ = ["ToyAccuracy"]

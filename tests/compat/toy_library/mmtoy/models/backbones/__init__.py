@@ -1,0 +1,3 @@
+from .toy_net import ToyNet
+
+__all__ = ["ToyNet"]

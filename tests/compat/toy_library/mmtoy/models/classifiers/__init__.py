@@ -1,0 +1,3 @@
+from .toy_classifier import ToyClassifier
+
+__all__ = ["ToyClassifier"]

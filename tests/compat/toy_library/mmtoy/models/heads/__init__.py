@@ -1,0 +1,3 @@
+from .toy_head import ToyHead
+
+__all__ = ["ToyHead"]

@@ -1,0 +1,3 @@
+from .cross_entropy_loss import ToyCrossEntropyLoss
+
+__all__ = ["ToyCrossEntropyLoss"]

@@ -1,0 +1,3 @@
+from .global_pool import GlobalPool
+
+__all__ = ["GlobalPool"]

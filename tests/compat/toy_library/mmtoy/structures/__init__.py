@@ -1,0 +1,3 @@
+from .toy_data_sample import ToyDataSample
+
+__all__ = ["ToyDataSample"]

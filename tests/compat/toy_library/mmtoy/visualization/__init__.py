@@ -1,0 +1,3 @@
+from .local_visualizer import ToyVisualizer
+
+__all__ = ["ToyVisualizer"]
