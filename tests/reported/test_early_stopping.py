@@ -59,8 +59,17 @@ def test_a_resumed_run_counts_on(toy_run: Callable[..., Runner]) -> None:
     runner = toy_run(validate=[0.5] * 8, resume=True, **stopping(patience=3))
     runner.train()
 
-    # Its checkpoint precedes the second validation, which is repeated: 1 + 1 + 2 of three.
+    # The second validation is not repeated: one without improvement, and two more of three.
     assert runner.epoch == 4
+
+
+def test_a_stopped_run_that_is_resumed_trains_no_further(toy_run: Callable[..., Runner]) -> None:
+    toy_run(validate=[0.5] * 8, **stopping(patience=2)).train()
+
+    runner = toy_run(validate=[0.5] * 8, resume=True, **stopping(patience=2))
+    runner.train()
+
+    assert runner.epoch == 3
 
 
 @pytest.mark.parametrize(

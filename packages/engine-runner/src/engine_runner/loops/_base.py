@@ -273,7 +273,9 @@ class TrainLoop(BaseLoop):
         if loop is not None and count >= self.val_begin and due:
             self._validate(loop)
             self._runner.progress.validated = count
-            self._runner.checkpointer.validated.note(self._runner)
+            # A resume repeats the validation that has ended the training, to end there, too.
+            if not self.stop_training:
+                self._runner.checkpointer.validated.note(self._runner)
 
     def _finish_windows(self) -> None:
         """Step with what optimizers have gathered at the end of the training.
