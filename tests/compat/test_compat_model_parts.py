@@ -42,7 +42,7 @@ def test_names_are_where_libraries_import_them(module: str) -> None:
         (0, {"hide_zero": True}, ""),
     ],
 )
-def test_counts_are_formatted_with_a_unit(count: int, options: dict[str, int], text: str) -> None:
+def test_counts_are_formatted_with_a_unit(count: int, options: dict[str, Any], text: str) -> None:
     assert _format_size(count, **options) == text
 
 
