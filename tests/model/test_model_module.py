@@ -285,3 +285,11 @@ def test_containers_have_a_config_of_their_own(made: BaseModule, plain: type[nn.
 def test_modules_can_be_pickled() -> None:
     loaded = pickle.loads(pickle.dumps(Sequential(nn.Linear(1, 1), init_cfg=constant(3))))
     assert loaded.init_cfg == constant(3)
+
+
+def test_the_report_is_for_the_log_file_alone(
+    init_log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    Net(constant(2)).init_weights()
+    assert len(init_log()) == 4
+    assert all(record.__dict__["file_only"] for record in caplog.records)

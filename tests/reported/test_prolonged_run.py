@@ -221,6 +221,7 @@ def test_value_that_something_else_has_set_stays_under_a_changed_schedule(
 ) -> None:
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
     short = StepLR(optimizer, step_size=2, end=2)
+    optimizer.step()
     short.step()
     optimizer.param_groups[0]["lr"] = 0.3
 
