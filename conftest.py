@@ -34,12 +34,19 @@ settings.load_profile("gate")
 
 
 TESTS = Path(__file__).parent / "tests"
+FORWARDED = Path(__file__).parent / "packages/engine-compat/src/mmengine"
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Exclude the programs that tests start from the search for doctests, which imports them."""
-    is_module = collection_path.suffix == ".py" and TESTS in collection_path.parents
-    return True if is_module and not collection_path.name.startswith("test_") else None
+    """Exclude modules from the search for doctests, which imports them and all of their names.
+
+    These are the programs that tests start, and the modules of engine-compat, which forward names.
+    """
+    if collection_path.suffix != ".py":
+        return None
+    is_program = TESTS in collection_path.parents and not collection_path.name.startswith("test_")
+    forwards = FORWARDED in collection_path.parents and collection_path.name != "_only_here.py"
+    return True if is_program or forwards else None
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -69,6 +69,8 @@ class ShiftedViews:
 class ScoreAccuracy(BaseMetric):
     """Measure the share of scans whose digit has the highest score."""
 
+    default_prefix = ""
+
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Store which scans of a batch were classified correctly."""
         self.results += [int(scores.argmax() == label) for scores, label in data_samples]

@@ -15,11 +15,21 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "packages/engine-compat/src/mmengine"
 sys.path.insert(0, str(PACKAGE.parent))  # its `_table` needs nothing that is not here
 
-from mmengine._finder import stub_of  # noqa: E402  # the path is set above
+from mmengine._finder import FILES, stub_of  # noqa: E402  # the path is set above
 from mmengine._names import MODULES  # noqa: E402
 from mmengine._table import sources, submodules  # noqa: E402
 
 WIDTH = 100
+# The finder makes the modules. A thread that imports one while another still imports `mmengine`
+# finds no finder yet, but this file.
+MODULE = '''"""Written by scripts/compat_stubs.py."""
+
+import sys
+
+from mmengine._finder import take_over
+
+take_over(sys.modules[__name__])
+'''
 ROOT_FACTS = ["__version__: str", "version_info: tuple[int, int, int]"]
 
 
@@ -75,10 +85,19 @@ def stub(module: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def files() -> Iterator[tuple[Path, str]]:
+    """Yield each file with its text."""
+    for module in MODULES:
+        yield Path(stub_of(module)), stub(module)
+        if module != "mmengine":
+            yield Path(stub_of(module)).with_suffix(".py"), MODULE
+
+
 def main() -> int:
-    """Write the stubs, or compare them; return 1 if ``--check`` finds a difference."""
-    wanted = {Path(stub_of(module)): stub(module) for module in MODULES}
-    present = set(PACKAGE.rglob("*.pyi"))
+    """Write the files, or compare them; return 1 if ``--check`` finds a difference."""
+    wanted = dict(files())
+    by_hand = {PACKAGE / "__init__.py", *(PACKAGE / f"{name[9:]}.py" for name in FILES)}
+    present = {*PACKAGE.rglob("*.pyi"), *PACKAGE.rglob("*.py")} - by_hand
     stale = [file for file in wanted if file not in present or file.read_text() != wanted[file]]
     extra = sorted(present - set(wanted))
     if sys.argv[1:] == ["--check"]:

@@ -128,6 +128,8 @@ class DigitClassifier(BaseModel):
 class DigitAccuracy(BaseMetric):
     """Measure the share of scans whose digit is recognized."""
 
+    default_prefix = ""
+
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Store which scans of a batch were classified correctly."""
         predicted, labels = data_samples

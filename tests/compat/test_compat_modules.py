@@ -12,6 +12,7 @@ import sys
 import threading
 import types
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -101,6 +102,8 @@ def test_reload_looks_names_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.list_from_file is engine_fileio.list_from_file
     assert mmengine.load is engine_fileio.load
     assert sum(isinstance(finder, Finder) for finder in sys.meta_path) == 1
+    importlib.reload(mmengine.version)  # its tuple is that of before
+    assert mmengine.version.version_info is mmengine.version_info
 
 
 def test_import_of_a_removed_module_makes_it_again() -> None:
@@ -123,32 +126,32 @@ def test_classes_are_pickled_and_copied_through_either_name() -> None:
 
 
 def test_patch_of_a_name_acts_on_the_module_and_is_undone() -> None:
-    with mock.patch("mmengine.fileio.io.isfile", return_value="patched") as patched:
+    with mock.patch("mmengine.fileio.io.isfile", return_value=True) as patched:
         from mmengine.fileio.io import isfile
 
         assert isfile is patched
-        assert mmengine.fileio.io.isfile("a") == "patched"
+        assert mmengine.fileio.io.isfile("no such file")
         assert engine_fileio.isfile is not patched
     assert mmengine.fileio.io.isfile is engine_fileio.isfile
 
 
 def test_monkeypatch_of_a_name_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("mmengine.fileio.io.isdir", str)
+        patch.setattr("mmengine.fileio.io.isdir", bool)
         patch.setattr(mmengine.utils.path, "limit", 3, raising=False)
         patch.delattr("mmengine.fileio.io.exists")
-        assert mmengine.fileio.io.isdir is str
-        assert mmengine.utils.path.limit == 3
+        assert vars(mmengine.fileio.io)["isdir"] is bool
+        assert vars(mmengine.utils.path)["limit"] == 3
         assert mmengine.fileio.io.exists is engine_fileio.exists  # looked up again
     assert mmengine.fileio.io.isdir is engine_fileio.isdir
     assert not hasattr(mmengine.utils.path, "limit")
 
 
 def test_attributes_can_be_written() -> None:
-    module = mmengine.utils.path
+    module: Any = importlib.import_module("mmengine.utils.path")
     module.extra = 1
 
-    assert sys.modules["mmengine.utils.path"].extra == 1
+    assert vars(mmengine.utils.path)["extra"] == 1
     del module.extra
     with pytest.raises(AttributeError, match="has no attribute 'extra'"):
         module.extra  # noqa: B018  # the attribute is the test
@@ -205,6 +208,26 @@ def test_threads_import_at_the_same_time() -> None:
     done = run(IN_THREADS)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_file_of_a_module_makes_it_before_the_finder_is_in_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = [finder for finder in sys.meta_path if not isinstance(finder, Finder)]
+    folder = mmengine.fileio.__path__[0]
+    by_finder: Any = mmengine.fileio.parse
+    monkeypatch.setattr(sys, "meta_path", others)
+    monkeypatch.delitem(sys.path_importer_cache, folder)
+    monkeypatch.delitem(sys.modules, "mmengine.fileio.parse")
+    monkeypatch.setattr(mmengine.fileio, "parse", None)
+
+    made: Any = importlib.import_module("mmengine.fileio.parse")
+
+    assert made is not by_finder
+    assert type(made) is type(by_finder)
+    assert made.list_from_file is engine_fileio.list_from_file
+    assert made.__file__ == by_finder.__file__
+    assert made.__spec__.origin == by_finder.__spec__.origin
 
 
 def test_lookups_in_threads_give_one_object() -> None:

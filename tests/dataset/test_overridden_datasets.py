@@ -142,6 +142,13 @@ def test_serialized_subset_is_arrays_of_the_chosen_records() -> None:
     assert other.data_bytes.tobytes() == data_bytes.tobytes()
 
 
+def test_arrays_of_a_shallow_copy_leave_the_dataset_as_it_is() -> None:
+    dataset = Digits()
+    copied = copy.copy(dataset)
+    copied.data_bytes, copied.data_address = dataset._get_serialized_subset([0])
+    assert (_values(copied), _values(dataset)) == ([1], [1, 2, 3, 4, 5])
+
+
 def test_set_arrays_are_moved_to_memory_that_workers_share() -> None:
     dataset = OwnFormat()
     store = dataset._serialized.store

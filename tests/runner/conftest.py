@@ -33,6 +33,7 @@ RANK_CASES = (
     "checkpoint/resume_cases.py",
     "checkpoint/signal_resume_cases.py",
     "checkpoint/storage_cases.py",
+    "checkpoint/zero_cases.py",
 )
 
 

@@ -102,6 +102,47 @@ def test_overridden_setattr_calls_that_of_the_base() -> None:
         points.count = 3
 
 
+class AroundTensor:
+    """A value of instances whose integer index drops a dimension, as that of a tensor does."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getitem__(self, index: Any) -> "AroundTensor":
+        return AroundTensor(self.tensor[index])
+
+    @staticmethod
+    def cat(values: list["AroundTensor"]) -> "AroundTensor":
+        return AroundTensor(torch.cat([value.tensor for value in values]))
+
+
+@pytest.mark.parametrize("index", [[2, 0], [True, False, True], [], 1, slice(1, 3)])
+def test_index_keeps_the_dimensions_of_a_class_around_a_tensor(index: Any) -> None:
+    values = torch.arange(12).reshape(3, 4)
+    picked = InstanceData(boxes=AroundTensor(values), plain=values)[index]
+    assert torch.equal(picked.boxes.tensor, picked.plain)
+
+
+class Levels(BaseDataElement):
+    """It sets its fields itself, and lists their names as a set."""
+
+    def set_field(self, value: Any, name: str, *args: Any, **kwargs: Any) -> None:
+        self._data_fields.add(name)
+        object.__setattr__(self, name, tuple(value))
+
+
+def test_names_of_fields_may_be_changed_as_a_set() -> None:
+    levels = Levels(a=[1, 2])
+    levels.b = [3]
+    assert (levels.keys(), levels.a) == (["a", "b"], (1, 2))
+    levels._data_fields.discard("a")
+    levels._data_fields.remove("b")
+    assert not levels.keys()
+
+
 def _restored(kind: type[BaseDataElement], state: dict[str, Any]) -> BaseDataElement:
     element = kind.__new__(kind)
     element.__dict__ = state

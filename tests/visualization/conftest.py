@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,44 @@ def _read_clearml(backend: Any, _: Path) -> Records:
     return Records(scalars, images, task.get_configuration_object("config"))
 
 
+@_tracker(
+    "DVCLiveVisBackend",
+    library="dvclive",
+    options={"init_kwargs": {"save_dvc_exp": False}},
+    environment={"DVC_NO_ANALYTICS": "1"},
+)
+def _read_dvclive(_: Any, folder: Path) -> Records:
+    live = folder / "dvclive"
+    scalars = json.loads((live / "metrics.json").read_text())
+    scalars.pop("step")
+    images = {image.parent.name for image in (live / "plots/images").rglob("*.png")}
+    return Records(scalars, images, (live / "config.py").read_text())
+
+
+@_tracker("NeptuneVisBackend", library="neptune", options={"init_kwargs": {"mode": "offline"}})
+def _read_neptune(backend: Any, _: Path) -> Records:
+    backend.experiment.wait(disk_only=True)
+    scalars, images, config = {}, set(), ""
+    for file in sorted(Path(".neptune").rglob("data-*.log"), key=lambda one: one.stat().st_mtime):
+        for operation in _json_values(file.read_text()):
+            kind, name = operation["obj"]["type"], "/".join(operation["obj"]["path"])
+            if kind == "LogFloats":
+                scalars[name] = operation["obj"]["values"][-1]["value"]
+            elif kind == "LogImages":
+                images.add(name)
+            elif kind == "UploadFile" and name == "config":
+                upload = operation["obj"]["tmp_file_name"]
+                config = file.parent.joinpath("upload_path", upload).read_text()
+    return Records(scalars, images, config)
+
+
+def _json_values(text: str) -> Iterator[Any]:
+    decoder, place = json.JSONDecoder(), 0
+    while (begin := text.find("{", place)) >= 0:
+        value, place = decoder.raw_decode(text, begin)
+        yield value
+
+
 @_tracker("ToyVisBackend")
 def _read_toy(backend: Any, _: Path) -> Records:
     records = dict(backend.records)
@@ -265,6 +304,8 @@ def recording(
 ) -> Iterator[Recording]:
     """Run each tracking backend once for all tests, because a service takes seconds to start."""
     name, tracker = request.param, _TRACKERS[request.param]
+    if tracker.library is not None and find_spec(tracker.library) is None:
+        pytest.skip(f"{tracker.library} is not installed")
     if name == "ToyVisBackend":
         request.getfixturevalue("toy")
     folder = tmp_path_factory.mktemp("records") / "run"

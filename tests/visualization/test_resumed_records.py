@@ -197,6 +197,30 @@ def test_replaced_lines_are_kept_in_another_file(tmp_path: Path) -> None:
     assert not (tmp_path / "attempt_2" / "vis_data" / "scalars.json").exists()
 
 
+def test_file_of_a_resumed_process_is_in_its_own_folder(tmp_path: Path) -> None:
+    config = {"type": "LocalVisBackend"}
+    first = attempt(tmp_path, config, 1)
+    first.add_scalars({"loss": 1.0}, step=1, file_path="first.json")
+    state = first.state_dict()
+    first.close()
+
+    second = attempt(tmp_path, config, 2, state)
+    second.add_scalars({"loss": 2.0}, step=2, file_path="second.json")
+    at_2 = second.state_dict()
+    second.add_scalars({"loss": 9.0}, step=3, file_path="second.json")
+    second.resume(at_2, str(tmp_path / "attempt_1" / "vis_data"))  # as after a bad loss
+    second.add_scalars({"loss": 3.0}, step=3, file_path="second.json")
+    second.close()
+
+    def steps(*parts: str) -> list[int]:
+        lines = tmp_path.joinpath(*parts).read_text().splitlines()
+        return [json.loads(line)["step"] for line in lines]
+
+    assert steps("attempt_1", "vis_data", "scalars.json") == [1, 2, 3]
+    assert steps("attempt_1", "vis_data", "first.json") == [1]
+    assert steps("attempt_2", "vis_data", "second.json") == [2, 3]
+
+
 @pytest.mark.parametrize("folder", ["own", "elsewhere"])
 def test_backend_with_a_folder_of_its_own_continues_there_alone(
     tmp_path: Path, folder: str

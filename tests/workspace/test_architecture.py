@@ -115,6 +115,8 @@ def test_package_has_no_circle(package: "Package") -> None:
 def test_package_has_its_rooms(package: "Package") -> None:
     vague = {"helper", "helpers", "misc", "common", "utils", "util"}
 
-    names = {file.stem.strip("_") for file in package.source.rglob("*.py")}
+    # The modules in the folders of `mmengine` have the names that are documented.
+    pattern = "*.py" if package.short == "compat" else "**/*.py"
+    names = {file.stem.strip("_") for file in package.source.glob(pattern)}
 
     assert not names & vague

@@ -224,7 +224,7 @@ def test_synchronized_norm_in_one_process_becomes_plain_with_a_line_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", logger="engine.runner")
-    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.SyncBatchNorm(2))
+    model: Any = nn.Sequential(nn.Conv2d(1, 2, 1), nn.SyncBatchNorm(2))
 
     model = SingleDeviceStrategy(CPU).prepare(model)
 

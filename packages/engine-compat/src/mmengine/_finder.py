@@ -1,18 +1,23 @@
-"""Make the modules of the table, each when it is first imported, with names that it forwards."""
+"""Make the modules of the table, each when it is first imported, with names that it forwards.
+
+Neither `typing` nor `collections` is imported, which take longer than all of this package.
+"""
 
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
-from typing import Final
 
 from mmengine._names import MODULES
-from mmengine._table import public_names, sources, submodules
+from mmengine._table import TABLE, public_names, sources, submodules
 
-_FOLDER: Final = os.path.dirname(__file__)
-_ROOT: Final = "mmengine"
+_FOLDER = os.path.dirname(__file__)
+_ROOT = "mmengine"
+FILES = frozenset(
+    f"{_ROOT}.{name}"
+    for name in ("_finder", "_installed", "_missing", "_names", "_only_here", "_table")
+)
 
 
 class Forwarder(ModuleType):
@@ -76,48 +81,52 @@ class Loader(SourceFileLoader):
         return Forwarder(spec.name, f"The documented names of `{spec.name}`.")
 
     def exec_module(self, module: ModuleType) -> None:
-        """Forget the names that were looked up before a reload; later ones are when used."""
-        forget(module)
-        if self.is_package(module.__name__):
-            sys.path_importer_cache[os.path.dirname(self.path)] = Listing(module.__name__)
+        """Let the module forward, also if it is loaded again: names are looked up when used."""
+        take_over(module)
 
     def get_code(self, fullname: str) -> CodeType:
         """Return the code that ``python -m`` runs: none."""
         return compile("", self.path, "exec")
 
 
+class Missing(SourceFileLoader):
+    """Raises the error of an import of a module that the table lacks.
+
+    A finder holds a lock of the import system. An error imports what its text needs, so that it
+    must wait until the loader is called.
+    """
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Raise the error."""
+        from mmengine._missing import module_error
+
+        raise module_error(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: no module is made."""
+
+
 class Finder:
     """Finds the modules below ``mmengine`` that the table has."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, path: object = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the specification of a module of the table, and None for any other.
-
-        Raises:
-            ModuleNotFoundError: An import statement names a module that does not exist.
-        """
-        if not fullname.startswith(f"{_ROOT}."):
+        """Return the specification of a module of the table, and None for any other."""
+        if not fullname.startswith(f"{_ROOT}.") or fullname in FILES:
             return None
         if fullname in MODULES:
             return _spec(fullname)
         # `importlib.util.find_spec` asks whether there is one; an import needs one.
         asking = sys._getframe(1).f_back
-        is_import = asking is not None and asking.f_code.co_name == "_find_and_load_unlocked"
-        if is_import and not _own(fullname):
-            from mmengine._missing import module_error  # only for an error
-
-            raise module_error(fullname)
-        return None
+        if asking is None or asking.f_code.co_name != "_find_and_load_unlocked":
+            return None
+        return ModuleSpec(fullname, Missing(fullname, TABLE))
 
 
 def _spec(fullname: str) -> ModuleSpec:
-    parts = fullname.split(".")[1:]
+    loader = Loader(fullname, stub_of(fullname))
     is_package = bool(submodules(fullname))
-    file = (
-        os.path.join(_FOLDER, *parts, "__init__") if is_package else os.path.join(_FOLDER, *parts)
-    )
-    loader = Loader(fullname, f"{file}.pyi")
     spec = ModuleSpec(fullname, loader, origin=loader.path, is_package=is_package)
     spec.has_location = True
     if is_package:
@@ -127,16 +136,8 @@ def _spec(fullname: str) -> ModuleSpec:
 
 def stub_of(fullname: str) -> str:
     """Return the path of the file that describes a module of the table to editors."""
-    parts = fullname.split(".")[1:]
-    file = os.path.join(_FOLDER, *parts)
+    file = os.path.join(_FOLDER, *fullname.split(".")[1:])
     return os.path.join(file, "__init__.pyi") if submodules(fullname) else f"{file}.pyi"
-
-
-def _own(fullname: str) -> bool:
-    """Return whether a module is a private one of this package, which is a file like any other."""
-    parent, _, name = fullname.rpartition(".")
-    is_private = parent == _ROOT and name.startswith("_")
-    return is_private and os.path.exists(os.path.join(_FOLDER, f"{name}.py"))
 
 
 class Listing:
@@ -150,29 +151,35 @@ class Listing:
         self._files = FileFinder(_FOLDER, (SourceFileLoader, SOURCE_SUFFIXES))
 
     def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return the specification of a private module of this package."""
-        return self._files.find_spec(fullname, target) if _own(fullname) else None
+        """Return the specification of a private file of this package."""
+        return self._files.find_spec(fullname, target) if fullname in FILES else None
 
-    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
-        """Yield each module with whether it is a package."""
-        for name in submodules(self._module):
-            yield prefix + name, bool(submodules(f"{self._module}.{name}"))
+    def iter_modules(self, prefix: str = "") -> list[tuple[str, bool]]:
+        """Return each module with whether it is a package."""
+        below = submodules(self._module)
+        return [(prefix + name, bool(submodules(f"{self._module}.{name}"))) for name in below]
 
     def invalidate_caches(self) -> None:
-        """Look for private modules again."""
+        """Read the folder again at the next search."""
         self._files.invalidate_caches()
 
 
-def forget(module: ModuleType) -> None:
-    """Remove the names that a module of the table has looked up."""
-    for name in set(vars(module)) & {*sources(module.__name__), "__all__"}:
-        del module.__dict__[name]
+def take_over(module: ModuleType) -> None:
+    """Let a module of the table forward, and drop the names that it has looked up."""
+    name = module.__name__
+    for known in set(vars(module)) & {*sources(name), "__all__"}:
+        del module.__dict__[known]
+    module.__class__ = Forwarder
+    if name != _ROOT and not isinstance(getattr(module.__spec__, "loader", None), Loader):
+        module.__spec__ = _spec(name)
+        module.__file__ = stub_of(name)
+    if submodules(name):
+        folder = os.path.dirname(stub_of(name))
+        sys.path_importer_cache[folder] = Listing(name)
 
 
-def install(root: ModuleType) -> None:
-    """Let a module, which is that of ``import mmengine``, and the import system use the table."""
-    forget(root)
-    root.__class__ = Forwarder
-    others = [finder for finder in sys.meta_path if type(finder).__module__ != __name__]
-    sys.meta_path[:] = [Finder(), *others]
-    sys.path_importer_cache[_FOLDER] = Listing(_ROOT)
+# Here, so that it is in place before a thread can import a module of the table.
+sys.meta_path[:] = [
+    Finder(),
+    *(finder for finder in sys.meta_path if type(finder).__module__ != __name__),
+]

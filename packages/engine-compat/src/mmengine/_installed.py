@@ -3,13 +3,11 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from typing import Final
 
-_HERE: Final = os.path.dirname(os.path.realpath(__file__))
-_NAMES: Final = ("mmengine-", "mmengine_lite-")  # distributions with this import name
+_HERE = os.path.dirname(os.path.realpath(__file__))
+_NAMES = ("mmengine-", "mmengine_lite-")  # distributions with this import name
 # The installer that a distribution names whose files are these.
-PROVIDER: Final = "engine-compat"
+PROVIDER = "engine-compat"
 
 
 def warn_of_others() -> None:
@@ -23,8 +21,9 @@ def warn_of_others() -> None:
         )
 
 
-def others() -> Iterator[str]:
-    """Yield the folders, and the distributions that own files here, of another `mmengine`."""
+def others() -> list[str]:
+    """Return the folders, and the distributions that own files here, of another `mmengine`."""
+    found = []
     for entry in dict.fromkeys(sys.path):
         folder = os.path.realpath(entry or os.curdir)
         try:
@@ -34,14 +33,16 @@ def others() -> Iterator[str]:
         for name in names:
             path = os.path.join(folder, name)
             if name == "mmengine" and _is_other_package(path):
-                yield path
+                found.append(path)
             elif name.startswith(_NAMES) and _is_other_distribution(path):
-                yield f"{name.rpartition('.')[0].replace('-', ' ')} in {folder}"
+                found.append(f"{name.rpartition('.')[0].replace('-', ' ')} in {folder}")
+    return found
 
 
 def _is_other_package(path: str) -> bool:
     has_code = os.path.isfile(os.path.join(path, "__init__.py"))
-    return has_code and os.path.realpath(path) != _HERE
+    is_copy = os.path.isfile(os.path.join(path, "_finder.py"))  # of this package, as in a checkout
+    return has_code and not is_copy and os.path.realpath(path) != _HERE
 
 
 def _is_other_distribution(path: str) -> bool:

@@ -18,7 +18,10 @@ MODULES: dict[str, tuple[str, ...]] = {
         "engine_model.analysis: ActivationAnalyzer FlopAnalyzer activation_count flop_count "
         "get_model_complexity_info parameter_count parameter_count_table",
     ),
-    "mmengine.analysis.jit_analysis": ("engine_model.analysis: JitModelAnalysis",),
+    "mmengine.analysis.jit_analysis": (
+        "engine_model.analysis: Handle JitModelAnalysis=OperatorAnalyzer",
+    ),
+    "mmengine.analysis.jit_handles": ("engine_model.analysis: Handle",),
     "mmengine.analysis.print_helper": (
         "engine_model.analysis: get_model_complexity_info parameter_count_table",
         "mmengine._only_here: _format_size",
@@ -26,7 +29,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.config": ("mmengine.config.config",),
     "mmengine.config.config": ("engine_config: Config ConfigDict DictAction read_base",),
     "mmengine.config.lazy": ("engine_config: LazyAttr LazyObject",),
-    "mmengine.config.utils": ("engine_config: MODULE2PACKAGE",),
+    "mmengine.config.utils": ("engine_utils: MODULE2PACKAGE",),
     "mmengine.dataset": (
         "mmengine.dataset.base_dataset mmengine.dataset.dataset_wrapper "
         "mmengine.dataset.sampler mmengine.dataset.utils",
@@ -198,8 +201,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.optim.scheduler.param_scheduler": (
         "engine_optim: ConstantParamScheduler CosineAnnealingParamScheduler "
         "CosineRestartParamScheduler ExponentialParamScheduler INF LinearParamScheduler "
-        "MultiStepParamScheduler OneCycleParamScheduler OptimizerType PolyParamScheduler "
-        "ReduceOnPlateauParamScheduler StepParamScheduler _ParamScheduler",
+        "MultiStepParamScheduler OneCycleParamScheduler OptimizerType=Schedulable "
+        "PolyParamScheduler ReduceOnPlateauParamScheduler StepParamScheduler _ParamScheduler",
     ),
     "mmengine.registry": (
         "mmengine.registry.build_functions mmengine.registry.root mmengine.registry.utils",
@@ -284,6 +287,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "torch.__config__: get_build_config=show",
         "torch.nn: SyncBatchNorm",
         "torch.nn.modules.batchnorm: _BatchNorm",
+        # Today's transposed convolutions are instances of `_ConvTransposeNd` alone.
         "torch.nn.modules.conv: _ConvNd _ConvTransposeMixin=_ConvTransposeNd",
         "torch.nn.modules.instancenorm: _InstanceNorm",
         "torch.nn.modules.pooling: _AdaptiveAvgPoolNd _AdaptiveMaxPoolNd _AvgPoolNd _MaxPoolNd",
@@ -325,13 +329,14 @@ MODULES: dict[str, tuple[str, ...]] = {
         "WandbVisBackend",
     ),
     "mmengine.visualization.utils": (
-        "engine_visualization: check_type check_type_and_length color_str2rgb "
+        "engine_visualization.drawing: check_type check_type_and_length color_str2rgb "
         "color_val_matplotlib img_from_canvas tensor2ndarray value2list wait_continue",
     ),
     "mmengine.visualization.vis_backend": (
         "engine_visualization: AimVisBackend BaseVisBackend ClearMLVisBackend DVCLiveVisBackend "
         "LocalVisBackend MLflowVisBackend NeptuneVisBackend TensorboardVisBackend "
-        "WandbVisBackend force_init_env",
+        "WandbVisBackend",
+        "engine_visualization.backends: force_init_env",
     ),
     "mmengine.visualization.visualizer": ("engine_visualization: Visualizer",),
 }

@@ -1,10 +1,8 @@
 """Read the table: the names of a module, where each is, and the modules below it."""
 
-from typing import Final
-
 from mmengine._names import MODULES
 
-TABLE: Final = __file__.replace("_table.py", "_names.py")
+TABLE = __file__.replace("_table.py", "_names.py")
 _read: dict[str, dict[str, str]] = {}
 
 
@@ -31,8 +29,12 @@ def _of_row(row: str) -> dict[str, str]:
 
 
 def public_names(module: str) -> list[str]:
-    """Return the names of a module that ``from module import *`` imports, sorted."""
-    return sorted(name for name in sources(module) if not name.startswith("_"))
+    """Return the names of a module that ``from module import *`` imports.
+
+    Constants come first, then classes, then the rest, each sorted.
+    """
+    names = sorted(name for name in sources(module) if not name.startswith("_"))
+    return sorted(names, key=lambda name: 0 if name.isupper() else 1 if name[0].isupper() else 2)
 
 
 def submodules(module: str) -> list[str]:

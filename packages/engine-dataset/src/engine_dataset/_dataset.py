@@ -16,7 +16,7 @@ from engine_dataset._metainfo import merged_metainfo
 from engine_dataset._prefixes import copy_of, join, join_prefixes
 from engine_dataset._records import Array, RecordStore
 from engine_dataset._selection import Indices, pick, positions_of
-from engine_dataset._serialized import Serialized, SerializedArray, serialized_of
+from engine_dataset._serialized import Serialized, SerializedArray
 from engine_fileio import load
 from engine_registry import DATASETS
 from engine_utils import expand_home
@@ -156,7 +156,7 @@ class BaseDataset(Dataset[Any]):
         Returns:
             The pickled records one after the other, uint8, and where each ends, shape ``(N,)``.
         """
-        arrays = serialized_of(self).serialize(self.data_list)
+        self._serialized, arrays = self._serialized.serialize(self.data_list)
         # Drop the list: reading it changes the reference counts of its objects, so each forked
         # worker would soon copy all of its memory.
         self.data_list = []

@@ -13,24 +13,30 @@ class Serialized:
     """The records of a dataset in shared memory, or the arrays that code is about to set.
 
     ``data_bytes`` and ``data_address`` are set one after the other. The records are moved to
-    shared memory when both are there and fit together.
+    shared memory when both are there and fit together. An object is not changed, because a shallow
+    copy of a dataset has the same one.
 
     Attributes:
         store: The records; ``None`` if they are not serialized.
     """
 
-    def __init__(self, store: RecordStore | None = None) -> None:
+    def __init__(
+        self,
+        store: RecordStore | None = None,
+        arrays: dict[str, Array] | None = None,
+        made: tuple[RecordStore, Arrays] | None = None,
+    ) -> None:
         self.store = store
-        self._set: dict[str, Array] = {}
+        # The arrays that are set, while they do not fit together.
+        self._set = arrays or {}
         # The records that `serialize` stored, and their arrays, until these are set.
-        self._made: tuple[RecordStore, Arrays] | None = None
+        self._made = made
 
-    def serialize(self, records: list[Any]) -> Arrays:
-        """Store records, and return their bytes and where each ends, to be set."""
+    def serialize(self, records: list[Any]) -> tuple["Serialized", Arrays]:
+        """Store records; return what stands for them, and the arrays that are to be set."""
         store = RecordStore(records)
         arrays = store.arrays
-        self._made = store, arrays
-        return arrays
+        return Serialized(self.store, self._set, (store, arrays)), arrays
 
     def read(self, name: str) -> Array | None:
         """Return one of the arrays, or None if the records are not serialized."""
@@ -38,28 +44,28 @@ class Serialized:
             return self.store.arrays[_NAMES.index(name)]
         return self._set.get(name)
 
-    def write(self, name: str, value: Array | None) -> None:
-        """Set one of the arrays; ``None`` removes the serialized records."""
+    def written(self, name: str, value: Array | None) -> "Serialized":
+        """Return the records with one of the arrays set; ``None`` removes them."""
         if value is None:
-            self.store, self._set = None, {}
-            return
+            return Serialized()
+        arrays = self._set
         if self.store is not None:
-            self._set = dict(zip(_NAMES, self.store.arrays, strict=True))
-            self.store = None
-        self._set[name] = value
-        if len(self._set) == len(_NAMES):
-            self._settle(*(self._set[key] for key in _NAMES))
+            arrays = dict(zip(_NAMES, self.store.arrays, strict=True))
+        arrays = {**arrays, name: value}
+        store = self._settled(arrays) if len(arrays) == len(_NAMES) else None
+        return Serialized(None, arrays, self._made) if store is None else Serialized(store)
 
-    def _settle(self, data_bytes: Array, data_address: Array) -> None:
+    def _settled(self, arrays: dict[str, Array]) -> RecordStore | None:
+        """Return the records of two arrays, or None if they do not fit together."""
+        data_bytes, data_address = (arrays[name] for name in _NAMES)
         if self._made is not None:
             store, (its_bytes, its_ends) = self._made
             if data_bytes is its_bytes and data_address is its_ends:
-                # They are in shared memory already.
-                self.store, self._set, self._made = store, {}, None
-                return
+                return store  # in shared memory already
         size = int(data_address[-1]) if len(data_address) else 0
-        if len(data_bytes) == size:
-            self.store, self._set = RecordStore.from_arrays(data_bytes, data_address), {}
+        if len(data_bytes) != size:
+            return None
+        return RecordStore.from_arrays(data_bytes, data_address)
 
     def check(self) -> None:
         """Raise `ValueError` if only one array is set, or both do not fit together."""
@@ -69,13 +75,6 @@ class Serialized:
                 f"data_bytes and data_address must be set together, and data_address must end at "
                 f"the length of data_bytes, got {sizes}; set both to what `_serialize_data` returns"
             )
-
-
-def serialized_of(dataset: Any) -> Serialized:
-    """Return the serialized records of a dataset, to be changed."""
-    # A subclass with a constructor of its own may not call that of the base.
-    found: Serialized = dataset.__dict__.setdefault("_serialized", Serialized())
-    return found
 
 
 class SerializedArray:
@@ -95,4 +94,4 @@ class SerializedArray:
         return found
 
     def __set__(self, dataset: Any, value: Array | None) -> None:
-        serialized_of(dataset).write(self._name, value)
+        dataset._serialized = dataset._serialized.written(self._name, value)

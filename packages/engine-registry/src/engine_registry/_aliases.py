@@ -68,5 +68,5 @@ def true_scope(name: str) -> str:
 
 
 def use_scope(registry: Node) -> None:
-    """Remember that a registry has its scope, so that the name cannot become an alias."""
+    """Keep the scope of a registry from becoming an alias."""
     _registries.add(registry)

@@ -5,7 +5,6 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from engine_runner._forward import Forward
-from engine_runner._hook import Hook
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -57,7 +56,7 @@ class _Hooks:
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         return self if owner is None else owner._hook_list
 
-    def __set__(self, owner: Any, hooks: Iterable[Hook]) -> None:
+    def __set__(self, owner: Any, hooks: Iterable[Any]) -> None:
         owner._hook_list = owner._hook_list.replaced(hooks)
 
 

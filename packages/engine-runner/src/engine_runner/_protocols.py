@@ -48,11 +48,22 @@ class Following(Protocol):
         """Note the outcome, before the next save; on all ranks, in the thread of the training."""
 
 
+class Notes(Protocol):
+    """What notes the changes of a validation beside the checkpoint that was saved before it."""
+
+    def note(self, run: Any, /) -> None:
+        """Note them."""
+
+
 class Saves(Protocol):
     """The checkpointer of a run as its hooks see it."""
 
     restarts: set[str]
     """The states that a resumed run starts anew, such as ``"optimizer"``."""
+
+    @property
+    def validated(self) -> Notes:
+        """What notes the changes of a validation."""
 
     @property
     def sharded(self) -> bool:

@@ -14,6 +14,7 @@ from engine_structures._convert import (
 )
 from engine_structures._declared import Accepted, accepted_types
 from engine_structures._errors import FieldTypeError
+from engine_structures._field_names import FieldNames
 from engine_structures._tree import register
 
 # The attributes that list the fields of an element.
@@ -54,8 +55,8 @@ class BaseDataElement:
     _accepted_types: ClassVar[dict[str, Accepted]]
 
     # The names of the fields, in the order of their first assignment. The values are attributes.
-    _metainfo_fields: dict[str, None]
-    _data_fields: dict[str, None]
+    _metainfo_fields: FieldNames
+    _data_fields: FieldNames
 
     if TYPE_CHECKING:
 
@@ -75,8 +76,8 @@ class BaseDataElement:
 
     def _begin(self) -> None:
         # Not by assignment: `__setattr__` would make them fields.
-        self.__dict__["_metainfo_fields"] = {}
-        self.__dict__["_data_fields"] = {}
+        self.__dict__["_metainfo_fields"] = FieldNames()
+        self.__dict__["_data_fields"] = FieldNames()
 
     # ---- setting -------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class BaseDataElement:
             super().__setattr__(name, value)
         elif name == "__dict__":
             # Libraries restore an element so. The names of its fields may come as sets.
-            names = {key: dict.fromkeys(value[key]) for key in _FIELD_LISTS if key in value}
+            names = {key: FieldNames.fromkeys(value[key]) for key in _FIELD_LISTS if key in value}
             super().__setattr__(name, {**value, **names})
         else:
             self.set_field(value, name)
@@ -350,7 +351,7 @@ class BaseDataElement:
         made = object.__new__(type(self))
         state, mine = made.__dict__, self.__dict__
         state["_metainfo_fields"] = mine["_metainfo_fields"].copy()
-        state["_data_fields"] = {}
+        state["_data_fields"] = FieldNames()
         for name in mine["_metainfo_fields"]:
             state[name] = mine[name]
         return made

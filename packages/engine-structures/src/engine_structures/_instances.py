@@ -212,7 +212,8 @@ def _pick_items(value: Any, positions: list[int]) -> Any:
     # A user's class: an empty selection needs a slice, because `cat` needs at least one value.
     if not positions:
         return value[len(value) :]
-    return type(value).cat([value[index] for index in positions])
+    # Slices of length 1, since an integer may drop a dimension, as in a class around a tensor.
+    return type(value).cat([value[index : index + 1] for index in positions])
 
 
 def _join(name: str, values: list[Any]) -> Any:

@@ -4,6 +4,8 @@ from typing import Any
 
 import torch.utils._pytree as pytree
 
+from engine_structures._field_names import FieldNames
+
 
 class _Frame:
     """The context of an element in a pytree: its class, fields and meta information."""
@@ -63,8 +65,8 @@ def _unflatten(values: Any, frame: _Frame) -> Any:
     # as None.
     element: Any = object.__new__(frame.kind)
     state = element.__dict__
-    state["_metainfo_fields"] = dict.fromkeys(frame.metainfo)
-    state["_data_fields"] = dict.fromkeys(frame.fields)
+    state["_metainfo_fields"] = FieldNames.fromkeys(frame.metainfo)
+    state["_data_fields"] = FieldNames.fromkeys(frame.fields)
     state.update(frame.metainfo)
     state.update(zip(frame.fields, values, strict=True))
     return element

@@ -11,6 +11,7 @@ from engine_model.analysis import (
 )
 from mmengine.analysis import complexity_analysis as complexity_analysis
 from mmengine.analysis import jit_analysis as jit_analysis
+from mmengine.analysis import jit_handles as jit_handles
 from mmengine.analysis import print_helper as print_helper
 
 __all__ = [

@@ -1,5 +1,6 @@
 """Written by scripts/compat_stubs.py."""
 
-from engine_model.analysis import JitModelAnalysis
+from engine_model.analysis import Handle
+from engine_model.analysis import OperatorAnalyzer as JitModelAnalysis
 
-__all__ = ["JitModelAnalysis"]
+__all__ = ["Handle", "JitModelAnalysis"]

@@ -1,5 +1,5 @@
 """Written by scripts/compat_stubs.py."""
 
-from engine_config import MODULE2PACKAGE
+from engine_utils import MODULE2PACKAGE
 
 __all__ = ["MODULE2PACKAGE"]

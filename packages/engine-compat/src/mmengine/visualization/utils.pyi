@@ -1,6 +1,6 @@
 """Written by scripts/compat_stubs.py."""
 
-from engine_visualization import (
+from engine_visualization.drawing import (
     check_type,
     check_type_and_length,
     color_str2rgb,

@@ -10,8 +10,8 @@ from engine_visualization import (
     NeptuneVisBackend,
     TensorboardVisBackend,
     WandbVisBackend,
-    force_init_env,
 )
+from engine_visualization.backends import force_init_env
 
 __all__ = [
     "AimVisBackend",

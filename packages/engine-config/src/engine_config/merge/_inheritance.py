@@ -31,7 +31,6 @@ from engine_config.origin._origin import origin_at
 from engine_config.read._files import (
     Options,
     Parsed,
-    Template,
     is_remote,
     parse_text,
     read_text,
@@ -39,6 +38,7 @@ from engine_config.read._files import (
 )
 from engine_config.read._kind import Kind
 from engine_config.read._python import PythonConfig, run
+from engine_config.read._simple import Template
 from engine_config.read._substitution import base_value
 
 _MAX_CHAIN: Final = 50

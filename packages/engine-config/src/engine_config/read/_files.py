@@ -8,9 +8,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from engine_config._dict import ConfigDict
 from engine_config._errors import (
     ConfigError,
     ConfigFileNotFoundError,
@@ -23,6 +22,7 @@ from engine_config._keys import BASE_KEY
 from engine_config._marks import Source
 from engine_config.origin import Lines
 from engine_config.read._python import PythonConfig, parse
+from engine_config.read._simple import Template
 from engine_config.read._substitution import PATTERN, Substitution, substitute
 
 FORMATS: Final = (".py", ".json", ".yaml", ".yml")
@@ -48,18 +48,6 @@ class Options:
         for name in ("environment", "remote_bases"):
             if getattr(self, name) in (None, IfExecuted.TRUE):
                 object.__setattr__(self, name, self.execute)
-
-
-class Template(NamedTuple):
-    """The values that a file sets itself, before they are merged into those of its bases.
-
-    Attributes:
-        values: The values, with the mark of each key.
-        has_commands: Whether they contain a ``_delete_`` or a list edit.
-    """
-
-    values: ConfigDict
-    has_commands: bool
 
 
 @dataclass(kw_only=True)
@@ -175,10 +163,11 @@ def _parse(source: Source, substitution: Substitution, suffix: str, options: Opt
     path = source.file
     if suffix == ".py":
         try:
-            python = parse(substitution, path, lazy=options.lazy, execute=options.execute)
+            python = parse(substitution, source, lazy=options.lazy, execute=options.execute)
         except ConfigParseError as error:
             raise _explained(error, substitution.text, options) from error.__cause__
-        return Parsed(source=source, substitution=substitution, python=python)
+        template = python.template
+        return Parsed(source=source, substitution=substitution, python=python, template=template)
     # Imported here, because most configs are Python: importing PyYAML takes as long as reading a
     # hundred configs.
     if suffix == ".json":

@@ -16,7 +16,7 @@ from engine_config.read._base_changes import UnwrapDicts
 
 _MAX_SIZE: Final = 1_000_000  # of a string or sequence joined with +
 _MAX_STEPS: Final = 1_000_000  # evaluated expressions of one file; eight copied items are one
-_MAX_NUMBER: Final = 1 << 256  # for a calculated integer: a*a*a… must not fill the memory
+MAX_NUMBER: Final = 1 << 256  # for a calculated integer: a*a*a… must not fill the memory
 
 
 def _bytearray(value: bytes = b"") -> bytearray:
@@ -314,7 +314,7 @@ class Evaluator:
 
     def _bounded(self, value: Any, node: ast.expr | ast.stmt) -> Any:
         # Checked after each operation, because nested operations multiply the size.
-        too_big = isinstance(value, int) and abs(value) > _MAX_NUMBER
+        too_big = isinstance(value, int) and abs(value) > MAX_NUMBER
         if too_big or (
             isinstance(value, str | bytes | list | tuple | range) and len(value) > _MAX_SIZE
         ):

@@ -7,7 +7,7 @@ import ast
 import os
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from engine_config._errors import ConfigError, ConfigExecutionError, ConfigParseError
@@ -34,6 +34,7 @@ from engine_config.read._kind import (
     own_import,
 )
 from engine_config.read._repeatable import is_repeatable
+from engine_config.read._simple import Template, simple_values
 from engine_config.read._statements import Program, lazy_names
 from engine_config.read._substitution import BaseReference, Substitution
 
@@ -47,6 +48,9 @@ CODE: Final = (
     type,
     LazyObject,
 )
+
+
+_NO_CODE: Final = compile("", "<nothing>", "exec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,7 @@ class PythonConfig:
         imported: The same objects by the names that the file gives them.
         explicit: The keys set by ``globals().update({…})``: keys of the config, even if the value
             is a class.
+        template: The values of a file that only assigns literals, which never runs; it has no code.
     """
 
     file: str
@@ -79,38 +84,51 @@ class PythonConfig:
     kind_is_decided: bool
     base: ast.expr | None
     base_imports: tuple[ast.ImportFrom, ...]
-    body: list[ast.stmt]
-    code: types.CodeType
-    lines: Mapping[object, Lines] | None
-    followed: list[ast.stmt]
-    changing: frozenset[ast.stmt]
-    last_change: int
-    repeatable: bool
-    dict_lines: list[Mapping[object, int]]
-    stand_ins: list[LazyObject]
-    imported: Mapping[str, LazyObject]
-    explicit: frozenset[object]
+    template: Template | None
+    body: list[ast.stmt] = field(default_factory=list)
+    code: types.CodeType = _NO_CODE
+    lines: Mapping[object, Lines] | None = None
+    followed: list[ast.stmt] = field(default_factory=list)
+    changing: frozenset[ast.stmt] = frozenset()
+    last_change: int = 0
+    repeatable: bool = True
+    dict_lines: list[Mapping[object, int]] = field(default_factory=list)
+    stand_ins: list[LazyObject] = field(default_factory=list)
+    imported: Mapping[str, LazyObject] = field(default_factory=dict)
+    explicit: frozenset[object] = frozenset()
 
 
 def parse(
-    substitution: Substitution, file: str, *, lazy: bool | None, execute: bool
+    substitution: Substitution, source: Source, *, lazy: bool | None, execute: bool
 ) -> PythonConfig:
     """Parse and compile the text of a Python config.
 
     Args:
         substitution: The text, with ``{{…}}`` already replaced, and the meaning of the uses.
-        file: The path that errors and tracebacks name.
+        source: The text as it was read, and its path, which errors and tracebacks name.
         lazy: Whether its imports are lazy; None to decide by the text.
         execute: Whether the code will run.
 
     Raises:
         ConfigParseError: The text is not valid Python.
     """
+    file = source.file
     try:
         tree = ast.parse(substitution.text, filename=file)
         if substitution.uses:
             tree = _Constants(substitution).visit(tree)
-        return _compile(tree, file, lazy, execute)
+        base, base_imports, body = _take_bases(tree.body, file)
+        # The values of a lazy file with bases may be names of the bases.
+        simple = None if base_imports else simple_values(body, source, substitution.uses)
+        python = PythonConfig(
+            file=file,
+            kind=kind_of(tree, lazy),
+            kind_is_decided=base is not None or bool(base_imports),
+            base=base,
+            base_imports=base_imports,
+            template=simple,
+        )
+        return python if simple is not None else _compiled(python, body, execute)
     except SyntaxError as error:
         raise ConfigParseError(error.msg, file=file, line=error.lineno or 0) from error
     # The parser raises ValueError for null bytes, and the others for deep nesting.
@@ -121,9 +139,8 @@ def parse(
         raise ConfigParseError(message, file=file) from error
 
 
-def _compile(tree: ast.Module, file: str, lazy: bool | None, execute: bool) -> PythonConfig:
-    kind = kind_of(tree, lazy)
-    base, base_imports, body = _take_bases(tree.body, file)
+def _compiled(python: PythonConfig, body: list[ast.stmt], execute: bool) -> PythonConfig:
+    file, kind = python.file, python.kind
     # Without blocks, statements run in the order of the text, so the lines are known now. With an
     # `if` or a loop, the code records which assignments it runs.
     blocks = any(isinstance(node, BLOCKS) for node in body)
@@ -144,12 +161,8 @@ def _compile(tree: ast.Module, file: str, lazy: bool | None, execute: bool) -> P
         followed.clear()
         dict_lines = wrap_dicts(body)
         code = _code(Record(followed if blocks else None, changing).statements(body), file)
-    return PythonConfig(
-        file=file,
-        kind=kind,
-        kind_is_decided=base is not None or any(map(is_read_base, tree.body)),
-        base=base,
-        base_imports=base_imports,
+    return replace(
+        python,
         # Not kept to be run: the trees of hundreds of files would slow the garbage collector.
         body=[] if execute else body,
         code=code,

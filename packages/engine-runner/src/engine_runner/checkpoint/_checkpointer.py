@@ -25,7 +25,6 @@ from engine_model.weights import (
 from engine_runner._forward import Forward
 from engine_runner._progress import Progress
 from engine_runner._protocols import Following, Run, Stateful
-from engine_runner._version import __version__
 from engine_runner.checkpoint._changes import warn_of_changes, warn_of_new_config
 from engine_runner.checkpoint._complete import (
     RESUMED,
@@ -43,14 +42,13 @@ from engine_runner.checkpoint._foreign import is_foreign, take_over
 from engine_runner.checkpoint._latest import checkpoints_beside
 from engine_runner.checkpoint._lock import training_in
 from engine_runner.checkpoint._manifest import check_whole
+from engine_runner.checkpoint._meta import run_facts
 from engine_runner.checkpoint._source import CheckpointSource
+from engine_runner.checkpoint._validated import Validated, with_validation
 from engine_runner.checkpoint._writing import Writing
 from engine_runner.checkpoint.writers import Writer
 from engine_runner.environment import shown_config
 from engine_runner.strategies import Strategy
-
-# Tools of the field read this key to choose how they read the others, which have that layout.
-_LAYOUT = "0.10.7"
 
 
 class Checkpointer:
@@ -67,6 +65,7 @@ class Checkpointer:
             place of taking over their states.
         storages: Folders beside those of the run's hooks whose arguments of storage read
             checkpoints, such as that of ``load_from``.
+        validated: Notes what validations change after a checkpoint is saved.
 
     Example:
         >>> import tempfile, torch
@@ -86,7 +85,9 @@ class Checkpointer:
         self.load_report: LoadReport | None = None
         self.restarts: set[str] = set()
         self.storages: list[CheckpointFolder] = []
+        self.validated = Validated()
         self._source = CheckpointSource(self.read)
+        self._loaded = ""
 
     write = Forward[Callable[..., None]]("_writing.write", "See `Writing.write`.")
     name_of = Forward[Callable[[str], str]]("_writing.name_of", "See `Writing.name_of`.")
@@ -262,17 +263,10 @@ class Checkpointer:
                 was.
         """
         self.settle()  # before the states are collected: the former save may change them
-        facts = {
-            "cfg": shown_config(run.cfg).pretty_text,
-            "seed": run.seed,
-            "world_size": run.world_size,
-            "experiment_name": run.experiment_name,
-            "engine_version": __version__,
-            "mmengine_version": _LAYOUT,
-        }
-        checkpoint = self.collect(run.model, states, progress, {**facts, **meta})
+        checkpoint = self.collect(run.model, states, progress, {**run_facts(run), **meta})
         run.call_hook("before_save_checkpoint", checkpoint=checkpoint)
         path = join_path(folder, self.name_of(filename), backend_args=backend_args)
+        self.validated.saved(checkpoint, path, states, backend_args)
         self._writing.write_and_follow(checkpoint, path, backend_args=backend_args)
         return path
 
@@ -299,6 +293,7 @@ class Checkpointer:
             filename, map_location, self._readable(run), placement_of(run.model)
         )
         self._source.note_loaded()
+        self._loaded = filename
         run.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         with naming_the_checkpoint(filename):
             self.load_weights(run.model, checkpoint, strict=strict, revise_keys=revise_keys)
@@ -327,6 +322,9 @@ class Checkpointer:
             ValueError: A state does not fit its part.
         """
         states = {name: state for name, state in states.items() if name not in self.restarts}
+        if not is_foreign(checkpoint):
+            arguments = self.arguments_for(run, self._loaded)
+            checkpoint = with_validation(checkpoint, self._loaded, arguments)
         load_progress(checkpoint, run.progress)
         check_complete(checkpoint, states, run)
         meta = checkpoint.get("meta", {})

@@ -24,7 +24,7 @@ def hub_state(hub: object) -> dict[str, Any] | None:
         hub: The entry of the checkpoint; it is not changed.
 
     Returns:
-        The state as `engine_logging.MessageHub` loads it, or None if ``hub`` is no hub.
+        The state as `engine_logging.MessageHub` loads it, or None if ``hub`` is not a hub.
     """
     parts = _parts(hub)
     if parts is None:
@@ -57,7 +57,7 @@ def has_placeholder(value: object) -> bool:
 
 
 def _parts(hub: object) -> dict[str, Mapping[Any, Any]] | None:
-    """Return the three parts of a hub, or None if it is no hub."""
+    """Return the three parts of a hub, or None if it is not a hub."""
     state = hub.state if isinstance(hub, ForeignObject) else hub
     if not isinstance(state, Mapping):
         return None
@@ -88,6 +88,6 @@ def _history(value: object) -> dict[str, Any] | None:
         return None
     try:
         HistoryBuffer(values, counts, length)
-    except (TypeError, ValueError):  # values that are no numbers, or more of them than counts
+    except (TypeError, ValueError):  # values that are not numbers, or more of them than counts
         return None
     return {"log_history": values, "count_history": counts, "max_length": length}

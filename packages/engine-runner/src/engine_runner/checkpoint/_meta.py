@@ -1,14 +1,36 @@
-"""The facts about the data that a checkpoint has for inference tools."""
+"""The facts that a checkpoint has in its ``meta``, about the run and its data."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from engine_runner._loaders import metainfo_of
+from engine_runner._protocols import Run
+from engine_runner._version import __version__
+from engine_runner.environment import shown_config
 from engine_runner.parts import Parts
 from engine_utils import plain_value
 
+# Tools of the field read this key to choose how they read the others, which have that layout.
+_LAYOUT = "0.10.7"
+
 _log = logging.getLogger("engine.runner")
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Return the facts of a run that its checkpoints have in their ``meta``.
+
+    Args:
+        run: The run.
+    """
+    return {
+        "cfg": shown_config(run.cfg).pretty_text,
+        "seed": run.seed,
+        "world_size": run.world_size,
+        "experiment_name": run.experiment_name,
+        "engine_version": __version__,
+        "mmengine_version": _LAYOUT,
+    }
 
 
 def dataset_meta(parts: Parts) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from engine_fileio import join_path, remove
 from engine_model.weights import is_sharded_path, remove_sharded
 from engine_runner.checkpoint._manifest import remove_manifest
+from engine_runner.checkpoint._validated import remove_validation
 
 
 class Retention:
@@ -95,11 +96,13 @@ def remove_checkpoint(
         with suppress(FileNotFoundError):  # deleted by someone already
             if is_sharded_path(path):
                 remove_sharded(path, backend_args)
+                remove_validation(path, backend_args)
                 return True
             remove(path, backend_args=backend_args)
         # After the file: a process that ends here leaves a manifest without a file, not a file
         # that nobody deletes.
         remove_manifest(path, backend_args)
+        remove_validation(path, backend_args)
     except OSError as error:
         logger.warning(f"the old checkpoint {path} was not deleted: {error}")
         return False

@@ -273,6 +273,7 @@ class TrainLoop(BaseLoop):
         if loop is not None and count >= self.val_begin and due:
             self._validate(loop)
             self._runner.progress.validated = count
+            self._runner.checkpointer.validated.note(self._runner)
 
     def _finish_windows(self) -> None:
         """Step with what optimizers have gathered at the end of the training.

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -60,6 +60,8 @@ class LocalVisBackend(BaseVisBackend):
             expand_home(scalar_save_file),
         )
         self._find_files()
+        # Where the additional files are, which are named after a run and not continued by others.
+        self._own_dir = self.save_dir
         self._lines = {self._names[2]}  # the names of the files of scalars
         self._streams: dict[Path, BinaryIO] = {}
         # Close the files of a backend that is deleted without close(). They contain all lines
@@ -130,7 +132,8 @@ class LocalVisBackend(BaseVisBackend):
             scalar_dict: Numbers, tensors or arrays by name. The key ``step`` overrides the
                 argument.
             step: The step.
-            file_path: An additional file for the line, below ``save_dir``, ending in ``.json``.
+            file_path: An additional file for the line, ending in ``.json``, below the folder with
+                which the backend was built.
             **kwargs: Unused.
 
         Raises:
@@ -147,18 +150,30 @@ class LocalVisBackend(BaseVisBackend):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sizes of the files of scalars in bytes."""
-        files = {name: Path(self.save_dir, name) for name in sorted(self._lines)}
-        sizes = {name: file.stat().st_size for name, file in files.items() if file.is_file()}
-        return {"sizes": sizes}
+        own = _sizes(self._own_dir, self._lines) if self._own_dir != self.save_dir else {}
+        return {
+            "sizes": _sizes(self.save_dir, self._lines),
+            "own": {"folder": self._own_dir, "sizes": own},
+        }
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
-        """Append to the files in ``save_dir``, from the sizes that a checkpoint has saved."""
+        """Append to the files in ``save_dir``, from the sizes that a checkpoint has saved.
+
+        Additional files of this process stay in the folder with which the backend was built.
+        """
         self.close()
         self._save_dir = save_dir
         self._find_files()
-        for name, size in state.get("sizes", {}).items():
-            file = _check_json(Path(save_dir, name))
-            if file.resolve().is_relative_to(Path(save_dir).resolve()):
+        self._cut(save_dir, state.get("sizes", {}))
+        own = state.get("own", {})
+        if own.get("folder") == self._own_dir != save_dir:  # this process returns to a checkpoint
+            self._cut(self._own_dir, own.get("sizes", {}))
+
+    def _cut(self, folder: str, sizes: Mapping[str, int]) -> None:
+        """Move what files have beyond their sizes to files ``…_replaced.json``."""
+        for name, size in sizes.items():
+            file = _check_json(Path(folder, name))
+            if file.resolve().is_relative_to(Path(folder).resolve()):
                 move_end(file, size, file.with_name(f"{file.stem}_replaced.json"))
                 self._lines.add(name)
 
@@ -177,10 +192,15 @@ class LocalVisBackend(BaseVisBackend):
         _write_whole(stream, line)
 
     def _extra_file(self, file_path: str) -> Path:
-        file = _check_json(Path(self.save_dir, expand_home(file_path)))
+        file = _check_json(Path(self._own_dir, expand_home(file_path)))
         if file == self._scalars:
             raise ValueError(f"file_path must differ from scalar_save_file, got {file_path!r}")
         return file
+
+
+def _sizes(folder: str, names: Iterable[str]) -> dict[str, int]:
+    files = {name: Path(folder, name) for name in sorted(names)}
+    return {name: file.stat().st_size for name, file in files.items() if file.is_file()}
 
 
 def _write_whole(stream: BinaryIO, line: bytes) -> None:

@@ -9,12 +9,12 @@ from engine_optim import (
     LinearParamScheduler,
     MultiStepParamScheduler,
     OneCycleParamScheduler,
-    OptimizerType,
     PolyParamScheduler,
     ReduceOnPlateauParamScheduler,
     StepParamScheduler,
     _ParamScheduler,
 )
+from engine_optim import Schedulable as OptimizerType
 
 __all__ = [
     "INF",
