@@ -6,6 +6,7 @@ a list of scripts that run at once, each with ``script``, ``arguments``, ``folde
 the list of their exit codes as one line of JSON on stdout. The arguments are modules to load, too.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -13,6 +14,7 @@ import os
 import runpy
 import signal
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -59,8 +61,17 @@ def wait(children: list[int]) -> list[int]:
     return [codes[child] for child in children]
 
 
+def end() -> None:
+    """End the process as the interpreter does, but do not free the objects of torch one by one."""
+    threading._shutdown()  # type: ignore[attr-defined]  # joins the threads that are not daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def main() -> None:
-    """Fork for each script. A child returns, so that the exit hooks of the interpreter run."""
+    """Fork for each script. A child whose script raises returns, so that the interpreter ends."""
     for module in sys.argv[1:]:
         importlib.import_module(module)
     # Else the collection at the end of each child visits, and copies, all objects of torch.
@@ -72,7 +83,7 @@ def main() -> None:
             if not child:
                 become(request)
                 runpy.run_path(request["script"], run_name="__main__")
-                return
+                end()
             children.append(child)
         print(json.dumps(wait(children)), flush=True)
 

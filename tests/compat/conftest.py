@@ -76,9 +76,8 @@ ROUNDS: list[dict[str, Command]] = [
         "two_resumed": on_two_ranks(train(PLAIN, "two_resumed", "--resume", *EACH_STEP)),
     },
     {
-        "test": test("test"),
+        "test": test("test", "--show-dir", "work_dirs/shown"),
         "tta": test("tta", "--tta", "--out", "work_dirs/tta.pkl"),
-        "show": test("show", "--show-dir", "work_dirs/shown"),
         "two_test": on_two_ranks(test("two_test")),
         "two_tta": on_two_ranks(test("two_tta", "--tta")),
         "print_config": ["tools/misc/print_config.py", ITERATIONS, "--save-path", "printed.py"],

@@ -63,7 +63,7 @@ def test_tta_scores_are_the_means_of_both_views(toy: "Toy") -> None:
 
 
 def test_visualizer_of_the_library_saves_drawn_pictures(toy: "Toy") -> None:
-    toy.output("show")
+    toy.output("test")
 
     pictures = sorted((toy.folder / "work_dirs" / "shown").rglob("sample_*.png"))
 

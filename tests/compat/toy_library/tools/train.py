@@ -60,10 +60,8 @@ def merge_args(cfg, args):
 
     # work_dir is determined in this priority: CLI > segment in file > filename
     if args.work_dir is not None:
-        # update configs according to CLI args if args.work_dir is not None
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir", None) is None:
-        # use config filename as default work_dir if cfg.work_dir is None
         cfg.work_dir = osp.join("./work_dirs", osp.splitext(osp.basename(args.config))[0])
 
     # enable automatic-mixed-precision training
