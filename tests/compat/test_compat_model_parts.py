@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from mmengine.analysis import FlopAnalyzer
 from mmengine.analysis.jit_analysis import JitModelAnalysis
 from mmengine.analysis.print_helper import _format_size
 from mmengine.model.weight_init import trunc_normal_
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import INF, OptimizerType, _ParamScheduler
-from torch import nn
 
 NAMES = {
     "mmengine.model.efficient_conv_bn_eval": "turn_on_efficient_conv_bn_eval",
