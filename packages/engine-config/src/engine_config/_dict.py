@@ -192,10 +192,9 @@ class ConfigDict(_Dict):
         return self[key]
 
     def update(self, /, *args: Any, **kwargs: Any) -> None:
-        """Set keys, and update a nested dict that meets a nested dict, as addict does.
+        """Set keys; a nested dict updates the one that it meets, where the operator ``|`` replaces.
 
-        Lazy configs change what they inherit so: ``model.update(head=dict(depth=2))`` leaves the
-        other keys of ``head``. The operator ``|`` replaces, as that of `dict` does.
+        Lazy configs change so what they inherit: ``model.update(head=dict(depth=2))``.
         """
         for key, value in _given(*args, **kwargs).items():
             old = dict.get(self, key)
@@ -236,16 +235,12 @@ class ConfigDict(_Dict):
     def __or__(self, other: Any) -> ConfigDict:
         if not isinstance(other, dict):
             return NotImplemented
-        new = self.copy()
-        new |= other
-        return new
+        return self.copy().__ior__(other)
 
     def __ror__(self, other: Any) -> ConfigDict:
         if not isinstance(other, dict):
             return NotImplemented
-        new = ConfigDict(other)
-        new |= self
-        return new
+        return ConfigDict(other).__ior__(self)
 
     def __ior__(self, other: Any) -> ConfigDict:
         for key, value in _given(other).items():
