@@ -197,8 +197,7 @@ class ConfigDict(_Dict):
         Lazy configs change so what they inherit: ``model.update(head=dict(depth=2))``.
         """
         for key, value in _given(*args, **kwargs).items():
-            old = dict.get(self, key)
-            if isinstance(value, dict) and isinstance(old, ConfigDict):
+            if isinstance(value, dict) and isinstance(old := dict.get(self, key), ConfigDict):
                 old.update(value)
             else:
                 self[key] = value
