@@ -48,10 +48,19 @@ def test_nested_dicts_become_config_dicts() -> None:
     assert (cfg.a[0].b, cfg.a[1][0].c, cfg.d.e.f, cfg.g.h) == (1, 2, 3, 4)
 
 
-def test_update_replaces_as_a_dict_does() -> None:
+def test_update_leaves_the_other_keys_of_a_nested_dict() -> None:
+    cfg = ConfigDict(a={"b": 1, "l": [1]}, e=1)
+    inner = cfg.a
+    cfg.update({"a": {"c": 2, "l": [2]}}, e={"f": 3})
+    assert cfg == {"a": {"b": 1, "c": 2, "l": [2]}, "e": {"f": 3}}
+    assert cfg.a is inner
+
+
+def test_operator_replaces_as_that_of_a_dict_does() -> None:
     cfg = ConfigDict(a={"b": 1})
-    cfg.update({"a": {"c": 2}})
-    cfg |= {"d": 1}
+    assert cfg | {"a": {"c": 2}} == {"a": {"c": 2}}
+    assert {"a": {"c": 2}} | cfg == {"a": {"b": 1}}
+    cfg |= {"a": {"c": 2}, "d": 1}
     assert cfg == {"a": {"c": 2}, "d": 1}
 
 

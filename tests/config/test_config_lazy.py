@@ -71,6 +71,28 @@ def imported() -> bool:
     return "engine_config_heavy" in sys.modules
 
 
+def test_lazy_config_updates_nested_dicts_that_it_inherits(write: Write) -> None:
+    write("base.py", "model = dict(head=dict(type='Head', depth=50),\n    lr=1)\n")
+    top = write(
+        "child.py",
+        "from engine_config import read_base\n"
+        "with read_base():\n"
+        "    from .base import *\n"
+        "model.update(dict(head=dict(\n"
+        "    depth=18)))\n",
+    )
+
+    cfg = Config.fromfile(top)
+
+    assert cfg.model == {"head": {"type": "Head", "depth": 18}, "lr": 1}
+    assert [
+        str(cfg.origin(f"model.head.{key}")).rpartition("/")[2] for key in ("type", "depth")
+    ] == [
+        "base.py:1",
+        "child.py:5",
+    ]
+
+
 def test_lazy_config_imports_nothing_while_reading(lazy: Path) -> None:
     cfg = Config.fromfile(lazy)
     text, copied = cfg.pretty_text, pickle.loads(pickle.dumps(copy.deepcopy(cfg)))

@@ -192,11 +192,15 @@ class ConfigDict(_Dict):
         return self[key]
 
     def update(self, /, *args: Any, **kwargs: Any) -> None:
-        """Set keys as `dict.update` does: a nested dict is replaced, not merged."""
-        if args and isinstance(args[0], ConfigDict):
-            args = (raw_items(args[0]), *args[1:])
-        for key, value in dict(*args, **kwargs).items():
-            self[key] = value
+        """Set keys; a nested dict updates the one that it meets, where the operator ``|`` replaces.
+
+        Lazy configs change so what they inherit: ``model.update(head=dict(depth=2))``.
+        """
+        for key, value in _given(*args, **kwargs).items():
+            if isinstance(value, dict) and isinstance(old := dict.get(self, key), ConfigDict):
+                old.update(value)
+            else:
+                self[key] = value
 
     def merge(self, other: Mapping[Any, Any]) -> None:
         """Merge a mapping into this one, in place, as a config is merged into its base.
@@ -230,19 +234,16 @@ class ConfigDict(_Dict):
     def __or__(self, other: Any) -> ConfigDict:
         if not isinstance(other, dict):
             return NotImplemented
-        new = self.copy()
-        new.update(other)
-        return new
+        return self.copy().__ior__(other)
 
     def __ror__(self, other: Any) -> ConfigDict:
         if not isinstance(other, dict):
             return NotImplemented
-        new = ConfigDict(other)
-        new.update(self)
-        return new
+        return ConfigDict(other).__ior__(self)
 
     def __ior__(self, other: Any) -> ConfigDict:
-        self.update(other)
+        for key, value in _given(other).items():
+            self[key] = value
         return self
 
     # --- copying -----------------------------------------------------------------------------
@@ -315,6 +316,13 @@ def same(first: Any, second: Any) -> bool:
 def _shape(value: Any) -> tuple[Any, ...]:
     shape = getattr(value, "shape", None)
     return tuple(shape) if isinstance(shape, tuple) else ()
+
+
+def _given(*args: Any, **kwargs: Any) -> dict[Any, Any]:
+    """Return the keys and values that arguments of `dict` give; lazy names stay lazy."""
+    if args and isinstance(args[0], ConfigDict):
+        args = (raw_items(args[0]), *args[1:])
+    return dict(*args, **kwargs)
 
 
 def raw_items(config: ConfigDict) -> dict[Any, Any]:

@@ -189,9 +189,19 @@ def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
         new = _call(ast.Call(as_dict, call.args, call.keywords), names)
         if isinstance(new, dict) and not isinstance(owner.children, list):
             owner.children = owner.children or {}
-            owner.children.update(new)
+            _update(owner.children, new)
     elif isinstance(owner.children, list):
         _change_list(owner, owner.children, call, names)
+
+
+def _update(children: dict[object, Lines], new: dict[object, Lines]) -> None:
+    """Add the lines of an update: a dict that meets a dict keeps those of its other keys."""
+    for key, lines in new.items():
+        old = children.get(key)
+        if old and isinstance(old.children, dict) and isinstance(lines.children, dict):
+            _update(old.children, lines.children)
+        else:
+            children[key] = lines
 
 
 def updated_globals(
