@@ -107,6 +107,8 @@ def train(folder: Path, text: str) -> Runner:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runner]]:
     texts = {"epochs": BY_EPOCH, "iterations": BY_ITER}
     yield {name: train(tmp_path_factory.mktemp(name), text) for name, text in texts.items()}
+    for logger in list(MMLogger._instance_dict.values()):
+        logger.close()
     for kind in (MMLogger, MessageHub, Visualizer):
         for name in list(kind._instance_dict):
             kind.release_instance(name)

@@ -45,7 +45,12 @@ class _Pickler(pickle._Pickler):
 
 
 class NamingPickle:
-    """Replace the module ``pickle`` in ``torch.save(pickle_module=...)``, for `CallByName`."""
+    """Replace the module ``pickle`` in ``torch.save(pickle_module=...)``, for `CallByName`.
+
+    Example:
+        >>> import io
+        >>> NamingPickle.Pickler(io.BytesIO()).dump(CallByName("not_here", "Name", 1))
+    """
 
     # torch compares the name of the pickle module with that of dill.
     __name__: Final = "engine_model.weights.pickle"

@@ -33,7 +33,21 @@ def schedule(cls: type[_Class]) -> type[_Class]:
 
 @dataclass(init=False, eq=False, repr=False)
 class LRSchedulerMixin(_ParamScheduler):
-    """Bind a schedule to ``lr``; list this class before the schedule in the bases."""
+    """Bind a schedule to ``lr``; list this class before the schedule in the bases.
+
+    Example:
+        >>> import torch
+        >>> from engine_optim import StepParamScheduler
+        >>> class HalvedLR(LRSchedulerMixin, StepParamScheduler):
+        ...     def __init__(self, optimizer, **kwargs):
+        ...         super().__init__(optimizer, step_size=1, gamma=0.5, **kwargs)
+        >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=1.0)
+        >>> schedule = HalvedLR(optimizer)
+        >>> optimizer.step()
+        >>> schedule.step()
+        >>> schedule.get_last_value()
+        [0.5]
+    """
 
     # init=False removes the parameter from the constructor, and keeps the order of the others.
     param_name: str = field(init=False)
@@ -49,7 +63,17 @@ class LRSchedulerMixin(_ParamScheduler):
 
 @dataclass(init=False, eq=False, repr=False)
 class MomentumSchedulerMixin(_ParamScheduler):
-    """Bind a schedule to ``momentum`` or, as in Adam, to the first of ``betas``."""
+    """Bind a schedule to ``momentum`` or, as in Adam, to the first of ``betas``.
+
+    Example:
+        >>> import torch
+        >>> from engine_optim import StepParamScheduler
+        >>> class HalvedMomentum(MomentumSchedulerMixin, StepParamScheduler):
+        ...     def __init__(self, optimizer, **kwargs):
+        ...         super().__init__(optimizer, step_size=1, gamma=0.5, **kwargs)
+        >>> HalvedMomentum(torch.optim.Adam(torch.nn.Linear(1, 1).parameters())).param_name
+        'betas'
+    """
 
     param_name: str = field(init=False)
 
