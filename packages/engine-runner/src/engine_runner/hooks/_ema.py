@@ -107,6 +107,7 @@ class EMAHook(Hook):
         self._source: nn.Module | None = None  # what `src_model` and `ema_model` are built for
         self._begun = False
         self._exchanged = False
+        self._own: list[tuple[Tensor, Tensor]] = []  # the averaged buffers of this rank
 
     @contextmanager
     def around_run(self, runner: Run) -> Iterator[None]:
@@ -261,12 +262,18 @@ class EMAHook(Hook):
     def _use_average(self, runner: Run) -> None:
         # Without an update, the weights of the model are those to evaluate.
         if self.ema_model.updates and not self._exchanged:
-            if self._has_own_buffers():
-                average_buffers(self.ema_model.module)
             self._swap_ema_parameters()
+            if self._has_own_buffers() and runner.world_size > 1:
+                # Kept, because the training continues with those of the rank.
+                self._own = [(item, item.clone()) for item in self.src_model.buffers()]
+                average_buffers(self.src_model)
 
+    @torch.no_grad()
     def _restore(self) -> None:
         if self._exchanged:
+            for buffer, own in self._own:
+                buffer.copy_(own)
+            self._own = []
             self._swap_ema_parameters()
 
     @torch.no_grad()
