@@ -92,7 +92,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mmengine.hooks.early_stopping_hook": ("engine_runner.hooks: EarlyStoppingHook",),
     "mmengine.hooks.ema_hook": ("engine_runner.hooks: EMAHook",),
     "mmengine.hooks.empty_cache_hook": ("engine_runner.hooks: EmptyCacheHook",),
-    "mmengine.hooks.hook": ("engine_runner.hooks: Hook",),
+    "mmengine.hooks.hook": ("engine_runner.hooks: Hook", "mmengine._only_here: DATA_BATCH"),
     "mmengine.hooks.iter_timer_hook": ("engine_runner.hooks: IterTimerHook",),
     "mmengine.hooks.logger_hook": ("engine_runner.hooks: LoggerHook",),
     "mmengine.hooks.naive_visualization_hook": ("engine_runner.hooks: NaiveVisualizationHook",),
@@ -246,7 +246,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "mmengine.runner.log_processor": ("engine_runner: LogProcessor",),
     "mmengine.runner.loops": (
-        "engine_runner: EpochBasedTrainLoop IterBasedTrainLoop TestLoop ValLoop "
+        "engine_runner: BaseLoop EpochBasedTrainLoop IterBasedTrainLoop TestLoop ValLoop "
         "_InfiniteDataloaderIterator",
     ),
     "mmengine.runner.priority": ("engine_runner: Priority get_priority",),

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiprocessing.pool import Pool
 
+DATA_BATCH = dict[str, Any] | tuple[Any, ...] | list[Any] | None
+"""The type of a batch in the annotations of hooks."""
+
 
 def init_pool(
     process_num: int,

@@ -1,5 +1,6 @@
 """Written by scripts/compat_stubs.py."""
 
 from engine_runner.hooks import Hook
+from mmengine._only_here import DATA_BATCH
 
-__all__ = ["Hook"]
+__all__ = ["DATA_BATCH", "Hook"]

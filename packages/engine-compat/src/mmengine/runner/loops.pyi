@@ -1,6 +1,7 @@
 """Written by scripts/compat_stubs.py."""
 
 from engine_runner import (
+    BaseLoop,
     EpochBasedTrainLoop,
     IterBasedTrainLoop,
     TestLoop,
@@ -9,6 +10,7 @@ from engine_runner import (
 )
 
 __all__ = [
+    "BaseLoop",
     "EpochBasedTrainLoop",
     "IterBasedTrainLoop",
     "TestLoop",
