@@ -20,7 +20,7 @@ from mmengine._table import TABLE, sources
             "from mmengine.config import read_bse",
             "cannot import name 'read_bse' from 'mmengine.config'",
         ),
-        ("from mmengine import nothing_like_it", "engine-compat has"),
+        ("from mmengine.hub import nothing_like_it", "; dir(mmengine.hub) lists them"),
     ],
     ids=["similar", "elsewhere", "what it was", "nothing near"],
 )

@@ -62,7 +62,10 @@ def test_distribution_with_its_files_in_the_same_folder_is_named(tmp_path: Path,
     done = run(HERE, tmp_path)
 
     assert f"{name.rpartition('.')[0].replace('-', ' ')} in {tmp_path}" in done.stderr
-    assert "pip install --force-reinstall --no-deps engine-compat" in done.stderr
+    assert (
+        "pip uninstall engine-compat mmengine mmengine-lite; pip install engine-compat"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(

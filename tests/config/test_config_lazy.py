@@ -181,6 +181,13 @@ def test_bases_of_a_package_are_found(write: Write, heavy: None) -> None:
     assert not imported()
 
 
+def test_module_of_a_package_comes_before_a_config_that_it_ships(write: Write, heavy: None) -> None:
+    write("engine_config_heavy/configs/a.py", "a = 1\n")
+    write("engine_config_heavy/.mim/configs/a.py", "_base_ = 'b.py'\n")
+    top = "with read_base():\n    from engine_config_heavy.configs.a import *\n"
+    assert Config.fromfile(write("top.py", top)).to_dict() == {"a": 1}
+
+
 @pytest.mark.parametrize(
     ("lazy_import", "kind"), [(None, "LazyObject"), (True, "LazyObject"), (False, "type")]
 )

@@ -5,6 +5,7 @@ import math
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -325,3 +326,29 @@ def test_mean_weighs_a_count_that_waits_beyond_the_window() -> None:
     history.update(1.0)
     assert history.mean(1) == 1.0
     assert history.mean() == 9 / 5
+
+
+@pytest.mark.parametrize(
+    ("values", "counts"),
+    [
+        ([1, 2.5, 3], [1, 1, 1]),
+        ([1, 2, 3], [1, 2, 1]),
+        (np.array([1.0, 2.0, 4.0]), np.array([1, 4, 2])),
+        (np.array([1, 2, 3], dtype=np.float32), np.array([1.0, 0.5, 1.0])),
+    ],
+    ids=["plain", "counts", "arrays", "other-dtypes"],
+)
+def test_first_values_are_those_added_one_by_one(values: Any, counts: Any) -> None:
+    made, updated = HistoryBuffer(values, counts, 2), HistoryBuffer(max_length=2)
+    for value, count in zip(values, counts, strict=True):
+        updated.update(value, count)
+    for one, other in zip(made.data, updated.data, strict=True):
+        assert one.dtype == other.dtype
+        assert one.tolist() == other.tolist()
+
+
+def test_a_million_first_values_take_no_time() -> None:
+    # A long run's history, as a file of another library has it: 4 s, if they are added one by one.
+    start = time.perf_counter()
+    HistoryBuffer(np.ones(1_000_000), np.ones(1_000_000, dtype=np.int64))
+    assert time.perf_counter() - start < 1

@@ -142,6 +142,22 @@ def test_read_of_tar_archive_names_the_format(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "git lfs pull"),
+        ("\n<!DOCTYPE html><html>Not found</html>", "page of HTML"),
+    ],
+    ids=["lfs", "page"],
+)
+def test_read_of_what_stands_for_a_file_says_so(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "net.pth"
+    path.write_text(text)
+
+    with pytest.raises(CheckpointError, match=rf"net\.pth cannot be read: it is a.*{words}"):
+        read_checkpoint(path)
+
+
 def test_read_of_names_in_torch_imports_nothing(
     saved: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,8 +144,15 @@ def test_default_scope_of_a_library_imports_it_if_needed(library: Registry) -> N
     assert library.build({"type": "Part", "_scope_": "library_of_parts"}) == []
 
 
-def test_not_found_in_an_unknown_default_scope_names_it(root: Registry) -> None:
+def test_not_found_in_an_unknown_default_scope_names_it(
+    root: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(NotRegisteredError, match='the default scope "elsewhere" is not in this'):
+        root.build({"type": "Part", "_scope_": "elsewhere"})
+    monkeypatch.setitem(sys.modules, "elsewhere", type(sys)("elsewhere"))
+    with pytest.raises(
+        NotRegisteredError, match=f'"elsewhere" is imported, and has no "{root.name}"'
+    ):
         root.build({"type": "Part", "_scope_": "elsewhere"})
 
 
@@ -165,6 +172,15 @@ def install_plugin(
 
     yield install
     plugins.plugin_entry_points.cache_clear()
+
+
+def test_not_found_names_the_module_of_several_entry_points_once(
+    install_plugin: Callable[[str], None],
+) -> None:
+    install_plugin("[engine.located]\na = collections:OrderedDict\nb = collections:Counter\n")
+    registry = Registry("located", scope="located")
+    with pytest.raises(NotRegisteredError, match=r"imported for this look-up: collections\n"):
+        registry.build({"type": "Elsewhere"})
 
 
 def test_entry_point_of_an_object_is_registered_under_its_name(

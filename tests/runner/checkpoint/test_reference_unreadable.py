@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from engine_model import read_checkpoint
+from engine_model import CheckpointError, read_checkpoint
 from engine_runner import Runner
 from engine_runner._errors import SettingsError
 
@@ -152,7 +152,9 @@ def test_hub_that_was_pickled_as_an_object_is_read(
 
 
 @pytest.mark.parametrize(
-    "meta", [None, [], {"epoch": 1}, {"iter": "4"}], ids=["none", "list", "no-iter", "text"]
+    "meta",
+    [None, [], {"epoch": 1}, {"iter": 4}, {"epoch": 1, "iter": "4"}, {"epoch": -1, "iter": 4}],
+    ids=["none", "list", "no-iter", "no-epoch", "text", "negative"],
 )
 def test_file_without_counters_raises_with_the_way_out(
     toy: "MakeToy", save: "Save", checkpoint: dict[str, Any], meta: Any
@@ -161,6 +163,13 @@ def test_file_without_counters_raises_with_the_way_out(
 
     with pytest.raises(SettingsError, match="load its weights alone with resume=False"):
         resumed(toy, save(checkpoint))
+
+
+def test_list_is_no_checkpoint_for_hooks_to_read(toy: "MakeToy", save: "Save") -> None:
+    with pytest.raises(
+        CheckpointError, match=r"theirs\.pth must have a dict of weights.* got list"
+    ):
+        resumed(toy, save([1, 2]))  # type: ignore[arg-type]  # what a file may have
 
 
 def test_known_histories_are_no_warning_for_inference(

@@ -15,8 +15,9 @@ def warn_of_others() -> None:
     for other in others():
         warnings.warn(
             f"two packages have the import name mmengine: {other} is not used, but "
-            f"engine-compat in {_HERE} is; uninstall one, then reinstall engine-compat if you keep "
-            "it (pip install --force-reinstall --no-deps engine-compat)",
+            f"engine-compat in {_HERE} is; uninstall both and install the one that you keep "
+            "(pip uninstall engine-compat mmengine mmengine-lite; pip install engine-compat), or "
+            "remove the other's folder from sys.path",
             stacklevel=3,
         )
 

@@ -31,7 +31,7 @@ def name_error(module: ModuleType, name: str, user: FrameType) -> ImportError | 
     count = len(sources(where))
     reason = (
         f"engine-compat has {count} name{'s' * (count != 1)} of this module, and not this one "
-        f"({_row(where)}){_why(name) or _elsewhere(where, name) or _similar(where, name)}"
+        f"({_row(where)}){_hint(where, name)}"
     )
     if opname[user.f_code.co_code[user.f_lasti]] == "IMPORT_FROM":
         return ImportError(
@@ -76,6 +76,11 @@ def _row(module: str) -> str:
         return os.path.basename(TABLE)
     numbers = [n for n, line in enumerate(lines, 1) if line.lstrip().startswith(f'"{module}":')]
     return f"{TABLE}:{numbers[0]}"
+
+
+def _hint(where: str, name: str) -> str:
+    found = _why(name) or _elsewhere(where, name) or _similar(where, name)
+    return found or f"; dir({where}) lists them"
 
 
 def _why(name: str) -> str:

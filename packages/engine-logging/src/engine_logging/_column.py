@@ -1,11 +1,30 @@
 """Store the most recent numbers in an array that grows in amortized constant time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+_PLAIN = {float, int}
+_DTYPES = (np.dtype(np.float64), np.dtype(np.int64))
+
+
+def as_numbers(values: Sequence[Any]) -> Array | None:
+    """Return Python numbers, or an array of such, at once as an array of shape ``(N,)``.
+
+    A million values one by one take seconds. The result is None for values that must be checked one
+    by one, and for none at all.
+
+    Args:
+        values: Any values.
+    """
+    if not len(values) or not (isinstance(values, np.ndarray) or set(map(type, values)) <= _PLAIN):
+        return None
+    array = np.asarray(values)
+    return array if array.ndim == 1 and array.dtype in _DTYPES else None
 
 
 class Column:

@@ -12,7 +12,7 @@ from weakref import ReferenceType
 
 import numpy as np
 
-from engine_logging._column import Array, Column
+from engine_logging._column import Array, Column, as_numbers
 from engine_logging._tensors import is_tensor, read_tensors, scalar
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -93,6 +93,10 @@ class HistoryBuffer:
         # The buffers of the same message hub, whose tensors are read together. A weak reference, so
         # that a buffer does not keep its hub alive.
         self._family: ReferenceType[OrderedDict[str, HistoryBuffer]] | None = None
+        values, counts = as_numbers(log_history), as_numbers(count_history)
+        if values is not None and counts is not None:
+            self._extend(values, None if (counts == 1).all() else counts)
+            return
         for value, count in zip(log_history, count_history, strict=True):
             self.update(value, count)
 

@@ -34,10 +34,7 @@ def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
         )
     default = unknown_default_scope(registry)
     if default is not None:
-        lines.append(
-            f'the default scope "{default}" is not in this tree: {_missing_scope(default, search)}'
-            "import the package that defines it, or name it in `custom_imports` of the config"
-        )
+        lines.append(_of_default_scope(default, registry, search))
     lines += import_lines(search)
     if not close:
         lines.append(
@@ -47,8 +44,15 @@ def not_found(key: str, registry: Node, search: Search) -> NotRegisteredError:
     return error_of(lines, search)
 
 
-def _missing_scope(scope: str, search: Search) -> str:
-    return f'no package "{scope}" is installed; ' if scope in search.missing else ""
+def _of_default_scope(scope: str, registry: Node, search: Search) -> str:
+    start = f'the default scope "{scope}" is not in this tree: '
+    if scope in sys.modules:
+        return f'{start}the package "{scope}" is imported, and has no "{registry.name}" registry'
+    missing = f'no package "{scope}" is installed; ' if scope in search.missing else ""
+    return (
+        f"{start}{missing}import the package that defines it, or name it in `custom_imports` of "
+        "the config"
+    )
 
 
 def unknown_default_scope(registry: Node) -> str | None:
@@ -62,7 +66,9 @@ def unknown_default_scope(registry: Node) -> str | None:
 def import_lines(search: Search) -> Iterator[str]:
     """Yield message lines: the modules imported for a look-up, the missing and the failed ones."""
     if search.imported:
-        yield f"imported for this look-up: {', '.join(dict.fromkeys(search.imported))}"
+        # A location may be one name in a module, of which there may be dozens.
+        modules = dict.fromkeys(location.partition(":")[0] for location in search.imported)
+        yield f"imported for this look-up: {', '.join(modules)}"
     if search.missing:
         yield f"not installed: {', '.join(map(_with_distribution, search.missing))}"
     for module, error in search.failed.items():

@@ -162,9 +162,10 @@ def _imported_paths(node: ast.ImportFrom, file: str) -> list[str]:
 
 def _roots_of(node: ast.ImportFrom, file: str) -> list[str]:
     package = (node.module or "").partition(".")[0]
-    return [
-        root for folder in _package_folders(package, file, node.lineno) for root in _roots(folder)
-    ]
+    folders = _package_folders(package, file, node.lineno)
+    # The module that Python would import comes first. A package may ship another config, of the
+    # other kind, at the same path below .mim.
+    return [*folders, *(root for folder in folders for root in _roots(folder) if root != folder)]
 
 
 def _package_folders(package: str, file: str, line: int) -> list[str]:

@@ -39,6 +39,7 @@ _READ_BY_RUNS = frozenset(
     }
 )
 
+_LFS_MARK = b"version https://git-lfs"
 # The position of the text "ustar" in a tar archive.
 _TAR_MARK = slice(257, 262)
 
@@ -145,6 +146,10 @@ def _unreadable(file: IO[bytes], name: str, start: int, error: Exception) -> Che
             "it is a tar archive, the format of torch.save before 2017; only "
             "torch.load(..., weights_only=False) reads it, and runs the code in it"
         )
+    elif head.startswith(_LFS_MARK):
+        cause = "it is a pointer of Git LFS, not the file that it stands for; run `git lfs pull`"
+    elif head.lstrip()[:1] == b"<":
+        cause = "it is a page of HTML or XML, as a server sends in place of a file; download again"
     elif "map_location" not in str(error):  # a missing device is not an error of the file
         cause += "; it may be damaged, or in another format than torch's or safetensors"
     return CheckpointError(f"{name} cannot be read: {cause}")

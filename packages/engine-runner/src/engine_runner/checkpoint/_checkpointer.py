@@ -31,6 +31,7 @@ from engine_runner.checkpoint._complete import (
     check_complete,
     check_manifest,
     load_progress,
+    require_weights,
 )
 from engine_runner.checkpoint._devices import location_of
 from engine_runner.checkpoint._folder import (
@@ -178,6 +179,7 @@ class Checkpointer:
             if others:
                 error.add_note(f"other checkpoints are there: {', '.join(others)}")
             raise
+        require_weights(checkpoint, filename)
         return checkpoint
 
     def load_weights(

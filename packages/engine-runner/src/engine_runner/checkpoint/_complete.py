@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 from typing import Any
 
+from engine_model.weights import CheckpointError
 from engine_runner._errors import SettingsError
 from engine_runner._progress import Progress
 from engine_runner._protocols import Run
@@ -14,22 +15,40 @@ _STATES = {
     "param_schedulers": ("the schedules", "resume_param_scheduler", "--restart-schedules"),
 }
 RESUMED = frozenset(_STATES)
+_WEIGHTS_ALONE = "so training cannot be resumed from it; load its weights alone with resume=False"
 _NO_OPTIMIZER = "it has no state of the optimizer, which save_optimizer=False leaves out"
+
+
+def require_weights(checkpoint: object, filename: str) -> None:
+    """Raise if a checkpoint is not a dict, before a hook reads it.
+
+    Raises:
+        CheckpointError: It is not.
+    """
+    if not isinstance(checkpoint, Mapping):
+        raise CheckpointError(
+            f"{filename} must have a dict of weights, or one with the key 'state_dict' or 'model', "
+            f"got {type(checkpoint).__name__}; choose a file that has weights"
+        )
 
 
 def load_progress(checkpoint: Mapping[str, Any], progress: Progress) -> None:
     """Set the counters to those of a checkpoint, of this engine or of another.
 
     Raises:
-        SettingsError: The checkpoint has weights alone.
+        SettingsError: The checkpoint has weights alone, or a counter that is not one.
     """
     found = checkpoint.get("progress") or checkpoint.get("meta")
     state = found if isinstance(found, Mapping) else {}
-    if not all(isinstance(count, int) for count in (state.get("epoch", 0), state.get("iter"))):
-        raise SettingsError(
-            "the checkpoint has no epoch and iteration, so training cannot be resumed from it; "
-            "load its weights alone with resume=False"
-        )
+    counts = {name: state.get(name) for name in ("epoch", "iter")}
+    if set(counts.values()) <= {None}:
+        raise SettingsError(f"the checkpoint has no epoch and iteration, {_WEIGHTS_ALONE}")
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 0:
+            raise SettingsError(
+                f"{name} of the checkpoint must be an integer >= 0, got {count!r:.80}, "
+                f"{_WEIGHTS_ALONE}"
+            )
     progress.load_state_dict(state)
 
 

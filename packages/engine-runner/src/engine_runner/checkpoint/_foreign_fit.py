@@ -32,12 +32,13 @@ def fit_optimizers(optim_wrapper: Any, saved: Any) -> Any:
 
 
 def _fit_optimizer(name: str, optimizer: Any, saved: Any) -> dict[str, Any]:
+    which = f"the optimizer {name}".rstrip()
     parts = saved if isinstance(saved, Mapping) else {}
     groups, state = parts.get("param_groups"), parts.get("state")
     if not _is_list_of_groups(groups) or not isinstance(state, Mapping):
-        raise ValueError(f"the state of the optimizer {name} must have param_groups and state")
+        raise ValueError(f"the state of {which} must have param_groups and state")
     if has_placeholder((groups, state)):
-        raise ValueError(f"the optimizer {name} has values in its state that cannot be read")
+        raise ValueError(f"{which} has values in its state that cannot be read")
     own = optimizer.param_groups
     if len(groups) > len(own):
         # Older versions keep a group for each frozen parameter, which has no state.
@@ -46,11 +47,11 @@ def _fit_optimizer(name: str, optimizer: Any, saved: Any) -> dict[str, Any]:
     params = [param for group in own for param in group["params"]]
     if len(groups) != len(own) or len(keys) != len(params):
         raise ValueError(
-            f"the optimizer {name} must have the groups that were saved, got {len(own)} with "
+            f"{which} must have the groups that were saved, got {len(own)} with "
             f"{len(params)} parameters for {len(groups)} with {len(keys)}"
         )
     for key, param in zip(keys, params, strict=True):
-        _check_shapes(name, state.get(key, {}), param)
+        _check_shapes(which, state.get(key, {}), param)
     return {**saved, "param_groups": groups}
 
 
@@ -60,7 +61,7 @@ def _is_list_of_groups(groups: Any) -> TypeGuard[list[dict[str, Any]]]:
     )
 
 
-def _check_shapes(name: str, state: Any, param: Tensor) -> None:
+def _check_shapes(which: str, state: Any, param: Tensor) -> None:
     """Raise for the state of another parameter, which torch takes over and then fails."""
     if not isinstance(state, Mapping):
         raise ValueError(f"the state of a parameter must be a dict, got {type(state).__name__}")
@@ -70,7 +71,7 @@ def _check_shapes(name: str, state: Any, param: Tensor) -> None:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if shape != tuple(param.shape):
             raise ValueError(
-                f"{key} of the optimizer {name} must have the shape {tuple(param.shape)} of its "
+                f"{key} of {which} must have the shape {tuple(param.shape)} of its "
                 f"parameter, got {shape}: the parameters have another order"
             )
 
@@ -89,7 +90,7 @@ def fit_schedules(own: Any, saved: Any) -> Any:
         _require_names(own, saved, "schedules")
         return {name: fit_schedules(states, saved[name]) for name, states in own.items()}
     if not isinstance(saved, list) or len(saved) != len(own):
-        found = len(saved) if isinstance(saved, list) else type(saved).__name__
+        found = len(saved) if isinstance(saved, list) else f"a {type(saved).__name__}"
         raise ValueError(f"the run has {len(own)} schedules, the checkpoint {found}")
     return [_fit_schedule(*pair) for pair in zip(own, saved, strict=True)]
 

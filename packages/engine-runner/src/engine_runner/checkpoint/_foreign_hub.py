@@ -29,7 +29,8 @@ def hub_state(hub: object) -> dict[str, Any] | None:
     parts = _parts(hub)
     if parts is None:
         if hub is not None:
-            _log.warning("The message hub of the checkpoint is a %r; it is skipped.", hub)
+            kind = hub.class_name if isinstance(hub, ForeignObject) else type(hub).__name__
+            _log.warning("The message hub of the checkpoint is a %s; it is skipped.", kind)
         return None
     scalars = {str(name): _history(value) for name, value in parts["log_scalars"].items()}
     infos = {str(k): v for k, v in parts["runtime_info"].items() if k not in _OF_A_RUN}
