@@ -48,11 +48,25 @@ def test_nested_dicts_become_config_dicts() -> None:
     assert (cfg.a[0].b, cfg.a[1][0].c, cfg.d.e.f, cfg.g.h) == (1, 2, 3, 4)
 
 
-def test_update_replaces_as_a_dict_does() -> None:
+def test_update_updates_nested_dicts() -> None:
+    cfg = ConfigDict(model={"backbone": {"type": "ResNet", "depth": 50}, "stages": [{"n": 1}]})
+    backbone = cfg.model.backbone
+    cfg.update({"model": {"backbone": {"depth": 101}, "stages": [{"n": 2}]}})
+    cfg.update(model=ConfigDict(head={"type": "Head"}))
+    assert cfg.model == {
+        "backbone": {"type": "ResNet", "depth": 101},
+        "stages": [{"n": 2}],
+        "head": {"type": "Head"},
+    }
+    assert cfg.model.backbone is backbone
+
+
+def test_operator_replaces_as_that_of_a_dict_does() -> None:
     cfg = ConfigDict(a={"b": 1})
-    cfg.update({"a": {"c": 2}})
-    cfg |= {"d": 1}
-    assert cfg == {"a": {"c": 2}, "d": 1}
+    assert cfg | {"a": {"c": 2}} == {"a": {"c": 2}}
+    assert {"a": {"c": 2}} | cfg == cfg == {"a": {"b": 1}}
+    cfg |= {"a": {"d": 3}}
+    assert cfg == {"a": {"d": 3}}
 
 
 def test_lists_and_objects_keep_their_identity() -> None:

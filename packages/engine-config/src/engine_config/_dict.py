@@ -192,11 +192,15 @@ class ConfigDict(_Dict):
         return self[key]
 
     def update(self, /, *args: Any, **kwargs: Any) -> None:
-        """Set keys as `dict.update` does: a nested dict is replaced, not merged."""
+        """Set keys; a nested dict is updated with the one that it meets, as in `addict.Dict`."""
         if args and isinstance(args[0], ConfigDict):
             args = (raw_items(args[0]), *args[1:])
         for key, value in dict(*args, **kwargs).items():
-            self[key] = value
+            old = dict.get(self, key)
+            if isinstance(old, dict) and isinstance(value, dict):
+                old.update(value)
+            else:
+                self[key] = value
 
     def merge(self, other: Mapping[Any, Any]) -> None:
         """Merge a mapping into this one, in place, as a config is merged into its base.
@@ -231,18 +235,20 @@ class ConfigDict(_Dict):
         if not isinstance(other, dict):
             return NotImplemented
         new = self.copy()
-        new.update(other)
+        new |= other
         return new
 
     def __ror__(self, other: Any) -> ConfigDict:
         if not isinstance(other, dict):
             return NotImplemented
         new = ConfigDict(other)
-        new.update(self)
+        new |= self
         return new
 
     def __ior__(self, other: Any) -> ConfigDict:
-        self.update(other)
+        values = raw_items(other) if isinstance(other, ConfigDict) else dict(other)
+        for key, value in values.items():
+            self[key] = value  # as with a plain dict: a nested dict is replaced
         return self
 
     # --- copying -----------------------------------------------------------------------------

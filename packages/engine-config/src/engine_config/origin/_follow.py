@@ -8,7 +8,7 @@ as a comprehension, gets the line of its statement.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from engine_config.origin._lines import Children, Lines
@@ -174,6 +174,16 @@ def _augmented(node: ast.AugAssign, names: dict[object, Lines]) -> None:
         _bind(node.target, Lines(node.lineno), names)
 
 
+def _update(old: dict[object, Lines], new: Mapping[object, Lines]) -> None:
+    """Set the lines of keys as `ConfigDict.update` sets the keys."""
+    for key, lines in new.items():
+        former = old.get(key)
+        if former and isinstance(former.children, dict) and isinstance(lines.children, dict):
+            _update(former.children, lines.children)
+        else:
+            old[key] = lines
+
+
 def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
     """Follow a call of a method that changes a dict or list in place."""
     names.update(updated_globals(node, names))
@@ -189,7 +199,7 @@ def _statement_call(node: ast.Expr, names: dict[object, Lines]) -> None:
         new = _call(ast.Call(as_dict, call.args, call.keywords), names)
         if isinstance(new, dict) and not isinstance(owner.children, list):
             owner.children = owner.children or {}
-            owner.children.update(new)
+            _update(owner.children, new)
     elif isinstance(owner.children, list):
         _change_list(owner, owner.children, call, names)
 
