@@ -187,6 +187,25 @@ def test_resumed_run_publishes_the_best_of_before(make_runner: MakeRunner) -> No
     assert _names(runner) == names  # the same files again
 
 
+def test_resumed_run_in_another_folder_leaves_the_best_of_before(
+    make_runner: MakeRunner, tmp_path: Path
+) -> None:
+    hooks = _saving(save_best="error", rule="less", published_keys=KEYS)
+    first = make_runner(default_hooks=hooks, custom_hooks=[StopAfterEpoch(2)])
+    with pytest.raises(Stop):
+        first.train()
+    (checkpoint,) = Path(first.work_dir).glob("epoch_2.pth")
+    hooks["checkpoint"]["rule"] = "greater"  # no later one is better
+    second = make_runner(
+        default_hooks=hooks,
+        work_dir=str(tmp_path / "other"),
+        load_from=str(checkpoint),
+        resume=True,
+    )
+    second.train()
+    assert [file.name.split("-")[0] for file in _published(second)] == ["epoch_3"]
+
+
 def test_published_copy_is_resumed_last(make_runner: MakeRunner) -> None:
     runner = make_runner(default_hooks=_saving(published_keys="state_dict"))
     runner.train()

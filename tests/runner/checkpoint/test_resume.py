@@ -362,3 +362,15 @@ def test_test_gives_the_metrics_of_the_checkpoint(
     metrics = runner.test()
 
     assert metrics["error"] == pytest.approx(trained.message_hub.get_scalar("val/error").current())
+
+
+@pytest.mark.parametrize("seed", [2, None], ids=["seed-in-the-config", "no-seed"])
+def test_resume_with_another_seed_warns_only_if_the_config_has_it(
+    make_runner: MakeRunner, seed: int | None
+) -> None:
+    make_runner(randomness={"seed": 1}).train()
+    resumed = make_runner(randomness={"seed": seed}, resume=True)
+    resumed.train()
+    text = Path(resumed.log_dir, f"{resumed.timestamp}.log").read_text(encoding="utf-8")
+    assert ("saved with seed=1, this run has 2: random numbers continue" in text) is bool(seed)
+    assert ("saved with seed" in text) is bool(seed)

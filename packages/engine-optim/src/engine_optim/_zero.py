@@ -53,7 +53,11 @@ class ZeroRedundancyOptimizer(_ZeroRedundancyOptimizer):
                 "ZeroRedundancyOptimizer needs a process group, and this process has none; start "
                 f"the run with a launcher, or use the optimizer {optimizer_type!r} itself"
             )
-        kind = OPTIMIZERS.get(optimizer_type) if isinstance(optimizer_type, str) else optimizer_type
+        kind = (
+            OPTIMIZERS.in_default_scope().get(optimizer_type)
+            if isinstance(optimizer_type, str)
+            else optimizer_type
+        )
         if not isinstance(kind, type):
             raise TypeError(
                 "optimizer_type must be the name of an optimizer class, such as 'AdamW', got "

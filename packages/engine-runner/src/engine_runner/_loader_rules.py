@@ -118,7 +118,7 @@ def _may_be_stream(dataset: Any) -> bool:
     kind = dataset.get("type")
     if isinstance(kind, str):
         try:
-            kind = DATASETS.get(kind)
+            kind = DATASETS.in_default_scope().get(kind)
         except Exception:  # a name that another rule reports
             return False
     # What a function returns is checked when it is built.

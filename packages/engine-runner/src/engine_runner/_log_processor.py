@@ -191,16 +191,14 @@ class LogProcessor:
         part = getattr(self._get_cur_loop(runner, mode), "current_set", "")
         end = f"  set: {part}" if part else ""
         if not self.by_epoch:
-            number = runner.iter + 1 if mode == "train" else batch
+            number = runner.iter + 1 if mode == "train" else _within(batch, size)
             return f"Iter({mode}) {_place(number, size)}{end}"
         epoch = ""
         if mode != "test":
             epoch = f"[{self._epoch(runner, mode)}]"
             if runner.trains_by_epoch:
                 epoch = epoch.rjust(len(f"[{runner.max_epochs}]"))
-        # A loop of iterations counts its batches across epochs.
-        within = (batch - 1) % size + 1 if size else batch
-        return f"Epoch({mode}) {epoch}{_place(within, size)}{end}"
+        return f"Epoch({mode}) {epoch}{_place(_within(batch, size), size)}{end}"
 
     def _get_cur_loop(self, runner: Run, mode: Mode) -> Any:
         """Return the loop of a mode; a subclass may choose another one."""
@@ -271,6 +269,12 @@ def _named(entries: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
 
 def _is_rate(name: str) -> bool:
     return _RATE.search(name) is not None
+
+
+def _within(batch: int, size: int | None) -> int:
+    """Return the number of a batch within its pass, counted from 1."""
+    # A loop of iterations counts its batches across epochs, one of the user's across passes.
+    return (batch - 1) % size + 1 if size else batch
 
 
 def _place(number: int, total: int | None) -> str:

@@ -289,7 +289,7 @@ def activation_checkpointing_rule(key: str, value: Any) -> Mistakes:
     """Yield what names no module, class or function that chooses modules."""
     if isinstance(value, Mapping):
         kind = value.get("type")
-        function = FUNCTIONS.get(kind) if isinstance(kind, str) else kind
+        function = FUNCTIONS.in_default_scope().get(kind) if isinstance(kind, str) else kind
         if not callable(function):
             yield (
                 f"{key}.type" if "type" in value else key,

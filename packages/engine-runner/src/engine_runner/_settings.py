@@ -23,6 +23,7 @@ from engine_registry import (
     PARAM_SCHEDULERS,
     STRATEGIES,
     VISUALIZERS,
+    DefaultScope,
 )
 from engine_runner import _implied as implied
 from engine_runner import _rules as rules
@@ -251,8 +252,10 @@ class Settings:
     cfg: Any = setting(None, shape="value")
 
     def __post_init__(self) -> None:
-        for _, message in setting_mistakes({name: getattr(self, name) for name in TABLE}):
-            raise SettingsError(message)
+        scope = self.default_scope if isinstance(self.default_scope, str) else None
+        with DefaultScope.overwrite_default_scope(scope):
+            for _, message in setting_mistakes({name: getattr(self, name) for name in TABLE}):
+                raise SettingsError(message)
 
     @classmethod
     def arguments_of(cls, cfg: EngineConfig | Config) -> dict[str, Any]:
@@ -342,11 +345,7 @@ def key_mistakes(cfg: EngineConfig | Config) -> Mistakes:
 
 
 def setting_mistakes(values: EngineConfig | Config) -> Mistakes:
-    """Yield the key path and the message of every mistake in the values of settings.
-
-    Args:
-        values: The settings by name; those that are missing have their defaults.
-    """
+    """Yield the key path and the message of every mistake in settings; see their defaults."""
     yield from _group_mistakes(values)
     yield from set_mistakes(values)
     for name, row in TABLE.items():

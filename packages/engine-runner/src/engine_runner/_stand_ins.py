@@ -29,7 +29,7 @@ class _Data(list[Any]):
         super().__init__()
         sampler = dataloader.get("sampler") if isinstance(dataloader, Mapping) else None
         kind = sampler.get("type") if isinstance(sampler, Mapping) else type(sampler)
-        found = DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
+        found = DATA_SAMPLERS.in_default_scope().get(kind) if isinstance(kind, str) else kind
         if isinstance(found, type) and issubclass(found, InfiniteSampler):
             self.sampler = InfiniteSampler([0], seed=0)
 

@@ -172,6 +172,7 @@ class Runner:
     world_size = Forward[int]("_info.world_size", "The number of processes.")
     is_main = Forward[bool]("_info.is_main", "Whether this process writes the run's files.")
     seed = Forward[int]("_info.seed", "The seed of the run, equal on all ranks.")
+    seed_is_given = Forward[bool]("_info.seed_is_given", "Whether the settings have the seed.")
     deterministic = Forward[bool]("_info.deterministic", "Whether algorithms are deterministic.")
     diff_rank_seed = Forward[bool]("_info.diff_rank_seed", "Whether each rank's seed differs.")
 

@@ -276,7 +276,7 @@ def initialize_meta_modules(
     """
     if init is None:
         return
-    function = FUNCTIONS.get(init) if isinstance(init, str) else init
+    function = FUNCTIONS.in_default_scope().get(init) if isinstance(init, str) else init
     if function is None:
         raise ValueError(
             f"param_init_fn must be a name in FUNCTIONS, got {init!r}; register the function there"

@@ -73,7 +73,7 @@ def _by_size(least: int) -> WrapPolicy:
 
 def _registered(name: str) -> Any:
     policy = FSDP_WRAP_POLICIES.get(name)
-    return FUNCTIONS.get(name) if policy is None else policy
+    return FUNCTIONS.in_default_scope().get(name) if policy is None else policy
 
 
 def _from_config(config: Mapping[str, Any], model: nn.Module) -> WrapPolicy:

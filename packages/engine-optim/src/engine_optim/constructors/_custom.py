@@ -74,7 +74,7 @@ def optimizer_class(optimizer: Any) -> Any:
     if not isinstance(kind, str):
         return kind
     try:
-        return OPTIMIZERS.get(kind)
+        return OPTIMIZERS.in_default_scope().get(kind)
     except (ImportError, LookupError):  # building it reports the error
         return None
 

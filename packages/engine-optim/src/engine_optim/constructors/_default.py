@@ -1,7 +1,7 @@
 """The default constructor: build a wrapper from configs, with options per parameter."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -21,7 +21,13 @@ from engine_optim.constructors._custom import (
 )
 from engine_optim.constructors._groups import is_listed, merge_equal_groups
 from engine_optim.wrappers import OptimWrapper
-from engine_registry import MODEL_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from engine_registry import (
+    MODEL_WRAPPERS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    Registry,
+)
 from engine_utils import plain_name
 
 logger = logging.getLogger("engine.optim")
@@ -303,12 +309,20 @@ def _product(general: float | None, special: float | None) -> float | None:
 def _unwrapped(model: nn.Module) -> nn.Module:
     # Wrappers may be nested. Registered wrapper classes store the model as `module` too.
     wrappers = (DataParallel, DistributedDataParallel)
-    while isinstance(model, wrappers) or type(model) in MODEL_WRAPPERS.module_dict.values():
+    registered = list(_wrapper_classes(MODEL_WRAPPERS))
+    while isinstance(model, wrappers) or type(model) in registered:
         inner = getattr(model, "module", None)
         if not isinstance(inner, nn.Module):
             break
         model = inner
     return model
+
+
+def _wrapper_classes(registry: Registry) -> Iterator[object]:
+    """Yield the classes of a registry and of those below it, which belong to libraries."""
+    yield from registry.module_dict.values()
+    for child in registry.children.values():
+        yield from _wrapper_classes(child)
 
 
 def _is_bias(full_name: str) -> bool:

@@ -1,7 +1,7 @@
 """Checkpoints: what is saved, how it is written, which is the latest and which are kept."""
 
 from engine_runner.checkpoint._accumulation import finish_windows
-from engine_runner.checkpoint._best import BestMetric, best_metrics
+from engine_runner.checkpoint._best import BestMetric, best_metrics, best_names
 from engine_runner.checkpoint._buffers import (
     BufferStates,
     average_buffers,
@@ -89,6 +89,7 @@ __all__ = [
     "average_buffers",
     "backend_args_in",
     "best_metrics",
+    "best_names",
     "broken_weight",
     "build_writer",
     "checkpoint_folders",

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal
 
+from engine_fileio import exists, join_path
 from engine_runner._errors import SettingsError
 from engine_runner._types import Metrics
 from engine_utils import find_metric
@@ -106,6 +108,27 @@ def best_metrics(
             less_keys=less,
         )
         for key, given in zip(keys, rules, strict=True)
+    ]
+
+
+def best_names(
+    best: Sequence[BestMetric], folder: str, backend_args: Mapping[str, Any] | None
+) -> list[str]:
+    """Return the names of the best checkpoints in a folder.
+
+    A resumed run in another folder has the best of the earlier run, which stays where it is. The
+    folder itself may have moved since the path was saved.
+    """
+    args = dict(backend_args) if backend_args else None
+    paths = {
+        item.path: join_path(folder, PurePath(item.path).name, backend_args=args)
+        for item in best
+        if item.path
+    }
+    return [
+        PurePath(path).name
+        for path, here in paths.items()
+        if path == here or exists(here, backend_args=args)
     ]
 
 

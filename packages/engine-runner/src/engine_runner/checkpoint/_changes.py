@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from difflib import unified_diff
 from typing import Any
 
+from engine_runner._protocols import Run
 from engine_utils import mask_text
 
 _log = logging.getLogger("engine.runner")
@@ -12,24 +13,29 @@ _MOST_CHANGES = 20
 _OF_ONE_RUN = ("resume =", "load_from =", "launcher =", "work_dir =")
 
 
-def warn_of_changes(meta: Mapping[str, Any], *, seed: int | None, world_size: int) -> None:
+def warn_of_changes(meta: Mapping[str, Any], run: Run) -> None:
     """Log the facts that keep a resumed run from repeating the saved one.
 
     Args:
         meta: The checkpoint's ``meta``.
-        seed: The seed of this run.
-        world_size: The number of processes of this run.
+        run: The run that resumes it.
     """
-    for name, now in (("seed", seed), ("world_size", world_size)):
-        before = meta.get(name)
-        if before is not None and before != now:
-            _log.warning(
-                "the checkpoint was saved with %s=%s, this run has %s: the resumed run will differ "
-                "from an uninterrupted one",
-                name,
-                before,
-                now,
-            )
+    seed, ranks = meta.get("seed"), meta.get("world_size")
+    # A seed that a run has drawn itself differs at each start; the saved state replaces it.
+    if run.seed_is_given and seed not in (None, run.seed):
+        _log.warning(
+            "the checkpoint was saved with seed=%s, this run has %s: random numbers continue as "
+            "saved; only code that reads the seed of the run differs",
+            seed,
+            run.seed,
+        )
+    if ranks not in (None, run.world_size):
+        _log.warning(
+            "the checkpoint was saved with world_size=%s, this run has %s: the resumed run will "
+            "differ from an uninterrupted one",
+            ranks,
+            run.world_size,
+        )
 
 
 def warn_of_new_config(before: str | None, now: str) -> None:

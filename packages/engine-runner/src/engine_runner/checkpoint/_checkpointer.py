@@ -330,7 +330,7 @@ class Checkpointer:
         load_progress(checkpoint, run.progress)
         check_complete(checkpoint, states, run)
         meta = checkpoint.get("meta", {})
-        warn_of_changes(meta, seed=run.seed, world_size=run.world_size)
+        warn_of_changes(meta, run)
         warn_of_new_config(meta.get("cfg"), shown_config(run.cfg).pretty_text)
         if is_foreign(checkpoint):
             checkpoint, states = take_over(checkpoint, states, run)

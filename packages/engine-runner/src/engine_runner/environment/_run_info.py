@@ -29,6 +29,7 @@ class RunInfo:
         world_size: The number of processes.
         distributed: Whether there is a process group.
         seed: The seed of the run, equal on all ranks.
+        seed_is_given: Whether the settings have the seed. Otherwise each start draws one.
         created_folders: The folders around the log folder that this run has created, from the
             innermost out.
         deterministic: Whether only deterministic algorithms are used.
@@ -48,6 +49,7 @@ class RunInfo:
     world_size: int = 1
     distributed: bool = False
     seed: int = 0
+    seed_is_given: bool = False
     created_folders: tuple[Path, ...] = ()
     deterministic: bool = False
     diff_rank_seed: bool = False
@@ -102,6 +104,7 @@ class RunInfo:
         return replace(
             self,
             seed=set_random_seed(seed, deterministic, diff_rank_seed),
+            seed_is_given=seed is not None,
             deterministic=deterministic,
             diff_rank_seed=diff_rank_seed,
         )

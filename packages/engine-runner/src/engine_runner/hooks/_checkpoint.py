@@ -30,6 +30,7 @@ from engine_runner.checkpoint import (
     Writer,
     average_buffers,
     best_metrics,
+    best_names,
     broken_weight,
     build_writer,
     folder_of,
@@ -339,7 +340,7 @@ class CheckpointHook(Hook):
         self._write(runner, f"the best {name}", filename, following, **options)
 
     def _best_names(self) -> list[str]:
-        return [Path(item.path).name for item in self.best if item.path]
+        return best_names(self.best, self.folder, self.backend_args)
 
     def _publish(self, runner: Run) -> None:
         """Publish the last checkpoint and the best ones; note those that cannot be."""

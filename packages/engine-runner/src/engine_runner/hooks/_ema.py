@@ -356,7 +356,7 @@ def _check_average(kind: object, arguments: Mapping[str, Any]) -> None:
         ValueError: It is not, or does not.
         TypeError: The value of an argument is of the wrong type.
     """
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    found = MODELS.in_default_scope().get(kind) if isinstance(kind, str) else kind
     if not (isinstance(found, type) and issubclass(found, BaseAveragedModel)):
         averages = [
             name

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from engine_config import Config, ConfigError, Problem
+from engine_registry import DefaultScope
 from engine_runner._rules import hooks_rule
 from engine_runner._settings import key_mistakes, setting_mistakes
 from engine_runner._validation import entries, kind_of, validation_mistakes
@@ -27,6 +28,12 @@ def check_config(
         runner: The class that the config is for.
         trains: Whether the run trains, and may wait for a validation in vain.
     """
+    scope = config.get("default_scope")
+    with DefaultScope.overwrite_default_scope(scope if isinstance(scope, str) else None):
+        return _problems(config, runner, trains)
+
+
+def _problems(config: Config, runner: Callable[..., Any], trains: bool) -> list[Problem]:
     resolver = PartResolver(config, runner)
     problems = config.check(resolver, root=root_of(runner))
     _add(problems, config, key_mistakes(config))

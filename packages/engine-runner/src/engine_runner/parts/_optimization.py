@@ -139,7 +139,7 @@ def _build_scheduler(
 def _waits_for_metrics(config: Config) -> bool:
     """Return whether a schedule reads the metrics of validations, also of the one at the end."""
     kind = config.get("type")
-    built = PARAM_SCHEDULERS.get(kind) if isinstance(kind, str) else kind
+    built = PARAM_SCHEDULERS.in_default_scope().get(kind) if isinstance(kind, str) else kind
     return bool(getattr(built, "need_val_args", False))
 
 

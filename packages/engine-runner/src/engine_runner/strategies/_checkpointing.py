@@ -97,12 +97,12 @@ def _policy(model: nn.Module, modules: Modules) -> Select | None:
     if isinstance(modules, Mapping):
         arguments = dict(modules)
         kind = arguments.pop("type")
-        function: Any = FUNCTIONS.get(kind) if isinstance(kind, str) else kind
+        function: Any = FUNCTIONS.in_default_scope().get(kind) if isinstance(kind, str) else kind
         return partial(function, **arguments)
     if isinstance(modules, str):
         kinds = {type(module).__name__ for module in model.modules()}
         named = modules in kinds or any(modules == name for name, _ in model.named_modules())
-        registered: Select | None = None if named else FUNCTIONS.get(modules)
+        registered: Select | None = None if named else FUNCTIONS.in_default_scope().get(modules)
         return registered
     return None if isinstance(modules, type) or not callable(modules) else modules
 

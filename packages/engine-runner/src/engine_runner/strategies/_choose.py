@@ -82,7 +82,7 @@ def choose_strategy(
 
 def _shards(wrapper: Mapping[str, Any] | str | None) -> bool:
     kind = wrapper.get("type") if isinstance(wrapper, Mapping) else wrapper
-    found = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
+    found = MODEL_WRAPPERS.in_default_scope().get(kind) if isinstance(kind, str) else kind
     return isinstance(found, type) and issubclass(found, MMFullyShardedDataParallel)
 
 

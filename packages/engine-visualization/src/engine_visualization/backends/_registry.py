@@ -43,7 +43,7 @@ def check_installed(kind: object) -> None:
         MissingExtraError: The message has the command that installs the library.
     """
     try:
-        found = VISBACKENDS.get(kind) if isinstance(kind, str) else kind
+        found = VISBACKENDS.in_default_scope().get(kind) if isinstance(kind, str) else kind
     except KeyError:
         return  # the registry reports the name when the backend is built
     if isinstance(found, type) and issubclass(found, BaseVisBackend):
