@@ -124,6 +124,7 @@ def test_pin_of_a_library_is_met_and_no_other_package_comes(
 
     # One command for both brings the other, too. pip finds either first as mmengine, depending on
     # the file system, and removes ours with engine-compat alone.
-    zipfile.ZipFile(*wheels.glob("mmengine-*.whl")).extractall(environment.site)
+    (other,) = wheels.glob("mmengine-*.whl")
+    zipfile.ZipFile(other).extractall(environment.site)
     environment.pip("uninstall", "--yes", "engine-compat", "mmengine")
     assert sorted(file.name for file in environment.site.glob("*mmengine*")) == []
