@@ -189,7 +189,7 @@ def warn_of_client_args(name: str) -> None:
         name: What the caller of the function uses.
     """
     warnings.warn(
-        f"{name} is deprecated; use the file functions of engine_fileio with backend_args",
+        f"{name} is deprecated; use the file functions, such as get(path, backend_args=…)",
         DeprecationWarning,
         stacklevel=3,
     )
