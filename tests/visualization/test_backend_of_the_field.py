@@ -196,22 +196,3 @@ def test_visualizer_of_a_library_draws_and_records(tmp_path: Path) -> None:
     assert (visualizer.width, visualizer.height) == (120, 60)
     left, right = np.split(visualizer.get_image(), 2, axis=1)
     assert not np.array_equal(left, right)
-
-
-class OtherNames(BaseVisBackend):
-    """A backend that calls its arguments by names of its own."""
-
-    def add_scalars(self, scalars: Any, step: int = 0, **kwargs: Any) -> None:  # type: ignore[override]  # as libraries write it
-        self.scalars = (scalars, step)
-
-    def add_image(self, tag: str, picture: Any, step: int = 0, **kwargs: Any) -> None:  # type: ignore[override]  # as libraries write it
-        self.image = (tag, picture.shape, step)
-
-
-def test_backend_may_name_its_arguments_otherwise(tmp_path: Path) -> None:
-    backend = OtherNames(str(tmp_path))
-    visualizer = Visualizer(vis_backends=[backend], save_dir=str(tmp_path))
-    visualizer.add_scalars({"loss": 1.0}, step=3)
-    visualizer.add_image("drawn", np.zeros((2, 3, 3), np.uint8), step=4)
-    assert backend.scalars == ({"loss": 1.0}, 3)
-    assert backend.image == ("drawn", (2, 3, 3), 4)

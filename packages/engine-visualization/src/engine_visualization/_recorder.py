@@ -16,8 +16,6 @@ _logger = logging.getLogger("engine.visualization")
 _LONGEST_REASON = 200  # characters
 # A backend may attach hooks to the model, which must not happen in the middle of an iteration.
 _GRAPH_TIMEOUT = 10.0
-# The arguments that a backend gets by position, since it may have other names for them.
-_BY_POSITION = {"add_config": 1, "add_graph": 2, "add_image": 2, "add_scalar": 2, "add_scalars": 1}
 _NUMBERED = ("add_scalar", "add_scalars", "add_image")
 
 
@@ -129,9 +127,7 @@ class Recorder:
     def _call(self, method: str, arguments: Mapping[str, Any]) -> bool:
         """Call the backend, and return whether it succeeded."""
         try:
-            values, count = list(arguments.values()), _BY_POSITION.get(method, 0)
-            named = dict(list(arguments.items())[count:])
-            getattr(self.backend, method)(*values[:count], **named)
+            getattr(self.backend, method)(**arguments)
         except BaseException as error:
             # In the main thread, SystemExit and such may come from a handler of a signal. In the
             # thread of a queue they can only be the backend's, and would end it in silence.
