@@ -46,7 +46,8 @@ class Records(BaseDataset):
 
     def __getitem__(self, idx: int) -> int:
         """Read every record, then measure."""
-        for record in self._records:
+        for index in range(self.count):
+            record = self.get_data_info(index)
             if "img_path" not in record:
                 raise ValueError(f"not a record: {record!r}")
         gc.collect()
