@@ -17,6 +17,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import LoggerHook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
@@ -109,7 +110,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runner]
     yield {name: train(tmp_path_factory.mktemp(name), text) for name, text in texts.items()}
     for logger in list(MMLogger._instance_dict.values()):
         logger.close()
-    for kind in (MMLogger, MessageHub, Visualizer):
+    for kind in (DefaultScope, MMLogger, MessageHub, Visualizer):
         for name in list(kind._instance_dict):
             kind.release_instance(name)
 

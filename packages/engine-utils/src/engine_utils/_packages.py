@@ -36,7 +36,7 @@ def is_installed(package: str) -> bool:
     """Return whether a package is installed, by its import name or its name on PyPI.
 
     Example:
-        >>> is_installed("pip"), is_installed("no-such-package")
+        >>> is_installed("engine-utils"), is_installed("no-such-package")
         (True, False)
     """
     spec = _spec(package)
@@ -57,7 +57,7 @@ def get_installed_path(package: str) -> str:
         importlib.metadata.PackageNotFoundError: It is not installed.
 
     Example:
-        >>> get_installed_path("pip").endswith("pip")
+        >>> get_installed_path("engine-utils").endswith("engine_utils")
         True
     """
     for name in (package, *import_names(package)):

@@ -40,6 +40,7 @@ class Validated:
 
     Example:
         >>> from types import SimpleNamespace
+        >>> from engine_runner import Progress
         >>> validated = Validated()
         >>> validated.note(SimpleNamespace(progress=Progress(iter=4)))  # nothing was saved
     """
