@@ -181,13 +181,13 @@ def test_scope_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -
     ):
         MODELS.build({"type": "NoSuchNet"})
     assert 'no package "mmseg" is installed' in str(raised.value)
-    assert "not installed: mmseg (pip install mmsegmentation)" in str(raised.value)
+    assert "mmseg (pip install mmsegmentation)" in str(raised.value)
 
 
 def test_scope_whose_library_is_installed_later_is_found(library: MakeLibrary) -> None:
     with DefaultScope.overwrite_default_scope("scoped_seven"):
         for _ in range(2):
-            with pytest.raises(NotRegisteredError, match="not installed: scoped_seven"):
+            with pytest.raises(NotRegisteredError, match=r"not installed: .*scoped_seven"):
                 MODELS.build({"type": "Net"})
         library("scoped_seven")
         sys.path_importer_cache.clear()
