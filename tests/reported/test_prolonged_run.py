@@ -128,8 +128,8 @@ def test_prolonged_run_has_the_values_of_the_long_run(
     scores = [0.5, 0.4, 0.6, 0.5, 0.7]
     whole = train("whole", 5, scores=scores)
     train("parts", 2, scores=scores[:2])
-    # The validation of the epoch of the checkpoint has finished, and is not repeated.
-    rest = train("parts", 5, scores=scores[2:], resume=True)
+    # The checkpoint was saved before the last validation, which a longer training repeats.
+    rest = train("parts", 5, scores=scores[1:], resume=True)
 
     assert len(rest) == 12
     for name in SCHEDULES:

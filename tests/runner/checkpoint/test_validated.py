@@ -86,11 +86,23 @@ def test_finished_validation_is_not_repeated_and_the_run_ends_as_the_uninterrupt
 
 
 def test_notes_of_validations_are_deleted_with_their_checkpoints(make_runner: MakeRunner) -> None:
-    runner = make_runner(default_hooks=saving(max_keep_ckpts=1))
-    runner.train()
+    runner = make_runner(default_hooks=saving(max_keep_ckpts=1), custom_hooks=[StopAt(10)])
+    with pytest.raises(Stop):
+        runner.train()
 
     notes = [path.name for path in Path(runner.work_dir).glob("*.validated")]
-    assert notes == ["epoch_3.pth.validated"]
+    assert notes == ["epoch_2.pth.validated"]
+
+
+def test_longer_training_repeats_the_last_validation(make_runner: MakeRunner) -> None:
+    make_runner().train()
+    note = Note()
+
+    make_runner(
+        train_cfg={"by_epoch": True, "max_epochs": 4}, resume=True, custom_hooks=[note]
+    ).train()
+
+    assert note.at == [12, 16]
 
 
 def test_note_of_another_run_is_ignored(make_runner: MakeRunner) -> None:

@@ -273,8 +273,9 @@ class TrainLoop(BaseLoop):
         if loop is not None and count >= self.val_begin and due:
             self._validate(loop)
             self._runner.progress.validated = count
-            # A resume repeats the validation that has ended the training, to end there, too.
-            if not self.stop_training:
+            # A run that continues a training which has ended here repeats its last validation: one
+            # that stopped it stops it again, and the scores of a longer training begin with it.
+            if count < last and not self.stop_training:
                 self._runner.checkpointer.validated.note(self._runner)
 
     def _finish_windows(self) -> None:
