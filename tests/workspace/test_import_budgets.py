@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.workspace.conftest import Package
 
-WITHOUT_TORCH = {"compat", "config", "fileio", "logging", "registry", "utils"}
+WITHOUT_TORCH = {"compat", "config", "fileio", "logging", "registry", "utils", "visualization"}
 WITHOUT_NUMPY = {"compat", "config", "fileio", "registry", "utils"}
 # Backends and tools: no package imports them before their first use.
 NEVER = {

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from engine_utils import plain_value
 from engine_visualization._record_queue import RecordQueue, close_at_exit, keep_open_at_exit
@@ -177,4 +176,5 @@ def _copy(name: str, value: Any) -> Any:
         return plain_value(value, scalars=True)
     if isinstance(value, np.ndarray):
         return value.copy()
-    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+    # A tensor, by its methods: torch need not be loaded.
+    return value.detach().clone() if hasattr(value, "detach") else value

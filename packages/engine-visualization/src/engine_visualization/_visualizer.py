@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import torch
 
-from engine_dist import is_main_process
 from engine_registry import VISUALIZERS
-from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin, expand_home
+from engine_visualization._main_process import is_main_process
 from engine_visualization._record_queue import close_together
 from engine_visualization._recorder import Recorder
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
@@ -32,6 +30,11 @@ from engine_visualization.drawing import (
     show_window,
     to_image,
 )
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine_structures import BaseDataElement
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -211,7 +214,7 @@ class Visualizer(Canvas, ManagerMixin):
         for recorder in self._recording():
             recorder.record("add_config", config=config, **kwargs)
 
-    def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
+    def add_graph(self, model: "torch.nn.Module", data_batch: Sequence[Any], **kwargs: Any) -> None:
         """Record the model in all backends. A backend may call it with ``data_batch``."""
         for recorder in self._recording():
             recorder.record("add_graph", model=model, data_batch=data_batch, **kwargs)
@@ -250,7 +253,7 @@ class Visualizer(Canvas, ManagerMixin):
         self,
         name: str,
         image: np.ndarray,
-        data_sample: BaseDataElement | None = None,
+        data_sample: "BaseDataElement | None" = None,
         draw_gt: bool = True,
         draw_pred: bool = True,
         show: bool = False,

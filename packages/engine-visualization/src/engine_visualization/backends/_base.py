@@ -4,12 +4,14 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from os import PathLike, fspath
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
-import torch
 
 from engine_utils import declare_secrets, expand_home, mask_secrets, plain_value
+
+if TYPE_CHECKING:
+    import torch
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -151,7 +153,7 @@ class BaseVisBackend:
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
         """Record the config."""
 
-    def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
+    def add_graph(self, model: "torch.nn.Module", data_batch: Sequence[Any], **kwargs: Any) -> None:
         """Record the structure of the model. It may be called with ``data_batch``."""
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:

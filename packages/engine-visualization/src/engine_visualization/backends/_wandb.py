@@ -4,10 +4,9 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
@@ -15,6 +14,9 @@ from engine_visualization.backends._library import import_library
 from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
+
+if TYPE_CHECKING:
+    import torch
 
 _logger = logging.getLogger("engine.visualization")
 
@@ -96,7 +98,7 @@ class WandbVisBackend(BaseVisBackend):
         values = dict(config) if isinstance(config, Mapping) else {}
         self.experiment.config.update({**values, "config": config.pretty_text})
 
-    def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
+    def add_graph(self, model: "torch.nn.Module", data_batch: Sequence[Any], **kwargs: Any) -> None:
         """Record the parameters and gradients of the model during training."""
         self.experiment.watch(model, **self._watch_kwargs)
 

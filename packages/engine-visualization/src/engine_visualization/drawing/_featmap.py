@@ -1,12 +1,15 @@
 """Render feature maps as images."""
 
-from typing import Literal, TypeAlias
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from engine_visualization.drawing._values import Array, check_opacity, to_image
+
+if TYPE_CHECKING:
+    import torch
 
 Reduction: TypeAlias = Literal["squeeze_mean", "select_max"]
 
@@ -63,6 +66,8 @@ def draw_featmap(
         raise ValueError(
             f"featmap must have shape (C, H, W) without zeros, got {tuple(featmap.shape)}"
         )
+    import torch
+
     maps = torch.as_tensor(featmap).detach().float().cpu()
     image = None if overlaid_image is None else to_image(overlaid_image)
     if resize_shape is not None:
@@ -120,6 +125,8 @@ def _grid(
 
 
 def _overlay(maps: torch.Tensor, image: np.ndarray | None, alpha: float) -> np.ndarray:
+    import torch
+
     span = maps.max() - maps.min()
     # The span of a constant map is 0. Such a map is shown as the lowest level.
     levels = ((maps - maps.min()) / span if span > 0 else torch.zeros_like(maps)).numpy()
@@ -134,12 +141,16 @@ def _overlay(maps: torch.Tensor, image: np.ndarray | None, alpha: float) -> np.n
 
 
 def _resize(maps: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    from torch.nn import functional
+
     return functional.interpolate(
         maps[None], size=tuple(shape[:2]), mode="bilinear", align_corners=False
     )[0]
 
 
 def _resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    import torch
+
     # Copy: from_numpy raises an error for negative strides, and warns about read-only arrays.
     resized = _resize(torch.from_numpy(image.copy()).permute(2, 0, 1).float(), shape)
     return to_image(resized.permute(1, 2, 0).round())

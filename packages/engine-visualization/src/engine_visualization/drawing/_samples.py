@@ -1,20 +1,22 @@
 """Draw the common fields of a data sample: labels, boxes and masks."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine_structures import BaseDataElement
 from engine_visualization.drawing._canvas import Canvas
 from engine_visualization.drawing._values import to_numpy
+
+if TYPE_CHECKING:
+    from engine_structures import BaseDataElement
 
 _COLORS = {"gt": "C2", "pred": "C3"}
 
 
 def draw_sample(
     canvas: Canvas,
-    sample: BaseDataElement,
+    sample: "BaseDataElement",
     *,
     draw_gt: bool = True,
     draw_pred: bool = True,

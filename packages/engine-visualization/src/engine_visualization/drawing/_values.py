@@ -1,20 +1,26 @@
 """Convert arguments to arrays, to images, and to one value per shape."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import torch
 
-Array: TypeAlias = np.ndarray | torch.Tensor
+if TYPE_CHECKING:
+    import torch
+
+    Array: TypeAlias = np.ndarray | torch.Tensor
+else:  # without torch, there are no tensors to name
+    Array = Any
 
 
 def to_numpy(values: Any) -> np.ndarray:
     """Convert a tensor on any device, an array or a nested list to a NumPy array."""
-    if isinstance(values, torch.Tensor):
+    # A tensor, by its methods: torch need not be loaded.
+    if hasattr(values, "detach"):
         values = values.detach().cpu()
         # NumPy has no bfloat16.
-        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+        is_brief = str(values.dtype) == "torch.bfloat16"
+        values = (values.float() if is_brief else values).numpy()
     return np.asarray(values)
 
 
