@@ -24,12 +24,12 @@ from engine_visualization.drawing import (
     Canvas,
     Figure,
     can_open_window,
-    draw_sample,
     save_png,
     show_cv2_window,
     show_window,
     to_image,
 )
+from engine_visualization.samples import Notices, SampleOptions, draw_sample, options_from
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +56,7 @@ class Visualizer(Canvas, ManagerMixin):
             their own ``save_dir`` are skipped.
         fig_save_cfg: Accepted for older configs and unused: images are saved pixel by pixel.
         fig_show_cfg: Arguments of the matplotlib figure that shows an image in a window.
+        sample_options: How `add_datasample` draws: `SampleOptions`, or a dict of its arguments.
 
     Attributes:
         ax_save: Some methods of matplotlib's axes, which draw on the image: `text`, `imshow`,
@@ -63,6 +64,7 @@ class Visualizer(Canvas, ManagerMixin):
         fig_save: The size and the pixels of the image, by methods of a figure of matplotlib.
         fig_save_canvas: The same, for `engine_visualization.drawing.img_from_canvas`.
         dpi: The pixels per inch of ``fig_save``.
+        sample_options: How `add_datasample` draws; it may be replaced.
 
     Raises:
         TypeError: ``vis_backends`` is not a list of backends and configs.
@@ -84,6 +86,8 @@ class Visualizer(Canvas, ManagerMixin):
         save_dir: str | PathLike[str] | None = None,
         fig_save_cfg: Mapping[str, Any] = {"frameon": False},
         fig_show_cfg: Mapping[str, Any] = {"frameon": False},
+        *,
+        sample_options: SampleOptions | Mapping[str, Any] | None = None,
     ) -> None:
         ManagerMixin.__init__(self, name)
         Canvas.__init__(self, image)
@@ -93,6 +97,8 @@ class Visualizer(Canvas, ManagerMixin):
         self.fig_save_canvas = self.fig_save.canvas
         self.fig_save_cfg = dict(fig_save_cfg)
         self.fig_show_cfg = dict(fig_show_cfg)
+        self.sample_options = options_from(sample_options)
+        self._notices = Notices()
         self._dataset_meta: dict[str, Any] | None = None
         self._save_dir = None
         if save_dir is not None:
@@ -262,8 +268,9 @@ class Visualizer(Canvas, ManagerMixin):
     ) -> None:
         """Draw a sample on its image, record it in all backends, and show it if ``show`` is set.
 
-        The labels, boxes and masks of classification and detection samples are drawn. Libraries
-        override this method for other kinds of samples.
+        Labels, boxes, masks, keypoints, tracks and maps of pixels are drawn; other fields are
+        logged once. ``sample_options`` sets colors, thresholds and layout. Small images are
+        enlarged. Libraries override this method for other kinds of samples.
 
         Args:
             name: Name of the recorded image.
@@ -275,10 +282,20 @@ class Visualizer(Canvas, ManagerMixin):
             wait_time: Time in milliseconds after which the window closes; never if 0.
             step: The step of the record.
         """
-        self.set_image(image)
+        pixels = to_image(image)
+        scale = self.sample_options.scale_for(*pixels.shape[:2])
+        self.set_image(pixels.repeat(scale, axis=0).repeat(scale, axis=1))
         if data_sample is not None:
-            classes = (self._dataset_meta or {}).get("classes")
-            draw_sample(self, data_sample, draw_gt=draw_gt, draw_pred=draw_pred, classes=classes)
+            draw_sample(
+                self,
+                data_sample,
+                draw_gt=draw_gt,
+                draw_pred=draw_pred,
+                meta=self._dataset_meta,
+                options=self.sample_options,
+                scale=scale,
+                notices=self._notices,
+            )
         drawn = self.get_image()
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)

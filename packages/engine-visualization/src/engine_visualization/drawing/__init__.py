@@ -1,5 +1,8 @@
 """Draw boxes, texts, shapes, masks and feature maps on RGB images, with Pillow."""
 
+from importlib import import_module
+from typing import Any
+
 from engine_visualization.drawing._arguments import (
     check_type,
     check_type_and_length,
@@ -14,7 +17,6 @@ from engine_visualization.drawing._canvas import Canvas
 from engine_visualization.drawing._colors import parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._pictures import as_picture, save_png
-from engine_visualization.drawing._samples import draw_sample
 from engine_visualization.drawing._values import to_image
 from engine_visualization.drawing._window import (
     can_open_window,
@@ -46,3 +48,10 @@ __all__ = [
     "value2list",
     "wait_continue",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # By this path for older code. Samples are drawn with this package, so it cannot import them.
+    if name == "draw_sample":
+        return import_module("engine_visualization.samples").draw_sample
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
