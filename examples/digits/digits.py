@@ -154,13 +154,17 @@ class DigitInferencer(Inferencer):
 class MisreadDigits(Hook):
     """After each validation, save a picture of the scans that were misread.
 
+    Each scan is enlarged, and the digit and what it was read as are written below it.
+
     Args:
         most: Largest number of scans in the picture.
     """
 
+    zoom, columns = 16, 4
+
     def __init__(self, most: int = 16) -> None:
         self.most = most
-        self.misread: list[Tensor] = []
+        self.misread: list[tuple[Tensor, int, int]] = []
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Drop the scans of the previous validation."""
@@ -171,11 +175,26 @@ class MisreadDigits(Hook):
     ) -> None:
         """Collect the misread scans of a batch."""
         (images, _), (predicted, labels) = data_batch, outputs
-        self.misread += images[(predicted != labels).cpu()]
+        triples = zip(images.cpu(), labels.tolist(), predicted.tolist(), strict=True)
+        self.misread += [each for each in triples if each[1] != each[2]]
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
-        """Pass the picture, of shape (8, 8 n, 3), to the visualizer."""
-        if self.misread:
-            row = torch.cat(self.misread[: self.most], dim=-1).repeat(3, 1, 1)
-            picture = (row * 255 / 16).byte().permute(1, 2, 0).numpy()
-            runner.visualizer.add_image("misread", picture, step=runner.epoch)
+        """Draw the picture, and pass it to the visualizer."""
+        shown = self.misread[: self.most]
+        if not shown:
+            return
+        side, band = 8 * self.zoom, 28
+        rows = -(-len(shown) // self.columns)
+        grid = np.full((rows * (side + band), self.columns * (side + 8), 3), 255, dtype=np.uint8)
+        places, texts = [], []
+        for number, (scan, label, predicted) in enumerate(shown):
+            top, left = number // self.columns * (side + band), number % self.columns * (side + 8)
+            pixels = (scan[0] * 255 / 16).byte().numpy()
+            large = pixels.repeat(self.zoom, axis=0).repeat(self.zoom, axis=1)
+            grid[top : top + side, left : left + side] = large[..., None]
+            places.append((left + 4, top + side + 4))
+            texts.append(f"{label}, read as {predicted}")
+        visualizer = runner.visualizer
+        visualizer.set_image(grid)
+        visualizer.draw_texts(texts, np.array(places), font_sizes=16, colors="k")
+        visualizer.add_image("misread", visualizer.get_image(), step=runner.epoch)

@@ -116,7 +116,11 @@ def draw(tmp_path: Path) -> Callable[..., dict[str, np.ndarray[Any, Any]]]:
             test_cfg={},
             test_evaluator=Count(),
             custom_hooks=[{"type": "NaiveVisualizationHook", **hook}],
-            visualizer={"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}]},
+            visualizer={
+                "type": "Visualizer",
+                "vis_backends": [{"type": "LocalVisBackend"}],
+                "sample_options": {"enlarge_to": None},
+            },
         )
         runner.test()
         runner.visualizer.close()

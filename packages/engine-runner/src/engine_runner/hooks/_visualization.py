@@ -1,7 +1,7 @@
-"""Draw the predictions of a test on its images."""
+"""Draw the predictions of a test, or of validations, on their images."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,25 +18,35 @@ from engine_structures import BaseDataElement
 if TYPE_CHECKING:
     import numpy as np
 
+Stage: TypeAlias = Literal["val", "test"]
+
 
 @HOOKS.register_module()
 class NaiveVisualizationHook(Hook):
-    """Record the images of a test with their ground truth and predictions.
+    """Record the images of a test, or of validations, with their ground truth and predictions.
 
-    `Visualizer.add_datasample` draws labels, boxes and masks. The images are those that the data
+    `Visualizer.add_datasample` draws them, and enlarges small images; ``sample_options`` of the
+    visualizer sets how. The images are those that the data
     loader yields, before the data preprocessor normalizes them: under ``inputs`` of a dict, or the
     first item of a list or tuple. An image that a transform has normalized is scaled to its own
     range. Padding is removed and the size restored, if the sample has ``img_shape`` and
     ``ori_shape``. With test-time augmentation, the first view of each sample is drawn, with the
     merged prediction.
 
+    A test records ``test_image``, with the number of the image as its step. A validation records
+    ``val_image_0``, ``val_image_1``, …, with the iteration as the step of each, so that a tracker
+    shows how the predictions for an image change.
+
     Args:
         interval: Draw the images of every n-th batch.
         draw_gt: Whether to draw the ground truth.
         draw_pred: Whether to draw the predictions.
+        stages: ``"test"``, ``"val"`` or both.
+        most_val_images: The largest number of images that a validation records.
 
     Raises:
-        ValueError: ``interval`` is not an integer >= 1.
+        ValueError: ``interval`` or ``most_val_images`` is not an integer >= 1, or ``stages`` has
+            other values or none.
 
     Example:
         >>> NaiveVisualizationHook(interval=10).get_triggered_stages()
@@ -45,11 +55,32 @@ class NaiveVisualizationHook(Hook):
 
     priority = "NORMAL"
 
-    def __init__(self, interval: int = 1, draw_gt: bool = True, draw_pred: bool = True) -> None:
+    def __init__(
+        self,
+        interval: int = 1,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        *,
+        stages: Sequence[Stage] = ("test",),
+        most_val_images: int = 16,
+    ) -> None:
         self.interval = integer("interval", interval, at_least=1)
         self.draw_gt = draw_gt
         self.draw_pred = draw_pred
+        self.most_val_images = integer("most_val_images", most_val_images, at_least=1)
+        if isinstance(stages, str) or not stages or set(stages) - set(get_args(Stage)):
+            raise ValueError(f"stages must be among ['val', 'test'] and not empty, got {stages!r}")
+        self._stages = tuple(stages)
         self._seen = 0
+
+    def _overrides(self, method: str) -> bool:
+        # A point of a stage without pictures costs nothing. That of a subclass always acts.
+        stage = method.split("_")[1]
+        ours = getattr(NaiveVisualizationHook, method, None)
+        is_left_out = stage in get_args(Stage) and stage not in self._stages
+        if is_left_out and getattr(type(self), method, None) is ours:
+            return False
+        return super()._overrides(method)
 
     def before_train(self, runner: Run) -> None:
         """Record the structure of the model, in backends that can."""
@@ -59,6 +90,23 @@ class NaiveVisualizationHook(Hook):
         """Count the images from 0."""
         self._seen = 0
 
+    def before_val_epoch(self, runner: Run) -> None:
+        """Count the images from 0."""
+        self._seen = 0
+
+    def after_val_iter(
+        self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
+    ) -> None:
+        """Draw the images of a batch, until there are ``most_val_images`` of this validation.
+
+        Raises:
+            TypeError: The batch has no images.
+        """
+        for number, image, sample in self._drawn(runner, batch_idx, data_batch, outputs):
+            if number >= self.most_val_images:
+                break
+            self._record(runner, f"val_image_{number}", image, sample, runner.iter)
+
     def after_test_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
     ) -> None:
@@ -67,23 +115,34 @@ class NaiveVisualizationHook(Hook):
         Raises:
             TypeError: The batch has no images.
         """
+        for number, image, sample in self._drawn(runner, batch_idx, data_batch, outputs):
+            self._record(runner, "test_image", image, sample, number)
+
+    def _drawn(
+        self, runner: Run, batch_idx: int, data_batch: Batch, outputs: Outputs
+    ) -> Iterator[tuple[int, Tensor, BaseDataElement | None]]:
+        """Yield number, image and sample of each item of a batch that is drawn."""
         if isinstance(runner.model, BaseTTAModel):
             data_batch = _first_view(data_batch)
         images = _images(data_batch)
         first, self._seen = self._seen, self._seen + len(images)
         if not runner.is_main or not self.every_n_inner_iters(batch_idx, self.interval):
             return
-        swaps = _swaps_channels(runner.model)
         samples = _samples(data_batch, outputs, len(images))
         for place, (image, sample) in enumerate(zip(images, samples, strict=True)):
-            runner.visualizer.add_datasample(
-                "test_image",
-                _shown(image, sample, swaps=swaps),
-                sample,
-                draw_gt=self.draw_gt,
-                draw_pred=self.draw_pred,
-                step=first + place,
-            )
+            yield first + place, image, sample
+
+    def _record(
+        self, runner: Run, name: str, image: Tensor, sample: BaseDataElement | None, step: int
+    ) -> None:
+        runner.visualizer.add_datasample(
+            name,
+            _shown(image, sample, swaps=_swaps_channels(runner.model)),
+            sample,
+            draw_gt=self.draw_gt,
+            draw_pred=self.draw_pred,
+            step=step,
+        )
 
 
 def _first_view(batch: Any) -> Any:

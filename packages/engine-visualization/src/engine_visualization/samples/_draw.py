@@ -78,7 +78,8 @@ def draw_sample(
     if both and _is_side_by_side(options, fields):
         _draw_two(context, sides)
     else:
-        for source in ("gt", "pred"):
+        # A missed truth is drawn last: a false alarm of the same box would cover it.
+        for source in ("pred", "gt"):
             sides.draw(source, line=int(source == "pred" and bool(fields["gt"])))
         sides.write_counts()
 

@@ -14,7 +14,7 @@ from engine_visualization.samples._matching import match
 from engine_visualization.samples._notices import NotDrawable
 from engine_visualization.samples._options import Color
 from engine_visualization.samples._table import KINDS, MATCHED_BY
-from engine_visualization.samples._texts import write_texts
+from engine_visualization.samples._texts import text_size, write_texts
 
 _IDS = ("instances_id", "instances_ids", "track_ids")
 _VISIBLE = ("keypoint_scores", "keypoints_visible")
@@ -189,6 +189,8 @@ def draw_instances(
     texts = _texts(context, instances)
     kept = [at for at, text in enumerate(texts) if text and not (silent and silent[at])]
     anchors = _anchors(instances)[kept]
+    if is_dashed:  # below the text of a prediction of the same box
+        anchors = anchors + [0.0, 1.5 * text_size(context.canvas)]
     write_texts(
         context.canvas, [texts[at] for at in kept], anchors, [look.colors[at] for at in kept]
     )
