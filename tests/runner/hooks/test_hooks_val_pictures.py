@@ -23,7 +23,7 @@ class Boxes(BaseModel):
     """Predict the same box for each image."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__({"type": "ImgDataPreprocessor"})
         self.linear = nn.Linear(1, 1)
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = "tensor") -> Any:

@@ -1,5 +1,6 @@
 """Draw what a sample holds: truth and predictions, on one image or on two."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -239,10 +240,20 @@ def _draw_two(context: Context, sides: _Sides) -> None:
 
 def _drawer(name: str, value: Any) -> str | None:
     """Return what draws a field: ``"instances"``, ``"label"``, ``"maps"`` or nothing."""
-    kinds = {base.__name__ for base in type(value).__mro__}
-    if name in ("instances", "track_instances") or "InstanceData" in kinds:
+    kind = _structure_of(value)
+    if name in ("instances", "track_instances") or kind == "instances":
         return "instances"
-    if name in ("label", "labels") or "LabelData" in kinds:
+    if name in ("label", "labels") or kind == "label":
         return "label"
     is_map = name.endswith(("sem_seg", "heatmap", "heatmaps", "depth", "depth_map"))
-    return "maps" if is_map or "PixelData" in kinds else None
+    return "maps" if is_map or kind == "maps" else None
+
+
+def _structure_of(value: Any) -> str | None:
+    # engine_structures needs torch. Where it is not loaded, no value is of its types.
+    if "engine_structures" not in sys.modules:
+        return None
+    from engine_structures import InstanceData, LabelData, PixelData
+
+    kinds = {InstanceData: "instances", LabelData: "label", PixelData: "maps"}
+    return next((kind for base, kind in kinds.items() if isinstance(value, base)), None)

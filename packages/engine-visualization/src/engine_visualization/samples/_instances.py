@@ -190,7 +190,7 @@ def draw_instances(
     kept = [at for at, text in enumerate(texts) if text and not (silent and silent[at])]
     anchors = _anchors(instances)[kept]
     if is_dashed:  # below the text of a prediction of the same box
-        anchors = anchors + [0.0, 1.5 * text_size(context.canvas)]
+        anchors = anchors + np.array([0.0, 1.5 * text_size(context.canvas)])
     write_texts(
         context.canvas, [texts[at] for at in kept], anchors, [look.colors[at] for at in kept]
     )
