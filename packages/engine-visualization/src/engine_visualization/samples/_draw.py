@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine_visualization.samples._instances import (
     draw_instances,
     match_instances,
     read_instances,
+    write_instances,
 )
 from engine_visualization.samples._labels import write_label
 from engine_visualization.samples._maps import draw_maps
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from engine_structures import BaseDataElement
 
 Fields: TypeAlias = dict[Source, dict[str, Any]]
+_LAYERS = ("maps", "instances", "texts", "label")
 _GAP = 4  # white pixels between two images
 
 
@@ -80,8 +83,7 @@ def draw_sample(
         _draw_two(context, sides)
     else:
         # A missed truth is drawn last: a false alarm of the same box would cover it.
-        for source in ("pred", "gt"):
-            sides.draw(source, line=int(source == "pred" and bool(fields["gt"])))
+        sides.draw(("pred", "gt"))
         sides.write_counts()
 
 
@@ -124,13 +126,15 @@ class _Sides:
         self.instances["pred"] = {name: one.above(threshold) for name, one in predicted.items()}
         self.outcomes = self._outcomes() if context.compares else {}
 
-    def draw(self, source: Source, *, line: int = 0, context: Context | None = None) -> None:
-        """Draw the maps of a source, then its instances, then its labels."""
+    def draw(self, sources: Sequence[Source], *, context: Context | None = None) -> None:
+        """Draw the maps of sources, then their instances, and all texts above them."""
         context = context or self.context
-        for drawer in ("maps", "instances", "label"):
+        for layer, source in product(_LAYERS, sources):
+            # The label of a prediction is below that of the truth.
+            line = int(source == "pred" and len(sources) > 1 and bool(self.fields["gt"]))
             for name, value in self.fields[source].items():
-                if _drawer(name, value) == drawer:
-                    draw = self._drawing(drawer, name, source, line)
+                if _drawer(name, value) == layer.replace("texts", "instances"):
+                    draw = self._drawing(layer, name, source, line)
                     _guarded(context, f"{source}_{name}", value, draw)
 
     def write_counts(self) -> None:
@@ -157,17 +161,22 @@ class _Sides:
                 other = self.fields["gt"].get(name)
                 write_label(context, field, value, source, line=line, other=other)
             else:
-                self._draw_instances(context, field, name, source)
+                self._draw_instances(context, field, name, source, only_texts=drawer == "texts")
 
         return draw
 
-    def _draw_instances(self, context: Context, field: str, name: str, source: Source) -> None:
+    def _draw_instances(
+        self, context: Context, field: str, name: str, source: Source, *, only_texts: bool
+    ) -> None:
         outcome, found = self.outcomes.get(name), self.instances[source][name]
         colors = None if outcome is None else outcome.colors[source]
         # On one image, the text of a hit is that of its prediction.
         is_alone = context is not self.context or outcome is None or source == "pred"
         silent = [] if is_alone or outcome is None else outcome.is_hit["gt"]
-        draw_instances(context, field, found, source, colors, silent=silent)
+        if only_texts:
+            write_instances(context, found, source, colors, silent=silent)
+        else:
+            draw_instances(context, field, found, source, colors)
 
     def _outcomes(self) -> dict[str, _Outcome]:
         found = {}
@@ -225,7 +234,7 @@ def _draw_two(context: Context, sides: _Sides) -> None:
     pictures = []
     for source in ("gt", "pred"):
         canvas.set_image(image)
-        sides.draw(source, context=replace(context))
+        sides.draw((source,), context=replace(context))
         if source == "pred":
             sides.write_counts()
         pictures.append(canvas.get_image())

@@ -161,10 +161,8 @@ def draw_instances(
     instances: Instances,
     source: Source,
     outcomes: Sequence[Color] | None,
-    *,
-    silent: Sequence[bool] = (),
 ) -> None:
-    """Draw instances, and the class, score and id of each.
+    """Draw the shapes of instances.
 
     Args:
         context: The canvas and the settings.
@@ -172,13 +170,15 @@ def draw_instances(
         instances: The instances.
         source: The truth is dashed where it is compared with predictions.
         outcomes: The color of each instance; ``None`` to choose by id, class or source.
-        silent: Whether to leave out the text of each; by default of none.
     """
     if not instances.count:
         return
-    colors = list(outcomes) if outcomes is not None else _colors(context, instances, source)
     is_dashed = source == "gt" and outcomes is not None
-    look = Look(colors=colors, line_style="--" if is_dashed else "-", alpha=context.options.alpha)
+    look = Look(
+        colors=_colors(context, instances, source, outcomes),
+        line_style="--" if is_dashed else "-",
+        alpha=context.options.alpha,
+    )
     for kind in KINDS:
         if kind.field in instances.shapes:
             try:
@@ -186,14 +186,26 @@ def draw_instances(
             except NotDrawable as reason:
                 field = f"{name}.{kind.field}"
                 context.notices.add(field, instances.shapes[kind.field], str(reason))
+
+
+def write_instances(
+    context: Context,
+    instances: Instances,
+    source: Source,
+    outcomes: Sequence[Color] | None,
+    *,
+    silent: Sequence[bool] = (),
+) -> None:
+    """Write the id, class and score of each instance, but of those in ``silent``."""
+    if not instances.count:
+        return
+    colors = _colors(context, instances, source, outcomes)
     texts = _texts(context, instances)
     kept = [at for at, text in enumerate(texts) if text and not (silent and silent[at])]
     anchors = _anchors(instances)[kept]
-    if is_dashed:  # below the text of a prediction of the same box
+    if source == "gt" and outcomes is not None:  # below the text of a prediction of the same box
         anchors = anchors + np.array([0.0, 1.5 * text_size(context.canvas)])
-    write_texts(
-        context.canvas, [texts[at] for at in kept], anchors, [look.colors[at] for at in kept]
-    )
+    write_texts(context.canvas, [texts[at] for at in kept], anchors, [colors[at] for at in kept])
 
 
 def _anchors(instances: Instances) -> np.ndarray:
@@ -203,7 +215,11 @@ def _anchors(instances: Instances) -> np.ndarray:
     return anchors(instances.shapes[first])
 
 
-def _colors(context: Context, instances: Instances, source: Source) -> list[Color | RGB]:
+def _colors(
+    context: Context, instances: Instances, source: Source, outcomes: Sequence[Color] | None
+) -> list[Color | RGB]:
+    if outcomes is not None:
+        return list(outcomes)
     if instances.ids is not None:
         return [color_of(track) for track in instances.ids.tolist()]
     palette = context.meta.get("palette")
