@@ -25,6 +25,7 @@ from engine_visualization.drawing import (
     Axes,
     Canvas,
     Figure,
+    PainterName,
     can_open_window,
     draw_sample,
     save_png,
@@ -53,6 +54,8 @@ class Visualizer(Canvas, ManagerMixin):
             their own ``save_dir`` are skipped.
         fig_save_cfg: Accepted for older configs and unused: images are saved pixel by pixel.
         fig_show_cfg: Arguments of the matplotlib figure that shows an image in a window.
+        antialias: Whether the edges of shapes and letters are smooth, as for `Canvas`.
+        painter: The library that draws, as for `Canvas`.
 
     Attributes:
         ax_save: Some methods of matplotlib's axes, which draw on the image: `text`, `imshow`,
@@ -62,8 +65,9 @@ class Visualizer(Canvas, ManagerMixin):
         dpi: The pixels per inch of ``fig_save``.
 
     Raises:
+        ImportError: ``painter`` is ``"opencv"``, and OpenCV is not installed.
         TypeError: ``vis_backends`` is not a list of backends and configs.
-        ValueError: Two backends have the same name.
+        ValueError: Two backends have the same name, or ``painter`` is unknown.
 
     Example:
         >>> import numpy as np
@@ -81,9 +85,12 @@ class Visualizer(Canvas, ManagerMixin):
         save_dir: str | PathLike[str] | None = None,
         fig_save_cfg: Mapping[str, Any] = {"frameon": False},
         fig_show_cfg: Mapping[str, Any] = {"frameon": False},
+        *,
+        antialias: bool = True,
+        painter: PainterName | None = None,
     ) -> None:
         ManagerMixin.__init__(self, name)
-        Canvas.__init__(self, image)
+        Canvas.__init__(self, image, antialias=antialias, painter=painter)
         self.dpi = DPI
         self.ax_save = Axes(self)
         self.fig_save = Figure(self)

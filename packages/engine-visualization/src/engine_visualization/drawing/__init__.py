@@ -1,4 +1,4 @@
-"""Draw boxes, texts, shapes, masks and feature maps on RGB images, with Pillow."""
+"""Draw boxes, texts, shapes, masks and feature maps on RGB images, with OpenCV or Pillow."""
 
 from engine_visualization.drawing._arguments import (
     check_type,
@@ -15,6 +15,7 @@ from engine_visualization.drawing._colors import parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._pictures import as_picture, save_png
 from engine_visualization.drawing._samples import draw_sample
+from engine_visualization.drawing._surface import PainterName
 from engine_visualization.drawing._values import to_image
 from engine_visualization.drawing._window import (
     can_open_window,
@@ -28,6 +29,7 @@ __all__ = [
     "Axes",
     "Canvas",
     "Figure",
+    "PainterName",
     "as_picture",
     "can_open_window",
     "check_type",

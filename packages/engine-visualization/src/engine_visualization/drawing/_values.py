@@ -1,20 +1,23 @@
 """Convert arguments to arrays, to images, and to one value per shape."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
-import torch
 
-Array: TypeAlias = np.ndarray | torch.Tensor
+if TYPE_CHECKING:
+    import torch
+
+Array: TypeAlias = Union[np.ndarray, "torch.Tensor"]
 
 
 def to_numpy(values: Any) -> np.ndarray:
     """Convert a tensor on any device, an array or a nested list to a NumPy array."""
-    if isinstance(values, torch.Tensor):
+    # A tensor is recognized by its method: arrays are drawn without PyTorch.
+    if hasattr(values, "detach"):
         values = values.detach().cpu()
         # NumPy has no bfloat16.
-        values = (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+        values = (values.float() if str(values.dtype) == "torch.bfloat16" else values).numpy()
     return np.asarray(values)
 
 

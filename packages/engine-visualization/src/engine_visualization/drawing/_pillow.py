@@ -1,0 +1,107 @@
+"""Paint with Pillow and NumPy, where OpenCV is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine_visualization.drawing._painter import RGB
+from engine_visualization.drawing._pictures import pillow
+
+_ROWS = 64  # A blend of all rows would make copies that exceed the cache.
+
+
+class PillowPainter:
+    """Fill polygons with Pillow, and blend and resize with NumPy."""
+
+    name = "pillow"
+
+    def coverage(
+        self, polygons: Sequence[np.ndarray], shape: tuple[int, int], scale: int
+    ) -> np.ndarray:
+        """Fill the polygons on a larger mask, and take the mean of its pixels."""
+        height, width = shape
+        mask = pillow("Image").new("L", (width * scale, height * scale), 0)
+        pen = pillow("ImageDraw").Draw(mask)
+        for polygon in polygons:
+            pen.polygon(polygon.ravel().tolist(), fill=255)
+        return np.asarray(mask.reduce(scale) if scale > 1 else mask)
+
+    def tint(self, pixels: np.ndarray, color: RGB, opacity: float) -> None:
+        """Blend in 16 bits, with opacities of 1/256."""
+        weight = round(opacity * 256)
+        if weight == 256:
+            pixels[...] = color
+            return
+        added = np.array([value * weight + 128 for value in color], dtype=np.uint16)
+        for top in range(0, len(pixels), _ROWS):
+            rows = pixels[top : top + _ROWS]
+            blended = np.multiply(rows, 256 - weight, dtype=np.uint16)
+            blended += added
+            blended >>= 8
+            rows[...] = blended
+
+    def tint_by(self, pixels: np.ndarray, color: RGB, weights: np.ndarray) -> None:
+        """Blend one channel at a time, in 16 bits."""
+        for top in range(0, len(pixels), _ROWS):
+            shares = weights[top : top + _ROWS]
+            rests = 255 - shares
+            for channel, value in enumerate(color):
+                target = pixels[top : top + _ROWS, :, channel]
+                blended = np.multiply(target, rests, dtype=np.uint16)
+                blended += np.multiply(shares, value, dtype=np.uint16)
+                # The quotient by 255, without a division: x / 255 = (x + x / 256) / 256.
+                blended += 128
+                blended += blended >> 8
+                blended >>= 8
+                target[...] = blended
+
+    def tint_mask(self, pixels: np.ndarray, color: RGB, opacity: float, mask: np.ndarray) -> None:
+        """Blend all pixels, and copy those of the mask."""
+        blended = pixels.copy()
+        self.tint(blended, color, opacity)
+        np.copyto(pixels, blended, where=mask.view(bool)[..., np.newaxis])
+
+    def bounds(self, mask: np.ndarray) -> tuple[slice, slice] | None:
+        """Search the rows, then the columns of these rows."""
+        inside = np.flatnonzero(mask.view(bool).any(axis=1))
+        if not len(inside):
+            return None
+        rows = slice(int(inside[0]), int(inside[-1]) + 1)
+        across = np.flatnonzero(mask[rows].view(bool).any(axis=0))
+        return rows, slice(int(across[0]), int(across[-1]) + 1)
+
+    def resize(self, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Interpolate the rows, then the columns."""
+        for axis, size in enumerate(shape):
+            low, high, share = _neighbors(values.shape[axis], size)
+            along = share.reshape(-1, *[1] * (values.ndim - axis - 1))
+            first = values.take(low, axis=axis)
+            step = values.take(high, axis=axis)
+            step -= first
+            step *= along
+            first += step
+            values = first
+        return values
+
+    def look_up(self, levels: np.ndarray, table: np.ndarray) -> np.ndarray:
+        """Index the table."""
+        return np.asarray(table[levels])
+
+    def mix(self, over: np.ndarray, under: np.ndarray, weight: float) -> np.ndarray:
+        """Add the weighted images, in 16 bits."""
+        share = round(weight * 256)
+        mixed = np.multiply(over, share, dtype=np.uint16)
+        mixed += np.multiply(under, 256 - share, dtype=np.uint16)
+        mixed += 128
+        mixed >>= 8
+        return np.asarray(mixed.astype(np.uint8))
+
+
+def _neighbors(size: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the two source positions of each target position, and the share of the second."""
+    # The centers of pixels are at i + 0.5, and the first and last pixel continue outside.
+    places = np.clip((np.arange(target) + 0.5) * (size / target) - 0.5, 0, size - 1)
+    low = np.minimum(places.astype(np.intp), max(size - 2, 0))
+    return low, np.minimum(low + 1, size - 1), (places - low).astype(np.float32)
