@@ -22,12 +22,13 @@ _FAMILIES = {
     "cursive": "DejaVuSerif-Italic.ttf",
     "fantasy": "DejaVuSans-Bold.ttf",
 }
+_WORDS = re.compile(r"\s*\S+\s*|\s+")
 _CACHED_PIXELS = 1 << 16  # Larger texts, such as headlines, are rendered each time.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A rendered text: its mask, 0 to 255, and its box relative to its origin, in pixels."""
+    """A rendered text: its weights, 0 to 255, and their box relative to the origin, in pixels."""
 
     weights: np.ndarray
     box: tuple[int, int, int, int]
@@ -47,8 +48,8 @@ class Font:
         return _metrics(self.family, self.size)
 
 
-def layout(text: str, font: Font, *, vertical: str, horizontal: str) -> list[tuple[int, int, Run]]:
-    """Return the parts of a text, with their origins (x, y) relative to the position of the text.
+def layout(text: str, font: Font, *, vertical: str, horizontal: str) -> Run:
+    """Return a rendered text, whose origin is the position that the alignment chooses.
 
     Args:
         text: The text.
@@ -58,19 +59,37 @@ def layout(text: str, font: Font, *, vertical: str, horizontal: str) -> list[tup
         horizontal: ``l`` left, ``m`` middle, ``r`` right.
     """
     if "\n" in text:
-        return [(0, 0, _render(text, font, horizontal + vertical))]
+        return _render(text, font, horizontal + vertical)
     # Labels repeat words, such as names of classes, so words are cached. Letters of other scripts
     # may depend on the words beside them.
-    words = re.findall(r"\s*\S+\s*", text) if text.isascii() else [text]
-    runs = [_render(word, font, "ls") for word in words]
+    words = _WORDS.findall(text) if text.isascii() else [text]
+    run = _join([_render(word, font, "ls") for word in words])
     ascent, descent = font.measure()
     y = {"a": ascent, "m": round((ascent - descent) / 2), "d": -descent, "s": 0}[vertical]
-    x = -{"l": 0.0, "m": 0.5, "r": 1.0}[horizontal] * sum(run.advance for run in runs)
-    placed = []
+    x = -round({"l": 0.0, "m": 0.5, "r": 1.0}[horizontal] * run.advance)
+    left, top, right, bottom = run.box
+    box = (left + x, top + y, right + x, bottom + y)
+    return Run(weights=run.weights, box=box, advance=run.advance)
+
+
+def _join(runs: list[Run]) -> Run:
+    """Return runs that follow each other as one."""
+    if len(runs) == 1:
+        return runs[0]
+    starts, advance = [], 0.0
     for run in runs:
-        placed.append((round(x), y, run))
-        x += run.advance
-    return placed
+        starts.append(round(advance))
+        advance += run.advance
+    left = min(start + run.box[0] for start, run in zip(starts, runs, strict=True))
+    right = max(start + run.box[2] for start, run in zip(starts, runs, strict=True))
+    top, bottom = min(run.box[1] for run in runs), max(run.box[3] for run in runs)
+    weights = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    for start, run in zip(starts, runs, strict=True):
+        x, y = start + run.box[0] - left, run.box[1] - top
+        height, width = run.weights.shape
+        part = weights[y : y + height, x : x + width]
+        np.maximum(part, run.weights, out=part)  # the boxes of words may overlap
+    return Run(weights=weights, box=(left, top, right, bottom), advance=advance)
 
 
 def _render(text: str, font: Font, anchor: str) -> Run:

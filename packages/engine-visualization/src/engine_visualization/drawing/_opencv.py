@@ -11,7 +11,6 @@ import numpy as np
 from engine_visualization.drawing._painter import RGB
 
 _SHIFT = 4  # binary places of the coordinates that OpenCV takes as integers
-_INVERSE = np.array([[-1.0, 255.0]] * 3)
 
 
 class OpenCVPainter:
@@ -36,12 +35,19 @@ class OpenCVPainter:
 
     def tint(self, pixels: np.ndarray, color: RGB, opacity: float) -> None:
         """Blend with one linear map of the channels, which needs no image of the color."""
+        if opacity == 1:
+            cv2.rectangle(pixels, (0, 0), pixels.shape[1::-1], color, cv2.FILLED)
+            return
         cv2.transform(pixels, _blend(color, opacity), dst=pixels)
 
     def tint_by(self, pixels: np.ndarray, color: RGB, weights: np.ndarray) -> None:
         """Blend in integers: a blend in floats takes twice as long."""
-        rest = cv2.multiply(pixels, cv2.transform(weights, _INVERSE), scale=1 / 255)
-        cv2.add(rest, cv2.transform(weights, _share(color)), dst=pixels)
+        # Three equal channels first: `transform` is ten times as slow from one channel to three.
+        shares = cv2.cvtColor(weights, cv2.COLOR_GRAY2RGB)
+        rest = cv2.multiply(pixels, cv2.bitwise_not(shares), scale=1 / 255)
+        if color != (255, 255, 255):
+            shares = cv2.transform(shares, _share(color))
+        cv2.add(rest, shares, dst=pixels)
 
     def tint_mask(self, pixels: np.ndarray, color: RGB, opacity: float, mask: np.ndarray) -> None:
         """Blend all pixels, and copy those of the mask."""
@@ -74,5 +80,5 @@ def _blend(color: RGB, opacity: float) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _share(color: RGB) -> np.ndarray:
-    """Return the matrix ``(3, 1)`` that maps a weight to its share of a color."""
-    return np.array([[value / 255] for value in color])
+    """Return the matrix ``(3, 3)`` that maps a weight, three times, to its share of a color."""
+    return np.diag([value / 255 for value in color])

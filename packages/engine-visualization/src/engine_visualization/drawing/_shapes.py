@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine_visualization.drawing._colors import RGBA
-from engine_visualization.drawing._strokes import circle_points, clip, is_solid, ring, stroke
+from engine_visualization.drawing._strokes import (
+    circle_points,
+    clip,
+    dash_weights,
+    is_solid,
+    ring,
+    stroke,
+)
 from engine_visualization.drawing._surface import Surface
 
 # Without antialiasing, thinner lines would have gaps: a line between two rows of pixels must cover
@@ -73,21 +80,46 @@ def paint_box(surface: Surface, box: tuple[float, float, float, float], style: S
         surface.fill(area, style.face, style.alpha)
     if style.edge is None or style.width <= 0:
         return
-    if not is_solid(style.line):
-        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-        _paint_line(surface, corners, style, closed=True)
-        return
     width = max(1, round(style.width))
     left, top, right, bottom = (math.ceil(value - width / 2) for value in box)
-    edge, alpha = style.edge, style.alpha
-    if right - left <= width or bottom - top <= width:  # the lines leave nothing between them
-        surface.fill((left, top, right + width, bottom + width), edge, alpha)
-        return
+    across, down = right - left, bottom - top
     # The corners belong to the horizontal lines, so that no pixel is blended twice.
-    surface.fill((left, top, right + width, top + width), edge, alpha)
-    surface.fill((left, bottom, right + width, bottom + width), edge, alpha)
-    surface.fill((left, top + width, left + width, bottom), edge, alpha)
-    surface.fill((right, top + width, right + width, bottom), edge, alpha)
+    parts: tuple[tuple[int, int, int, int], ...] = (
+        (left, top, right + width, top + width),
+        (right, top + width, right + width, bottom),
+        (left, bottom, right + width, bottom + width),
+        (left, top + width, left + width, bottom),
+    )
+    if across <= width or down <= width:  # the lines leave nothing between them
+        parts = ((left, top, right + width, bottom + width),)
+    elif not is_solid(style.line):
+        _paint_dashed(surface, parts, style, width)
+        return
+    for part in parts:
+        surface.fill(part, style.edge, style.alpha)
+
+
+def _paint_dashed(
+    surface: Surface, parts: Iterable[tuple[int, int, int, int]], style: Style, width: int
+) -> None:
+    """Paint the lines of a box, clockwise from its top left corner."""
+    if style.edge is None:
+        return
+    distance = -width / 2  # from the corner, to where the pixels of the first line begin
+    for index, (left, top, right, bottom) in enumerate(parts):
+        flat = index % 2 == 0
+        length = right - left if flat else bottom - top
+        places = distance + np.arange(length) + 0.5
+        weights = dash_weights(places, width=style.width, line=style.line)
+        if not surface.antialias:
+            weights = np.where(weights > 127, np.uint8(255), np.uint8(0))
+        if index > 1:  # the bottom line runs to the left, and the left one to the top
+            weights = weights[::-1]
+        shape = (width, length) if flat else (length, width)
+        band = np.broadcast_to(weights if flat else weights[:, np.newaxis], shape)
+        surface.stamp(np.ascontiguousarray(band), (left, top), style.edge, style.alpha)
+        # A corner's pixels belong to the horizontal line, and count for it only.
+        distance += length
 
 
 def _paint_line(surface: Surface, points: np.ndarray, style: Style, *, closed: bool) -> None:

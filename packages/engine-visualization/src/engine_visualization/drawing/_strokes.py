@@ -105,6 +105,25 @@ def _pattern(name: str) -> tuple[float, ...]:
         raise ValueError(f"line style must be one of {choices}, got {name!r}") from None
 
 
+def dash_weights(places: np.ndarray, *, width: float, line: str) -> np.ndarray:
+    """Return how much of each pixel of a straight line its dashes cover, 0 to 255.
+
+    Args:
+        places: The distances of the pixels' centers from the start of the line ``(N,)``.
+        width: The line width, of which dashes and gaps are multiples.
+        line: The line style, which has gaps.
+    """
+    bounds = np.concatenate([[0.0], np.cumsum(_pattern(line))]) * width
+    phases, covered = places % bounds[-1], np.zeros(len(places))
+    # A pixel at the end of the period touches the first dash of the next one.
+    for period in (0.0, bounds[-1]):
+        for begin, end in zip(bounds[:-1:2] + period, bounds[1::2] + period, strict=True):
+            covered += np.clip(
+                np.minimum(phases + 0.5, end) - np.maximum(phases - 0.5, begin), 0.0, 1.0
+            )
+    return np.asarray(np.rint(np.minimum(covered, 1.0) * 255).astype(np.uint8))
+
+
 def clip(polygon: np.ndarray, low: float, high: tuple[float, float]) -> np.ndarray:
     """Return the part of a polygon ``(N, 2)`` from ``low`` to ``high`` (x, y); empty if none is.
 

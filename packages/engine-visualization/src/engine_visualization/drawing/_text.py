@@ -54,17 +54,12 @@ def paint_text(
         return
     x, y = (round(value) for value in position)
     font = Font(family=style.family, size=max(1.0, float(style.size)), antialias=surface.antialias)
-    runs = layout(text, font, vertical=vertical, horizontal=horizontal)
+    run = layout(text, font, vertical=vertical, horizontal=horizontal)
+    left, top, right, bottom = run.box
     if box is not None:
-        left, top, right, bottom = zip(
-            *((i + r.box[0], j + r.box[1], i + r.box[2], j + r.box[3]) for i, j, r in runs),
-            strict=True,
-        )
-        _paint_box(surface, (x + min(left), y + min(top), x + max(right), y + max(bottom)), box)
+        _paint_box(surface, (x + left, y + top, x + right, y + bottom), box)
     if style.color is not None:
-        for i, j, run in runs:
-            place = (x + i + run.box[0], y + j + run.box[1])
-            surface.stamp(run.weights, place, style.color)
+        surface.stamp(run.weights, (x + left, y + top), style.color)
 
 
 def font_file(properties: Any) -> str:
