@@ -10,8 +10,6 @@ import numpy as np
 
 from engine_visualization.drawing._painter import RGB
 
-_SHIFT = 4  # binary places of the coordinates that OpenCV takes as integers
-
 
 class OpenCVPainter:
     """Paint with OpenCV."""
@@ -26,9 +24,7 @@ class OpenCVPainter:
         mask = np.zeros((height * scale, width * scale), dtype=np.uint8)
         for polygon in polygons:
             # One call per polygon: where polygons of one call overlap, OpenCV leaves holes.
-            cv2.fillPoly(
-                mask, [np.rint(polygon * (1 << _SHIFT)).astype(np.int32)], (255,), shift=_SHIFT
-            )
+            cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], (255,))
         if scale == 1:
             return mask
         return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA))

@@ -25,7 +25,8 @@ class PillowPainter:
         mask = pillow("Image").new("L", (width * scale, height * scale), 0)
         pen = pillow("ImageDraw").Draw(mask)
         for polygon in polygons:
-            pen.polygon(polygon.ravel().tolist(), fill=255)
+            # Pillow adds part of a pixel to fractional coordinates, depending on the direction.
+            pen.polygon(np.rint(polygon).ravel().tolist(), fill=255)
         return np.asarray(mask.reduce(scale) if scale > 1 else mask)
 
     def tint(self, pixels: np.ndarray, color: RGB, opacity: float) -> None:

@@ -164,7 +164,10 @@ def _paint(
     height, width = bottom - top, right - left
     scale = _mask_scale(height * width)
     # In image and mask, the center of pixel i is at i. So scale about its edge, at i - 0.5.
-    moved = ((outline - (left, top) + 0.5) * scale - 0.5 for outline in outlines(scale))
+    # Without antialiasing, a line of two pixels on a row of pixels covers half of two other rows.
+    # A shift by a tenth of a pixel decides for the upper one, as for boxes.
+    edge = 0.5 if surface.antialias else 0.4
+    moved = ((outline - (left, top) + edge) * scale - 0.5 for outline in outlines(scale))
     limit = (width * scale + 1.0, height * scale + 1.0)
     clipped = (clip(outline, -2.0, limit) for outline in moved)
     polygons = [outline for outline in clipped if len(outline) > 2]
