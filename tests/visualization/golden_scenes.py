@@ -36,7 +36,7 @@ def features(channels: int = 12) -> np.ndarray:
 def draw_boxes(canvas: Canvas) -> None:
     """Draw boxes of all widths and fills, at whole and fractional coordinates."""
     boxes = np.array([[5, 5, 40, 30], [50, 6, 90, 40], [100.3, 8.6, 150.7, 50.2], [8, 40, 30, 110]])
-    canvas.draw_bboxes(boxes, ["r", "C1", (0, 0, 255), "w"], "-", [1, 2, 3, 5], alpha=1)
+    canvas.draw_bboxes(boxes, ["r", "C1", "#0000ff", "w"], "-", [1, 2, 3, 5], alpha=1)
     canvas.draw_bboxes(np.array([40, 50, 95, 110]), "k", face_colors="y", alpha=0.5)
     canvas.draw_bboxes(np.array([80, 60, 140, 100]), "none", face_colors="#ff00ff80", alpha=0.8)
     canvas.draw_bboxes(np.array([[145, 60, 145, 60], [145, 70, 148, 72]]), "k", alpha=1)
@@ -108,7 +108,7 @@ def draw_masks(canvas: Canvas) -> None:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     centers = [(40, 40), (65, 55), (100, 60), (130, 90)]
     masks = np.stack([(x - a) ** 2 + (y - b) ** 2 < 30**2 for a, b in centers])
-    colors = ["r", "b", "#ffff0080", (0, 128, 0)]
+    colors = ["r", "b", "#ffff0080", "g"]
     canvas.draw_binary_masks(masks, colors, [0.8, 0.3, 1, 1])
     canvas.draw_binary_masks(((x + y) % 8 < 2).astype(np.uint8), "k", 0.25)
     canvas.draw_binary_masks(np.zeros((HEIGHT, WIDTH)), "w", 1)

@@ -69,7 +69,8 @@ def test_thin_line_without_antialiasing_has_no_gaps(painter: PainterName) -> Non
     canvas = Canvas(np.zeros((60, 80, 3), np.uint8), antialias=False, painter=painter)
     canvas.draw_lines(np.array([5, 75]), np.array([10.5, 43.2]), "w", "-", 1)
 
-    assert canvas.get_image().any(axis=(0, 2))[6:74].all()
+    drawn = np.asarray(canvas.get_image().any(axis=(0, 2)))
+    assert drawn[6:74].all()
 
 
 @both
@@ -102,7 +103,7 @@ def test_text_color_may_be_translucent(painter: PainterName) -> None:
 @both
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
 def test_masks_may_have_any_type_and_memory_order(painter: PainterName, kind: type) -> None:
-    inside = np.zeros((2, 40, 60), dtype=kind)
+    inside: np.ndarray = np.zeros((2, 40, 60), dtype=kind)
     inside[0, 3:9, 5:30], inside[1, 20:, 40:] = 1, 1
     images = [
         Canvas(np.zeros((40, 60)), painter=painter).draw_binary_masks(masks, "w", 1).get_image()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-import cv2
 import numpy as np
 
+from engine_utils import import_extra
 from engine_visualization.drawing._painter import RGB
+
+# This module is loaded for the first drawing, and OpenCV with it. A user's own ``opencv-python``
+# is the same module.
+cv2: Any = import_extra("cv2", install="engine-visualization[opencv]", purpose="painter='opencv'")
 
 
 class OpenCVPainter:

@@ -10,7 +10,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine_utils import import_extra
 from engine_visualization.drawing._colors import RGBA
 from engine_visualization.drawing._painter import Painter
 
@@ -35,17 +34,16 @@ def check_painter(name: str | None) -> None:
 @cache
 def find_painter(name: PainterName | None = None) -> Painter:
     """Return a painter by name; by default that of OpenCV where it can be imported."""
-    if name == "opencv":
-        import_extra("cv2", install="engine-visualization[opencv]", purpose="painter='opencv'")
     if name != "pillow":
         # OpenCV takes a fifth of a second to load, so it is loaded for the first drawing.
         try:
             from engine_visualization.drawing._opencv import OpenCVPainter
-        except ModuleNotFoundError:
-            pass
         except ImportError as error:
-            # Such as OpenCV with windows on a machine without their system libraries.
-            _logger.warning("OpenCV cannot be loaded (%s); Pillow draws, more slowly", error)
+            if name == "opencv":
+                raise
+            if not isinstance(error, ModuleNotFoundError):
+                # Such as OpenCV with windows on a machine without their system libraries.
+                _logger.warning("%s. Pillow draws until then, more slowly", error)
         else:
             return OpenCVPainter()
     from engine_visualization.drawing._pillow import PillowPainter
