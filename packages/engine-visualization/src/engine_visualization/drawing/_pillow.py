@@ -9,7 +9,9 @@ import numpy as np
 from engine_visualization.drawing._painter import RGB
 from engine_visualization.drawing._pictures import pillow
 
-_ROWS = 64  # A blend of all rows would make copies that exceed the cache.
+_CHUNK = 1 << 16  # pixels: a blend of all rows would make copies that exceed the cache
+
+_SMALL = 1 << 12  # values: the lines of a box are blended faster as they are
 
 
 class PillowPainter:
@@ -31,14 +33,17 @@ class PillowPainter:
 
     def tint(self, pixels: np.ndarray, color: RGB, opacity: float) -> None:
         """Blend in 16 bits, with opacities of 1/256."""
-        for rows in _in_rows(pixels):
+        if pixels.size <= _SMALL:
+            pixels[...] = _blended(pixels, color, opacity)
+            return
+        for _, rows in _in_rows(pixels):
             rows[...] = _blended(rows, color, opacity)
 
     def tint_by(self, pixels: np.ndarray, color: RGB, weights: np.ndarray) -> None:
         """Blend in 16 bits."""
         added = np.tile(np.array(color, dtype=np.uint16), weights.shape[1])
-        for index, rows in enumerate(_in_rows(pixels)):
-            shares = _three(weights[index * _ROWS : (index + 1) * _ROWS])
+        for part, rows in _in_rows(pixels):
+            shares = _three(weights[part])
             blended = np.multiply(rows, 255 - shares, dtype=np.uint16)
             blended += shares * added
             # The quotient by 255, without a division: x / 255 = (x + x / 256) / 256.
@@ -52,8 +57,8 @@ class PillowPainter:
 
         An assignment to selected pixels takes ten times as long.
         """
-        for index, rows in enumerate(_in_rows(pixels)):
-            chosen = _three(np.negative(mask[index * _ROWS : (index + 1) * _ROWS]))  # 255 for 1
+        for part, rows in _in_rows(pixels):
+            chosen = _three(np.negative(mask[part]))  # 255 for 1
             changes = _blended(rows, color, opacity) ^ rows
             changes &= chosen
             rows ^= changes
@@ -94,19 +99,20 @@ class PillowPainter:
         return np.asarray(mixed.astype(np.uint8))
 
 
-def _in_rows(pixels: np.ndarray) -> Iterator[np.ndarray]:
+def _in_rows(pixels: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield views ``(n, 3 * w)`` of a few rows: NumPy is slow for an axis of three."""
     flat = pixels.reshape(len(pixels), -1)
-    for top in range(0, len(flat), _ROWS):
-        yield flat[top : top + _ROWS]
+    count = max(1, _CHUNK // max(1, pixels.shape[1]))
+    for top in range(0, len(flat), count):
+        yield slice(top, top + count), flat[top : top + count]
 
 
 def _blended(rows: np.ndarray, color: RGB, opacity: float) -> np.ndarray:
-    """Return the blend of rows ``(n, 3 * w)`` with a color."""
+    """Return the blend of pixels ``(h, w, 3)``, or of rows ``(n, 3 * w)``, with a color."""
     weight = round(opacity * 256)
     added = np.array([value * weight + 128 for value in color], dtype=np.uint16)
     blended = np.multiply(rows, 256 - weight, dtype=np.uint16)
-    blended += np.tile(added, rows.shape[1] // 3)
+    blended += added if rows.ndim == 3 else np.tile(added, rows.shape[1] // 3)
     blended >>= 8
     return np.asarray(blended.astype(np.uint8))
 
