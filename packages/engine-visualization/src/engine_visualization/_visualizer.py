@@ -23,6 +23,7 @@ from engine_visualization.drawing import (
     Axes,
     Canvas,
     Figure,
+    PainterName,
     can_open_window,
     save_png,
     show_cv2_window,
@@ -57,6 +58,8 @@ class Visualizer(Canvas, ManagerMixin):
         fig_save_cfg: Accepted for older configs and unused: images are saved pixel by pixel.
         fig_show_cfg: Arguments of the matplotlib figure that shows an image in a window.
         sample_options: How `add_datasample` draws: `SampleOptions`, or a dict of its arguments.
+        antialias: Whether the edges of shapes and letters are smooth, as for `Canvas`.
+        painter: The library that draws, as for `Canvas`.
 
     Attributes:
         ax_save: Some methods of matplotlib's axes, which draw on the image: `text`, `imshow`,
@@ -67,8 +70,9 @@ class Visualizer(Canvas, ManagerMixin):
         sample_options: How `add_datasample` draws; it may be replaced.
 
     Raises:
+        ImportError: ``painter`` is ``"opencv"``, and OpenCV is not installed.
         TypeError: ``vis_backends`` is not a list of backends and configs.
-        ValueError: Two backends have the same name.
+        ValueError: Two backends have the same name, or ``painter`` is unknown.
 
     Example:
         >>> import numpy as np
@@ -88,9 +92,11 @@ class Visualizer(Canvas, ManagerMixin):
         fig_show_cfg: Mapping[str, Any] = {"frameon": False},
         *,
         sample_options: SampleOptions | Mapping[str, Any] | None = None,
+        antialias: bool = True,
+        painter: PainterName | None = None,
     ) -> None:
         ManagerMixin.__init__(self, name)
-        Canvas.__init__(self, image)
+        Canvas.__init__(self, image, antialias=antialias, painter=painter)
         self.dpi = DPI
         self.ax_save = Axes(self)
         self.fig_save = Figure(self)

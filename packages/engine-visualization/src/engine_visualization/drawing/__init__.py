@@ -1,4 +1,4 @@
-"""Draw boxes, texts, shapes, masks and feature maps on RGB images, with Pillow."""
+"""Draw boxes, texts, shapes, masks and feature maps on RGB images, with OpenCV or Pillow."""
 
 from importlib import import_module
 from typing import Any
@@ -17,6 +17,7 @@ from engine_visualization.drawing._canvas import Canvas
 from engine_visualization.drawing._colors import parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._pictures import as_picture, save_png
+from engine_visualization.drawing._surface import PainterName
 from engine_visualization.drawing._values import to_image
 from engine_visualization.drawing._window import (
     can_open_window,
@@ -30,6 +31,7 @@ __all__ = [
     "Axes",
     "Canvas",
     "Figure",
+    "PainterName",
     "as_picture",
     "can_open_window",
     "check_type",

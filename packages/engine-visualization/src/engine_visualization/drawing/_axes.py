@@ -105,8 +105,9 @@ class Axes:
         smooth = options.pop("interpolation", None) not in (None, "none", "nearest")
         options.pop("aspect", None)  # the canvas has the aspect of its image
         _warn_of(options, "imshow")
-        if self._canvas._picture is None:
+        if self._canvas._surface is None:
             self._canvas.set_image(np.zeros_like(pixels[..., :3]))
+        target = self._canvas._target().pixels
         picture, place = as_picture(np.ascontiguousarray(pixels)), (0, 0)
         if extent is not None:
             left, right, bottom, top = (round(float(value)) for value in extent)
@@ -115,7 +116,9 @@ class Axes:
             if picture.size != size:
                 images = pillow("Image").Resampling
                 picture = picture.resize(size, images.BILINEAR if smooth else images.NEAREST)
-        self._canvas._target().paste(picture.convert("RGB"), place, picture.getchannel("A"))
+        below = as_picture(target)
+        below.paste(picture.convert("RGB"), place, picture.getchannel("A"))
+        target[...] = np.asarray(below)
 
     def add_collection(self, collection: Any, autolim: bool = True) -> None:
         """Draw a collection of matplotlib, such as `PatchCollection` or `LineCollection`.
@@ -125,7 +128,7 @@ class Axes:
             autolim: Unused: the limits are those of the image.
         """
         collection.update_scalarmappable()
-        image, paths = self._canvas._target(), collection.get_paths()
+        surface, paths = self._canvas._target(), collection.get_paths()
         offsets, scales = np.asarray(collection.get_offsets()), collection.get_transforms()
         look: dict[str, list[Any]] = {
             "edge": [_color(color) for color in collection.get_edgecolor()],
@@ -141,7 +144,7 @@ class Axes:
             for outline in path.to_polygons(closed_only=False):
                 points = outline + (offsets[index % len(offsets)] if len(offsets) else 0)
                 closed = chosen.get("face") is not None or bool((points[0] == points[-1]).all())
-                paint_path(image, points, Style(**chosen), closed=closed)
+                paint_path(surface, points, Style(**chosen), closed=closed)
 
     def axis(self, *args: Any, **kwargs: Any) -> tuple[float, float, float, float]:
         """Return the limits of the image: left, right, bottom and top.
@@ -203,12 +206,12 @@ class Figure:
         target = self._canvas._target()
         if all(0 <= new - old <= 1 for new, old in zip(size, target.size, strict=True)):
             return
-        self._canvas.set_image(np.array(target.resize(size)))
+        self._canvas.set_image(np.array(as_picture(target.pixels).resize(size)))
 
     def print_to_buffer(self) -> tuple[bytes, tuple[int, int]]:
         """Return the pixels as RGBA bytes, and width and height."""
         target = self._canvas._target()
-        return target.convert("RGBA").tobytes(), target.size
+        return as_picture(target.pixels).convert("RGBA").tobytes(), target.size
 
     def savefig(self, fname: str, **kwargs: Any) -> None:
         """Write the image to a PNG file, pixel by pixel; ``kwargs`` are unused."""

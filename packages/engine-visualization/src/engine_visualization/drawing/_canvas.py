@@ -1,15 +1,21 @@
 """Draw on an RGB image."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from engine_visualization.drawing._colors import RGBA, ColorSpec, parse_color
 from engine_visualization.drawing._featmap import draw_featmap
 from engine_visualization.drawing._markers import marker_outline, marker_strokes
-from engine_visualization.drawing._pictures import as_picture
-from engine_visualization.drawing._shapes import Style, circle_points, paint_path
+from engine_visualization.drawing._masks import paint_mask, to_masks
+from engine_visualization.drawing._shapes import Style, paint_box, paint_circle, paint_path
+from engine_visualization.drawing._surface import (
+    PainterName,
+    Surface,
+    check_painter,
+    find_painter,
+)
 from engine_visualization.drawing._text import (
     Horizontal,
     TextStyle,
@@ -29,9 +35,6 @@ from engine_visualization.drawing._values import (
     to_rows,
 )
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 Number: TypeAlias = int | float
 Colors: TypeAlias = ColorSpec | Sequence[ColorSpec]
 _DEFAULT_POINT_SIZE = 36.0
@@ -49,6 +52,14 @@ class Canvas:
 
     Args:
         image: RGB ``(H, W, 3)`` or gray ``(H, W)``, values 0-255. It is copied.
+        antialias: Whether the edges of shapes and letters are smooth. Otherwise a pixel is painted
+            if a shape covers half of it. Solid lines of boxes lie on whole pixels in both cases.
+        painter: The library that draws: ``"opencv"`` or ``"pillow"``. By default it is OpenCV where
+            that is installed. It is loaded by the first image.
+
+    Raises:
+        ImportError: ``painter`` is ``"opencv"``, and OpenCV is not installed.
+        ValueError: ``painter`` is unknown.
 
     Attributes:
         width: The width of the image in pixels; 0 without one.
@@ -64,16 +75,28 @@ class Canvas:
 
     draw_featmap = staticmethod(draw_featmap)
 
-    def __init__(self, image: np.ndarray | None = None) -> None:
-        self._picture: Image | None = None
+    def __init__(
+        self,
+        image: np.ndarray | None = None,
+        *,
+        antialias: bool = True,
+        painter: PainterName | None = None,
+    ) -> None:
+        check_painter(painter)
+        self._surface: Surface | None = None
+        self._antialias, self._painter = antialias, painter
         self.width, self.height = 0, 0
         if image is not None:
             self.set_image(image)
 
     def set_image(self, image: np.ndarray) -> None:
         """Set the image to a copy of ``image``: RGB ``(H, W, 3)`` or gray ``(H, W)``, 0-255."""
-        self._picture = as_picture(to_image(image).copy())
-        self.width, self.height = self._picture.size
+        self._surface = Surface(
+            pixels=np.array(to_image(image), order="C"),
+            painter=find_painter(self._painter),
+            antialias=self._antialias,
+        )
+        self.width, self.height = self._surface.size
 
     def get_image(self) -> np.ndarray:
         """Return a copy of the image with everything drawn so far: RGB ``(H, W, 3)``, uint8.
@@ -81,7 +104,7 @@ class Canvas:
         Raises:
             RuntimeError: The canvas has no image.
         """
-        return np.array(self._target())
+        return self._target().pixels.copy()
 
     def draw_bboxes(
         self,
@@ -103,9 +126,11 @@ class Canvas:
             raise ValueError(
                 f"bboxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {wrong}"
             )
-        # The four corners of each box, in the order of its outline.
-        outlines = list(rows[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
-        return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
+        styles = _styles(len(rows), edge_colors, line_styles, line_widths, face_colors, alpha)
+        surface = self._target()
+        for box, style in zip(rows.tolist(), styles, strict=True):
+            paint_box(surface, box, style)
+        return self
 
     def draw_polygons(
         self,
@@ -123,7 +148,8 @@ class Canvas:
         """
         several = polygons if isinstance(polygons, list) else [polygons]
         outlines = [to_outline(polygon) for polygon in several]
-        return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
+        styles = _styles(len(outlines), edge_colors, line_styles, line_widths, face_colors, alpha)
+        return self._paint(outlines, styles, closed=True)
 
     def draw_circles(
         self,
@@ -139,8 +165,11 @@ class Canvas:
         centers = to_rows(center, 2, "center")
         lengths = check_finite(to_numpy(radius).astype(np.float64).ravel(), "radius")
         radii = spread(lengths.tolist(), len(centers), "radius")
-        outlines = [circle_points(x, y, r) for (x, y), r in zip(centers, radii, strict=True)]
-        return self._outline(outlines, edge_colors, line_styles, line_widths, face_colors, alpha)
+        styles = _styles(len(centers), edge_colors, line_styles, line_widths, face_colors, alpha)
+        surface = self._target()
+        for place, length, style in zip(centers.tolist(), radii, styles, strict=True):
+            paint_circle(surface, place, length, style)
+        return self
 
     def draw_lines(
         self,
@@ -174,7 +203,7 @@ class Canvas:
             marker: One of ``o . s ^ v < > D + x``. By default a filled circle.
             sizes: Area in pixels of the square around the marker. By default 36.
         """
-        rows, image = to_rows(positions, 2, "positions"), self._target()
+        rows, surface = to_rows(positions, 2, "positions"), self._target()
         areas = _DEFAULT_POINT_SIZE if sizes is None else sizes
         if not isinstance(areas, int | float):
             areas = to_numpy(areas).ravel().tolist()
@@ -187,11 +216,11 @@ class Canvas:
             radius = float(area) ** 0.5 / 2
             outline = marker_outline(marker or "o", x, y, radius)
             if outline is not None:
-                paint_path(image, outline, Style(face=color), closed=True)
+                paint_path(surface, outline, Style(face=color), closed=True)
                 continue
             stroke = Style(edge=color, width=max(1.0, radius / 2))
             for line in marker_strokes(marker or "o", x, y, radius):
-                paint_path(image, line, stroke, closed=False)
+                paint_path(surface, line, stroke, closed=False)
         return self
 
     def draw_texts(
@@ -227,12 +256,12 @@ class Canvas:
             TypeError: A text is not a string, or a value of ``font_properties`` is not a font.
             ValueError: A list has another length, or a value is not one of the choices.
         """
-        rows, image = to_rows(positions, 2, "positions"), self._target()
+        rows, surface = to_rows(positions, 2, "positions"), self._target()
         count = len(rows)
         words = list(texts) if isinstance(texts, list | tuple) else [texts]
         if not all(isinstance(word, str) for word in words):
             raise TypeError(f"texts must be strings, got {words!r}")
-        size = default_font_size(image) if font_sizes is None else font_sizes
+        size = default_font_size(self.width, self.height) if font_sizes is None else font_sizes
         boxes = spread(bboxes, count, "bboxes")
         families = spread(font_families, count, "font_families")
         if font_properties is not None:
@@ -250,9 +279,9 @@ class Canvas:
             for size, color, family, vertical, across in columns
         ]
         for text, (x, y), style, box in zip(
-            spread(words, count, "texts"), rows, styles, boxes, strict=True
+            spread(words, count, "texts"), rows.tolist(), styles, boxes, strict=True
         ):
-            paint_text(image, text, (float(x), float(y)), style, box=box)
+            paint_text(surface, text, (x, y), style, box=box)
         return self
 
     def draw_binary_masks(
@@ -266,44 +295,28 @@ class Canvas:
         Raises:
             ValueError: The size of the masks is not that of the image, or they have other values.
         """
-        image = self._target()
-        masks = to_numpy(binary_masks)
-        masks = masks[np.newaxis] if masks.ndim == 2 else masks
-        if masks.ndim != 3 or masks.shape[1:] != (image.height, image.width):
-            raise ValueError(
-                f"masks must have the size of the image, (N, {image.height}, {image.width}), "
-                f"got {masks.shape}"
-            )
-        if not np.isin(masks, (0, 1)).all():
-            raise ValueError(
-                f"masks must contain only zeros and ones, got {np.unique(masks)[:5].tolist()}; "
-                "convert them with mask > 0"
-            )
+        surface = self._target()
+        masks = to_masks(to_numpy(binary_masks), surface.size)
         tints = _colors(colors, len(masks), "colors")
-        for mask, tint, alpha in zip(
-            masks, tints, spread(alphas, len(masks), "alphas"), strict=True
-        ):
+        opacities = [
+            check_opacity(alpha, "alphas") for alpha in spread(alphas, len(masks), "alphas")
+        ]
+        for mask, tint, alpha in zip(masks, tints, opacities, strict=True):
             if tint is not None:
-                opacity = round(check_opacity(alpha, "alphas") * tint[3])
-                # One paste blends all pixels of the mask, and leaves the others unchanged.
-                image.paste(tint[:3], mask=as_picture(mask.astype(np.uint8) * opacity))
+                paint_mask(surface, mask, tint, alpha)
         return self
 
-    def _target(self) -> "Image":
-        if self._picture is None:
+    def _target(self) -> Surface:
+        if self._surface is None:
             raise RuntimeError("the canvas has no image; call set_image(image) first")
-        return self._picture
-
-    def _outline(self, outlines: Sequence[np.ndarray], *look: Any) -> Self:
-        """Draw closed shapes; ``look`` are the arguments of `_styles` after ``count``."""
-        return self._paint(outlines, _styles(len(outlines), *look))
+        return self._surface
 
     def _paint(
-        self, outlines: Sequence[np.ndarray], styles: Sequence[Style], *, closed: bool = True
+        self, outlines: Sequence[np.ndarray], styles: Sequence[Style], *, closed: bool
     ) -> Self:
-        image = self._target()
+        surface = self._target()
         for outline, style in zip(outlines, styles, strict=True):
-            paint_path(image, outline, style, closed=closed)
+            paint_path(surface, outline, style, closed=closed)
         return self
 
 

@@ -1,6 +1,7 @@
 """Parse the color formats of matplotlib and CSS to red, green, blue and opacity."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -51,6 +52,7 @@ def parse_color(color: ColorSpec) -> RGBA | None:
     return _parse_numbers(np.asarray(color))
 
 
+@lru_cache(maxsize=256)
 def _parse_text(text: str) -> RGBA:
     # Pillow does not parse matplotlib's format for gray, such as "0.5".
     if text.replace(".", "", 1).isdigit() and 0 <= float(text) <= 1:

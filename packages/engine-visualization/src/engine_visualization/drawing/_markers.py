@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine_visualization.drawing._shapes import circle_points
+from engine_visualization.drawing._strokes import circle_points
 
 # Outlines for the radius 1. The y axis points down.
 _OUTLINES: dict[str, list[tuple[float, float]]] = {

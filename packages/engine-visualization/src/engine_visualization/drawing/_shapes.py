@@ -1,4 +1,4 @@
-"""Paint shapes: draw the coverage on a mask of higher resolution, then blend once.
+"""Paint shapes: compute the coverage of each pixel, then blend once.
 
 One blend per shape gives it the same opacity everywhere, even if its strokes overlap.
 """
@@ -6,29 +6,25 @@ One blend per shape gives it the same opacity everywhere, even if its strokes ov
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine_visualization.drawing._colors import RGBA
-from engine_visualization.drawing._pictures import pillow
+from engine_visualization.drawing._strokes import (
+    circle_points,
+    clip,
+    dash_weights,
+    is_solid,
+    ring,
+    stroke,
+)
+from engine_visualization.drawing._surface import Surface
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
-
-# Lengths of dash, gap, dash, gap … in multiples of the line width.
-_PATTERNS: dict[str, tuple[float, ...]] = {
-    "-": (),
-    "--": (3.7, 1.6),
-    ":": (1.0, 1.65),
-    "-.": (6.4, 1.6, 1.0, 1.6),
-}
-# The maximum. An image shows only an arc of a circle that would need more points.
-_CIRCLE_POINTS = 1 << 16
-_PATTERN_NAMES = {"solid": "-", "dashed": "--", "dotted": ":", "dashdot": "-."}
+# Without antialiasing, thinner lines would have gaps: a line between two rows of pixels must cover
+# half of one of them.
+_LEAST_WIDTH = 1.45
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,82 +38,143 @@ class Style:
     alpha: float = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mask:
-    """A mask of a part of an image, at ``scale`` times its resolution, and a pen to draw on it."""
-
-    pen: ImageDraw
-    origin: tuple[int, int]
-    scale: int
-
-    def place(self, points: np.ndarray) -> list[tuple[float, float]]:
-        """Convert image coordinates ``(N, 2)`` to coordinates of the mask."""
-        # In both, the center of pixel i is at i. So scale about its edge, at i - 0.5.
-        moved = (points - self.origin + 0.5) * self.scale - 0.5
-        return [(float(x), float(y)) for x, y in moved]
-
-
-def paint_path(image: Image, points: np.ndarray, style: Style, *, closed: bool) -> None:
-    """Paint the polygon or line through ``points`` ``(N, 2)`` on ``image``, in place."""
+def paint_path(surface: Surface, points: np.ndarray, style: Style, *, closed: bool) -> None:
+    """Paint the polygon or line through ``points`` ``(N, 2)``, in place."""
+    box = _as_box(points) if closed else None
+    if box is not None:
+        paint_box(surface, box, style)
+        return
     if closed and style.face is not None:
+        _paint(surface, points, lambda scale: [points], color=style.face, alpha=style.alpha)
+    _paint_line(surface, points, style, closed=closed)
 
-        def fill(mask: Mask) -> None:
-            mask.pen.polygon(mask.place(points), fill=255)
 
-        stamp(image, points, fill, color=style.face, alpha=style.alpha)
+def paint_circle(
+    surface: Surface, center: tuple[float, float], radius: float, style: Style
+) -> None:
+    """Paint a circle, in place."""
+    x, y = center
+    points = circle_points(x, y, radius)
+    if not is_solid(style.line):
+        paint_path(surface, points, style, closed=True)
+        return
+    if style.face is not None:
+        _paint(surface, points, lambda scale: [points], color=style.face, alpha=style.alpha)
+    if style.edge is not None and style.width > 0:
+        width = _seen_width(surface, style.width)
+
+        def outline(scale: int) -> list[np.ndarray]:
+            return [ring(x, y, abs(radius), _half(width, scale))]
+
+        _paint(surface, points, outline, color=style.edge, alpha=style.alpha, reach=width)
+
+
+def paint_box(surface: Surface, box: tuple[float, float, float, float], style: Style) -> None:
+    """Paint a box (x1, y1, x2, y2), in place.
+
+    Its solid lines lie on whole pixels, so they are sharp. They need no smoothing.
+    """
+    left, top, right, bottom = box
+    if style.face is not None:
+        area = (round(left), round(top), round(right) + 1, round(bottom) + 1)
+        surface.fill(area, style.face, style.alpha)
     if style.edge is None or style.width <= 0:
         return
-    pieces = _pieces(points, style, closed=closed)
+    width = max(1, round(style.width))
+    left, top, right, bottom = (math.ceil(value - width / 2) for value in box)
+    across, down = right - left, bottom - top
+    # The corners belong to the horizontal lines, so that no pixel is blended twice.
+    parts: tuple[tuple[int, int, int, int], ...] = (
+        (left, top, right + width, top + width),
+        (right, top + width, right + width, bottom),
+        (left, bottom, right + width, bottom + width),
+        (left, top + width, left + width, bottom),
+    )
+    if across <= width or down <= width:  # the lines leave nothing between them
+        parts = ((left, top, right + width, bottom + width),)
+    elif not is_solid(style.line):
+        _paint_dashed(surface, parts, style, width)
+        return
+    for part in parts:
+        surface.fill(part, style.edge, style.alpha)
 
-    def stroke(mask: Mask) -> None:
-        # Make the width odd, so that it is symmetric about the line.
-        width = round(style.width * mask.scale) | 1
-        for piece in pieces:
-            mask.pen.line(mask.place(piece), fill=255, width=width, joint="curve")
 
-    stamp(image, points, stroke, color=style.edge, alpha=style.alpha, reach=style.width)
+def _paint_dashed(
+    surface: Surface, parts: Iterable[tuple[int, int, int, int]], style: Style, width: int
+) -> None:
+    """Paint the lines of a box, clockwise from its top left corner."""
+    if style.edge is None:
+        return
+    distance = -width / 2  # from the corner, to where the pixels of the first line begin
+    for index, (left, top, right, bottom) in enumerate(parts):
+        flat = index % 2 == 0
+        length = right - left if flat else bottom - top
+        places = distance + np.arange(length) + 0.5
+        weights = dash_weights(places, width=style.width, line=style.line)
+        if not surface.antialias:
+            weights = np.where(weights > 127, np.uint8(255), np.uint8(0))
+        if index > 1:  # the bottom line runs to the left, and the left one to the top
+            weights = weights[::-1]
+        shape = (width, length) if flat else (length, width)
+        band = np.broadcast_to(weights if flat else weights[:, np.newaxis], shape)
+        surface.stamp(np.ascontiguousarray(band), (left, top), style.edge, style.alpha)
+        # A corner's pixels belong to the horizontal line, and count for it only.
+        distance += length
 
 
-def circle_points(x: float, y: float, radius: float) -> np.ndarray:
-    """Return points on a circle, at most about one pixel apart, so that it looks round."""
-    count = min(max(16, math.ceil(2 * math.pi * radius)), _CIRCLE_POINTS)
-    angles = np.linspace(0, 2 * math.pi, count, endpoint=False)
-    return np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
+def _paint_line(surface: Surface, points: np.ndarray, style: Style, *, closed: bool) -> None:
+    is_solid(style.line)  # an unknown style raises, also where nothing is painted
+    if style.edge is None or style.width <= 0:
+        return
+    width = _seen_width(surface, style.width)
+
+    def outlines(scale: int) -> list[np.ndarray]:
+        half = _half(width, scale)
+        return stroke(points, half, width=style.width, line=style.line, closed=closed)
+
+    _paint(surface, points, outlines, color=style.edge, alpha=style.alpha, reach=width)
 
 
-def stamp(
-    image: Image,
+def _paint(
+    surface: Surface,
     points: np.ndarray,
-    draw: Callable[[Mask], None],
+    outlines: Callable[[int], Iterable[np.ndarray]],
     *,
     color: RGBA,
     alpha: float,
     reach: float = 0.0,
 ) -> None:
-    """Blend a color into an image through a mask that ``draw`` fills.
+    """Blend a color where polygons cover the image.
 
     Args:
-        image: The image, painted in place.
-        points: The points ``(N, 2)`` that the mask contains, clipped to the image.
-        draw: The function that draws the shape on the mask.
+        surface: The image.
+        points: The points ``(N, 2)`` around which the polygons lie.
+        outlines: The function that returns the polygons for a scale of the mask.
         color: The color.
         alpha: The opacity, 0-1.
-        reach: The number of pixels around the points that the mask contains too.
+        reach: The number of pixels by which the polygons exceed the points.
     """
     low, high = points.min(axis=0) - reach, points.max(axis=0) + reach
     left, top = (max(0, math.floor(value)) for value in low)
     right, bottom = (
-        min(size, math.ceil(value) + 1) for value, size in zip(high, image.size, strict=True)
+        min(size, math.ceil(value) + 1) for value, size in zip(high, surface.size, strict=True)
     )
     if right <= left or bottom <= top:
         return
-    scale = _mask_scale((right - left) * (bottom - top))
-    coverage = pillow("Image").new("L", ((right - left) * scale, (bottom - top) * scale), 0)
-    draw(Mask(pen=pillow("ImageDraw").Draw(coverage), origin=(left, top), scale=scale))
-    opacity = alpha * color[3] / 255
-    # The mean of scale x scale pixels of the mask is the coverage of one pixel. It smooths edges.
-    coverage = coverage.reduce(scale).point(lambda value: value * opacity)
-    image.paste(color[:3], (left, top), coverage)
+    height, width = bottom - top, right - left
+    scale = _mask_scale(height * width)
+    # In image and mask, the center of pixel i is at i. So scale about its edge, at i - 0.5.
+    # Without antialiasing, a line of two pixels on a row of pixels covers half of two other rows.
+    # A shift by a tenth of a pixel decides for the upper one, as for boxes.
+    edge = 0.5 if surface.antialias else 0.4
+    moved = ((outline - (left, top) + edge) * scale - 0.5 for outline in outlines(scale))
+    limit = (width * scale + 1.0, height * scale + 1.0)
+    clipped = (clip(outline, -2.0, limit) for outline in moved)
+    polygons = [outline for outline in clipped if len(outline) > 2]
+    weights = surface.painter.coverage(polygons, (height, width), scale)
+    if not surface.antialias:
+        weights = np.where(weights > 127, np.uint8(255), np.uint8(0))
+    surface.stamp(weights, (left, top), color, alpha)
 
 
 def _mask_scale(pixels: int) -> int:
@@ -126,40 +183,24 @@ def _mask_scale(pixels: int) -> int:
     return 5 if pixels <= 1 << 21 else 3 if pixels <= 1 << 23 else 1
 
 
-def _pieces(points: np.ndarray, style: Style, *, closed: bool) -> list[np.ndarray]:
-    """Return the strokes of a path in its line style."""
-    path = np.concatenate([points, points[:1]]) if closed else points
-    pattern = np.array(line_pattern(style.line)) * style.width
-    if not len(pattern):
-        # Pillow rounds the corners between two lines only. Repeat the second point, so that the
-        # closing corner is between two lines.
-        return [np.concatenate([path, points[1:2]]) if closed else path]
-    # `marks` has the distance of each point from the start, along the path. `bounds` has the ends
-    # of the dashes and gaps of one period, which repeats until the end of the path.
-    marks = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-    bounds = np.concatenate([[0.0], np.cumsum(pattern)])
-    return [
-        _cut(path, marks, start + begin, min(start + end, marks[-1]))
-        for start in np.arange(0.0, marks[-1], bounds[-1])
-        for begin, end in zip(bounds[:-1:2], bounds[1::2], strict=True)
-        if start + begin < marks[-1]
-    ]
+def _seen_width(surface: Surface, width: float) -> float:
+    return width if surface.antialias else max(width, _LEAST_WIDTH)
 
 
-def _cut(path: np.ndarray, marks: np.ndarray, begin: float, end: float) -> np.ndarray:
-    """Return the part of a path between two distances from its start."""
-    ends = np.stack([np.interp([begin, end], marks, path[:, axis]) for axis in (0, 1)], axis=1)
-    return np.concatenate([ends[:1], path[(marks > begin) & (marks < end)], ends[1:]])
+def _half(width: float, scale: int) -> float:
+    """Return half the width of a line, less the half pixel of the mask that its border adds."""
+    return max(width - 1 / scale, 0.0) / 2 + 1e-6  # a polygon must have an area
 
 
-def line_pattern(name: str) -> tuple[float, ...]:
-    """Return the dashes and gaps of a line style, in multiples of the line width.
-
-    Raises:
-        ValueError: The style is unknown.
-    """
-    try:
-        return _PATTERNS[_PATTERN_NAMES.get(name, name)]
-    except KeyError:
-        choices = ", ".join(map(repr, [*_PATTERNS, *_PATTERN_NAMES]))
-        raise ValueError(f"line style must be one of {choices}, got {name!r}") from None
+def _as_box(points: np.ndarray) -> tuple[float, float, float, float] | None:
+    """Return the box (x1, y1, x2, y2) whose corners the points are, or ``None``."""
+    if len(points) == 5 and (points[0] == points[4]).all():
+        points = points[:4]
+    if len(points) != 4:
+        return None
+    x, y = points.T
+    flat = x[0] == x[3] and x[1] == x[2] and y[0] == y[1] and y[2] == y[3]
+    upright = x[0] == x[1] and x[2] == x[3] and y[0] == y[3] and y[1] == y[2]
+    if not (flat or upright):
+        return None
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

@@ -5,35 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from os import PathLike
 from os.path import isfile
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from engine_visualization._matplotlib import import_matplotlib
 from engine_visualization.drawing._colors import RGBA, parse_color
-from engine_visualization.drawing._pictures import pillow
-from engine_visualization.drawing._shapes import Mask, stamp
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
+from engine_visualization.drawing._glyphs import Font, layout
+from engine_visualization.drawing._shapes import Style, paint_box, paint_path
+from engine_visualization.drawing._surface import Surface
+from engine_visualization.drawing._values import check_opacity
 
 Vertical: TypeAlias = Literal["top", "center", "bottom", "baseline"]
 Horizontal: TypeAlias = Literal["left", "center", "right"]
 
 _VERTICAL = {"top": "a", "center": "m", "bottom": "d", "baseline": "s"}
 _HORIZONTAL = {"left": "l", "center": "m", "right": "r"}
-# Pillow contains one sans-serif font. The system is searched for the other fonts.
-_FAMILIES = {
-    "sans-serif": "DejaVuSans.ttf",
-    "serif": "DejaVuSerif.ttf",
-    "monospace": "DejaVuSansMono.ttf",
-    "cursive": "DejaVuSerif-Italic.ttf",
-    "fantasy": "DejaVuSans-Bold.ttf",
-}
 _BOX_KEYS = ("alpha", "boxstyle", "edgecolor", "facecolor", "linewidth", "pad")
 
 
@@ -49,21 +38,28 @@ class TextStyle:
 
 
 def paint_text(
-    image: Image,
+    surface: Surface,
     text: str,
     position: tuple[float, float],
     style: TextStyle,
     *,
     box: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write ``text`` on ``image`` at ``position`` (x, y), in place."""
-    pen = pillow("ImageDraw").Draw(image)
-    font = _load_font(style.family, max(1.0, float(style.size)))
-    anchor = _choose(_HORIZONTAL, style.horizontal) + _choose(_VERTICAL, style.vertical)
+    """Write ``text`` at ``position`` (x, y), in place. Letters begin at whole pixels."""
+    vertical = _choose(_VERTICAL, style.vertical)
+    horizontal = _choose(_HORIZONTAL, style.horizontal)
     if box is not None:
-        _paint_box(image, pen.textbbox(position, text, font=font, anchor=anchor), box)
+        _check_box(box)
+    if not text:
+        return
+    x, y = (round(value) for value in position)
+    font = Font(family=style.family, size=max(1.0, float(style.size)), antialias=surface.antialias)
+    run = layout(text, font, vertical=vertical, horizontal=horizontal)
+    left, top, right, bottom = run.box
+    if box is not None:
+        _paint_box(surface, (x + left, y + top, x + right, y + bottom), box)
     if style.color is not None:
-        pen.text(position, text, fill=style.color[:3], font=font, anchor=anchor)
+        surface.stamp(run.weights, (x + left, y + top), style.color)
 
 
 def font_file(properties: Any) -> str:
@@ -100,20 +96,9 @@ def _found_by_matplotlib(properties: Any) -> str:
     return str(findfont(properties))
 
 
-def default_font_size(image: Image) -> float:
+def default_font_size(width: int, height: int) -> float:
     """Return a readable size for an image: 1/25 of the root of its area, at least 10."""
-    return max(10.0, math.sqrt(image.width * image.height) / 25)
-
-
-@lru_cache(maxsize=64)  # opening a font takes longer than writing a text
-def _load_font(family: str, size: float) -> FreeTypeFont | ImageFont:
-    fonts = pillow("ImageFont")
-    font: FreeTypeFont | ImageFont
-    try:
-        font = fonts.truetype(_FAMILIES.get(family, family), size)
-    except OSError:
-        font = fonts.load_default(size)
-    return font
+    return max(10.0, math.sqrt(width * height) / 25)
 
 
 def _choose(choices: Mapping[str, str], name: str) -> str:
@@ -122,28 +107,40 @@ def _choose(choices: Mapping[str, str], name: str) -> str:
     return choices[name]
 
 
-def _paint_box(
-    image: Image, bounds: tuple[float, float, float, float], box: Mapping[str, Any]
-) -> None:
+def _check_box(box: Mapping[str, Any]) -> None:
     unknown = sorted(set(box) - set(_BOX_KEYS))
     if unknown:
         raise ValueError(f"keys of a text box must be {', '.join(_BOX_KEYS)}, got {unknown}")
-    pad, width = float(box.get("pad", 2)), float(box.get("linewidth", 1))
+
+
+def _paint_box(
+    surface: Surface, bounds: tuple[float, float, float, float], box: Mapping[str, Any]
+) -> None:
+    pad = float(box.get("pad", 2))
     left, top, right, bottom = bounds
-    corners = np.array([[left - pad, top - pad], [right + pad, bottom + pad]])
-    radius = (bottom - top) / 4 if str(box.get("boxstyle", "square")).startswith("round") else 0.0
-    face = parse_color(box.get("facecolor", "w"))
-    edge = parse_color(box.get("edgecolor", "k"))
+    outline = (left - pad, top - pad, right + pad, bottom + pad)
+    style = Style(
+        face=parse_color(box.get("facecolor", "w")),
+        edge=parse_color(box.get("edgecolor", "k")),
+        width=float(box.get("linewidth", 1)),
+        alpha=check_opacity(box.get("alpha", 1.0), "alpha of a text box"),
+    )
+    if str(box.get("boxstyle", "square")).startswith("round"):
+        paint_path(surface, _rounded(outline, (bottom - top) / 4), style, closed=True)
+    else:
+        paint_box(surface, outline, style)
 
-    def fill(mask: Mask) -> None:
-        mask.pen.rounded_rectangle(mask.place(corners), radius * mask.scale, fill=255)
 
-    def outline(mask: Mask) -> None:
-        stroke = round(width * mask.scale) | 1  # odd, see `paint_path`
-        place = mask.place(corners)
-        mask.pen.rounded_rectangle(place, radius * mask.scale, outline=255, width=stroke)
-
-    alpha = float(box.get("alpha", 1.0))
-    for color, draw in ((face, fill), (edge, outline)):
-        if color is not None:
-            stamp(image, corners, draw, color=color, alpha=alpha, reach=width)
+def _rounded(box: tuple[float, float, float, float], radius: float) -> np.ndarray:
+    """Return the outline ``(N, 2)`` of a box with round corners."""
+    left, top, right, bottom = box
+    radius = min(radius, (right - left) / 2, (bottom - top) / 2)
+    arc = np.linspace(0, np.pi / 2, 2 + math.ceil(radius))
+    circle = np.stack([np.cos(arc), np.sin(arc)], axis=1) * radius
+    x, y = (left + radius, right - radius), (top + radius, bottom - radius)
+    # Clockwise from the right end of the bottom line; each arc is a quarter turn after the last.
+    corners = []
+    for center in ((x[1], y[1]), (x[0], y[1]), (x[0], y[0]), (x[1], y[0])):
+        corners.append(circle + center)
+        circle = circle[:, ::-1] * (-1, 1)
+    return np.concatenate(corners)

@@ -1,26 +1,23 @@
 """Convert arguments to arrays, to images, and to one value per shape."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
 
-    Array: TypeAlias = np.ndarray | torch.Tensor
-else:  # without torch, there are no tensors to name
-    Array = Any
+Array: TypeAlias = Union[np.ndarray, "torch.Tensor"]
 
 
 def to_numpy(values: Any) -> np.ndarray:
     """Convert a tensor on any device, an array or a nested list to a NumPy array."""
-    # A tensor, by its methods: torch need not be loaded.
+    # A tensor is recognized by its method: arrays are drawn without PyTorch.
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         # NumPy has no bfloat16.
-        is_brief = str(values.dtype) == "torch.bfloat16"
-        values = (values.float() if is_brief else values).numpy()
+        values = (values.float() if str(values.dtype) == "torch.bfloat16" else values).numpy()
     return np.asarray(values)
 
 
