@@ -147,7 +147,7 @@ def _read_wandb(backend: Any, folder: Path) -> Records:
             scalars[name] = value["max"]
         elif hasattr(value, "keys"):
             images.add(name)
-        elif not name.startswith("_"):
+        elif not name.startswith("_") and name != "iter":
             scalars[name] = value
     return Records(scalars, images, run.config["config"])
 
