@@ -136,7 +136,7 @@ class Recorder:
         try:
             states.append(self.backend.state_dict())
         except Exception as error:
-            self._drop(f"failed in state_dict: {_reason(error)}", 0)
+            self._drop(f"failed in state_dict: {reason_of(error)}", 0)
 
     def resume(self, state: Mapping[str, Any], save_dir: str) -> None:
         """Let the backend continue an earlier record; see `BaseVisBackend.resume`.
@@ -187,7 +187,7 @@ class Recorder:
             # thread of a queue they can only be the backend's, and would end it in silence.
             if not isinstance(error, Exception) and self._queue is None:
                 raise
-            self._drop(f"failed in {method}: {_reason(error)}", int(method.startswith("add_")))
+            self._drop(f"failed in {method}: {reason_of(error)}", int(method.startswith("add_")))
             return False
         return True
 
@@ -231,7 +231,8 @@ def _takes_iteration(backend: BaseVisBackend) -> bool:
     return any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return an exception as one short line."""
     kind = type(error).__name__
     try:
         text = str(error).strip()

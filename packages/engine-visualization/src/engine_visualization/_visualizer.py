@@ -18,7 +18,7 @@ from engine_registry import VISUALIZERS
 from engine_structures import BaseDataElement
 from engine_utils import ManagerMixin, expand_home
 from engine_visualization._record_queue import close_together
-from engine_visualization._recorder import Recorder
+from engine_visualization._recorder import Recorder, reason_of
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
 from engine_visualization.drawing import (
     DPI,
@@ -352,11 +352,10 @@ class Visualizer(Canvas, ManagerMixin):
         except OSError as error:  # its service or its disk; a wrong argument raises
             self._left_out.add(name)
             _logger.warning(
-                "the tracking backend %r cannot start: %s: %s; the run continues without it; check "
+                "the tracking backend %r cannot start: %s; the run continues without it; check "
                 "its service and settings, or remove it from vis_backends",
                 name,
-                type(error).__name__,
-                error,
+                reason_of(error.__cause__ or error),  # the registry adds the config
             )
             return
         self._keep(name, built)

@@ -12,6 +12,7 @@ import torch
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
 from engine_visualization.backends._library import import_library
+from engine_visualization.backends._run_facts import nested_values
 from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
@@ -98,9 +99,10 @@ class WandbVisBackend(BaseVisBackend):
         return self.experiment  # by this name for subclasses
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
-        """Record the text of the config and, if it is a mapping, its values."""
-        values = dict(config) if isinstance(config, Mapping) else {}
-        self.experiment.config.update({**values, "config": config.pretty_text})
+        """Record the text of the config as ``config``, and its values by their names."""
+        values = {**nested_values(config), "config": config.pretty_text}
+        # A resumed run may have other values, such as more epochs.
+        self.experiment.config.update(values, allow_val_change=True)
 
     def add_graph(self, model: torch.nn.Module, data_batch: Sequence[Any], **kwargs: Any) -> None:
         """Record the parameters and gradients of the model during training."""
