@@ -127,8 +127,8 @@ _QUIET = {"console": "off", "silent": True, "disable_git": True, "x_save_require
 _OFFLINE = {"mode": "offline", "project": "engine", "settings": _QUIET}
 
 
-@pytest.fixture
-def offline_wandb() -> Mapping[str, Any]:
+@pytest.fixture(scope="session", name="wandb_offline")
+def _wandb_offline() -> Mapping[str, Any]:
     """Arguments of a W&B run without a server."""
     return _OFFLINE
 
@@ -147,7 +147,7 @@ def _read_wandb(backend: Any, folder: Path) -> Records:
             scalars[name] = value["max"]
         elif hasattr(value, "keys"):
             images.add(name)
-        elif not name.startswith("_"):
+        elif not name.startswith("_") and name != "iter":
             scalars[name] = value
     return Records(scalars, images, run.config["config"])
 

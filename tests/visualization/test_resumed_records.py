@@ -155,10 +155,10 @@ def test_slow_backend_gets_the_records_before_a_rollback_first(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_wandb_has_each_step_once_where_a_run_goes_back_or_is_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline_wandb: Mapping[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wandb_offline: Mapping[str, Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)  # wandb copies the code below it
-    backend = WandbVisBackend(tmp_path, init_kwargs=offline_wandb)
+    backend = WandbVisBackend(tmp_path, init_kwargs=wandb_offline)
     for step in range(1, 6):
         backend.add_scalar("loss", step / 4, step)
 
@@ -169,7 +169,7 @@ def test_wandb_has_each_step_once_where_a_run_goes_back_or_is_resumed(
     wandb = backend.experiment
     assert wandb.run.step == 7
     backend.close()
-    resumed = WandbVisBackend(tmp_path / "new", init_kwargs=offline_wandb)
+    resumed = WandbVisBackend(tmp_path / "new", init_kwargs=wandb_offline)
     resumed.resume({**backend.state_dict(), "records": 3}, str(tmp_path))
     for step in range(4, 6):
         resumed.add_scalar("loss", step / 4, step)

@@ -1,5 +1,6 @@
 """Call a slow tracking backend in a thread, from a bounded queue."""
 
+import math
 import threading
 import time
 import weakref
@@ -12,6 +13,7 @@ from engine_visualization.backends import BaseVisBackend
 # The sum of the weights in the queue. A record weighs 1, and 1 more per 256 KiB of its image.
 _CAPACITY = 1000
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds
+_ABANDON_TIMEOUT = 5.0
 
 
 class RecordQueue:
@@ -25,6 +27,7 @@ class RecordQueue:
         backend: The backend, which has the time limit of `close`.
         call: Calls a method of the backend, and returns whether it succeeded.
         drop: Counts dropped records, given a reason and their number.
+        pauses: Whether the thread pauses after a failure.
     """
 
     def __init__(
@@ -33,6 +36,8 @@ class RecordQueue:
         backend: BaseVisBackend,
         call: Callable[[str, Mapping[str, Any]], bool],
         drop: Callable[[str, int], None],
+        *,
+        pauses: bool = True,
     ) -> None:
         self._name = name
         self._backend = backend
@@ -41,6 +46,9 @@ class RecordQueue:
         self._changed = threading.Condition()
         self._records: deque[tuple[str, Mapping[str, Any], int]] = deque()
         self._weight = 0
+        # Records that the backend has got, until its service has written them, with their times.
+        self._passed: deque[tuple[float, str, Mapping[str, Any]]] = deque(maxlen=_CAPACITY)
+        self._pauses = pauses
         self._pause = 0.0
         self._thread: threading.Thread | None = None
         self._is_busy = False
@@ -70,6 +78,18 @@ class RecordQueue:
         with self._changed:
             return self._changed.wait_for(self._is_done, timeout)
 
+    def unwritten(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return the records that the service may not have written, in their order."""
+        with self._changed:
+            self._let_go_of_written()
+            passed = [(method, arguments) for _, method, arguments in self._passed]
+            return passed + [(method, arguments) for method, arguments, _ in self._records]
+
+    def _let_go_of_written(self) -> None:
+        oldest = time.monotonic() - self._backend.write_delay
+        while self._passed and self._passed[0][0] < oldest:
+            self._passed.popleft()
+
     def close(self) -> None:
         """Close the backend after its last record; abandon it after ``close_timeout`` seconds."""
         limit = self._backend.close_timeout
@@ -82,7 +102,7 @@ class RecordQueue:
             self._weight, self._is_closing = 0, False
         if not is_closed:
             self._drop(f"was not closed within {limit:g} s, and is abandoned", left)
-            self._call("abandon", {})
+            returns_within(_ABANDON_TIMEOUT, lambda: self._call("abandon", {}))
 
     def _add(self, method: str, arguments: Mapping[str, Any], weight: int) -> None:
         self._records.append((method, arguments, weight))
@@ -105,12 +125,19 @@ class RecordQueue:
                 method, arguments, weight = self._records.popleft()
                 self._weight -= weight
                 self._is_busy = True
+                self._let_go_of_written()
+                # Before the call: a checkpoint may be saved while it lasts.
+                self._passed.append((math.inf, method, arguments))
             succeeded = self._call(method, arguments)
             with self._changed:
                 longer = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-                self._pause = 0.0 if succeeded else longer
+                self._pause = 0.0 if succeeded or not self._pauses else longer
+                self._passed.pop()
+                if succeeded and self._backend.write_delay:
+                    self._passed.append((time.monotonic(), method, arguments))
                 self._is_busy = False
                 if method == "close":
+                    self._passed.clear()
                     self._thread = None
                 self._changed.notify_all()
 
@@ -119,6 +146,14 @@ class RecordQueue:
         if self._pause:
             end = time.monotonic() + self._pause
             self._changed.wait_for(lambda: self._is_closing or time.monotonic() >= end, self._pause)
+
+
+def returns_within(timeout: float, function: Callable[[], object]) -> bool:
+    """Call a function in a thread, and return whether it ends within the timeout, in seconds."""
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    return not thread.is_alive()
 
 
 class Closable(Protocol):

@@ -16,7 +16,7 @@ from engine_registry import VISUALIZERS
 from engine_utils import ManagerMixin, expand_home
 from engine_visualization._main_process import is_main_process
 from engine_visualization._record_queue import close_together
-from engine_visualization._recorder import Recorder
+from engine_visualization._recorder import Recorder, reason_of
 from engine_visualization.backends import BaseVisBackend, ConfigLike, build_backend, without_secrets
 from engine_visualization.drawing import (
     DPI,
@@ -208,7 +208,8 @@ class Visualizer(Canvas, ManagerMixin):
     def get_backend(self, name: str) -> BaseVisBackend | None:
         """Return a backend by name: the ``name`` of its config, or the name of its class.
 
-        It is ``None`` where the visualizer has left the backend out, as there is no ``save_dir``.
+        It is ``None`` where the visualizer has left the backend out, as there is no ``save_dir`` or
+        the backend could not start.
 
         Raises:
             KeyError: No backend has the name; the message lists the names.
@@ -343,9 +344,9 @@ class Visualizer(Canvas, ManagerMixin):
         """Close all backends. The next record opens them again."""
         recorders = self._recorders.values()
         for recorder in recorders:
-            if not recorder.backend.threaded:
+            if not recorder.is_queued:
                 recorder.close()
-        close_together(each for each in recorders if each.backend.threaded)
+        close_together(each for each in recorders if each.is_queued)
 
     def _recording(self) -> Iterator[Recorder]:
         return iter(self._recorders.values() if is_main_process() else ())
@@ -372,7 +373,18 @@ class Visualizer(Canvas, ManagerMixin):
                 name,
             )
             return
-        self._keep(name, build_backend({"save_dir": self._save_dir, **settings}))
+        try:
+            built = build_backend({"save_dir": self._save_dir, **settings})
+        except OSError as error:  # its service or its disk; a wrong argument raises
+            self._left_out.add(name)
+            _logger.warning(
+                "the tracking backend %r cannot start: %s; the run continues without it; check "
+                "its service and settings, or remove it from vis_backends",
+                name,
+                reason_of(error.__cause__ or error),  # the registry adds the config
+            )
+            return
+        self._keep(name, built)
 
     def _keep(self, name: str, backend: BaseVisBackend) -> None:
         if name in self._recorders:

@@ -211,8 +211,12 @@ class LoggerHook(Hook):
         tag, line = runner.log_processor.get_log_after_epoch(runner, size, "val")
         runner.logger.info(line)
         by_epoch = self.log_metric_by_epoch and runner.trains_by_epoch
-        step = runner.epoch if by_epoch else runner.iter
-        runner.visualizer.add_scalars(tag, step=step, file_path=self.json_log_path)
+        if by_epoch:  # beside the step, for a service whose x axis is the iteration
+            runner.visualizer.add_scalars(
+                tag, step=runner.epoch, file_path=self.json_log_path, iteration=runner.iter
+            )
+        else:
+            runner.visualizer.add_scalars(tag, step=runner.iter, file_path=self.json_log_path)
 
     def after_test_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a test, and write them to ``<timestamp>.json`` in the log folder."""

@@ -44,6 +44,7 @@ class AimVisBackend(BaseVisBackend):
     """
 
     threaded = True
+    write_delay = 10.0
     libraries: ClassVar[Mapping[str, str]] = {"aim": "engine-visualization[aim]"}
 
     def __init__(
@@ -89,8 +90,8 @@ class AimVisBackend(BaseVisBackend):
         run.track(import_library("aim", "aim").Image(pixels), name=name, step=step)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a single number. Other values are skipped, with a warning in the log."""
-        number = single_number(name, value, "Aim")
+        """Record a single number. Other values are skipped, with one warning in the log."""
+        number = single_number(self, name, value, "Aim")
         if number is not None:
             self.experiment.track(number, name=name, step=step)
 

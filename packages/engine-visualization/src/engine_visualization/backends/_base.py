@@ -40,10 +40,11 @@ def without_secrets(config: Any) -> Any:
     return config if masked is values else type(config)(masked, filename=config.filename)
 
 
-def single_number(name: str, value: Any, service: str) -> float | None:
-    """Return a scalar as a number; None, with a warning in the log, if it is not a single one.
+def single_number(backend: "BaseVisBackend", name: str, value: Any, service: str) -> float | None:
+    """Return a scalar as a number; None if it is not a single one, with one warning in the log.
 
     Args:
+        backend: The backend, which notes the names that it has warned of.
         name: Its name.
         value: A number, or a tensor or array.
         service: The name of the service that records single numbers only.
@@ -51,9 +52,11 @@ def single_number(name: str, value: Any, service: str) -> float | None:
     number = plain_value(value, scalars=True)
     if isinstance(number, int | float):
         return number
-    _logger.warning(
-        "%s records single numbers only; %r is a %s", service, name, type(value).__name__
-    )
+    if name not in backend.skipped:
+        backend.skipped.add(name)
+        _logger.warning(
+            "%s records single numbers only; %r is a %s", service, name, type(value).__name__
+        )
     return None
 
 
@@ -107,12 +110,17 @@ class BaseVisBackend:
         save_dir: Folder for the files of the backend; ``~`` is the home folder.
 
     Attributes:
-        threaded: Whether a visualizer calls the backend in a thread. Set it for a service that may
-            let its callers wait.
+        threaded: How a visualizer calls the backend. True: in a thread, for a service that may let
+            its callers wait. False: in the thread of the training, which suits files. ``None``: in
+            a thread, and the training waits for each record, until one takes longer than 0.5 s.
+        write_delay: Time in seconds for which the service may keep records in memory, where a
+            killed process loses them. A checkpoint saves the scalars of this time, and a resumed
+            training records them again.
         close_timeout: Time limit in seconds for the pending records of a threaded backend when it
             is closed.
         libraries: The modules that the backend imports at its first record, and the requirement
             that installs each. `build_backend` raises if one is missing.
+        skipped: The names of scalars that the service cannot record, each of which was logged once.
         secrets: The arguments that are masked where a run logs or stores its config. Names such as
             ``token`` and ``api_key`` always are.
 
@@ -124,7 +132,8 @@ class BaseVisBackend:
         3: loss = 0.25
     """
 
-    threaded: ClassVar[bool] = False
+    threaded: ClassVar[bool | None] = None
+    write_delay: ClassVar[float] = 0.0
     close_timeout: float = 60.0
     libraries: ClassVar[Mapping[str, str]] = {}
     secrets: ClassVar[tuple[str, ...]] = ()
@@ -136,6 +145,7 @@ class BaseVisBackend:
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
         self._save_dir = fspath(expand_home(save_dir))
+        self.skipped: set[str] = set()
 
     @property
     def save_dir(self) -> str:

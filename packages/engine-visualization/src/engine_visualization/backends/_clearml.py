@@ -66,6 +66,7 @@ class ClearMLVisBackend(BaseVisBackend):
     """
 
     threaded = True
+    write_delay = 30.0
     libraries: ClassVar[Mapping[str, str]] = {"clearml": "engine-visualization[clearml]"}
 
     def __init__(
@@ -114,8 +115,8 @@ class ClearMLVisBackend(BaseVisBackend):
         logger.report_image(title=name, series=name, iteration=step, image=pixels)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a single number. Other values are skipped, with a warning in the log."""
-        number = single_number(name, value, "ClearML")
+        """Record a single number. Other values are skipped, with one warning in the log."""
+        number = single_number(self, name, value, "ClearML")
         if number is not None:
             logger = self.experiment.get_logger()
             logger.report_scalar(title=name, series=name, value=number, iteration=step)

@@ -93,7 +93,7 @@ class DVCLiveVisBackend(BaseVisBackend):
         live.log_image(f"{name}/{step}.png", pixels)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a single number. Other values are skipped, with a warning in the log."""
+        """Record a single number. Other values are skipped, with one warning in the log."""
         self.add_scalars({name: value}, step=step)
 
     def add_scalars(
@@ -106,7 +106,7 @@ class DVCLiveVisBackend(BaseVisBackend):
         """Record the numbers of one step; ``file_path`` is unused."""
         live = self.experiment
         for name, value, at in scalars_of(scalar_dict, step):
-            number = single_number(name, value, "DVCLive")
+            number = single_number(self, name, value, "DVCLive")
             if number is not None:
                 live.step = at
                 live.log_metric(name, number)

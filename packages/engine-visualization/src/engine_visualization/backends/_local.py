@@ -46,6 +46,8 @@ class LocalVisBackend(BaseVisBackend):
         {"loss": 0.3, "accuracy": 0.8, "step": 10}
     """
 
+    threaded = False
+
     def __init__(
         self,
         save_dir: str | PathLike[str],

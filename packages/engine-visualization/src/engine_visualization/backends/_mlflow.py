@@ -11,8 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine_utils import plain_value
-from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
+from engine_visualization.backends._base import (
+    BaseVisBackend,
+    ConfigLike,
+    force_init_env,
+    single_number,
+)
 from engine_visualization.backends._library import import_library
 from engine_visualization.backends._notices import records_to_file
 from engine_visualization.backends._run_facts import flat_values, work_dir_of, written_files
@@ -143,7 +147,7 @@ class MLflowVisBackend(BaseVisBackend):
         client.log_image(run_id, pixels, key=name, step=step)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a single number. Other values are skipped, with a warning in the log."""
+        """Record a single number. Other values are skipped, with one warning in the log."""
         self.add_scalars({name: value}, step=step)
 
     def add_scalars(
@@ -159,13 +163,9 @@ class MLflowVisBackend(BaseVisBackend):
         at, now = int(scalar_dict.get("step", step)), int(time.time() * 1000)
         metrics = []
         for name, value in scalar_dict.items():
-            number = plain_value(value, scalars=True)
-            if isinstance(number, int | float):
-                if name != "step" and not self._has(client, run_id, name, at, number):
-                    metrics.append(metric(name, number, now, at))
-            else:
-                kind = type(value).__name__
-                _logger.warning("MLflow records single numbers only; %r is a %s", name, kind)
+            number = None if name == "step" else single_number(self, name, value, "MLflow")
+            if number is not None and not self._has(client, run_id, name, at, number):
+                metrics.append(metric(name, number, now, at))
         client.log_batch(run_id, metrics=metrics)
 
     def state_dict(self) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class NeptuneVisBackend(BaseVisBackend):
     """
 
     threaded = True
+    write_delay = 10.0
     libraries: ClassVar[Mapping[str, str]] = {"neptune": "engine-visualization[neptune]"}
     secrets: ClassVar[tuple[str, ...]] = ("api_token",)
 
@@ -92,8 +93,8 @@ class NeptuneVisBackend(BaseVisBackend):
         self.experiment[name].append(picture, step=step)
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a single number. Other values are skipped, with a warning in the log."""
-        number = single_number(name, value, "Neptune")
+        """Record a single number. Other values are skipped, with one warning in the log."""
+        number = single_number(self, name, value, "Neptune")
         if number is not None:
             self.experiment[name].append(number, step=step)
 

@@ -38,6 +38,7 @@ class TensorboardVisBackend(BaseVisBackend):
         ...     backend.close()
     """
 
+    threaded = False
     libraries: ClassVar[Mapping[str, str]] = {"tensorboard": "engine-visualization[tensorboard]"}
 
     def __init__(self, save_dir: str | PathLike[str]) -> None:
@@ -71,8 +72,8 @@ class TensorboardVisBackend(BaseVisBackend):
         self.experiment.add_image(name, to_image(image), step, dataformats="HWC")
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a single number. Other values are skipped, with a warning in the log."""
-        number = single_number(name, value, "TensorBoard")
+        """Record a single number. Other values are skipped, with one warning in the log."""
+        number = single_number(self, name, value, "TensorBoard")
         if number is not None:
             self.experiment.add_scalar(name, number, step)
 

@@ -11,6 +11,7 @@ import numpy as np
 from engine_utils import plain_value
 from engine_visualization.backends._base import BaseVisBackend, ConfigLike, force_init_env
 from engine_visualization.backends._library import import_library
+from engine_visualization.backends._run_facts import nested_values
 from engine_visualization.backends._run_handle import RunHandle
 from engine_visualization.backends._run_id import keep_run_id, kept_run_id
 from engine_visualization.drawing import to_image
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 _logger = logging.getLogger("engine.visualization")
+_AXIS = "iter"  # as the training itself names its iteration
 
 
 class WandbVisBackend(BaseVisBackend):
@@ -32,12 +34,16 @@ class WandbVisBackend(BaseVisBackend):
     those after the checkpoint are left out. An offline run continues under the same id and at the
     step of the checkpoint, in a folder of its own; ``wandb sync`` joins the folders of one id.
 
+    The x axis of each metric is ``iter``: the step of its record. Where a validation has the epoch
+    as its step, it is the iteration.
+
     A visualizer calls the backend in a thread, so that the training never waits for the server.
 
     Args:
         save_dir: Folder for the local files of wandb.
         init_kwargs: Arguments of `wandb.init`. By default its ``dir`` is ``save_dir``.
-        define_metric_cfg: Summary of each metric, as in ``{"accuracy": "max"}``.
+        define_metric_cfg: Summary of each metric, as in ``{"accuracy": "max"}``, or a list of
+            arguments of `wandb.define_metric`, as in ``[dict(name="loss", step_metric="epoch")]``.
         commit: Whether each record ends a step of wandb. If it is false, wandb collects records
             until you commit a step through ``experiment``.
         log_code_name: Name of the code artifact. By default wandb chooses it.
@@ -51,13 +57,14 @@ class WandbVisBackend(BaseVisBackend):
     """
 
     threaded = True
+    write_delay = 10.0
     libraries: ClassVar[Mapping[str, str]] = {"wandb": "engine-visualization[wandb]"}
 
     def __init__(
         self,
         save_dir: str | PathLike[str],
         init_kwargs: Mapping[str, Any] | None = None,
-        define_metric_cfg: Mapping[str, str] | None = None,
+        define_metric_cfg: Mapping[str, str] | Sequence[Mapping[str, Any]] | None = None,
         commit: bool | None = True,
         log_code_name: str | None = None,
         watch_kwargs: Mapping[str, Any] | None = None,
@@ -65,7 +72,7 @@ class WandbVisBackend(BaseVisBackend):
     ) -> None:
         super().__init__(save_dir)
         self._init_kwargs = {"dir": self.save_dir, **(init_kwargs or {})}
-        self._metrics = dict(define_metric_cfg or {})
+        self._metrics = _metric_definitions(define_metric_cfg or {})
         self._commit = commit
         self._log_code_name = log_code_name
         self._watch_kwargs = dict(watch_kwargs or {})
@@ -94,22 +101,23 @@ class WandbVisBackend(BaseVisBackend):
         return self.experiment  # by this name for subclasses
 
     def add_config(self, config: ConfigLike, **kwargs: Any) -> None:
-        """Record the text of the config and, if it is a mapping, its values."""
-        values = dict(config) if isinstance(config, Mapping) else {}
-        self.experiment.config.update({**values, "config": config.pretty_text})
+        """Record the text of the config as ``config``, and its values by their names."""
+        values = {**nested_values(config), "config": config.pretty_text}
+        # A resumed run may have other values, such as more epochs.
+        self.experiment.config.update(values, allow_val_change=True)
 
     def add_graph(self, model: "torch.nn.Module", data_batch: Sequence[Any], **kwargs: Any) -> None:
         """Record the parameters and gradients of the model during training."""
         self.experiment.watch(model, **self._watch_kwargs)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
-        """Record an image ``(H, W, 3)`` or ``(H, W)``; wandb counts the steps."""
+        """Record an image ``(H, W, 3)`` or ``(H, W)``."""
         pixels, wandb = to_image(image), self.experiment
-        self._log({name: wandb.Image(pixels)})
+        self._log({name: wandb.Image(pixels), _AXIS: step})
 
     def add_scalar(self, name: str, value: Any, step: int = 0, **kwargs: Any) -> None:
-        """Record a scalar; wandb counts the steps."""
-        self._log({name: plain_value(value, scalars=True)})
+        """Record a scalar."""
+        self._log({_AXIS: step, name: plain_value(value, scalars=True)})
 
     def add_scalars(
         self,
@@ -118,9 +126,17 @@ class WandbVisBackend(BaseVisBackend):
         file_path: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record the scalars of one step; ``step`` and ``file_path`` are unused."""
+        """Record the scalars of one step.
+
+        Args:
+            scalar_dict: Scalars by name.
+            step: The step.
+            file_path: Unused.
+            **kwargs: ``iteration``, where the step is the epoch of a validation.
+        """
         values = plain_value(dict(scalar_dict), scalars=True)
-        self._log(values)
+        at = kwargs.get("iteration", values.pop("step", step))
+        self._log({_AXIS: at, **values})
 
     def _log(self, values: Mapping[str, Any]) -> None:
         wandb, begin = self.experiment, {}
@@ -176,8 +192,9 @@ class WandbVisBackend(BaseVisBackend):
         run = self._open_run(wandb)
         self._id = str(run.id)
         keep_run_id(self.save_dir, "wandb", self._id)
-        for name, summary in self._metrics.items():
-            run.define_metric(name, summary=summary)
+        run.define_metric("*", step_metric=_AXIS)
+        for definition in self._metrics:
+            run.define_metric(**definition)
         run.log_code(name=self._log_code_name)
         return wandb
 
@@ -192,3 +209,12 @@ class WandbVisBackend(BaseVisBackend):
                 self.save_dir,
             )
             return wandb.init(**{**self._init_kwargs, "mode": "offline"})
+
+
+def _metric_definitions(
+    config: Mapping[str, str] | Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return arguments of `wandb.define_metric`, whose default x axis is the iteration."""
+    if isinstance(config, Mapping):
+        config = [{"name": name, "summary": summary} for name, summary in config.items()]
+    return [{"step_metric": _AXIS, **definition} for definition in config]
