@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine_fileio import atomic_write
@@ -54,8 +55,7 @@ def write_report(
     """
     runs = []
     for folder in folders:
-        name = folder.name
-        runs.append(read_run(folder, (lambda f, n=name: progress(n, f)) if progress else None))
+        runs.append(read_run(folder, partial(progress, folder.name) if progress else None))
     if metric is not None:
         runs = _sorted(runs, metric)
     running = any(run.state == "running" for run in runs)

@@ -223,11 +223,8 @@
   function update(key) {
     const { plot, panel, whole } = plots.get(key);
     const range = state.zoom[panel.unit] ?? whole;
-    plot.batch(() => {
-      plot.setData(dataOf(panel, range), false);
-      plot.setScale("x", { min: range[0], max: range[1] });
-      plot.redraw(true, true);
-    });
+    plot.setData(dataOf(panel, range), false);
+    plot.setScale("x", { min: range[0], max: range[1] });
   }
 
   function zoom(unit, range) {
