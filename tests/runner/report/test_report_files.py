@@ -114,7 +114,7 @@ def test_runs_of_one_name_have_the_names_of_their_folders(make_run: Any, tmp_pat
 
     names = [run.name for run in find_runs([tmp_path])]
 
-    assert names == ["x/same", "y/same/20260131_120000", "20260201_120000"]
+    assert names == ["x/same", "y/same/20260131_120000", "y/same/20260201_120000"]
 
 
 def test_page_escapes_what_runs_contain_and_masks_secrets(make_run: Any) -> None:

@@ -126,15 +126,18 @@ def _continued(attempt: Path) -> str | None:
 
 def _name(runs: Sequence[RunFolder]) -> None:
     """Name each run by the end of its path that distinguishes it from the others."""
-    alone = {run.work_dir for run in runs if sum(run.work_dir == r.work_dir for r in runs) == 1}
-    paths = [run.work_dir if run.work_dir in alone else run.attempts[0] for run in runs]
-    for run, path in zip(runs, paths, strict=True):
-        parts = path.parts
-        for length in range(1, len(parts) + 1):
-            name = "/".join(parts[-length:])
-            if sum("/".join(other.parts[-length:]) == name for other in paths) == 1:
-                break
-        run.name = name
+    folders = list(dict.fromkeys(run.work_dir for run in runs))
+    for run in runs:
+        parts = run.work_dir.parts
+        ends = ("/".join(parts[-length:]) for length in range(1, len(parts)))
+        alone = (end for end in ends if sum(_ends(folder, end) for folder in folders) == 1)
+        run.name = next(alone, str(run.work_dir))
+        if sum(other.work_dir == run.work_dir for other in runs) > 1:
+            run.name += f"/{run.attempts[0].name}"
+
+
+def _ends(folder: Path, end: str) -> bool:
+    return folder.as_posix().endswith(f"/{end}")
 
 
 def _is_locked(lock: Path) -> bool:

@@ -18,8 +18,8 @@ def reduced(steps: Array, values: Array, buckets: int) -> tuple[Array, Array]:
 
     Example:
         >>> steps, values = reduced(np.arange(100.0), np.eye(100)[37], 2)
-        >>> steps.astype(int).tolist(), values.max()
-        ([0, 37, 49, 50, 99], 1.0)
+        >>> steps.astype(int).tolist()
+        [0, 37, 49, 50, 99]
     """
     count = len(steps)
     if count <= buckets * 4:

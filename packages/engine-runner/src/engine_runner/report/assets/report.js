@@ -286,7 +286,8 @@
         observer.unobserve(entry.target);
         create(entry.target);
       }
-      performance.mark("engine-report-drawn");
+      // uPlot draws at the end of the task, thus before the next frame.
+      requestAnimationFrame(() => performance.mark("engine-report-drawn"));
     }, { rootMargin: "300px" });
     document.querySelectorAll(".panel").forEach((figure) => observer.observe(figure));
   }
