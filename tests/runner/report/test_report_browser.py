@@ -1,11 +1,13 @@
 """The page in a browser."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine_fileio import try_lock
 from engine_runner.report import find_runs, write_report
 
 FIRST = "[...engineReport.plots.values()][0]"
@@ -116,6 +118,48 @@ def test_reload_keeps_the_zoom(browser: Any, page: str) -> None:
     _open(browser, page)
 
     assert _range(browser) == [1000, 2000]
+
+
+def test_buttons_and_keys_zoom_and_shift(browser: Any, page: str) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    _open(browser, page)
+
+    browser.find_element(By.ID, "zoom-in").click()
+    inner = _range(browser)
+    curve = browser.find_element(By.CSS_SELECTOR, ".plot")
+    curve.send_keys("+", Keys.ARROW_RIGHT)
+    shifted = _range(browser)
+    curve.send_keys(Keys.ESCAPE)
+
+    assert inner == pytest.approx([7507.5, 22502.5])
+    assert shifted == pytest.approx([13130.625, 20628.125])
+    assert _range(browser) == [10, 30000]
+
+
+def test_page_of_a_run_in_progress_reloads_itself_and_keeps_its_view(
+    browser: Any, make_run: Any, tmp_path: Path
+) -> None:
+    from selenium.common.exceptions import JavascriptException
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    work_dir = make_run("a")
+    descriptor = os.open(work_dir / ".engine-run.lock", os.O_RDWR | os.O_CREAT)
+    assert try_lock(descriptor)
+    out = tmp_path / "page.html"
+    write_report(find_runs([work_dir]), out, refresh=0.5)
+    _open(browser, out.as_uri())
+    browser.execute_script("window.old = true; engineReport.zoom('iteration', [100, 200])")
+
+    os.close(descriptor)
+    write_report(find_runs([work_dir]), out, refresh=0.5)
+
+    current = f"return !window.old && {FIRST}.plot.scales.x.min === 100"
+    WebDriverWait(browser, 20, ignored_exceptions=[JavascriptException]).until(
+        lambda driver: driver.execute_script(current)
+    )
+    assert "ended" in browser.page_source
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

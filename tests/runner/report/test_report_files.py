@@ -2,6 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,11 +164,14 @@ def test_path_without_a_run_is_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("x")
 
     empty, file = _report(tmp_path), _report(tmp_path / "file.txt")
+    missing = _report(tmp_path / "missing")
 
     assert empty.exit_code == 2
     assert "must contain a run" in empty.output
     assert file.exit_code == 2
     assert "must be a folder" in file.output
+    assert missing.exit_code == 2
+    assert "which does not exist" in missing.output
 
 
 def test_run_without_values_has_a_page(tmp_path: Path) -> None:
@@ -216,3 +223,51 @@ def test_log_folder_stands_for_its_run(make_run: Any, name: str) -> None:
     runs = find_runs([work_dir / "20260201_120000" / name])
 
     assert [run.attempts[0].name for run in runs] == ["20260201_120000"]
+
+
+@pytest.mark.parametrize("option", [["--watch"], ["--watch", "0.5"], ["--watch=0.5"]])
+def test_watch_of_a_run_that_has_ended_writes_once(make_run: Any, option: list[str]) -> None:
+    work_dir = make_run("a")
+
+    result = _report(*option, work_dir)
+
+    assert result.exit_code == 0, result.output
+    assert result.output.count("report.html") == 1
+
+
+def test_watch_writes_until_the_training_ends(make_run: Any) -> None:
+    work_dir = make_run("a")
+    descriptor = os.open(work_dir / ".engine-run.lock", os.O_RDWR | os.O_CREAT)
+    assert try_lock(descriptor)
+    page = work_dir / "report.html"
+
+    def end_after_the_first_page() -> None:
+        while not page.exists():
+            time.sleep(0.02)
+        with _records(work_dir).open("a") as file:
+            file.write(json.dumps({"later_loss": 1.0, "iter": 900, "step": 900}) + "\n")
+        os.close(descriptor)
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(end_after_the_first_page)
+        result = _report(work_dir, "--watch", "0.3")
+
+    assert result.exit_code == 0, result.output
+    assert "later_loss" in page.read_text()
+
+
+def test_report_loads_no_torch(make_run: Any) -> None:
+    script = """
+import sys
+from engine_runner.cli import main
+try:
+    main()
+except SystemExit as error:
+    assert error.code == 0
+print(sorted({"torch", "matplotlib"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", script, "report", make_run("a")]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    assert done.stdout.endswith("\n[]\n"), done.stdout + done.stderr

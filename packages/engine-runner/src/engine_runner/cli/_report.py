@@ -20,7 +20,28 @@ Examples:
   engine report work_dirs --metric accuracy --out report.html
   engine report work_dirs/config --watch 10
 """
+_WATCH, _DEFAULT = "--watch", 5.0  # seconds
 _SLOW = 2.0  # seconds until the progress is shown
+
+
+class _ReportCommand(click.Command):
+    """A command whose ``--watch`` takes a number or nothing, so that a folder may follow it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Add the default where a number does not follow the flag."""
+        followed = zip(args, [*args[1:], ""], strict=False)  # the list may be empty
+        given = [
+            f"{a}={_DEFAULT:g}" if a == _WATCH and not _is_number(b) else a for a, b in followed
+        ]
+        return super().parse_args(ctx, given)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class _Progress:
@@ -40,19 +61,17 @@ class _Progress:
             click.echo("", err=True)
 
 
-@click.command(no_args_is_help=True, epilog=_EXAMPLES)
+@click.command(cls=_ReportCommand, no_args_is_help=True, epilog=_EXAMPLES)
 @click.argument("work_dirs", nargs=-1, required=True, type=PATH, metavar="WORK_DIR...")
 @click.option(
     "--out", type=PATH, metavar="FILE", help="The page; else report.html in the first WORK_DIR."
 )
 @click.option("--metric", metavar="NAME", help="Sort the runs by their best value of this metric.")
 @click.option(
-    "--watch",
-    is_flag=False,
-    flag_value=5.0,
+    _WATCH,
     type=click.FloatRange(min=0.2),
     metavar="[SECONDS]",
-    help="Write the page again after as many seconds, 5 by default, until the training ends.",
+    help="Write the page again after as many seconds, by default 5, until the training ends.",
 )
 def report(
     work_dirs: tuple[Path, ...], out: Path | None, metric: str | None, watch: float | None

@@ -52,7 +52,6 @@ def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
         paths: Work directories, log folders of single runs, or folders above several.
 
     Raises:
-        FileNotFoundError: A path does not exist.
         ValueError: A path is not a folder, or there is not a run in it.
     """
     found: dict[Path, RunFolder] = {}
@@ -72,7 +71,7 @@ def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
 
 def _runs_at(path: Path) -> list[RunFolder]:
     if not path.exists():
-        raise FileNotFoundError(2, "no such folder", str(path))
+        raise ValueError(f"WORK_DIR must be a folder, got {path}, which does not exist; check it")
     if not path.is_dir():
         raise ValueError(f"WORK_DIR must be a folder, got the file {path}; pass its folder")
     if path.name == "vis_data":

@@ -22,9 +22,11 @@ _CONTROLS = (
     '<form id="controls" hidden><label>smoothing <input id="smoothing" type="range" min="0" '
     'max="0.99" step="0.01" value="0"> <output id="smoothing-value">0</output></label>'
     '<label><input id="log-scale" type="checkbox"> logarithmic</label>'
-    '<button id="reset" type="button">show all</button></form>'
-    '<p class="hint" hidden>Drag over a curve to zoom; double click, or Escape on a focused curve, '
-    "shows all. A click in the legend hides a run.</p>"
+    '<span><button id="zoom-in" type="button">zoom in</button> <button id="zoom-out" '
+    'type="button">zoom out</button> <button id="reset" type="button">show all</button></span>'
+    "</form>"
+    '<p class="hint" hidden>Drag over a curve to zoom; double click shows all. On a focused curve: '
+    "+, -, arrows and Escape. A click in the legend hides a run.</p>"
 )
 
 

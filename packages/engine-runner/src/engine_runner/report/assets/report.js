@@ -181,7 +181,7 @@
         stroke: color("--c" + (curve.run % 8)),
         width: 1.6,
         dash: DASHES[Math.floor(curve.run / 8) % 3],
-        points: { show: curve.count <= 60 },
+        points: { show: curve.count <= 60, size: 5, fill: color("--c" + (curve.run % 8)) },
       }))],
       hooks: {
         setSelect: [(plot) => {
@@ -209,14 +209,20 @@
     const whole = extent(panel);
     const width = target.clientWidth;
     target.replaceChildren();
-    target.after(output);
+    figure.append(output);
     const plot = new uPlot(options(panel, key, output, width), [[], ...panel.curves.map(() => [])], target);
     target.tabIndex = 0;
     target.setAttribute("role", "img");
     target.setAttribute("aria-label", `${panel.name} by ${panel.unit}; a table of the best and last values is above`);
     plots.set(key, { plot, panel, whole, figure });
     plot.over.addEventListener("dblclick", () => zoom(panel.unit, null));
-    target.onkeydown = (event) => event.key === "Escape" && zoom(panel.unit, null);
+    target.onkeydown = (event) => {
+      const step = { "+": [0.5, 0], "-": [2, 0], ArrowLeft: [1, -0.25], ArrowRight: [1, 0.25] }[event.key];
+      if (event.key === "Escape") zoom(panel.unit, null);
+      else if (step) move(panel.unit, ...step);
+      else return;
+      event.preventDefault();
+    };
     update(key);
   }
 
@@ -232,6 +238,18 @@
     else delete state.zoom[unit];
     save();
     for (const [key, { panel }] of plots) if (panel.unit === unit) update(key);
+  }
+
+  // Scale the visible range around its middle, and shift it by a fraction of its length.
+  function move(unit, factor, shift) {
+    const ends = [...plots.values()].filter(({ panel }) => panel.unit === unit).map(({ whole }) => whole);
+    if (!ends.length) return;
+    const whole = [Math.min(...ends.map((end) => end[0])), Math.max(...ends.map((end) => end[1]))];
+    const [low, high] = state.zoom[unit] ?? whole;
+    const half = Math.min((high - low) * factor, whole[1] - whole[0]) / 2;
+    const middle = (low + high) / 2 + shift * (high - low);
+    const kept = Math.min(Math.max(middle, whole[0] + half), whole[1] - half);
+    zoom(unit, half * 2 >= whole[1] - whole[0] ? null : [kept - half, kept + half]);
   }
 
   // ---- controls
@@ -270,7 +288,10 @@
       state.log = log.checked;
       every((key) => create(plots.get(key).figure)); // a scale keeps its kind
     };
-    document.getElementById("reset").onclick = () => ["epoch", "iteration"].forEach((unit) => zoom(unit, null));
+    const units = ["epoch", "iteration"];
+    document.getElementById("zoom-in").onclick = () => units.forEach((unit) => move(unit, 0.5, 0));
+    document.getElementById("zoom-out").onclick = () => units.forEach((unit) => move(unit, 2, 0));
+    document.getElementById("reset").onclick = () => units.forEach((unit) => zoom(unit, null));
     for (const button of document.querySelectorAll(".legend button")) {
       const run = facts.runs[button.dataset.run];
       press(run, button);
