@@ -34,6 +34,8 @@ settings.load_profile("gate")
 
 
 TESTS = Path(__file__).parent / "tests"
+# The Debian packages of programs that have other names.
+PACKAGES = {"chromedriver": "chromium-driver"}
 FORWARDED = Path(__file__).parent / "packages/engine-compat/src/mmengine"
 
 
@@ -168,7 +170,8 @@ def program() -> Callable[[str], str]:
     def find(name: str) -> str:
         path = shutil.which(name)
         if path is None:
-            message = f"{name} is not installed; run: apt-get install {name}"
+            package = PACKAGES.get(name, name)
+            message = f"{name} is not installed; run: apt-get install {package}"
             if os.environ.get("CI") == "true":
                 pytest.fail(message)
             pytest.skip(message)

@@ -4,20 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any
 
 from engine_fileio import exists, join_path
 from engine_runner._errors import SettingsError
+from engine_runner._metric_rules import GREATER_KEYS, LESS_KEYS, Rule, infer_rule
 from engine_runner._types import Metrics
 from engine_utils import find_metric
-
-Rule = Literal["greater", "less"]
-
-GREATER_KEYS = (
-    "acc", "top", "ar@", "auc", "precision", "map", "mdice", "miou", "macc", "recall", "f1",
-    "iou", "dice", "psnr", "ssim", "bleu", "score",
-)  # fmt: skip
-LESS_KEYS = ("loss", "error", "mae", "mse", "rmse", "fid", "perplexity", "wer", "cer")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,26 +123,6 @@ def best_names(
         for path, here in paths.items()
         if path == here or exists(here, backend_args=args)
     ]
-
-
-def infer_rule(name: str, greater_keys: Sequence[str], less_keys: Sequence[str]) -> Rule:
-    """Return the rule of a metric from its name; whole names count before parts of names.
-
-    Raises:
-        ValueError: The name contains none of the keys.
-    """
-    low = name.lower()
-    greater = [key.lower() for key in greater_keys]
-    less = [key.lower() for key in less_keys]
-    for matches in (lambda key: key == low, lambda key: key in low):
-        if any(map(matches, greater)):
-            return "greater"
-        if any(map(matches, less)):
-            return "less"
-    raise ValueError(
-        f"cannot infer from its name whether a greater or a lesser {name!r} is better; "
-        "set rule='greater' or rule='less'"
-    )
 
 
 def _checked_rule(

@@ -31,6 +31,7 @@ COMMANDS = {
     "publish": CommandRow(
         f"{_CLI}._publish:publish", "Write the weights of CHECKPOINT to a file of their own."
     ),
+    "report": CommandRow(f"{_CLI}._report:report", "Write a page about the runs in WORK_DIR."),
     "config": CommandRow(f"{_CLI}._config:config", "Print the merged config."),
     "check": CommandRow(f"{_CLI}._check:check", "Report every mistake of CONFIG at once."),
     "list": CommandRow(f"{_CLI}._list:list_names", "List the names that a config can use."),
@@ -54,6 +55,7 @@ Examples:
   torchrun --nproc-per-node 2 -m engine_runner.cli train config.py
   engine test config.py work_dirs/config/epoch_5.pth
   engine predict config.py work_dirs/config/epoch_5.pth photos/ --out results
+  engine report work_dirs --metric accuracy
   engine check config.py
   engine list hooks
   engine find-lr config.py --out lr.png
