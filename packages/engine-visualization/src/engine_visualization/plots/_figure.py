@@ -76,7 +76,7 @@ def color_and_style(place: int) -> tuple[str, str]:
 
 def style_axes(axes: Any, title: str, x_label: str) -> None:
     """Set title, label, grid and spines of a panel."""
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
     axes.set_xlabel(x_label, fontsize=9.5, color=INK)
     axes.tick_params(labelsize=9, colors=INK, length=3)
     axes.grid(axis="y", color=FAINT, lw=0.8)

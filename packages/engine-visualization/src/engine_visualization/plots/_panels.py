@@ -152,14 +152,18 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
 
 
 def _set_ticks(axes: Any, panel: Panel) -> None:
-    from matplotlib.ticker import LogFormatter, MaxNLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     if panel.log_y:
         low, high = axes.get_ylim()
-        # Below one decade there may be no power of ten to label.
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(LogFormatter() if high / low < 20 else NullFormatter())
-        axes.tick_params(which="minor", labelsize=8, colors=INK)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        if high / low < 20:  # there may be no power of ten to label
+            axes.yaxis.set_minor_locator(
+                LogLocator(subs=(2, 5) if high / low > 5 else range(2, 10))
+            )
+            axes.yaxis.set_minor_formatter("{x:g}")
+        axes.tick_params(which="minor", labelsize=9, labelcolor=INK)
     if panel.x_label in {"epoch", "iteration"}:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.xaxis.set_major_formatter("{x:.0f}")
