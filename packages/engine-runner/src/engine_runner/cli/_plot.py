@@ -57,7 +57,9 @@ def _size(
 )
 @click.option("--log-y", is_flag=True, help="Use logarithmic vertical axes.")
 @click.option("--title", default="", help="The title of the picture.")
-@click.option("--size", metavar="WxH", callback=_size, help="Width and height in inches, such as 12x8.")
+@click.option(
+    "--size", metavar="WxH", callback=_size, help="Width and height in inches, such as 12x8."
+)
 @click.option(
     "--dpi",
     type=click.IntRange(20, 1200),
