@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from os import PathLike, fspath
 from typing import Literal, get_args
 
@@ -128,6 +129,7 @@ def _curves_of(numbers: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if base_name(name) not in _POSITION}
 
 
+@cache
 def _kind(name: str) -> Kind:
     """Return what a scalar of training is."""
     base = base_name(name)

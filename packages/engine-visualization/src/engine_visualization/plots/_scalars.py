@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from os import PathLike, fspath
 from typing import Any, Literal
 
@@ -120,11 +121,13 @@ def is_training(record: Mapping[str, Any]) -> bool:
     return "iter" in record or any(is_rate(name) for name, v in record.items() if _is_number(v))
 
 
+@cache  # a file repeats its names on each line
 def is_rate(name: str) -> bool:
     """Return whether a name is that of a learning rate, such as ``lr`` and ``train/head.lr``."""
     return name.replace("/", ".").rsplit(".", 1)[-1] in {"lr", "base_lr"}
 
 
+@cache
 def base_name(name: str) -> str:
     """Return a name without the loop that ``log_with_hierarchy`` writes before it."""
     return name.rsplit("/", 1)[-1]
