@@ -120,6 +120,8 @@ def test_all_is_every_extra(package: "Package") -> None:
     every = sorted({need for needs in extras.values() for need in needs})
 
     stated = package.project["optional-dependencies"]["all"]
+    if package.short == "runner":  # test_publishing.py checks those of the packages below
+        stated = [need for need in stated if not need.startswith("engine-")]
 
     assert stated in (every, [f"{package.name}[{','.join(sorted(extras))}]"])
 

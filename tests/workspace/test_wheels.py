@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hatchling.build import build_wheel
+from hatchling.build import build_sdist, build_wheel
 
 if TYPE_CHECKING:
     from tests.workspace.conftest import Package
@@ -24,12 +24,13 @@ def run(*command: str) -> str:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a wheel of each package."""
+    """Return a folder with a wheel and a source distribution of each package."""
     folder = tmp_path_factory.mktemp("wheels")
     with pytest.MonkeyPatch.context() as patch:
         for package in sorted((Path(__file__).parents[2] / "packages").glob("engine-*")):
             patch.chdir(package)  # a build backend builds the working directory
             build_wheel(str(folder))
+            build_sdist(str(folder))
     return folder
 
 
@@ -71,3 +72,30 @@ def test_config_alone_brings_four_distributions(wheels: Path, tmp_path: Path) ->
         "pyyaml",
     }
     run(python, "-c", "import engine_config")
+
+
+def test_built_files_are_fit_for_an_index(wheels: Path, packages: "tuple[Package, ...]") -> None:
+    files = [str(file) for file in wheels.iterdir()]
+
+    text = run(sys.executable, "-m", "twine", "check", "--strict", *files)
+
+    assert len(files) == 2 * len(packages)
+    assert text.count("PASSED") == len(files)
+
+
+def test_one_package_of_a_checkout_installs_with_the_command_of_the_readme(
+    root: Path, tmp_path: Path
+) -> None:
+    command = "pip install ./packages/engine-{utils,fileio,config}"
+    assert command in (root / "README.md").read_text()
+    # A folder in place of an environment, and the build tools of this one: an environment per build
+    # takes half a minute.
+    into = f"--quiet --no-build-isolation --target {tmp_path}"
+
+    arguments = command.removeprefix("pip ")
+    run("bash", "-c", f"cd {root} && {sys.executable} -m pip {arguments} {into}")
+
+    names = {path.name for path in tmp_path.glob("engine_*") if path.suffix != ".dist-info"}
+    assert names == {"engine_utils", "engine_fileio", "engine_config"}
+    code = "from engine_config import Config; assert Config(dict(a=1)).a == 1"
+    run("env", f"PYTHONPATH={tmp_path}", sys.executable, "-S", "-c", code)

@@ -40,6 +40,7 @@ COMMANDS = {
     "resume-check": CommandRow(
         f"{_CLI}._resume_check:resume_check", "Check that a run of CONFIG resumes exactly."
     ),
+    "plot": CommandRow(f"{_CLI}._plot:plot", "Plot the curves of one or several runs."),
     "env": CommandRow(f"{_CLI}._env:env", "Print the environment report."),
 }
 """A new command is one file in this folder and one row here: its place and its line of the list."""
@@ -61,6 +62,7 @@ Examples:
   engine find-lr config.py --out lr.png
   engine config config.py --origins
   engine resume-check config.py
+  engine plot work_dirs/config --out curves.png
 """
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 
 from engine_fileio import put
-from engine_visualization.plots._figure import COLORS, INK, new_figure, png_of, style_axes
+from engine_visualization.plots._figure import COLORS, INK, new_figure, picture_of, style_axes
 
-_INCHES = (6.4, 4.0)
+_INCHES = (7.6, 4.0)
 _ROOM = 0.4  # above and below the losses up to the least one, as a share of their range
 
 
@@ -57,19 +57,14 @@ def plot_learning_rates(
     style_axes(axes, "loss at rising learning rates", "learning rate")
     axes.set_ylim(*_limits(smoothed))
     if suggestion is not None:
-        axes.axvline(suggestion, color=COLORS[1], lw=1.4, ls="--")
-        axes.annotate(
-            f"{suggestion:.2g}",
-            (suggestion, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(5, -4),
-            textcoords="offset points",
-            va="top",
-            fontsize=9.5,
-            color=COLORS[1],
+        axes.axvline(
+            suggestion, color=COLORS[1], lw=1.4, ls="--", label=f"suggestion {suggestion:.2g}"
         )
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower left")
-    put(png_of(figure), fspath(out_png))
+    # Beside the panel, where it covers no line.
+    axes.legend(
+        frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+    )
+    put(picture_of(figure), fspath(out_png))
     return fspath(out_png)
 
 

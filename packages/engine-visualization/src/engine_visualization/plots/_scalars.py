@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from os import PathLike, fspath
 from typing import Any, Literal
 
@@ -63,14 +64,14 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
         ValueError: A line is not a JSON object, or no line has a loss, a rate or a metric.
     """
     scalars, last_epoch, last_metric_step = RunScalars(), 0, 0
-    for record in _records(fspath(scalars_json)):
+    for record in read_records(fspath(scalars_json)):
         step = int(record.get("step", 0))
         numbers = {
-            name: _number(value)
-            for name, value in record.items()
-            if name not in _BOOKKEEPING and _is_number(value)
+            name: value
+            for name, value in numbers_of(record).items()
+            if base_name(name) not in _BOOKKEEPING
         }
-        if "iter" in record or any(map(_is_rate, numbers)):
+        if is_training(record):
             last_epoch = max(last_epoch, int(record.get("epoch", 0)))
             _add_training(scalars, step, numbers)
         else:
@@ -89,7 +90,12 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
     return scalars
 
 
-def _records(path: str) -> Iterator[dict[str, Any]]:
+def read_records(path: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file of scalars.
+
+    Raises:
+        ValueError: A line is not a JSON object.
+    """
     for number, line in enumerate(get_text(path).splitlines(), start=1):
         if not line.strip():
             continue
@@ -104,14 +110,32 @@ def _records(path: str) -> Iterator[dict[str, Any]]:
 
 def _add_training(scalars: RunScalars, step: int, numbers: dict[str, float]) -> None:
     for name, value in numbers.items():
-        if _is_rate(name):
+        if is_rate(name):
             scalars.rates.setdefault(name, Curve()).append(step, value)
         elif "loss" in name:
             scalars.losses.setdefault(name, Curve()).append(step, value)
 
 
-def _is_rate(name: str) -> bool:
+def is_training(record: Mapping[str, Any]) -> bool:
+    """Return whether a line is from training: it has an iteration, or a learning rate."""
+    return "iter" in record or any(is_rate(name) for name, v in record.items() if _is_number(v))
+
+
+@cache  # a file repeats its names on each line
+def is_rate(name: str) -> bool:
+    """Return whether a name is that of a learning rate, such as ``lr`` and ``train/head.lr``."""
     return name.replace("/", ".").rsplit(".", 1)[-1] in {"lr", "base_lr"}
+
+
+@cache
+def base_name(name: str) -> str:
+    """Return a name without the loop that ``log_with_hierarchy`` writes before it."""
+    return name.rsplit("/", 1)[-1]
+
+
+def numbers_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a line; ``null``, NaN and infinity become NaN."""
+    return {name: _number(value) for name, value in record.items() if _is_number(value)}
 
 
 def _is_number(value: Any) -> bool:

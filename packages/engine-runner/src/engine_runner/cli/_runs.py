@@ -1,0 +1,112 @@
+"""Find the records of runs, and name the runs by what differs in their configs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+_RECORDS = "vis_data/scalars.json"
+_CONFIG = "config.py"
+_SHOWN = 4  # differences per run
+_WIDTH = 30  # characters of a value
+_IGNORED = {"work_dir"}  # it differs between all runs
+
+
+def records_of(run: str) -> Path:
+    """Return the file of scalars of a run.
+
+    Args:
+        run: A work directory, the folder of one start in it, or the file itself.
+
+    Raises:
+        click.UsageError: There is none.
+    """
+    path = Path(run)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise click.UsageError(f"WORK_DIR must be a folder or a file of scalars, got {run}")
+    for place in (path / "scalars.json", path / _RECORDS):
+        if place.is_file():
+            return place
+    # A resumed training continues the records of an earlier start, and a test has its own.
+    starts = sorted(path.glob(f"*/{_RECORDS}"), key=_age, reverse=True)
+    if not starts:
+        below = sorted({str(file.parents[2]) for file in path.glob(f"*/*/{_RECORDS}")})
+        hint = f"; name one of {', '.join(below)}" if below else ""
+        raise click.UsageError(f"{run} has no run: */{_RECORDS} is missing{hint}")
+    return next(filter(_has_training, starts), starts[0])
+
+
+def _age(file: Path) -> tuple[float, str]:
+    return file.stat().st_mtime, str(file)
+
+
+def _has_training(file: Path) -> bool:
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        return any('"iter":' in line for line in stream)
+
+
+def names_of(runs: Sequence[str], records: Sequence[Path]) -> list[str]:
+    """Return a name per run: its folder, and the values in which its config differs."""
+    configs = [_config_beside(file) for file in records]
+    every = {key for config in configs for key in config}
+    differing = sorted(
+        key for key in every if len({config.get(key) for config in configs if config}) > 1
+    )
+    short = _shortest(differing)
+    names = []
+    for folder, config in zip(_shortest_folders(runs), configs, strict=True):
+        values = [f"{short[key]}={config[key]}" for key in differing if key in config]
+        if len(values) > _SHOWN:
+            values[_SHOWN:] = [f"{len(values) - _SHOWN} more"]
+        names.append(f"{folder}: {', '.join(values)}" if values else folder)
+    return names
+
+
+def _config_beside(records: Path) -> dict[str, str]:
+    """Return the values of a run's config by their paths, as text; none without a config."""
+    file = records.with_name(_CONFIG)
+    if not file.is_file():
+        return {}
+    from engine_config import Config, ConfigError
+
+    try:
+        config = Config.fromfile(file, import_custom_modules=False)
+    except (ConfigError, OSError, SyntaxError, ValueError) as error:
+        click.echo(f"{file} is left out of the legend: {error}", err=True)
+        return {}
+    return {key: text for key, text in _flat(config.to_dict()) if key not in _IGNORED}
+
+
+def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        return [row for key in value for row in _flat(value[key], f"{path}.{key}".lstrip("."))]
+    if isinstance(value, list | tuple) and value:
+        return [row for i, item in enumerate(value) for row in _flat(item, f"{path}.{i}")]
+    text = value if isinstance(value, str) else repr(value)
+    return [(path, text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…")]
+
+
+def _shortest(paths: Sequence[str]) -> dict[str, str]:
+    """Return the shortest end of each path that no other path has."""
+    ends = {}
+    for path in paths:
+        parts = path.split(".")
+        others = [f".{other}" for other in paths if other != path]
+        candidates = (".".join(parts[-size:]) for size in range(1, len(parts)))
+        ends[path] = next(
+            (end for end in candidates if not any(o.endswith(f".{end}") for o in others)), path
+        )
+    return ends
+
+
+def _shortest_folders(runs: Sequence[str]) -> list[str]:
+    """Return the last parts of the paths, as many as make them differ."""
+    parts = [Path(run).absolute().parts for run in runs]
+    for size in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(path[-size:]) for path in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise click.UsageError("WORK_DIR must be different runs, got one of them twice")
