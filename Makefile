@@ -1,19 +1,23 @@
 # make demo   trains the example and prints where its results are
 # make test   runs the tests
-# make check  runs the whole gate: format and lint, types, architecture, tests, examples
+# make docs   builds the pages, and prints where they are
+# make check  runs the whole gate: format and lint, types, architecture, tests, docs, examples
 #
 # Each makes .venv first if it is missing, and installs again only when a requirement has changed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check
+.PHONY: demo test docs check
 
 demo: $(INSTALLED)
 	.venv/bin/engine train examples/digits/config.py
 
 test: $(INSTALLED)
 	scripts/test
+
+docs: $(INSTALLED)
+	scripts/docs
 
 check: $(INSTALLED)
 	scripts/check
