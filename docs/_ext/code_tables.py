@@ -4,7 +4,7 @@ Each is written in a page as an empty block, such as ```` ```{hooks} ````, and b
 """
 
 import engine_tables as tables
-from command_pages import commands
+from command_pages import command_group, commands
 from docutils import nodes
 from docutils.statemachine import StringList
 from public_names import public_modules
@@ -106,6 +106,16 @@ class Storage(Generated):
     def markdown(self) -> str:
         """Return the table."""
         return tables.storage_backends()
+
+
+class CommandGroup(Generated):
+    """What holds for all commands."""
+
+    name_of_directive = "command-group"
+
+    def markdown(self) -> str:
+        """Return the text and the table."""
+        return command_group()
 
 
 class Commands(Generated):

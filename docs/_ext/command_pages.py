@@ -10,9 +10,9 @@ from engine_runner.cli._app import COMMANDS, engine
 
 
 def commands() -> str:
-    """Return a section per command, and before them the options of all."""
+    """Return a section per command."""
     whole = click.Context(engine, info_name="engine")
-    parts = [paragraphs(engine.help or ""), "", options_of(engine, whole), ""]
+    parts: list[str] = []
     for name, row in COMMANDS.items():
         command = row.load()
         context = click.Context(command, info_name=name, parent=whole)
@@ -20,6 +20,12 @@ def commands() -> str:
         parts += ["```text", usage_of(command, context), "```", ""]
         parts += [options_of(command, context), "", *examples_of(command)]
     return "\n".join(parts)
+
+
+def command_group() -> str:
+    """Return what holds for all commands: the exit codes, and the options."""
+    context = click.Context(engine, info_name="engine")
+    return "\n".join([paragraphs(engine.help or ""), "", options_of(engine, context)])
 
 
 def usage_of(command: click.Command, context: click.Context) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from docstrings import described_entries, markdown_of, summary_of
+from public_names import homes
 
 import engine_registry
 from engine_fileio.backends._table import ROWS
@@ -43,6 +44,12 @@ def link(name: str) -> str:
     return f"{{engine-name}}`{name}`"
 
 
+def link_to(name: str, item: Any) -> str:
+    """Return the name of an object that becomes a link to the entry of this object."""
+    own = f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
+    return link(f"~{homes()[own]}" if own in homes() else name)
+
+
 def registry_of(kind: str) -> Registry:
     """Return the registry of a kind of ``engine list``, with every package imported."""
     count_registered_modules(verbose=False)
@@ -52,7 +59,7 @@ def registry_of(kind: str) -> Registry:
 def registered(kind: str) -> str:
     """Return the names of a kind, with their arguments and a line of explanation."""
     rows = [
-        [link(name), arguments_of(item), summary_of(item)]
+        [link_to(name, item), arguments_of(item), summary_of(item)]
         for name, item in sorted(registry_of(kind).module_dict.items())
     ]
     return table(["name", "arguments", "what it does"], rows)
@@ -106,7 +113,7 @@ def hooks() -> str:
     for name, hook in hook_classes().items():
         points = ", ".join(map(code, points_of(hook)))
         default = code(defaults.get(name, ""))
-        rows.append([link(name), summary_of(hook), default, priority_of(hook), points])
+        rows.append([link_to(name, hook), summary_of(hook), default, priority_of(hook), points])
         sections += [f"### {name}", "", summary_of(hook), "", parameters_of(hook), ""]
     head = ["hook", "what it does", "key in `default_hooks`", "priority", "points"]
     return "\n".join([table(head, rows), "", "## Parameters", "", *sections])
@@ -129,7 +136,7 @@ def points() -> str:
     by_number = sorted(hook_classes().items(), key=lambda item: get_priority(item[1].priority))
     rows = []
     for stage in STAGES:
-        acting = [link(name) for name, hook in by_number if stage in points_of(hook)]
+        acting = [link_to(name, hook) for name, hook in by_number if stage in points_of(hook)]
         rows.append([code(stage), summary_of(getattr(Hook, stage)), ", ".join(acting)])
     return table(["point", "when", "hooks that act, by priority"], rows)
 

@@ -58,10 +58,14 @@ class LinkCode(SphinxTransform):
 
 
 def pending(env: BuildEnvironment, text: str) -> addnodes.pending_xref:
-    """Return a reference to a name; its place in the code is that of the docstring, if any."""
+    """Return a reference to a name; its place in the code is that of the docstring, if any.
+
+    Of a name with ``~`` in front, the last part is shown.
+    """
+    shown = text.rpartition(".")[2] if text.startswith("~") else text
     node = addnodes.pending_xref(
         "",
-        nodes.literal(text, text, classes=["py", "xref"]),
+        nodes.literal(shown, shown, classes=["py", "xref"]),
         refdomain="",
         reftype=KIND,
         reftarget=text.lstrip("~").removesuffix("()"),
