@@ -21,6 +21,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         Registered,
         Storage,
         Points,
+        CommandGroup,
         Commands,
         Modules,
     ):
@@ -44,7 +45,7 @@ class Generated(SphinxDirective):
         self.state.nested_parse(
             StringList(lines, self.env.docname), self.content_offset, container, match_titles=True
         )
-        return container.children
+        return list(container.children)
 
 
 class Hooks(Generated):
