@@ -59,10 +59,12 @@ def entry_of(name: PublicName) -> list[str]:
         # Its docstring is that of its class, which does not describe the value.
         kind = type(value).__name__
         is_plain = type(value) in (str, float, dict, tuple) or kind == "Registry"
-        return [f".. py:data:: {name.full}", *([f"   :type: {kind}"] if is_plain else [])]
+        place = [f".. py:data:: {name.name}", f"   :module: {name.module}"]
+        return [*place, *([f"   :type: {kind}"] if is_plain else [])]
     if not (value.__module__ or "").startswith("engine_"):
         origin = f"`{value.__module__}.{value.__qualname__}`"
-        return [f".. py:class:: {name.full}", "", f"   The same as {origin}."]
+        place = [f".. py:class:: {name.name}", f"   :module: {name.module}"]
+        return [*place, "", f"   The same as {origin}."]
     if inspect.isroutine(value):
         return [f".. autofunction:: {name.full}"]
     kind = "exception" if issubclass(value, BaseException) else "class"
