@@ -171,7 +171,7 @@ def built_from(row: Row) -> str:
 def name_of(registry: Registry) -> str:
     """Return the constant of engine_registry that is a registry; of two, the plural."""
     names = [name for name in engine_registry.__all__ if getattr(engine_registry, name) is registry]
-    return f"engine_registry.{names[-1]}"
+    return f"~engine_registry.{names[-1]}"  # shown without the module
 
 
 def nested_keys() -> str:
