@@ -1,6 +1,7 @@
 # make demo   trains the example and prints where its results are
 # make test   runs the tests
-# make check  runs the whole gate: format and lint, types, architecture, tests, examples
+# make docs   builds the pages, and prints where they are
+# make check  runs the whole gate: format and lint, types, architecture, tests, docs, examples
 # make wheels builds the packages into dist/, checks them, and installs each alone
 #
 # Each makes .venv first if it is missing, and installs again only when a requirement has changed.
@@ -8,13 +9,16 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check wheels
+.PHONY: demo test docs check wheels
 
 demo: $(INSTALLED)
 	.venv/bin/engine train examples/digits/config.py
 
 test: $(INSTALLED)
 	scripts/test
+
+docs: $(INSTALLED)
+	scripts/docs
 
 check: $(INSTALLED)
 	scripts/check

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 MAX_FILE, MAX_FUNCTION, USUAL_FUNCTION = 400, 50, 25
-FOLDERS = ["packages", "tests", "benchmarks", "examples"]
+FOLDERS = ["packages", "tests", "benchmarks", "examples", "docs"]
 
 
 def python_files(root: Path, folders: list[str]) -> Iterator[Path]:

@@ -1,147 +1,137 @@
-"""The code on the pages runs, and the names on them exist. tests/e2e runs their commands."""
+"""The code on the pages runs: the blocks of a page, in order, in one folder, as one script.
 
-import re
+- ```` ```python ```` blocks are the code of one session.
+- A block with ``file=NAME`` in its info string, such as ```` ```yaml file=data.yaml ````, is
+  written to that file at its place.
+- The commands of a ```` ```bash run ```` block run at their place, in the same folder.
+- The commands of a ```` ```bash ```` block do not run. test_page_names.py parses them.
+"""
+
+import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 if TYPE_CHECKING:
     from conftest import Scripts
+    from tests.workspace.conftest import Page
 
-ROOT = Path(__file__).parents[2]
-WITHOUT_TORCH = {"config", "fileio", "logging", "registry", "utils"}  # tested not to load it
-FENCE = re.compile(r"^```(.*?)\n(.*?)^```$", flags=re.M | re.S)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page: its info string, its text and its first line's number."""
-
-    info: str
-    text: str
-    line: int
+DATA: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+}
+KINDS = {"", "python", "bash", "bash run", "console", "text", *DATA}
 
 
-def pages() -> list[Path]:
-    places = ("*.md", "packages/*/README.md", "benchmarks/*.md", "docs/**/*.md", "examples/**/*.md")
-    return sorted(page for place in places for page in ROOT.glob(place))
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    text = page.read_text()
-    for match in FENCE.finditer(text):
-        line = text.count("\n", 0, match.start(2)) + 1
-        yield Block(info=match[1].strip(), text=match[2], line=line)
-
-
-def name_of(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-def is_without_torch(page: Path) -> bool:
-    return page.parent.name.removeprefix("engine-") in WITHOUT_TORCH
-
-
-def as_script(page: Path) -> str:
-    """Return the page's python blocks as one script, each on its lines of the page."""
-    lines: list[str] = []
-    for block in blocks(page):
-        if block.info == "python":
-            lines += [""] * (block.line - 1 - len(lines)) + block.text.splitlines()
-    return "\n".join(lines) + "\n"
-
-
-PAGES_WITH_CODE = [page for page in pages() if as_script(page).strip()]
-
-
-@pytest.fixture
-def script_of(tmp_path: Path) -> Callable[[Path], Path]:
-    """Return a function that writes the code of a page to a script, and returns its path."""
-
-    def write(page: Path) -> Path:
-        script = tmp_path / f"{page.parent.name}_{page.stem}.py"
-        script.write_text(as_script(page))
-        return script
-
-    return write
-
-
-@pytest.mark.parametrize(
-    "page", [p for p in PAGES_WITH_CODE if not is_without_torch(p)], ids=name_of
-)
-def test_python_blocks_of_a_page_run_in_order(
-    page: Path,
+def test_blocks_of_a_page_run_in_order(
+    page_with_code: "Page",
     tmp_path: Path,
-    script_of: Callable[[Path], Path],
     scripts: "Scripts",
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    done = scripts.run(script_of(page), folder=tmp_path)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)  # for the command `engine`
+    page = page_with_code.path
+    script = tmp_path / f"{page.parent.name}_{page.stem}.py"
+    script.write_text(page_with_code.as_script())
 
-    assert done.returncode == 0, done.stdout[-4000:]
+    if page_with_code.is_without_torch:
+        code, output = run_without_torch(script)
+    else:
+        done = scripts.run(script, folder=tmp_path)
+        code, output = done.returncode, done.stdout
+
+    assert code == 0, output[-6000:]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES_WITH_CODE if is_without_torch(p)], ids=name_of)
-def test_python_blocks_of_a_page_run_in_order_without_torch(
-    page: Path, tmp_path: Path, script_of: Callable[[Path], Path]
-) -> None:
-    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(script_of(page))]
+def run_without_torch(script: Path) -> tuple[int, str]:
+    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)]
+    done = subprocess.run(
+        command,
+        cwd=script.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    return done.returncode, done.stdout
 
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
 
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+def test_blocks_of_a_page_are_of_kinds_that_are_checked(page: "Page") -> None:
+    blocks = [block for block in page.blocks() if not block.info.startswith("{")]
+    unchecked = [
+        f"{page.name}:{block.line - 1}: {block.info!r}"
+        for block in blocks
+        if block.info not in KINDS and not block.file
+    ]
+
+    assert unchecked == []
 
 
-def test_every_package_has_an_example() -> None:
-    bare = [name_of(p) for p in ROOT.glob("packages/*/README.md") if p not in PAGES_WITH_CODE]
+def test_fences_of_a_page_begin_their_line(page: "Page") -> None:
+    indented = [
+        f"{page.name}:{number}"
+        for number, line in enumerate(page.prose.splitlines(), 1)
+        if line.lstrip().startswith("```")
+    ]
 
+    assert indented == [], "the block is not found, and so it does not run"
+
+
+def test_data_blocks_of_a_page_parse(page: "Page") -> None:
+    for block in page.blocks():
+        if block.language in DATA:
+            DATA[block.language](block.text)
+
+
+def test_every_package_has_an_example(packages: "tuple[object, ...]", root: Path) -> None:
+    pages = {path: path.read_text() for path in root.glob("packages/*/README.md")}
+
+    bare = [str(path) for path, text in pages.items() if "\n```python\n" not in text]
+
+    assert len(pages) == len(packages)
     assert bare == []
 
 
-@pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_make_targets_named_in_a_page_exist(page: Path) -> None:
-    targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), flags=re.M))
+PAGE = """# A page
 
-    named = set(re.findall(r"(?:`|^)make ([a-z][\w-]*)", page.read_text(), flags=re.M))
+```python file=places/toy.py
+PLACE = "written first"
+```
 
-    assert named <= targets
+```python
+from places.toy import PLACE
+print(PLACE)
+```
 
+```bash run
+echo "$(cat places/toy.py | wc -l) line"
+ls missing
+```
 
-@pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_extras_named_in_a_page_exist(page: Path) -> None:
-    named = re.findall(r"engine-([a-z]+)\[([\w,-]+)\]", page.read_text())
-    for package, extras in named:
-        if package == "x":  # a placeholder for any package
-            continue
-        pyproject = (ROOT / f"packages/engine-{package}/pyproject.toml").read_text()
-        for extra in extras.split(","):
-            assert re.search(rf"^{extra} = \[", pyproject, flags=re.M), f"{package}[{extra}]"
-
-
-@pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_links_of_a_page_exist(page: Path) -> None:
-    text = FENCE.sub("", page.read_text())
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
-
-    dead = [link for link in links if "://" not in link and not (page.parent / link).exists()]
-
-    assert dead == []
+```python
+print("does not run")
+```
+"""
 
 
-@pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_scripts_named_in_a_page_exist(page: Path) -> None:
-    named = set(re.findall(r"\b(?:scripts|benchmarks)/[\w.-]+\w", page.read_text()))
+def test_page_runs_in_order_up_to_the_first_failure(
+    page_of: "Callable[[str], Page]", tmp_path: Path
+) -> None:
+    script = tmp_path / "page.py"
+    script.write_text(page_of(PAGE).as_script())
 
-    assert {name for name in named if not (ROOT / name).exists()} == set()
+    code, output = run_without_torch(script)
 
-
-def test_every_benchmark_is_listed() -> None:
-    listed = re.findall(
-        r"^\| \[`([\w.]+)`\]", (ROOT / "benchmarks/README.md").read_text(), flags=re.M
-    )
-
-    assert listed == sorted(script.name for script in (ROOT / "benchmarks").glob("*.py"))
+    assert code == 1
+    assert output.splitlines()[:2] == ["written first", "1 line"]
+    assert f'{script}", line 12' in output  # the line of the block in the page
+    assert "does not run" not in output.splitlines()
