@@ -61,7 +61,7 @@ def test_config_shows_origins(project: Path, command: "Command") -> None:
     lines = (project / "cfg.py").read_text().splitlines()
     line = next(n for n, row in enumerate(lines, 1) if row.startswith("optim_wrapper"))
     assert re.search(rf"optim_wrapper\.optimizer\.lr = 0\.1 +# .*cfg\.py:{line}$", text, re.M)
-    assert re.search(r"train_cfg\.max_epochs = 9 +# --cfg-options", text)
+    assert re.search(r"max_epochs = 9 +# --cfg-options train_cfg\.max_epochs=9$", text, re.M)
 
 
 def test_check_reports_every_mistake_at_once(project: Path, command: "Command") -> None:

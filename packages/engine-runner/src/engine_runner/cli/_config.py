@@ -33,7 +33,7 @@ def config(config_file: Path, cfg_options: tuple[str, ...], origins: bool, secre
     rows = [(key, f"{key} = {_value(shown, key)}") for key in found if key not in parents]
     width = min(80, max((len(text) for _, text in rows), default=0))
     for key, text in rows:
-        click.echo(f"{text:<{width}}  # {found[key].file}:{found[key].line}")
+        click.echo(f"{text:<{width}}  # {found[key]}")
 
 
 def _value(merged: object, key_path: str) -> str:
