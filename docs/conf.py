@@ -30,7 +30,7 @@ highlight_language = "none"  # of blocks without a language
 nitpicky = True
 nitpick_ignore_regex = [
     # A private name of ours in a signature: a protocol or an alias, read in the source.
-    (r"py:.*", r"(engine_\w+|mmengine)\.(.*\.)?_.*|MistakeKind|Rejected"),
+    (r"py:.*", r"(engine_\w+|mmengine)\.(.*\.)?_.*|MistakeKind|Rejected|Array|Reduction"),
     # A type variable: T, _R, _Arguments, BackendT.
     (r"py:.*", r"([\w.]+\.)?(_?[A-Z]\w*T|[A-Z]|_[A-Z]\w*|_\w+_t)"),
     # An error that its package raises and does not export: its base class is public.
