@@ -215,7 +215,8 @@ def test_files_have_the_names_of_the_field(runs: dict[str, Runner]) -> None:
 
 def test_names_of_logger_and_hub_are_those_of_the_run(runs: dict[str, Runner]) -> None:
     for runner in runs.values():
-        assert runner.experiment_name == f"toy_8xb1_{runner.timestamp}"
+        # The second run of one second has a number behind its name.
+        assert re.fullmatch(rf"toy_8xb1_{runner.timestamp}(_1)?", runner.experiment_name)
         assert runner.logger.instance_name == runner.experiment_name
         assert runner.message_hub.instance_name == runner.experiment_name
     last = runs["iterations"]

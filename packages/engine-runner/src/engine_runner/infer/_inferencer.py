@@ -155,7 +155,7 @@ class Inferencer(BaseInferencer):
         picture = error = None
         try:
             [picture] = self.visualize([item], [prediction], draw=draw)
-        except Exception as reason:  # such as a box that ends before it begins
+        except Exception as reason:  # such as a visualizer of a library
             error = f"not drawn: {_reason(reason)}"
         return Prediction(name=name, prediction=prediction, picture=picture, error=error)
 
