@@ -328,3 +328,23 @@ def test_slow_trackers_are_closed_at_the_same_time() -> None:
 
     assert time.monotonic() - start < 1.5
     assert [each.seen for each in backends] == [["config", "closed"]] * 4
+
+
+class Bare(Visualizer):
+    """A visualizer whose method takes the documented arguments, and no others."""
+
+    def add_scalars(  # type: ignore[override]  # as users write it
+        self, scalar_dict: Mapping[str, Any], step: int = 0, file_path: str | None = None
+    ) -> None:
+        self.steps = [*getattr(self, "steps", []), step]
+
+
+def test_visualizer_without_keywords_gets_the_validation_of_an_epoch(
+    toy_run: Callable[..., Runner], tmp_path: Path
+) -> None:
+    visualizer = Bare(name="bare", save_dir=str(tmp_path))
+    runner = toy_run([0.1, 0.2], visualizer=visualizer, default_hooks=EACH)
+
+    runner.train()
+
+    assert visualizer.steps[-1] == 2

@@ -362,10 +362,10 @@ def test_prediction_that_cannot_be_drawn_is_kept(
     config: Config, weights: Path, pictures: Path
 ) -> None:
     class Failing(Inferencer):
-        def visualize(self, inputs: Any, preds: Any, **kwargs: Any) -> Any:
+        def visualize(self, inputs: Any, preds: Any, show: bool = False, **kwargs: Any) -> Any:
             if str(inputs[0]).endswith("a_bright.png"):
                 raise ValueError("bboxes must be of a known mode")
-            return super().visualize(inputs, preds, **kwargs)
+            return super().visualize(inputs, preds, show=show, **kwargs)
 
     done = list(Failing(config, weights, "cpu").stream(pictures, batch_size=3))
 

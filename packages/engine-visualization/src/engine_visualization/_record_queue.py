@@ -81,11 +81,11 @@ class RecordQueue:
     def unwritten(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return the records that the service may not have written, in their order."""
         with self._changed:
-            self._let_go_of_written()
+            self._remove_written()
             passed = [(method, arguments) for _, method, arguments in self._passed]
             return passed + [(method, arguments) for method, arguments, _ in self._records]
 
-    def _let_go_of_written(self) -> None:
+    def _remove_written(self) -> None:
         oldest = time.monotonic() - self._backend.write_delay
         while self._passed and self._passed[0][0] < oldest:
             self._passed.popleft()
@@ -125,7 +125,7 @@ class RecordQueue:
                 method, arguments, weight = self._records.popleft()
                 self._weight -= weight
                 self._is_busy = True
-                self._let_go_of_written()
+                self._remove_written()
                 # Before the call: a checkpoint may be saved while it lasts.
                 self._passed.append((math.inf, method, arguments))
             succeeded = self._call(method, arguments)

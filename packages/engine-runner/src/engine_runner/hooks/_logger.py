@@ -1,8 +1,9 @@
 """Write the lines of the log, and the numbers of the curves."""
 
+import inspect
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -211,12 +212,11 @@ class LoggerHook(Hook):
         tag, line = runner.log_processor.get_log_after_epoch(runner, size, "val")
         runner.logger.info(line)
         by_epoch = self.log_metric_by_epoch and runner.trains_by_epoch
-        if by_epoch:  # beside the step, for a service whose x axis is the iteration
-            runner.visualizer.add_scalars(
-                tag, step=runner.epoch, file_path=self.json_log_path, iteration=runner.iter
-            )
-        else:
-            runner.visualizer.add_scalars(tag, step=runner.iter, file_path=self.json_log_path)
+        more: dict[str, Any] = {"file_path": self.json_log_path}
+        if by_epoch and _takes_keywords(runner.visualizer.add_scalars):
+            more["iteration"] = runner.iter  # for a service whose x axis is the iteration
+        step = runner.epoch if by_epoch else runner.iter
+        runner.visualizer.add_scalars(tag, step=step, **more)
 
     def after_test_epoch(self, runner: Run, metrics: Metrics | None = None) -> None:
         """Log the metrics of a test, and write them to ``<timestamp>.json`` in the log folder."""
@@ -257,3 +257,9 @@ def _plain(tag: dict[str, Any]) -> dict[str, Any]:
         name: value if isinstance(value, int | float | str | list | dict) else str(value)
         for name, value in plain_value(tag, scalars=True).items()
     }
+
+
+def _takes_keywords(function: Callable[..., Any]) -> bool:
+    """Return whether a function takes any keyword; that of a user's visualizer may not."""
+    parameters = inspect.signature(function).parameters.values()
+    return any(one.kind is one.VAR_KEYWORD for one in parameters)
