@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from engine_config import Config
-from engine_registry import INFERENCERS
+from engine_registry import INFERENCERS, DefaultScope
 from engine_registry._roots import ROOTS
 from engine_runner import Runner
 
@@ -43,7 +43,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.remove(str(folder / "examples" / "digits"))
     cfg.work_dir = str(folder / "work")
     cfg.train_cfg.max_epochs = 3
+    scopes = set(DefaultScope._instance_dict)
     Runner.from_cfg(cfg).train()
+    # The guard of each test releases what the test adds, and not what this fixture adds.
+    for added in set(DefaultScope._instance_dict) - scopes:
+        DefaultScope.release_instance(added)
     shutil.copy(folder / "work" / "epoch_3.pth", folder / "digits.pth")
     pictures = folder / "pictures"
     pictures.mkdir()
