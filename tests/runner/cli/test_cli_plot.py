@@ -77,6 +77,28 @@ def test_legend_has_the_differences_of_the_configs(here: Path, command: "Command
         assert f"<!-- {title} -->" in text
 
 
+def test_legend_begins_with_what_all_configs_have(here: Path, command: "Command") -> None:
+    config = here / "a" / START / "vis_data" / "config.py"
+    hook = "dict(type='Pictures', stages=['val', 'test'], interval=2, most=4, kind=1)"
+    config.write_text(f"{config.read_text()}custom_hooks = [{hook}]\n")
+
+    command("plot", "a", "b", "--out", "ab.svg")
+
+    text = Path("ab.svg").read_text()
+    assert "<!-- a: lr=0.1, interval=2, kind=1, most=4, 2 more -->" in text
+    assert "<!-- b: lr=0.01 -->" in text
+
+
+def test_legend_has_a_list_as_one_value(here: Path, command: "Command") -> None:
+    for run, stages in (("a", ["val"]), ("b", ["val", "test"])):
+        config = here / run / START / "vis_data" / "config.py"
+        config.write_text(f"stages = {stages}\n")
+
+    command("plot", "a", "b", "--out", "ab.svg")
+
+    assert "<!-- b: stages=['val', 'test'] -->" in Path("ab.svg").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "shown", "hidden"),
     [
