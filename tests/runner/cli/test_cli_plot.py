@@ -119,6 +119,16 @@ def test_options_choose_curves_and_axis(
     assert not any(f"<!-- {word} -->" in text for word in hidden)
 
 
+def test_run_whose_last_line_is_being_written_is_plotted(here: Path, command: "Command") -> None:
+    command("plot", "a", "--out", "whole.svg")
+    with (here / "a" / START / "vis_data" / "scalars.json").open("a") as stream:
+        stream.write('{"loss": 0.1, "it')
+
+    command("plot", "a", "--out", "cut.svg")
+
+    assert Path("cut.svg").read_bytes() == Path("whole.svg").read_bytes()
+
+
 def test_smooth_and_log_y_change_the_curves(here: Path, command: "Command") -> None:
     pictures = set()
     for options in ([], ["--smooth", "0.5"], ["--log-y"], ["--smooth", "0"]):
