@@ -152,3 +152,26 @@ def test_arrays_are_drawn_recorded_and_plotted_without_torch(tmp_path: Path) -> 
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "curves.png").is_file()
+
+
+def test_box_that_is_left_out_has_no_text() -> None:
+    boxes = torch.tensor([[torch.nan, 0, 5, 5], [90.0, 90, 10, 10]])
+    instances = InstanceData(bboxes=boxes, labels=torch.zeros(2), scores=torch.ones(2))
+    visualizer = Visualizer()
+
+    visualizer.add_datasample("a", IMAGE, element("pred_instances", instances))
+
+    assert not visualizer.get_image().any()
+
+
+def test_text_of_a_box_at_the_right_edge_is_not_cut() -> None:
+    drawn = []
+    for left in (20.0, 380.0):
+        instances = InstanceData(bboxes=torch.tensor([[left, 50, left + 15, 90]]), labels=[0])
+        visualizer = Visualizer()
+        visualizer.dataset_meta = {"classes": ["a long name of a class"]}
+        visualizer.add_datasample("a", IMAGE, element("pred_instances", instances))
+        line = visualizer.get_image()[52:60].any(axis=(0, 2))
+        drawn.append(int(line.sum()))
+
+    assert drawn[1] >= drawn[0]

@@ -77,6 +77,28 @@ def test_legend_has_the_differences_of_the_configs(here: Path, command: "Command
         assert f"<!-- {title} -->" in text
 
 
+def test_legend_begins_with_what_all_configs_have(here: Path, command: "Command") -> None:
+    config = here / "a" / START / "vis_data" / "config.py"
+    hook = "dict(type='Pictures', stages=['val', 'test'], interval=2, most=4, kind=1)"
+    config.write_text(f"{config.read_text()}custom_hooks = [{hook}]\n")
+
+    command("plot", "a", "b", "--out", "ab.svg")
+
+    text = Path("ab.svg").read_text()
+    assert "<!-- a: lr=0.1, interval=2, kind=1, most=4, 2 more -->" in text
+    assert "<!-- b: lr=0.01 -->" in text
+
+
+def test_legend_has_a_list_as_one_value(here: Path, command: "Command") -> None:
+    for run, stages in (("a", ["val"]), ("b", ["val", "test"])):
+        config = here / run / START / "vis_data" / "config.py"
+        config.write_text(f"stages = {stages}\n")
+
+    command("plot", "a", "b", "--out", "ab.svg")
+
+    assert "<!-- b: stages=['val', 'test'] -->" in Path("ab.svg").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "shown", "hidden"),
     [
@@ -95,6 +117,16 @@ def test_options_choose_curves_and_axis(
     text = Path("a.svg").read_text()
     assert all(f"<!-- {word} -->" in text for word in shown)
     assert not any(f"<!-- {word} -->" in text for word in hidden)
+
+
+def test_run_whose_last_line_is_being_written_is_plotted(here: Path, command: "Command") -> None:
+    command("plot", "a", "--out", "whole.svg")
+    with (here / "a" / START / "vis_data" / "scalars.json").open("a") as stream:
+        stream.write('{"loss": 0.1, "it')
+
+    command("plot", "a", "--out", "cut.svg")
+
+    assert Path("cut.svg").read_bytes() == Path("whole.svg").read_bytes()
 
 
 def test_smooth_and_log_y_change_the_curves(here: Path, command: "Command") -> None:

@@ -22,13 +22,16 @@ Pictures = dict[str, np.ndarray[Any, Any]]
 class Boxes(BaseModel):
     """Predict the same box for each image."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, returns_scores: bool = False) -> None:
         super().__init__({"type": "ImgDataPreprocessor"})
+        self.returns_scores = returns_scores
         self.linear = nn.Linear(1, 1)
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = "tensor") -> Any:
         if mode == "loss":
             return {"loss": self.linear(inputs.float().mean()[None, None]).sum()}
+        if mode == "predict" and self.returns_scores:
+            return list(torch.zeros(len(inputs)))
         box = torch.tensor([[2.0, 2, 6, 6]])
         return [BaseDataElement(pred_instances=InstanceData(bboxes=box)) for _ in inputs]
 
@@ -47,7 +50,7 @@ class Total(BaseMetric):
 def train(tmp_path: Path) -> Callable[..., Pictures]:
     """Return a function that trains two epochs with the hook, and returns what it has recorded."""
 
-    def run(**hook: Any) -> Pictures:
+    def run(*, returns_scores: bool = False, **hook: Any) -> Pictures:
         samples = [
             {"inputs": torch.zeros(3, 8, 8, dtype=torch.uint8), "data_samples": BaseDataElement()}
             for _ in range(3)
@@ -58,7 +61,7 @@ def train(tmp_path: Path) -> Callable[..., Pictures]:
             "batch_size": 2,
         }
         runner = Runner(
-            Boxes(),
+            Boxes(returns_scores=returns_scores),
             str(tmp_path / "work"),
             train_dataloader=loader,
             train_cfg={"by_epoch": True, "max_epochs": 2},
@@ -83,6 +86,24 @@ def test_validation_records_its_first_images_at_the_iteration(
     recorded = train(stages=["val"], most_val_images=2)
 
     assert sorted(recorded) == ["val_image_0_2", "val_image_0_4", "val_image_1_2", "val_image_1_4"]
+
+
+def test_validation_with_an_interval_records_the_first_images_that_are_drawn(
+    train: Callable[..., Pictures],
+) -> None:
+    recorded = train(stages=["val"], interval=2, most_val_images=2)
+
+    # The second batch has one image, the third of the validation.
+    assert sorted(recorded) == ["val_image_0_2", "val_image_0_4"]
+
+
+def test_predictions_that_are_no_data_elements_are_logged_once(
+    train: Callable[..., Pictures], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = train(returns_scores=True, stages=["val"])
+
+    assert len(recorded) == 6
+    assert capsys.readouterr().out.count("draws no predictions") == 1
 
 
 def test_small_images_are_enlarged_before_boxes_are_drawn(train: Callable[..., Pictures]) -> None:

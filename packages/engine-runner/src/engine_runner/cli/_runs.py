@@ -52,9 +52,9 @@ def names_of(runs: Sequence[str], records: Sequence[Path]) -> list[str]:
     """Return a name per run: its folder, and the values in which its config differs."""
     configs = [_config_beside(file) for file in records]
     every = {key for config in configs for key in config}
-    differing = sorted(
-        key for key in every if len({config.get(key) for config in configs if config}) > 1
-    )
+    differing = [key for key in every if len({config.get(key) for config in configs if config}) > 1]
+    # First what all configs have: the entries of a hook that one run has would take all the room.
+    differing.sort(key=lambda key: (any(key not in config for config in configs if config), key))
     short = _shortest(differing)
     names = []
     for folder, config in zip(_shortest_folders(runs), configs, strict=True):
@@ -83,7 +83,9 @@ def _config_beside(records: Path) -> dict[str, str]:
 def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
         return [row for key in value for row in _flat(value[key], f"{path}.{key}".lstrip("."))]
-    if isinstance(value, list | tuple) and value:
+    if isinstance(value, list | tuple) and any(
+        isinstance(v, Mapping | list | tuple) for v in value
+    ):
         return [row for i, item in enumerate(value) for row in _flat(item, f"{path}.{i}")]
     text = value if isinstance(value, str) else repr(value)
     return [(path, text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…")]

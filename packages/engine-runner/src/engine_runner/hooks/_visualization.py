@@ -71,7 +71,8 @@ class NaiveVisualizationHook(Hook):
         if isinstance(stages, str) or not stages or set(stages) - set(get_args(Stage)):
             raise ValueError(f"stages must be among ['val', 'test'] and not empty, got {stages!r}")
         self._stages = tuple(stages)
-        self._seen = 0
+        self._seen = self._recorded = 0
+        self._has_warned = False
 
     def _overrides(self, method: str) -> bool:
         # A point of a stage without pictures costs nothing. That of a subclass always acts.
@@ -92,7 +93,7 @@ class NaiveVisualizationHook(Hook):
 
     def before_val_epoch(self, runner: Run) -> None:
         """Count the images from 0."""
-        self._seen = 0
+        self._seen = self._recorded = 0
 
     def after_val_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
@@ -102,10 +103,13 @@ class NaiveVisualizationHook(Hook):
         Raises:
             TypeError: The batch has no images.
         """
-        for number, image, sample in self._drawn(runner, batch_idx, data_batch, outputs):
-            if number >= self.most_val_images:
+        if self._recorded >= self.most_val_images:
+            return
+        for _, image, sample in self._drawn(runner, batch_idx, data_batch, outputs):
+            if self._recorded >= self.most_val_images:
                 break
-            self._record(runner, f"val_image_{number}", image, sample, runner.iter)
+            self._record(runner, f"val_image_{self._recorded}", image, sample, runner.iter)
+            self._recorded += 1
 
     def after_test_iter(
         self, runner: Run, batch_idx: int, data_batch: Batch = None, outputs: Outputs = None
@@ -128,6 +132,14 @@ class NaiveVisualizationHook(Hook):
         first, self._seen = self._seen, self._seen + len(images)
         if not runner.is_main or not self.every_n_inner_iters(batch_idx, self.interval):
             return
+        if self.draw_pred and not self._has_warned and _element(outputs, 0) is None:
+            self._has_warned = True
+            runner.logger.warning(
+                "NaiveVisualizationHook draws no predictions: the model must return a list of one "
+                "data element per image, got %s; return BaseDataElement objects, or set "
+                "draw_pred=False",
+                type(outputs).__name__,
+            )
         samples = _samples(data_batch, outputs, len(images))
         for place, (image, sample) in enumerate(zip(images, samples, strict=True)):
             yield first + place, image, sample

@@ -28,6 +28,7 @@ from engine_visualization.drawing._values import (
     Array,
     check_finite,
     check_opacity,
+    check_size,
     spread,
     to_image,
     to_numpy,
@@ -164,7 +165,8 @@ class Canvas:
         """Draw circles around ``center`` ``(2,)`` or ``(N, 2)``, with one ``radius`` each."""
         centers = to_rows(center, 2, "center")
         lengths = check_finite(to_numpy(radius).astype(np.float64).ravel(), "radius")
-        radii = spread(lengths.tolist(), len(centers), "radius")
+        sizes = [check_size(length, "radius") for length in lengths.tolist()]
+        radii = spread(sizes, len(centers), "radius")
         styles = _styles(len(centers), edge_colors, line_styles, line_widths, face_colors, alpha)
         surface = self._target()
         for place, length, style in zip(centers.tolist(), radii, styles, strict=True):
@@ -213,7 +215,7 @@ class Canvas:
             spread(areas, len(rows), "sizes"),
             strict=True,
         ):
-            radius = float(area) ** 0.5 / 2
+            radius = check_size(area, "sizes") ** 0.5 / 2
             outline = marker_outline(marker or "o", x, y, radius)
             if outline is not None:
                 paint_path(surface, outline, Style(face=color), closed=True)
@@ -275,7 +277,13 @@ class Canvas:
             strict=True,
         )
         styles = [
-            TextStyle(size=size, color=color, family=family, vertical=vertical, horizontal=across)
+            TextStyle(
+                size=check_size(size, "font_sizes"),
+                color=color,
+                family=family,
+                vertical=vertical,
+                horizontal=across,
+            )
             for size, color, family, vertical, across in columns
         ]
         for text, (x, y), style, box in zip(
@@ -332,7 +340,13 @@ def _styles(
     )
     opacity = check_opacity(alpha, "alpha")
     return [
-        Style(edge=edge, face=face, line=line, width=float(width), alpha=opacity)
+        Style(
+            edge=edge,
+            face=face,
+            line=line,
+            width=check_size(width, "line_widths"),
+            alpha=opacity,
+        )
         for edge, face, line, width in columns
     ]
 

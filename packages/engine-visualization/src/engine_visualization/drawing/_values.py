@@ -57,6 +57,17 @@ def check_finite(values: np.ndarray, name: str) -> np.ndarray:
     return values
 
 
+def check_size(size: float, name: str) -> float:
+    """Check that a size is finite and not negative, and return it as a float.
+
+    Raises:
+        ValueError: The size is negative, infinite or NaN.
+    """
+    if not 0 <= size < float("inf"):
+        raise ValueError(f"{name} must be >= 0 and finite, got {size}; pass such a number")
+    return float(size)
+
+
 def check_opacity(alpha: float, name: str) -> float:
     """Check that an opacity is between 0 and 1, and return it as a float.
 

@@ -93,15 +93,21 @@ def read_scalars(scalars_json: str | PathLike[str]) -> RunScalars:
 def read_records(path: str) -> Iterator[dict[str, Any]]:
     """Yield the lines of a file of scalars.
 
+    A last line without its end is left out: a training is writing it, or was killed there.
+
     Raises:
         ValueError: A line is not a JSON object.
     """
-    for number, line in enumerate(get_text(path).splitlines(), start=1):
+    text = get_text(path)
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
+            if 1 < number == len(lines) and not text.endswith("\n"):
+                return
             raise ValueError(f"{path}:{number} must be JSON: {error}") from error
         if not isinstance(record, dict):
             raise ValueError(f"{path}:{number} must be an object, got a {type(record).__name__}")

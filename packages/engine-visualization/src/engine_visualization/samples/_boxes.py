@@ -60,12 +60,24 @@ def _as_quads(boxes: np.ndarray) -> np.ndarray:
 
 
 def box_anchors(boxes: np.ndarray) -> np.ndarray:
-    """Return the point of each text ``(N, 2)``: the top left corner, or the highest one."""
-    if boxes.ndim == 2:
-        return boxes[:, :2]
-    highest = boxes[..., 1].argmin(axis=1)
-    anchors: np.ndarray = boxes[np.arange(len(boxes)), highest]
+    """Return the point of each text ``(N, 2)``: the top left corner, or the highest one.
+
+    It is NaN for boxes that are left out.
+    """
+    corners = boxes[:, None, :2] if boxes.ndim == 2 else boxes
+    highest = corners[..., 1].argmin(axis=1)
+    points = corners[np.arange(len(boxes)), highest]
+    anchors: np.ndarray = np.where(_are_drawn(boxes)[:, None], points, np.nan)
     return anchors
+
+
+def _are_drawn(boxes: np.ndarray) -> np.ndarray:
+    """Return which boxes are finite, with their corners in order."""
+    valid: np.ndarray = np.isfinite(boxes).reshape(len(boxes), -1).all(axis=1)
+    if boxes.ndim == 2:
+        with np.errstate(invalid="ignore"):
+            valid &= (boxes[:, :2] <= boxes[:, 2:]).all(axis=1)
+    return valid
 
 
 def draw_boxes(context: Context, boxes: np.ndarray, look: Look) -> None:
@@ -74,10 +86,7 @@ def draw_boxes(context: Context, boxes: np.ndarray, look: Look) -> None:
     Raises:
         NotDrawable: Some are left out; the others are drawn.
     """
-    valid = np.isfinite(boxes).reshape(len(boxes), -1).all(axis=1)
-    if boxes.ndim == 2:
-        with np.errstate(invalid="ignore"):
-            valid &= (boxes[:, :2] <= boxes[:, 2:]).all(axis=1)
+    valid = _are_drawn(boxes)
     kept, shown = boxes[valid].clip(-_FARTHEST, _FARTHEST), look.of(valid)
     style: dict[str, Any] = {"edge_colors": shown.colors, "line_styles": shown.line_style}
     if len(kept) and boxes.ndim == 2:

@@ -196,13 +196,17 @@ def write_instances(
     *,
     silent: Sequence[bool] = (),
 ) -> None:
-    """Write the id, class and score of each instance, but of those in ``silent``."""
+    """Write the id, class and score of each instance that is drawn, but of those in ``silent``."""
     if not instances.count:
         return
     colors = _colors(context, instances, source, outcomes)
     texts = _texts(context, instances)
-    kept = [at for at, text in enumerate(texts) if text and not (silent and silent[at])]
-    anchors = _anchors(instances)[kept]
+    anchors = _anchors(instances)
+    is_drawn = np.isfinite(anchors).all(axis=1)
+    kept = [
+        at for at, text in enumerate(texts) if text and is_drawn[at] and not (silent and silent[at])
+    ]
+    anchors = anchors[kept]
     if source == "gt" and outcomes is not None:  # below the text of a prediction of the same box
         anchors = anchors + np.array([0.0, 1.5 * text_size(context.canvas)])
     write_texts(context.canvas, [texts[at] for at in kept], anchors, [colors[at] for at in kept])

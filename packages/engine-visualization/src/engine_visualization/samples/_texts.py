@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine_visualization.drawing import Canvas, parse_color
+from engine_visualization.drawing._glyphs import Font, layout
 from engine_visualization.samples._colors import RGB
 from engine_visualization.samples._options import Color
 
@@ -22,10 +23,14 @@ def write_texts(
     if not texts:
         return
     size = text_size(canvas)
-    limits = (max(canvas.width - size, 0), max(canvas.height - 1.5 * size, 0))
+    # A text is moved to the left where it would be cut, as its end has the score.
+    font = Font(family="sans-serif", size=size, antialias=True)
+    ends = [layout(text, font, vertical="a", horizontal="l").box[2] for text in texts]
+    right = np.maximum(canvas.width - 2.0 - np.array(ends), 1)
+    below = np.full(len(texts), max(canvas.height - 1.5 * size, 1))
     canvas.draw_texts(
         list(texts),
-        np.nan_to_num(positions).clip(1, limits),
+        np.nan_to_num(positions).clip(1, np.stack([right, below], axis=1)),
         font_sizes=size,
         colors=[_ink(color) for color in colors],
         bboxes=[_behind(color) for color in colors],
