@@ -216,3 +216,14 @@ def test_plot_loads_no_torch(here: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=here, timeout=300)
 
     assert done.returncode == 0
+
+
+def test_config_of_a_run_is_read_as_data(here: Path, command: "Command") -> None:
+    for run in ("a", "b"):
+        config = here / run / START / "vis_data" / "config.py"
+        made = here / f"made_by_{run}"
+        config.write_text(f"{config.read_text()}open({str(made)!r}, 'w').close()\n")
+
+    command("plot", "a", "b")
+
+    assert not list(here.glob("made_by_*"))

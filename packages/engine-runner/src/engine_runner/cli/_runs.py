@@ -1,16 +1,14 @@
 """Find the records of runs, and name the runs by what differs in their configs."""
 
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 _RECORDS = "vis_data/scalars.json"
-_CONFIG = "config.py"
 _SHOWN = 4  # differences per run
 _WIDTH = 30  # characters of a value
-_IGNORED = {"work_dir"}  # it differs between all runs
 
 
 def records_of(run: str) -> Path:
@@ -50,45 +48,33 @@ def _has_training(file: Path) -> bool:
 
 def names_of(runs: Sequence[str], records: Sequence[Path]) -> list[str]:
     """Return a name per run: its folder, and the values in which its config differs."""
-    configs = [_config_beside(file) for file in records]
-    every = {key for config in configs for key in config}
-    differing = [key for key in every if len({config.get(key) for config in configs if config}) > 1]
+    # Imported here: it needs the reader of configs, which `--help` does not.
+    from engine_runner.report import differences, read_config
+
+    configs = [read_config(file.parent) for file in records]
+    for file, config in zip(records, configs, strict=True):
+        if config.text and config.problem:
+            click.echo(f"{file.parent} is left out of the legend: {config.problem}", err=True)
+    known = [config for config in configs if config.values]
+    differing = [key for key, _ in differences(known)]
     # First what all configs have: the entries of a hook that one run has would take all the room.
-    differing.sort(key=lambda key: (any(key not in config for config in configs if config), key))
+    differing.sort(key=lambda key: (any(key not in config.values for config in known), key))
     short = _shortest(differing)
     names = []
     for folder, config in zip(_shortest_folders(runs), configs, strict=True):
-        values = [f"{short[key]}={config[key]}" for key in differing if key in config]
+        found = [key for key in differing if key in config.values]
+        values = [f"{short[key]}={_shown(config.values[key])}" for key in found]
         if len(values) > _SHOWN:
             values[_SHOWN:] = [f"{len(values) - _SHOWN} more"]
         names.append(f"{folder}: {', '.join(values)}" if values else folder)
     return names
 
 
-def _config_beside(records: Path) -> dict[str, str]:
-    """Return the values of a run's config by their paths, as text; none without a config."""
-    file = records.with_name(_CONFIG)
-    if not file.is_file():
-        return {}
-    from engine_config import Config, ConfigError
-
-    try:
-        config = Config.fromfile(file, import_custom_modules=False)
-    except (ConfigError, OSError, SyntaxError, ValueError) as error:
-        click.echo(f"{file} is left out of the legend: {error}", err=True)
-        return {}
-    return {key: text for key, text in _flat(config.to_dict()) if key not in _IGNORED}
-
-
-def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        return [row for key in value for row in _flat(value[key], f"{path}.{key}".lstrip("."))]
-    if isinstance(value, list | tuple) and any(
-        isinstance(v, Mapping | list | tuple) for v in value
-    ):
-        return [row for i, item in enumerate(value) for row in _flat(item, f"{path}.{i}")]
-    text = value if isinstance(value, str) else repr(value)
-    return [(path, text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…")]
+def _shown(text: str) -> str:
+    """Return the text of a value for a legend: short, and a string without its quotes."""
+    if text[:1] in ("'", '"') and text[-1:] == text[:1]:
+        text = str(ast.literal_eval(text))
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def _shortest(paths: Sequence[str]) -> dict[str, str]:
